@@ -1,0 +1,159 @@
+//! The command line: a few words, parsed by hand. Owns what is said to somebody who mistypes.
+
+use std::str::FromStr;
+
+/// Where the chat is served unless it is told otherwise.
+pub(crate) const DEFAULT_PORT: u16 = 7777;
+
+/// Seconds of the shortest demo.
+const SHORTEST_DEMO: u64 = 4;
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Serve the chat.
+    Serve { port: u16, controlled: bool },
+    /// Talk in a room.
+    Join { room: String, name: String, url: String },
+    /// Show that nothing is lost, doubled or reordered.
+    Demo { seconds: u64, seed: Option<u64> },
+    /// Say what there is.
+    Help,
+}
+
+pub(crate) const HELP: &str = "\
+A chat that survives its network.
+
+  chat [serve] [--port N]                         serve on 127.0.0.1, port 7777 unless told otherwise
+  chat join <room> --as <name> [--server <url>]   talk in a room (ws://127.0.0.1:7777 unless told otherwise)
+  chat demo [--seconds N] [--seed S]              a server, three clients and a bad network, with a count at the end
+  chat help                                       this page
+
+With cargo: `cargo run -p chat -- join lobby --as ada`";
+
+/// Reads the arguments after the program's name.
+///
+/// # Errors
+/// What is wrong, and what to write instead.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, String> {
+    let mut arguments = arguments.into_iter().peekable();
+    let word = match arguments.peek() {
+        Some(first) if !first.starts_with('-') => arguments.next().unwrap_or_default(),
+        _ => "serve".to_owned(),
+    };
+    let mut rest = Rest { arguments: arguments.collect() };
+    let command = match word.as_str() {
+        "serve" => serve(&mut rest)?,
+        "join" => join(&mut rest)?,
+        "demo" => demo(&mut rest)?,
+        "help" => Command::Help,
+        other => return Err(format!("there is no command `{other}`: it is one of serve, join, demo, help")),
+    };
+    rest.end(&word)?;
+    Ok(command)
+}
+
+fn serve(rest: &mut Rest) -> Result<Command, String> {
+    if rest.flag("--help") || rest.flag("-h") {
+        return Ok(Command::Help);
+    }
+    let controlled = rest.flag("--controlled");
+    Ok(Command::Serve { port: rest.number("--port")?.unwrap_or(DEFAULT_PORT), controlled })
+}
+
+fn join(rest: &mut Rest) -> Result<Command, String> {
+    let name = rest.value("--as")?;
+    let url = rest.value("--server")?.unwrap_or_else(|| format!("ws://127.0.0.1:{DEFAULT_PORT}"));
+    if !url.starts_with("ws://") {
+        return Err(format!(
+            "`{url}` is no address of a server: it begins with ws://, like ws://127.0.0.1:{DEFAULT_PORT}"
+        ));
+    }
+    let room = rest.word().ok_or("which room? For example: join lobby --as ada")?;
+    let name = name.ok_or_else(|| format!("who are you? For example: join {room} --as ada"))?;
+    Ok(Command::Join { room, name, url })
+}
+
+fn demo(rest: &mut Rest) -> Result<Command, String> {
+    let seconds = rest.number("--seconds")?.unwrap_or(12);
+    if seconds < SHORTEST_DEMO {
+        return Err(format!(
+            "`--seconds {seconds}`: the demo needs {SHORTEST_DEMO} at least, to restart and to kill a server"
+        ));
+    }
+    Ok(Command::Demo { seconds, seed: rest.number("--seed")? })
+}
+
+/// What was not read yet.
+struct Rest {
+    arguments: Vec<String>,
+}
+
+impl Rest {
+    fn flag(&mut self, name: &str) -> bool {
+        let before = self.arguments.len();
+        self.arguments.retain(|argument| argument != name);
+        self.arguments.len() < before
+    }
+
+    fn value(&mut self, name: &str) -> Result<Option<String>, String> {
+        let Some(place) = self.arguments.iter().position(|argument| argument == name) else { return Ok(None) };
+        self.arguments.remove(place);
+        match self.arguments.get(place) {
+            Some(value) if !value.starts_with("--") => Ok(Some(self.arguments.remove(place))),
+            _ => Err(format!("`{name}` wants a value after it")),
+        }
+    }
+
+    fn number<N: FromStr>(&mut self, name: &str) -> Result<Option<N>, String> {
+        let Some(value) = self.value(name)? else { return Ok(None) };
+        value.parse().map(Some).map_err(|_| format!("`{name} {value}`: that is no number, or too large a one"))
+    }
+
+    fn word(&mut self) -> Option<String> {
+        let place = self.arguments.iter().position(|argument| !argument.starts_with('-'))?;
+        Some(self.arguments.remove(place))
+    }
+
+    fn end(&self, command: &str) -> Result<(), String> {
+        match self.arguments.first() {
+            None => Ok(()),
+            Some(argument) => Err(format!("`{command}` does not know `{argument}`; `chat help` says what there is")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(line: &str) -> Result<Command, String> {
+        parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn nothing_said_is_serving_on_the_default_port() {
+        assert_eq!(line(""), Ok(Command::Serve { port: DEFAULT_PORT, controlled: false }));
+        assert_eq!(line("--port 0"), Ok(Command::Serve { port: 0, controlled: false }));
+        assert_eq!(line("--help"), Ok(Command::Help));
+    }
+
+    #[test]
+    fn options_may_stand_anywhere() {
+        let wanted = Command::Join { room: "lobby".into(), name: "ada".into(), url: "ws://127.0.0.1:7777".into() };
+        assert_eq!(line("join lobby --as ada"), Ok(wanted.clone()));
+        assert_eq!(line("join --as ada lobby"), Ok(wanted));
+        assert_eq!(line("demo --seed 7"), Ok(Command::Demo { seconds: 12, seed: Some(7) }));
+    }
+
+    #[test]
+    fn a_mistake_says_what_to_write_instead() {
+        assert_eq!(line("join lobby").unwrap_err(), "who are you? For example: join lobby --as ada");
+        assert_eq!(line("join --as").unwrap_err(), "`--as` wants a value after it");
+        assert!(line("sreve").unwrap_err().contains("serve, join, demo, help"));
+        assert!(line("--port 99999").unwrap_err().contains("no number"));
+        assert!(line("demo --seconds 1").unwrap_err().contains("4 at least"));
+        assert!(line("demo --fast").unwrap_err().contains("does not know `--fast`"));
+        assert!(line("join a --as b --server http://x").unwrap_err().contains("ws://"));
+    }
+}

@@ -1,0 +1,236 @@
+//! `chat demo`: a server, three clients and a bad network; then the count.
+//!
+//! The server is a process of its own. Each client has its own proxy, and all of them are cut at random. Once the listener is
+//! drained and comes back in the same process, which must cost nothing; once the process is killed, and since its store is
+//! memory, what was under way must come back as unknown, and what died with it must be covered by a gap that each follower was
+//! told of. Everything that happens by chance comes from one seed (what the operating system does with it is its own).
+
+mod faults;
+mod ledger;
+mod process;
+mod script;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use steadfast_proxy::{Proxy, Way};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, interval_at, sleep};
+
+use faults::{Fault, calm};
+use ledger::{Ledger, Verdict};
+use process::ServerProcess;
+use script::{NAMES, Notes, Scripted, notes};
+
+/// How long everything may take to come to rest once nobody posts and the network behaves.
+const SETTLE: Duration = Duration::from_secs(30);
+
+/// Seconds before the kill from which on somebody who is cut off may not be back in time. Faults can follow each other.
+const NEAR: u64 = 3;
+
+/// How long the server is not heard before it is killed.
+const LAST_WORDS: Duration = Duration::from_millis(150);
+
+/// Runs the demo. `false` if something was lost, doubled or reordered, or if it shows nothing: see [`failures`].
+///
+/// # Errors
+/// When the server or a client can't be started.
+pub(crate) async fn run(seconds: u64, seed: Option<u64>) -> io::Result<bool> {
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+    println!("A server, {} clients, a bad network: {seconds} s with seed {seed}.\n", NAMES.len());
+    let mut stage = Stage::set(seed).await?;
+    let began = stage.play(seconds).await?;
+    let connected = stage.settle(began).await;
+    let kept = stage.report(connected);
+    stage.leave().await;
+    Ok(kept)
+}
+
+/// Everything that takes part.
+struct Stage {
+    rng: Rng,
+    server: ServerProcess,
+    proxies: Vec<Arc<Proxy>>,
+    clients: Vec<Scripted>,
+    ledger: Notes,
+    cuts: watch::Sender<u64>,
+}
+
+impl Stage {
+    async fn set(seed: u64) -> io::Result<Self> {
+        let server = ServerProcess::start().await?;
+        let ledger = Notes::default();
+        let (mut proxies, mut clients) = (Vec::new(), Vec::new());
+        for who in 0..NAMES.len() {
+            let proxy = Arc::new(Proxy::start(server.addr()).await?);
+            let client = Scripted::start(who, proxy.url("/"), &ledger).await;
+            clients.push(client.map_err(|error| io::Error::other(error.to_string()))?);
+            proxies.push(proxy);
+        }
+        Ok(Self { rng: Rng::with_seed(seed), server, proxies, clients, ledger, cuts: watch::Sender::new(0) })
+    }
+
+    /// Load, faults, a restart and a kill, for so many seconds; says when it began.
+    async fn play(&mut self, seconds: u64) -> io::Result<Instant> {
+        let began = Instant::now();
+        let (stop, stopped) = watch::channel(false);
+        for client in &mut self.clients {
+            client.post(self.rng.u64(..), &self.ledger, stopped.clone());
+        }
+        let mut trouble = Vec::new();
+        for proxy in &self.proxies {
+            let rng = Rng::with_seed(self.rng.u64(..));
+            trouble.push(make_trouble(Arc::clone(proxy), rng, self.cuts.clone(), stopped.clone()));
+        }
+        let mut clock = interval_at(began + Duration::from_secs(1), Duration::from_secs(1));
+        let (restart, kill) = ((seconds * 2 / 5).max(1), (seconds * 7 / 10).max(2));
+        for second in 1..=seconds {
+            clock.tick().await;
+            let mut remark = "";
+            if second == restart {
+                remark = "the listener drains and comes back";
+                let addr = self.server.restart_listener().await?;
+                self.proxies.iter().for_each(|proxy| proxy.retarget(addr));
+            }
+            if second + NEAR == kill {
+                notes(&self.ledger).nearing_the_kill();
+            }
+            if second == kill {
+                remark = "the server is killed; another one starts, with nothing";
+                self.replace_server().await?;
+            }
+            self.show(began, remark);
+        }
+        stop.send_replace(true);
+        for task in trouble {
+            // A fault ends by itself: a network that is left stalled would not be one that behaves.
+            let _ = task.await;
+        }
+        Ok(began)
+    }
+
+    /// Kills the server while it has answers that nobody has heard: those are the ones that it takes with it.
+    async fn replace_server(&mut self) -> io::Result<()> {
+        self.proxies.iter().for_each(|proxy| proxy.stall(Way::Down));
+        sleep(LAST_WORDS).await;
+        notes(&self.ledger).killing();
+        self.server.kill().await?;
+        for proxy in &self.proxies {
+            proxy.cut_all();
+            proxy.resume();
+        }
+        self.server = ServerProcess::start().await?;
+        self.proxies.iter().for_each(|proxy| proxy.retarget(self.server.addr()));
+        notes(&self.ledger).replaced();
+        Ok(())
+    }
+
+    /// Waits until everything has an outcome and has come to everybody, or could have; says who is connected then.
+    async fn settle(&self, began: Instant) -> Vec<bool> {
+        let deadline = Instant::now() + SETTLE;
+        let mut shown = Instant::now();
+        loop {
+            let connected: Vec<bool> = self.clients.iter().map(Scripted::connected).collect();
+            let waiting = notes(&self.ledger).pending() > 0 || notes(&self.ledger).verdict(NAMES.len()).lost > 0;
+            if !waiting && connected.iter().all(|connected| *connected) {
+                self.show(began, "at rest");
+                return connected;
+            }
+            if Instant::now() >= deadline {
+                println!("Not at rest after {} s.", SETTLE.as_secs());
+                return connected;
+            }
+            sleep(Duration::from_millis(50)).await;
+            if shown.elapsed() >= Duration::from_secs(1) {
+                self.show(began, "nobody posts any more");
+                shown = Instant::now();
+            }
+        }
+    }
+
+    fn show(&self, began: Instant, remark: &str) {
+        let (sent, seen) = notes(&self.ledger).progress();
+        let waiting = notes(&self.ledger).pending();
+        let connected = self.clients.iter().filter(|client| client.connected()).count();
+        println!(
+            "{:>3} s  sent {sent:>5}  waiting {waiting:>3}  seen {seen:>6}  faults {:>3}  connected {connected}/{}  {remark}",
+            began.elapsed().as_secs(),
+            *self.cuts.borrow(),
+            self.clients.len(),
+        );
+    }
+
+    /// The table and the line; whether the promise was kept.
+    fn report(&self, connected: Vec<bool>) -> bool {
+        let ledger = notes(&self.ledger);
+        println!("\nclient   sent  delivered   lost  doubled  reordered  unknown  gapped  reconnects  resumes");
+        let (mut reconnects, mut resumes) = (0, 0);
+        for (who, client) in self.clients.iter().enumerate() {
+            let Verdict { sent, delivered, lost, doubled, reordered, unknown, gapped, .. } = ledger.verdict_on(who);
+            let (came_back, resumed) = client.links();
+            println!(
+                "{:<6} {sent:>6} {delivered:>10} {lost:>6} {doubled:>8} {reordered:>10} {unknown:>8} {gapped:>7} {came_back:>11} {resumed:>8}",
+                NAMES[who]
+            );
+            reconnects += came_back;
+            resumes += resumed;
+        }
+        let verdict = ledger.verdict(NAMES.len());
+        let Verdict { sent, delivered, lost, doubled, reordered, unknown, gapped, not_executed } = verdict;
+        if not_executed > 0 {
+            println!("\n{not_executed} posts were reported as not executed.");
+        }
+        let failures = failures(&ledger, resumes, &connected);
+        for failure in &failures {
+            println!("\nThe demo fails: {failure}.");
+        }
+        println!("\nunknown and gapped were reported to their clients; lost is what nobody was told");
+        println!(
+            "demo: sent={sent} delivered={delivered} lost={lost} doubled={doubled} reordered={reordered} \
+             unknown={unknown} gapped={gapped} reconnects={reconnects} resumes={resumes}"
+        );
+        verdict.kept() && failures.is_empty()
+    }
+
+    async fn leave(mut self) {
+        for client in self.clients {
+            client.close().await;
+        }
+        // It has nothing left to say, and may be gone already.
+        let _ = self.server.kill().await;
+    }
+}
+
+/// What is wrong although nothing was lost, doubled or reordered.
+fn failures(ledger: &Ledger, resumes: u64, connected: &[bool]) -> Vec<String> {
+    let mut failures = Vec::new();
+    if let Some((count, reason)) = ledger.unreadable() {
+        failures.push(format!("{count} answers can't be read; the first: {reason}"));
+    }
+    if resumes == 0 {
+        failures.push("no session was ever resumed".to_owned());
+    }
+    let away = NAMES.iter().zip(connected).filter(|(_, connected)| !**connected);
+    failures.extend(away.map(|(name, _)| format!("{name} is not connected at the end")));
+    failures
+}
+
+/// Faults on one client's connection, with calm between them, until it is told to stop.
+fn make_trouble(
+    proxy: Arc<Proxy>,
+    mut rng: Rng,
+    cuts: watch::Sender<u64>,
+    stop: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        while !*stop.borrow() {
+            sleep(calm(&mut rng)).await;
+            if Fault::any(&mut rng).strike(&proxy).await {
+                cuts.send_modify(|cuts| *cuts += 1);
+            }
+        }
+    })
+}

@@ -1,0 +1,133 @@
+//! What the chat says, in two enums. Everything else of the protocol is derived from them.
+
+use serde::{Deserialize, Serialize};
+use steadfast::WsProtocol;
+
+/// A room's name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RoomId(pub String);
+
+/// A person's name, as the server knows it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UserId(pub String);
+
+/// A message's name, unique for ever.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MessageId(pub String);
+
+/// A message of a room's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatMessage {
+    /// Its name.
+    pub id: MessageId,
+    /// Who wrote it.
+    pub from: UserId,
+    /// What.
+    pub text: String,
+}
+
+/// Somebody who has written or read something in a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Who.
+    pub user: UserId,
+    /// How many messages of the room's history they have not read.
+    pub unread: u32,
+}
+
+/// What a chat client may say.
+#[derive(Debug, Clone, WsProtocol)]
+#[serde(rename_all = "snake_case")]
+#[ws(client, protocol = "chat", version = "1.0", server = ChatEvent, error = ChatError, timeout = "10s")]
+pub enum ChatCommand {
+    /// Post a message to a room.
+    #[ws(request(reply = MessageId), max_bytes = "16KiB")]
+    Post {
+        /// Where.
+        room: RoomId,
+        /// What.
+        text: String,
+    },
+
+    /// Everything up to this message has been read.
+    #[ws(command)]
+    MarkRead {
+        /// Where.
+        room: RoomId,
+        /// The last message that was read.
+        upto: MessageId,
+    },
+
+    /// Who has been here, and how far they have read.
+    #[ws(request(reply = Vec<Member>))]
+    Members {
+        /// Where.
+        room: RoomId,
+    },
+
+    /// Shown while somebody types; lost when offline, and nobody minds.
+    #[ws(volatile(latest_by = room))]
+    Typing {
+        /// Where.
+        room: RoomId,
+    },
+}
+
+/// What the server tells its clients.
+#[derive(Debug, Clone, WsProtocol)]
+#[serde(rename_all = "snake_case")]
+#[ws(server, protocol = "chat", error = ChatError, topic(Room, key = room: RoomId, replay = 500, ttl = "10m"))]
+pub enum ChatEvent {
+    /// Somebody has posted a message.
+    #[ws(event(Room))]
+    Posted {
+        /// Where.
+        room: RoomId,
+        /// Its name.
+        id: MessageId,
+        /// Who wrote it.
+        from: UserId,
+        /// What.
+        text: String,
+    },
+
+    /// The latest messages of a room, oldest first.
+    #[ws(snapshot(Room))]
+    History {
+        /// Where.
+        room: RoomId,
+        /// The messages.
+        messages: Vec<ChatMessage>,
+    },
+
+    /// Somebody types.
+    #[ws(volatile(Room, latest_by = who))]
+    Typing {
+        /// Where.
+        room: RoomId,
+        /// Who.
+        who: UserId,
+    },
+
+    /// From a newer server.
+    #[ws(unknown)]
+    Unknown(steadfast::UnknownMessage),
+}
+
+/// Why the server does not do as it was told.
+#[derive(Debug, Clone, PartialEq, WsProtocol)]
+#[ws(error)]
+pub enum ChatError {
+    /// There is nothing in the message.
+    Empty,
+    /// The name of a room has 1 to 64 characters.
+    BadRoomName,
+    /// As many rooms as there may be.
+    TooManyRooms {
+        /// How many.
+        limit: u32,
+    },
+    /// From a newer server.
+    #[ws(unknown)]
+    Unknown(steadfast::UnknownMessage),
+}

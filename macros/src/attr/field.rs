@@ -1,0 +1,57 @@
+//! Attributes of a field. They are passed on to the generated struct; read here is what the description needs.
+
+use syn::{Attribute, Field, LitStr, Type};
+
+use super::serde::any_value;
+use super::{docs, read_lists, set, value};
+use crate::ctxt::Ctxt;
+use crate::symbol::{SERDE, WS};
+
+/// What the description needs of a field.
+#[derive(Default)]
+pub(crate) struct FieldAttrs {
+    pub rename: Option<LitStr>,
+    pub optional: bool,
+    pub docs: String,
+    /// Everything that the generated struct's field gets.
+    pub passed: Vec<Attribute>,
+}
+
+impl FieldAttrs {
+    pub(crate) fn read(field: &Field, ctxt: &Ctxt) -> Self {
+        let mut read = Self { docs: docs(&field.attrs), optional: is_option(&field.ty), ..Self::default() };
+        read_lists(&field.attrs, SERDE, ctxt, |key, input| match key.to_string().as_str() {
+            "rename" if !input.peek(syn::token::Paren) => set(&mut read.rename, key, value(key, input, "\"..\"")?),
+            "default" => {
+                read.optional = true;
+                any_value(input)
+            }
+            word => match refusal(word) {
+                Some(reason) => Err(syn::Error::new(
+                    key.span(),
+                    format!("`#[serde({word})]` can't be used on a field of a message: {reason}"),
+                )),
+                None => any_value(input),
+            },
+        });
+        for attr in field.attrs.iter().filter(|attr| attr.path().is_ident(WS)) {
+            ctxt.error(attr, "fields have no `#[ws(..)]`; name them in the variant's: `latest_by = room`");
+        }
+        read.passed = field.attrs.iter().filter(|attr| !attr.path().is_ident(WS)).cloned().collect();
+        read
+    }
+}
+
+fn refusal(word: &str) -> Option<&'static str> {
+    match word {
+        "rename" => Some("it would have two names; use `rename = \"..\"`"),
+        "flatten" => Some("the contract lists every field of a message; write them out, or nest them under a name"),
+        "skip" | "skip_serializing" | "skip_deserializing" => Some("every field travels; leave it out of the message"),
+        "getter" | "borrow" | "bound" => Some("messages own their data and have no type parameters"),
+        _ => None,
+    }
+}
+
+fn is_option(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Option"))
+}

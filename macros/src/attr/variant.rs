@@ -1,0 +1,177 @@
+//! `#[ws(..)]` on a variant: the kind is the first word, and what belongs to a kind nests under it.
+
+use proc_macro2::Ident;
+use syn::parse::ParseStream;
+use syn::{Attribute, Lit, LitStr, Token, Type};
+
+use super::container::{not_yet, words};
+use super::{nested, read_lists, set, unknown_key, value};
+use crate::ctxt::Ctxt;
+use crate::suggest::{did_you_mean, one_of};
+use crate::symbol::{CLIENT_KINDS, COMMAND_KEYS, REQUEST_KEYS, SERVER_KINDS, VARIANT_KEYS, VOLATILE_KEYS, WS};
+
+/// What stands in `#[ws(..)]` on a variant.
+#[derive(Default)]
+pub(crate) struct VariantAttrs {
+    pub kind: Option<KindAttr>,
+    /// With the key, to point at.
+    pub timeout: Option<(Ident, Lit)>,
+    pub max_bytes: Option<(Ident, Lit)>,
+    pub method: Option<(Ident, LitStr)>,
+    pub payload: Option<(Ident, Ident)>,
+    /// A kind was there but not understood: saying that there is none would be a second message for one mistake.
+    pub kind_refused: bool,
+}
+
+/// A kind, and the word that named it.
+pub(crate) struct KindAttr {
+    pub word: Ident,
+    pub kind: RawKind,
+}
+
+/// A kind as written.
+pub(crate) enum RawKind {
+    Request { reply: Option<Box<Type>>, concurrent: bool },
+    Command { concurrent: bool },
+    Volatile { topic: Option<Ident>, latest_by: Vec<Ident> },
+    Event { topic: Option<Ident> },
+    Snapshot { topic: Option<Ident> },
+    Unknown,
+}
+
+impl VariantAttrs {
+    pub(crate) fn read(attrs: &[Attribute], ctxt: &Ctxt) -> Self {
+        let mut read = Self::default();
+        read_lists(attrs, WS, ctxt, |key, input| read.key(key, input, ctxt));
+        read
+    }
+
+    fn key(&mut self, key: &Ident, input: ParseStream<'_>, ctxt: &Ctxt) -> syn::Result<()> {
+        match key.to_string().as_str() {
+            "request" => self.request(key, input, ctxt),
+            "command" => self.command(key, input, ctxt),
+            "volatile" => self.volatile(key, input, ctxt),
+            "event" | "snapshot" => self.of_topic(key, input),
+            "unknown" => self.kind(key, RawKind::Unknown),
+            "timeout" | "max_bytes" => self.limit(key, input),
+            "method" => set(&mut self.method, key, (key.clone(), value(key, input, "\"post\"")?)),
+            "as" => set(&mut self.payload, key, (key.clone(), value(key, input, "Post")?)),
+            "direct" => {
+                self.kind_refused = true;
+                Err(not_yet(key.span(), "direct messages to a session or principal"))
+            }
+            word => Err(self.unknown(key, word)),
+        }
+    }
+
+    fn unknown(&mut self, key: &Ident, word: &str) -> syn::Error {
+        if self.kind.is_some() {
+            return unknown_key(key, "`#[ws(..)]` of a variant", VARIANT_KEYS);
+        }
+        self.kind_refused = true;
+        let mut kinds: Vec<&str> = CLIENT_KINDS.to_vec();
+        kinds.extend(SERVER_KINDS.iter().filter(|kind| !CLIENT_KINDS.contains(kind)));
+        let hint = did_you_mean(word, kinds.iter().copied());
+        let kinds = one_of(kinds.iter().copied());
+        syn::Error::new(key.span(), format!("unknown message kind `{word}`; expected {kinds}{hint}"))
+    }
+
+    fn kind(&mut self, word: &Ident, kind: RawKind) -> syn::Result<()> {
+        match &self.kind {
+            Some(first) => {
+                let message = format!("a message has one kind, and this one is a `{}` already", first.word);
+                Err(syn::Error::new(word.span(), message))
+            }
+            None => {
+                self.kind = Some(KindAttr { word: word.clone(), kind });
+                Ok(())
+            }
+        }
+    }
+
+    fn limit(&mut self, key: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
+        if key == "timeout" {
+            set(&mut self.timeout, key, (key.clone(), value(key, input, "\"5s\"")?))
+        } else {
+            set(&mut self.max_bytes, key, (key.clone(), value(key, input, "\"16KiB\"")?))
+        }
+    }
+
+    fn request(&mut self, word: &Ident, input: ParseStream<'_>, ctxt: &Ctxt) -> syn::Result<()> {
+        let (mut reply, mut concurrent) = (None, false);
+        if !input.peek(syn::token::Paren) {
+            self.kind_refused = true;
+            let message = "a request has a reply: `request(reply = MessageId)`; without one it is a `command`";
+            return Err(syn::Error::new(word.span(), message));
+        }
+        nested(word, input, ctxt, &mut |key, input| match key.to_string().as_str() {
+            "reply" => set(&mut reply, key, Box::new(value(key, input, "MessageId")?)),
+            "concurrent" => flag(&mut concurrent),
+            "timeout" | "max_bytes" => self.limit(key, input),
+            "idempotent" => {
+                Err(syn::Error::new(key.span(), "every request and command is idempotent; drop `idempotent`"))
+            }
+            _ => Err(unknown_key(key, "`request(..)`", REQUEST_KEYS)),
+        })?;
+        self.kind(word, RawKind::Request { reply, concurrent })
+    }
+
+    fn command(&mut self, word: &Ident, input: ParseStream<'_>, ctxt: &Ctxt) -> syn::Result<()> {
+        let mut concurrent = false;
+        if input.peek(syn::token::Paren) {
+            nested(word, input, ctxt, &mut |key, input| match key.to_string().as_str() {
+                "concurrent" => flag(&mut concurrent),
+                "timeout" | "max_bytes" => self.limit(key, input),
+                "reply" => {
+                    Err(syn::Error::new(key.span(), "commands have no reply; use `request(reply = ..)` or drop it"))
+                }
+                "ack" => Err(not_yet(key.span(), "`ack`; a command is answered after its handler has committed")),
+                _ => Err(unknown_key(key, "`command(..)`", COMMAND_KEYS)),
+            })?;
+        }
+        self.kind(word, RawKind::Command { concurrent })
+    }
+
+    fn volatile(&mut self, word: &Ident, input: ParseStream<'_>, ctxt: &Ctxt) -> syn::Result<()> {
+        let (mut topic, mut latest_by) = (None, None);
+        if input.peek(syn::token::Paren) {
+            nested(word, input, ctxt, &mut |key, input| match key.to_string().as_str() {
+                "latest_by" => set(&mut latest_by, key, words(key, input)?),
+                "max_bytes" => self.limit(key, input),
+                "timeout" | "ack" | "reply" | "concurrent" => Err(syn::Error::new(
+                    key.span(),
+                    format!("`volatile` messages are never answered, so `{key}` has no meaning; use `command`"),
+                )),
+                _ if !input.peek(Token![=]) => set(&mut topic, key, key.clone()),
+                _ => Err(unknown_key(key, "`volatile(..)`", VOLATILE_KEYS)),
+            })?;
+        }
+        self.kind(word, RawKind::Volatile { topic, latest_by: latest_by.unwrap_or_default() })
+    }
+
+    fn of_topic(&mut self, word: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
+        let mut topic = None;
+        if input.peek(syn::token::Paren) {
+            let content;
+            syn::parenthesized!(content in input);
+            topic = Some(content.parse::<Ident>().map_err(|error| {
+                self.kind_refused = true;
+                syn::Error::new(error.span(), format!("expected the name of a topic: `{word}(Room)`"))
+            })?);
+            if !content.is_empty() {
+                self.kind_refused = true;
+                return Err(syn::Error::new(
+                    content.span(),
+                    format!("`{word}` takes the name of a topic, and nothing else"),
+                ));
+            }
+        }
+        let kind = if word == "event" { RawKind::Event { topic } } else { RawKind::Snapshot { topic } };
+        self.kind(word, kind)
+    }
+}
+
+fn flag(flag: &mut bool) -> syn::Result<()> {
+    *flag = true;
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! The description of an enum as `steadfast_schema` data. Names only what differs from `EMPTY`.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+
+use super::private;
+use crate::model::{Client, Field, Kind, Limits, Message, Model, Payload, Server, Topic};
+
+/// The client enum's.
+pub(super) fn client(model: &Model, client: &Client) -> TokenStream {
+    let private = private(model);
+    let (protocol, version, reserved) = (&client.protocol.name, &client.version, &client.reserved);
+    let common = common(model);
+    quote! {
+        &#private::schema::ClientEnum {
+            protocol: #protocol,
+            version: #version,
+            #common
+            reserved: &[#(#reserved),*],
+        }
+    }
+}
+
+/// The server enum's.
+pub(super) fn server(model: &Model, server: &Server) -> TokenStream {
+    let private = private(model);
+    let (protocol, reserved) = (&server.protocol.name, &server.reserved);
+    let topics = server.topics.iter().map(|of| topic(&private, of));
+    let common = common(model);
+    quote! {
+        &#private::schema::ServerEnum {
+            protocol: #protocol,
+            topics: &[#(#topics),*],
+            #common
+            reserved: &[#(#reserved),*],
+        }
+    }
+}
+
+/// The error enum's.
+pub(super) fn error(model: &Model) -> TokenStream {
+    let private = private(model);
+    let common = common(model);
+    quote!(&#private::schema::ErrorEnum { #common })
+}
+
+fn common(model: &Model) -> TokenStream {
+    let rust_name = model.ident.to_string();
+    let docs = &model.docs;
+    let messages = model.messages.iter().map(|of| message(model, of));
+    quote! {
+        rust_name: #rust_name,
+        docs: #docs,
+        messages: &[#(#messages),*],
+    }
+}
+
+fn message(model: &Model, message: &Message) -> TokenStream {
+    let private = private(model);
+    let (name, rust_name, docs) = (&message.wire, message.ident.to_string(), &message.docs);
+    let docs = (!docs.is_empty()).then(|| quote!(docs: #docs,));
+    let aliases = &message.aliases;
+    let aliases = (!aliases.is_empty()).then(|| quote!(aliases: &[#(#aliases),*],));
+    let deprecated = message.deprecated.as_ref().map(|note| quote!(deprecated: ::core::option::Option::Some(#note),));
+    let kind = kind(&private, message);
+    let payload = match &message.payload {
+        Payload::Generated(generated) if generated.fields.is_empty() => TokenStream::new(),
+        Payload::Generated(generated) => {
+            let fields = generated.fields.iter().map(|of| field(&private, of));
+            quote!(fields: &[#(#fields),*],)
+        }
+        Payload::Own(ty) => {
+            let ty = type_text(ty);
+            quote!(payload: ::core::option::Option::Some(#ty),)
+        }
+    };
+    let schema = model.json_schema.then(|| json_schema(&private, message));
+    quote! {
+        #private::schema::Message {
+            name: #name,
+            #aliases
+            rust_name: #rust_name,
+            #docs
+            #deprecated
+            #kind
+            #payload
+            #schema
+            ..#private::schema::Message::EMPTY
+        }
+    }
+}
+
+fn json_schema(private: &TokenStream, message: &Message) -> TokenStream {
+    let ty = message.ty();
+    quote! {
+        json_schema: ::core::option::Option::Some(<#ty as #private::schemars::JsonSchema>::json_schema),
+    }
+}
+
+fn kind(private: &TokenStream, message: &Message) -> Option<TokenStream> {
+    let names = |fields: &[proc_macro2::Ident]| -> Vec<String> {
+        fields.iter().map(|field| message.wire_field(field)).collect()
+    };
+    let kind = match &message.kind {
+        Kind::Request { reply, ordered, limits } => {
+            let (reply, limits) = (type_text(reply), limits_of(*limits));
+            quote!(Request { reply: #reply, ordered: #ordered, #limits })
+        }
+        Kind::Command { ordered, limits } => {
+            let limits = limits_of(*limits);
+            quote!(Command { ordered: #ordered, #limits })
+        }
+        Kind::ClientVolatile { latest_by, limits } => {
+            let (latest_by, limits) = (names(latest_by), limits_of(*limits));
+            quote!(ClientVolatile { latest_by: &[#(#latest_by),*], #limits })
+        }
+        Kind::Event { topic } => {
+            let topic = index(*topic);
+            quote!(Event { topic: #topic })
+        }
+        Kind::Snapshot { topic } => {
+            let topic = index(*topic);
+            quote!(Snapshot { topic: #topic })
+        }
+        Kind::TopicVolatile { topic, latest_by } => {
+            let (topic, latest_by) = (index(*topic), names(latest_by));
+            quote!(TopicVolatile { topic: #topic, latest_by: &[#(#latest_by),*] })
+        }
+        Kind::Error => return None,
+    };
+    Some(quote!(kind: #private::schema::Kind::#kind,))
+}
+
+fn limits_of(limits: Limits) -> TokenStream {
+    let (timeout, size) = (plain(limits.timeout_ms), plain(u64::from(limits.max_bytes)));
+    quote!(timeout_ms: #timeout, max_bytes: #size)
+}
+
+fn topic(private: &TokenStream, topic: &Topic) -> TokenStream {
+    let (name, rust_name) = (topic.snake(), topic.ident.to_string());
+    let (key_field, key_type) = (topic.field.to_string(), type_text(&topic.ty));
+    let (replay, ttl, size) = (plain(u64::from(topic.replay)), plain(topic.ttl_ms), plain(u64::from(topic.max_bytes)));
+    let has_snapshot = topic.snapshot.is_some();
+    quote! {
+        #private::schema::Topic {
+            name: #name,
+            rust_name: #rust_name,
+            key_field: #key_field,
+            key_type: #key_type,
+            replay: #replay,
+            ttl_ms: #ttl,
+            has_snapshot: #has_snapshot,
+            max_bytes: #size,
+        }
+    }
+}
+
+fn field(private: &TokenStream, field: &Field) -> TokenStream {
+    let (name, rust_name, ty) = (&field.wire, field.ident.to_string(), type_text(&field.ty));
+    let (optional, docs) = (field.optional, &field.docs);
+    quote! {
+        #private::schema::Field { name: #name, rust_name: #rust_name, ty: #ty, optional: #optional, docs: #docs }
+    }
+}
+
+/// An index as generated code writes it: without a suffix, as a person would.
+pub(super) fn index(at: usize) -> proc_macro2::Literal {
+    proc_macro2::Literal::usize_unsuffixed(at)
+}
+
+fn plain(number: u64) -> proc_macro2::Literal {
+    proc_macro2::Literal::u64_unsuffixed(number)
+}
+
+/// A type as a person writes it: `Vec<ChatMessage>`.
+pub(super) fn type_text(ty: &impl ToTokens) -> String {
+    let text = ty.to_token_stream().to_string();
+    let mut tidy = text.replace(" ,", ",").replace(" :: ", "::").replace(":: ", "::").replace(" ::", "::");
+    for bracket in ["<", "(", "[", "& "] {
+        let open = bracket.trim_end();
+        tidy = tidy.replace(&format!("{open} "), open);
+    }
+    for bracket in ["<", ">", ")", "]"] {
+        tidy = tidy.replace(&format!(" {bracket}"), bracket);
+    }
+    tidy
+}

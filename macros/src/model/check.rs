@@ -1,0 +1,240 @@
+//! Raw attributes → [`Model`]: a `check_` per rule. What is wrong is left out of the model, so that the rest can still be generated
+//! and one mistake stays one message.
+
+use proc_macro2::Ident;
+use syn::{Data, DataEnum, DeriveInput, LitStr, Type, parse_quote};
+
+use super::names::{check_methods, check_payloads, check_unique, check_wire_name, plain};
+use super::variant::{Read, Surroundings, read_variant};
+use super::{Client, Kind, Limits, Message, Model, Protocol, RoleModel, Server, Topic};
+use crate::attr::{EnumAttrs, Role, SerdeEnum, TopicAttrs, docs};
+use crate::case::upper_camel;
+use crate::ctxt::Ctxt;
+use crate::units::{duration_ms, size_bytes};
+
+const DEFAULT_LIMITS: Limits = Limits { timeout_ms: 10_000, max_bytes: 64 * 1024 };
+const DEFAULT_REPLAY: u32 = 256;
+const DEFAULT_TTL_MS: u64 = 600_000;
+
+/// Everything that can be generated; `None` if the enum's own attributes don't say enough.
+pub(crate) fn check(input: &DeriveInput, attrs: &EnumAttrs, ctxt: &Ctxt) -> Option<Model> {
+    let data = check_shape(input, ctxt);
+    let role = check_role(input, attrs, ctxt);
+    let (data, role) = (data?, role?);
+    let protocol = check_protocol(input, attrs, role, ctxt);
+    let topics: Vec<Topic> = check_topics(attrs, ctxt);
+    let declared: Vec<Ident> = attrs.topics.iter().map(|topic| topic.name.clone()).collect();
+    let around = Surroundings {
+        role,
+        ident: &input.ident,
+        serde: SerdeEnum::read(&input.attrs, ctxt),
+        limits: check_limits(attrs, ctxt),
+        topics: &topics,
+        declared: &declared,
+    };
+    let (mut messages, mut unknown) = (Vec::new(), Vec::new());
+    for variant in &data.variants {
+        match read_variant(variant, &around, ctxt) {
+            Some(Read::Message(message)) => messages.push(*message),
+            Some(Read::Unknown(ident)) => unknown.push(ident),
+            None => {}
+        }
+    }
+    let reserved = check_reserved(attrs, ctxt);
+    check_unique(&messages, &reserved, ctxt);
+    let partial = messages.len() + unknown.len() < data.variants.len();
+    let unknown = check_unknown(input, data, role, unknown, ctxt);
+    let role = match role {
+        Role::Client => {
+            check_methods(&mut messages, ctxt);
+            // The same struct may come with two commands: a command is known by its index.
+            check_payloads(&mut messages, false, ctxt);
+            RoleModel::Client(client(input, attrs, protocol, reserved, ctxt)?)
+        }
+        Role::Server => {
+            check_payloads(&mut messages, true, ctxt);
+            let topics = with_snapshots(topics, &messages, ctxt);
+            RoleModel::Server(Server { protocol: protocol?, error: attrs.error.clone(), topics, reserved })
+        }
+        Role::Error => RoleModel::Error { own_display: attrs.own_display },
+    };
+    Some(Model {
+        ident: input.ident.clone(),
+        vis: input.vis.clone(),
+        docs: docs(&input.attrs),
+        krate: krate(attrs),
+        messages,
+        unknown,
+        json_schema: check_json_schema(attrs, ctxt),
+        partial,
+        role,
+    })
+}
+
+/// The path to the runtime.
+pub(crate) fn krate(attrs: &EnumAttrs) -> syn::Path {
+    attrs.krate.clone().unwrap_or_else(|| parse_quote!(::steadfast))
+}
+
+/// schemars is there only with the feature; without the key the feature changes nothing, so that one crate's choice asks nothing of
+/// another's types.
+fn check_json_schema(attrs: &EnumAttrs, ctxt: &Ctxt) -> bool {
+    let Some(key) = &attrs.json_schema else { return false };
+    if !cfg!(feature = "schema") {
+        ctxt.error(key, "`json_schema` needs the feature `schema` of `steadfast`; switch it on in Cargo.toml");
+    }
+    cfg!(feature = "schema")
+}
+
+fn check_shape<'a>(input: &'a DeriveInput, ctxt: &Ctxt) -> Option<&'a DataEnum> {
+    let data = match &input.data {
+        Data::Enum(data) => data,
+        _ => {
+            ctxt.error(&input.ident, "`WsProtocol` goes on an enum whose variants are the messages");
+            return None;
+        }
+    };
+    if input.generics.params.is_empty() && input.generics.where_clause.is_none() {
+        return Some(data);
+    }
+    let message = "a message enum has no type parameters and no lifetimes: a message is known by its name alone, and owns its data";
+    ctxt.error(&input.generics, message);
+    None
+}
+
+fn check_role(input: &DeriveInput, attrs: &EnumAttrs, ctxt: &Ctxt) -> Option<Role> {
+    if attrs.role.is_none() && !attrs.refused {
+        let message = "say which side sends these messages: `#[ws(client, ..)]`, `#[ws(server, ..)]` or `#[ws(error)]`";
+        ctxt.error(&input.ident, message);
+    }
+    attrs.role
+}
+
+fn check_protocol(input: &DeriveInput, attrs: &EnumAttrs, role: Role, ctxt: &Ctxt) -> Option<Protocol> {
+    if role == Role::Error {
+        return None;
+    }
+    let name = required(input, attrs, attrs.protocol.as_ref(), "protocol = \"chat\"", ctxt)?;
+    check_wire_name(&name.value(), name.span(), ctxt);
+    let stem = upper_camel(&name.value());
+    if syn::parse_str::<Ident>(&stem).is_err() {
+        ctxt.error(name, format!("`{}` has to begin with a letter: `ChatClient` is named after `chat`", name.value()));
+        return None;
+    }
+    Some(Protocol { name: name.value(), stem })
+}
+
+fn required<'a, T>(
+    input: &DeriveInput,
+    attrs: &EnumAttrs,
+    value: Option<&'a T>,
+    example: &str,
+    ctxt: &Ctxt,
+) -> Option<&'a T> {
+    if value.is_none() && !attrs.refused {
+        let word = attrs.role.map_or("", Role::word);
+        ctxt.error(&input.ident, format!("`#[ws({word}, ..)]` needs `{example}`"));
+    }
+    value
+}
+
+fn client(
+    input: &DeriveInput,
+    attrs: &EnumAttrs,
+    protocol: Option<Protocol>,
+    reserved: Vec<String>,
+    ctxt: &Ctxt,
+) -> Option<Client> {
+    let version = required(input, attrs, attrs.version.as_ref(), "version = \"1.0\"", ctxt);
+    let server = required(input, attrs, attrs.server.as_ref(), "server = ChatEvent", ctxt);
+    Some(Client {
+        protocol: protocol?,
+        version: version?.value(),
+        server: server?.clone(),
+        error: attrs.error.clone(),
+        reserved,
+    })
+}
+
+fn check_limits(attrs: &EnumAttrs, ctxt: &Ctxt) -> Limits {
+    let timeout = attrs.timeout.as_ref().and_then(|lit| ctxt.ok(duration_ms(lit)));
+    let size = attrs.max_bytes.as_ref().and_then(|lit| ctxt.ok(size_bytes(lit)));
+    Limits {
+        timeout_ms: timeout.unwrap_or(DEFAULT_LIMITS.timeout_ms),
+        max_bytes: size.unwrap_or(DEFAULT_LIMITS.max_bytes),
+    }
+}
+
+fn check_reserved(attrs: &EnumAttrs, ctxt: &Ctxt) -> Vec<String> {
+    attrs.reserved.iter().for_each(|name| check_wire_name(&name.value(), name.span(), ctxt));
+    attrs.reserved.iter().map(LitStr::value).collect()
+}
+
+fn check_topics(attrs: &EnumAttrs, ctxt: &Ctxt) -> Vec<Topic> {
+    let mut topics: Vec<Topic> = Vec::new();
+    for topic in attrs.topics.iter().filter_map(|raw| check_topic(raw, ctxt)) {
+        match topics.iter().find(|other| other.snake() == topic.snake()) {
+            Some(_) => ctxt.error(&topic.ident, format!("the topic `{}` is declared twice", topic.ident)),
+            None => topics.push(topic),
+        }
+    }
+    topics
+}
+
+fn check_topic(raw: &TopicAttrs, ctxt: &Ctxt) -> Option<Topic> {
+    let ident = &raw.name;
+    let replay = raw.replay.as_ref().and_then(|lit| ctxt.ok(lit.base10_parse::<u32>()));
+    let ttl_ms = raw.ttl.as_ref().and_then(|lit| ctxt.ok(duration_ms(lit)));
+    let max_bytes = raw.max_bytes.as_ref().and_then(|lit| ctxt.ok(size_bytes(lit)));
+    let Some((field, ty)) = &raw.key else {
+        if !raw.refused {
+            ctxt.error(ident, format!("topic `{ident}` needs a key: `topic({ident}, key = room: RoomId)`"));
+        }
+        return None;
+    };
+    if matches!(ty, Type::Path(path) if path.path.is_ident(ident)) {
+        let message = format!(
+            "the topic's key type is generated and called `{ident}`; name the topic differently from `{ident}`, the type of its field"
+        );
+        ctxt.error(ident, message);
+        return None;
+    }
+    check_wire_name(&crate::case::snake(&plain(ident)), ident.span(), ctxt);
+    Some(Topic {
+        ident: ident.clone(),
+        field: field.clone(),
+        ty: ty.clone(),
+        replay: replay.unwrap_or(DEFAULT_REPLAY),
+        ttl_ms: ttl_ms.unwrap_or(DEFAULT_TTL_MS),
+        max_bytes: max_bytes.unwrap_or(DEFAULT_LIMITS.max_bytes),
+        snapshot: None,
+    })
+}
+
+/// Gives each topic its snapshot's struct; a topic has one at most.
+fn with_snapshots(mut topics: Vec<Topic>, messages: &[Message], ctxt: &Ctxt) -> Vec<Topic> {
+    for message in messages {
+        let Kind::Snapshot { topic } = message.kind else { continue };
+        let topic = &mut topics[topic];
+        if topic.snapshot.is_some() {
+            let text = format!("topic `{}` has a snapshot already; a topic has one state", topic.ident);
+            ctxt.error(&message.ident, text);
+        } else {
+            topic.snapshot = Some(message.ty());
+        }
+    }
+    topics
+}
+
+fn check_unknown(input: &DeriveInput, data: &DataEnum, role: Role, unknown: Vec<Ident>, ctxt: &Ctxt) -> Option<Ident> {
+    if let Some(second) = unknown.get(1) {
+        ctxt.error(second, "one variant is enough for all unknown messages");
+    }
+    let tried = data.variants.iter().any(|variant| variant.ident == "Unknown");
+    if role != Role::Client && unknown.is_empty() && !tried {
+        let message = "newer peers send what this build does not know; add a variant for it: \
+                       `#[ws(unknown)] Unknown(steadfast::UnknownMessage)`";
+        ctxt.error(&input.ident, message);
+    }
+    unknown.into_iter().next()
+}

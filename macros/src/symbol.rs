@@ -1,0 +1,40 @@
+//! Names of attributes and their keys. No logic.
+
+pub(crate) const WS: &str = "ws";
+pub(crate) const SERDE: &str = "serde";
+
+pub(crate) const ROLES: &[&str] = &["client", "server", "error"];
+
+/// Keys on the enum, by role.
+pub(crate) const CLIENT_KEYS: &[&str] =
+    &["protocol", "version", "server", "error", "timeout", "max_bytes", "reserved", "crate", "json_schema"];
+pub(crate) const SERVER_KEYS: &[&str] = &["protocol", "error", "topic", "reserved", "crate", "json_schema"];
+pub(crate) const ERROR_KEYS: &[&str] = &["own_display", "crate"];
+
+/// Kinds of messages, by role.
+pub(crate) const CLIENT_KINDS: &[&str] = &["request", "command", "volatile"];
+pub(crate) const SERVER_KINDS: &[&str] = &["event", "snapshot", "volatile", "unknown"];
+pub(crate) const ERROR_KINDS: &[&str] = &["unknown"];
+
+/// Keys beside the kind of a variant.
+pub(crate) const VARIANT_KEYS: &[&str] = &["timeout", "max_bytes", "method", "as"];
+
+pub(crate) const REQUEST_KEYS: &[&str] = &["reply", "concurrent", "timeout", "max_bytes"];
+pub(crate) const COMMAND_KEYS: &[&str] = &["concurrent", "timeout", "max_bytes"];
+pub(crate) const VOLATILE_KEYS: &[&str] = &["latest_by", "max_bytes"];
+pub(crate) const TOPIC_KEYS: &[&str] = &["key", "replay", "ttl", "max_bytes"];
+
+/// What a generated client has already: its own functions and those of `steadfast::client::Client`.
+pub(crate) const RESERVED_METHODS: &[&str] = &[
+    "builder",
+    "inner",
+    "subscribe",
+    "state",
+    "status",
+    "reconnect_now",
+    "close",
+    "clone",
+    "call",
+    "volatile",
+    "codec",
+];

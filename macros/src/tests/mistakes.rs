@@ -1,0 +1,374 @@
+//! Mistakes: how many are reported, and in which words. Where they point to is for the compile-fail tests.
+
+use syn::{DeriveInput, parse_quote};
+
+use crate::attr::EnumAttrs;
+use crate::ctxt::Ctxt;
+use crate::model;
+
+/// The messages of every mistake.
+fn mistakes(input: &DeriveInput) -> Vec<String> {
+    let ctxt = Ctxt::new();
+    let attrs = EnumAttrs::read(&input.attrs, &ctxt);
+    let _ = model::check(input, &attrs, &ctxt);
+    let errors = ctxt.finish().unwrap_or_default().to_string();
+    errors.split("compile_error").skip(1).map(|error| error.to_owned()).collect()
+}
+
+#[track_caller]
+fn says(input: &DeriveInput, words: &[&str]) {
+    let found = mistakes(input);
+    assert_eq!(found.len(), words.len(), "{found:#?}");
+    for (found, words) in found.iter().zip(words) {
+        assert!(found.contains(words), "{words:?} is not in {found}");
+    }
+}
+
+/// A client enum of one variant.
+fn client(variant: syn::Variant) -> DeriveInput {
+    parse_quote! {
+        #[ws(client, protocol = "chat", version = "1.0", server = ChatEvent)]
+        enum ChatCommand { #variant }
+    }
+}
+
+/// A server enum of one variant, with a topic.
+fn server(variant: syn::Variant) -> DeriveInput {
+    parse_quote! {
+        #[ws(server, protocol = "chat", topic(Room, key = room: RoomId))]
+        enum ChatEvent { #variant, #[ws(unknown)] Unknown(steadfast::UnknownMessage) }
+    }
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once() {
+    let input = parse_quote! {
+        #[ws(client, protocol = "chat", versoin = "1.0", server = ChatEvent, timeout = "5")]
+        enum ChatCommand {
+            #[ws(requst(reply = MessageId))]
+            Post { room: RoomId },
+            Ping,
+            #[ws(command(reply = u8), max_bytes = 7)]
+            Read,
+        }
+    };
+    let found = mistakes(&input);
+    assert_eq!(found.len(), 6, "{found:#?}");
+}
+
+#[test]
+fn a_typo_names_the_nearest_word() {
+    says(
+        &client(parse_quote!(
+            #[ws(requst(reply = u8))]
+            A
+        )),
+        &["unknown message kind `requst`"],
+    );
+    says(
+        &client(parse_quote!(
+            #[ws(requst(reply = u8))]
+            A
+        )),
+        &["did you mean `request`?"],
+    );
+    says(
+        &client(parse_quote!(
+            #[ws(request(repli = u8, reply = u8))]
+            A
+        )),
+        &["did you mean `reply`?"],
+    );
+    says(
+        &server(parse_quote!(
+            #[ws(event(Rom))]
+            A { room: RoomId }
+        )),
+        &["no topic `Rom`; declared: `Room` (did you mean `Room`?)"],
+    );
+    says(
+        &client(parse_quote!(
+            #[ws(volatile(latest_by = rom))]
+            A { room: RoomId }
+        )),
+        &["did you mean `room`?"],
+    );
+    says(
+        &client(parse_quote!(
+            #[ws(command)]
+            #[serde(rename_all = "snakecase")]
+            A
+        )),
+        &["did you mean `snake_case`?"],
+    );
+}
+
+#[test]
+fn kinds_stay_on_their_side() {
+    says(
+        &server(parse_quote!(
+            #[ws(request(reply = u8))]
+            A
+        )),
+        &["not supported yet: requests from the server"],
+    );
+    says(
+        &server(parse_quote!(
+            #[ws(command)]
+            A
+        )),
+        &["`command` belongs on the client enum"],
+    );
+    says(
+        &client(parse_quote!(
+            #[ws(event(Room))]
+            A
+        )),
+        &["`event` belongs on the server enum"],
+    );
+    says(
+        &client(parse_quote!(
+            #[ws(unknown)]
+            A(steadfast::UnknownMessage)
+        )),
+        &["a server refuses messages that it does not know"],
+    );
+    says(
+        &client(parse_quote!(
+            #[ws(volatile(Room))]
+            A
+        )),
+        &["a client's volatile has no topic"],
+    );
+}
+
+#[test]
+fn what_a_kind_does_not_have_is_refused() {
+    says(
+        &client(parse_quote!(
+            #[ws(request)]
+            A
+        )),
+        &["a request has a reply"],
+    );
+    says(
+        &client(parse_quote!(
+            #[ws(request())]
+            A
+        )),
+        &["a request has a reply"],
+    );
+    says(
+        &client(parse_quote!(
+            #[ws(command(reply = u8))]
+            A
+        )),
+        &["commands have no reply"],
+    );
+    says(
+        &client(parse_quote!(
+            #[ws(command(ack = received))]
+            A
+        )),
+        &["not supported yet"],
+    );
+    says(
+        &client(parse_quote!(
+            #[ws(volatile(timeout = "5s"))]
+            A
+        )),
+        &["never answered"],
+    );
+    says(
+        &client(parse_quote!(
+            #[ws(command, command)]
+            A
+        )),
+        &["one kind"],
+    );
+    says(
+        &server(parse_quote!(
+            #[ws(event)]
+            A { room: RoomId }
+        )),
+        &["`event` needs its topic: `event(Room)`"],
+    );
+    says(
+        &server(parse_quote!(
+            #[ws(event(Room), timeout = "5s")]
+            A { room: RoomId }
+        )),
+        &["`timeout` belongs on a client's message"],
+    );
+    says(
+        &server(parse_quote!(
+            #[ws(direct)]
+            A
+        )),
+        &["not supported yet: direct messages"],
+    );
+}
+
+#[test]
+fn topics_are_complete() {
+    let with = |topic: proc_macro2::TokenStream| -> DeriveInput {
+        parse_quote! {
+            #[ws(server, protocol = "chat", #topic)]
+            enum ChatEvent { #[ws(unknown)] Unknown(steadfast::UnknownMessage) }
+        }
+    };
+    says(&with(quote::quote!(topic(Room))), &["topic `Room` needs a key"]);
+    says(&with(quote::quote!(topic(Room, key = room))), &["`key` needs the field's type too"]);
+    says(&with(quote::quote!(topic(Room, key = room: Room))), &["name the topic differently"]);
+    says(&with(quote::quote!(topic(Room, key = room: u8), topic(Room, key = room: u8))), &["declared twice"]);
+    says(
+        &with(quote::quote!(topic(Price, key = symbol: Symbol, latest_by = side))),
+        &["not supported yet: latest-value topics"],
+    );
+    says(
+        &server(parse_quote!(
+            #[ws(event(Room))]
+            A { rom: RoomId }
+        )),
+        &["has no field `room`, its key"],
+    );
+}
+
+#[test]
+fn names_are_unique_and_fit_the_wire() {
+    let two = parse_quote! {
+        #[ws(client, protocol = "chat", version = "1", server = E, reserved("old"))]
+        enum C {
+            #[ws(command)] A,
+            #[ws(command)] #[serde(rename = "A")] B,
+            #[ws(command)] #[serde(alias = "old")] D,
+            #[ws(command)] #[serde(rename = "a b")] F,
+            #[ws(command)] Status,
+        }
+    };
+    says(
+        &two,
+        &[
+            "`a b` can't be a name",
+            "`B` and `A` share the wire name `A`",
+            "the wire name `old` is reserved",
+            "has a method `status` already",
+        ],
+    );
+}
+
+#[test]
+fn serde_attributes_that_would_break_the_promise_are_refused_with_the_reason() {
+    let refused = |attr: proc_macro2::TokenStream| {
+        client(parse_quote!(
+            #[ws(command)]
+            #[serde(#attr)]
+            A { a: u8 }
+        ))
+    };
+    says(&refused(quote::quote!(other)), &["a message is found by its name"]);
+    says(&refused(quote::quote!(untagged)), &["a message is found by its name"]);
+    says(&refused(quote::quote!(with = "x")), &["a struct of their own"]);
+    says(&refused(quote::quote!(skip)), &["every variant is a message that travels"]);
+    says(&refused(quote::quote!(rename(serialize = "x"))), &["two names"]);
+    says(&refused(quote::quote!(banana)), &["not known to this derive"]);
+    says(
+        &client(parse_quote!(
+            #[ws(command)]
+            A {
+                #[serde(flatten)]
+                a: u8
+            }
+        )),
+        &["lists every field"],
+    );
+    let denied = parse_quote! {
+        #[serde(deny_unknown_fields)]
+        #[ws(client, protocol = "chat", version = "1.0", server = ChatEvent)]
+        enum ChatCommand {}
+    };
+    says(&denied, &["unknown fields are ignored"]);
+}
+
+#[test]
+fn shapes_that_are_not_messages_are_refused() {
+    says(
+        &client(parse_quote!(
+            #[ws(command)]
+            A(u8, u8)
+        )),
+        &["fields of a message have names"],
+    );
+    says(
+        &client(parse_quote!(
+            #[ws(command)]
+            A(String)
+        )),
+        &["the body of a message is a map"],
+    );
+    says(
+        &parse_quote!(
+            #[ws(error)]
+            struct E;
+        ),
+        &["goes on an enum"],
+    );
+    says(
+        &parse_quote!(
+            #[ws(error)]
+            enum E<T> {
+                A(T),
+            }
+        ),
+        &["no type parameters"],
+    );
+    says(
+        &parse_quote!(
+            enum E {
+                A,
+            }
+        ),
+        &["say which side sends these messages"],
+    );
+    says(
+        &parse_quote!(
+            #[ws(error)]
+            enum E {
+                A,
+            }
+        ),
+        &["add a variant for it"],
+    );
+    says(
+        &parse_quote!(
+            #[ws(error)]
+            enum E {
+                #[ws(unknown)]
+                Unknown,
+            }
+        ),
+        &["carries the message as it came"],
+    );
+    says(
+        &parse_quote!(
+            #[ws(error)]
+            enum E {
+                #[ws(command)]
+                A,
+                #[ws(unknown)]
+                U(X),
+            }
+        ),
+        &["errors are answers"],
+    );
+}
+
+#[cfg(not(feature = "schema"))]
+#[test]
+fn json_schema_without_its_feature_says_so() {
+    let input = parse_quote! {
+        #[ws(client, protocol = "chat", version = "1.0", server = ChatEvent, json_schema)]
+        enum ChatCommand {}
+    };
+    says(&input, &["needs the feature `schema`"]);
+}

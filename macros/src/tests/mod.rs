@@ -1,0 +1,4 @@
+//! Expansions as files, formatted: what a user would have to write by hand.
+
+mod expansion;
+mod mistakes;

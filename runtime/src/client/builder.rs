@@ -1,0 +1,187 @@
+//! What a client is told before it dials.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::dial::{Endpoint, TokenSource};
+use super::shared::Shared;
+use super::state::ConnectionState;
+use super::{Client, driver};
+use crate::session::Close;
+use crate::session::client::{ClientConfig, DialReason};
+use crate::stub::{ClientEnum, ClientStub};
+use crate::transport::TransportConfig;
+
+/// What a call does when the outbox has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// It waits for room, in the order of calls. At most `calls` wait; more fail.
+    Wait {
+        /// How many.
+        calls: usize,
+    },
+    /// It ends with [`super::CallError::OutboxFull`].
+    Fail,
+}
+
+impl WhenFull {
+    /// What [`Builder`] starts with: 1024 calls wait.
+    pub const DEFAULT: Self = Self::Wait { calls: 1024 };
+}
+
+/// Why there is no client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The address is not one that this client can dial.
+    #[error("`{url}` can't be dialled: {reason}")]
+    Url {
+        /// As given.
+        url: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The client gave up; the reason is that of the last dial.
+    #[error("could not connect: {reason}")]
+    Failed {
+        /// Why.
+        reason: Close,
+    },
+}
+
+/// What a token callback may return: a `String`, an `Option<String>` (`None`: no token), or a `Result` of those, whose error
+/// makes the dial fail and be tried again later.
+pub trait IntoToken {
+    /// The token, or why there is none to be had now.
+    ///
+    /// # Errors
+    /// For a log and the connection's state.
+    fn into_token(self) -> Result<Option<String>, String>;
+}
+
+impl IntoToken for String {
+    fn into_token(self) -> Result<Option<String>, String> {
+        Ok(Some(self))
+    }
+}
+
+impl IntoToken for &str {
+    fn into_token(self) -> Result<Option<String>, String> {
+        Ok(Some(self.to_owned()))
+    }
+}
+
+impl IntoToken for Option<String> {
+    fn into_token(self) -> Result<Option<String>, String> {
+        Ok(self)
+    }
+}
+
+impl<T: IntoToken, E: fmt::Display> IntoToken for Result<T, E> {
+    fn into_token(self) -> Result<Option<String>, String> {
+        self.map_err(|error| error.to_string()).and_then(IntoToken::into_token)
+    }
+}
+
+/// Builds a client; generated code begins it with `ChatClient::builder(url)`.
+#[must_use = "a builder does nothing until `connect`"]
+pub struct Builder<C> {
+    url: String,
+    token: Option<TokenSource>,
+    config: ClientConfig,
+    transport: TransportConfig,
+    when_full: WhenFull,
+    stub: PhantomData<fn() -> C>,
+}
+
+impl<C: ClientStub> Builder<C> {
+    /// Starts with the defaults of [`ClientConfig`].
+    pub fn new(url: impl Into<String>) -> Self {
+        let declared = C::Commands::DESCRIPTION;
+        Self {
+            url: url.into(),
+            token: None,
+            config: ClientConfig::new(declared.protocol, declared.version),
+            transport: TransportConfig::default(),
+            when_full: WhenFull::DEFAULT,
+            stub: PhantomData,
+        }
+    }
+
+    /// Where credentials come from: asked before every dial, with the reason. The dial's timeout bounds it too.
+    pub fn token<F, R>(mut self, source: F) -> Self
+    where
+        F: Fn(DialReason) -> R + Send + Sync + 'static,
+        R: Future + Send + 'static,
+        R::Output: IntoToken,
+    {
+        self.token = Some(Arc::new(move |reason| {
+            let token = source(reason);
+            Box::pin(async move { token.await.into_token() })
+        }));
+        self
+    }
+
+    /// Changes how the session behaves: windows, outbox, backoff, timeouts.
+    pub fn configure(mut self, change: impl FnOnce(&mut ClientConfig)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Changes how the socket is read and written.
+    pub fn transport(mut self, change: impl FnOnce(&mut TransportConfig)) -> Self {
+        change(&mut self.transport);
+        self
+    }
+
+    /// What a call does when the outbox has no room: [`WhenFull::DEFAULT`].
+    pub const fn when_full(mut self, policy: WhenFull) -> Self {
+        self.when_full = policy;
+        self
+    }
+
+    /// Dials, and waits for the first connection. As long as it can't be had this keeps trying, as
+    /// [`ClientConfig::backoff`] says.
+    ///
+    /// # Errors
+    /// When the address is none, or the client has given up.
+    ///
+    /// # Cancellation
+    /// Dropping the future closes the client.
+    pub async fn connect(self) -> Result<C, ConnectError> {
+        let client = self.start()?;
+        let mut state = client.state();
+        let reached = state.wait_for(|state| state.is_connected() || state.is_over()).await;
+        match reached.as_deref() {
+            Ok(ConnectionState::Failed { reason }) => Err(ConnectError::Failed { reason: reason.clone() }),
+            Ok(state) if state.is_connected() => Ok(C::from_inner(client)),
+            _ => Err(ConnectError::Failed { reason: Close::lost("the client was closed") }),
+        }
+    }
+
+    /// Begins to dial and returns at once: calls queue until there is a connection.
+    ///
+    /// # Errors
+    /// When the address is none.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn connect_lazily(self) -> Result<C, ConnectError> {
+        self.start().map(C::from_inner)
+    }
+
+    fn start(self) -> Result<Client<C::Commands>, ConnectError> {
+        let endpoint = Endpoint::parse(self.url, self.token, self.transport)?;
+        let shared = Shared::new(self.config, self.when_full);
+        driver::start(Arc::clone(&shared), endpoint);
+        Ok(Client::new(shared))
+    }
+}
+
+impl<C> fmt::Debug for Builder<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("url", &self.url).field("config", &self.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,141 @@
+//! Typed WebSocket protocols that survive their network: sequence IDs, acks, resume and dedupe from two enums.
+//!
+//! One enum says what clients send, one what the server sends. [`WsProtocol`] makes of them a client with a method per
+//! message, a trait with a method per message for the server to implement, and typed topics that clients follow.
+//!
+//! # What is guaranteed
+//!
+//! - A command takes effect **at most once**: its result is committed together with everything that its handler published
+//!   through its context, and a duplicate gets the first outcome. That holds across reconnects, lost sessions and, with a durable
+//!   store, restarts of the server.
+//! - Commands of a client run in the order of calls (unless declared concurrent), and stay in its outbox until their **outcome is
+//!   known, or reported as unknown**; it is never guessed.
+//! - Events of a topic arrive in order and without holes. Where something was missed for good, **the gap is reported**, with
+//!   the topic's state where it has a snapshot.
+//! - Everything is bounded by a setting with its unit in its name. A peer's data never panics the other end.
+//!
+//! # What is not
+//!
+//! - Effects outside: a handler that writes to its own database does so once only if it uses
+//!   [`Cx::idempotency_key`](server::Cx::idempotency_key).
+//! - Volatile messages, which may be lost, and say so in their declaration.
+//! - With the memory store, anything across a restart of the server: outcomes of what was under way become unknown, and every
+//!   topic reports a gap.
+//!
+//! `PROTOCOL.md` at the root of the repository has the rules, clause by clause; docs here name the clause that they follow.
+//!
+//! # Example
+//!
+#![cfg_attr(all(feature = "derive", feature = "client", feature = "server"), doc = "```")]
+#![cfg_attr(not(all(feature = "derive", feature = "client", feature = "server")), doc = "```ignore")]
+//! use futures_util::StreamExt;
+//! use serde::{Deserialize, Serialize};
+//! use steadfast::client::Item;
+//! use steadfast::server::{Cx, Denied, Principal, TopicCx};
+//! use steadfast::{UnknownMessage, WsProtocol};
+//!
+//! #[derive(Debug, Clone, WsProtocol)]
+//! #[serde(rename_all = "snake_case")]
+//! #[ws(client, protocol = "chat", version = "1.0", server = ChatEvent)]
+//! pub enum ChatCommand {
+//!     /// Post a message to a room; the reply is its number.
+//!     #[ws(request(reply = u64))]
+//!     Post { room: u32, text: String },
+//! }
+//!
+//! #[derive(Debug, Clone, WsProtocol)]
+//! #[serde(rename_all = "snake_case")]
+//! #[ws(server, protocol = "chat", topic(Room, key = room: u32, replay = 500, ttl = "10m"))]
+//! pub enum ChatEvent {
+//!     #[ws(event(Room))]
+//!     Posted { room: u32, from: String, text: String },
+//!     #[ws(snapshot(Room))]
+//!     History { room: u32, texts: Vec<String> },
+//!     #[ws(unknown)]
+//!     Unknown(UnknownMessage),
+//! }
+//!
+//! struct Chat;
+//!
+//! impl ChatHandler for Chat {
+//!     async fn post(&self, cx: &Cx, room: u32, text: String) -> Result<u64, steadfast::NoError> {
+//!         cx.publish(ChatEventPosted { room, from: cx.principal().user().to_owned(), text });
+//!         Ok(1)
+//!     }
+//! }
+//!
+//! impl ChatTopics for Chat {
+//!     async fn may_subscribe_room(&self, _: &Principal, _: &u32) -> Result<(), Denied> {
+//!         Ok(())
+//!     }
+//!     async fn room_snapshot(&self, _: &TopicCx, room: &u32) -> Result<ChatEventHistory, steadfast::NoError> {
+//!         Ok(ChatEventHistory { room: *room, texts: vec![] })
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = ChatServer::builder(Chat).allow_anonymous().build();
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let address = listener.local_addr()?;
+//! tokio::spawn(async move { server.serve_listener(listener).await });
+//!
+//! let chat = ChatClient::builder(format!("ws://{address}")).connect().await?;
+//! let mut events = chat.subscribe(Room(7)).await?;
+//! let number = chat.post(7, "hello".into()).await?; // survives any number of reconnects while it waits
+//! assert_eq!(number, 1);
+//! while let Some(item) = events.next().await {
+//!     match item {
+//!         Item::Snapshot { state, .. } => assert!(state.texts.is_empty()), // first sync, or after a gap
+//!         Item::Event(ChatEvent::Posted { text, .. }) => {
+//!             assert_eq!(text, "hello");
+//!             break;
+//!         }
+//!         Item::Event(other) => println!("{other:?}"),
+//!     }
+//! }
+//! chat.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! | Feature | Default | What it adds |
+//! |---|---|---|
+//! | `derive` | yes | [`WsProtocol`] |
+//! | `client` | yes | [`client`]: the tokio client |
+//! | `server` | yes | [`server`]: the tokio server, with a router for axum |
+//! | `schema` | no | JSON Schema of every message |
+//!
+//! Without any of them this crate is the pure core: [`session`] and [`wire`], every decision of both ends without socket, clock
+//! or task, for drivers of one's own, for tests and for simulation.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "client")]
+pub mod client;
+#[cfg(feature = "tokio")]
+mod driver;
+#[doc(hidden)]
+pub mod private;
+#[cfg(feature = "server")]
+pub mod server;
+pub mod session;
+pub mod store;
+pub mod stub;
+#[cfg(feature = "tokio")]
+mod transport;
+pub mod wire;
+
+pub use session::client::Gap;
+pub use steadfast_schema as schema;
+pub use stub::{DecodeError, EncodeError, NoError, UnknownMessage};
+
+/// Makes a typed client, a typed server and typed topics of annotated enums.
+#[cfg(feature = "derive")]
+pub use steadfast_macros::WsProtocol;
+
+/// The program of the README, so that it stays true.
+#[cfg(all(doctest, feature = "derive", feature = "client", feature = "server"))]
+#[doc = include_str!("../../README.md")]
+mod readme {}

@@ -1,0 +1,181 @@
+//! What a server is told before it starts. Owns the turn from the enums' descriptions into the node's configuration; refuses
+//! to be built before it was said who may connect.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use steadfast_schema::Kind;
+
+use super::auth::{self, Credentials, Hook};
+use super::{Limits, Server};
+use crate::driver::Clock;
+use crate::session::node::{Denied, Identity, MessageKind, MessageSpec, NodeConfig, TopicSpec};
+use crate::session::store::Retention;
+use crate::store::{DynStore, MemoryLimits, MemoryStore, Store};
+use crate::stub::{ClientEnum, Service};
+use crate::transport::TransportConfig;
+use crate::wire::Name;
+
+/// Nothing was said yet about who may connect.
+#[derive(Debug)]
+pub struct Undecided(());
+
+/// Who may connect is decided.
+#[derive(Debug)]
+pub struct Decided(());
+
+/// A builder that can build.
+#[diagnostic::on_unimplemented(
+    message = "it is not said who may connect",
+    label = "not yet",
+    note = "call `.authenticate(bearer(|token| async move {{ .. }}))`, or, if everybody may, `.allow_anonymous()`"
+)]
+pub trait AccessDecided {}
+
+impl AccessDecided for Decided {}
+
+/// Builds a [`Server`]; generated code begins it with `ChatServer::builder(handler)`.
+#[must_use = "a builder does nothing until `build`"]
+pub struct Builder<C, A = Undecided> {
+    parts: Parts,
+    protocol: PhantomData<fn() -> (C, A)>,
+}
+
+/// Everything that was said.
+pub(super) struct Parts {
+    pub(super) service: Arc<dyn Service>,
+    pub(super) config: NodeConfig,
+    pub(super) transport: TransportConfig,
+    pub(super) limits: Limits,
+    pub(super) store: Option<Arc<dyn DynStore>>,
+    pub(super) authenticate: Hook,
+    pub(super) origins: Option<Vec<String>>,
+    pub(super) clock: Clock,
+}
+
+impl<C: ClientEnum> Builder<C> {
+    /// Starts with the defaults of [`NodeConfig`] and what the enums declare.
+    ///
+    /// # Panics
+    /// When a description holds a wire name that breaks PROTOCOL.md 3.4. The derive never makes one.
+    pub fn new(service: Arc<dyn Service>) -> Self {
+        let parts = Parts {
+            config: node_config(service.as_ref()),
+            service,
+            transport: TransportConfig::default(),
+            limits: Limits::default(),
+            store: None,
+            authenticate: auth::hook(|_| std::future::ready(Err::<Identity, _>(Denied::new("nobody may connect")))),
+            origins: None,
+            clock: Clock::new(),
+        };
+        Self { parts, protocol: PhantomData }
+    }
+}
+
+impl<C: ClientEnum, A> Builder<C, A> {
+    /// Asks `check` on every connection who is there. It gets what the client showed and answers with a
+    /// [`Principal`](super::Principal), or with an [`Identity`] that says for how long it is good; a no closes the
+    /// connection with 4201. See [`bearer`](super::bearer). Bounded by [`NodeConfig::handshake_ms`].
+    pub fn authenticate<F, R, I>(mut self, check: F) -> Builder<C, Decided>
+    where
+        F: Fn(Credentials) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<I, Denied>> + Send + 'static,
+        I: Into<Identity> + 'static,
+    {
+        self.parts.authenticate = auth::hook(check);
+        Builder { parts: self.parts, protocol: PhantomData }
+    }
+
+    /// Lets everybody in. Each client process gets a principal of its own, `anonymous-…`, stable across its reconnects.
+    pub fn allow_anonymous(self) -> Builder<C, Decided> {
+        self.authenticate(|credentials| std::future::ready(Ok::<_, Denied>(auth::anonymous(&credentials))))
+    }
+
+    /// Where records and topic logs are kept. Without it, in memory: a restart then makes outcomes unknown and topics begin
+    /// anew, both reported.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.parts.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Web pages of these origins only may connect (`https://chat.example`); others are refused with 403. Without it every
+    /// origin may. Programs that are not browsers send no origin and are not concerned.
+    pub fn allow_origins<O: Into<String>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {
+        self.parts.origins = Some(origins.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Changes what the node is configured with.
+    pub fn configure(mut self, change: impl FnOnce(&mut NodeConfig)) -> Self {
+        change(&mut self.parts.config);
+        self
+    }
+
+    /// Changes how sockets are read and written.
+    pub fn transport(mut self, change: impl FnOnce(&mut TransportConfig)) -> Self {
+        change(&mut self.parts.transport);
+        self
+    }
+
+    /// Changes the limits before the upgrade, and of draining.
+    pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.parts.limits);
+        self
+    }
+
+    /// The server. Nothing runs until it is served or its router is mounted.
+    #[must_use]
+    pub fn build(self) -> Server<C>
+    where
+        A: AccessDecided,
+    {
+        Server::new(self.parts)
+    }
+}
+
+impl<C, A> std::fmt::Debug for Builder<C, A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("config", &self.parts.config).finish_non_exhaustive()
+    }
+}
+
+impl Parts {
+    pub(super) fn take_store(&mut self) -> Arc<dyn DynStore> {
+        let clock = self.clock;
+        self.store
+            .take()
+            .unwrap_or_else(|| Arc::new(MemoryStore::new(MemoryLimits::default(), Arc::new(move || clock.now()))))
+    }
+}
+
+fn node_config(service: &dyn Service) -> NodeConfig {
+    let commands = service.client_enum();
+    let mut config = NodeConfig::new(commands.protocol);
+    for (index, message) in (0..).zip(commands.messages) {
+        let (kind, timeout_ms, max_bytes) = match message.kind {
+            Kind::Request { ordered, timeout_ms, max_bytes, .. } | Kind::Command { ordered, timeout_ms, max_bytes } => {
+                (MessageKind::Command { ordered }, timeout_ms, max_bytes)
+            }
+            Kind::ClientVolatile { timeout_ms, max_bytes, .. } => (MessageKind::Volatile, timeout_ms, max_bytes),
+            Kind::Event { .. } | Kind::Snapshot { .. } | Kind::TopicVolatile { .. } | Kind::Error => continue,
+        };
+        for text in std::iter::once(&message.name).chain(message.aliases) {
+            config.add_message(MessageSpec { name: wire_name(text), index, kind, timeout_ms, max_bytes });
+        }
+    }
+    config.topics = service.server_enum().topics.iter().map(topic_spec).collect();
+    config
+}
+
+fn topic_spec(topic: &steadfast_schema::Topic) -> TopicSpec {
+    TopicSpec {
+        name: wire_name(topic.name),
+        retention: Retention { entries: topic.replay, ttl_ms: topic.ttl_ms },
+        snapshot: topic.has_snapshot,
+    }
+}
+
+fn wire_name(text: &'static str) -> Name {
+    Name::from_static(text).expect("the derive checks wire names")
+}

@@ -1,0 +1,214 @@
+//! What a handler is given: who asks, the idempotency key, and a place to publish. Owns what the handler has published so far;
+//! refuses to send anything, which happens when the command's record is committed (PROTOCOL.md 5.6).
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::driver;
+use crate::session::node::{Attempt, ExecId, NodeConfig, Principal, StagedPublish};
+use crate::stub::Publish;
+use crate::wire::{Codec, CommandNo, LeaseId, Position};
+
+use super::publication::{self, EncodeFailure};
+
+/// The context of one command or volatile.
+#[derive(Debug)]
+pub struct Cx {
+    shared: Arc<Shared>,
+}
+
+/// What the handler's side and the driver's side of a context share.
+#[derive(Debug)]
+struct Shared {
+    principal: Principal,
+    codec: Codec,
+    key: IdempotencyKey,
+    attempt: Attempt,
+    deadline: Instant,
+    config: Settings,
+    staged: Mutex<Staged>,
+}
+
+/// The configuration behind a counter of its own: each connection has one, so that its commands don't all count up and down
+/// in one place with those of other threads.
+pub(super) type Settings = Arc<Arc<NodeConfig>>;
+
+#[derive(Debug, Default)]
+struct Staged {
+    publishes: Vec<StagedPublish>,
+    bytes: usize,
+    failure: Option<String>,
+}
+
+/// The driver's side of a [`Cx`]: takes what was published once the handler has ended.
+#[derive(Debug)]
+pub(super) struct Stage(Arc<Shared>);
+
+/// What a [`Cx`] is made of.
+pub(super) struct CxParts {
+    pub(super) principal: Principal,
+    pub(super) codec: Codec,
+    pub(super) key: IdempotencyKey,
+    pub(super) attempt: Attempt,
+    pub(super) deadline: Instant,
+    pub(super) config: Settings,
+}
+
+impl Cx {
+    pub(super) fn new(parts: CxParts) -> (Self, Stage) {
+        let CxParts { principal, codec, key, attempt, deadline, config } = parts;
+        let shared = Arc::new(Shared { principal, codec, key, attempt, deadline, config, staged: Mutex::default() });
+        (Self { shared: Arc::clone(&shared) }, Stage(shared))
+    }
+
+    /// Who asks, as the authentication hook found.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.shared.principal
+    }
+
+    /// The same for every execution of this command, and of no other one: for effects outside of this context, such as a row
+    /// in the application's own database, that must happen once (PROTOCOL.md 5.2). A volatile has a key of its own each time.
+    #[must_use]
+    pub fn idempotency_key(&self) -> IdempotencyKey {
+        self.shared.key
+    }
+
+    /// Whether this command may have run before without leaving a record (a server that died in the middle).
+    #[must_use]
+    pub fn attempt(&self) -> Attempt {
+        self.shared.attempt
+    }
+
+    /// When the handler is dropped at the latest, and the command ends with `timeout` (PROTOCOL.md 5.7).
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.shared.deadline
+    }
+
+    /// What is left until [`Cx::deadline`].
+    #[must_use]
+    pub fn time_left(&self) -> Duration {
+        self.shared.deadline.saturating_duration_since(driver::instant())
+    }
+
+    /// Publishes an event or a volatile, if and when this command succeeds: an event is committed together with the reply, in
+    /// the order of calls (PROTOCOL.md 5.6), a volatile goes out afterwards. Nothing is published if the handler returns an
+    /// error, panics, or runs out of time.
+    ///
+    /// A message that can't be encoded, is too long for its topic, or exceeds
+    /// [`NodeConfig::publishes_per_command`] or [`NodeConfig::publish_bytes_per_command`] makes the whole command fail with
+    /// `internal`, with a line in the log; the handler goes on unaware.
+    pub fn publish<P: Publish>(&self, message: P) {
+        let mut staged = self.shared.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        if staged.failure.is_some() {
+            return;
+        }
+        match publication::staged(&self.shared.config, &message) {
+            Ok((publish, bytes)) => staged.add(&self.shared.config, publish, bytes),
+            Err(EncodeFailure { reason }) => staged.fail(format!("publishing `{}`: {reason}", P::NAME)),
+        }
+    }
+
+    /// How bodies of this connection are encoded. Generated code asks; a handler need not.
+    #[must_use]
+    pub fn codec(&self) -> Codec {
+        self.shared.codec
+    }
+}
+
+impl Staged {
+    fn add(&mut self, config: &NodeConfig, publish: StagedPublish, bytes: usize) {
+        let bytes = self.bytes.saturating_add(bytes);
+        if self.publishes.len() >= config.publishes_per_command as usize {
+            return self.fail(format!("more than {} publications in one command", config.publishes_per_command));
+        }
+        if bytes > config.publish_bytes_per_command as usize {
+            return self.fail(format!("more than {} bytes published in one command", config.publish_bytes_per_command));
+        }
+        self.bytes = bytes;
+        self.publishes.push(publish);
+    }
+
+    fn fail(&mut self, reason: String) {
+        self.failure = Some(reason);
+        self.publishes = Vec::new();
+    }
+}
+
+impl Stage {
+    /// What the handler published.
+    ///
+    /// # Errors
+    /// Why something could not be published.
+    pub(super) fn take(self) -> Result<Vec<StagedPublish>, String> {
+        let mut staged = self.0.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        match staged.failure.take() {
+            None => Ok(std::mem::take(&mut staged.publishes)),
+            Some(failure) => Err(failure),
+        }
+    }
+}
+
+/// Names one command for ever: its lease and its number, shown as `<lease>/<n>`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IdempotencyKey(Key);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Key {
+    Command(LeaseId, CommandNo),
+    Volatile(ExecId),
+}
+
+impl IdempotencyKey {
+    pub(super) const fn command(lease: LeaseId, n: CommandNo) -> Self {
+        Self(Key::Command(lease, n))
+    }
+
+    pub(super) const fn volatile(exec: ExecId) -> Self {
+        Self(Key::Volatile(exec))
+    }
+}
+
+impl fmt::Display for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Key::Command(lease, n) => write!(f, "{lease}/{n}"),
+            Key::Volatile(exec) => write!(f, "volatile/{}", exec.0),
+        }
+    }
+}
+
+impl fmt::Debug for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IdempotencyKey({self})")
+    }
+}
+
+/// The context of a snapshot hook.
+#[derive(Debug)]
+pub struct TopicCx {
+    position: Position,
+    codec: Codec,
+}
+
+impl TopicCx {
+    pub(super) const fn new(position: Position, codec: Codec) -> Self {
+        Self { position, codec }
+    }
+
+    /// What the state must contain at least: every event up to here (PROTOCOL.md 7.5). It may contain more.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// How the state is to be encoded. Generated code asks; a hook need not.
+    #[must_use]
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+}

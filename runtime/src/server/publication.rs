@@ -1,0 +1,72 @@
+//! From a typed message to what the node publishes: encoded once in every enabled codec (PROTOCOL.md 7.1). Refuses to
+//! transcode.
+
+use std::sync::Arc;
+
+use crate::session::node::{NodeConfig, StagedPublish, TopicVolatile};
+use crate::session::store::{Publication, TopicId};
+use crate::stub::{EncodeError, Message, Publish, ServerEnum, encode_body};
+use crate::wire::{Body, Codec, Name};
+
+/// Why a message is not a publication: its own fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct EncodeFailure {
+    pub(super) reason: String,
+}
+
+impl From<EncodeError> for EncodeFailure {
+    fn from(error: EncodeError) -> Self {
+        Self { reason: error.to_string() }
+    }
+}
+
+impl EncodeFailure {
+    fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into() }
+    }
+}
+
+/// The publication of a message, and the bytes of its bodies.
+pub(super) fn staged<P: Publish>(config: &NodeConfig, message: &P) -> Result<(StagedPublish, usize), EncodeFailure> {
+    let topics = <P::Events as ServerEnum>::DESCRIPTION.topics;
+    let declared = topics.get(usize::from(P::TOPIC)).ok_or_else(|| EncodeFailure::new("its topic is not declared"))?;
+    let topic = TopicId { name: name(declared.name)?, key: Arc::from(key(config, message)?) };
+    let (bodies, bytes) = bodies(config, message, declared.max_bytes)?;
+    let name = name(<P as Message>::NAME)?;
+    let publish = match message.conflation_key()? {
+        None => StagedPublish::Event(Publication { topic, name, bodies }),
+        Some(conflation) => StagedPublish::Volatile(TopicVolatile { topic, conflation, name, bodies }),
+    };
+    Ok((publish, bytes))
+}
+
+fn name(text: &'static str) -> Result<Name, EncodeFailure> {
+    Name::from_static(text).ok_or_else(|| EncodeFailure::new(format!("`{text}` breaks the rule for names")))
+}
+
+fn key<P: Publish>(config: &NodeConfig, message: &P) -> Result<String, EncodeFailure> {
+    let key = message.topic_key()?;
+    if key.len() > config.topic_key_bytes as usize {
+        return Err(EncodeFailure::new(format!("its topic key has {} bytes", key.len())));
+    }
+    Ok(key)
+}
+
+fn bodies<P: Publish>(
+    config: &NodeConfig,
+    message: &P,
+    max_bytes: u32,
+) -> Result<(Vec<(Codec, Body)>, usize), EncodeFailure> {
+    let mut bodies = Vec::with_capacity(config.codecs.len());
+    let mut total = 0;
+    for &codec in &config.codecs {
+        let body = encode_body(message, codec)?;
+        if body.len() > max_bytes as usize {
+            return Err(EncodeFailure::new(format!("its body has {} bytes, {max_bytes} are allowed", body.len())));
+        }
+        total += body.len();
+        bodies.push((codec, Body(body)));
+    }
+    Ok((bodies, total))
+}

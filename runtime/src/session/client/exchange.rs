@@ -1,0 +1,263 @@
+//! Frames of an attachment, in and out: which one goes next, and whom an arriving one concerns. Owns the order of PROTOCOL.md
+//! 3 and 4.5 on one socket; every decision behind it is the outbox's, the session's or a subscription's.
+
+use super::heartbeat::Beat;
+use super::link::Phase;
+use super::outbox::Head;
+use super::timer::Timer;
+use super::{CallOutcome, Client};
+use crate::session::{Close, CloseCode, Now};
+use crate::wire::{Body, ClientFrame, CommandFrame, CommandNo, Dial, Name, RefusalCode, Seq, ServerFrame};
+
+/// The longest head of a COMMAND: two brackets, the kind, five numbers of 16 digits, a quoted name of 64, and commas.
+pub(super) const COMMAND_HEAD_BYTES: u32 = 160;
+
+impl Client {
+    // ---- out ----
+
+    /// The next frame of the attachment: signs of life first, then what releases the server, then what asks of it.
+    pub(super) fn next_frame(&mut self, now: Now) -> Option<ClientFrame> {
+        let attachment = self.link.attachment_mut()?;
+        if std::mem::replace(&mut attachment.confirm, false) {
+            return self.ack_frame();
+        }
+        if let Some(k) = attachment.pongs.pop_front() {
+            return Some(ClientFrame::Pong { k });
+        }
+        if let Some(k) = attachment.heart.take_ping(now) {
+            return Some(ClientFrame::Ping { k });
+        }
+        let frame_bytes = attachment.frame_bytes;
+        let low = self.outbox.low();
+        if self.session.as_ref().is_some_and(|session| session.ack_due(&self.config, low)) {
+            return self.ack_frame();
+        }
+        let about_topics = self.subscriptions.transmit(frame_bytes, &self.config, &mut self.fx);
+        if about_topics.is_some() {
+            return about_topics;
+        }
+        if let Some(command) = self.replayed_command(now).or_else(|| self.next_command(now)) {
+            return Some(ClientFrame::Command(command));
+        }
+        let (name, body) = self.volatiles.take()?;
+        Some(ClientFrame::Volatile { name, body })
+    }
+
+    fn ack_frame(&mut self) -> Option<ClientFrame> {
+        let low = self.outbox.low();
+        let ack = self.tell(low)?;
+        Some(ClientFrame::Ack { ack, low })
+    }
+
+    /// Notes that the frame being written carries the ack and `low`.
+    fn tell(&mut self, low: CommandNo) -> Option<Seq> {
+        let session = self.session.as_mut()?;
+        session.told(low);
+        if !session.owes_ack(self.outbox.low()) {
+            self.fx.timers.cancel(Timer::Ack);
+        }
+        Some(session.recv)
+    }
+
+    /// What the server had not accepted when the last socket broke, again under its sequence.
+    fn replayed_command(&mut self, now: Now) -> Option<CommandFrame> {
+        let flight = self.session.as_mut()?.next_replay()?;
+        // A resolved command has a number below `low`; its head can't say so, and the server ignores a lower one (5.4).
+        let low = self.outbox.low().min(flight.n);
+        let ack = self.tell(low)?;
+        let deadline_ms = self.outbox.replay_deadline(now, flight.call);
+        Some(CommandFrame { seq: flight.seq, ack, n: flight.n, low, deadline_ms, name: flight.name, body: flight.body })
+    }
+
+    fn next_command(&mut self, now: Now) -> Option<CommandFrame> {
+        loop {
+            let attachment = self.link.attachment()?;
+            if attachment.draining.is_some() {
+                return None;
+            }
+            let (call, n, bytes) = match self.outbox.head(now) {
+                Head::Ready { call, n, bytes } => (call, n, bytes),
+                Head::Wait(until) => {
+                    self.fx.timers.set(Timer::Retry, until);
+                    return None;
+                }
+                Head::None => return None,
+            };
+            if bytes > body_limit(attachment.frame_bytes) as usize {
+                self.outbox.too_large(call, &mut self.fx);
+                continue;
+            }
+            let ahead = n.0.saturating_sub(self.outbox.low().0);
+            let fits = self.session.as_ref().is_some_and(|session| session.has_room(attachment.window, bytes));
+            if !fits || ahead >= u64::from(attachment.span.max(1)) {
+                return None;
+            }
+            let sending = self.outbox.send(now, call, &mut self.fx)?;
+            let (n, name, body) = (sending.n, sending.name, sending.body);
+            let seq = self.session.as_mut()?.send(call, n, name.clone(), body.clone());
+            let low = self.outbox.low();
+            let ack = self.tell(low)?;
+            return Some(CommandFrame { seq, ack, n, low, deadline_ms: sending.deadline_ms, name, body });
+        }
+    }
+
+    /// Makes sure that a refused command is not forgotten while nothing else happens.
+    pub(super) fn plan_retry(&mut self, now: Now) {
+        let idle = self.link.attachment().is_none_or(|attachment| attachment.draining.is_some());
+        match self.outbox.retry_at() {
+            Some(at) if !idle && at > now => self.fx.timers.set(Timer::Retry, at),
+            _ => self.fx.timers.cancel(Timer::Retry),
+        }
+    }
+
+    // ---- in ----
+
+    pub(super) fn frame_arrived(&mut self, now: Now, dial: Dial, frame: ServerFrame, message_bytes: usize) {
+        self.heard(now);
+        if self.link.attachment().is_none() {
+            return self.greeted(now, dial, frame);
+        }
+        match frame {
+            ServerFrame::Ack { ack } => self.check(now, ack),
+            ServerFrame::Result { seq, ack, n, body, .. } => {
+                let bytes = body.len();
+                self.answered(now, (seq, ack), n, bytes, CallOutcome::Reply(body));
+            }
+            ServerFrame::Failed { seq, ack, n, code, name, body, .. } => {
+                let bytes = body.len();
+                self.answered(now, (seq, ack), n, bytes, CallOutcome::Failed { code, name, body });
+            }
+            ServerFrame::Refused { seq, ack, n, code, retry_ms } => {
+                self.refused(now, (seq, ack), n, code, retry_ms);
+            }
+            ServerFrame::Ping { k } => self.pinged(k),
+            ServerFrame::Pong { k } => self.ponged(now, k),
+            ServerFrame::GoAway { after_ms, deadline_ms } => self.go_away(now, after_ms, deadline_ms),
+            ServerFrame::Ignored { .. } => {}
+            ServerFrame::Welcome(_) | ServerFrame::ResumeFailed { .. } => self.violated(now, "WELCOME twice"),
+            frame => self.topic_frame(now, frame, message_bytes),
+        }
+    }
+
+    fn topic_frame(&mut self, now: Now, frame: ServerFrame, message_bytes: usize) {
+        let result = match frame {
+            ServerFrame::Subscribed(frame) => self.subscriptions.subscribed(now, &frame, &self.config, &mut self.fx),
+            ServerFrame::Unsubscribed { sub, code, retry_ms } => {
+                let answer = (sub, code, retry_ms);
+                self.subscriptions.unsubscribed(now, answer, &self.config, &mut self.random, &mut self.fx);
+                Ok(())
+            }
+            frame => self.subscriptions.handle(now, frame, message_bytes, &self.config, &mut self.fx),
+        };
+        if let Err(what) = result {
+            self.violated(now, what);
+        }
+    }
+
+    /// Any message counts as life (PROTOCOL.md 9.1).
+    pub(super) fn heard(&mut self, now: Now) {
+        if let Some(attachment) = self.link.attachment_mut()
+            && attachment.heart.hear(now)
+        {
+            self.fx.timers.set(Timer::Heartbeat, attachment.heart.next());
+        }
+    }
+
+    fn pinged(&mut self, k: u64) {
+        if let Some(attachment) = self.link.attachment_mut() {
+            attachment.owe_pong(k);
+        }
+    }
+
+    fn ponged(&mut self, now: Now, k: u64) {
+        let round_trip_ms = self.link.attachment_mut().and_then(|attachment| attachment.heart.pong(now, k));
+        if round_trip_ms.is_some() {
+            self.link.latency_ms = round_trip_ms;
+        }
+    }
+
+    fn go_away(&mut self, now: Now, after_ms: u64, deadline_ms: u64) {
+        if let Some(attachment) = self.link.attachment_mut() {
+            attachment.draining = Some(after_ms);
+            // A server that forgets to close must not keep the outbox waiting.
+            let patience_ms = deadline_ms.saturating_add(self.config.welcome_timeout_ms);
+            self.fx.timers.set_once(Timer::Drain, now.after_ms(patience_ms));
+            self.volatiles.clear();
+            self.plan_retry(now);
+        }
+    }
+
+    /// The heartbeat timer has fired.
+    pub(super) fn look_for_life(&mut self, now: Now) {
+        let Phase::Attached(attachment) = &mut self.link.phase else { return };
+        match attachment.heart.look(now, &mut self.link.pings) {
+            Beat::Wait(at) => self.fx.timers.set(Timer::Heartbeat, at),
+            Beat::Dead => self.abandon(now, Close::new(CloseCode::HEARTBEAT, "the server went silent")),
+        }
+    }
+
+    // ---- session ----
+
+    fn check(&mut self, now: Now, ack: Seq) {
+        if !self.acknowledged(ack) {
+            self.violated(now, "an ack of what was never sent");
+        }
+    }
+
+    /// Lets go of what the server has accepted; `false` if it can't have.
+    pub(super) fn acknowledged(&mut self, ack: Seq) -> bool {
+        let Some(session) = self.session.as_mut().filter(|session| session.admits(ack)) else { return false };
+        while let Some(flight) = session.release(ack) {
+            self.outbox.accepted(flight.call, &mut self.fx);
+        }
+        true
+    }
+
+    /// Checks the head of a sequenced frame; `false` if the socket had to be closed over it.
+    fn sequenced(&mut self, now: Now, (seq, ack): (Seq, Seq), bytes: usize) -> bool {
+        if !self.acknowledged(ack) {
+            self.violated(now, "an ack of what was never sent");
+            return false;
+        }
+        let next = self.session.as_mut().is_some_and(|session| session.accept(seq, bytes));
+        if !next {
+            self.violated(now, "a sequence that is not the next one");
+            return false;
+        }
+        self.fx.timers.set_once(Timer::Ack, now.after_ms(self.config.ack_ms));
+        true
+    }
+
+    fn answered(&mut self, now: Now, head: (Seq, Seq), n: CommandNo, bytes: usize, outcome: CallOutcome) {
+        if self.sequenced(now, head, bytes) {
+            self.outbox.outcome(n, outcome, &mut self.fx);
+            self.plan_retry(now);
+        }
+    }
+
+    fn refused(&mut self, now: Now, head: (Seq, Seq), n: CommandNo, code: RefusalCode, retry_ms: u64) {
+        if !code.is_retry() {
+            return self.answered(now, head, n, 0, CallOutcome::Refused(code));
+        }
+        if self.sequenced(now, head, 0) {
+            self.outbox.refused(now, n, retry_ms, &mut self.fx);
+            self.plan_retry(now);
+        }
+    }
+
+    /// Takes a volatile if it can be sent now.
+    pub(super) fn take_volatile(&mut self, name: Name, conflation: String, body: Body) -> bool {
+        let live = self.link.attachment().is_some_and(|attachment| {
+            attachment.draining.is_none() && body.len() <= body_limit(attachment.frame_bytes) as usize
+        });
+        if live {
+            self.volatiles.put(name, conflation, body, self.config.volatiles);
+        }
+        live
+    }
+}
+
+/// The longest body that fits into a frame of this length.
+pub(super) const fn body_limit(frame_bytes: u32) -> u32 {
+    frame_bytes.saturating_sub(COMMAND_HEAD_BYTES)
+}

@@ -1,0 +1,85 @@
+//! Heartbeats of one socket (PROTOCOL.md section 9). Owns silence and the numbers of pings; refuses to close anything.
+
+use crate::session::Now;
+use crate::wire::Heartbeat;
+
+/// Whether the server on this socket is alive.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Heart {
+    interval_ms: u64,
+    timeout_ms: u64,
+    missed: u32,
+    heard: Now,
+    pinged: Now,
+    unanswered: u32,
+    due: Option<u64>,
+    asked: Option<(u64, Now)>,
+}
+
+/// What the heartbeat timer has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beat {
+    /// Look again then.
+    Wait(Now),
+    /// Nobody is there.
+    Dead,
+}
+
+impl Heart {
+    /// A server's numbers are taken as they are, except that 0 would mean to look without pause.
+    pub(super) fn new(now: Now, setting: &Heartbeat) -> Self {
+        Self {
+            interval_ms: setting.interval_ms.max(1),
+            timeout_ms: setting.timeout_ms.max(1),
+            missed: setting.missed.max(1),
+            heard: now,
+            pinged: now,
+            unanswered: 0,
+            due: None,
+            asked: None,
+        }
+    }
+
+    /// When to call [`Heart::look`] next.
+    pub(super) const fn next(&self) -> Now {
+        match self.unanswered {
+            0 => self.heard.after_ms(self.interval_ms),
+            _ => self.pinged.after_ms(self.timeout_ms),
+        }
+    }
+
+    /// Something arrived. Returns whether [`Heart::next`] became earlier than it may have been.
+    pub(super) const fn hear(&mut self, now: Now) -> bool {
+        let waited = self.unanswered > 0;
+        self.heard = now;
+        self.unanswered = 0;
+        waited
+    }
+
+    /// Pings, or gives up, if it is time. `k` counts the pings of this client.
+    pub(super) fn look(&mut self, now: Now, k: &mut u64) -> Beat {
+        if now >= self.next() {
+            if self.unanswered >= self.missed {
+                return Beat::Dead;
+            }
+            *k += 1;
+            self.due = Some(*k);
+            self.pinged = now;
+            self.unanswered += 1;
+        }
+        Beat::Wait(self.next())
+    }
+
+    /// The ping to write now.
+    pub(super) fn take_ping(&mut self, now: Now) -> Option<u64> {
+        let k = self.due.take()?;
+        self.asked = Some((k, now));
+        Some(k)
+    }
+
+    /// The round trip that a pong completes, in milliseconds.
+    pub(super) fn pong(&mut self, now: Now, k: u64) -> Option<u64> {
+        let (_, at) = self.asked.take_if(|(asked, _)| *asked == k)?;
+        Some(now.since(at))
+    }
+}

@@ -1,0 +1,278 @@
+//! The client's end of a session: dialling, handshake, outbox, subscriptions. Owns every decision of a client; refuses
+//! sockets, clocks and application types.
+
+mod config;
+mod exchange;
+mod heartbeat;
+mod link;
+mod outbox;
+mod sequence;
+mod status;
+mod subscription;
+mod subscriptions;
+mod timer;
+mod types;
+mod volatiles;
+
+pub use config::{Backoff, ClientConfig};
+pub use types::{
+    CallId, CallOutcome, ConnectionState, DialReason, Event, Fate, Gap, Item, Status, SubId, Submission, SubmitError,
+    SubscribeError, SubscriptionEnd, SubscriptionRequest,
+};
+
+use std::sync::Arc;
+
+use link::{Link, Phase};
+use outbox::Outbox;
+use sequence::Session;
+use subscriptions::Subscriptions;
+use timer::{Effects, Timer};
+use volatiles::Volatiles;
+
+use crate::session::{Close, CloseCode, Now, Random};
+use crate::wire::{Body, ClientFrame, Dial, InstanceId, LeaseId, Name, ServerFrame};
+
+/// The client's core. One mutation, then drain [`Client::poll_transmit`] and, after it, [`Client::poll_event`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Client {
+    config: Arc<ClientConfig>,
+    random: Random,
+    instance: InstanceId,
+    state: ConnectionState,
+    link: Link,
+    session: Option<Session>,
+    lease: Option<LeaseId>,
+    outbox: Outbox,
+    subscriptions: Subscriptions,
+    volatiles: Volatiles,
+    fx: Effects,
+}
+
+impl Client {
+    /// A client that has not dialled yet. `seed` must be unguessable in production.
+    #[must_use]
+    pub fn new(config: Arc<ClientConfig>, seed: [u8; 32]) -> Self {
+        let mut random = Random::new(seed);
+        let instance = InstanceId(random.u128());
+        Self {
+            config,
+            random,
+            instance,
+            state: ConnectionState::Disconnected,
+            link: Link::new(),
+            session: None,
+            lease: None,
+            outbox: Outbox::new(),
+            subscriptions: Subscriptions::default(),
+            volatiles: Volatiles::default(),
+            fx: Effects::default(),
+        }
+    }
+
+    // ---- what the application asks ----
+
+    /// Begins to dial. Does nothing unless the state is `Disconnected`.
+    pub fn start(&mut self, now: Now) {
+        if self.state == ConnectionState::Disconnected {
+            self.begin(now);
+        }
+    }
+
+    /// Puts a command into the outbox; its place is its order.
+    ///
+    /// # Errors
+    /// When the outbox is full, the body too long, or the client closed or failed. Nothing was queued then.
+    pub fn submit(&mut self, now: Now, command: Submission) -> Result<CallId, SubmitError> {
+        if self.is_over() {
+            return Err(SubmitError::Closed);
+        }
+        let server_limit = self.link.frame_bytes.map_or(u32::MAX, exchange::body_limit);
+        let limit = command.max_bytes.min(server_limit);
+        if command.body.len() > limit as usize {
+            return Err(SubmitError::TooLarge { bytes: command.body.len(), limit });
+        }
+        self.outbox.submit(now, command, &self.config, &mut self.fx)
+    }
+
+    /// Withdraws a command that was certainly never sent. `false` if it may have been, or is resolved.
+    pub fn cancel(&mut self, _now: Now, call: CallId) -> bool {
+        self.outbox.cancel(call, &mut self.fx)
+    }
+
+    /// Hands a volatile to the live attachment, the latest per `conflation` key; `false` (and dropped) if there is none.
+    pub fn volatile(&mut self, _now: Now, name: Name, conflation: String, body: Body) -> bool {
+        self.take_volatile(name, conflation, body)
+    }
+
+    /// Adds a subscription, live or as soon as there is an attachment.
+    ///
+    /// # Errors
+    /// When there are too many, one for that topic exists, or the client is closed or failed.
+    pub fn subscribe(&mut self, _now: Now, request: SubscriptionRequest) -> Result<SubId, SubscribeError> {
+        if self.is_over() {
+            return Err(SubscribeError::Closed);
+        }
+        self.subscriptions.add(request, &self.config)
+    }
+
+    /// The next item of a subscription. Asking says that the application has finished with the one before.
+    pub fn poll_item(&mut self, now: Now, sub: SubId) -> Option<Item> {
+        self.subscriptions.next_item(now, sub, &self.config, &mut self.fx)
+    }
+
+    /// Whether a position waits to be told: after [`Client::poll_item`] the driver looks for what to transmit then.
+    #[must_use]
+    pub fn owes_position(&self) -> bool {
+        self.subscriptions.owes_position()
+    }
+
+    /// Ends a subscription; its id is never used again.
+    pub fn unsubscribe(&mut self, _now: Now, sub: SubId) {
+        self.subscriptions.remove(sub, &mut self.fx);
+    }
+
+    /// Dials at once if the client waits to dial.
+    pub fn reconnect_now(&mut self, now: Now) {
+        if matches!(self.link.phase, Phase::Waiting { .. }) {
+            self.dial(now);
+        }
+    }
+
+    /// Closes for good: state `Closed`, socket closed with 1000 after a last ACK; unresolved calls end as
+    /// `CallOutcome::Closed { sent }`.
+    pub fn close(&mut self, _now: Now) {
+        if !self.is_over() {
+            self.shut();
+        }
+    }
+
+    // ---- what the driver reports; anything about a dial that is not the current one is ignored ----
+
+    /// The socket of `dial` is open; `token` is what the credentials callback gave.
+    pub fn handle_connected(&mut self, now: Now, dial: Dial, token: Option<String>) {
+        self.connected(now, dial, token);
+    }
+
+    /// A frame arrived in a message of `message_bytes`.
+    pub fn handle_frame(&mut self, now: Now, dial: Dial, frame: ServerFrame, message_bytes: usize) {
+        if self.link.dial() == Some(dial) {
+            self.frame_arrived(now, dial, frame, message_bytes);
+        }
+    }
+
+    /// Something that is not a frame arrived (a WebSocket pong): a sign of life.
+    pub fn handle_alive(&mut self, now: Now, dial: Dial) {
+        if self.link.dial() == Some(dial) {
+            self.heard(now);
+        }
+    }
+
+    /// The socket of `dial` ended, or could not be opened, or spoke nonsense (`close.code` says what this end thinks of it).
+    pub fn handle_closed(&mut self, now: Now, dial: Dial, close: Close) {
+        if self.link.dial() == Some(dial) {
+            self.socket_ended(now, close);
+        }
+    }
+
+    /// The server refused the upgrade for now, and asked to wait so many milliseconds (`Retry-After`).
+    pub fn handle_refused(&mut self, now: Now, dial: Dial, close: Close, retry_ms: u64) {
+        if self.link.dial() == Some(dial) {
+            self.upgrade_refused(now, close, retry_ms);
+        }
+    }
+
+    /// `now` has reached [`Client::poll_timeout`].
+    pub fn handle_timeout(&mut self, now: Now) {
+        for timer in self.fx.timers.due(now) {
+            self.fire(now, timer);
+        }
+    }
+
+    // ---- what the driver is to do ----
+
+    /// The next frame to write on the socket of `dial`; `None` when there is nothing, or `dial` is not the current one.
+    /// A command counts as (possibly) sent from here on. Taking frames causes events (a command's fate, for one): drain
+    /// [`Client::poll_event`] after this.
+    pub fn poll_transmit(&mut self, now: Now, dial: Dial) -> Option<ClientFrame> {
+        if let Some(frame) = self.link.take_farewell(dial).or_else(|| self.take_hello(dial)) {
+            return Some(frame);
+        }
+        self.link.attachment().filter(|attachment| attachment.dial == dial)?;
+        self.next_frame(now)
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.fx.events.pop_front()
+    }
+
+    /// When to call [`Client::handle_timeout`] at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Now> {
+        self.fx.timers.next()
+    }
+
+    // ---- looks ----
+
+    /// The connection's state.
+    #[must_use]
+    pub fn state(&self) -> &ConnectionState {
+        &self.state
+    }
+
+    /// What a user interface shows.
+    #[must_use]
+    pub fn status(&self, now: Now) -> Status {
+        self.look(now)
+    }
+
+    /// A command's fate; `None` once it is resolved and reported.
+    #[must_use]
+    pub fn fate(&self, call: CallId) -> Option<Fate> {
+        self.outbox.fate(call)
+    }
+
+    /// Commands and body bytes in the outbox.
+    #[must_use]
+    pub fn outbox(&self) -> (usize, usize) {
+        self.outbox.size()
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Arc<ClientConfig> {
+        &self.config
+    }
+
+    // ---- inside ----
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, ConnectionState::Closed | ConnectionState::Failed { .. })
+    }
+
+    fn fire(&mut self, now: Now, timer: Timer) {
+        // An earlier one of the same moment may have ended what this one was for.
+        if self.is_over() {
+            return;
+        }
+        match timer {
+            Timer::Dial if matches!(self.link.phase, Phase::Waiting { .. }) => self.dial(now),
+            Timer::Handshake => self.handshake_overdue(now),
+            Timer::Elapsed => self.give_up(Close::lost("there was no connection for too long")),
+            Timer::Drain if matches!(self.link.phase, Phase::Attached(_)) => {
+                self.abandon(now, Close::new(CloseCode::DRAINING, "the server did not close"))
+            }
+            Timer::Heartbeat => self.look_for_life(now),
+            Timer::Ack => {
+                if let Some(session) = &mut self.session {
+                    session.ack_overdue();
+                }
+            }
+            Timer::Call(call) => self.outbox.expired(call, &mut self.fx),
+            Timer::Subscribe(sub) => self.subscriptions.retry(sub),
+            Timer::Position(sub) => self.subscriptions.tell_position(sub),
+            // `poll_transmit` finds what may be sent again; what belonged to an earlier socket is void.
+            Timer::Retry | Timer::Dial | Timer::Drain => {}
+        }
+    }
+}

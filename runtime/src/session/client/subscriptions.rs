@@ -1,0 +1,304 @@
+//! All subscriptions of a client and their frames. Owns the numbers by which client and server call them on the current
+//! attachment; what happens inside one is [`super::subscription`].
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::config::RETRY_CAP_MS;
+use super::subscription::{Broken, Stage, Subscription};
+use super::timer::{Effects, Timer};
+use super::{ClientConfig, Event, Item, SubId, SubscribeError, SubscriptionEnd, SubscriptionRequest};
+use crate::session::{Now, Random};
+use crate::wire::{ClientFrame, Name, ServerFrame, SubNo, Subscribe, Subscribed, TopicNo, UnsubscribeCode};
+
+/// Of each SUBSCRIBE, what is not the key, in bytes: names, numbers and the object around them.
+const SUBSCRIBE_HEAD_BYTES: usize = 320;
+/// A JSON string has at most this many bytes per byte of its text (`\u0000`).
+const ESCAPED: usize = 6;
+
+/// Every subscription that the application has not let go of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Subscriptions {
+    last: u64,
+    last_sub: SubNo,
+    all: BTreeMap<SubId, Subscription>,
+    topics: BTreeMap<(Name, String), SubId>,
+    /// Whether there is an attachment.
+    attached: bool,
+    by_sub: BTreeMap<SubNo, SubId>,
+    by_number: BTreeMap<TopicNo, SubId>,
+    asking: BTreeSet<SubId>,
+    telling: BTreeSet<SubId>,
+    leaving: VecDeque<SubNo>,
+}
+
+impl Subscriptions {
+    // ---- the application ----
+
+    pub(super) fn add(&mut self, request: SubscriptionRequest, config: &ClientConfig) -> Result<SubId, SubscribeError> {
+        let name = (request.topic.clone(), request.key.clone());
+        if self.topics.contains_key(&name) {
+            return Err(SubscribeError::Duplicate);
+        }
+        if self.all.len() >= config.subscriptions as usize {
+            return Err(SubscribeError::TooMany { limit: config.subscriptions });
+        }
+        self.last += 1;
+        let id = SubId(self.last);
+        self.topics.insert(name, id);
+        self.all.insert(id, Subscription::new(request));
+        if self.attached {
+            self.asking.insert(id);
+        }
+        Ok(id)
+    }
+
+    pub(super) fn next_item(&mut self, now: Now, id: SubId, config: &ClientConfig, fx: &mut Effects) -> Option<Item> {
+        let subscription = self.all.get_mut(&id)?;
+        let item = subscription.next();
+        if item.is_none() && subscription.stage == Stage::Ended {
+            self.all.remove(&id);
+            return None;
+        }
+        self.plan_position(now, id, config, fx);
+        item
+    }
+
+    pub(super) fn remove(&mut self, id: SubId, fx: &mut Effects) {
+        self.detach_one(id, fx, true);
+        if let Some(subscription) = self.all.remove(&id) {
+            self.forget_topic(id, subscription.topic, subscription.key);
+        }
+    }
+
+    fn forget_topic(&mut self, id: SubId, topic: Name, key: String) {
+        let name = (topic, key);
+        if self.topics.get(&name) == Some(&id) {
+            self.topics.remove(&name);
+        }
+    }
+
+    // ---- the attachment ----
+
+    /// WELCOME has arrived: every subscription is asked for again (PROTOCOL.md 7.2).
+    pub(super) fn attach(&mut self, fx: &mut Effects) {
+        self.detach(fx);
+        self.attached = true;
+        self.asking.extend(self.topics.values());
+    }
+
+    /// The attachment has ended, and with it everything but what the application has not yet taken.
+    pub(super) fn detach(&mut self, fx: &mut Effects) {
+        self.attached = false;
+        self.by_sub.clear();
+        self.by_number.clear();
+        self.asking.clear();
+        self.telling.clear();
+        self.leaving.clear();
+        for (id, subscription) in &mut self.all {
+            fx.timers.cancel(Timer::Subscribe(*id));
+            fx.timers.cancel(Timer::Position(*id));
+            if subscription.stage != Stage::Ended {
+                subscription.stage = Stage::Away;
+            }
+        }
+    }
+
+    /// Forgets the numbers of one subscription; tells the server if it knows them.
+    fn detach_one(&mut self, id: SubId, fx: &mut Effects, tell: bool) {
+        fx.timers.cancel(Timer::Subscribe(id));
+        fx.timers.cancel(Timer::Position(id));
+        self.asking.remove(&id);
+        self.telling.remove(&id);
+        let sub = match self.all.get(&id).map(|subscription| &subscription.stage) {
+            Some(Stage::Asked { sub, .. }) => *sub,
+            Some(Stage::Live(live)) => {
+                self.by_number.remove(&live.number);
+                live.sub
+            }
+            _ => return,
+        };
+        self.by_sub.remove(&sub);
+        if tell {
+            self.leaving.push_back(sub);
+        }
+    }
+
+    fn end(&mut self, id: SubId, end: SubscriptionEnd, fx: &mut Effects) {
+        self.detach_one(id, fx, false);
+        let Some(subscription) = self.all.get_mut(&id) else { return };
+        subscription.stage = Stage::Ended;
+        let (topic, key) = (subscription.topic.clone(), subscription.key.clone());
+        self.forget_topic(id, topic, key);
+        fx.event(Event::SubscriptionEnded { sub: id, end });
+    }
+
+    /// The client was closed or gave up.
+    pub(super) fn close(&mut self, fx: &mut Effects) {
+        self.detach(fx);
+        let ids: Vec<SubId> = self.topics.values().copied().collect();
+        for id in ids {
+            self.end(id, SubscriptionEnd::Closed, fx);
+        }
+    }
+
+    // ---- time ----
+
+    /// A subscription that was refused for now may be asked for again.
+    pub(super) fn retry(&mut self, id: SubId) {
+        if let Some(subscription) = self.all.get_mut(&id).filter(|subscription| subscription.stage == Stage::Waiting) {
+            subscription.stage = Stage::Away;
+            self.asking.insert(id);
+        }
+    }
+
+    /// A position has waited long enough.
+    pub(super) fn tell_position(&mut self, id: SubId) {
+        if self.all.get(&id).is_some_and(|subscription| subscription.position_due().is_some()) {
+            self.telling.insert(id);
+        }
+    }
+
+    pub(super) fn owes_position(&self) -> bool {
+        !self.telling.is_empty()
+    }
+
+    fn plan_position(&mut self, now: Now, id: SubId, config: &ClientConfig, fx: &mut Effects) {
+        match self.all.get(&id).and_then(Subscription::position_due) {
+            Some(true) => {
+                self.telling.insert(id);
+            }
+            Some(false) if !self.telling.contains(&id) => {
+                fx.timers.set_once(Timer::Position(id), now.after_ms(config.position_ms));
+            }
+            Some(false) | None => {}
+        }
+    }
+
+    // ---- frames out ----
+
+    /// The next frame about subscriptions. Leaving comes before asking, or the server would see a second one of a topic.
+    pub(super) fn transmit(
+        &mut self,
+        frame_bytes: u32,
+        config: &ClientConfig,
+        fx: &mut Effects,
+    ) -> Option<ClientFrame> {
+        if let Some(sub) = self.leaving.pop_front() {
+            return Some(ClientFrame::Unsubscribe { sub });
+        }
+        while let Some(id) = self.asking.pop_first() {
+            if let Some(frame) = self.ask(id, frame_bytes, config, fx) {
+                return Some(frame);
+            }
+        }
+        while let Some(id) = self.telling.pop_first() {
+            fx.timers.cancel(Timer::Position(id));
+            let position = self.all.get_mut(&id).and_then(Subscription::take_position);
+            if let Some((topic, ts, bytes)) = position {
+                return Some(ClientFrame::Position { topic, ts, bytes });
+            }
+        }
+        None
+    }
+
+    fn ask(&mut self, id: SubId, frame_bytes: u32, config: &ClientConfig, fx: &mut Effects) -> Option<ClientFrame> {
+        let subscription = self.all.get_mut(&id).filter(|subscription| subscription.stage == Stage::Away)?;
+        let most = subscription.key.len().saturating_mul(ESCAPED).saturating_add(SUBSCRIBE_HEAD_BYTES);
+        if most > frame_bytes as usize {
+            // The server would close the socket over it, again and again.
+            self.end(id, SubscriptionEnd::Refused(UnsubscribeCode::Invalid), fx);
+            return None;
+        }
+        self.last_sub = self.last_sub.next();
+        let sub = self.last_sub;
+        let (from, credit) = subscription.ask(sub, config.credit);
+        self.by_sub.insert(sub, id);
+        let (topic, key) = (subscription.topic.clone(), subscription.key.clone());
+        Some(ClientFrame::Subscribe(Box::new(Subscribe { sub, topic, key, from, credit })))
+    }
+
+    // ---- frames in ----
+
+    /// A frame about a subscription; one that this client does not know (any more) is dropped.
+    pub(super) fn handle(
+        &mut self,
+        now: Now,
+        frame: ServerFrame,
+        message_bytes: usize,
+        config: &ClientConfig,
+        fx: &mut Effects,
+    ) -> Result<(), Broken> {
+        let bytes = message_bytes as u64;
+        let topic = match &frame {
+            ServerFrame::Event { topic, .. }
+            | ServerFrame::Snapshot { topic, .. }
+            | ServerFrame::TopicVolatile { topic, .. }
+            | ServerFrame::Skip { topic, .. } => topic,
+            _ => return Ok(()),
+        };
+        let Some(&id) = self.by_number.get(topic) else { return Ok(()) };
+        let Some(subscription) = self.all.get_mut(&id) else { return Ok(()) };
+        match frame {
+            ServerFrame::Event { ts, name, body, .. } => subscription.event(ts, name, body, bytes)?,
+            ServerFrame::Snapshot { ts, name, body, .. } => subscription.snapshot(ts, name, body, bytes)?,
+            ServerFrame::Skip { ts, .. } => subscription.skip(ts)?,
+            ServerFrame::TopicVolatile { name, body, .. } => subscription.volatile(name, body, config.volatiles),
+            _ => {}
+        }
+        if subscription.tell() {
+            fx.event(Event::Readable { sub: id });
+        }
+        self.plan_position(now, id, config, fx);
+        Ok(())
+    }
+
+    pub(super) fn subscribed(
+        &mut self,
+        now: Now,
+        frame: &Subscribed,
+        config: &ClientConfig,
+        fx: &mut Effects,
+    ) -> Result<(), Broken> {
+        let Some(&id) = self.by_sub.get(&frame.sub) else { return Ok(()) };
+        if self.by_number.get(&frame.number).is_some_and(|other| *other != id) {
+            return Err("SUBSCRIBED gives a number twice");
+        }
+        let Some(subscription) = self.all.get_mut(&id) else { return Ok(()) };
+        let first = matches!(subscription.stage, Stage::Asked { .. });
+        let before = subscription.subscribed(frame, config.credit)?;
+        let readable = subscription.tell();
+        if let Some(number) = before {
+            self.by_number.remove(&number);
+        }
+        self.by_number.insert(frame.number, id);
+        if first {
+            fx.event(Event::Subscribed { sub: id });
+        }
+        if readable {
+            fx.event(Event::Readable { sub: id });
+        }
+        self.plan_position(now, id, config, fx);
+        Ok(())
+    }
+
+    pub(super) fn unsubscribed(
+        &mut self,
+        now: Now,
+        (sub, code, retry_ms): (SubNo, UnsubscribeCode, Option<u64>),
+        config: &ClientConfig,
+        random: &mut Random,
+        fx: &mut Effects,
+    ) {
+        let Some(&id) = self.by_sub.get(&sub) else { return };
+        if !code.is_retry() {
+            return self.end(id, SubscriptionEnd::Refused(code), fx);
+        }
+        self.detach_one(id, fx, false);
+        let Some(subscription) = self.all.get_mut(&id) else { return };
+        subscription.stage = Stage::Waiting;
+        let jitter_ms = random.up_to(config.backoff.ceiling_ms(subscription.refusals));
+        subscription.refusals = subscription.refusals.saturating_add(1);
+        let asked_ms = retry_ms.unwrap_or(0).min(RETRY_CAP_MS);
+        fx.timers.set(Timer::Subscribe(id), now.after_ms(asked_ms.saturating_add(jitter_ms)));
+    }
+}

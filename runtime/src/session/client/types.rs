@@ -1,0 +1,299 @@
+//! What goes in and out of a client's core.
+
+use crate::session::{Close, Now};
+use crate::wire::{
+    Body, Dial, Epoch, FailureCode, Name, Position, RefusalCode, ResetReason, TopicSeq, UnsubscribeCode,
+};
+
+/// Names a command that this client submitted; unique in the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub u64);
+
+/// Names a subscription of this client; unique in the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubId(pub u64);
+
+/// A command for the outbox.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Submission {
+    /// Wire name.
+    pub name: Name,
+    /// Encoded fields.
+    pub body: Body,
+    /// Milliseconds of patience, counted from submission.
+    pub timeout_ms: u64,
+    /// Milliseconds that the protocol declares for this message: what the server assumes when no deadline travels.
+    pub declared_timeout_ms: u64,
+    /// The declared limit of the body.
+    pub max_bytes: u32,
+}
+
+/// Why a command did not get into the outbox.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// The outbox holds as many commands or bytes as it may.
+    #[error("the outbox is full")]
+    Full,
+    /// The body is longer than its message, or the server, allows.
+    #[error("the message has {bytes} bytes, {limit} are allowed")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        limit: u32,
+    },
+    /// The client was closed, or gave up.
+    #[error("the client is closed")]
+    Closed,
+}
+
+/// How far a command has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Fate {
+    /// In the outbox, certainly never executed.
+    Queued,
+    /// Handed to a socket; the server may have it.
+    Written,
+    /// Accepted by the server's core.
+    Acked,
+    /// Resolved with success.
+    Done,
+    /// Resolved without: an application error, a refusal, a failure.
+    Failed,
+    /// Its outcome can't be known.
+    Unknown,
+}
+
+/// The end of a command.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum CallOutcome {
+    /// Executed, with this reply.
+    Reply(Body),
+    /// Executed or begun, without success.
+    Failed {
+        /// How.
+        code: FailureCode,
+        /// The application error's wire name, or empty.
+        name: Name,
+        /// Its fields.
+        body: Body,
+    },
+    /// Certainly never executed. `Expired` also when its time ran out before it was ever sent.
+    Refused(RefusalCode),
+    /// The lease was lost after the command may have been sent: whether it was executed can't be known.
+    OutcomeUnknown,
+    /// The client was closed or gave up first. `sent` says whether it may have been executed.
+    Closed {
+        /// Whether it may have reached the server.
+        sent: bool,
+    },
+}
+
+/// A topic to follow.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SubscriptionRequest {
+    /// Declared name of the topic.
+    pub topic: Name,
+    /// Which of these topics.
+    pub key: String,
+    /// Where to go on, if the application has stored a position.
+    pub from: Option<Position>,
+}
+
+/// Why a subscription could not be added.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// This client follows that topic already.
+    #[error("this client already has a subscription of that topic")]
+    Duplicate,
+    /// As many as the configuration allows.
+    #[error("this client has {limit} subscriptions, which is its limit")]
+    TooMany {
+        /// The limit.
+        limit: u32,
+    },
+    /// The client was closed, or gave up.
+    #[error("the client is closed")]
+    Closed,
+}
+
+/// What a subscription yields, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Item {
+    /// The topic's state, at the start or after a gap.
+    Snapshot {
+        /// Where it stands.
+        position: Position,
+        /// Wire name.
+        name: Name,
+        /// The state.
+        body: Body,
+        /// The gap that made it necessary; `None` at the start.
+        gap: Option<Gap>,
+    },
+    /// Events were missed, and the topic has no snapshot.
+    Gap(Gap),
+    /// The next event.
+    Event {
+        /// Where it stands.
+        position: Position,
+        /// Wire name.
+        name: Name,
+        /// Its fields.
+        body: Body,
+    },
+    /// A message without a place in the topic.
+    Volatile {
+        /// Wire name.
+        name: Name,
+        /// Its fields.
+        body: Body,
+    },
+}
+
+/// A stretch of a topic that this client did not see.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Gap {
+    /// Why.
+    pub reason: ResetReason,
+    /// Everything up to here was seen.
+    pub last: Option<Position>,
+    /// The topic's incarnation now.
+    pub epoch: Epoch,
+    /// Events continue after this one.
+    pub resumes_after: TopicSeq,
+}
+
+/// Why a subscription ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SubscriptionEnd {
+    /// The server said no, for good.
+    Refused(UnsubscribeCode),
+    /// The client was closed or gave up.
+    Closed,
+}
+
+/// Where the connection stands. Illegal transitions can't be expressed: only the core makes them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ConnectionState {
+    /// Not started.
+    Disconnected,
+    /// First dial, or dials before the first WELCOME; `attempt` counts from 1.
+    Connecting {
+        /// Which dial in a row.
+        attempt: u32,
+    },
+    /// WELCOME has arrived.
+    Connected {
+        /// Whether the session went on.
+        resumed: bool,
+        /// Since when.
+        since: Now,
+    },
+    /// The connection was lost.
+    Reconnecting {
+        /// Which dial in a row, the next one while waiting.
+        attempt: u32,
+        /// When the next dial begins; `None` while one is under way.
+        next_dial: Option<Now>,
+        /// When the connection was lost.
+        since: Now,
+        /// Why.
+        reason: Close,
+    },
+    /// Given up.
+    Failed {
+        /// Why.
+        reason: Close,
+    },
+    /// Closed by the application.
+    Closed,
+}
+
+/// Why credentials are asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum DialReason {
+    /// The first dial.
+    First,
+    /// A dial after a lost connection.
+    Reconnect,
+    /// The server refused the last credentials, or they expired.
+    Refused,
+}
+
+/// What a client's driver must do or pass on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// Ask for credentials and open a socket. An earlier socket is abandoned.
+    Dial {
+        /// Its number.
+        dial: Dial,
+        /// For the credentials callback.
+        reason: DialReason,
+    },
+    /// Write what [`super::Client::poll_transmit`] still has for this dial, then close it, within a bounded time.
+    CloseSocket {
+        /// Which.
+        dial: Dial,
+        /// How.
+        close: Close,
+    },
+    /// The connection's state is another one.
+    State(ConnectionState),
+    /// A command has ended.
+    Resolved {
+        /// Which.
+        call: CallId,
+        /// How.
+        outcome: CallOutcome,
+    },
+    /// The caller's patience has ended; the command stays until it is resolved.
+    TimedOut {
+        /// Which.
+        call: CallId,
+    },
+    /// A command has got further.
+    Fate {
+        /// Which.
+        call: CallId,
+        /// How far.
+        fate: Fate,
+    },
+    /// A subscription is established (again) on the current attachment.
+    Subscribed {
+        /// Which.
+        sub: SubId,
+    },
+    /// A subscription has items for [`super::Client::poll_item`].
+    Readable {
+        /// Which.
+        sub: SubId,
+    },
+    /// A subscription has ended; items that wait can still be taken.
+    SubscriptionEnded {
+        /// Which.
+        sub: SubId,
+        /// Why.
+        end: SubscriptionEnd,
+    },
+}
+
+/// What a user interface shows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Status {
+    /// The state.
+    pub state: ConnectionState,
+    /// Whether an action is sent now, not queued.
+    pub live: bool,
+    /// Commands that are not resolved.
+    pub queued: usize,
+    /// Milliseconds until the next dial.
+    pub next_dial_in_ms: Option<u64>,
+    /// Milliseconds since the connection was lost.
+    pub away_ms: Option<u64>,
+    /// The last measured round trip of a heartbeat, in milliseconds.
+    pub latency_ms: Option<u64>,
+}

@@ -1,0 +1,201 @@
+//! What a node serves, and every limit, with its unit in its name.
+
+use crate::session::store::Retention;
+use crate::wire::{Codec, Heartbeat, Name, Window};
+
+/// A message that clients may send.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct MessageSpec {
+    /// Wire name, or an alias.
+    pub name: Name,
+    /// Index of the message in its enum's description.
+    pub index: u16,
+    /// What it is.
+    pub kind: MessageKind,
+    /// Milliseconds for its handler.
+    pub timeout_ms: u64,
+    /// The longest body, in bytes.
+    pub max_bytes: u32,
+}
+
+/// What a client's message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// Numbered, answered, recorded; waits for lower ones if `ordered`.
+    Command {
+        /// Whether it keeps its place.
+        ordered: bool,
+    },
+    /// May be lost.
+    Volatile,
+}
+
+/// A declared topic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TopicSpec {
+    /// Declared name.
+    pub name: Name,
+    /// How much of it is kept.
+    pub retention: Retention,
+    /// Whether there is a hook for its state.
+    pub snapshot: bool,
+}
+
+/// Settings of a node; see each field for its default.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NodeConfig {
+    /// Name of the application's protocol.
+    pub protocol: String,
+    /// What clients may send; sorted by name.
+    pub messages: Vec<MessageSpec>,
+    /// What clients may follow; by index.
+    pub topics: Vec<TopicSpec>,
+    /// Codecs that are served; every publication is encoded in each.
+    pub codecs: Vec<Codec>,
+    /// Sequenced frames and bytes that a client may have under way: 256 frames, 256 KiB.
+    pub window: Window,
+    /// Upper bound on the window that a client asks for: 1000 frames, 1 MiB.
+    pub max_client_window: Window,
+    /// The longest message after HELLO, in bytes: 1 MiB.
+    pub frame_bytes: u32,
+    /// Milliseconds from accept to HELLO, and for the authentication hook: 10 s.
+    pub handshake_ms: u64,
+    /// Milliseconds for a hook that authorizes a subscription or reads a topic's state: 10 s.
+    pub hook_ms: u64,
+    /// Heartbeats: 25 s, 10 s, 3.
+    pub heartbeat: Heartbeat,
+    /// Milliseconds that a session outlives its socket: 5 min.
+    pub session_ttl_ms: u64,
+    /// Expired sessions that are remembered, so that their clients are told `expired` and not `unknown`: 1024.
+    pub expired_sessions: u32,
+    /// Sessions, attached or not; more are refused with 4004: 100,000.
+    pub sessions: u32,
+    /// How far a lease's numbers may run ahead: 256.
+    pub span: u32,
+    /// Bytes of commands that wait or run, per lease; more are refused with `overload`: 1 MiB.
+    pub lease_queue_bytes: u32,
+    /// Bytes of replies kept per lease; beyond, the oldest ones shrink to "unknown": 256 KiB.
+    pub lease_record_bytes: u32,
+    /// Milliseconds that a lease lives after its last contact: 24 h.
+    pub lease_ttl_ms: u64,
+    /// The same, before its first command: 10 min.
+    pub lease_unused_ttl_ms: u64,
+    /// Milliseconds after which the store is told what a client has resolved, if no commit has told it by then; what a burst
+    /// needed in memory is given back then too: 1 s.
+    pub lease_rest_ms: u64,
+    /// Leases per principal, one per client: 64. A client beyond is refused with 4004 while all of them are held; one that nobody has
+    /// held for a while makes room.
+    pub leases_per_principal: u32,
+    /// Executions of commands at a time in this process; more wait: 10,000.
+    pub executions: u32,
+    /// Volatile executions at a time per connection; more are dropped: 16.
+    pub volatile_executions: u32,
+    /// Subscriptions per connection: 256.
+    pub subscriptions: u32,
+    /// Upper bound on the credit that a client asks for: 4096 events, 4 MiB.
+    pub max_credit: Window,
+    /// Entries of a topic that this process holds for its live subscribers, even if fewer are retained for a resume: 256.
+    pub live_entries: u32,
+    /// Bytes of a topic's entries that this process holds: 16 MiB.
+    pub topic_bytes: u32,
+    /// Topics that this process holds; beyond, one that nobody follows is forgotten, or a subscription refused: 100,000.
+    pub topics_held: u32,
+    /// Milliseconds after which a topic that nobody follows is forgotten by this process: 10 min.
+    pub topic_idle_ms: u64,
+    /// Milliseconds after which the store hears again of a topic that is followed, so that it does not forget a quiet one: 10 min.
+    pub topic_touch_ms: u64,
+    /// Volatiles that wait per subscription; the oldest is dropped: 64.
+    pub volatiles: u32,
+    /// Longest topic key, in bytes: 256.
+    pub topic_key_bytes: u32,
+    /// Publications per command: 64.
+    pub publishes_per_command: u32,
+    /// Bytes of a reply, or of an application error's fields; a command that answers more fails with `internal`: 1 MiB.
+    pub reply_bytes: u32,
+    /// Bytes of publications per command: 256 KiB.
+    pub publish_bytes_per_command: u32,
+    /// Publications that may wait for the store; beyond, those from outside commands fail, and commands are refused with
+    /// `overload`: 65,536.
+    pub publishes_waiting: u32,
+    /// Tries of a snapshot whose position the log has left behind by the time that it is there: 3.
+    pub snapshot_tries: u32,
+    /// Tries of a store operation before it is given up: 8.
+    pub store_tries: u32,
+    /// Milliseconds before the first repetition of a store operation, doubled each time: 50 ms.
+    pub store_retry_ms: u64,
+    /// What REFUSED and UNSUBSCRIBED tell a client to wait, in milliseconds: 250 ms.
+    pub retry_ms: u64,
+    /// Unacknowledged frames after which an ACK goes out alone: 32 (PROTOCOL.md 4.5).
+    pub ack_frames: u32,
+    /// Milliseconds after which an ACK goes out alone: 250 (PROTOCOL.md 4.5).
+    pub ack_ms: u64,
+}
+
+impl NodeConfig {
+    /// The defaults, for a protocol without messages and topics.
+    #[must_use]
+    pub fn new(protocol: impl Into<String>) -> Self {
+        Self {
+            protocol: protocol.into(),
+            messages: Vec::new(),
+            topics: Vec::new(),
+            codecs: vec![Codec::Json],
+            window: Window { frames: 256, bytes: 256 * 1024 },
+            max_client_window: Window { frames: 1000, bytes: 1024 * 1024 },
+            frame_bytes: 1024 * 1024,
+            handshake_ms: 10_000,
+            hook_ms: 10_000,
+            heartbeat: Heartbeat { interval_ms: 25_000, timeout_ms: 10_000, missed: 3 },
+            session_ttl_ms: 300_000,
+            expired_sessions: 1024,
+            sessions: 100_000,
+            span: 256,
+            lease_queue_bytes: 1024 * 1024,
+            lease_record_bytes: 256 * 1024,
+            lease_ttl_ms: 24 * 3_600_000,
+            lease_rest_ms: 1_000,
+            lease_unused_ttl_ms: 600_000,
+            leases_per_principal: 64,
+            executions: 10_000,
+            volatile_executions: 16,
+            subscriptions: 256,
+            max_credit: Window { frames: 4096, bytes: 4 * 1024 * 1024 },
+            live_entries: 256,
+            topic_bytes: 16 * 1024 * 1024,
+            topics_held: 100_000,
+            topic_idle_ms: 600_000,
+            topic_touch_ms: 600_000,
+            volatiles: 64,
+            topic_key_bytes: 256,
+            publishes_per_command: 64,
+            reply_bytes: 1024 * 1024,
+            publish_bytes_per_command: 256 * 1024,
+            publishes_waiting: 65_536,
+            snapshot_tries: 3,
+            store_tries: 8,
+            store_retry_ms: 50,
+            retry_ms: 250,
+            ack_frames: 32,
+            ack_ms: 250,
+        }
+    }
+
+    /// Adds a message; keeps the order that look-up needs.
+    pub fn add_message(&mut self, spec: MessageSpec) {
+        let at = self.messages.partition_point(|other| other.name < spec.name);
+        self.messages.insert(at, spec);
+    }
+
+    /// Finds a message by wire name or alias.
+    #[must_use]
+    pub fn message(&self, name: &Name) -> Option<&MessageSpec> {
+        self.messages.binary_search_by(|spec| spec.name.cmp(name)).ok().map(|at| &self.messages[at])
+    }
+
+    /// Finds a topic's declaration by name.
+    #[must_use]
+    pub fn topic(&self, name: &Name) -> Option<(u16, &TopicSpec)> {
+        let index = self.topics.iter().position(|spec| spec.name == *name)?;
+        Some((u16::try_from(index).ok()?, &self.topics[index]))
+    }
+}

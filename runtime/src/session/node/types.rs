@@ -1,0 +1,282 @@
+//! What goes in and out of a node.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::session::Close;
+use crate::session::store::{Appended, Outcome, Publication, TopicId};
+use crate::wire::{Body, Codec, CommandNo, LeaseId, Name, Position, RefusalCode, UnsubscribeCode};
+
+/// Names a socket of this process; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// Names an execution of this process; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExecId(pub u64);
+
+/// Names a publication from outside a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublishId(pub u64);
+
+/// Who is at the other end.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Principal {
+    user: Arc<str>,
+    attributes: Option<Arc<BTreeMap<String, String>>>,
+}
+
+impl Principal {
+    /// A principal with a stable, unique name; sessions and leases are bound to it.
+    #[must_use]
+    pub fn new(user: impl Into<Arc<str>>) -> Self {
+        Self { user: user.into(), attributes: None }
+    }
+
+    /// Adds a fact for handlers; not part of the identity.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let map = self.attributes.get_or_insert_with(Arc::default);
+        Arc::make_mut(map).insert(name.into(), value.into());
+        self
+    }
+
+    /// The stable, unique name.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The name, shared.
+    #[must_use]
+    pub fn id(&self) -> Arc<str> {
+        Arc::clone(&self.user)
+    }
+
+    /// A fact that the authentication hook added.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.as_ref()?.get(name).map(String::as_str)
+    }
+}
+
+/// What an authentication hook found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// Who it is.
+    pub principal: Principal,
+    /// Milliseconds for which the credentials are good; the connection is closed with 4202 then.
+    pub expires_in_ms: Option<u64>,
+}
+
+/// A hook's no.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Denied {
+    /// For the close reason or a log.
+    pub reason: String,
+}
+
+/// Whether a command may have run before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Attempt {
+    /// Certainly for the first time.
+    First,
+    /// It may have run, or begun to run, elsewhere without a record: effects outside of the context may exist.
+    MaybeRetry,
+}
+
+/// Something for the application's code to do.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Execution {
+    /// Check credentials; answer [`Executed::Authenticated`].
+    Authenticate {
+        /// For the answer.
+        exec: ExecId,
+        /// Whose.
+        conn: ConnId,
+        /// From HELLO.
+        token: Option<String>,
+    },
+    /// Run a command's handler; answer [`Executed::Command`] or [`Executed::Refused`].
+    Command {
+        /// For the answer.
+        exec: ExecId,
+        /// The connection that brought it, which may be gone.
+        conn: ConnId,
+        /// Its lease, with `n` the idempotency key.
+        lease: LeaseId,
+        /// Its number.
+        n: CommandNo,
+        /// Whether it may have run before.
+        attempt: Attempt,
+        /// Index of the message.
+        message: u16,
+        /// Its fields.
+        body: Body,
+        /// How they are encoded, and how the reply must be.
+        codec: Codec,
+        /// Who asks.
+        principal: Principal,
+        /// Milliseconds left; [`NodeEvent::Abort`] comes then.
+        timeout_ms: u64,
+    },
+    /// Run a volatile's handler; answer [`Executed::Volatile`].
+    Volatile {
+        /// For the answer.
+        exec: ExecId,
+        /// The connection that brought it.
+        conn: ConnId,
+        /// Index of the message.
+        message: u16,
+        /// Its fields.
+        body: Body,
+        /// How they are encoded.
+        codec: Codec,
+        /// Who sends.
+        principal: Principal,
+        /// Milliseconds left; [`NodeEvent::Abort`] comes then.
+        timeout_ms: u64,
+    },
+    /// Ask whether somebody may subscribe; answer [`Executed::Authorized`].
+    Authorize {
+        /// For the answer.
+        exec: ExecId,
+        /// Whose subscription.
+        conn: ConnId,
+        /// Who asks.
+        principal: Principal,
+        /// Index of the topic.
+        topic: u16,
+        /// Its key.
+        key: Arc<str>,
+    },
+    /// Read a topic's state, at least as fresh as `position`; answer [`Executed::Snapshot`].
+    Snapshot {
+        /// For the answer.
+        exec: ExecId,
+        /// Index of the topic.
+        topic: u16,
+        /// Its key.
+        key: Arc<str>,
+        /// What the state must contain.
+        position: Position,
+        /// The codecs that are wanted.
+        codecs: Vec<Codec>,
+    },
+}
+
+impl Execution {
+    /// The id, if this is a command.
+    #[must_use]
+    pub const fn command(&self) -> Option<ExecId> {
+        match self {
+            Self::Command { exec, .. } => Some(*exec),
+            _ => None,
+        }
+    }
+}
+
+/// A volatile for a topic's present subscribers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TopicVolatile {
+    /// The topic.
+    pub topic: TopicId,
+    /// Wire name.
+    pub name: Name,
+    /// The latest one per key wins while it waits.
+    pub conflation: String,
+    /// The body in each enabled codec.
+    pub bodies: Vec<(Codec, Body)>,
+}
+
+/// What a handler published through its context.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum StagedPublish {
+    /// Commits with the result.
+    Event(Publication),
+    /// Goes out once the result is committed.
+    Volatile(TopicVolatile),
+}
+
+/// What came of an execution.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Executed {
+    /// Of [`Execution::Authenticate`].
+    Authenticated(Result<Identity, Denied>),
+    /// Of [`Execution::Command`]: it ran. Publications of an outcome other than `Ok` are discarded.
+    Command {
+        /// What the caller is told.
+        outcome: Outcome,
+        /// What the handler published.
+        publishes: Vec<StagedPublish>,
+    },
+    /// Of [`Execution::Command`]: it did not run (its body did not fit). A terminal code: retry codes are the node's own to give.
+    Refused(RefusalCode),
+    /// Of [`Execution::Volatile`].
+    Volatile {
+        /// What the handler published.
+        publishes: Vec<StagedPublish>,
+    },
+    /// Of [`Execution::Authorize`].
+    Authorized(Result<(), UnsubscribeCode>),
+    /// Of [`Execution::Snapshot`]: name, and body per codec; `None` if it failed.
+    Snapshot(Option<(Name, Vec<(Codec, Body)>)>),
+}
+
+/// What a node's driver must do or pass on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum NodeEvent {
+    /// A connection has something for [`super::Node::poll_transmit`]. Said once until that returned `None`.
+    Wake(ConnId),
+    /// Write what was taken for the connection already, then close it, within a bounded time. The node has forgotten it.
+    Close(ConnId, Close),
+    /// Stop an execution; its answer is no longer wanted.
+    Abort(ExecId),
+    /// What came of [`super::Node::publish`].
+    Published(PublishId, Result<Appended, PublishError>),
+}
+
+/// Why a publication from outside a command failed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// As many publications wait for the store as the configuration allows. Not published.
+    #[error("too many publications wait for the store")]
+    Full,
+    /// The topic is not declared, or the body is longer than its topic allows. Not published.
+    #[error("the publication does not fit its topic")]
+    Invalid,
+    /// The store failed each time. `maybe` says whether it may be in the log all the same.
+    #[error("the store failed")]
+    Store {
+        /// Whether it may have been published.
+        maybe: bool,
+    },
+}
+
+/// How much a node holds at a moment, for metrics and for checks that everything is bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NodeLoad {
+    /// Sockets.
+    pub connections: usize,
+    /// Sessions, attached or not.
+    pub sessions: usize,
+    /// Answers that wait for a client's window, in all sessions.
+    pub answers_waiting: usize,
+    /// Commands whose turn has come, and that wait for a place among the executions.
+    pub commands_waiting: usize,
+    /// Leases in the execution table.
+    pub leases: usize,
+    /// Handlers and hooks that run.
+    pub executions: usize,
+    /// Store operations under way or waiting to be repeated.
+    pub store_operations: usize,
+    /// Topics held.
+    pub topics: usize,
+    /// Publications that wait for the store.
+    pub publishes_waiting: usize,
+    /// Records whose publications are on their way into their logs.
+    pub unsettled: usize,
+    /// Deadlines that are armed.
+    pub timers: usize,
+}

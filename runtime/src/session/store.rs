@@ -1,0 +1,306 @@
+//! What the node asks of its store, as data. Owns the operations' meaning; refuses to carry them out.
+//!
+//! The operations are few and each is atomic alone, so that a single-file database, Redis Streams with scripts, or JetStream can
+//! provide them. A store that can do more at once says so in its outcome (`CommitOutcome::Written`). Every operation may be repeated after
+//! [`StoreOutcome::Unknown`] without harm.
+
+use crate::wire::{Body, Codec, CommandNo, Epoch, FailureCode, LeaseId, Name, TopicSeq};
+
+/// Which operation an outcome belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OpId(pub u64);
+
+/// The durable name of a topic.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicId {
+    /// Its declared name.
+    pub name: Name,
+    /// Which of these topics.
+    pub key: std::sync::Arc<str>,
+}
+
+/// Who may use a lease.
+pub type PrincipalId = std::sync::Arc<str>;
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// With a reply.
+    Ok(Body),
+    /// Without success.
+    Failed {
+        /// How.
+        code: FailureCode,
+        /// Wire name of the application's error, else empty.
+        name: Name,
+        /// Its fields, else `{}`.
+        body: Body,
+    },
+    /// It did not run and never will: its deadline had passed before it started (PROTOCOL.md 5.13).
+    Expired,
+}
+
+impl Outcome {
+    /// Bytes of its body.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        match self {
+            Self::Ok(Body(body)) | Self::Failed { body: Body(body), .. } => body.len() as u64,
+            Self::Expired => 0,
+        }
+    }
+}
+
+/// The completion record of a command (PROTOCOL.md 5.6).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Record {
+    /// Hash over name and body: tells a retry from a reused number.
+    pub hash: u64,
+    /// What the caller is told.
+    pub outcome: Outcome,
+    /// What the handler published, in order.
+    pub publishes: Vec<Publication>,
+    /// Whether all of `publishes` are in their logs.
+    pub settled: bool,
+}
+
+/// An event on its way into a topic's log; encoded once per codec, never transcoded.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Publication {
+    /// The topic.
+    pub topic: TopicId,
+    /// Wire name of the event.
+    pub name: Name,
+    /// The body in each enabled codec, in the order of the node's codecs.
+    pub bodies: Vec<(Codec, Body)>,
+}
+
+/// Makes an append repeatable: the log remembers it for at least as long as the record may be unsettled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AppendKey {
+    /// The `index`-th publication of a command.
+    Command {
+        /// Its lease.
+        lease: LeaseId,
+        /// Its number.
+        n: CommandNo,
+        /// Its place among the command's publications.
+        index: u32,
+    },
+    /// A publication from outside any command.
+    Direct {
+        /// The publishing node, random per process.
+        node: u128,
+        /// Its count.
+        count: u64,
+    },
+}
+
+/// An entry of a topic's log.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LogEntry {
+    /// Its number.
+    pub ts: TopicSeq,
+    /// Wire name.
+    pub name: Name,
+    /// The body in each codec that was enabled when it was published.
+    pub bodies: Vec<(Codec, Body)>,
+}
+
+/// Where a topic's log stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TopicHead {
+    /// Its incarnation.
+    pub epoch: Epoch,
+    /// Its latest entry's number, 0 if there never was one.
+    pub head: TopicSeq,
+    /// The oldest entry that can still be read; `head + 1` if none can.
+    pub oldest: TopicSeq,
+}
+
+/// Where an append landed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Appended {
+    /// The topic's incarnation.
+    pub epoch: Epoch,
+    /// The entry's number.
+    pub ts: TopicSeq,
+}
+
+/// How long things are kept. Constant per topic declaration and node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Retention {
+    /// Entries kept per topic.
+    pub entries: u32,
+    /// Milliseconds for which an entry is kept.
+    pub ttl_ms: u64,
+}
+
+/// One completion record to write.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Commit {
+    /// The command's number.
+    pub n: CommandNo,
+    /// What to write; unsettled if it has publications.
+    pub record: Record,
+    /// Whether the store may append the publications in the same transaction. Not set while earlier appends to one of
+    /// the topics are under way, so that order holds.
+    pub settle: bool,
+    /// Retention of each publication's topic, in order.
+    pub retention: Vec<Retention>,
+    /// An epoch for each publication's topic, should it not exist.
+    pub fresh_epochs: Vec<Epoch>,
+}
+
+/// What came of one [`Commit`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum CommitOutcome {
+    /// Written.
+    Written {
+        /// Where the publications landed, if the store settled the record in the same transaction.
+        settled: Option<Vec<Appended>>,
+    },
+    /// There is a record already; it stands.
+    Exists(Box<Record>),
+    /// The number is below the low-water mark; its effects are discarded.
+    BelowLow,
+}
+
+/// An operation on the store.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum StoreOp {
+    /// Issues a lease. If the principal has `max_per_principal` already, the one without contact for longest ends, provided that
+    /// nobody holds it: the last contact is more than `held_ms` ago. Else [`StoreOutcome::TooManyLeases`].
+    OpenLease {
+        /// Proposed id, random.
+        id: LeaseId,
+        /// Its owner.
+        principal: PrincipalId,
+        /// The codec that its commands use.
+        codec: Codec,
+        /// Milliseconds to live after the last contact once a command has run.
+        ttl_ms: u64,
+        /// The same, before the first command.
+        unused_ttl_ms: u64,
+        /// Leases that a principal may have.
+        max_per_principal: u32,
+        /// Milliseconds without contact after which nobody can hold a lease: nodes renew what is held more often.
+        held_ms: u64,
+    },
+    /// Goes on with a lease: raises its low-water mark to `low`, forgets the records below it, counts as contact.
+    ClaimLease {
+        /// Which.
+        id: LeaseId,
+        /// Who says it is theirs.
+        principal: PrincipalId,
+        /// The codec of the attachment.
+        codec: Codec,
+        /// Everything below is resolved at the client.
+        low: CommandNo,
+    },
+    /// Counts as contact, and raises the low-water mark.
+    RenewLease {
+        /// Which.
+        id: LeaseId,
+        /// Everything below is resolved at the client.
+        low: CommandNo,
+    },
+    /// Ends a lease and forgets its records.
+    EndLease {
+        /// Which.
+        id: LeaseId,
+    },
+    /// Writes completion records of one lease, all in one transaction, in order. Each is written if the lease lives, its number is
+    /// not below the low-water mark, and there is none for it. Raises the low-water mark to `low` first.
+    Commit {
+        /// The commands' lease.
+        lease: LeaseId,
+        /// Everything below is resolved at the client.
+        low: CommandNo,
+        /// What to write.
+        commits: Vec<Commit>,
+    },
+    /// Marks a record as settled.
+    Settle {
+        /// The command's lease.
+        lease: LeaseId,
+        /// Its number.
+        n: CommandNo,
+    },
+    /// Lists records that are not settled, also of leases that have ended. Their order across leases is not that of their commits.
+    ListUnsettled {
+        /// At most so many.
+        max: u32,
+    },
+    /// Appends to a topic's log, once per key.
+    Append {
+        /// Remembered, so that a repetition changes nothing.
+        key: AppendKey,
+        /// What.
+        publication: Publication,
+        /// How long to keep it.
+        retention: Retention,
+        /// The epoch, should the topic not exist.
+        fresh_epoch: Epoch,
+    },
+    /// Finds a topic, or makes it with `fresh_epoch`.
+    OpenTopic {
+        /// Which.
+        topic: TopicId,
+        /// The epoch, should it not exist.
+        fresh_epoch: Epoch,
+        /// How long entries are kept.
+        retention: Retention,
+    },
+    /// Reads entries after `after`.
+    ReadLog {
+        /// Which topic.
+        topic: TopicId,
+        /// The incarnation that the reader knows.
+        epoch: Epoch,
+        /// Entries above this one.
+        after: TopicSeq,
+        /// At most so many.
+        max: u32,
+    },
+}
+
+/// What came of an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum StoreOutcome {
+    /// `OpenLease`: issued. `ClaimLease`, `RenewLease`: it lives.
+    Lease {
+        /// The stored low-water mark.
+        low: CommandNo,
+        /// Records at or above it, and those below that are not settled, in order (`ClaimLease` only). Whoever takes a lease over
+        /// settles what its predecessor left, before anything that comes later.
+        records: Vec<(CommandNo, Record)>,
+    },
+    /// `ClaimLease`, `RenewLease`, `Commit`, `Settle`: there is no such lease, or it is not this principal's or codec's.
+    LeaseGone,
+    /// `OpenLease`: the principal holds as many as it may.
+    TooManyLeases,
+    /// `EndLease`, `Settle`: done.
+    Done,
+    /// `Commit`: what came of each, in order.
+    Committed(Vec<(CommandNo, CommitOutcome)>),
+    /// `ListUnsettled`.
+    Unsettled(Vec<(LeaseId, CommandNo, Record)>),
+    /// `Append`: it is in the log, since now or since an earlier try.
+    Appended(Appended),
+    /// `OpenTopic`.
+    Topic(TopicHead),
+    /// `ReadLog`: where the log stands, and what it has after the reader's position; nothing if the epoch is another one.
+    Log {
+        /// Where it stands.
+        head: TopicHead,
+        /// Consecutive entries; the first one is the oldest retained one above `after`.
+        entries: Vec<LogEntry>,
+    },
+    /// `ReadLog`: there is no such topic any more.
+    TopicGone,
+    /// It certainly did not happen. Try again later.
+    Failed,
+    /// It may have happened. Try again to find out.
+    Unknown,
+}

@@ -1,0 +1,163 @@
+//! What a store promises, one claim per test; here is what the tests share.
+
+mod appends;
+mod leases;
+mod records;
+mod topics;
+
+use bytes::Bytes;
+
+use super::{MemoryLimits, MemoryState};
+use crate::session::Now;
+use crate::session::store::{
+    AppendKey, Appended, Commit, CommitOutcome, LogEntry, Outcome, Publication, Record, Retention, StoreOp,
+    StoreOutcome, TopicHead, TopicId,
+};
+use crate::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name, TopicSeq};
+
+const TTL: u64 = 1000;
+const HELD: u64 = 20;
+const UNUSED_TTL: u64 = 100;
+const KEPT: Retention = Retention { entries: 3, ttl_ms: 500 };
+
+/// A state and its time.
+struct Shelf {
+    now: Now,
+    state: MemoryState,
+    epochs: u64,
+}
+
+fn lease(id: u128) -> LeaseId {
+    LeaseId(id)
+}
+
+fn topic(key: &str) -> TopicId {
+    TopicId { name: Name::from_static("room").expect("a legal name"), key: key.into() }
+}
+
+fn event(key: &str, text: &str) -> Publication {
+    let bodies = vec![(Codec::Json, Body(Bytes::copy_from_slice(text.as_bytes())))];
+    Publication { topic: topic(key), name: Name::from_static("said").expect("a legal name"), bodies }
+}
+
+fn record(publishes: &[Publication]) -> Record {
+    let settled = publishes.is_empty();
+    Record { hash: 7, outcome: Outcome::Ok(Body::UNIT), publishes: publishes.to_vec(), settled }
+}
+
+fn gone(outcome: &StoreOutcome) -> bool {
+    matches!(outcome, StoreOutcome::LeaseGone)
+}
+
+impl Shelf {
+    fn new() -> Self {
+        Self::with(MemoryLimits::default())
+    }
+
+    fn with(limits: MemoryLimits) -> Self {
+        Self { now: Now(0), state: MemoryState::new(limits), epochs: 0 }
+    }
+
+    fn wait(&mut self, ms: u64) -> &mut Self {
+        self.now = self.now.after_ms(ms);
+        self
+    }
+
+    fn apply(&mut self, op: StoreOp) -> StoreOutcome {
+        self.state.apply(self.now, op)
+    }
+
+    fn fresh(&mut self) -> Epoch {
+        self.epochs += 1;
+        Epoch(self.epochs)
+    }
+
+    fn open(&mut self, id: u128, principal: &str) -> StoreOutcome {
+        self.apply(StoreOp::OpenLease {
+            id: lease(id),
+            principal: principal.into(),
+            codec: Codec::Json,
+            ttl_ms: TTL,
+            unused_ttl_ms: UNUSED_TTL,
+            max_per_principal: 2,
+            held_ms: HELD,
+        })
+    }
+
+    fn claim(&mut self, id: u128, principal: &str, low: u64) -> StoreOutcome {
+        let (id, principal, low) = (lease(id), principal.into(), CommandNo(low));
+        self.apply(StoreOp::ClaimLease { id, principal, codec: Codec::Json, low })
+    }
+
+    fn renew(&mut self, id: u128, low: u64) -> StoreOutcome {
+        self.apply(StoreOp::RenewLease { id: lease(id), low: CommandNo(low) })
+    }
+
+    fn end(&mut self, id: u128) -> StoreOutcome {
+        self.apply(StoreOp::EndLease { id: lease(id) })
+    }
+
+    fn commit(&mut self, id: u128, n: u64, low: u64, publishes: &[Publication], settle: bool) -> StoreOutcome {
+        let fresh_epochs = publishes.iter().map(|_| self.fresh()).collect();
+        let retention = vec![KEPT; publishes.len()];
+        let commit = Commit { n: CommandNo(n), record: record(publishes), settle, retention, fresh_epochs };
+        self.apply(StoreOp::Commit { lease: lease(id), low: CommandNo(low), commits: vec![commit] })
+    }
+
+    /// A commit of one record by a lease that lives.
+    fn written(&mut self, id: u128, n: u64, low: u64, publishes: &[Publication], settle: bool) -> CommitOutcome {
+        match self.commit(id, n, low, publishes, settle) {
+            StoreOutcome::Committed(mut outcomes) if outcomes.len() == 1 && outcomes[0].0 == CommandNo(n) => {
+                outcomes.remove(0).1
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn settle(&mut self, id: u128, n: u64) -> StoreOutcome {
+        self.apply(StoreOp::Settle { lease: lease(id), n: CommandNo(n) })
+    }
+
+    fn unsettled(&mut self) -> Vec<(LeaseId, CommandNo)> {
+        match self.apply(StoreOp::ListUnsettled { max: 100 }) {
+            StoreOutcome::Unsettled(records) => records.into_iter().map(|(id, n, _)| (id, n)).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn append(&mut self, key: AppendKey, publication: Publication) -> StoreOutcome {
+        let fresh_epoch = self.fresh();
+        self.apply(StoreOp::Append { key, publication, retention: KEPT, fresh_epoch })
+    }
+
+    fn publish(&mut self, count: u64, key: &str, text: &str) -> Appended {
+        match self.append(AppendKey::Direct { node: 1, count }, event(key, text)) {
+            StoreOutcome::Appended(appended) => appended,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn head(&mut self, key: &str) -> TopicHead {
+        let fresh_epoch = self.fresh();
+        match self.apply(StoreOp::OpenTopic { topic: topic(key), fresh_epoch, retention: KEPT }) {
+            StoreOutcome::Topic(head) => head,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn read(&mut self, key: &str, epoch: Epoch, after: u64, max: u32) -> (TopicHead, Vec<LogEntry>) {
+        match self.apply(StoreOp::ReadLog { topic: topic(key), epoch, after: TopicSeq(after), max }) {
+            StoreOutcome::Log { head, entries } => (head, entries),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn read_numbers(&mut self, key: &str, after: u64, max: u32) -> Vec<u64> {
+        let epoch = self.head(key).epoch;
+        self.read(key, epoch, after, max).1.iter().map(|entry| entry.ts.0).collect()
+    }
+}
+
+fn command(id: u128, n: u64) -> AppendKey {
+    AppendKey::Command { lease: lease(id), n: CommandNo(n), index: 0 }
+}

@@ -1,0 +1,134 @@
+//! Epochs, numbers and retention (PROTOCOL.md 7.1), and the store around the state.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::session::store::OpId;
+use crate::store::{DynStore, MemoryStore};
+
+#[test]
+fn entries_are_numbered_from_1_without_gap_per_topic() {
+    let mut shelf = Shelf::new();
+    assert_eq!(shelf.publish(1, "a", "x").ts, TopicSeq(1));
+    assert_eq!(shelf.publish(2, "b", "x").ts, TopicSeq(1));
+    assert_eq!(shelf.publish(3, "a", "x").ts, TopicSeq(2));
+    assert_ne!(shelf.head("a").epoch, shelf.head("b").epoch);
+}
+
+#[test]
+fn a_log_keeps_so_many_entries() {
+    let mut shelf = Shelf::new();
+    for count in 1..=5 {
+        shelf.publish(count, "a", "x");
+    }
+    let head = shelf.head("a");
+    assert_eq!((head.oldest, head.head), (TopicSeq(3), TopicSeq(5)));
+    assert_eq!(shelf.read_numbers("a", 0, 10), [3, 4, 5]);
+    assert_eq!(shelf.read_numbers("a", 3, 10), [4, 5]);
+    assert_eq!(shelf.read_numbers("a", 3, 1), [4]);
+    assert!(shelf.read_numbers("a", 5, 10).is_empty());
+    assert!(shelf.read_numbers("a", u64::MAX, 10).is_empty());
+}
+
+#[test]
+fn a_log_keeps_entries_so_long_and_its_head_longer() {
+    let mut shelf = Shelf::new();
+    let first = shelf.publish(1, "a", "x");
+    shelf.wait(KEPT.ttl_ms - 1).publish(2, "a", "y");
+    assert_eq!(shelf.read_numbers("a", 0, 10), [1, 2]);
+    assert_eq!(shelf.wait(1).read_numbers("a", 0, 10), [2]);
+    shelf.wait(KEPT.ttl_ms);
+    let head = shelf.head("a");
+    assert_eq!(head, TopicHead { epoch: first.epoch, head: TopicSeq(2), oldest: TopicSeq(3) });
+}
+
+#[test]
+fn what_has_expired_is_let_go_without_being_asked_for() {
+    let mut shelf = Shelf::new();
+    shelf.publish(1, "a", "x");
+    shelf.wait(1).publish(2, "a", "y");
+    shelf.wait(KEPT.ttl_ms).head("b");
+    assert_eq!(shelf.state.topics.entries_of(&topic("a")), 0);
+}
+
+#[test]
+fn nothing_is_kept_of_a_topic_with_retention_0_but_its_head() {
+    let mut shelf = Shelf::new();
+    let retention = Retention { entries: 0, ttl_ms: 500 };
+    let key = AppendKey::Direct { node: 1, count: 1 };
+    shelf.apply(StoreOp::Append { key, publication: event("a", "x"), retention, fresh_epoch: Epoch(9) });
+    let opened = shelf.apply(StoreOp::OpenTopic { topic: topic("a"), fresh_epoch: Epoch(10), retention });
+    let head = TopicHead { epoch: Epoch(9), head: TopicSeq(1), oldest: TopicSeq(2) };
+    assert_eq!(opened, StoreOutcome::Topic(head));
+}
+
+#[test]
+fn a_reader_of_another_epoch_is_told_where_the_log_stands_and_gets_nothing() {
+    let mut shelf = Shelf::new();
+    let at = shelf.publish(1, "a", "x");
+    let (head, entries) = shelf.read("a", Epoch(99), 0, 10);
+    assert_eq!((head.epoch, head.head, entries.len()), (at.epoch, TopicSeq(1), 0));
+}
+
+#[test]
+fn a_topic_forgotten_and_made_anew_has_another_epoch() {
+    let mut shelf = Shelf::new();
+    let first = shelf.publish(1, "a", "x");
+    let memory = KEPT.ttl_ms + MemoryLimits::default().topic_memory_ms;
+    shelf.wait(memory - 1);
+    assert_eq!(shelf.head("a").epoch, first.epoch);
+    shelf.wait(memory);
+    let read = StoreOp::ReadLog { topic: topic("a"), epoch: first.epoch, after: TopicSeq(0), max: 1 };
+    assert_eq!(shelf.apply(read), StoreOutcome::TopicGone);
+    let again = shelf.publish(2, "a", "y");
+    assert_ne!(again.epoch, first.epoch);
+    assert_eq!(again.ts, TopicSeq(1));
+}
+
+#[test]
+fn a_topic_is_not_forgotten_while_its_entries_are_kept() {
+    let mut shelf = Shelf::with(MemoryLimits { topic_memory_ms: 1, ..MemoryLimits::default() });
+    shelf.publish(1, "a", "x");
+    assert_eq!(shelf.wait(KEPT.ttl_ms - 1).read_numbers("a", 0, 10), [1]);
+}
+
+#[test]
+fn a_topic_with_a_renewed_epoch_keeps_its_entries() {
+    let mut shelf = Shelf::new();
+    shelf.publish(1, "a", "x");
+    shelf.state.renew_epoch(&topic("a"), Epoch(77));
+    assert_eq!(shelf.head("a").epoch, Epoch(77));
+    assert_eq!(shelf.read_numbers("a", 0, 10), [1]);
+}
+
+#[test]
+fn one_topic_too_many_forgets_the_one_that_was_idle_longest() {
+    let mut shelf = Shelf::with(MemoryLimits { topics: 2, ..MemoryLimits::default() });
+    let a = shelf.head("a").epoch;
+    let b = shelf.wait(1).head("b").epoch;
+    assert_eq!(shelf.wait(1).head("a").epoch, a);
+    shelf.wait(1).head("c");
+    assert_eq!(shelf.head("a").epoch, a);
+    assert_ne!(shelf.head("b").epoch, b);
+}
+
+#[test]
+fn bodies_are_shared_not_copied() {
+    let mut shelf = Shelf::new();
+    let said = event("a", "a body of some length");
+    let body = said.bodies[0].1.0.as_ptr();
+    shelf.append(AppendKey::Direct { node: 1, count: 1 }, said);
+    let epoch = shelf.head("a").epoch;
+    assert_eq!(shelf.read("a", epoch, 0, 1).1[0].bodies[0].1.0.as_ptr(), body);
+}
+
+#[test]
+fn the_store_answers_every_operation_of_a_batch_in_order_at_once() {
+    let store: Arc<dyn DynStore> = Arc::new(MemoryStore::new(MemoryLimits::default(), Arc::new(|| Now(5))));
+    let end = |id| (OpId(id), StoreOp::EndLease { id: lease(1) });
+    let mut answer = store.execute_boxed(vec![end(3), end(1), end(2)]);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let std::task::Poll::Ready(answers) = answer.as_mut().poll(&mut context) else { panic!("it does not wait") };
+    assert_eq!(answers.iter().map(|(id, _)| id.0).collect::<Vec<_>>(), [3, 1, 2]);
+    assert!(store.advanced_boxed().as_mut().poll(&mut context).is_pending(), "no other node can have appended");
+}

@@ -1,0 +1,230 @@
+//! Topics: one bounded log each (PROTOCOL.md 7.1). Owns epochs, numbers, retention, and the keys that make an append
+//! repeatable; a topic that was forgotten comes back with another epoch.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::MemoryLimits;
+use crate::session::Now;
+use crate::session::store::{
+    AppendKey, Appended, LogEntry, Publication, Record, Retention, StoreOutcome, TopicHead, TopicId,
+};
+use crate::wire::{CommandNo, Epoch, LeaseId, TopicSeq};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Topics {
+    topics: BTreeMap<TopicId, Topic>,
+    /// By last use, for when there are too many.
+    used: BTreeSet<(Now, TopicId)>,
+    /// One entry per topic, at or before the time at which entries of it, or all of it, are to go.
+    due: BTreeSet<(Now, TopicId)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Topic {
+    epoch: Epoch,
+    head: TopicSeq,
+    /// Consecutive, the last one is `head`.
+    entries: VecDeque<(Now, LogEntry)>,
+    used: Now,
+    /// Its entry in `Topics::due`.
+    due: Now,
+    retention: Retention,
+    /// Where each remembered append landed.
+    keys: BTreeMap<AppendKey, TopicSeq>,
+    /// The keys from outside commands, oldest first.
+    direct: VecDeque<AppendKey>,
+}
+
+impl Topic {
+    fn trim(&mut self, now: Now) {
+        let Retention { entries, ttl_ms } = self.retention;
+        let over = |kept: &VecDeque<(Now, LogEntry)>| {
+            kept.len() > entries as usize || kept.front().is_some_and(|(at, _)| at.after_ms(ttl_ms) <= now)
+        };
+        while over(&self.entries) && self.entries.pop_front().is_some() {}
+    }
+
+    fn standing(&mut self, now: Now) -> TopicHead {
+        self.trim(now);
+        TopicHead { epoch: self.epoch, head: self.head, oldest: self.oldest() }
+    }
+
+    fn oldest(&self) -> TopicSeq {
+        self.entries.front().map_or(self.head.next(), |(_, entry)| entry.ts)
+    }
+
+    /// When all of it is forgotten, if nobody uses it again.
+    fn until(&self, limits: &MemoryLimits) -> Now {
+        self.used.after_ms(self.retention.ttl_ms).after_ms(limits.topic_memory_ms)
+    }
+
+    /// When there is something to let go.
+    fn next_due(&self, limits: &MemoryLimits) -> Now {
+        let entry = self.entries.front().map(|(at, _)| at.after_ms(self.retention.ttl_ms));
+        entry.map_or(self.until(limits), |entry| entry.min(self.until(limits)))
+    }
+
+    fn remember(&mut self, key: AppendKey, ts: TopicSeq, limits: &MemoryLimits) {
+        self.keys.insert(key, ts);
+        if matches!(key, AppendKey::Direct { .. }) {
+            self.direct.push_back(key);
+            if self.direct.len() > limits.direct_keys
+                && let Some(oldest) = self.direct.pop_front()
+            {
+                self.keys.remove(&oldest);
+            }
+        }
+    }
+}
+
+impl Topics {
+    /// Finds a topic or makes it, and counts as use.
+    fn touch(
+        &mut self,
+        now: Now,
+        id: &TopicId,
+        fresh_epoch: Epoch,
+        retention: Retention,
+        limits: &MemoryLimits,
+    ) -> &mut Topic {
+        if !self.topics.contains_key(id) {
+            while self.topics.len() >= limits.topics.max(1)
+                && let Some((_, oldest)) = self.used.first().cloned()
+            {
+                self.forget(&oldest);
+            }
+            self.used.insert((now, id.clone()));
+            self.due.insert((now, id.clone()));
+        }
+        let topic = self.topics.entry(id.clone()).or_insert_with(|| Topic {
+            epoch: fresh_epoch,
+            head: TopicSeq::ZERO,
+            entries: VecDeque::new(),
+            used: now,
+            due: now,
+            retention,
+            keys: BTreeMap::new(),
+            direct: VecDeque::new(),
+        });
+        if topic.used < now {
+            self.used.remove(&(topic.used, id.clone()));
+            self.used.insert((now, id.clone()));
+            topic.used = now;
+        }
+        topic.retention = retention;
+        topic
+    }
+
+    fn forget(&mut self, id: &TopicId) {
+        if let Some(topic) = self.topics.remove(id) {
+            self.used.remove(&(topic.used, id.clone()));
+            self.due.remove(&(topic.due, id.clone()));
+        }
+    }
+
+    fn reschedule(&mut self, id: &TopicId, limits: &MemoryLimits) {
+        if let Some(topic) = self.topics.get_mut(id) {
+            self.due.remove(&(topic.due, id.clone()));
+            topic.due = topic.next_due(limits);
+            self.due.insert((topic.due, id.clone()));
+        }
+    }
+
+    pub(super) fn open(
+        &mut self,
+        now: Now,
+        id: &TopicId,
+        fresh_epoch: Epoch,
+        retention: Retention,
+        limits: &MemoryLimits,
+    ) -> TopicHead {
+        self.touch(now, id, fresh_epoch, retention, limits).standing(now)
+    }
+
+    /// Where an append landed, if its key is remembered.
+    pub(super) fn landed(&self, key: AppendKey, id: &TopicId) -> Option<Appended> {
+        let topic = self.topics.get(id)?;
+        topic.keys.get(&key).map(|ts| Appended { epoch: topic.epoch, ts: *ts })
+    }
+
+    /// Appends; the caller knows that `key` is a new one.
+    pub(super) fn append(
+        &mut self,
+        now: Now,
+        key: AppendKey,
+        publication: Publication,
+        retention: Retention,
+        fresh_epoch: Epoch,
+        limits: &MemoryLimits,
+    ) -> Appended {
+        let Publication { topic: id, name, bodies } = publication;
+        let topic = self.touch(now, &id, fresh_epoch, retention, limits);
+        let first = topic.entries.is_empty();
+        topic.head = topic.head.next();
+        let appended = Appended { epoch: topic.epoch, ts: topic.head };
+        topic.remember(key, appended.ts, limits);
+        topic.entries.push_back((now, LogEntry { ts: appended.ts, name, bodies }));
+        topic.trim(now);
+        if first {
+            self.reschedule(&id, limits);
+        }
+        appended
+    }
+
+    pub(super) fn read(&mut self, now: Now, id: &TopicId, epoch: Epoch, after: TopicSeq, max: u32) -> StoreOutcome {
+        let Some(topic) = self.topics.get_mut(id) else { return StoreOutcome::TopicGone };
+        let head = topic.standing(now);
+        if topic.epoch != epoch {
+            return StoreOutcome::Log { head, entries: Vec::new() };
+        }
+        // Entries are consecutive, so the place of the first one that is wanted can be told without looking.
+        let skip = after.0.saturating_add(1).saturating_sub(head.oldest.0);
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(topic.entries.len());
+        let wanted = topic.entries.range(skip..).take(max as usize);
+        StoreOutcome::Log { head, entries: wanted.map(|(_, entry)| entry.clone()).collect() }
+    }
+
+    pub(super) fn renew_epoch(&mut self, id: &TopicId, epoch: Epoch) {
+        if let Some(topic) = self.topics.get_mut(id) {
+            topic.epoch = epoch;
+        }
+    }
+
+    /// The record that owed these appends is gone: nobody will repeat them.
+    pub(super) fn forget_keys(&mut self, lease: LeaseId, n: CommandNo, record: &Record) {
+        for (index, publication) in (0..).zip(&record.publishes) {
+            if let Some(topic) = self.topics.get_mut(&publication.topic) {
+                topic.keys.remove(&AppendKey::Command { lease, n, index });
+            }
+        }
+    }
+
+    /// Looks only at topics whose time may have come.
+    pub(super) fn expire(&mut self, now: Now, limits: &MemoryLimits) {
+        while let Some((at, id)) = self.due.first().cloned()
+            && at <= now
+        {
+            let Some(topic) = self.topics.get_mut(&id) else {
+                self.due.pop_first();
+                continue;
+            };
+            topic.trim(now);
+            if topic.until(limits) <= now {
+                self.forget(&id);
+            } else {
+                self.reschedule(&id, limits);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+impl Topics {
+    pub(super) fn keys_of(&self, id: &TopicId) -> usize {
+        self.topics.get(id).map_or(0, |topic| topic.keys.len())
+    }
+
+    pub(super) fn entries_of(&self, id: &TopicId) -> usize {
+        self.topics.get(id).map_or(0, |topic| topic.entries.len())
+    }
+}

@@ -1,0 +1,212 @@
+//! Bodies: a message's fields as bytes, in the codec of an attachment (PROTOCOL.md 3.5). Owns what counts as an empty body;
+//! refuses frames.
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::wire::Codec;
+
+const EMPTY_OBJECT: &[u8] = b"{}";
+
+/// A value that its own `Serialize` could not write, or that is not a message: the sender's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("can't be encoded: {reason}")]
+pub struct EncodeError {
+    reason: String,
+}
+
+impl EncodeError {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into() }
+    }
+}
+
+impl From<serde_json::Error> for EncodeError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// Bytes that do not fit the type that they are read as: the peer's fault, or a version that this build does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct DecodeError(Reason);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Reason {
+    #[error("no message has that name")]
+    UnknownName,
+    #[error("can't be decoded: {0}")]
+    Body(String),
+}
+
+impl DecodeError {
+    /// The name itself is unknown: the peer is of another version.
+    pub const UNKNOWN_NAME: Self = Self(Reason::UnknownName);
+
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self(Reason::Body(reason.into()))
+    }
+}
+
+impl From<serde_json::Error> for DecodeError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// Encodes a message's fields.
+///
+/// # Errors
+/// When `Serialize` fails, or makes something else than an object (PROTOCOL.md 3.5), such as a newtype around a number.
+pub fn encode_body<M: Serialize>(message: &M, codec: Codec) -> Result<Bytes, EncodeError> {
+    object(encode_reply(message, codec)?)
+}
+
+fn object(body: Bytes) -> Result<Bytes, EncodeError> {
+    if body.first() == Some(&b'{') {
+        return Ok(body);
+    }
+    Err(EncodeError::new("the body of a message is a map of fields; wrap the value in a struct with a named field"))
+}
+
+/// Encodes a reply, which may be any value.
+///
+/// # Errors
+/// When `Serialize` fails.
+pub fn encode_reply<R: Serialize>(reply: &R, codec: Codec) -> Result<Bytes, EncodeError> {
+    match codec {
+        Codec::Json => {
+            let mut scratch = Scratch::default();
+            serde_json::to_writer(&mut scratch, reply)?;
+            Ok(scratch.into_bytes())
+        }
+    }
+}
+
+/// Where a body is written. Bodies are kept until they are acknowledged: a short one becomes a single shared allocation, a
+/// longer one has no more room than bytes.
+struct Scratch {
+    short: Short,
+    long: Vec<u8>,
+}
+
+#[derive(Clone, Copy)]
+struct Short {
+    len: u8,
+    bytes: [u8; SHORT_BYTES],
+}
+
+/// Most replies are an id or a few numbers.
+const SHORT_BYTES: usize = 63;
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { short: Short { len: 0, bytes: [0; SHORT_BYTES] }, long: Vec::new() }
+    }
+}
+
+impl AsRef<[u8]> for Short {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl Scratch {
+    fn into_bytes(self) -> Bytes {
+        if self.long.is_empty() { Bytes::from_owner(self.short) } else { self.long.into_boxed_slice().into() }
+    }
+}
+
+impl std::io::Write for Scratch {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.long.is_empty() {
+            let len = usize::from(self.short.len);
+            if let Some(room) = self.short.bytes.get_mut(len..len + bytes.len()) {
+                room.copy_from_slice(bytes);
+                // Bounded by `SHORT_BYTES`.
+                self.short.len += bytes.len() as u8;
+                return Ok(bytes.len());
+            }
+            self.long.reserve(len + bytes.len().max(SHORT_BYTES));
+            self.long.extend_from_slice(self.short.as_ref());
+        }
+        self.long.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Decodes a message's fields. An absent body and `null` count as `{}`, so that a message may get its first optional field.
+///
+/// # Errors
+/// When the bytes don't fit.
+pub fn decode_body<M: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<M, DecodeError> {
+    decode(if is_nothing(body) { EMPTY_OBJECT } else { body }, codec)
+}
+
+/// Decodes a reply. `{}`, `null` and an absent body all read as `()` (PROTOCOL.md 5.7).
+///
+/// # Errors
+/// When the bytes don't fit.
+pub fn decode_reply<R: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<R, DecodeError> {
+    if is_nothing(body) {
+        return decode(b"null", codec).or_else(|_| decode(EMPTY_OBJECT, codec));
+    }
+    match decode(body, codec) {
+        Err(_) if body.trim_ascii() == EMPTY_OBJECT => decode(b"null", codec),
+        result => result,
+    }
+}
+
+fn is_nothing(body: &[u8]) -> bool {
+    matches!(body.trim_ascii(), b"" | b"null")
+}
+
+fn decode<T: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<T, DecodeError> {
+    match codec {
+        Codec::Json => Ok(serde_json::from_slice(body)?),
+    }
+}
+
+/// What a volatile is conflated by: a tuple of references to its `latest_by` fields, as text.
+///
+/// # Errors
+/// When `Serialize` fails.
+pub fn conflation_key<T: Serialize>(fields: &T) -> Result<String, EncodeError> {
+    Ok(serde_json::to_string(fields)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    struct Ping {}
+
+    #[test]
+    fn absent_null_and_empty_bodies_decode_as_a_message_without_fields() {
+        for body in ["", "null", "{}", " { } ", r#"{"later": 1}"#] {
+            assert_eq!(decode_body::<Ping>(body.as_bytes(), Codec::Json), Ok(Ping {}), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_not_a_map_is_refused() {
+        assert!(encode_body(&7, Codec::Json).is_err());
+        assert_eq!(encode_body(&Ping {}, Codec::Json).as_deref(), Ok(EMPTY_OBJECT));
+    }
+
+    #[test]
+    fn a_reply_without_value_is_unit() {
+        for body in ["", "null", "{}"] {
+            assert_eq!(decode_reply::<()>(body.as_bytes(), Codec::Json), Ok(()), "{body:?}");
+        }
+        assert_eq!(decode_reply::<u64>(b"7", Codec::Json), Ok(7));
+        assert_eq!(decode_reply::<Option<u64>>(b"null", Codec::Json), Ok(None));
+        assert!(decode_reply::<u64>(b"{}", Codec::Json).is_err());
+    }
+}

@@ -1,0 +1,71 @@
+//! Application errors: named on the wire like messages, so that a new one does not break old clients (PROTOCOL.md 5.7).
+//! Refuses the protocol's own failures, which are `CallError`'s.
+
+use std::fmt;
+
+use bytes::Bytes;
+use steadfast_schema as schema;
+
+use super::body::{DecodeError, EncodeError};
+use crate::wire::{Codec, Name};
+
+/// An enum of application errors: `#[ws(error)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an error enum of a steadfast protocol",
+    label = "not an error enum",
+    note = "add `#[derive(Debug, WsProtocol)]` and `#[ws(error)]` to it, or leave `error = ..` out if nothing fails"
+)]
+pub trait WsError: Sized + Send + Sync + fmt::Debug + 'static {
+    /// What the derive found.
+    const DESCRIPTION: &'static schema::ErrorEnum;
+
+    /// The error's wire name and fields.
+    ///
+    /// # Errors
+    /// When a field can't be serialized.
+    fn encode(self, codec: Codec) -> Result<(Name, Bytes), EncodeError>;
+
+    /// Reads an error. An unknown name becomes the `#[ws(unknown)]` variant.
+    ///
+    /// # Errors
+    /// When the name is known and the body does not fit.
+    fn decode(name: &str, body: &[u8], codec: Codec) -> Result<Self, DecodeError>;
+}
+
+/// The error of a protocol whose commands don't fail: there is no value of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoError {}
+
+impl fmt::Display for NoError {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {}
+    }
+}
+
+impl std::error::Error for NoError {}
+
+impl WsError for NoError {
+    const DESCRIPTION: &'static schema::ErrorEnum =
+        &schema::ErrorEnum { rust_name: "NoError", docs: "Nothing fails.", messages: &[] };
+
+    fn encode(self, _: Codec) -> Result<(Name, Bytes), EncodeError> {
+        match self {}
+    }
+
+    fn decode(name: &str, _: &[u8], _: Codec) -> Result<Self, DecodeError> {
+        Err(DecodeError::new(format!("the protocol declares no errors, and the server answered with `{name}`")))
+    }
+}
+
+/// The fields of a unit variant: none, and room for later ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Empty {}
+
+/// A wire name, checked.
+///
+/// # Errors
+/// When it breaks PROTOCOL.md 3.4: only for an error that came in as unknown and goes out again.
+pub fn error_name(name: impl Into<Bytes>) -> Result<Name, EncodeError> {
+    let name = Name::from_bytes(name.into()).filter(|name| !name.is_empty());
+    name.ok_or_else(|| EncodeError::new("the error's name is not a wire name"))
+}

@@ -1,0 +1,41 @@
+//! One WebSocket as the drivers see it (PROTOCOL.md section 2): whole messages in, whole messages out, written in batches,
+//! bounded in both directions. Owns framing and the closing handshake's bytes; refuses frames' meaning, timers and tasks.
+
+mod pipe;
+mod socket;
+
+#[cfg(feature = "client")]
+pub(crate) use socket::HandshakeFailure;
+pub(crate) use socket::{Inbound, Socket};
+
+/// Settings of sockets, with their units in their names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TransportConfig {
+    /// Bytes read at a time, into a buffer that the connections of a thread share: 16 KiB. A connection holds half a KiB.
+    pub read_buffer_bytes: usize,
+    /// Bytes that collect before they are written; the buffer is given back when it is empty: 64 KiB.
+    pub write_buffer_bytes: usize,
+    /// The longest message that is taken in; of a server, [`crate::session::node::NodeConfig::frame_bytes`] applies instead: 16 MiB.
+    pub message_bytes: usize,
+    /// Messages taken in before something is answered, so that connections share their worker fairly: 64.
+    pub messages_per_turn: usize,
+    /// Milliseconds for which the peer may take nothing while something waits to be written; then the socket is closed
+    /// with 4005: 20 s.
+    pub write_timeout_ms: u64,
+    /// Milliseconds for writing what is left and the closing handshake together; then the socket is dropped: 2 s.
+    pub close_timeout_ms: u64,
+}
+
+impl Default for TransportConfig {
+    fn default() -> Self {
+        Self {
+            read_buffer_bytes: 16 * 1024,
+            write_buffer_bytes: 64 * 1024,
+            message_bytes: 16 * 1024 * 1024,
+            messages_per_turn: 64,
+            write_timeout_ms: 20_000,
+            close_timeout_ms: 2_000,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! A byte stream under a WebSocket that collects what is written, so that many messages leave in one system call. Owns the
+//! write buffer, and what was read ahead; refuses to write to the socket on its own.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, Read, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+thread_local! {
+    /// Where sockets are read into: one per thread, so that an idle connection holds no read buffer.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// The last write buffer that was drained, for the next connection that has something to write.
+    static SPARE: Cell<BytesMut> = Cell::new(BytesMut::new());
+}
+
+/// Reads come from the socket in large pieces; writes go to a buffer that [`Pipe::poll_drain`] empties.
+#[derive(Debug)]
+pub(super) struct Pipe<S> {
+    io: S,
+    /// Read, and not yet asked for; given back when it is empty.
+    ahead: BytesMut,
+    /// Bytes read at a time.
+    read_bytes: usize,
+    out: BytesMut,
+    /// Beyond this, writes of tungstenite's own (pongs) are put off.
+    limit: usize,
+    /// For the synchronous interface that tungstenite wants.
+    waker: Waker,
+    /// During the handshake a flush writes to the socket.
+    write_through: bool,
+    /// Bytes that ever reached the socket: a stall is when this stands still.
+    written: u64,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
+    pub(super) fn new(io: S, read_bytes: usize, limit: usize) -> Self {
+        let (ahead, read_bytes) = (BytesMut::new(), read_bytes.max(1));
+        Self {
+            io,
+            ahead,
+            read_bytes,
+            out: BytesMut::new(),
+            limit,
+            waker: Waker::noop().clone(),
+            write_through: false,
+            written: 0,
+        }
+    }
+
+    pub(super) fn set_write_through(&mut self, on: bool) {
+        self.write_through = on;
+    }
+
+    pub(super) fn set_waker(&mut self, cx: &Context<'_>) {
+        if !self.waker.will_wake(cx.waker()) {
+            self.waker.clone_from(cx.waker());
+        }
+    }
+
+    /// What waits to be written.
+    pub(super) fn out(&mut self) -> &mut BytesMut {
+        if self.out.is_empty() {
+            self.out = SPARE.take();
+        }
+        &mut self.out
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.out.len()
+    }
+
+    pub(super) const fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Writes what waits. Ready when nothing does.
+    pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.out.is_empty() {
+            match Pin::new(&mut self.io).poll_write(cx, &self.out) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => {
+                    self.out.advance(count);
+                    self.written += count as u64;
+                }
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        // Whatever its capacity says, which counts from where it was read to: a burst leaves nothing behind.
+        let spare = std::mem::take(&mut self.out);
+        if spare.capacity() > 0 {
+            SPARE.set(spare);
+        }
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    /// Reads and throws away until the peer is gone: closing a socket with unread bytes would reset it, and lose the close
+    /// frame that tells the peer why.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = [0; 1024];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.io).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
+    /// One system call; what does not fit is kept.
+    fn read_socket(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            if scratch.len() < self.read_bytes {
+                scratch.resize(self.read_bytes, 0);
+            }
+            let mut cx = Context::from_waker(&self.waker);
+            let mut piece = ReadBuf::new(&mut scratch[..self.read_bytes]);
+            match Pin::new(&mut self.io).poll_read(&mut cx, &mut piece) {
+                Poll::Ready(result) => result?,
+                Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
+            }
+            let (now, later) = piece.filled().split_at(buffer.len().min(piece.filled().len()));
+            buffer[..now.len()].copy_from_slice(now);
+            self.ahead.extend_from_slice(later);
+            Ok(now.len())
+        })
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Read for Pipe<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.ahead.is_empty() {
+            return self.read_socket(buffer);
+        }
+        let count = buffer.len().min(self.ahead.len());
+        self.ahead.copy_to_slice(&mut buffer[..count]);
+        if self.ahead.is_empty() {
+            self.ahead = BytesMut::new();
+        }
+        Ok(count)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Write for Pipe<S> {
+    // All or nothing: frames that are put into the buffer beside tungstenite never land inside one of its frames.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.out.len() >= self.limit {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.out.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if !self.write_through {
+            return Ok(());
+        }
+        let waker = self.waker.clone();
+        match self.poll_drain(&mut Context::from_waker(&waker)) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! A WebSocket over any byte stream. Owns RFC 6455 framing by tungstenite, and writes a server's frames beside it, since they
+//! need no masking and so no second copy.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+#[cfg(feature = "server")]
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
+#[cfg(feature = "client")]
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WsCode;
+#[cfg(feature = "client")]
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::TransportConfig;
+use super::pipe::Pipe;
+use crate::session::{Close, CloseCode};
+
+/// The longest reason that fits a close frame beside its code (RFC 6455 5.5).
+const REASON_BYTES: usize = 123;
+
+/// What tungstenite holds for each connection, to find frames in: several small ones, or the beginning of a longer one.
+const HELD_BYTES: usize = 512;
+
+/// What tungstenite may hold back while the pipe is full: pongs, of at most 135 bytes with their heads.
+const CONTROL_BYTES: usize = 1024;
+
+/// One thing that a socket brought.
+#[derive(Debug)]
+pub(crate) enum Inbound {
+    /// A text message (PROTOCOL.md 2.2).
+    Message(Bytes),
+    /// A WebSocket ping or pong: a sign of life (PROTOCOL.md 2.4).
+    Alive,
+    /// The peer closed, or is gone.
+    Ended(Close),
+    /// What the peer sent can't be taken, and nothing after it can be read.
+    Broken(Close),
+}
+
+/// A WebSocket.
+#[derive(Debug)]
+pub(crate) struct Socket<S> {
+    ws: WebSocket<Pipe<S>>,
+    role: Role,
+    /// What may wait to be written before the driver stops asking its core for more.
+    room: usize,
+    closing: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    /// A server's end, after the 101 response; `begun` is what was read beyond the request. Takes messages up to
+    /// `message_bytes`.
+    #[cfg(feature = "server")]
+    pub(crate) fn server(io: S, begun: Bytes, config: &TransportConfig, message_bytes: usize) -> Self {
+        let pipe = Pipe::new(io, config.read_buffer_bytes, config.write_buffer_bytes.saturating_mul(2));
+        let settings = Some(settings(config, message_bytes));
+        // Copied: the bytes are few or none, and would keep the whole buffer that HTTP read them with.
+        let ws = WebSocket::from_partially_read(pipe, begun.to_vec(), Role::Server, settings);
+        Self { ws, role: Role::Server, room: config.write_buffer_bytes, closing: false }
+    }
+
+    /// Takes longer or shorter messages from here on.
+    #[cfg(feature = "server")]
+    pub(crate) fn set_message_bytes(&mut self, bytes: usize) {
+        self.ws.set_config(|config| {
+            config.max_message_size = Some(bytes);
+            config.max_frame_size = Some(bytes);
+        });
+    }
+
+    /// The next thing that arrived. Never blocked by a peer that does not read.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Inbound> {
+        self.ws.get_mut().set_waker(cx);
+        loop {
+            return Poll::Ready(match self.ws.read() {
+                Ok(Message::Text(text)) => Inbound::Message(text.into()),
+                Ok(Message::Ping(_) | Message::Pong(_)) => Inbound::Alive,
+                Ok(Message::Close(frame)) => Inbound::Ended(told(frame)),
+                Ok(Message::Binary(_)) => {
+                    Inbound::Broken(Close::new(CloseCode::MALFORMED, "a binary message on a JSON attachment"))
+                }
+                Ok(Message::Frame(_)) => continue,
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    let close = failed(&error, self.role);
+                    if close.code.is_some() { Inbound::Broken(close) } else { Inbound::Ended(close) }
+                }
+            });
+        }
+    }
+
+    /// Whether the driver may write more before it drains.
+    pub(crate) fn has_room(&self) -> bool {
+        self.room() > 0
+    }
+
+    /// Bytes that the driver may add before it drains.
+    pub(crate) fn room(&self) -> usize {
+        self.room.saturating_sub(self.ws.get_ref().waiting())
+    }
+
+    /// Bytes written so far; a stall is when this stands still while something waits.
+    pub(crate) fn written(&self) -> u64 {
+        self.ws.get_ref().written()
+    }
+
+    /// Writes what waits; ready when nothing does.
+    pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.ws.get_mut().poll_drain(cx))?;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Adds a text message that `encode` appends. A server's frames are not masked (RFC 6455 5.1).
+    #[cfg(feature = "server")]
+    pub(crate) fn send_unmasked(&mut self, encode: impl FnOnce(&mut BytesMut)) {
+        debug_assert_eq!(self.role, Role::Server, "a client masks");
+        if !self.closing {
+            unmasked_text(self.ws.get_mut().out(), encode);
+        }
+    }
+
+    /// Adds a text message, masked.
+    #[cfg(feature = "client")]
+    pub(crate) fn send_masked(&mut self, text: Bytes) {
+        // Not `Message::Text`, which would check again that our own JSON is UTF-8.
+        self.send(Message::Frame(Frame::message(text, OpCode::Data(Data::Text), true)));
+    }
+
+    /// Adds a WebSocket ping: what a proxy or a peer's library answers by itself.
+    pub(crate) fn ping(&mut self) {
+        self.send(Message::Ping(Bytes::new()));
+    }
+
+    fn send(&mut self, message: Message) {
+        if !self.closing {
+            // A failure here is one of the socket's state, which the next read reports.
+            let _ = self.ws.write(message);
+        }
+    }
+
+    /// Adds a close frame; nothing can be sent after it. See [`Socket::poll_closed`].
+    pub(crate) fn start_close(&mut self, close: &Close) {
+        if !self.closing {
+            self.closing = true;
+            let frame = close.code.filter(|code| sendable(code.0)).map(|code| CloseFrame {
+                code: WsCode::from(code.0),
+                reason: truncated(&close.reason).to_owned().into(),
+            });
+            let _ = self.ws.close(frame);
+        }
+    }
+
+    /// After [`Socket::start_close`]: ready when everything is written and the peer has answered or is gone. With `discard`
+    /// what still comes is thrown away unread.
+    pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>, discard: bool) -> Poll<()> {
+        let drained = match self.poll_drain(cx) {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(_)) => return Poll::Ready(()),
+            Poll::Pending => false,
+        };
+        if discard {
+            return self.ws.get_mut().poll_discard(cx);
+        }
+        loop {
+            match ready!(self.poll_read(cx)) {
+                Inbound::Message(_) | Inbound::Alive => {}
+                Inbound::Ended(_) | Inbound::Broken(_) if drained => return Poll::Ready(()),
+                Inbound::Ended(_) | Inbound::Broken(_) => return self.poll_drain(cx).map(|_| ()),
+            }
+        }
+    }
+
+    /// Answers the peer's close frame.
+    pub(crate) fn finish_close(&mut self) {
+        self.closing = true;
+        let _ = self.ws.flush();
+    }
+}
+
+fn settings(config: &TransportConfig, message_bytes: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(config.read_buffer_bytes.min(HELD_BYTES))
+        .write_buffer_size(0)
+        .max_write_buffer_size(message_bytes.max(config.message_bytes).saturating_add(CONTROL_BYTES))
+        .max_message_size(Some(message_bytes))
+        .max_frame_size(Some(message_bytes))
+}
+
+/// Codes that an endpoint may put into a close frame (RFC 6455 7.4).
+const fn sendable(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
+
+fn truncated(reason: &str) -> &str {
+    let mut end = reason.len().min(REASON_BYTES);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    &reason[..end]
+}
+
+fn told(frame: Option<CloseFrame>) -> Close {
+    match frame {
+        Some(frame) => {
+            Close { code: Some(CloseCode(frame.code.into())), reason: frame.reason.as_str().to_owned().into() }
+        }
+        None => Close::lost("the peer closed the connection without a code"),
+    }
+}
+
+fn failed(error: &Error, role: Role) -> Close {
+    use tokio_tungstenite::tungstenite::error::ProtocolError;
+    match error {
+        // No rule was broken: the client's limit is its own (PROTOCOL.md 2.5), and what comes after a resume may fit.
+        Error::Capacity(_) if role == Role::Client => {
+            Close::new(CloseCode::TOO_LARGE_FOR_CLIENT, "the message is longer than this client takes")
+        }
+        Error::Capacity(_) => Close::new(CloseCode::TOO_LARGE, "the message is longer than allowed"),
+        Error::ConnectionClosed | Error::AlreadyClosed => Close::lost("the connection was closed"),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+            Close::lost("the connection ended without a closing handshake")
+        }
+        Error::Protocol(_) => Close::new(CloseCode::MALFORMED, "not a WebSocket frame"),
+        Error::Utf8(_) => Close::new(CloseCode::MALFORMED, "a text message is not UTF-8"),
+        Error::Io(error) => Close { code: None, reason: format!("the connection was lost: {error}").into() },
+        error => Close { code: None, reason: format!("the connection failed: {error}").into() },
+    }
+}
+
+/// Appends one unmasked text frame (RFC 6455 5.2) whose payload `encode` appends.
+#[cfg(feature = "server")]
+fn unmasked_text(out: &mut BytesMut, encode: impl FnOnce(&mut BytesMut)) {
+    const FIN_TEXT: u8 = 0x81;
+    // Room for the middle one of the three head lengths; the payload moves if another one is needed.
+    let start = out.len();
+    out.extend_from_slice(&[FIN_TEXT, 126, 0, 0]);
+    encode(out);
+    let payload = start + 4..out.len();
+    if let Ok(short) = u8::try_from(payload.len())
+        && short < 126
+    {
+        out[start + 1] = short;
+        out.copy_within(payload.clone(), start + 2);
+        out.truncate(start + 2 + payload.len());
+    } else if let Ok(middle) = u16::try_from(payload.len()) {
+        out[start + 2..start + 4].copy_from_slice(&middle.to_be_bytes());
+    } else {
+        let length = payload.len() as u64;
+        out.extend_from_slice(&[0; 6]);
+        out.copy_within(payload, start + 10);
+        out[start + 1] = 127;
+        out[start + 2..start + 10].copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+/// Why a client's handshake failed.
+#[cfg(feature = "client")]
+#[derive(Debug)]
+pub(crate) struct HandshakeFailure {
+    /// The response's status, if one came.
+    pub(crate) status: Option<u16>,
+    /// What `Retry-After` said, in seconds.
+    pub(crate) retry_after_s: Option<u64>,
+    /// Something changed the subprotocol on the way (PROTOCOL.md 2.1).
+    pub(crate) subprotocol: bool,
+    /// For people.
+    pub(crate) reason: String,
+}
+
+#[cfg(feature = "client")]
+mod handshake {
+    use std::future::poll_fn;
+
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+    use tokio_tungstenite::tungstenite::handshake::HandshakeError;
+    use tokio_tungstenite::tungstenite::handshake::client::{ClientHandshake, Request};
+    use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
+
+    use super::*;
+
+    impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+        /// A client's end: sends the upgrade request and reads the answer (PROTOCOL.md 2.1). Unbounded in time; dropping it
+        /// drops the stream.
+        pub(crate) async fn connect(
+            io: S,
+            url: &str,
+            subprotocol: &'static str,
+            config: &TransportConfig,
+        ) -> Result<Self, HandshakeFailure> {
+            let request = request(url, subprotocol)?;
+            let mut pipe =
+                Pipe::new(io, config.read_buffer_bytes, config.write_buffer_bytes.saturating_add(config.message_bytes));
+            pipe.set_write_through(true);
+            let config = (settings(config, config.message_bytes), config.write_buffer_bytes);
+            let mut start = Some((pipe, request));
+            let mut middle = None;
+            let (mut ws, _) = poll_fn(|cx| {
+                let step = match (start.take(), middle.take()) {
+                    (Some((mut pipe, request)), _) => {
+                        pipe.set_waker(cx);
+                        ClientHandshake::start(pipe, request, Some(config.0))
+                    }
+                    (None, Some(middle)) => Ok(middle),
+                    (None, None) => return Poll::Ready(Err(HandshakeFailure::new("the handshake is over"))),
+                };
+                let next = match step {
+                    Ok(mut step) => {
+                        step.get_mut().get_mut().set_waker(cx);
+                        step.handshake()
+                    }
+                    Err(error) => Err(HandshakeError::<ClientHandshake<_>>::Failure(error)),
+                };
+                match next {
+                    Ok(done) => Poll::Ready(Ok(done)),
+                    Err(HandshakeError::Interrupted(step)) => {
+                        middle = Some(step);
+                        Poll::Pending
+                    }
+                    Err(HandshakeError::Failure(error)) => Poll::Ready(Err(HandshakeFailure::from(error))),
+                }
+            })
+            .await?;
+            ws.get_mut().set_write_through(false);
+            Ok(Self { ws, role: Role::Client, room: config.1, closing: false })
+        }
+    }
+
+    fn request(url: &str, subprotocol: &'static str) -> Result<Request, HandshakeFailure> {
+        let mut request = url.into_client_request().map_err(HandshakeFailure::from)?;
+        request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
+        Ok(request)
+    }
+
+    impl HandshakeFailure {
+        fn changed(reason: String) -> Self {
+            Self { subprotocol: true, ..Self::new(reason) }
+        }
+
+        pub(crate) fn new(reason: impl Into<String>) -> Self {
+            Self { status: None, retry_after_s: None, subprotocol: false, reason: reason.into() }
+        }
+    }
+
+    impl From<Error> for HandshakeFailure {
+        fn from(error: Error) -> Self {
+            use tokio_tungstenite::tungstenite::error::ProtocolError;
+            match error {
+                Error::Http(response) => Self {
+                    status: Some(response.status().as_u16()),
+                    retry_after_s: response
+                        .headers()
+                        .get(header::RETRY_AFTER)
+                        .and_then(|value| value.to_str().ok()?.trim().parse().ok()),
+                    subprotocol: false,
+                    reason: format!("the server answered the upgrade with {}", response.status()),
+                },
+                Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(error)) => Self::changed(format!(
+                    "something between client and server changed the subprotocol ({error}): a proxy has to pass the header \
+                     Sec-WebSocket-Protocol on"
+                )),
+                error => Self::new(format!("the upgrade failed: {error}")),
+            }
+        }
+    }
+}
+
+#[cfg(all(test, feature = "server"))]
+mod tests {
+    use super::*;
+
+    fn framed(length: usize) -> BytesMut {
+        let mut out = BytesMut::from(&b"before"[..]);
+        unmasked_text(&mut out, |out| out.extend_from_slice(&vec![b'x'; length]));
+        out
+    }
+
+    #[test]
+    fn each_head_length_is_followed_by_the_whole_payload() {
+        for length in [0, 1, 125, 126, 127, 65_535, 65_536, 200_000] {
+            let out = framed(length);
+            let head = &out["before".len()..];
+            let (skip, told) = match head[1] {
+                127 => (10, u64::from_be_bytes(head[2..10].try_into().expect("eight bytes")) as usize),
+                126 => (4, usize::from(u16::from_be_bytes([head[2], head[3]]))),
+                short => (2, usize::from(short)),
+            };
+            assert_eq!((head[0], told, head.len() - skip), (0x81, length, length));
+            assert!(head[skip..].iter().all(|b| *b == b'x'));
+        }
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_between_characters() {
+        let reason = "é".repeat(100);
+        assert_eq!(truncated(&reason).len(), 122);
+    }
+}

@@ -1,0 +1,28 @@
+//! The codes with which sockets end (PROTOCOL.md 8.1, 8.3).
+
+/// A WebSocket close code (RFC 6455 7.4, PROTOCOL.md 8.1 and 8.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CloseCode(pub u16);
+
+#[expect(missing_docs, reason = "the names are the rows of PROTOCOL.md 8.1 and 8.3")]
+impl CloseCode {
+    pub const NORMAL: Self = Self(1000);
+    pub const GOING_AWAY: Self = Self(1001);
+    pub const TOO_LARGE_FOR_CLIENT: Self = Self(1009);
+    pub const STALE_DIAL: Self = Self(4001);
+    pub const REPLACED: Self = Self(4002);
+    pub const HEARTBEAT: Self = Self(4003);
+    pub const OVERLOADED: Self = Self(4004);
+    pub const SLOW: Self = Self(4005);
+    pub const DRAINING: Self = Self(4010);
+    pub const SESSION_ENDED: Self = Self(4100);
+    pub const CREDENTIALS_REFUSED: Self = Self(4201);
+    pub const CREDENTIALS_EXPIRED: Self = Self(4202);
+    pub const SUPERSEDED: Self = Self(4300);
+    pub const MALFORMED: Self = Self(4400);
+    pub const UNSUPPORTED: Self = Self(4401);
+    pub const NO_HELLO: Self = Self(4408);
+    pub const NUMBER_REUSED: Self = Self(4409);
+    pub const SEQUENCE: Self = Self(4410);
+    pub const TOO_LARGE: Self = Self(4413);
+}

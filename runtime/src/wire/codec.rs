@@ -1,0 +1,131 @@
+//! Which codec an attachment speaks, and how a frame fails to be one.
+
+use bytes::{Bytes, BytesMut};
+
+use super::CloseCode;
+use super::{Body, ClientFrame, Name, Outgoing, ServerFrame, TopicNo, TopicSeq, json};
+
+/// How frames and bodies are encoded; chosen by WebSocket subprotocol (PROTOCOL.md 2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Codec {
+    /// Text messages, bodies are JSON.
+    Json,
+}
+
+impl Codec {
+    /// The WebSocket subprotocol that names this codec.
+    #[must_use]
+    pub const fn subprotocol(self) -> &'static str {
+        match self {
+            Self::Json => "steadfast.v1.json",
+        }
+    }
+
+    /// The codec that a subprotocol names.
+    #[must_use]
+    pub fn from_subprotocol(name: &str) -> Option<Self> {
+        [Self::Json].into_iter().find(|codec| codec.subprotocol() == name)
+    }
+
+    /// Reads one message of a client. Names and bodies are copied, so that nothing pins `message`'s buffer.
+    ///
+    /// # Errors
+    /// When the message is not a frame; the connection ends with [`FrameError::close_code`].
+    pub fn read_client(self, message: &[u8]) -> Result<ClientFrame, FrameError> {
+        match self {
+            Self::Json => json::read_client(message),
+        }
+    }
+
+    /// Reads one message of a server.
+    ///
+    /// # Errors
+    /// When the message is not a frame.
+    pub fn read_server(self, message: &[u8]) -> Result<ServerFrame, FrameError> {
+        match self {
+            Self::Json => json::read_server(message),
+        }
+    }
+
+    /// Appends a client's frame to `out`.
+    pub fn write_client(self, frame: &ClientFrame, out: &mut BytesMut) {
+        match self {
+            Self::Json => json::write_client(frame, out),
+        }
+    }
+
+    /// Appends a server's frame to `out`.
+    pub fn write_server(self, frame: &ServerFrame, out: &mut BytesMut) {
+        match self {
+            Self::Json => json::write_server(frame, out),
+        }
+    }
+
+    /// An EVENT, encoded once for all its subscribers.
+    #[must_use]
+    pub fn event(self, topic: TopicNo, ts: TopicSeq, name: &Name, body: &Body) -> Bytes {
+        match self {
+            Self::Json => json::event(topic, ts, name, body),
+        }
+    }
+
+    /// A SNAPSHOT, encoded once for all its subscribers.
+    #[must_use]
+    pub fn snapshot(self, topic: TopicNo, ts: TopicSeq, name: &Name, body: &Body) -> Bytes {
+        match self {
+            Self::Json => json::snapshot(topic, ts, name, body),
+        }
+    }
+
+    /// A TOPIC_VOLATILE, encoded once for all its subscribers.
+    #[must_use]
+    pub fn topic_volatile(self, topic: TopicNo, name: &Name, body: &Body) -> Bytes {
+        match self {
+            Self::Json => json::topic_volatile(topic, name, body),
+        }
+    }
+
+    /// The encoded message of an [`Outgoing`].
+    #[must_use]
+    pub fn message(self, outgoing: Outgoing) -> Bytes {
+        match outgoing {
+            Outgoing::Shared(bytes) => bytes,
+            Outgoing::Frame(frame) => {
+                let mut out = BytesMut::new();
+                self.write_server(&frame, &mut out);
+                out.freeze()
+            }
+        }
+    }
+}
+
+/// Why a message is not a frame (PROTOCOL.md 3.6).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// It does not fit the layout of its kind, or has none.
+    #[error("malformed frame at byte {at}: {what}")]
+    Malformed {
+        /// Byte offset at which reading stopped.
+        at: usize,
+        /// What was expected there.
+        what: &'static str,
+    },
+    /// A kind that this end does not know and may not ignore.
+    #[error("unknown frame kind {kind}")]
+    UnknownKind {
+        /// The kind.
+        kind: u64,
+    },
+}
+
+impl FrameError {
+    /// The code that the socket is closed with (PROTOCOL.md 3.6, 8.3).
+    #[must_use]
+    pub const fn close_code(&self) -> CloseCode {
+        match self {
+            Self::Malformed { .. } | Self::UnknownKind { .. } => CloseCode::MALFORMED,
+        }
+    }
+}

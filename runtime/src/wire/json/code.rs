@@ -1,0 +1,61 @@
+//! The words that stand for codes and reasons on the wire. Owns both directions in one table each; a word of a later
+//! version of the protocol reads as the value that PROTOCOL.md gives to unknown ones.
+
+use crate::wire::{FailureCode, RefusalCode, ResetReason, ResumeFailure, UnsubscribeCode};
+
+macro_rules! words {
+    ($type:ty, $($value:ident = $word:literal),+; unknown = $unknown:ident) => {
+        impl Word for $type {
+            fn word(self) -> &'static str {
+                match self {
+                    $(Self::$value => $word,)+
+                    #[allow(unreachable_patterns, reason = "only some types have a value without a word")]
+                    _ => "other",
+                }
+            }
+
+            fn from_word(word: &str) -> Self {
+                match word {
+                    $($word => Self::$value,)+
+                    _ => Self::$unknown,
+                }
+            }
+        }
+    };
+}
+
+/// A value that travels as a word.
+pub(super) trait Word: Copy {
+    /// How it is written.
+    fn word(self) -> &'static str;
+
+    /// How it is read.
+    fn from_word(word: &str) -> Self;
+}
+
+// PROTOCOL.md 5.7: "Other codes count as `internal`".
+words!(FailureCode, Error = "error", Internal = "internal", Timeout = "timeout", Unknown = "unknown"; unknown = Internal);
+
+// PROTOCOL.md 5.10: "A code that a client does not know is terminal".
+words!(
+    RefusalCode,
+    Draining = "draining", Overload = "overload", RateLimited = "rate_limited", Unsupported = "unsupported",
+    Invalid = "invalid", TooLarge = "too_large", Forbidden = "forbidden", Expired = "expired";
+    unknown = Other
+);
+
+words!(
+    UnsubscribeCode,
+    Forbidden = "forbidden", Unsupported = "unsupported", Duplicate = "duplicate", Invalid = "invalid",
+    Overload = "overload", Internal = "internal";
+    unknown = Other
+);
+
+// Of all reasons `epoch` promises the least about what the client has.
+words!(ResetReason, Initial = "initial", Trimmed = "trimmed", Epoch = "epoch", Ahead = "ahead"; unknown = Epoch);
+
+words!(
+    ResumeFailure,
+    Unknown = "unknown", Expired = "expired", Token = "token", Principal = "principal", NotRetained = "not_retained";
+    unknown = Unknown
+);

@@ -1,0 +1,175 @@
+//! One pass over the bytes of a frame: brackets, commas, integers, names, and the body as what is left. Owns the position
+//! for error messages; never allocates except for a string with escapes.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::wire::{Body, FrameError, MAX_SEQUENCE, Name};
+
+/// The most digits that a number within range can have.
+const MAX_DIGITS: usize = 16;
+
+pub(super) struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+const fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+impl<'a> Reader<'a> {
+    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// Where the next byte is.
+    pub(super) const fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(super) const fn malformed<T>(&self, what: &'static str) -> Result<T, FrameError> {
+        Err(FrameError::Malformed { at: self.at, what })
+    }
+
+    fn skip_space(&mut self) {
+        while self.bytes.get(self.at).copied().is_some_and(is_space) {
+            self.at += 1;
+        }
+    }
+
+    /// Steps over white space and then `byte`.
+    fn take(&mut self, byte: u8, what: &'static str) -> Result<(), FrameError> {
+        self.skip_space();
+        if self.bytes.get(self.at) != Some(&byte) {
+            return self.malformed(what);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    pub(super) fn open(&mut self) -> Result<(), FrameError> {
+        self.take(b'[', "expected an opening bracket")
+    }
+
+    pub(super) fn comma(&mut self) -> Result<(), FrameError> {
+        self.take(b',', "expected a comma")
+    }
+
+    /// The end of a frame without body.
+    pub(super) fn close(&mut self) -> Result<(), FrameError> {
+        self.take(b']', "expected the closing bracket")?;
+        self.skip_space();
+        if self.at == self.bytes.len() { Ok(()) } else { self.malformed("expected the end of the message") }
+    }
+
+    /// A plain integer in the range of sequences (PROTOCOL.md 1.6).
+    pub(super) fn number(&mut self) -> Result<u64, FrameError> {
+        self.skip_space();
+        let digits = self.bytes[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).take(MAX_DIGITS + 1);
+        let (count, value) = digits.fold((0, 0_u64), |(count, value), digit| {
+            // 17 digits stay below 2^64.
+            (count + 1, value * 10 + u64::from(digit - b'0'))
+        });
+        match count {
+            0 => return self.malformed("expected a plain integer"),
+            2.. if self.bytes[self.at] == b'0' => return self.malformed("a number has no leading zeros"),
+            _ if count > MAX_DIGITS || value > MAX_SEQUENCE => return self.malformed("number out of range"),
+            _ => self.at += count,
+        }
+        Ok(value)
+    }
+
+    /// A comma, then a number.
+    pub(super) fn next_number(&mut self) -> Result<u64, FrameError> {
+        self.comma()?;
+        self.number()
+    }
+
+    /// A comma, then 0 or 1.
+    pub(super) fn next_flag(&mut self) -> Result<bool, FrameError> {
+        match self.next_number()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => self.malformed("expected 0 or 1"),
+        }
+    }
+
+    /// A comma, then a name as it stands between its quotes; empty only if `may_be_empty`. Checked by [`named`].
+    pub(super) fn next_name(&mut self, may_be_empty: bool) -> Result<&'a [u8], FrameError> {
+        self.comma()?;
+        self.take(b'"', "expected a name")?;
+        let rest = &self.bytes[self.at..];
+        let Some(len) = rest.iter().position(|byte| *byte == b'"') else {
+            return self.malformed("expected the end of a name");
+        };
+        if len == 0 && !may_be_empty {
+            return self.malformed("expected a name, not nothing");
+        }
+        let name = &rest[..len];
+        self.at += len + 1;
+        Ok(name)
+    }
+
+    /// A comma, then any string. Borrowed unless it has escapes.
+    pub(super) fn next_string(&mut self) -> Result<Cow<'a, str>, FrameError> {
+        self.comma()?;
+        self.take(b'"', "expected a string")?;
+        let rest = &self.bytes[self.at..];
+        let mut len = 0;
+        let mut escapes = false;
+        loop {
+            match rest.get(len) {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escapes = true;
+                    len += 2;
+                }
+                Some(_) => len += 1,
+                None => return self.malformed("expected the end of a string"),
+            }
+        }
+        let quoted = &self.bytes[self.at - 1..=self.at + len];
+        let text = if escapes {
+            serde_json::from_slice::<String>(quoted).ok().map(Cow::Owned)
+        } else {
+            serde_json::from_slice::<&str>(quoted).ok().map(Cow::Borrowed)
+        };
+        let Some(text) = text else { return self.malformed("expected a string") };
+        self.at += len + 1;
+        Ok(text)
+    }
+
+    /// A comma, then everything up to the frame's closing bracket, without the white space around it.
+    pub(super) fn next_rest(&mut self) -> Result<&'a [u8], FrameError> {
+        self.comma()?;
+        self.skip_space();
+        let rest = trim_end(&self.bytes[self.at..]);
+        let Some((b']', rest)) = rest.split_last() else {
+            self.at = self.bytes.len();
+            return self.malformed("expected the closing bracket");
+        };
+        let rest = trim_end(rest);
+        if rest.is_empty() { self.malformed("expected a last element") } else { Ok(rest) }
+    }
+
+    /// Checks that what follows the kind of a frame that is to be ignored ends like a frame.
+    pub(super) fn ignore_rest(&mut self) -> Result<(), FrameError> {
+        self.skip_space();
+        if self.bytes.get(self.at) == Some(&b',') { self.next_rest().map(drop) } else { self.close() }
+    }
+}
+
+fn trim_end(bytes: &[u8]) -> &[u8] {
+    let len = bytes.iter().rposition(|byte| !is_space(*byte)).map_or(0, |last| last + 1);
+    &bytes[..len]
+}
+
+/// Copies a name and a body, so that neither pins the read buffer. `at` is where the name ended, for the error.
+pub(super) fn named(name: &[u8], body: &[u8], at: usize) -> Result<(Name, Body), FrameError> {
+    match Name::copy_from(name) {
+        Some(name) => Ok((name, Body(Bytes::copy_from_slice(body)))),
+        None => Err(FrameError::Malformed { at, what: "a name is 1 to 64 of a-z A-Z 0-9 _ . -" }),
+    }
+}

@@ -1,0 +1,493 @@
+//! The client's subscriptions: continuity, gaps, credit.
+
+mod client_support;
+
+use client_support::{EPOCH, MESSAGE_BYTES, Rig, at, body, name};
+use steadfast::session::CloseCode;
+use steadfast::session::client::{Event, Gap, Item, SubscribeError, SubscriptionEnd, SubscriptionRequest};
+use steadfast::wire::{
+    ClientFrame, Epoch, ResetReason, ServerFrame, SubNo, Subscribed, TopicNo, TopicSeq, UnsubscribeCode, Window,
+};
+
+/// A rig with a live subscription that starts after `ts`.
+fn live(ts: u64, credit: Window) -> (Rig, steadfast::session::client::SubId) {
+    let mut rig = Rig::attached_with(|config| config.credit = credit);
+    let sub = rig.subscribe(Some(at(ts)));
+    let ask = rig.subscribes().remove(0);
+    rig.subscribed(ask.sub, ts, None, false);
+    (rig, sub)
+}
+
+const WIDE: Window = Window { frames: 256, bytes: 262_144 };
+
+fn positions(rig: &mut Rig) -> Vec<(u64, u64)> {
+    let frames = rig.take().1.into_iter();
+    frames
+        .filter_map(
+            |frame| if let ClientFrame::Position { ts, bytes, .. } = frame { Some((ts.0, bytes)) } else { None },
+        )
+        .collect()
+}
+
+#[test]
+fn events_come_in_order_and_the_application_is_told() {
+    let (mut rig, sub) = live(4, WIDE);
+    assert!(rig.events.contains(&Event::Subscribed { sub }));
+    rig.take();
+    rig.events(5..=7);
+    let told = rig.events.iter().filter(|event| **event == Event::Readable { sub }).count();
+    assert_eq!(told, 1, "once until it has found nothing");
+    assert_eq!(rig.items(sub), [5, 6, 7]);
+    rig.event(8);
+    assert!(rig.events.iter().filter(|event| **event == Event::Readable { sub }).count() == 2);
+}
+
+#[test]
+fn an_event_out_of_order_ends_the_socket_and_nothing_is_lost() {
+    for ts in [5, 6, 8, 0, u64::MAX] {
+        let (mut rig, sub) = live(4, WIDE);
+        rig.events(5..=6);
+        rig.event(ts);
+        assert!(rig.has_closed_with(CloseCode::SEQUENCE), "{ts}");
+        rig.await_dial();
+        rig.connect();
+        rig.take();
+        rig.welcome_new();
+        assert_eq!(rig.subscribes()[0].from, Some(at(6)));
+        assert_eq!(rig.items(sub), [5, 6]);
+    }
+}
+
+#[test]
+fn every_welcome_subscribes_again_from_what_was_seen_with_a_new_number() {
+    let (mut rig, sub) = live(0, WIDE);
+    rig.events(1..=3);
+    rig.item(sub);
+    rig.reconnect();
+    rig.take();
+    rig.welcome_resumed(0);
+    let again = rig.subscribes().remove(0);
+    assert_eq!((again.sub, again.from), (SubNo(2), Some(at(3))));
+    rig.event(4);
+    rig.subscribed(again.sub, 3, None, false);
+    rig.event(4);
+    assert_eq!(rig.items(sub), [2, 3, 4], "no gap, no duplicate; what came before SUBSCRIBED was dropped");
+}
+
+#[test]
+fn more_than_half_of_the_credit_is_asked_for_again() {
+    let (mut rig, sub) = live(0, Window { frames: 8, bytes: 100_000 });
+    rig.events(1..=7);
+    rig.reconnect();
+    rig.take();
+    rig.welcome_resumed(0);
+    let again = rig.subscribes().remove(0);
+    assert_eq!((again.from, again.credit.frames), (Some(at(4)), 4));
+    rig.subscribed(again.sub, 4, None, false);
+    rig.events(5..=8);
+    assert_eq!(rig.items(sub), [1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+#[test]
+fn reconnecting_without_reading_neither_grows_nor_stalls() {
+    let (mut rig, sub) = live(0, Window { frames: 8, bytes: 800 });
+    let mut last = 0;
+    for _ in 0..20 {
+        rig.pass(5_000);
+        rig.reconnect();
+        rig.take();
+        rig.welcome_new();
+        let ask = rig.subscribes().remove(0);
+        let from = ask.from.unwrap().ts.0;
+        assert!(from <= 4 && ask.credit.frames >= 4 && ask.credit.bytes >= 400);
+        rig.subscribed(ask.sub, from, None, false);
+        last = from + u64::from(ask.credit.frames);
+        rig.events(from + 1..=last);
+        assert!(rig.closes().is_empty());
+    }
+    assert_eq!(rig.items(sub), (1..=last as i64).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_item_that_was_handed_out_counts_as_seen() {
+    let (mut rig, sub) = live(0, WIDE);
+    rig.event(1);
+    assert!(rig.item(sub).is_some());
+    rig.reconnect();
+    rig.take();
+    rig.welcome_new();
+    assert_eq!(rig.subscribes()[0].from, Some(at(1)));
+}
+
+#[test]
+fn a_position_is_told_after_a_quarter_of_the_credit_or_its_delay() {
+    let (mut rig, sub) = live(0, Window { frames: 16, bytes: 100_000 });
+    rig.events(1..=6);
+    for _ in 0..4 {
+        rig.item(sub);
+    }
+    assert!(positions(&mut rig).is_empty(), "the fourth is not finished with");
+    rig.item(sub);
+    assert_eq!(positions(&mut rig), [(4, 400)]);
+    rig.item(sub);
+    rig.pass(199);
+    assert!(positions(&mut rig).is_empty());
+    rig.pass(1);
+    assert_eq!(positions(&mut rig), [(5, 500)]);
+}
+
+#[test]
+fn a_position_is_told_after_a_quarter_of_the_bytes() {
+    let (mut rig, sub) = live(0, Window { frames: 1_000, bytes: 800 });
+    rig.events(1..=3);
+    rig.items(sub);
+    assert_eq!(positions(&mut rig).first(), Some(&(2, 200)));
+}
+
+#[test]
+fn what_was_buffered_before_a_reconnect_does_not_count_for_the_new_credit() {
+    let (mut rig, sub) = live(0, WIDE);
+    rig.events(1..=3);
+    rig.reconnect();
+    rig.take();
+    rig.welcome_new();
+    let ask = rig.subscribes().remove(0);
+    rig.subscribed(ask.sub, 3, None, false);
+    rig.event(4);
+    assert_eq!(rig.items(sub), [1, 2, 3, 4]);
+    rig.pass(200);
+    assert_eq!(positions(&mut rig), [(4, 100)]);
+}
+
+#[test]
+fn events_beyond_the_credit_are_an_error() {
+    let (mut rig, _) = live(0, Window { frames: 4, bytes: 100_000 });
+    rig.events(1..=4);
+    assert!(rig.closes().is_empty());
+    rig.event(5);
+    assert!(rig.has_closed_with(CloseCode::SEQUENCE));
+    let (mut rig, _) = live(0, Window { frames: 100, bytes: 250 });
+    rig.events(1..=3);
+    assert!(rig.closes().is_empty(), "one may begin below the limit");
+    rig.event(4);
+    assert!(rig.has_closed_with(CloseCode::SEQUENCE));
+}
+
+#[test]
+fn a_first_subscription_without_a_snapshot_starts_silently() {
+    let mut rig = Rig::attached();
+    let sub = rig.subscribe(None);
+    let ask = rig.subscribes().remove(0);
+    assert_eq!(ask.from, None);
+    rig.subscribed(ask.sub, 10, Some(ResetReason::Initial), false);
+    rig.event(11);
+    assert_eq!(rig.items(sub), [11]);
+}
+
+#[test]
+fn a_first_snapshot_is_no_gap() {
+    let mut rig = Rig::attached();
+    let sub = rig.subscribe(None);
+    let ask = rig.subscribes().remove(0);
+    rig.subscribed(ask.sub, 10, Some(ResetReason::Initial), true);
+    assert_eq!(rig.item(sub), None);
+    rig.snapshot(12);
+    rig.event(13);
+    let first = rig.item(sub);
+    assert_eq!(first, Some(Item::Snapshot { position: at(12), name: name("state"), body: body(12), gap: None }));
+    assert_eq!(rig.items(sub), [13]);
+}
+
+#[test]
+fn a_gap_without_a_snapshot_is_reported_before_what_follows() {
+    for reason in [ResetReason::Trimmed, ResetReason::Epoch, ResetReason::Ahead] {
+        let mut rig = Rig::attached();
+        let sub = rig.subscribe(Some(at(3)));
+        let ask = rig.subscribes().remove(0);
+        let epoch = if reason == ResetReason::Epoch { Epoch(77) } else { EPOCH };
+        rig.subscribed_at(ask.sub, epoch, 20, Some(reason), false);
+        rig.event(21);
+        let gap = Gap { reason, last: Some(at(3)), epoch, resumes_after: TopicSeq(20) };
+        assert_eq!(rig.item(sub), Some(Item::Gap(gap)));
+        assert_eq!(rig.items(sub), [21]);
+    }
+}
+
+#[test]
+fn a_gap_with_a_snapshot_is_told_with_it() {
+    let (mut rig, sub) = live(0, WIDE);
+    rig.event(1);
+    rig.subscribed(SubNo(1), 30, Some(ResetReason::Trimmed), true);
+    rig.snapshot(31);
+    rig.event(32);
+    rig.item(sub);
+    let gap = Gap { reason: ResetReason::Trimmed, last: Some(at(1)), epoch: EPOCH, resumes_after: TopicSeq(31) };
+    match rig.item(sub) {
+        Some(Item::Snapshot { gap: told, .. }) => assert_eq!(told, Some(gap)),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(rig.items(sub), [32]);
+}
+
+#[test]
+fn a_gap_whose_snapshot_was_lost_is_asked_for_again() {
+    let (mut rig, sub) = live(0, WIDE);
+    rig.event(1);
+    rig.subscribed(SubNo(1), 30, Some(ResetReason::Trimmed), true);
+    rig.reconnect();
+    rig.take();
+    rig.welcome_resumed(0);
+    assert_eq!(rig.subscribes()[0].from, Some(at(1)));
+    assert_eq!(rig.items(sub), [1]);
+}
+
+#[test]
+fn nothing_but_a_snapshot_may_follow_its_announcement() {
+    let (mut rig, _) = live(0, WIDE);
+    rig.subscribed(SubNo(1), 30, Some(ResetReason::Trimmed), true);
+    rig.event(31);
+    assert!(rig.has_closed_with(CloseCode::SEQUENCE));
+    let (mut rig, _) = live(0, WIDE);
+    rig.snapshot(1);
+    assert!(rig.has_closed_with(CloseCode::SEQUENCE), "and it must have been announced");
+}
+
+#[test]
+fn a_continuation_from_somewhere_else_is_an_error() {
+    let mut rig = Rig::attached();
+    rig.subscribe(Some(at(3)));
+    let ask = rig.subscribes().remove(0);
+    rig.subscribed(ask.sub, 4, None, false);
+    assert!(rig.has_closed_with(CloseCode::SEQUENCE));
+}
+
+#[test]
+fn resets_without_reading_do_not_grow() {
+    let (mut rig, sub) = live(0, Window { frames: 4, bytes: 100_000 });
+    let mut ts = 0;
+    for _ in 0..50 {
+        rig.events(ts + 1..=ts + 4);
+        ts += 100;
+        rig.subscribed(SubNo(1), ts, Some(ResetReason::Trimmed), false);
+    }
+    let items = rig.items(sub);
+    assert!(items.len() <= 10, "{items:?}");
+    assert_eq!(items.last(), Some(&-1));
+    rig.event(ts + 1);
+    assert_eq!(rig.items(sub), [ts as i64 + 1]);
+}
+
+#[test]
+fn skipped_events_are_finished_with_when_what_came_before_is() {
+    let (mut rig, sub) = live(0, WIDE);
+    rig.event(1);
+    let skip = |rig: &mut Rig, ts| rig.frame(ServerFrame::Skip { topic: TopicNo(9), ts: TopicSeq(ts) });
+    skip(&mut rig, 50);
+    rig.pass(1_000);
+    assert!(positions(&mut rig).is_empty(), "the event before is not finished with");
+    assert_eq!(rig.items(sub), [1]);
+    rig.pass(200);
+    assert_eq!(positions(&mut rig), [(50, 100)]);
+    skip(&mut rig, 90);
+    rig.pass(200);
+    assert_eq!(positions(&mut rig), [(90, 100)]);
+    rig.event(91);
+    assert_eq!(rig.items(sub), [91]);
+    skip(&mut rig, 5);
+    assert!(rig.has_closed_with(CloseCode::SEQUENCE));
+}
+
+#[test]
+fn skips_behind_what_an_earlier_attachment_left_do_not_stall_the_credit() {
+    let (mut rig, sub) = live(0, WIDE);
+    rig.events(1..=2);
+    rig.reconnect();
+    rig.take();
+    rig.welcome_new();
+    let ask = rig.subscribes().remove(0);
+    rig.subscribed(ask.sub, 2, None, false);
+    rig.frame(ServerFrame::Skip { topic: TopicNo(9), ts: TopicSeq(200) });
+    assert_eq!(rig.items(sub), [1, 2]);
+    rig.pass(200);
+    assert_eq!(positions(&mut rig), [(200, 0)]);
+}
+
+#[test]
+fn volatiles_take_turns_with_events_and_the_oldest_goes() {
+    let mut rig = Rig::attached_with(|config| config.volatiles = 2);
+    let sub = rig.subscribe(Some(at(0)));
+    rig.subscribed(SubNo(1), 0, None, false);
+    rig.events(1..=3);
+    for text in ["x", "y", "z"] {
+        let frame = ServerFrame::TopicVolatile { topic: TopicNo(9), name: name("typing"), body: body(text) };
+        rig.frame(frame);
+    }
+    let mut kinds = Vec::new();
+    while let Some(item) = rig.item(sub) {
+        kinds.push(match item {
+            Item::Volatile { body, .. } => String::from_utf8(body.0.to_vec()).unwrap(),
+            Item::Event { position, .. } => position.ts.to_string(),
+            other => panic!("{other:?}"),
+        });
+    }
+    assert_eq!(kinds, ["1", "y", "2", "z", "3"]);
+}
+
+#[test]
+fn frames_of_an_unknown_number_are_dropped() {
+    let (mut rig, sub) = live(0, WIDE);
+    rig.frame(ServerFrame::Event { topic: TopicNo(8), ts: TopicSeq(1), name: name("posted"), body: body(1) });
+    assert!(rig.items(sub).is_empty());
+    assert!(rig.closes().is_empty());
+}
+
+#[test]
+fn leaving_and_coming_back_does_not_mix_two_subscriptions() {
+    let (mut rig, sub) = live(0, WIDE);
+    rig.take();
+    rig.client.unsubscribe(rig.now, sub);
+    let again = rig.subscribe(Some(at(0)));
+    assert_ne!(again, sub);
+    assert_eq!(rig.sent[0], ClientFrame::Unsubscribe { sub: SubNo(1) });
+    let ask = rig.subscribes().remove(0);
+    rig.event(1);
+    rig.frame(ServerFrame::Unsubscribed { sub: SubNo(1), code: UnsubscribeCode::Forbidden, retry_ms: None });
+    rig.subscribed(SubNo(1), 0, None, false);
+    assert!(rig.items(again).is_empty(), "late frames of the first one are dropped");
+    rig.subscribed(ask.sub, 0, None, false);
+    rig.event(1);
+    assert_eq!(rig.items(again), [1]);
+    assert!(rig.items(sub).is_empty());
+}
+
+#[test]
+fn a_subscription_that_was_never_asked_for_is_left_silently() {
+    let mut rig = Rig::new();
+    let sub = rig.subscribe(None);
+    rig.start();
+    rig.connect();
+    rig.act(|client, now| client.unsubscribe(now, sub));
+    rig.take();
+    rig.welcome_new();
+    assert_eq!(rig.sent.len(), 1, "only the ACK");
+}
+
+#[test]
+fn a_final_refusal_ends_and_leaves_what_waits() {
+    let (mut rig, sub) = live(0, WIDE);
+    rig.events(1..=2);
+    rig.frame(ServerFrame::Unsubscribed { sub: SubNo(1), code: UnsubscribeCode::Forbidden, retry_ms: None });
+    let end = SubscriptionEnd::Refused(UnsubscribeCode::Forbidden);
+    assert!(rig.events.contains(&Event::SubscriptionEnded { sub, end }));
+    assert_eq!(rig.items(sub), [1, 2]);
+    let same = SubscriptionRequest { topic: name("room"), key: "1".into(), from: None };
+    assert!(rig.client.subscribe(rig.now, same).is_ok(), "the topic is free again");
+}
+
+#[test]
+fn a_refusal_for_now_is_asked_again_after_its_time() {
+    let (mut rig, sub) = live(0, WIDE);
+    rig.event(1);
+    rig.take();
+    rig.frame(ServerFrame::Unsubscribed { sub: SubNo(1), code: UnsubscribeCode::Overload, retry_ms: Some(700) });
+    rig.pass(699);
+    assert!(rig.sent.is_empty());
+    rig.pass(1_001);
+    let ask = rig.subscribes().remove(0);
+    assert_eq!((ask.sub, ask.from), (SubNo(2), Some(at(1))));
+    rig.subscribed(ask.sub, 1, None, false);
+    rig.event(2);
+    assert_eq!(rig.items(sub), [1, 2]);
+}
+
+#[test]
+fn a_subscription_waits_no_longer_than_a_minute_for_its_retry() {
+    let (mut rig, _) = live(0, WIDE);
+    rig.take();
+    rig.frame(ServerFrame::Unsubscribed { sub: SubNo(1), code: UnsubscribeCode::Overload, retry_ms: Some(1 << 50) });
+    rig.pass_alive(59_999);
+    assert!(rig.subscribes().is_empty());
+    rig.pass(1_001);
+    assert_eq!(rig.subscribes().len(), 1);
+}
+
+#[test]
+fn subscriptions_are_bounded_and_unique() {
+    let mut rig = Rig::with(|config| config.subscriptions = 2);
+    let request = |key: &str| SubscriptionRequest { topic: name("room"), key: key.into(), from: None };
+    assert!(rig.client.subscribe(rig.now, request("1")).is_ok());
+    assert_eq!(rig.client.subscribe(rig.now, request("1")), Err(SubscribeError::Duplicate));
+    assert!(rig.client.subscribe(rig.now, request("2")).is_ok());
+    assert_eq!(rig.client.subscribe(rig.now, request("3")), Err(SubscribeError::TooMany { limit: 2 }));
+}
+
+#[test]
+fn a_key_that_does_not_fit_into_a_frame_ends_its_subscription_only() {
+    let mut rig = Rig::attached();
+    let request = SubscriptionRequest { topic: name("room"), key: "k".repeat(20_000), from: None };
+    let sub = rig.act(|client, now| client.subscribe(now, request)).unwrap();
+    let end = SubscriptionEnd::Refused(UnsubscribeCode::Invalid);
+    assert!(rig.events.contains(&Event::SubscriptionEnded { sub, end }));
+    assert!(rig.sent.iter().all(|frame| !matches!(frame, ClientFrame::Subscribe(_))));
+}
+
+#[test]
+fn one_subscription_that_nobody_reads_holds_nothing_else_up() {
+    let (mut rig, _) = live(0, Window { frames: 4, bytes: 100_000 });
+    rig.events(1..=4);
+    rig.submit("a");
+    assert_eq!(rig.commands().len(), 1);
+    rig.ack = 1;
+    rig.result(1);
+    assert_eq!(rig.outcomes().len(), 1);
+    assert_eq!(MESSAGE_BYTES, 100);
+}
+
+/// PROTOCOL.md 7.8: a POSITION that was under way when the reset came means the same before and after it.
+#[test]
+fn a_reset_does_not_reset_the_bytes_of_a_position() {
+    let (mut rig, sub) = live(0, Window { frames: 100, bytes: 800 });
+    rig.events(1..=3);
+    rig.item(sub);
+    rig.subscribed(SubNo(1), 30, Some(ResetReason::Trimmed), false);
+    rig.event(31);
+    assert_eq!(rig.items(sub), [2, 3, -1, 31]);
+    rig.pass(200);
+    assert_eq!(positions(&mut rig).last(), Some(&(31, 400)), "three events of before, one of after");
+}
+
+/// PROTOCOL.md 7.8: a POSITION under the number of before was ignored, so its bytes are told again.
+#[test]
+fn a_new_number_is_told_the_position_again() {
+    let (mut rig, sub) = live(0, Window { frames: 100, bytes: 400 });
+    rig.events(1..=3);
+    assert_eq!(rig.items(sub), [1, 2, 3]);
+    assert_eq!(positions(&mut rig).last(), Some(&(3, 300)));
+    let anew = Subscribed {
+        sub: SubNo(1),
+        number: TopicNo(10),
+        epoch: Epoch(77),
+        ts: TopicSeq(0),
+        head: TopicSeq(5),
+        snapshot: false,
+        reset: Some(ResetReason::Epoch),
+    };
+    rig.frame(ServerFrame::Subscribed(Box::new(anew)));
+    let told = ClientFrame::Position { topic: TopicNo(10), ts: TopicSeq(0), bytes: 300 };
+    assert_eq!(rig.take().1, [told]);
+}
+
+/// PROTOCOL.md 7.8: what a client throws away it will not finish with: its credit comes back at once.
+#[test]
+fn what_a_reset_throws_away_gives_its_credit_back() {
+    let mut rig = Rig::attached_with(|config| config.credit = Window { frames: 8, bytes: 250 });
+    let sub = rig.subscribe(Some(at(0)));
+    let ask = rig.subscribes().remove(0);
+    rig.subscribed(ask.sub, 0, None, false);
+    rig.events(1..=3);
+    rig.subscribed(ask.sub, 30, Some(ResetReason::Trimmed), false);
+    rig.pass(200);
+    assert_eq!(positions(&mut rig), [(0, 100)], "nothing of the new feed is finished with");
+    rig.event(31);
+    assert_eq!(rig.items(sub), [1, 2, -1, 31]);
+}

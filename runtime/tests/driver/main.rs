@@ -1,0 +1,10 @@
+//! Both drivers against each other and against hostile peers, over real sockets.
+#![allow(missing_docs, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, clippy::panic)]
+
+mod calls;
+mod chat;
+mod faults;
+mod lives;
+mod proxy;
+mod topics;

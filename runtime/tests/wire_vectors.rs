@@ -1,0 +1,213 @@
+//! `testdata/frames.json`, read and written: what a client in another language can test itself against.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use bytes::BytesMut;
+use serde_json::{Value, json};
+use steadfast::wire::{ClientFrame, Codec, FailureCode, Position, RefusalCode, ServerFrame, UnsubscribeCode, Window};
+
+fn vectors() -> Value {
+    serde_json::from_str(include_str!("../testdata/frames.json")).unwrap()
+}
+
+fn text<'a>(vector: &'a Value, member: &str) -> &'a str {
+    vector[member].as_str().unwrap_or_else(|| panic!("{member} in {vector}"))
+}
+
+fn body(body: &steadfast::wire::Body) -> &str {
+    std::str::from_utf8(&body.0).unwrap()
+}
+
+fn frames_and_bytes(window: Window) -> Value {
+    json!({"frames": window.frames, "bytes": window.bytes})
+}
+
+/// Leaves out the members that are absent on the wire.
+fn present(mut fields: Value) -> Value {
+    fields.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    fields
+}
+
+fn client_fields(frame: &ClientFrame) -> (&'static str, Value) {
+    match frame {
+        ClientFrame::Ack { ack, low } => ("ACK", json!({"ack": ack, "low": low})),
+        ClientFrame::Command(it) => (
+            "COMMAND",
+            json!({
+                "seq": it.seq, "ack": it.ack, "n": it.n, "low": it.low, "deadline_ms": it.deadline_ms,
+                "name": it.name.as_str(), "body": body(&it.body),
+            }),
+        ),
+        ClientFrame::Volatile { name, body: it } => ("VOLATILE", json!({"name": name.as_str(), "body": body(it)})),
+        ClientFrame::Position { topic, ts, bytes } => ("POSITION", json!({"topic": topic, "ts": ts, "bytes": bytes})),
+        ClientFrame::Hello(it) => (
+            "HELLO",
+            json!({
+                "v": it.v, "protocol": it.protocol, "version": it.version, "token": it.token, "instance": it.instance,
+                "dial": it.dial, "window": frames_and_bytes(it.window),
+                "resume": it.resume.as_ref().map(|resume| json!({
+                    "session": resume.session, "token": format!("{:032x}", resume.token.0), "recv": resume.recv,
+                })),
+                "lease": it.lease.as_ref().map(|lease| json!({
+                    "id": lease.id, "low": lease.low, "next": lease.next,
+                })),
+            }),
+        ),
+        ClientFrame::Subscribe(it) => (
+            "SUBSCRIBE",
+            json!({
+                "sub": it.sub, "topic": it.topic.as_str(), "key": it.key,
+                "from": it.from.map(|Position { epoch, ts }| json!({"epoch": epoch, "ts": ts})),
+                "credit": {"events": it.credit.frames, "bytes": it.credit.bytes},
+            }),
+        ),
+        ClientFrame::Unsubscribe { sub } => ("UNSUBSCRIBE", json!({"sub": sub})),
+        ClientFrame::Ping { k } => ("PING", json!({"k": k})),
+        ClientFrame::Pong { k } => ("PONG", json!({"k": k})),
+        ClientFrame::Ignored { kind } => ("IGNORED", json!({"kind": kind})),
+    }
+}
+
+fn server_fields(frame: &ServerFrame) -> (&'static str, Value) {
+    match frame {
+        ServerFrame::Welcome(it) => (
+            "WELCOME",
+            json!({
+                "session": it.session, "token": format!("{:032x}", it.token.0), "gen": it.generation,
+                "resumed": it.resumed, "recv": it.recv, "ttl_ms": it.ttl_ms, "frame_bytes": it.frame_bytes,
+                "window": frames_and_bytes(it.window),
+                "lease": {
+                    "id": it.lease.id, "state": it.lease.state, "span": it.lease.span, "ttl_ms": it.lease.ttl_ms,
+                },
+                "heartbeat": it.heartbeat,
+            }),
+        ),
+        ServerFrame::ResumeFailed { reason } => ("RESUME_FAILED", json!({"reason": reason})),
+        ServerFrame::Ack { ack } => ("ACK", json!({"ack": ack})),
+        ServerFrame::Result { seq, ack, n, dup, body: it } => {
+            ("RESULT", json!({"seq": seq, "ack": ack, "n": n, "dup": dup, "body": body(it)}))
+        }
+        ServerFrame::Failed { seq, ack, n, dup, code, name, body: it } => (
+            "FAILED",
+            json!({
+                "seq": seq, "ack": ack, "n": n, "dup": dup, "code": failure(*code), "name": name.as_str(),
+                "body": body(it),
+            }),
+        ),
+        ServerFrame::Refused { seq, ack, n, code, retry_ms } => {
+            ("REFUSED", json!({"seq": seq, "ack": ack, "n": n, "code": refusal(*code), "retry_ms": retry_ms}))
+        }
+        ServerFrame::Event { topic, ts, name, body: it } => {
+            ("EVENT", json!({"topic": topic, "ts": ts, "name": name.as_str(), "body": body(it)}))
+        }
+        ServerFrame::Snapshot { topic, ts, name, body: it } => {
+            ("SNAPSHOT", json!({"topic": topic, "ts": ts, "name": name.as_str(), "body": body(it)}))
+        }
+        ServerFrame::TopicVolatile { topic, name, body: it } => {
+            ("TOPIC_VOLATILE", json!({"topic": topic, "name": name.as_str(), "body": body(it)}))
+        }
+        ServerFrame::Skip { topic, ts } => ("SKIP", json!({"topic": topic, "ts": ts})),
+        ServerFrame::Subscribed(it) => (
+            "SUBSCRIBED",
+            json!({
+                "sub": it.sub, "number": it.number, "epoch": it.epoch, "ts": it.ts, "head": it.head,
+                "snapshot": it.snapshot, "reset": it.reset,
+            }),
+        ),
+        ServerFrame::Unsubscribed { sub, code, retry_ms } => {
+            ("UNSUBSCRIBED", json!({"sub": sub, "code": unsubscribe(*code), "retry_ms": retry_ms}))
+        }
+        ServerFrame::GoAway { after_ms, deadline_ms } => {
+            ("GOAWAY", json!({"after_ms": after_ms, "deadline_ms": deadline_ms}))
+        }
+        ServerFrame::Ping { k } => ("PING", json!({"k": k})),
+        ServerFrame::Pong { k } => ("PONG", json!({"k": k})),
+        ServerFrame::Ignored { kind } => ("IGNORED", json!({"kind": kind})),
+    }
+}
+
+fn failure(code: FailureCode) -> &'static str {
+    match code {
+        FailureCode::Error => "error",
+        FailureCode::Internal => "internal",
+        FailureCode::Timeout => "timeout",
+        FailureCode::Unknown => "unknown",
+    }
+}
+
+fn refusal(code: RefusalCode) -> &'static str {
+    match code {
+        RefusalCode::Draining => "draining",
+        RefusalCode::Overload => "overload",
+        RefusalCode::RateLimited => "rate_limited",
+        RefusalCode::Unsupported => "unsupported",
+        RefusalCode::Invalid => "invalid",
+        RefusalCode::TooLarge => "too_large",
+        RefusalCode::Forbidden => "forbidden",
+        RefusalCode::Expired => "expired",
+        RefusalCode::Other => "other",
+    }
+}
+
+fn unsubscribe(code: UnsubscribeCode) -> &'static str {
+    match code {
+        UnsubscribeCode::Forbidden => "forbidden",
+        UnsubscribeCode::Unsupported => "unsupported",
+        UnsubscribeCode::Duplicate => "duplicate",
+        UnsubscribeCode::Invalid => "invalid",
+        UnsubscribeCode::Overload => "overload",
+        UnsubscribeCode::Internal => "internal",
+        UnsubscribeCode::Other => "other",
+    }
+}
+
+#[test]
+fn every_vector_is_read_and_written_as_it_says() {
+    for vector in vectors()["frames"].as_array().unwrap() {
+        let message = text(vector, "text").as_bytes();
+        let mut written = BytesMut::new();
+        let (kind, fields) = if text(vector, "direction") == "client" {
+            let frame = Codec::Json.read_client(message).unwrap_or_else(|error| panic!("{vector}: {error}"));
+            Codec::Json.write_client(&frame, &mut written);
+            client_fields(&frame)
+        } else {
+            let frame = Codec::Json.read_server(message).unwrap_or_else(|error| panic!("{vector}: {error}"));
+            Codec::Json.write_server(&frame, &mut written);
+            server_fields(&frame)
+        };
+        assert_eq!(kind, text(vector, "frame"), "{vector}");
+        assert_eq!(present(fields), vector["fields"], "{vector}");
+        let member = if vector["rewritten"].is_string() { "rewritten" } else { "text" };
+        assert_eq!(std::str::from_utf8(&written).unwrap(), text(vector, member), "{vector}");
+    }
+}
+
+#[test]
+fn every_malformed_vector_ends_the_socket_with_its_code() {
+    for vector in vectors()["malformed"].as_array().unwrap() {
+        let message = text(vector, "text").as_bytes();
+        let error = if text(vector, "direction") == "client" {
+            Codec::Json.read_client(message).map(|frame| format!("{frame:?}")).unwrap_err()
+        } else {
+            Codec::Json.read_server(message).map(|frame| format!("{frame:?}")).unwrap_err()
+        };
+        assert_eq!(u64::from(error.close_code().0), vector["close"].as_u64().unwrap(), "{vector}");
+    }
+}
+
+#[test]
+fn the_vectors_cover_every_kind_of_both_directions() {
+    let all = vectors();
+    let seen = |direction: &str| -> std::collections::BTreeSet<String> {
+        let frames = all["frames"].as_array().unwrap().iter();
+        frames.filter(|it| it["direction"] == direction).map(|it| text(it, "frame").to_owned()).collect()
+    };
+    let named = |names: &str| names.split(' ').map(str::to_owned).collect();
+    let expected: std::collections::BTreeSet<String> =
+        named("ACK COMMAND VOLATILE POSITION HELLO SUBSCRIBE UNSUBSCRIBE PING PONG IGNORED");
+    assert_eq!(seen("client"), expected);
+    let expected: std::collections::BTreeSet<String> = named(
+        "ACK RESULT FAILED EVENT TOPIC_VOLATILE REFUSED SNAPSHOT SKIP WELCOME RESUME_FAILED SUBSCRIBED UNSUBSCRIBED \
+         GOAWAY PING PONG IGNORED",
+    );
+    assert_eq!(seen("server"), expected);
+}

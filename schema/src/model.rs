@@ -1,0 +1,207 @@
+//! The model: `'static`, `Copy`, and serializable. Readable from the types, for example `ChatCommand::DESCRIPTION`.
+
+use serde::Serialize;
+
+/// Milliseconds for a handler where neither the message nor its enum says otherwise.
+pub const DEFAULT_TIMEOUT_MS: u64 = 10_000;
+
+/// The longest body in bytes where neither the message nor its enum or topic says otherwise.
+pub const DEFAULT_MAX_BYTES: u32 = 64 * 1024;
+
+/// Events that a topic keeps where it does not say otherwise.
+pub const DEFAULT_REPLAY: u32 = 256;
+
+/// Milliseconds for which a topic keeps an event where it does not say otherwise.
+pub const DEFAULT_TTL_MS: u64 = 600_000;
+
+/// The messages that clients send.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct ClientEnum {
+    /// Name of the protocol; equal to its server enum's.
+    pub protocol: &'static str,
+    /// Version that HELLO tells (PROTOCOL.md 4.1).
+    pub version: &'static str,
+    /// Name of the Rust enum.
+    pub rust_name: &'static str,
+    /// Its doc comment.
+    pub docs: &'static str,
+    /// Its messages; an index into this is what the runtime calls a message by.
+    pub messages: &'static [Message],
+    /// Wire names that may not come back.
+    pub reserved: &'static [&'static str],
+}
+
+/// The messages that a server sends.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct ServerEnum {
+    /// Name of the protocol; equal to its client enum's.
+    pub protocol: &'static str,
+    /// Name of the Rust enum.
+    pub rust_name: &'static str,
+    /// Its doc comment.
+    pub docs: &'static str,
+    /// Its topics; an index into this is what the runtime calls a topic by.
+    pub topics: &'static [Topic],
+    /// Its messages.
+    pub messages: &'static [Message],
+    /// Wire names that may not come back.
+    pub reserved: &'static [&'static str],
+}
+
+impl ServerEnum {
+    /// A server enum without anything; stands in for one that did not compile.
+    pub const EMPTY: Self = Self { protocol: "", rust_name: "", docs: "", topics: &[], messages: &[], reserved: &[] };
+}
+
+/// The errors that an application answers commands with.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct ErrorEnum {
+    /// Name of the Rust enum.
+    pub rust_name: &'static str,
+    /// Its doc comment.
+    pub docs: &'static str,
+    /// Its errors.
+    pub messages: &'static [Message],
+}
+
+impl ErrorEnum {
+    /// An error enum without anything; stands in for one that did not compile.
+    pub const EMPTY: Self = Self { rust_name: "", docs: "", messages: &[] };
+}
+
+/// One message. Variants marked `#[ws(unknown)]` are not listed: they have no wire name.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Message {
+    /// Wire name (PROTOCOL.md 3.4); what is sent.
+    pub name: &'static str,
+    /// Further names that are understood.
+    pub aliases: &'static [&'static str],
+    /// Name of the Rust variant.
+    pub rust_name: &'static str,
+    /// Its doc comment.
+    pub docs: &'static str,
+    /// The note of `#[deprecated]`, empty if it has none.
+    pub deprecated: Option<&'static str>,
+    /// How it is delivered.
+    pub kind: Kind,
+    /// Its fields; of a newtype variant none are known here.
+    pub fields: &'static [Field],
+    /// The user's own type, for a newtype variant.
+    pub payload: Option<&'static str>,
+    /// JSON Schema of its body.
+    #[cfg(feature = "schema")]
+    #[serde(skip)]
+    pub json_schema: Option<fn(&mut schemars::SchemaGenerator) -> schemars::Schema>,
+}
+
+impl Message {
+    /// What a description starts from; generated code names only what differs.
+    pub const EMPTY: Self = Self {
+        name: "",
+        aliases: &[],
+        rust_name: "",
+        docs: "",
+        deprecated: None,
+        kind: Kind::Error,
+        fields: &[],
+        payload: None,
+        #[cfg(feature = "schema")]
+        json_schema: None,
+    };
+
+    /// Whether `name` is its wire name or an alias.
+    #[must_use]
+    pub fn answers_to(&self, name: &str) -> bool {
+        self.name == name || self.aliases.contains(&name)
+    }
+}
+
+/// How a message is delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Kind {
+    /// Client to server: numbered, answered with a reply.
+    Request {
+        /// The reply's Rust type.
+        reply: &'static str,
+        /// Whether it waits for lower-numbered ordered commands (PROTOCOL.md 5.5).
+        ordered: bool,
+        /// Milliseconds for its handler.
+        timeout_ms: u64,
+        /// The longest body, in bytes.
+        max_bytes: u32,
+    },
+    /// Client to server: numbered, answered without a value.
+    Command {
+        /// Whether it waits for lower-numbered ordered commands (PROTOCOL.md 5.5).
+        ordered: bool,
+        /// Milliseconds for its handler.
+        timeout_ms: u64,
+        /// The longest body, in bytes.
+        max_bytes: u32,
+    },
+    /// Client to server: may be lost (PROTOCOL.md 5.16).
+    ClientVolatile {
+        /// Fields by which a later one replaces one that still waits; by kind alone if empty.
+        latest_by: &'static [&'static str],
+        /// Milliseconds for its handler.
+        timeout_ms: u64,
+        /// The longest body, in bytes.
+        max_bytes: u32,
+    },
+    /// Server to client: numbered by its topic.
+    Event {
+        /// Index of its topic.
+        topic: u16,
+    },
+    /// Server to client: a topic's state.
+    Snapshot {
+        /// Index of its topic.
+        topic: u16,
+    },
+    /// Server to client: of a topic, may be lost (PROTOCOL.md 7.11).
+    TopicVolatile {
+        /// Index of its topic.
+        topic: u16,
+        /// Fields by which a later one replaces one that still waits; by kind alone if empty.
+        latest_by: &'static [&'static str],
+    },
+    /// An application error.
+    Error,
+}
+
+/// A declared topic.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Topic {
+    /// Wire name.
+    pub name: &'static str,
+    /// Name of the Rust key type.
+    pub rust_name: &'static str,
+    /// The field that every message of the topic has.
+    pub key_field: &'static str,
+    /// That field's Rust type.
+    pub key_type: &'static str,
+    /// Events that are kept.
+    pub replay: u32,
+    /// Milliseconds for which an event is kept.
+    pub ttl_ms: u64,
+    /// Whether there is a snapshot message.
+    pub has_snapshot: bool,
+    /// The longest body of its events, in bytes.
+    pub max_bytes: u32,
+}
+
+/// A field of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Field {
+    /// Name on the wire.
+    pub name: &'static str,
+    /// Name in Rust.
+    pub rust_name: &'static str,
+    /// Type in Rust, as written.
+    pub ty: &'static str,
+    /// Whether a reader does without it: an `Option`, or `#[serde(default)]`.
+    pub optional: bool,
+    /// Its doc comment.
+    pub docs: &'static str,
+}

@@ -1,0 +1,31 @@
+use steadfast::WsProtocol;
+
+#[derive(Debug, Clone, WsProtocol)]
+#[ws(client, protocol = "chat", version = "1.0", server = ChatEvent)]
+pub enum ChatCommand {
+    #[ws(command)]
+    Ping,
+}
+
+#[derive(Debug, Clone, WsProtocol)]
+#[ws(server, protocol = "chat", topic(Room, key = room: u64))]
+pub enum ChatEvent {
+    #[ws(event(Room))]
+    Posted { room: u64 },
+    #[ws(unknown)]
+    Unknown(steadfast::UnknownMessage),
+}
+
+use steadfast::server::{Denied, Principal};
+
+struct Chat;
+
+impl ChatTopics for Chat {
+    async fn may_subscribe_room(&self, _: &Principal, _: &u64) -> Result<(), Denied> {
+        Ok(())
+    }
+}
+
+fn main() {
+    let _ = ChatServer::builder(Chat);
+}

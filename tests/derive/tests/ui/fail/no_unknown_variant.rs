@@ -1,0 +1,10 @@
+use steadfast::WsProtocol;
+
+#[derive(Debug, Clone, WsProtocol)]
+#[ws(server, protocol = "chat", topic(Room, key = room: u64))]
+pub enum ChatEvent {
+    #[ws(event(Room))]
+    Posted { room: u64 },
+}
+
+fn main() {}

@@ -1,0 +1,125 @@
+//! The application behind the tests: it appends, waits at gates, fails and panics on request, and counts what it does, so that a
+//! test can tell "executed once" from "executed twice" without asking the protocol.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use steadfast::server::{Cx, Denied, Principal, TopicCx};
+use tokio::sync::watch;
+
+use crate::protocol::{
+    ListName, TallyError, TallyEventAdded, TallyEventAppended, TallyEventNudged, TallyEventNumbers, TallyHandler,
+    TallyTopics,
+};
+
+/// The application. A handle: clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct App {
+    lists: Arc<Mutex<BTreeMap<ListName, Vec<u64>>>>,
+    gates: watch::Sender<Gates>,
+}
+
+#[derive(Debug, Default)]
+struct Gates {
+    open: BTreeSet<String>,
+    /// How often somebody came to each gate.
+    came: BTreeMap<String, usize>,
+    added: usize,
+}
+
+impl App {
+    fn lists(&self) -> MutexGuard<'_, BTreeMap<ListName, Vec<u64>>> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything that was ever appended to a list, in the order of execution, repetitions included.
+    #[must_use]
+    pub fn list(&self, name: &str) -> Vec<u64> {
+        self.lists().get(&ListName::from(name)).cloned().unwrap_or_default()
+    }
+
+    /// Opens a gate for good.
+    pub fn open(&self, gate: &str) {
+        self.gates.send_modify(|gates| {
+            gates.open.insert(gate.to_owned());
+        });
+    }
+
+    /// How often somebody came to a gate.
+    #[must_use]
+    pub fn came(&self, gate: &str) -> usize {
+        self.gates.borrow().came.get(gate).copied().unwrap_or_default()
+    }
+
+    /// Waits until somebody has come to a gate so often.
+    pub async fn has_come(&self, gate: &str, times: usize) {
+        let mut gates = self.gates.subscribe();
+        let _ = gates.wait_for(|gates| gates.came.get(gate).copied().unwrap_or_default() >= times).await;
+    }
+
+    /// Waits until so many numbers were appended, to whatever list.
+    pub async fn has_added(&self, numbers: usize) {
+        let mut gates = self.gates.subscribe();
+        let _ = gates.wait_for(|gates| gates.added >= numbers).await;
+    }
+
+    async fn pass_gate(&self, gate: String) -> Result<(), TallyError> {
+        self.gates.send_modify(|gates| *gates.came.entry(gate.clone()).or_default() += 1);
+        let mut gates = self.gates.subscribe();
+        let _ = gates.wait_for(|gates| gates.open.contains(&gate)).await;
+        Ok(())
+    }
+}
+
+impl TallyHandler for App {
+    async fn add(&self, cx: &Cx, list: ListName, value: u64) -> Result<u64, TallyError> {
+        let length = {
+            let mut lists = self.lists();
+            let numbers = lists.entry(list.clone()).or_default();
+            numbers.push(value);
+            numbers.len() as u64
+        };
+        cx.publish(TallyEventAdded { list: list.clone(), value });
+        cx.publish(TallyEventAppended { list, value });
+        self.gates.send_modify(|gates| gates.added += 1);
+        Ok(length)
+    }
+
+    async fn echo(&self, _cx: &Cx, text: String) -> Result<String, TallyError> {
+        Ok(text)
+    }
+
+    async fn pass(&self, _cx: &Cx, gate: String) -> Result<(), TallyError> {
+        self.pass_gate(gate).await
+    }
+
+    async fn pass_soon(&self, _cx: &Cx, gate: String) -> Result<(), TallyError> {
+        self.pass_gate(gate).await
+    }
+
+    async fn panic(&self, _cx: &Cx) -> Result<(), TallyError> {
+        panic!("on request")
+    }
+
+    async fn fail(&self, _cx: &Cx) -> Result<(), TallyError> {
+        Err(TallyError::Failed)
+    }
+
+    async fn nudge(&self, cx: &Cx, list: ListName) {
+        cx.publish(TallyEventNudged { list });
+    }
+}
+
+impl TallyTopics for App {
+    async fn may_subscribe_list(&self, _who: &Principal, list: &ListName) -> Result<(), Denied> {
+        if list.0 == "forbidden" { Err(Denied::new("not this one")) } else { Ok(()) }
+    }
+
+    async fn list_snapshot(&self, _cx: &TopicCx, list: &ListName) -> Result<TallyEventNumbers, TallyError> {
+        Ok(TallyEventNumbers { list: list.clone(), values: self.list(&list.0) })
+    }
+
+    async fn may_subscribe_tail(&self, _who: &Principal, _list: &ListName) -> Result<(), Denied> {
+        Ok(())
+    }
+}

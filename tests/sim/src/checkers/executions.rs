@@ -1,0 +1,149 @@
+//! Handlers: which may start, when, and that commits are what they said (PROTOCOL.md 5.5, 5.6, 5.8).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use steadfast::session::node::{Attempt, ExecId, Executed, Execution};
+use steadfast::session::store::Outcome;
+use steadfast::wire::{CommandFrame, FailureCode, LeaseId, SessionId};
+
+use super::{Checkers, number_in};
+
+/// Every handler that ran, by node process.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Executions {
+    /// Commands that reached a node on an attachment that counts.
+    arrived: BTreeSet<(LeaseId, u64)>,
+    /// Numbers that a handler was started for, with the node process that did so last.
+    begun: BTreeMap<(LeaseId, u64), u64>,
+    running: BTreeMap<(u64, ExecId), (LeaseId, u64)>,
+    running_numbers: BTreeSet<(u64, LeaseId, u64)>,
+    /// What handlers said.
+    said: BTreeMap<(u64, LeaseId, u64), Outcome>,
+    /// Highest ordered number started, per node process and lease.
+    last_started: BTreeMap<(u64, LeaseId), u64>,
+}
+
+impl Checkers {
+    /// A node process starts.
+    pub fn node_starts(&mut self, _node: usize, _process: u64) {}
+
+    /// A node process ends.
+    pub fn node_crashes(&mut self, _node: usize) {
+        self.sometimes.count("node crashed");
+    }
+
+    pub(super) fn command_arrives(&mut self, node: u64, session: SessionId, command: &CommandFrame) {
+        let Some(lease) = self.sessions.get(&session).map(|session| session.lease) else { return };
+        self.executions.arrived.insert((lease, command.n.0));
+        if self.executions.running_numbers.contains(&(node, lease, command.n.0)) {
+            self.sometimes.count("joined a running execution");
+        }
+    }
+
+    /// A node asks for an execution.
+    pub fn executing(&mut self, process: u64, execution: &Execution) {
+        let Execution::Command { exec, lease, n, attempt, body, principal, .. } = execution else { return };
+        let key = (*lease, n.0);
+        self.only_what_arrived_is_executed(key, number_in(body));
+        self.a_first_attempt_is_the_first(process, key, *attempt);
+        self.one_execution_at_a_time(process, key);
+        self.ordered_commands_start_in_order(process, key);
+        let owner = self.lease_owner(*lease);
+        self.require(owner.as_deref() == Some(principal.user()), "a lease never changes its principal", || {
+            format!("{lease:?} of {owner:?} runs as {}", principal.user())
+        });
+        if self.executions.begun.insert(key, process).is_some_and(|before| before != process) {
+            self.sometimes.count("executed on two nodes");
+        }
+        self.executions.running.insert((process, *exec), key);
+        self.executions.running_numbers.insert((process, key.0, key.1));
+    }
+
+    fn lease_owner(&self, lease: LeaseId) -> Option<String> {
+        self.sessions.values().find(|session| session.lease == lease).map(|session| session.user.clone())
+    }
+
+    /// Frames of replaced sockets have no effect; nor has anything that nobody sent.
+    fn only_what_arrived_is_executed(&mut self, key: (LeaseId, u64), command: u64) {
+        let arrived = self.executions.arrived.contains(&key);
+        let sent = self.sent.get(&key).copied();
+        self.require(arrived && sent == Some(command), "only what arrived on a live attachment is executed", || {
+            format!("{key:?} as command {command}; sent as {sent:?}, arrived: {arrived}")
+        });
+    }
+
+    /// A node that another one has replaced, and that does not know it, can't tell.
+    fn a_first_attempt_is_the_first(&mut self, process: u64, key: (LeaseId, u64), attempt: Attempt) {
+        if attempt == Attempt::MaybeRetry {
+            return self.sometimes.count("maybe retry");
+        }
+        if self.leases.get(&key.0).is_some_and(|lease| lease.node != process) {
+            return;
+        }
+        let before = self.executions.begun.contains_key(&key);
+        self.require(!before, "a first attempt is the first", || format!("{key:?} has run before"));
+    }
+
+    fn one_execution_at_a_time(&mut self, process: u64, key: (LeaseId, u64)) {
+        let twice = self.executions.running_numbers.contains(&(process, key.0, key.1));
+        self.require(!twice, "one execution at a time", || format!("{key:?} runs already in this process"));
+    }
+
+    /// An ordered command starts when every lower ordered one has ended.
+    fn ordered_commands_start_in_order(&mut self, process: u64, (lease, n): (LeaseId, u64)) {
+        if !self.is_ordered((lease, n)) {
+            return;
+        }
+        let running = self.executions.running_numbers.range((process, lease, 0)..(process, lease, n));
+        let lower = running.map(|(_, _, lower)| *lower).find(|lower| self.is_ordered((lease, *lower)));
+        self.require(lower.is_none(), "ordered commands start in order", || {
+            format!("{lease:?}: {n} starts while {lower:?} runs")
+        });
+        let last = self.executions.last_started.entry((process, lease)).or_default();
+        let before = std::mem::replace(last, (*last).max(n));
+        // An outcome that the store did not take is unknown; asked again, the command runs again, when later ones have run.
+        let holds = n > before || self.given_up;
+        self.require(holds, "ordered commands start in order", || format!("{lease:?}: {n} starts after {before}"));
+    }
+
+    pub(super) fn is_ordered(&self, key: (LeaseId, u64)) -> bool {
+        self.sent.get(&key).and_then(|command| self.calls.get(command)).is_some_and(|call| call.ordered)
+    }
+
+    /// A handler ends, and its node is there to hear it.
+    pub fn executed(&mut self, process: u64, exec: ExecId, executed: &Executed) {
+        let Some((lease, n)) = self.stop_running(process, exec) else { return };
+        if let Executed::Command { outcome, .. } = executed {
+            self.executions.said.insert((process, lease, n), outcome.clone());
+        }
+    }
+
+    /// A node no longer wants a handler's answer.
+    pub fn aborted(&mut self, process: u64, exec: ExecId) {
+        self.stop_running(process, exec);
+    }
+
+    fn stop_running(&mut self, process: u64, exec: ExecId) -> Option<(LeaseId, u64)> {
+        let key = self.executions.running.remove(&(process, exec))?;
+        self.executions.running_numbers.remove(&(process, key.0, key.1));
+        Some(key)
+    }
+
+    /// Whether a handler said this, in any process.
+    pub(super) fn was_said(&self, process: u64, key: (LeaseId, u64), outcome: &Outcome) -> bool {
+        self.executions.said.get(&(process, key.0, key.1)) == Some(outcome)
+    }
+
+    /// A commit holds what the handler said in that very process, or a failure that the node found.
+    pub(super) fn a_commit_is_what_a_handler_said(&mut self, process: u64, key: (LeaseId, u64), outcome: &Outcome) {
+        let own = matches!(
+            outcome,
+            Outcome::Expired
+                | Outcome::Failed { code: FailureCode::Timeout | FailureCode::Internal | FailureCode::Unknown, .. }
+        );
+        let said = self.executions.said.get(&(process, key.0, key.1)).cloned();
+        self.require(own || said.as_ref() == Some(outcome), "a commit is what a handler said", || {
+            format!("{key:?}: said {said:?}, committed {outcome:?}")
+        });
+    }
+}

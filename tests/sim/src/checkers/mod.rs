@@ -1,0 +1,194 @@
+//! What must hold, whatever happens: each rule a small function named after it, fed with what crosses the border between
+//! the cores and the world. Owns a second, naive opinion of every sequence, commit and cursor; never asks a core.
+
+mod commands;
+mod executions;
+mod sequences;
+mod sometimes;
+mod topics;
+mod wire;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use steadfast::session::Close;
+use steadfast::session::client::{ClientConfig, ConnectionState};
+use steadfast::session::node::NodeConfig;
+use steadfast::session::store::OpId;
+use steadfast::wire::{Body, LeaseId, SessionId};
+
+pub use sometimes::{REQUIRED, Sometimes};
+pub use topics::Topics;
+
+use self::commands::{CallBook, ClientBook, CommitBook, LeaseBook};
+use self::executions::Executions;
+use self::sequences::SessionBook;
+use self::wire::SocketBook;
+use crate::network::SocketId;
+use crate::plan::Plan;
+
+/// A rule that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The rule.
+    pub rule: &'static str,
+    /// How.
+    pub detail: String,
+}
+
+/// Everything that was seen, and the first rule that it broke.
+#[derive(Debug)]
+pub struct Checkers {
+    violation: Option<Violation>,
+    /// What happened at least once.
+    pub sometimes: Sometimes,
+    /// Logs and subscriptions.
+    pub topics: Topics,
+    node_config: NodeConfig,
+    sockets: BTreeMap<SocketId, SocketBook>,
+    sessions: BTreeMap<SessionId, SessionBook>,
+    leases: BTreeMap<LeaseId, LeaseBook>,
+    clients: BTreeMap<u64, ClientBook>,
+    calls: BTreeMap<u64, CallBook>,
+    sent: BTreeMap<(LeaseId, u64), u64>,
+    commits: BTreeMap<(LeaseId, u64), CommitBook>,
+    unsettled: BTreeSet<(LeaseId, u64)>,
+    executions: Executions,
+    /// Failures of each store operation, and whether one had so many that its node gave it up.
+    failures: BTreeMap<(u64, OpId), u32>,
+    given_up: bool,
+}
+
+/// The number of a body that the harness made.
+#[must_use]
+pub fn number_in(body: &Body) -> u64 {
+    body.0
+        .iter()
+        .skip_while(|byte| !byte.is_ascii_digit())
+        .take_while(|byte| byte.is_ascii_digit())
+        .fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
+}
+
+pub(crate) fn digest(of: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Checkers {
+    /// Nothing seen yet.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            violation: None,
+            sometimes: Sometimes::default(),
+            topics: Topics::default(),
+            node_config: NodeConfig::clone(&plan.node),
+            sockets: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            commits: BTreeMap::new(),
+            unsettled: BTreeSet::new(),
+            executions: Executions::default(),
+            failures: BTreeMap::new(),
+            given_up: false,
+        }
+    }
+
+    /// Whether a rule was broken.
+    #[must_use]
+    pub const fn violated(&self) -> bool {
+        self.violation.is_some()
+    }
+
+    /// The first broken rule.
+    #[must_use]
+    pub const fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    pub(crate) fn require(&mut self, holds: bool, rule: &'static str, detail: impl FnOnce() -> String) {
+        if !holds && self.violation.is_none() {
+            self.violation = Some(Violation { rule, detail: detail() });
+        }
+    }
+
+    /// A frame is the same after its bytes have been read.
+    pub fn frames_survive_encoding(&mut self, same: bool, message: &[u8]) {
+        self.require(same, "frames survive encoding", || String::from_utf8_lossy(message).into_owned());
+    }
+
+    /// A timer that fired is not due again at once, for ever.
+    pub fn timers_make_progress(&mut self, spinning: bool, who: &'static str) {
+        self.require(!spinning, "timers make progress", || format!("a {who} asks for the same time again and again"));
+    }
+
+    /// Whoever waits for something has a timer.
+    pub fn no_timer_is_lost(&mut self, process: u64, state: &ConnectionState, timer: bool) {
+        let idle =
+            matches!(state, ConnectionState::Disconnected | ConnectionState::Failed { .. } | ConnectionState::Closed);
+        self.require(idle || timer, "no timer is lost", || format!("process {process} waits for ever as {state:?}"));
+    }
+
+    /// A node with sockets has a timer for each.
+    pub fn no_node_timer_is_lost(&mut self, node: usize, sockets: bool, timer: bool) {
+        self.require(!sockets || timer, "no timer is lost", || format!("node {node} has sockets and no timer"));
+    }
+
+    /// Both ends keep the rules, and the network changes no bytes: nobody may blame the other.
+    fn nobody_breaks_a_rule(&mut self, close: &Close, who: &str) {
+        let blame = close.code.is_some_and(|code| {
+            (4400..=4499).contains(&code.0) && code != steadfast::session::CloseCode::NO_HELLO || code.0 == 4300
+        });
+        self.require(!blame, "nobody breaks a rule", || format!("the {who} closes with {close}"));
+    }
+
+    /// A client closes a socket.
+    pub fn client_closes(&mut self, close: &Close) {
+        self.nobody_breaks_a_rule(close, "client");
+    }
+
+    /// A server closes a socket.
+    pub fn server_closes(&mut self, close: &Close) {
+        self.nobody_breaks_a_rule(close, "server");
+        match close.code.map(|code| code.0) {
+            Some(4001) => self.sometimes.count("stale dial refused"),
+            Some(4002) => self.sometimes.count("socket replaced"),
+            Some(4003) => self.sometimes.count("heartbeat missed"),
+            Some(4202) => self.sometimes.count("credentials expired"),
+            Some(4005) => self.sometimes.count("slow reader closed"),
+            Some(4100) => self.sometimes.count("session ended by server"),
+            _ => {}
+        }
+    }
+
+    /// A client's state is another one.
+    pub fn client_state(&mut self, process: u64, state: &ConnectionState) {
+        if let ConnectionState::Failed { reason } = state {
+            self.require(false, "no client gives up", || format!("process {process} failed: {reason}"));
+        }
+    }
+
+    /// The outbox holds what was submitted and is not resolved, within its bounds.
+    pub fn outbox_holds_what_is_unresolved(&mut self, process: u64, held: (usize, usize), config: &ClientConfig) {
+        let unresolved = self.clients.get(&process).map_or(0, |book| book.unresolved.len());
+        self.require(held.0 == unresolved, "an entry leaves the outbox with its outcome", || {
+            format!("process {process} holds {} commands, {unresolved} are unresolved", held.0)
+        });
+        let fits = held.0 <= config.outbox_commands as usize && held.1 <= config.outbox_bytes as usize;
+        self.require(fits, "buffers keep their bounds", || format!("process {process}: outbox of {held:?}"));
+    }
+
+    /// When faults stop, everything is resolved and read in bounded time.
+    pub fn everything_comes_to_rest(&mut self, rested: bool, why: &str) {
+        self.require(rested, "everything comes to rest when faults stop", || why.to_owned());
+    }
+
+    /// Nobody dials when nothing is wrong.
+    pub fn nobody_reconnects_at_rest(&mut self, dials: u64) {
+        self.require(dials == 0, "nobody reconnects at rest", || format!("{dials} dials"));
+    }
+}

@@ -1,0 +1,83 @@
+//! What must have happened at least once over all seeds, or the seeds prove less than they seem to.
+
+use std::collections::BTreeMap;
+
+/// Counts by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sometimes(BTreeMap<String, u64>);
+
+/// Every name that must have been counted.
+pub const REQUIRED: &[&str] = &[
+    "resume ok",
+    "resume failed: Unknown",
+    "resume failed: Principal",
+    "lease lost",
+    "takeover",
+    "executed on two nodes",
+    "drain completed",
+    "gap: Trimmed",
+    "gap: Epoch",
+    "gap: Ahead",
+    "snapshot",
+    "duplicate answered",
+    "joined a running execution",
+    "refused: Draining",
+    "refused: Expired",
+    "refused: Unsupported",
+    "refused: Invalid",
+    "outcome unknown",
+    "failed: Error",
+    "failed: Timeout",
+    "unsettled record settled",
+    "commands handed out ahead",
+    "commands given back unbegun",
+    "commit unknown",
+    "commit finds a record",
+    "commit finds no lease",
+    "stale dial refused",
+    "socket replaced",
+    "heartbeat missed",
+    "welcome lost",
+    "credentials refused",
+    "credentials expired",
+    "cancelled",
+    "caller timed out",
+    "maybe retry",
+];
+
+impl Sometimes {
+    /// One more.
+    pub fn count(&mut self, name: &str) {
+        match self.0.get_mut(name) {
+            Some(count) => *count += 1,
+            None => {
+                self.0.insert(name.to_owned(), 1);
+            }
+        }
+    }
+
+    /// Adds another run's counts.
+    pub fn add(&mut self, other: &Self) {
+        for (name, count) in &other.0 {
+            *self.0.entry(name.clone()).or_default() += count;
+        }
+    }
+
+    /// The required names that were never counted.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        REQUIRED.iter().copied().filter(|name| !self.0.contains_key(*name)).collect()
+    }
+
+    /// All counts, a line each.
+    #[must_use]
+    pub fn report(&self) -> String {
+        self.0.iter().map(|(name, count)| format!("{count:>9} {name}\n")).collect()
+    }
+
+    /// How often something was counted.
+    #[must_use]
+    pub fn of(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+}

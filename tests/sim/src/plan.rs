@@ -1,0 +1,321 @@
+//! What a run is made of: sizes, delays, odds. A seed draws one; a named test writes its own. Refuses to decide anything
+//! while the run goes on.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use steadfast::session::client::{Backoff, ClientConfig};
+use steadfast::session::node::{MessageKind, MessageSpec, NodeConfig, TopicSpec};
+use steadfast::session::store::Retention;
+use steadfast::wire::{Heartbeat, Name, Window};
+
+use crate::mistake::Mistake;
+use crate::rng::Rng;
+
+/// Wire name of the ordered command.
+pub const ORDERED: &str = "ordered";
+/// Wire name of the concurrent command.
+pub const CONCURRENT: &str = "concurrent";
+/// Wire name of the volatile.
+pub const VOLATILE: &str = "volatile";
+/// Topics by index: the first has no snapshot, the second has one.
+pub const TOPICS: [&str; 2] = ["log", "state"];
+/// Keys in use.
+pub const KEYS: [&str; 2] = ["a", "b"];
+
+/// A name that is known to be one.
+#[must_use]
+pub fn name(text: &str) -> Name {
+    Name::from_bytes(Bytes::copy_from_slice(text.as_bytes())).expect("the harness uses names that fit PROTOCOL.md 3.4")
+}
+
+/// One run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Client processes at a time.
+    pub clients: usize,
+    /// Nodes, which share one store.
+    pub nodes: usize,
+    /// Settings of each client.
+    pub client: Arc<ClientConfig>,
+    /// Settings of each node.
+    pub node: Arc<NodeConfig>,
+    /// Milliseconds that a frame is under way.
+    pub latency_ms: (u64, u64),
+    /// How the store misbehaves.
+    pub store: StorePlan,
+    /// How handlers and hooks behave.
+    pub handlers: HandlerPlan,
+    /// Milliseconds between faults of network, nodes and clients; `None`: there are none.
+    pub faults_ms: Option<(u64, u64)>,
+    /// Milliseconds between actions of applications; `None`: only what a test asks for.
+    pub work_ms: Option<(u64, u64)>,
+    /// Milliseconds of work and faults, before everything heals.
+    pub active_ms: u64,
+    /// Steps after which the run heals early.
+    pub active_steps: u64,
+    /// Milliseconds in which everything must have come to rest after that.
+    pub heal_ms: u64,
+    /// What the harness does wrong on purpose, to see a checker catch it.
+    pub mistake: Option<Mistake>,
+}
+
+/// Odds per 1000 operations, and delays.
+#[derive(Debug, Clone, Copy)]
+pub struct StorePlan {
+    /// Milliseconds until an operation happens; 0 to 0 answers within the same step.
+    pub before_ms: (u64, u64),
+    /// Milliseconds from then until its answer.
+    pub after_ms: (u64, u64),
+    /// Certainly did not happen.
+    pub failed: u32,
+    /// Reported as unknown, and did not happen.
+    pub unknown_lost: u32,
+    /// Reported as unknown, and did happen.
+    pub unknown_done: u32,
+    /// Whether it appends what a record publishes in the same transaction.
+    pub settles: bool,
+    /// Milliseconds that it remembers a topic that nobody asks for.
+    pub topic_memory_ms: u64,
+}
+
+impl StorePlan {
+    const CALM: Self = Self {
+        before_ms: (0, 0),
+        after_ms: (0, 0),
+        failed: 0,
+        unknown_lost: 0,
+        unknown_done: 0,
+        settles: true,
+        topic_memory_ms: 3_600_000,
+    };
+}
+
+/// Odds per 1000 executions, and delays.
+#[derive(Debug, Clone, Copy)]
+pub struct HandlerPlan {
+    /// A test answers commands itself.
+    pub manual: bool,
+    /// Milliseconds that a handler takes.
+    pub delay_ms: (u64, u64),
+    /// The application's own error.
+    pub error: u32,
+    /// A failing handler.
+    pub internal: u32,
+    /// Whether handlers find some bodies unfit, always the same ones.
+    pub invalid: u32,
+    /// A handler that never ends.
+    pub never: u32,
+    /// Events that a handler publishes at most.
+    pub publishes: u64,
+    /// Credentials that are refused.
+    pub bad_credentials: u32,
+    /// Credentials that expire soon.
+    pub expiring: u32,
+    /// Dials for which somebody else has logged in.
+    pub other_user: u32,
+    /// Subscriptions that are forbidden.
+    pub forbidden: u32,
+    /// Snapshots that fail.
+    pub snapshot_fails: u32,
+}
+
+impl HandlerPlan {
+    const CALM: Self = Self {
+        manual: false,
+        delay_ms: (0, 5),
+        error: 0,
+        internal: 0,
+        invalid: 0,
+        never: 0,
+        publishes: 1,
+        bad_credentials: 0,
+        expiring: 0,
+        other_user: 0,
+        forbidden: 0,
+        snapshot_fails: 0,
+    };
+}
+
+impl Plan {
+    /// One client, one node, nothing goes wrong unless a test makes it.
+    #[must_use]
+    pub fn calm() -> Self {
+        Self {
+            clients: 1,
+            nodes: 1,
+            client: Arc::new(client_config()),
+            node: Arc::new(node_config()),
+            latency_ms: (1, 1),
+            store: StorePlan::CALM,
+            handlers: HandlerPlan::CALM,
+            faults_ms: None,
+            work_ms: None,
+            active_ms: 0,
+            active_steps: u64::MAX,
+            heal_ms: 120_000,
+            mistake: None,
+        }
+    }
+
+    /// Changes the settings of clients.
+    #[must_use]
+    pub fn client(mut self, change: impl FnOnce(&mut ClientConfig)) -> Self {
+        change(Arc::make_mut(&mut self.client));
+        self
+    }
+
+    /// Changes the settings of nodes.
+    #[must_use]
+    pub fn node(mut self, change: impl FnOnce(&mut NodeConfig)) -> Self {
+        change(Arc::make_mut(&mut self.node));
+        self
+    }
+
+    /// The run of a seed.
+    #[must_use]
+    pub fn random(rng: &mut Rng) -> Self {
+        let mut plan = Self::calm();
+        plan.clients = rng.within((1, 3)) as usize;
+        plan.nodes = rng.within((1, 2)) as usize;
+        plan.latency_ms = rng.pick(&[(1, 1), (1, 10), (5, 80), (0, 300)]);
+        plan.faults_ms = rng.pick(&[None, Some((50, 800)), Some((200, 3_000)), Some((20, 200))]);
+        plan.work_ms = Some(rng.pick(&[(1, 20), (5, 60), (20, 400)]));
+        plan.active_ms = rng.within((500, 15_000));
+        plan.active_steps = rng.within((150, 500));
+        plan.store = random_store(rng);
+        plan.handlers = random_handlers(rng);
+        randomise_client(rng, Arc::make_mut(&mut plan.client));
+        randomise_node(rng, Arc::make_mut(&mut plan.node));
+        plan
+    }
+}
+
+fn client_config() -> ClientConfig {
+    let mut config = ClientConfig::new("sim", "1.0");
+    config.backoff = Backoff { base_ms: 100, cap_ms: 1_000, attempts: None, elapsed_ms: None, stable_ms: 500 };
+    config.dial_timeout_ms = 1_000;
+    config.welcome_timeout_ms = 1_000;
+    config.credential_refusals = 50;
+    config
+}
+
+fn node_config() -> NodeConfig {
+    let mut config = NodeConfig::new("sim");
+    for (index, (text, kind)) in [
+        (ORDERED, MessageKind::Command { ordered: true }),
+        (CONCURRENT, MessageKind::Command { ordered: false }),
+        (VOLATILE, MessageKind::Volatile),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let index = index as u16;
+        config.add_message(MessageSpec { name: name(text), index, kind, timeout_ms: 2_000, max_bytes: 2_048 });
+    }
+    for (index, text) in TOPICS.into_iter().enumerate() {
+        let retention = Retention { entries: 100, ttl_ms: 600_000 };
+        config.topics.push(TopicSpec { name: name(text), retention, snapshot: index == 1 });
+    }
+    config.heartbeat = Heartbeat { interval_ms: 1_000, timeout_ms: 400, missed: 2 };
+    config.handshake_ms = 2_000;
+    config.session_ttl_ms = 30_000;
+    config
+}
+
+fn random_store(rng: &mut Rng) -> StorePlan {
+    let hostile = rng.chance(400);
+    StorePlan {
+        before_ms: rng.pick(&[(0, 0), (0, 0), (0, 5), (1, 60)]),
+        after_ms: rng.pick(&[(0, 0), (0, 5), (1, 60)]),
+        failed: if hostile { rng.pick(&[0, 20, 150]) } else { 0 },
+        unknown_lost: if hostile { rng.pick(&[0, 20, 100]) } else { 0 },
+        unknown_done: if hostile { rng.pick(&[0, 20, 100]) } else { 0 },
+        settles: rng.chance(500),
+        topic_memory_ms: rng.pick(&[1_500, 3_600_000, 3_600_000]),
+    }
+}
+
+fn random_handlers(rng: &mut Rng) -> HandlerPlan {
+    HandlerPlan {
+        manual: false,
+        delay_ms: rng.pick(&[(0, 0), (0, 10), (5, 200), (50, 900)]),
+        error: rng.pick(&[0, 50, 200]),
+        internal: rng.pick(&[0, 20]),
+        invalid: rng.pick(&[0, 20]),
+        never: rng.pick(&[0, 0, 50]),
+        publishes: rng.within((0, 3)),
+        bad_credentials: rng.pick(&[0, 0, 50, 200]),
+        expiring: rng.pick(&[0, 0, 100]),
+        other_user: rng.pick(&[0, 0, 0, 100]),
+        forbidden: rng.pick(&[0, 0, 100]),
+        snapshot_fails: rng.pick(&[0, 0, 100]),
+    }
+}
+
+fn small_window(rng: &mut Rng) -> Window {
+    Window { frames: rng.pick(&[1, 2, 3, 8, 64]), bytes: rng.pick(&[1, 200, 2_000, 64_000]) }
+}
+
+fn randomise_client(rng: &mut Rng, config: &mut ClientConfig) {
+    if rng.chance(400) {
+        config.window = small_window(rng);
+        config.credit = small_window(rng);
+        config.outbox_commands = rng.pick(&[2, 5, 50]);
+        config.outbox_bytes = rng.pick(&[300, 3_000, 100_000]);
+        config.subscriptions = rng.pick(&[1, 2, 8]);
+        config.volatiles = rng.pick(&[1, 3]);
+    }
+    if rng.chance(300) {
+        config.outbox_age_ms = rng.within((200, 5_000));
+    }
+    config.backoff.base_ms = rng.pick(&[20, 100, 400]);
+    config.backoff.cap_ms = rng.pick(&[400, 2_000]);
+    config.dial_timeout_ms = rng.within((700, 2_000));
+    config.welcome_timeout_ms = rng.within((400, 2_500));
+    config.ack_frames = rng.pick(&[1, 4, 32]);
+    config.ack_ms = rng.pick(&[10, 250]);
+    config.position_ms = rng.pick(&[0, 20, 200]);
+}
+
+fn randomise_node(rng: &mut Rng, config: &mut NodeConfig) {
+    config.heartbeat = Heartbeat {
+        interval_ms: rng.pick(&[300, 1_000, 3_000]),
+        timeout_ms: rng.pick(&[700, 1_000]),
+        missed: rng.within((1, 3)) as u32,
+    };
+    config.handshake_ms = rng.within((700, 3_000));
+    config.session_ttl_ms = rng.pick(&[200, 1_500, 30_000]);
+    config.lease_ttl_ms = rng.pick(&[300, 6_000, 60_000, 3_600_000]);
+    config.lease_unused_ttl_ms = rng.pick(&[6_000, 60_000]);
+    config.hook_ms = rng.within((300, 2_000));
+    config.topic_idle_ms = rng.pick(&[300, 5_000, 600_000]);
+    config.retry_ms = rng.pick(&[20, 250]);
+    config.store_retry_ms = rng.pick(&[5, 50]);
+    config.ack_frames = rng.pick(&[1, 4, 32]);
+    config.ack_ms = rng.pick(&[10, 250]);
+    for topic in &mut config.topics {
+        topic.retention = Retention { entries: rng.pick(&[2, 5, 20, 100]), ttl_ms: rng.pick(&[500, 600_000]) };
+    }
+    for message in &mut config.messages {
+        message.timeout_ms = rng.pick(&[150, 600, 2_000]);
+    }
+    if rng.chance(400) {
+        config.window = small_window(rng);
+        config.span = rng.pick(&[1, 2, 4, 16]);
+        config.executions = rng.pick(&[1, 2, 100]);
+        config.volatile_executions = 1;
+        config.lease_queue_bytes = rng.pick(&[50, 500, 100_000]);
+        config.lease_record_bytes = rng.pick(&[50, 500, 100_000]);
+        config.leases_per_principal = rng.pick(&[1, 2, 16]);
+        config.subscriptions = rng.pick(&[1, 2, 8]);
+        config.topics_held = rng.pick(&[1, 2, 100]);
+        config.volatiles = rng.pick(&[1, 3]);
+        config.live_entries = rng.pick(&[1, 4, 256]);
+        config.topic_bytes = rng.pick(&[100, 1_000, 1_000_000]);
+        config.snapshot_tries = rng.pick(&[1, 3]);
+        config.publishes_waiting = rng.pick(&[1, 100]);
+        config.store_tries = rng.pick(&[1, 3, 8]);
+        config.max_credit = Window { frames: rng.pick(&[1, 4, 4_096]), bytes: rng.pick(&[100, 1_000_000]) };
+    }
+}

@@ -1,0 +1,287 @@
+//! The clients' applications, and whoever publishes from outside: what they ask of the cores, and how fast they read.
+
+use steadfast::session::client::{
+    CallId, SubId, Submission, SubmitError, SubscribeError, SubscriptionEnd, SubscriptionRequest,
+};
+use steadfast::session::node::PublishId;
+use steadfast::wire::{Position, TopicSeq};
+
+use super::handlers::{numbered, topic_id};
+use super::{Due, World};
+use crate::plan::{CONCURRENT, KEYS, ORDERED, TOPICS, VOLATILE, name};
+
+/// How fast an application takes items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Not at all, until everything heals.
+    Never,
+    /// One each so many milliseconds.
+    Each(u64),
+}
+
+/// A subscription in the application's hands.
+#[derive(Debug, Clone, Copy)]
+pub struct AppSub {
+    /// Which declared topic.
+    pub topic: usize,
+    /// How fast it is read.
+    pub pace: Pace,
+    /// Whether the application is about to ask for an item.
+    asking: bool,
+}
+
+impl World {
+    pub(super) fn work(&mut self) {
+        if self.healing {
+            return;
+        }
+        let at = self.rng.below(self.clients.len() as u64) as usize;
+        match self.rng.weighted(&[50, 14, 4, 5, 5, 16, 4, 2, 1]) {
+            0 => self.submit_something(at),
+            1 => self.subscribe_something(at),
+            2 => self.unsubscribe_something(at),
+            3 => self.cancel_something(at),
+            4 => self.send_volatile(at),
+            5 => self.publish_something(),
+            6 => self.publish_volatile(),
+            7 => self.clients[at].core.reconnect_now(self.now),
+            _ => self.close_client(at),
+        }
+        if let Some(range) = self.plan.work_ms {
+            let wait = self.rng.within(range);
+            self.after(wait, Due::Work);
+        }
+    }
+
+    fn submit_something(&mut self, at: usize) {
+        if self.clients[at].closed {
+            self.crash_client(at);
+            return;
+        }
+        let message = match self.rng.below(40) {
+            0 => "nonsense",
+            at if at % 3 == 0 => CONCURRENT,
+            _ => ORDERED,
+        };
+        let padding = self.rng.pick(&[0, 0, 10, 100, 1_500]);
+        let timeout_ms = self.rng.pick(&[60, 500, 2_000, 10_000]);
+        let _ = self.submit_with(at, message, padding, timeout_ms);
+    }
+
+    /// Submits a command; says which one of the run it is, and how the client calls it.
+    ///
+    /// # Panics
+    /// When the client refuses it.
+    pub fn submit(&mut self, at: usize, message: &str) -> (u64, CallId) {
+        let done = self.submit_with(at, message, 0, 60_000).expect("a test does not fill the outbox");
+        self.drain();
+        done
+    }
+
+    /// Submits a command with a body and a patience.
+    ///
+    /// # Errors
+    /// As the client says.
+    pub fn submit_with(
+        &mut self,
+        at: usize,
+        message: &str,
+        padding: u64,
+        timeout_ms: u64,
+    ) -> Result<(u64, CallId), SubmitError> {
+        let command = self.fresh();
+        let spec = self.plan.node.message(&name(message));
+        let submission = Submission {
+            name: name(message),
+            body: numbered(command, padding),
+            timeout_ms,
+            declared_timeout_ms: spec.map_or(1_000, |spec| spec.timeout_ms),
+            max_bytes: 2_048,
+        };
+        let slot = &mut self.clients[at];
+        let call = slot.core.submit(self.now, submission)?;
+        let process = slot.process;
+        let ordered = message == ORDERED && !self.is_unfit(command);
+        self.checkers.submitted(process, call, command, ordered);
+        self.note(|_| format!("client {at}: submits {message} {command} as {call:?}"));
+        Ok((command, call))
+    }
+
+    fn cancel_something(&mut self, at: usize) {
+        let slot = &mut self.clients[at];
+        let Some(call) = self.checkers.some_call(slot.process, &mut self.rng) else { return };
+        let cancelled = slot.core.cancel(self.now, call);
+        let process = slot.process;
+        if cancelled {
+            self.checkers.cancelled(process, call);
+        }
+        self.note(|_| format!("client {at}: cancels {call:?}: {cancelled}"));
+    }
+
+    fn subscribe_something(&mut self, at: usize) {
+        let topic = self.rng.below(TOPICS.len() as u64) as usize;
+        let key = self.rng.pick(&KEYS);
+        let known = self.checkers.topics.head(&topic_id(topic, key));
+        let from = match self.rng.below(6) {
+            0 => known,
+            1 => known.map(|at| Position { ts: TopicSeq(at.ts.0 / 2), ..at }),
+            2 if self.rng.chance(300) => known.map(|at| Position { ts: TopicSeq(at.ts.0 + 3), ..at }),
+            _ => None,
+        };
+        let pace = match self.rng.below(6) {
+            0 => Pace::Never,
+            1 => Pace::Each(self.rng.within((50, 500))),
+            _ => Pace::Each(self.rng.within((0, 5))),
+        };
+        let _ = self.subscribe_with(at, topic, key, from, pace);
+    }
+
+    /// Subscribes.
+    ///
+    /// # Panics
+    /// When the client refuses it.
+    pub fn subscribe(&mut self, at: usize, topic: usize, key: &str, pace: Pace) -> SubId {
+        let sub = self.subscribe_with(at, topic, key, None, pace).expect("a test does not subscribe too often");
+        self.drain();
+        sub
+    }
+
+    /// Subscribes from a position.
+    ///
+    /// # Errors
+    /// As the client says.
+    pub fn subscribe_with(
+        &mut self,
+        at: usize,
+        topic: usize,
+        key: &str,
+        from: Option<Position>,
+        pace: Pace,
+    ) -> Result<SubId, SubscribeError> {
+        let request = SubscriptionRequest { topic: name(TOPICS[topic]), key: key.to_owned(), from };
+        let slot = &mut self.clients[at];
+        let sub = slot.core.subscribe(self.now, request)?;
+        slot.subs.insert(sub, AppSub { topic, pace, asking: false });
+        let process = slot.process;
+        self.checkers.subscribes(process, sub, topic_id(topic, key), from);
+        self.note(|_| format!("client {at}: follows {} {key} as {sub:?} from {from:?}, {pace:?}", TOPICS[topic]));
+        Ok(sub)
+    }
+
+    fn unsubscribe_something(&mut self, at: usize) {
+        let subs: Vec<SubId> = self.clients[at].subs.keys().copied().collect();
+        if subs.is_empty() {
+            return;
+        }
+        let sub = self.rng.pick(&subs);
+        self.unsubscribe(at, sub);
+    }
+
+    /// Ends a subscription.
+    pub fn unsubscribe(&mut self, at: usize, sub: SubId) {
+        let slot = &mut self.clients[at];
+        slot.core.unsubscribe(self.now, sub);
+        slot.subs.remove(&sub);
+        let process = slot.process;
+        self.checkers.unsubscribes(process, sub);
+        self.note(|_| format!("client {at}: leaves {sub:?}"));
+    }
+
+    pub(super) fn subscription_ended(&mut self, at: usize, sub: SubId, end: &SubscriptionEnd) {
+        let process = self.clients[at].process;
+        self.clients[at].subs.remove(&sub);
+        self.checkers.subscription_ended(process, sub, end);
+    }
+
+    pub(super) fn readable(&mut self, at: usize, sub: SubId) {
+        let process = self.clients[at].process;
+        let Some(app) = self.clients[at].subs.get_mut(&sub) else { return };
+        let Pace::Each(ms) = app.pace else { return };
+        if !std::mem::replace(&mut app.asking, true) {
+            self.after(ms, Due::Poll { client: at, process, sub });
+        }
+    }
+
+    pub(super) fn application_polls(&mut self, at: usize, process: u64, sub: SubId) {
+        if self.clients[at].process != process || !self.clients[at].subs.contains_key(&sub) {
+            return;
+        }
+        let more = self.poll_once(at, sub);
+        let Some(app) = self.clients[at].subs.get_mut(&sub) else { return };
+        app.asking = more && app.pace != Pace::Never;
+        if let (true, Pace::Each(ms)) = (app.asking, app.pace) {
+            self.after(ms, Due::Poll { client: at, process, sub });
+        }
+    }
+
+    /// The application asks for an item; says whether there was one.
+    pub fn poll_once(&mut self, at: usize, sub: SubId) -> bool {
+        let process = self.clients[at].process;
+        let item = self.clients[at].core.poll_item(self.now, sub);
+        self.note(|_| format!("client {at}: {sub:?} yields {item:?}"));
+        self.checkers.asks(process, sub);
+        let Some(item) = item else { return false };
+        for item in self.meddle_items(item) {
+            self.checkers.item(process, sub, &item);
+        }
+        true
+    }
+
+    fn send_volatile(&mut self, at: usize) {
+        let unique = self.fresh();
+        self.clients[at].core.volatile(self.now, name(VOLATILE), format!("k{}", unique % 3), numbered(unique, 0));
+    }
+
+    fn publish_something(&mut self) {
+        let at = self.rng.below(self.nodes.len() as u64) as usize;
+        self.publish(at);
+    }
+
+    /// Publishes an event from outside any command.
+    pub fn publish(&mut self, at: usize) -> Option<PublishId> {
+        let publication = self.publication();
+        let process = self.nodes[at].process;
+        let core = self.nodes[at].core.as_mut()?;
+        let id = core.publish(self.now, publication.clone());
+        self.checkers.publishes(process, id, &publication);
+        self.note(|_| format!("node {at}: publishes {publication:?}"));
+        self.drain();
+        Some(id)
+    }
+
+    fn publish_volatile(&mut self) {
+        let at = self.rng.below(self.nodes.len() as u64) as usize;
+        let volatile = self.topic_volatile();
+        if let Some(core) = &mut self.nodes[at].core {
+            core.publish_volatile(self.now, volatile);
+        }
+    }
+
+    /// The application closes its client.
+    pub fn close_client(&mut self, at: usize) {
+        let slot = &mut self.clients[at];
+        if slot.closed {
+            return;
+        }
+        slot.closed = true;
+        let process = slot.process;
+        self.checkers.client_closed(process);
+        slot.core.close(self.now);
+        self.note(|_| format!("client {at}: closes"));
+    }
+
+    pub(super) fn everybody_reads(&mut self) {
+        for at in 0..self.clients.len() {
+            let process = self.clients[at].process;
+            let subs: Vec<SubId> = self.clients[at].subs.keys().copied().collect();
+            for sub in subs {
+                if let Some(app) = self.clients[at].subs.get_mut(&sub) {
+                    app.pace = Pace::Each(0);
+                    if !std::mem::replace(&mut app.asking, true) {
+                        self.after(1, Due::Poll { client: at, process, sub });
+                    }
+                }
+            }
+        }
+    }
+}

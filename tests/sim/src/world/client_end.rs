@@ -1,0 +1,213 @@
+//! What a client's driver would do: carry out events, write frames, report sockets.
+
+use std::collections::BTreeMap;
+
+use bytes::BytesMut;
+use steadfast::session::Close;
+use steadfast::session::client::{Client, DialReason, Event};
+use steadfast::wire::{Codec, Dial};
+
+use super::{ClientSlot, Due, World};
+use crate::mistake::Mistake;
+use crate::network::{End, Packet, SocketId, Way};
+
+impl World {
+    pub(super) fn start_client(&mut self, at: usize) {
+        let process = self.fresh();
+        let mut core = Client::new(self.plan.client.clone(), self.rng.seed32());
+        core.start(self.now);
+        let slot = ClientSlot {
+            core,
+            process,
+            user: format!("u{at}"),
+            dials: BTreeMap::new(),
+            current: None,
+            subs: BTreeMap::new(),
+            closed: false,
+            frozen: self.plan.mistake == Some(Mistake::StopsTimers),
+            spins: 0,
+        };
+        self.note(|_| format!("client {at}: process {process} starts"));
+        self.checkers.client_starts(process);
+        if at < self.clients.len() {
+            self.clients[at] = slot;
+        } else {
+            self.clients.push(slot);
+        }
+    }
+
+    /// Starts one more client.
+    pub fn add_client(&mut self) {
+        self.start_client(self.clients.len());
+        self.drain();
+    }
+
+    /// Ends a client's process without a word, and starts another one.
+    pub fn crash_client(&mut self, at: usize) {
+        self.note(|_| format!("client {at}: crash"));
+        self.checkers.client_crashes(self.clients[at].process);
+        let sockets: Vec<SocketId> = self.clients[at].dials.values().copied().collect();
+        for id in sockets {
+            self.abandon(id);
+        }
+        self.start_client(at);
+        self.drain();
+    }
+
+    pub(super) fn drain_client(&mut self, at: usize) -> bool {
+        let mut busy = false;
+        while let Some(event) = self.clients[at].core.poll_event() {
+            busy = true;
+            self.client_event(at, event);
+        }
+        let Some(id) = self.clients[at].current else { return busy };
+        busy | self.write_client(at, id)
+    }
+
+    fn write_client(&mut self, at: usize, id: SocketId) -> bool {
+        let mut busy = false;
+        loop {
+            let Some(socket) = self.sockets.get(&id) else { return busy };
+            if !socket.client_open || socket.up.blocked_until > self.now {
+                return busy;
+            }
+            let dial = socket.dial;
+            let Some(frame) = self.clients[at].core.poll_transmit(self.now, dial) else { return busy };
+            busy = true;
+            let mut message = BytesMut::new();
+            Codec::Json.write_client(&frame, &mut message);
+            let read = Codec::Json.read_client(&message);
+            self.checkers.frames_survive_encoding(read.as_ref() == Ok(&frame), &message);
+            self.note(|_| format!("client {at} {id:?} > {}", String::from_utf8_lossy(&message)));
+            self.checkers.client_sent(&self.sockets[&id], &frame);
+            self.send(id, Way::Up, Packet::ClientFrame(frame, message.len()));
+        }
+    }
+
+    fn client_event(&mut self, at: usize, event: Event) {
+        self.note(|_| format!("client {at}: {event:?}"));
+        match event {
+            Event::Dial { dial, reason } => self.dial(at, dial, &reason),
+            Event::CloseSocket { dial, close } => self.close_from_client(at, dial, close),
+            Event::State(state) => self.checkers.client_state(self.clients[at].process, &state),
+            Event::Resolved { call, outcome } => {
+                self.checkers.resolved(self.clients[at].process, call, &outcome);
+            }
+            Event::SubscriptionEnded { sub, end } => self.subscription_ended(at, sub, &end),
+            Event::Readable { sub } => self.readable(at, sub),
+            Event::TimedOut { .. } => self.checkers.sometimes.count("caller timed out"),
+            Event::Fate { .. } | Event::Subscribed { .. } => {}
+        }
+    }
+
+    fn dial(&mut self, at: usize, dial: Dial, reason: &DialReason) {
+        if let Some(old) = self.clients[at].current.take() {
+            self.abandon(old);
+        }
+        let bad = !self.healing && self.rng.chance(self.plan.handlers.bad_credentials);
+        if !self.healing && self.rng.chance(self.plan.handlers.other_user) {
+            let user = &mut self.clients[at].user;
+            *user = if user.starts_with('u') { user.replace('u', "v") } else { user.replace('v', "u") };
+        }
+        let user = if bad { "nobody" } else { self.clients[at].user.as_str() };
+        let expires = !self.healing && self.rng.chance(self.plan.handlers.expiring);
+        let token = if expires { format!("{user}!") } else { user.to_owned() };
+        if *reason == DialReason::Refused {
+            self.checkers.sometimes.count("credentials asked for again");
+        }
+        self.open_socket(at, dial, Some(token));
+    }
+
+    /// The client's end of a socket goes away; the server may learn of it soon, late, or only by its heartbeat.
+    pub(super) fn abandon(&mut self, id: SocketId) {
+        let healing = self.healing;
+        let luck = if healing { 0 } else { self.rng.weighted(&[5, 2, 2]) };
+        let late = self.rng.within((200, 3_000));
+        let latency = self.latency();
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        socket.client_open = false;
+        let process = socket.process;
+        for slot in &mut self.clients {
+            if slot.process == process && slot.current == Some(id) {
+                slot.current = None;
+            }
+        }
+        let gone = Close::lost("the peer went away");
+        match luck {
+            0 => self.send(id, Way::Up, Packet::Closed(gone)),
+            1 => self.after(late + latency, Due::Notice(id, End::Server, gone)),
+            _ => {}
+        }
+    }
+
+    fn close_from_client(&mut self, at: usize, dial: Dial, close: Close) {
+        let Some(&id) = self.clients[at].dials.get(&dial) else { return };
+        self.write_client(at, id);
+        self.checkers.client_closes(&close);
+        let lost = self.plan.faults_ms.is_some() && !self.healing && self.rng.chance(200);
+        if !lost {
+            self.send(id, Way::Up, Packet::Closed(close.clone()));
+        }
+        let wait = self.latency();
+        if let Some(socket) = self.sockets.get_mut(&id) {
+            socket.client_open = false;
+        }
+        if self.clients[at].current == Some(id) {
+            self.clients[at].current = None;
+        }
+        // A driver reports the end of a socket that it closed on request, too; the core must not mind.
+        self.after(wait, Due::Notice(id, End::Client, close));
+    }
+
+    pub(super) fn client_lost_socket(&mut self, id: SocketId, close: Close) {
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        socket.client_open = false;
+        socket.down.cut();
+        let (at, process, dial) = (socket.client, socket.process, socket.dial);
+        let slot = &mut self.clients[at];
+        if slot.process != process {
+            return;
+        }
+        if slot.current == Some(id) {
+            slot.current = None;
+        }
+        slot.core.handle_closed(self.now, dial, close);
+    }
+
+    pub(super) fn arrive_at_client(&mut self, id: SocketId, packet: Packet) {
+        let socket = &self.sockets[&id];
+        let (at, process, dial) = (socket.client, socket.process, socket.dial);
+        if self.clients[at].process != process {
+            return;
+        }
+        let current = self.clients[at].current == Some(id);
+        match packet {
+            Packet::Opened => {
+                let token = socket.token.clone();
+                if let Some(socket) = self.sockets.get_mut(&id).filter(|_| current) {
+                    socket.client_open = true;
+                }
+                self.note(|_| format!("client {at} {id:?}: open"));
+                self.clients[at].core.handle_connected(self.now, dial, token);
+            }
+            Packet::ServerFrame(frame, bytes) => {
+                self.note(|_| format!("client {at} {id:?} < {frame:?}"));
+                if current {
+                    self.checkers.client_received(socket_of(&self.sockets, id), &frame, bytes);
+                }
+                let (frame, dial) = self.meddle_down(at, id, frame, dial);
+                self.clients[at].core.handle_frame(self.now, dial, frame, bytes);
+            }
+            Packet::Alive => self.clients[at].core.handle_alive(self.now, dial),
+            Packet::Closed(close) => {
+                self.note(|_| format!("client {at} {id:?} < {close}"));
+                self.client_lost_socket(id, close);
+            }
+            Packet::ClientFrame(..) => {}
+        }
+    }
+}
+
+pub(super) fn socket_of(sockets: &BTreeMap<SocketId, crate::network::Socket>, id: SocketId) -> &crate::network::Socket {
+    &sockets[&id]
+}

@@ -1,0 +1,252 @@
+//! The server's application as data: how long it takes, what it answers, what it publishes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use steadfast::session::node::{
+    Denied, ExecId, Executed, Execution, Identity, Principal, StagedPublish, TopicVolatile,
+};
+use steadfast::session::store::{Outcome, Publication, TopicId};
+use steadfast::wire::{Body, Codec, CommandNo, FailureCode, LeaseId, RefusalCode, UnsubscribeCode};
+
+use super::{Due, World};
+use crate::checkers::number_in;
+use crate::mistake::Mistake;
+use crate::plan::{KEYS, TOPICS, name};
+
+/// How often in a thousand a driver takes the commands behind an ordered one along.
+const AHEAD: u32 = 500;
+
+/// A command whose handler waits for [`World::finish`].
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// Where it runs.
+    pub node: usize,
+    /// In which process.
+    pub process: u64,
+    /// As what.
+    pub exec: ExecId,
+    /// Under which lease.
+    pub lease: LeaseId,
+    /// Its number.
+    pub n: CommandNo,
+    /// Which command of the run it is.
+    pub command: u64,
+}
+
+/// What a handler answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Success, with so many events for the first topic, key `a`.
+    Ok(u64),
+    /// The application's error.
+    Error,
+    /// Its own failure.
+    Internal,
+    /// The body does not fit.
+    Invalid,
+}
+
+/// A body with a number that occurs nowhere else.
+#[must_use]
+pub(super) fn numbered(number: u64, padding: u64) -> Body {
+    Body(Bytes::from(format!("{{\"i\":{number},\"p\":\"{}\"}}", "x".repeat(padding as usize))))
+}
+
+/// A topic's name in the store.
+#[must_use]
+pub(super) fn topic_id(topic: usize, key: &str) -> TopicId {
+    TopicId { name: name(TOPICS[topic]), key: Arc::from(key) }
+}
+
+impl World {
+    /// Runs an execution, or lets it run for a while. Whether it has ended at once.
+    pub(super) fn execute(&mut self, node: usize, execution: Execution) -> bool {
+        let process = self.nodes[node].process;
+        self.note(|_| format!("node {node}: execute {execution:?}"));
+        self.checkers.executing(process, &execution);
+        let (exec, after, executed) = match execution {
+            Execution::Authenticate { exec, token, .. } => (exec, self.hook_delay(), self.authenticate(token)),
+            Execution::Command { exec, lease, n, ref body, .. } => {
+                let command = number_in(body);
+                if self.plan.handlers.manual {
+                    self.held.push(Held { node, process, exec, lease, n, command });
+                    return false;
+                }
+                let unfit = self.is_unfit(command);
+                let Some(after) = self.handler_delay(unfit) else { return false };
+                (exec, after, self.handle_command(command))
+            }
+            Execution::Volatile { exec, .. } => (exec, self.hook_delay(), self.handle_volatile()),
+            Execution::Authorize { exec, .. } => {
+                let forbidden = !self.healing && self.rng.chance(self.plan.handlers.forbidden);
+                let verdict = if forbidden { Err(UnsubscribeCode::Forbidden) } else { Ok(()) };
+                (exec, self.hook_delay(), Executed::Authorized(verdict))
+            }
+            Execution::Snapshot { exec, topic, ref key, .. } => (exec, self.hook_delay(), self.snapshot(topic, key)),
+        };
+        if after == 0 {
+            self.report(node, process, exec, executed);
+        } else {
+            self.after(after, Due::Executed { node, process, exec, executed: Box::new(executed) });
+        }
+        after == 0
+    }
+
+    /// Runs an execution as a driver does that takes the ordered commands behind it along: one after the other as long as each
+    /// ends at once; the rest goes back unbegun.
+    pub(super) fn execute_with_followers(&mut self, node: usize, execution: Execution) {
+        let mut chain = VecDeque::from([execution]);
+        if self.rng.chance(AHEAD) {
+            while let Some(last) = chain.back().and_then(Execution::command)
+                && let Some(next) =
+                    self.nodes[node].core.as_mut().and_then(|core| core.poll_execute_after(self.now, last))
+            {
+                chain.push_back(next);
+            }
+        }
+        while let Some(execution) = chain.pop_front() {
+            let command = execution.command();
+            if !chain.is_empty() {
+                self.checkers.sometimes.count("commands handed out ahead");
+            }
+            if self.execute(node, execution) {
+                continue;
+            }
+            if let (Some(core), Some(command)) = (self.nodes[node].core.as_mut(), command)
+                && !chain.is_empty()
+            {
+                self.checkers.sometimes.count("commands given back unbegun");
+                core.handle_unbegun(self.now, command, std::mem::take(&mut chain).into());
+            }
+        }
+    }
+
+    fn hook_delay(&mut self) -> u64 {
+        if self.healing { 0 } else { self.rng.within(self.plan.handlers.delay_ms) }
+    }
+
+    /// A body that does not fit does not fit the next time either; no handler ever sees it.
+    pub(super) const fn is_unfit(&self, command: u64) -> bool {
+        self.plan.handlers.invalid > 0 && command.is_multiple_of(29)
+    }
+
+    fn handler_delay(&mut self, unfit: bool) -> Option<u64> {
+        if unfit {
+            return Some(0);
+        }
+        let delay = self.hook_delay();
+        let never = !self.healing && self.rng.chance(self.plan.handlers.never);
+        (!never).then_some(delay)
+    }
+
+    fn authenticate(&mut self, token: Option<String>) -> Executed {
+        let token = token.unwrap_or_default();
+        let mut user = token.trim_end_matches('!').to_owned();
+        if user == "nobody" {
+            self.checkers.sometimes.count("credentials refused");
+            return Executed::Authenticated(Err(Denied { reason: "unknown user".to_owned() }));
+        }
+        if self.plan.mistake == Some(Mistake::SwapsPrincipals) && self.rng.chance(300) {
+            user = "mallory".to_owned();
+        }
+        let expires_in_ms = token.ends_with('!').then(|| self.rng.within((50, 1_500)));
+        Executed::Authenticated(Ok(Identity { principal: Principal::new(user), expires_in_ms }))
+    }
+
+    fn handle_command(&mut self, command: u64) -> Executed {
+        let odds = self.plan.handlers;
+        let answer = if self.is_unfit(command) {
+            Answer::Invalid
+        } else if self.rng.chance(odds.error) {
+            Answer::Error
+        } else if self.rng.chance(odds.internal) {
+            Answer::Internal
+        } else {
+            Answer::Ok(self.rng.within((0, odds.publishes)))
+        };
+        self.executed(answer)
+    }
+
+    fn executed(&mut self, answer: Answer) -> Executed {
+        let unique = self.fresh();
+        let failed = |code, error: &str| Outcome::Failed { code, name: name(error), body: Body::UNIT };
+        let (outcome, events) = match answer {
+            Answer::Ok(events) => (Outcome::Ok(numbered(unique, unique % 40)), events),
+            Answer::Error => {
+                let body = numbered(unique, 0);
+                (Outcome::Failed { code: FailureCode::Error, name: name("muted"), body }, 1)
+            }
+            Answer::Internal => (failed(FailureCode::Internal, ""), 1),
+            Answer::Invalid => return Executed::Refused(RefusalCode::Invalid),
+        };
+        let publishes = (0..events).map(|_| StagedPublish::Event(self.publication())).collect();
+        Executed::Command { outcome, publishes }
+    }
+
+    pub(super) fn publication(&mut self) -> Publication {
+        let (topic, key) = if self.plan.handlers.manual {
+            (0, KEYS[0])
+        } else {
+            (self.rng.below(TOPICS.len() as u64) as usize, self.rng.pick(&KEYS))
+        };
+        let unique = self.fresh();
+        let padding = self.rng.pick(&[0, 5, 60]);
+        Publication {
+            topic: topic_id(topic, key),
+            name: name("happened"),
+            bodies: vec![(Codec::Json, numbered(unique, padding))],
+        }
+    }
+
+    pub(super) fn topic_volatile(&mut self) -> TopicVolatile {
+        let topic = self.publication().topic;
+        let unique = self.fresh();
+        let conflation = format!("k{}", unique % 3);
+        TopicVolatile { topic, name: name("typing"), conflation, bodies: vec![(Codec::Json, numbered(unique, 0))] }
+    }
+
+    fn handle_volatile(&mut self) -> Executed {
+        let publishes = vec![StagedPublish::Volatile(self.topic_volatile())];
+        Executed::Volatile { publishes }
+    }
+
+    fn snapshot(&mut self, topic: u16, key: &Arc<str>) -> Executed {
+        if !self.healing && self.rng.chance(self.plan.handlers.snapshot_fails) {
+            self.checkers.sometimes.count("snapshot failed");
+            return Executed::Snapshot(None);
+        }
+        let head = self.checkers.topics.head(&topic_id(usize::from(topic), key)).map_or(0, |at| at.ts.0);
+        Executed::Snapshot(Some((name("everything"), vec![(Codec::Json, numbered(head, 0))])))
+    }
+
+    pub(super) fn report(&mut self, node: usize, process: u64, exec: ExecId, executed: Executed) {
+        let slot = &mut self.nodes[node];
+        let Some(core) = slot.core.as_mut().filter(|_| slot.process == process) else { return };
+        self.checkers.executed(process, exec, &executed);
+        core.handle_executed(self.now, exec, executed.clone());
+        self.note(|_| format!("node {node}: {exec:?} ended {executed:?}"));
+    }
+
+    pub(super) fn abort(&mut self, node: usize, exec: ExecId) {
+        let process = self.nodes[node].process;
+        self.held.retain(|held| (held.process, held.exec) != (process, exec));
+        self.checkers.aborted(process, exec);
+    }
+
+    /// The handler that holds a command answers, the newest one if there are several; `false` if none does.
+    pub fn finish(&mut self, command: u64, answer: Answer) -> bool {
+        let Some(at) = self.held.iter().rposition(|held| held.command == command) else { return false };
+        self.finish_held(at, answer);
+        true
+    }
+
+    /// The handler at this place of [`World::held`] answers.
+    pub fn finish_held(&mut self, at: usize, answer: Answer) {
+        let held = self.held.remove(at);
+        let executed = self.executed(answer);
+        self.report(held.node, held.process, held.exec, executed);
+        self.drain();
+    }
+}

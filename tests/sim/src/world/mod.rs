@@ -1,0 +1,314 @@
+//! The world of a run: clients, nodes, a store, a network and a clock. [`World::step`] makes one thing happen, drains every
+//! output, and lets the checkers look. Owns the order of things; decides nothing that a core decides.
+
+mod applications;
+mod client_end;
+mod faults;
+mod handlers;
+mod heal;
+mod node_end;
+mod sockets;
+mod storage;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use steadfast::session::client::{Client, SubId};
+use steadfast::session::node::{ConnId, ExecId, Executed, Node};
+use steadfast::session::store::{OpId, StoreOp, StoreOutcome, TopicId};
+use steadfast::session::{Close, Now};
+use steadfast::wire::{Dial, Position};
+
+pub use self::applications::{AppSub, Pace};
+pub use self::faults::Cut;
+pub use self::handlers::{Answer, Held};
+pub use self::storage::Shelf;
+
+use crate::checkers::Checkers;
+use crate::network::{End, Route, Socket, SocketId, Way};
+use crate::plan::Plan;
+use crate::rng::Rng;
+use crate::trace::{Recording, Trace};
+
+/// Something that is to happen at its time.
+#[derive(Debug, Clone)]
+enum Due {
+    Accept(SocketId),
+    Arrive(SocketId, Way),
+    Unblock,
+    Notice(SocketId, End, Close),
+    StoreApply { node: usize, process: u64, op: OpId, body: Box<StoreOp>, odds: storage::Odds },
+    StoreAnswer { node: usize, process: u64, op: OpId, outcome: Box<StoreOutcome> },
+    Executed { node: usize, process: u64, exec: ExecId, executed: Box<Executed> },
+    Hint { node: usize, topic: TopicId, head: Position },
+    Poll { client: usize, process: u64, sub: SubId },
+    Restart(usize),
+    Work,
+    Fault,
+}
+
+/// A client process and its application.
+#[derive(Debug)]
+pub struct ClientSlot {
+    /// The core.
+    pub core: Client,
+    /// Which process this is; never the same twice.
+    pub process: u64,
+    /// Who logs in.
+    pub user: String,
+    /// Its sockets by dial.
+    dials: BTreeMap<Dial, SocketId>,
+    /// The socket in use or being opened.
+    pub current: Option<SocketId>,
+    /// What the application follows.
+    pub subs: BTreeMap<SubId, AppSub>,
+    /// Whether the application closed the client.
+    pub closed: bool,
+    /// Its clock stands still (a deliberate mistake).
+    frozen: bool,
+    spins: u32,
+}
+
+/// A place where node processes run, one after the other.
+#[derive(Debug)]
+pub struct NodeSlot {
+    /// The core; `None` while it is down.
+    pub core: Option<Node>,
+    /// Which process this is; never the same twice.
+    pub process: u64,
+    /// Whether it is being drained.
+    pub draining: bool,
+    conns: BTreeMap<ConnId, SocketId>,
+    woken: BTreeSet<ConnId>,
+    closing: BTreeSet<ConnId>,
+    next_conn: u64,
+    spins: u32,
+}
+
+/// Everything there is.
+#[derive(Debug)]
+pub struct World {
+    /// The run's plan.
+    pub plan: Plan,
+    /// The time.
+    pub now: Now,
+    /// Client processes.
+    pub clients: Vec<ClientSlot>,
+    /// Node processes.
+    pub nodes: Vec<NodeSlot>,
+    /// The shared store.
+    pub shelf: Shelf,
+    /// Every socket that still matters.
+    pub sockets: BTreeMap<SocketId, Socket>,
+    /// What must hold.
+    pub checkers: Checkers,
+    /// What happened.
+    pub trace: Trace,
+    /// Where the next dials lead; after them, chance.
+    pub routes: VecDeque<Route>,
+    /// Commands that wait for [`World::finish`].
+    pub held: Vec<Held>,
+    /// Dials so far.
+    pub dials: u64,
+    rng: Rng,
+    due: BTreeMap<(Now, u64), Due>,
+    ties: u64,
+    ids: u64,
+    steps: u64,
+    healing: bool,
+}
+
+impl World {
+    /// A world at time 0 in which nodes have started and clients have begun to dial.
+    #[must_use]
+    pub fn new(plan: Plan, seed: u64, recording: Recording) -> Self {
+        let mut world = Self {
+            now: Now(0),
+            clients: Vec::new(),
+            nodes: Vec::new(),
+            shelf: Shelf::new(&plan.store),
+            sockets: BTreeMap::new(),
+            checkers: Checkers::new(&plan),
+            trace: Trace::new(recording),
+            routes: VecDeque::new(),
+            held: Vec::new(),
+            dials: 0,
+            rng: Rng::new(seed),
+            due: BTreeMap::new(),
+            ties: 0,
+            ids: 0,
+            steps: 0,
+            healing: false,
+            plan,
+        };
+        for slot in 0..world.plan.nodes {
+            world.nodes.push(NodeSlot::down());
+            world.start_node(slot);
+        }
+        for slot in 0..world.plan.clients {
+            world.start_client(slot);
+        }
+        if world.plan.work_ms.is_some() {
+            world.after(1, Due::Work);
+        }
+        if let Some(range) = world.plan.faults_ms {
+            let wait = world.rng.within(range);
+            world.after(wait, Due::Fault);
+        }
+        world.drain();
+        world
+    }
+
+    fn fresh(&mut self) -> u64 {
+        self.ids += 1;
+        self.ids
+    }
+
+    fn after(&mut self, ms: u64, due: Due) {
+        self.at(self.now.after_ms(ms), due);
+    }
+
+    fn at(&mut self, when: Now, due: Due) {
+        self.ties += 1;
+        self.due.insert((when, self.ties), due);
+    }
+
+    fn note(&mut self, line: impl FnOnce(&Self) -> String) {
+        if self.trace.is_on() {
+            let text = format!("{:>7} {}", self.now.0, line(self));
+            self.trace.push(text);
+        }
+    }
+
+    /// Steps taken.
+    #[must_use]
+    pub const fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// When the next thing happens.
+    #[must_use]
+    pub fn next_at(&self) -> Option<Now> {
+        let due = self.due.first_key_value().map(|((when, _), _)| *when);
+        let clients = self.clients.iter().filter(|slot| !slot.frozen).filter_map(|slot| slot.core.poll_timeout());
+        let nodes = self.nodes.iter().filter_map(|slot| slot.core.as_ref()?.poll_timeout());
+        due.into_iter().chain(clients).chain(nodes).min()
+    }
+
+    /// Makes the next thing happen; `false` if nothing ever will.
+    pub fn step(&mut self) -> bool {
+        let Some(when) = self.next_at() else { return false };
+        self.now = self.now.max(when);
+        self.steps += 1;
+        if !self.fire_timer()
+            && let Some((_, due)) = self.due.pop_first()
+        {
+            self.happen(due);
+        }
+        self.drain();
+        self.look();
+        true
+    }
+
+    fn fire_timer(&mut self) -> bool {
+        let now = self.now;
+        for slot in 0..self.clients.len() {
+            let client = &mut self.clients[slot];
+            if !client.frozen && client.core.poll_timeout().is_some_and(|when| when <= now) {
+                client.core.handle_timeout(now);
+                let spins = client.core.poll_timeout().is_some_and(|when| when <= now);
+                client.spins = if spins { client.spins + 1 } else { 0 };
+                let spinning = client.spins > 100;
+                self.checkers.timers_make_progress(spinning, "client");
+                self.note(|_| format!("client {slot}: timer"));
+                return true;
+            }
+        }
+        for slot in 0..self.nodes.len() {
+            let node = &mut self.nodes[slot];
+            let Some(core) = &mut node.core else { continue };
+            if core.poll_timeout().is_some_and(|when| when <= now) {
+                core.handle_timeout(now);
+                let spins = core.poll_timeout().is_some_and(|when| when <= now);
+                node.spins = if spins { node.spins + 1 } else { 0 };
+                let spinning = node.spins > 100;
+                self.checkers.timers_make_progress(spinning, "node");
+                self.note(|_| format!("node {slot}: timer"));
+                return true;
+            }
+        }
+        false
+    }
+
+    fn happen(&mut self, due: Due) {
+        match due {
+            Due::Accept(socket) => self.accept(socket),
+            Due::Arrive(socket, way) => self.arrive(socket, way),
+            Due::Unblock => {}
+            Due::Notice(socket, end, close) => self.notice(socket, end, close),
+            Due::StoreApply { node, process, op, body, odds } => self.apply(node, process, op, &body, odds),
+            Due::StoreAnswer { node, process, op, outcome } => self.answer_store(node, process, op, *outcome),
+            Due::Executed { node, process, exec, executed } => self.report(node, process, exec, *executed),
+            Due::Hint { node, topic, head } => self.hint(node, &topic, head),
+            Due::Poll { client, process, sub } => self.application_polls(client, process, sub),
+            Due::Restart(node) => self.start_node(node),
+            Due::Work => self.work(),
+            Due::Fault => self.fault(),
+        }
+    }
+
+    /// Takes every output of every core.
+    pub fn drain(&mut self) {
+        loop {
+            let mut busy = false;
+            for slot in 0..self.clients.len() {
+                busy |= self.drain_client(slot);
+            }
+            for slot in 0..self.nodes.len() {
+                busy |= self.drain_node(slot);
+            }
+            if !busy || self.checkers.violated() {
+                return;
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        for slot in &self.clients {
+            let waits = slot.core.poll_timeout().is_some();
+            self.checkers.outbox_holds_what_is_unresolved(slot.process, slot.core.outbox(), slot.core.config());
+            self.checkers.no_timer_is_lost(slot.process, slot.core.state(), waits);
+        }
+        for (at, slot) in self.nodes.iter().enumerate() {
+            let Some(core) = &slot.core else { continue };
+            let waits = core.poll_timeout().is_some();
+            let serves = slot.conns.keys().any(|conn| !slot.closing.contains(conn));
+            self.checkers.no_node_timer_is_lost(at, serves, waits);
+        }
+    }
+
+    /// Steps until `done`, at most `ms`; says whether it came to that.
+    pub fn run_until(&mut self, ms: u64, mut done: impl FnMut(&mut Self) -> bool) -> bool {
+        let end = self.now.after_ms(ms);
+        let mut left = 200_000;
+        loop {
+            if done(self) {
+                return true;
+            }
+            if self.checkers.violated() || left == 0 || self.next_at().is_none_or(|when| when > end) {
+                self.now = self.now.max(end.min(self.next_at().unwrap_or(end)));
+                return false;
+            }
+            left -= 1;
+            self.step();
+        }
+    }
+
+    /// Lets so much time go by.
+    pub fn run_for(&mut self, ms: u64) {
+        let end = self.now.after_ms(ms);
+        self.run_until(ms, |_| false);
+        if !self.checkers.violated() {
+            self.now = end;
+        }
+    }
+}

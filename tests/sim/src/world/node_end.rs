@@ -1,0 +1,243 @@
+//! What a node's driver would do: carry out store operations and executions, write frames, report sockets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use steadfast::session::node::{ConnId, Node, NodeEvent};
+use steadfast::session::store::TopicId;
+use steadfast::session::{Close, CloseCode};
+use steadfast::wire::{Codec, Outgoing, Position};
+
+use super::{Due, NodeSlot, World};
+use crate::network::{End, Packet, SocketId, Way};
+
+impl NodeSlot {
+    pub(super) const fn down() -> Self {
+        Self {
+            core: None,
+            process: 0,
+            draining: false,
+            conns: BTreeMap::new(),
+            woken: BTreeSet::new(),
+            closing: BTreeSet::new(),
+            next_conn: 0,
+            spins: 0,
+        }
+    }
+}
+
+impl World {
+    pub(super) fn start_node(&mut self, at: usize) {
+        if self.nodes[at].core.is_some() {
+            return;
+        }
+        let mut core = Node::new(self.plan.node.clone(), self.rng.seed32());
+        core.start(self.now);
+        let process = self.fresh();
+        self.note(|_| format!("node {at}: process {process} starts"));
+        self.checkers.node_starts(at, process);
+        self.nodes[at] = NodeSlot { core: Some(core), process, ..NodeSlot::down() };
+    }
+
+    /// Ends a node's process without a word. Its sockets break; what it asked of the store may still happen.
+    pub fn crash_node(&mut self, at: usize, restart_ms: u64) {
+        if self.nodes[at].core.take().is_none() {
+            return;
+        }
+        self.note(|_| format!("node {at}: crash"));
+        self.checkers.node_crashes(at);
+        let process = self.nodes[at].process;
+        self.held.retain(|held| held.process != process);
+        for (_, id) in std::mem::take(&mut self.nodes[at].conns) {
+            let silent = !self.healing && self.plan.faults_ms.is_some() && self.rng.chance(250);
+            if let Some(socket) = self.sockets.get_mut(&id) {
+                socket.server_open = false;
+                socket.up.cut();
+            }
+            if let Some(socket) = self.sockets.get_mut(&id).filter(|_| silent) {
+                socket.down.cut();
+            } else {
+                self.send(id, Way::Down, Packet::Closed(Close::lost("connection reset")));
+            }
+        }
+        self.nodes[at].woken.clear();
+        self.after(restart_ms, Due::Restart(at));
+    }
+
+    /// Tells a node's clients to leave.
+    pub fn drain_node_for(&mut self, at: usize, deadline_ms: u64, spread_ms: u64) {
+        let slot = &mut self.nodes[at];
+        let Some(core) = &mut slot.core else { return };
+        core.drain(self.now, deadline_ms, spread_ms);
+        slot.draining = true;
+        self.note(|_| format!("node {at}: drain within {deadline_ms} ms"));
+        self.drain();
+    }
+
+    pub(super) fn drain_node(&mut self, at: usize) -> bool {
+        let mut busy = false;
+        let process = self.nodes[at].process;
+        while let Some(core) = &mut self.nodes[at].core {
+            // Events first: an execution is aborted before the one that waited for it starts.
+            if let Some(event) = core.poll_event() {
+                self.node_event(at, event);
+            } else if let Some((op, body)) = core.poll_store() {
+                self.ask_store(at, process, op, body);
+            } else if let Some(execution) = core.poll_execute() {
+                self.execute_with_followers(at, execution);
+            } else {
+                break;
+            }
+            busy = true;
+        }
+        let woken: Vec<ConnId> = self.nodes[at].woken.iter().copied().collect();
+        for conn in woken {
+            busy |= self.write_node(at, conn, false);
+        }
+        busy | self.drain_ends(at)
+    }
+
+    fn node_event(&mut self, at: usize, event: NodeEvent) {
+        match event {
+            NodeEvent::Wake(conn) => {
+                self.nodes[at].woken.insert(conn);
+            }
+            NodeEvent::Close(conn, close) => self.close_from_node(at, conn, close),
+            NodeEvent::Abort(exec) => {
+                self.note(|_| format!("node {at}: abort {exec:?}"));
+                self.abort(at, exec);
+            }
+            NodeEvent::Published(id, result) => {
+                self.note(|_| format!("node {at}: {id:?} {result:?}"));
+                self.checkers.published(at, id, &result);
+            }
+        }
+    }
+
+    fn write_node(&mut self, at: usize, conn: ConnId, closing: bool) -> bool {
+        let mut busy = false;
+        let Some(&id) = self.nodes[at].conns.get(&conn) else {
+            self.nodes[at].woken.remove(&conn);
+            return false;
+        };
+        loop {
+            let Some(socket) = self.sockets.get(&id) else { return busy };
+            if socket.down.blocked_until > self.now && !closing {
+                return busy;
+            }
+            let Some(core) = &mut self.nodes[at].core else { return busy };
+            let Some(outgoing) = core.poll_transmit(self.now, conn) else {
+                self.nodes[at].woken.remove(&conn);
+                return busy;
+            };
+            busy = true;
+            self.write_frame(at, id, outgoing);
+        }
+    }
+
+    fn write_frame(&mut self, at: usize, id: SocketId, outgoing: Outgoing) {
+        let original = match &outgoing {
+            Outgoing::Frame(frame) => Some(frame.clone()),
+            Outgoing::Shared(_) => None,
+        };
+        let message = Codec::Json.message(outgoing);
+        self.note(|_| format!("node {at} {id:?} > {}", String::from_utf8_lossy(&message)));
+        let read = Codec::Json.read_server(&message);
+        let same = match (&read, &original) {
+            (Ok(read), Some(original)) => read == original,
+            (read, _) => read.is_ok(),
+        };
+        self.checkers.frames_survive_encoding(same, &message);
+        let Ok(frame) = read else { return };
+        self.checkers.server_sent(&self.sockets[&id], &frame, message.len());
+        let welcome = matches!(frame, steadfast::wire::ServerFrame::Welcome(_));
+        self.send(id, Way::Down, Packet::ServerFrame(frame, message.len()));
+        if welcome && self.plan.faults_ms.is_some() && !self.healing && self.rng.chance(60) {
+            self.lose_welcome(id);
+        }
+    }
+
+    fn close_from_node(&mut self, at: usize, conn: ConnId, close: Close) {
+        self.note(|_| format!("node {at}: closes {conn:?}: {close}"));
+        self.write_node(at, conn, true);
+        self.nodes[at].closing.insert(conn);
+        self.checkers.server_closes(&close);
+        let Some(&id) = self.nodes[at].conns.get(&conn) else { return };
+        self.checkers.detached(id);
+        let faulty = self.plan.faults_ms.is_some() && !self.healing;
+        if faulty && self.rng.chance(200) {
+            self.send(id, Way::Down, Packet::Closed(Close::lost("connection reset")));
+        } else if !(faulty && self.rng.chance(100)) {
+            self.send(id, Way::Down, Packet::Closed(close.clone()));
+        }
+        let wait = self.latency();
+        // Until its driver has closed the socket, frames of it are still read; they must have no effect.
+        self.after(wait, Due::Notice(id, End::Server, close));
+    }
+
+    fn drain_ends(&mut self, at: usize) -> bool {
+        let slot = &self.nodes[at];
+        if !slot.draining || !slot.core.as_ref().is_some_and(Node::is_drained) {
+            return false;
+        }
+        self.checkers.sometimes.count("drain completed");
+        self.crash_node(at, 200);
+        true
+    }
+
+    pub(super) fn node_lost_socket(&mut self, id: SocketId, close: Close) {
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        let (at, conn, process) = (socket.node, socket.conn, socket.node_process);
+        if !socket.server_open {
+            return;
+        }
+        socket.server_open = false;
+        socket.up.cut();
+        self.checkers.detached(id);
+        let slot = &mut self.nodes[at];
+        if slot.process != process {
+            return;
+        }
+        slot.conns.remove(&conn);
+        slot.woken.remove(&conn);
+        slot.closing.remove(&conn);
+        if let Some(core) = &mut slot.core {
+            core.handle_disconnected(self.now, conn, close);
+        }
+    }
+
+    pub(super) fn arrive_at_node(&mut self, id: SocketId, packet: Packet) {
+        let socket = &self.sockets[&id];
+        let (at, conn) = (socket.node, socket.conn);
+        if !socket.server_open || self.nodes[at].process != socket.node_process {
+            return;
+        }
+        match packet {
+            Packet::ClientFrame(frame, _) => {
+                self.note(|_| format!("node {at} {id:?} < {frame:?}"));
+                self.checkers.server_received(&self.sockets[&id], &frame);
+                let conn = self.meddle_up(at, id, conn);
+                if let Some(core) = &mut self.nodes[at].core {
+                    core.handle_frame(self.now, conn, frame);
+                }
+            }
+            Packet::Alive => {
+                if let Some(core) = &mut self.nodes[at].core {
+                    core.handle_alive(self.now, conn);
+                }
+            }
+            Packet::Closed(close) => {
+                if close.code == Some(CloseCode::HEARTBEAT) {
+                    self.checkers.sometimes.count("heartbeat missed");
+                }
+                self.notice(id, End::Server, close);
+            }
+            Packet::Opened | Packet::ServerFrame(..) => {}
+        }
+    }
+
+    pub(super) fn hint(&mut self, at: usize, topic: &TopicId, head: Position) {
+        if let Some(core) = &mut self.nodes[at].core {
+            core.handle_advanced(self.now, topic, head);
+        }
+    }
+}

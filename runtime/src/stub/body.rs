@@ -1,6 +1,8 @@
 //! Bodies: a message's fields as bytes, in the codec of an attachment (PROTOCOL.md 3.5). Owns what counts as an empty body;
 //! refuses frames.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -77,21 +79,39 @@ fn object(body: Bytes) -> Result<Bytes, EncodeError> {
 pub fn encode_reply<R: Serialize>(reply: &R, codec: Codec) -> Result<Bytes, EncodeError> {
     match codec {
         Codec::Json => {
-            let mut scratch = Scratch::default();
-            serde_json::to_writer(&mut scratch, reply)?;
-            Ok(scratch.into_bytes())
+            let mut text = TEXT.take();
+            text.clear();
+            let written = serde_json::to_writer(&mut text, reply);
+            let body = retained(&text);
+            if text.capacity() <= TEXT_BYTES {
+                TEXT.set(text);
+            }
+            written.map(|()| body).map_err(EncodeError::from)
         }
     }
 }
 
-/// Where a body is written. Bodies are kept until they are acknowledged: a short one becomes a single shared allocation, a
-/// longer one has no more room than bytes.
-struct Scratch {
-    short: Short,
-    long: Vec<u8>,
+/// The longest text whose room a thread keeps for the next one.
+const TEXT_BYTES: usize = 16 * 1024;
+
+thread_local! {
+    /// Where the bodies of a thread are written, one after another.
+    static TEXT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-#[derive(Clone, Copy)]
+/// Bodies are kept until they are acknowledged, and shared meanwhile: a short one becomes a single allocation with its count, a
+/// longer one has no more room than bytes.
+fn retained(text: &[u8]) -> Bytes {
+    let mut bytes = [0; SHORT_BYTES];
+    match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+        (Some(room), Ok(len)) => {
+            room.copy_from_slice(text);
+            Bytes::from_owner(Short { len, bytes })
+        }
+        _ => Bytes::copy_from_slice(text),
+    }
+}
+
 struct Short {
     len: u8,
     bytes: [u8; SHORT_BYTES],
@@ -100,43 +120,9 @@ struct Short {
 /// Most replies are an id or a few numbers.
 const SHORT_BYTES: usize = 63;
 
-impl Default for Scratch {
-    fn default() -> Self {
-        Self { short: Short { len: 0, bytes: [0; SHORT_BYTES] }, long: Vec::new() }
-    }
-}
-
 impl AsRef<[u8]> for Short {
     fn as_ref(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
-}
-
-impl Scratch {
-    fn into_bytes(self) -> Bytes {
-        if self.long.is_empty() { Bytes::from_owner(self.short) } else { self.long.into_boxed_slice().into() }
-    }
-}
-
-impl std::io::Write for Scratch {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if self.long.is_empty() {
-            let len = usize::from(self.short.len);
-            if let Some(room) = self.short.bytes.get_mut(len..len + bytes.len()) {
-                room.copy_from_slice(bytes);
-                // Bounded by `SHORT_BYTES`.
-                self.short.len += bytes.len() as u8;
-                return Ok(bytes.len());
-            }
-            self.long.reserve(len + bytes.len().max(SHORT_BYTES));
-            self.long.extend_from_slice(self.short.as_ref());
-        }
-        self.long.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+        self.bytes.get(..usize::from(self.len)).unwrap_or(&self.bytes)
     }
 }
 
@@ -168,7 +154,11 @@ fn is_nothing(body: &[u8]) -> bool {
 
 fn decode<T: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<T, DecodeError> {
     match codec {
-        Codec::Json => Ok(serde_json::from_slice(body)?),
+        // Checked once as a whole: a slice would have each string in it checked.
+        Codec::Json => match std::str::from_utf8(body) {
+            Ok(text) => Ok(serde_json::from_str(text)?),
+            Err(error) => Err(DecodeError::new(error.to_string())),
+        },
     }
 }
 

@@ -67,15 +67,20 @@ impl<'a> Reader<'a> {
     /// A plain integer in the range of sequences (PROTOCOL.md 1.6).
     pub(super) fn number(&mut self) -> Result<u64, FrameError> {
         self.skip_space();
-        let digits = self.bytes[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).take(MAX_DIGITS + 1);
-        let (count, value) = digits.fold((0, 0_u64), |(count, value), digit| {
-            // 17 digits stay below 2^64.
-            (count + 1, value * 10 + u64::from(digit - b'0'))
-        });
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let (mut count, mut value) = (0, 0_u64);
+        while let Some(digit) = rest.get(count).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit <= 9) {
+            if count == MAX_DIGITS {
+                return self.malformed("number out of range");
+            }
+            // 16 digits stay below 2^64.
+            value = value * 10 + u64::from(digit);
+            count += 1;
+        }
         match count {
             0 => return self.malformed("expected a plain integer"),
-            2.. if self.bytes[self.at] == b'0' => return self.malformed("a number has no leading zeros"),
-            _ if count > MAX_DIGITS || value > MAX_SEQUENCE => return self.malformed("number out of range"),
+            2.. if rest.first() == Some(&b'0') => return self.malformed("a number has no leading zeros"),
+            _ if value > MAX_SEQUENCE => return self.malformed("number out of range"),
             _ => self.at += count,
         }
         Ok(value)

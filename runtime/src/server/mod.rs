@@ -10,6 +10,7 @@ mod publication;
 mod serve;
 mod shared;
 mod stream;
+mod timer;
 mod upgrade;
 
 use std::fmt;

@@ -16,6 +16,7 @@ use super::auth::Hook;
 use super::builder::Parts;
 use super::cx::Settings;
 use super::execute::{self, Prepared};
+use super::timer;
 use crate::driver::{self, Clock, Panicked};
 use crate::session::node::{ConnId, ExecId, Executed, Execution, Node, NodeConfig, NodeEvent, PublishError, PublishId};
 use crate::session::store::{Appended, OpId, StoreOp, StoreOutcome};
@@ -55,7 +56,7 @@ pub(super) struct Inner {
     aborts: BTreeMap<ExecId, AbortHandle>,
     publishes: BTreeMap<PublishId, oneshot::Sender<Landed>>,
     /// What the timer task sleeps until.
-    armed: Option<Now>,
+    pub(super) armed: Option<Now>,
     draining: bool,
 }
 
@@ -103,6 +104,7 @@ impl Link {
 
 /// Where a publication landed.
 type Landed = Result<Appended, PublishError>;
+
 /// Connections to wake outside of the lock.
 #[derive(Default)]
 pub(super) struct Wakes(Vec<Arc<Link>>);
@@ -197,7 +199,7 @@ impl Shared {
     /// Starts the timer. Needs a runtime, which building a server does not.
     pub(super) fn start(self: &Arc<Self>) {
         self.started.call_once(|| {
-            driver::spawn(run_timer(Arc::downgrade(self), Arc::clone(&self.timer)));
+            driver::spawn(timer::run(Arc::downgrade(self), Arc::clone(&self.timer)));
             self.turn(|now, inner| inner.node.start(now));
         });
     }
@@ -462,51 +464,5 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // The timer task holds no strong reference, and ends when it looks.
         self.timer.notify_one();
-    }
-}
-
-/// Calls the node when its time has come, for as long as there is one.
-async fn run_timer(shared: std::sync::Weak<Shared>, changed: Arc<Notify>) {
-    loop {
-        let Some(next) = shared.upgrade().map(|shared| {
-            let inner = shared.lock();
-            inner.armed.map(|at| shared.clock.at(at))
-        }) else {
-            return;
-        };
-        match next {
-            Some(at) => {
-                // What became due sooner is looked at in the next round.
-                let _ = tokio::time::timeout_at(at, changed.notified()).await;
-            }
-            None => changed.notified().await,
-        }
-        if let Some(shared) = shared.upgrade() {
-            let ticked = driver::guarded(|| shared.tick());
-            if ticked == Err(Panicked) {
-                tracing::error!("a timer's turn panicked");
-                shared.tick_later();
-            }
-        }
-    }
-}
-
-/// How long the timer rests after a turn that panicked, in milliseconds: one that always does must not keep a core busy.
-const REST_MS: u64 = 1_000;
-
-impl Shared {
-    fn tick(self: &Arc<Self>) {
-        self.turn(|now, inner| {
-            if inner.armed.is_some_and(|at| at <= now) {
-                inner.armed = None;
-                inner.node.handle_timeout(now);
-            }
-        });
-    }
-    /// The turn that panicked did not come to arm the timer.
-    fn tick_later(&self) {
-        let later = self.clock.now().after_ms(REST_MS);
-        let mut inner = self.lock();
-        inner.armed = Some(inner.armed.map_or(later, |armed| armed.max(later)));
     }
 }

@@ -6,6 +6,7 @@ mod builder;
 mod connection;
 mod cx;
 mod execute;
+mod hints;
 mod publication;
 mod serve;
 mod shared;

@@ -11,12 +11,11 @@ use futures_util::task::AtomicWaker;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::AbortHandle;
 
-use super::Limits;
 use super::auth::Hook;
 use super::builder::Parts;
 use super::cx::Settings;
 use super::execute::{self, Prepared};
-use super::timer;
+use super::{Limits, hints, timer};
 use crate::driver::{self, Clock, Panicked};
 use crate::session::node::{ConnId, ExecId, Executed, Execution, Node, NodeConfig, NodeEvent, PublishError, PublishId};
 use crate::session::store::{Appended, OpId, StoreOp, StoreOutcome};
@@ -196,10 +195,11 @@ impl Shared {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the timer. Needs a runtime, which building a server does not.
+    /// Starts the server's own tasks. Needs a runtime, which building a server does not.
     pub(super) fn start(self: &Arc<Self>) {
         self.started.call_once(|| {
             driver::spawn(timer::run(Arc::downgrade(self), Arc::clone(&self.timer)));
+            driver::spawn(hints::run(Arc::downgrade(self), Arc::clone(&self.store), self.leaving.subscribe()));
             self.turn(|now, inner| inner.node.start(now));
         });
     }

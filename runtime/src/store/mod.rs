@@ -5,13 +5,13 @@ mod memory;
 
 use std::future::{Future, pending};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-pub use memory::{MemoryLimits, MemoryState};
+pub use memory::{MemoryLimits, MemoryState, MemoryStore};
 
 use crate::session::Now;
 use crate::session::store::{OpId, StoreOp, StoreOutcome, TopicId};
-use crate::wire::TopicSeq;
+use crate::wire::Position;
 
 /// Carries out what a node asks: a batch in, a batch of outcomes out.
 ///
@@ -61,7 +61,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// These are hints: one that is lost or late costs time, not correctness, so any broadcast will do. A store knows which topics its node
     /// cares about from `OpenTopic` and `ReadLog`; it may report others, and may report what the node knows already. It joins reports
-    /// that nobody has asked for yet, the highest number per topic, so that what it holds is bounded by the number of topics.
+    /// that nobody has asked for yet, the latest position per topic, so that what it holds is bounded by the number of topics. It answers
+    /// when there is something to report: after an empty answer, or a panic, it is asked again after a second.
     ///
     /// # Cancellation
     /// The future may be dropped at any time; a hint must not be lost by that.
@@ -75,8 +76,8 @@ pub trait Store: Send + Sync + 'static {
 pub struct Advanced {
     /// Which.
     pub topic: TopicId,
-    /// Its latest entry's number, as far as the store has heard.
-    pub head: TopicSeq,
+    /// Its incarnation and its latest entry's number, as far as the store has heard.
+    pub head: Position,
 }
 
 /// A boxed answer.
@@ -117,54 +118,3 @@ impl<S: Store> DynStore for S {
 
 /// A clock that counts milliseconds from any beginning, and never goes back.
 pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
-
-/// The memory store: the default, for tests, and for applications whose history may die with the process. After a restart
-/// clients get unknown outcomes for what was under way, and a reported gap for each topic.
-#[derive(Clone)]
-pub struct MemoryStore {
-    state: Arc<Mutex<MemoryState>>,
-    clock: Clock,
-}
-
-impl MemoryStore {
-    /// An empty store. Clones share what they hold.
-    #[must_use]
-    pub fn new(limits: MemoryLimits, clock: Clock) -> Self {
-        Self { state: Arc::new(Mutex::new(MemoryState::new(limits))), clock }
-    }
-
-    /// Carries out a batch at once.
-    #[must_use]
-    pub fn execute_now(&self, batch: Vec<(OpId, StoreOp)>) -> Vec<(OpId, StoreOutcome)> {
-        let now = (self.clock)();
-        // A panic in between can't leave a half-done operation that matters: each is done before the next begins.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        batch.into_iter().map(|(id, op)| (id, state.apply(now, op))).collect()
-    }
-}
-
-#[cfg(feature = "tokio")]
-impl Default for MemoryStore {
-    /// An empty store with the default limits, whose time is tokio's.
-    fn default() -> Self {
-        let clock = crate::driver::Clock::new();
-        Self::new(MemoryLimits::default(), Arc::new(move || clock.now()))
-    }
-}
-
-impl std::fmt::Debug for MemoryStore {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MemoryStore").finish_non_exhaustive()
-    }
-}
-
-impl Store for MemoryStore {
-    async fn execute(&self, batch: Vec<(OpId, StoreOp)>) -> Vec<(OpId, StoreOutcome)> {
-        self.execute_now(batch)
-    }
-
-    fn execute_at_once(&self, op: StoreOp) -> Result<StoreOutcome, StoreOp> {
-        let now = (self.clock)();
-        Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner).apply(now, op))
-    }
-}

@@ -1,18 +1,20 @@
 //! The memory store: everything in one process, gone with it. Each operation is carried out at once, and a commit appends
 //! its publications in the same step. Owns what an operation means; time comes in, nothing else does.
 
+mod handle;
 mod leases;
 mod records;
 #[cfg(test)]
 mod tests;
 mod topics;
 
+pub use handle::MemoryStore;
 use leases::Leases;
 use topics::Topics;
 
 use crate::session::Now;
 use crate::session::store::{AppendKey, Commit, CommitOutcome, Publication, Retention, StoreOp, StoreOutcome, TopicId};
-use crate::wire::{CommandNo, Epoch, LeaseId};
+use crate::wire::{CommandNo, Epoch, LeaseId, Position};
 
 /// Bounds of a memory store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -66,6 +68,11 @@ impl MemoryState {
     /// a store was rolled back, because its numbers may come again with other bytes (PROTOCOL.md 7.1).
     pub fn renew_epoch(&mut self, topic: &TopicId, epoch: Epoch) {
         self.topics.renew_epoch(topic, epoch);
+    }
+
+    /// Where a topic stands, if it is known.
+    fn head(&self, topic: &TopicId) -> Option<Position> {
+        self.topics.head(topic)
     }
 
     fn carry_out(&mut self, now: Now, op: StoreOp) -> StoreOutcome {

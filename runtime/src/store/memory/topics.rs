@@ -8,7 +8,7 @@ use crate::session::Now;
 use crate::session::store::{
     AppendKey, Appended, LogEntry, Publication, Record, Retention, StoreOutcome, TopicHead, TopicId,
 };
-use crate::wire::{CommandNo, Epoch, LeaseId, TopicSeq};
+use crate::wire::{CommandNo, Epoch, LeaseId, Position, TopicSeq};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Topics {
@@ -139,6 +139,11 @@ impl Topics {
         limits: &MemoryLimits,
     ) -> TopicHead {
         self.touch(now, id, fresh_epoch, retention, limits).standing(now)
+    }
+
+    pub(super) fn head(&self, id: &TopicId) -> Option<Position> {
+        let topic = self.topics.get(id)?;
+        Some(Position { epoch: topic.epoch, ts: topic.head })
     }
 
     /// Where an append landed, if its key is remembered.

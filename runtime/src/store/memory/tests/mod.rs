@@ -1,6 +1,7 @@
 //! What a store promises, one claim per test; here is what the tests share.
 
 mod appends;
+mod clones;
 mod leases;
 mod records;
 mod topics;

@@ -1,0 +1,139 @@
+//! Several servers on one store.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed step is a failed test")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::StreamExt;
+use steadfast::client::{Item, Subscription};
+use steadfast::server::Builder;
+use steadfast::session::store::{OpId, StoreOp, StoreOutcome, TopicId};
+use steadfast::store::{Advanced, MemoryStore, Store};
+use steadfast::wire::{Epoch, Name, Position, TopicSeq};
+use steadfast_e2e::{Decidedly, Stage, Tail, TallyClient, TallyCommand, TallyEvent, eventually, within};
+
+const LIST: &str = "list";
+
+/// A server on a store; nothing but the store's hints tells it soon what other servers publish.
+async fn on(store: impl Store) -> Stage {
+    let settings = move |builder: Builder<TallyCommand>| -> Decidedly {
+        builder.store(store).configure(|config| config.topic_touch_ms = 3_600_000).allow_anonymous()
+    };
+    Stage::with(settings).await
+}
+
+async fn follow(client: &TallyClient) -> Subscription<Tail> {
+    within(client.subscribe(Tail(LIST.into()))).await.unwrap()
+}
+
+async fn hears(tail: &mut Subscription<Tail>, wanted: u64) {
+    match within(tail.next()).await.unwrap() {
+        Item::Event(TallyEvent::Appended { value, .. }) => assert_eq!(value, wanted),
+        other => panic!("{other:?} instead of {wanted}"),
+    }
+}
+
+#[tokio::test]
+async fn what_one_server_publishes_reaches_the_followers_of_another_without_a_timer() {
+    let store = MemoryStore::default();
+    let (one, other) = (on(store.clone()).await, on(store).await);
+    let (at_one, at_other) = (one.connect().await, other.connect().await);
+    let (mut here, mut there) = (follow(&at_one).await, follow(&at_other).await);
+    for value in 1..=20 {
+        let teller = if value % 2 == 0 { &at_one } else { &at_other };
+        within(teller.add(LIST.into(), value)).await.unwrap();
+        hears(&mut here, value).await;
+        hears(&mut there, value).await;
+    }
+}
+
+/// How a store answers when it is asked for news.
+#[derive(Clone, Copy, PartialEq)]
+enum Mood {
+    /// Panics once, then as it should.
+    Panics,
+    /// Always at once, about a topic that nobody follows.
+    Chatters,
+    /// With nothing, once, then as it should.
+    Empty,
+    Quiet,
+}
+
+#[derive(Clone)]
+struct Moody {
+    store: Arc<MemoryStore>,
+    mood: Mood,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Moody {
+    fn new(store: MemoryStore, mood: Mood) -> Self {
+        Self { store: Arc::new(store), mood, asked: Arc::default() }
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+impl Store for Moody {
+    async fn execute(&self, batch: Vec<(OpId, StoreOp)>) -> Vec<(OpId, StoreOutcome)> {
+        self.store.execute(batch).await
+    }
+
+    async fn advanced(&self) -> Vec<Advanced> {
+        let first = self.asked.fetch_add(1, Ordering::Relaxed) == 0;
+        match self.mood {
+            Mood::Panics if first => panic!("as the test wants it"),
+            Mood::Empty if first => Vec::new(),
+            Mood::Chatters => {
+                let topic = TopicId { name: Name::from_static("tail").unwrap(), key: "nobody's".into() };
+                vec![Advanced { topic, head: Position { epoch: Epoch(1), ts: TopicSeq(1) } }]
+            }
+            _ => self.store.advanced().await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_panicked_or_said_nothing_is_asked_again() {
+    for mood in [Mood::Panics, Mood::Empty] {
+        let store = MemoryStore::default();
+        let moody = Moody::new(store.clone(), mood);
+        let (one, other) = (on(store).await, on(moody.clone()).await);
+        let (at_one, at_other) = (one.connect().await, other.connect().await);
+        let mut there = follow(&at_other).await;
+        eventually(|| moody.asked() >= 1).await;
+        within(at_one.add(LIST.into(), 1)).await.unwrap();
+        hears(&mut there, 1).await;
+        assert_eq!(within(at_other.echo("alive".into())).await, Ok("alive".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_always_has_news_starves_nobody() {
+    let moody = Moody::new(MemoryStore::default(), Mood::Chatters);
+    let stage = on(moody.clone()).await;
+    let client = stage.connect().await;
+    let mut tail = follow(&client).await;
+    for value in 1..=20 {
+        within(client.add(LIST.into(), value)).await.unwrap();
+        hears(&mut tail, value).await;
+    }
+    let asked = moody.asked();
+    eventually(|| moody.asked() > asked + 1_000).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_lets_go_of_its_store() {
+    let moody = Moody::new(MemoryStore::default(), Mood::Quiet);
+    let held = Arc::downgrade(&moody.store);
+    let stage = on(moody.clone()).await;
+    let client = stage.connect().await;
+    eventually(|| moody.asked() >= 1).await;
+    drop(moody);
+    drop(client);
+    assert!(held.upgrade().is_some());
+    drop(stage);
+    eventually(|| held.upgrade().is_none()).await;
+}

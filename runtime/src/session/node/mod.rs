@@ -8,6 +8,7 @@ mod command;
 mod commit;
 mod config;
 mod drain;
+mod execution;
 mod follow;
 mod lease;
 mod publish;

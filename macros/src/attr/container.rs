@@ -7,7 +7,9 @@ use syn::{Attribute, Lit, LitInt, LitStr, Path, Token, Type};
 use super::{read_lists, set, unknown_key, value};
 use crate::ctxt::Ctxt;
 use crate::suggest::{did_you_mean, one_of};
-use crate::symbol::{CLIENT_KEYS, ERROR_KEYS, ROLES, SERVER_KEYS, TOPIC_KEYS, WS};
+use crate::symbol::{
+    CLIENT_KEYS, CLIENT_KINDS, ERROR_KEYS, ERROR_KINDS, ROLES, SERVER_KEYS, SERVER_KINDS, TOPIC_KEYS, WS,
+};
 
 /// Which of the three enums this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,15 @@ impl Role {
             Self::Client => CLIENT_KEYS,
             Self::Server => SERVER_KEYS,
             Self::Error => ERROR_KEYS,
+        }
+    }
+
+    /// Kinds that its messages may have.
+    pub(crate) const fn kinds(self) -> &'static [&'static str] {
+        match self {
+            Self::Client => CLIENT_KINDS,
+            Self::Server => SERVER_KINDS,
+            Self::Error => ERROR_KINDS,
         }
     }
 

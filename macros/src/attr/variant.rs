@@ -4,11 +4,11 @@ use proc_macro2::Ident;
 use syn::parse::ParseStream;
 use syn::{Attribute, Lit, LitStr, Token, Type};
 
-use super::container::{not_yet, words};
+use super::container::{Role, not_yet, words};
 use super::{nested, read_lists, set, unknown_key, value};
 use crate::ctxt::Ctxt;
 use crate::suggest::{did_you_mean, one_of};
-use crate::symbol::{CLIENT_KINDS, COMMAND_KEYS, REQUEST_KEYS, SERVER_KINDS, VARIANT_KEYS, VOLATILE_KEYS, WS};
+use crate::symbol::{COMMAND_KEYS, REQUEST_KEYS, VARIANT_KEYS, VOLATILE_KEYS, WS};
 
 /// What stands in `#[ws(..)]` on a variant.
 #[derive(Default)]
@@ -40,13 +40,13 @@ pub(crate) enum RawKind {
 }
 
 impl VariantAttrs {
-    pub(crate) fn read(attrs: &[Attribute], ctxt: &Ctxt) -> Self {
+    pub(crate) fn read(attrs: &[Attribute], role: Role, ctxt: &Ctxt) -> Self {
         let mut read = Self::default();
-        read_lists(attrs, WS, ctxt, |key, input| read.key(key, input, ctxt));
+        read_lists(attrs, WS, ctxt, |key, input| read.key(key, input, role, ctxt));
         read
     }
 
-    fn key(&mut self, key: &Ident, input: ParseStream<'_>, ctxt: &Ctxt) -> syn::Result<()> {
+    fn key(&mut self, key: &Ident, input: ParseStream<'_>, role: Role, ctxt: &Ctxt) -> syn::Result<()> {
         match key.to_string().as_str() {
             "request" => self.request(key, input, ctxt),
             "command" => self.command(key, input, ctxt),
@@ -60,19 +60,17 @@ impl VariantAttrs {
                 self.kind_refused = true;
                 Err(not_yet(key.span(), "direct messages to a session or principal"))
             }
-            word => Err(self.unknown(key, word)),
+            word => Err(self.unknown(key, word, role)),
         }
     }
 
-    fn unknown(&mut self, key: &Ident, word: &str) -> syn::Error {
+    fn unknown(&mut self, key: &Ident, word: &str, role: Role) -> syn::Error {
         if self.kind.is_some() {
             return unknown_key(key, "`#[ws(..)]` of a variant", VARIANT_KEYS);
         }
         self.kind_refused = true;
-        let mut kinds: Vec<&str> = CLIENT_KINDS.to_vec();
-        kinds.extend(SERVER_KINDS.iter().filter(|kind| !CLIENT_KINDS.contains(kind)));
-        let hint = did_you_mean(word, kinds.iter().copied());
-        let kinds = one_of(kinds.iter().copied());
+        let kinds = || role.kinds().iter().copied();
+        let (kinds, hint) = (one_of(kinds()), did_you_mean(word, kinds()));
         syn::Error::new(key.span(), format!("unknown message kind `{word}`; expected {kinds}{hint}"))
     }
 

@@ -9,7 +9,6 @@ use crate::attr::{FieldAttrs, KindAttr, RawKind, Role, SerdeEnum, SerdeVariant, 
 use crate::case::snake;
 use crate::ctxt::Ctxt;
 use crate::suggest::{did_you_mean, one_of};
-use crate::symbol::{CLIENT_KINDS, ERROR_KINDS, SERVER_KINDS};
 use crate::units::{duration_ms, size_bytes};
 
 /// What a variant's meaning depends on.
@@ -32,7 +31,7 @@ pub(super) enum Read {
 
 /// `None` if it is wrong; that was reported.
 pub(super) fn read_variant(variant: &Variant, around: &Surroundings<'_>, ctxt: &Ctxt) -> Option<Read> {
-    let attrs = VariantAttrs::read(&variant.attrs, ctxt);
+    let attrs = VariantAttrs::read(&variant.attrs, around.role, ctxt);
     let serde = SerdeVariant::read(&variant.attrs, ctxt);
     if matches!(attrs.kind, Some(KindAttr { kind: RawKind::Unknown, .. })) {
         return check_unknown(variant, around, ctxt).map(Read::Unknown);
@@ -242,11 +241,7 @@ fn check_error_variant(attrs: &VariantAttrs, ctxt: &Ctxt) -> Option<Kind> {
 }
 
 fn check_direction(word: &Ident, around: &Surroundings<'_>, ctxt: &Ctxt) -> Option<()> {
-    let (here, other) = match around.role {
-        Role::Client => (CLIENT_KINDS, "server"),
-        Role::Server => (SERVER_KINDS, "client"),
-        Role::Error => (ERROR_KINDS, "server"),
-    };
+    let (here, other) = (around.role.kinds(), if around.role == Role::Server { "client" } else { "server" });
     if here.contains(&word.to_string().as_str()) {
         return Some(());
     }

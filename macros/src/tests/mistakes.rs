@@ -57,6 +57,28 @@ fn all_mistakes_are_reported_at_once() {
 }
 
 #[test]
+fn a_typo_in_a_kind_is_told_the_kinds_of_its_enum() {
+    let typo = |role: &str| -> DeriveInput {
+        let role: syn::Attribute = match role {
+            "client" => parse_quote!(#[ws(client, protocol = "chat", version = "1.0", server = ChatEvent)]),
+            "server" => parse_quote!(#[ws(server, protocol = "chat", topic(Room, key = room: RoomId))]),
+            _ => parse_quote!(#[ws(error)]),
+        };
+        parse_quote!(#role enum Chat { #[ws(volatlie)] A { room: RoomId }, #[ws(unknown)] Unknown(UnknownMessage) })
+    };
+    let expected = [
+        ("client", "expected `request`, `command` or `volatile` (did you mean `volatile`?)"),
+        ("server", "expected `event`, `snapshot`, `volatile` or `unknown` (did you mean `volatile`?)"),
+        ("error", "expected `unknown`"),
+    ];
+    for (role, words) in expected {
+        let found = mistakes(&typo(role));
+        assert!(found.iter().any(|found| found.contains(words)), "{role}: {found:#?}");
+        assert!(!found.iter().any(|found| role == "client" && found.contains("`event`")), "{found:#?}");
+    }
+}
+
+#[test]
 fn a_typo_names_the_nearest_word() {
     says(
         &client(parse_quote!(

@@ -4,11 +4,11 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::message::{Use, pattern, structure};
-use super::{Expansion, describe, private};
+use super::{Expansion, describe, display, private};
 use crate::model::{Generated, Message, Model, Payload};
 
 pub(super) fn expand(model: &Model, own_display: bool) -> Expansion {
-    let display = (!own_display).then(|| display(model));
+    let display = (!own_display).then(|| display::display(model));
     let errors = ws_error(model);
     Expansion { common: quote!(#errors #display), ..Expansion::default() }
 }
@@ -74,7 +74,7 @@ fn encode(model: &Model) -> TokenStream {
 }
 
 /// For variants with mistakes.
-fn left_out(model: &Model) -> Option<TokenStream> {
+pub(super) fn left_out(model: &Model) -> Option<TokenStream> {
     model.partial.then(|| quote!(_ => ::core::unreachable!(),))
 }
 
@@ -133,30 +133,5 @@ fn decode(model: &Model) -> TokenStream {
                 _ => #unknown,
             })
         }
-    }
-}
-
-/// The wire name, then `Debug`.
-fn display(model: &Model) -> TokenStream {
-    let ident = &model.ident;
-    let arms = model.messages.iter().map(|message| {
-        let (name, wire) = (&message.ident, &message.wire);
-        quote!(Self::#name { .. } => #wire,)
-    });
-    let unknown = model.unknown.as_ref().map(|unknown| quote!(Self::#unknown(message) => &message.name,));
-    let left_out = left_out(model);
-    quote! {
-        #[allow(deprecated)]
-        impl ::core::fmt::Display for #ident {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                let name = match self {
-                    #(#arms)*
-                    #unknown
-                    #left_out
-                };
-                ::core::write!(f, "{name}: {self:?}")
-            }
-        }
-        impl ::core::error::Error for #ident {}
     }
 }

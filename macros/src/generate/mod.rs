@@ -2,6 +2,7 @@
 
 mod client;
 mod describe;
+mod display;
 mod error;
 mod message;
 mod server;

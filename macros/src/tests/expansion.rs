@@ -96,6 +96,7 @@ fn the_chat_expands_to_what_one_would_write() {
             parse_quote! {
                 #[ws(error)]
                 pub enum ChatError {
+                    /// The room is full.
                     RoomFull { limit: u32 },
                     Muted,
                     #[ws(unknown)]

@@ -98,10 +98,10 @@ impl<E> CallError<E> {
     }
 }
 
-impl<E: fmt::Debug> fmt::Display for CallError<E> {
+impl<E: fmt::Display> fmt::Display for CallError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::App(error) => write!(f, "the server answered with an error: {error:?}"),
+            Self::App(error) => write!(f, "the server answered with an error: {error}"),
             Self::Refused { code: RefusalCode::Expired } => {
                 f.write_str("its time was over before it could be executed")
             }
@@ -122,7 +122,7 @@ impl<E: fmt::Debug> fmt::Display for CallError<E> {
     }
 }
 
-impl<E: fmt::Debug> std::error::Error for CallError<E> {}
+impl<E: fmt::Debug + fmt::Display> std::error::Error for CallError<E> {}
 
 /// A command under way: a future of its reply.
 ///

@@ -60,7 +60,51 @@ fn an_unknown_name_that_is_no_name_is_not_sent() {
 #[test]
 fn an_error_is_a_standard_error() {
     let error: Box<dyn std::error::Error + Send + Sync> = Box::new(ChatError::RoomFull { limit: 3 });
-    assert_eq!(error.to_string(), "room_full: RoomFull { limit: 3 }");
+    assert_eq!(error.to_string(), "room full (limit: 3)");
+}
+
+#[test]
+fn an_error_reads_as_its_docs_say() {
+    #[derive(Debug, WsProtocol)]
+    #[ws(error)]
+    enum Refused {
+        /// The room is full: {nobody} more
+        /// comes in.
+        ///
+        /// Try another one.
+        RoomFull {
+            limit: u32,
+            /// Of the same name as what the formatter is often called.
+            f: String,
+            r#type: u8,
+        },
+        /// It was looked at and rejected!
+        Rejected(Report),
+        /// Be quiet.
+        Muted,
+        ABTest,
+        Later {},
+        #[ws(unknown)]
+        Unknown(UnknownMessage),
+    }
+    let unknown = UnknownMessage { name: "later".into(), body: Default::default(), error: None };
+    let errors = [
+        (
+            Refused::RoomFull { limit: 3, f: "a".into(), r#type: 7 },
+            r#"The room is full: {nobody} more comes in (limit: 3, f: "a", type: 7)"#,
+        ),
+        (
+            Refused::Rejected(Report { reasons: vec!["x".into()] }),
+            r#"It was looked at and rejected! (Report { reasons: ["x"] })"#,
+        ),
+        (Refused::Muted, "Be quiet"),
+        (Refused::ABTest, "ab test"),
+        (Refused::Later {}, "later"),
+        (Refused::Unknown(unknown), "an error that this version does not know: `later`"),
+    ];
+    for (error, text) in errors {
+        assert_eq!(error.to_string(), text);
+    }
 }
 
 #[test]

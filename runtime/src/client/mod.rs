@@ -5,6 +5,7 @@ mod builder;
 mod call;
 mod dial;
 mod driver;
+mod line;
 mod shared;
 mod state;
 mod subscription;

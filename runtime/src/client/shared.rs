@@ -1,5 +1,5 @@
 //! The core with what surrounds it: one lock, held for state changes only. Owns the way from the core's events to the futures
-//! that wait for them, and the line of calls that wait for room; decides nothing else.
+//! that wait for them; decides nothing.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::builder::WhenFull;
 use super::call::{End, Place, Slot};
+use super::line::Line;
 use super::state::{ConnectionState, Status};
 use super::subscription::SubSlot;
 use crate::driver::{self, Clock};
@@ -41,20 +42,11 @@ pub(super) struct Inner {
     pub(super) core: core::Client,
     calls: BTreeMap<CallId, Arc<Slot>>,
     subs: BTreeMap<SubId, Arc<SubSlot>>,
-    line: VecDeque<Waiting>,
-    last_ticket: u64,
+    line: Line,
     /// What the task that owns the socket will wake for.
     armed: Option<Now>,
     /// For the task that owns the socket.
     pub(super) orders: VecDeque<Order>,
-}
-
-/// A call without a place in the outbox.
-struct Waiting {
-    ticket: u64,
-    since: Now,
-    submission: Submission,
-    slot: Arc<Slot>,
 }
 
 /// What the core wants of the task that owns the socket.
@@ -101,8 +93,7 @@ impl Shared {
                 core,
                 calls: BTreeMap::new(),
                 subs: BTreeMap::new(),
-                line: VecDeque::new(),
-                last_ticket: 0,
+                line: Line::default(),
                 armed: None,
                 orders: VecDeque::new(),
             }),
@@ -190,7 +181,7 @@ impl Shared {
                 cancelled
             }
             Place::Waiting(ticket) => {
-                inner.line.retain(|waiting| waiting.ticket != ticket);
+                inner.line.remove(ticket);
                 true
             }
             Place::Over => false,
@@ -266,11 +257,7 @@ impl Inner {
     fn line_up(&mut self, now: Now, submission: Submission, when_full: WhenFull) -> Arc<Slot> {
         match when_full {
             WhenFull::Wait { calls } if self.line.len() < calls && self.core.outbox().0 > 0 => {
-                self.last_ticket += 1;
-                let ticket = self.last_ticket;
-                let slot = Slot::new(Place::Waiting(ticket));
-                self.line.push_back(Waiting { ticket, since: now, submission, slot: Arc::clone(&slot) });
-                slot
+                self.line.push(now, submission)
             }
             WhenFull::Wait { .. } | WhenFull::Fail => Slot::over(End::Full),
         }
@@ -278,25 +265,16 @@ impl Inner {
 
     /// Lets calls into the outbox, in their order, while there is room.
     fn advance_line(&mut self, now: Now, wakers: &mut Wakers) {
-        while let Some(first) = self.line.front_mut() {
-            let waited = now.since(first.since);
-            if waited >= first.submission.timeout_ms {
-                let Some(first) = self.line.pop_front() else { return };
-                let end = End::Outcome(CallOutcome::Refused(RefusalCode::Expired));
-                first.slot.end(end).into_iter().for_each(|waker| wakers.push(waker));
-                continue;
-            }
-            let submission =
-                Submission { timeout_ms: first.submission.timeout_ms - waited, ..first.submission.clone() };
+        while let Some(submission) = self.line.first().map(|first| first.submission(now)) {
             match self.core.submit(now, submission) {
                 Ok(call) => {
-                    let Some(first) = self.line.pop_front() else { return };
+                    let Some(first) = self.line.pop_first() else { return };
                     first.slot.set_place(Place::Outbox(call));
                     self.calls.insert(call, first.slot);
                 }
                 Err(SubmitError::Full) if self.core.outbox().0 > 0 => return,
                 Err(error) => {
-                    let Some(first) = self.line.pop_front() else { return };
+                    let Some(first) = self.line.pop_first() else { return };
                     first.slot.end(ended(&error)).into_iter().for_each(|waker| wakers.push(waker));
                 }
             }
@@ -305,24 +283,12 @@ impl Inner {
 
     /// What the task that owns the socket is to wake for.
     pub(super) fn arm(&mut self) -> Option<Now> {
-        self.armed = self.core.poll_timeout().into_iter().chain(self.line_timeout()).min();
+        self.armed = self.core.poll_timeout().into_iter().chain(self.line.next_due()).min();
         self.armed
     }
 
-    /// When a call that waits for room has waited long enough.
-    fn line_timeout(&self) -> Option<Now> {
-        self.line.iter().map(|waiting| waiting.since.after_ms(waiting.submission.timeout_ms)).min()
-    }
-
     fn expire_line(&mut self, now: Now, wakers: &mut Wakers) {
-        if self.line_timeout().is_none_or(|at| at > now) {
-            return;
-        }
-        let over = |waiting: &Waiting| now.since(waiting.since) >= waiting.submission.timeout_ms;
-        let (expired, rest) = std::mem::take(&mut self.line).into_iter().partition(over);
-        self.line = rest;
-        let expired: VecDeque<Waiting> = expired;
-        for waiting in expired {
+        while let Some(waiting) = self.line.pop_due(now) {
             let end = End::Outcome(CallOutcome::Refused(RefusalCode::Expired));
             waiting.slot.end(end).into_iter().for_each(|waker| wakers.push(waker));
         }

@@ -99,6 +99,10 @@ fn handler(model: &Model, client: &Client) -> TokenStream {
     let note = format!("write `impl {handler} for {{Self}}`, with an `async fn` per message");
     quote! {
         #[doc = #doc]
+        ///
+        /// # Cancellation
+        /// A handler is dropped at its next await when its time is over, or when nobody needs its answer any more; then
+        /// nothing that it published is committed. It outlives the connection that it came by.
         #[diagnostic::on_unimplemented(message = #message, note = #note)]
         #vis trait #handler: ::core::marker::Send + ::core::marker::Sync + 'static {
             #(#methods)*

@@ -203,6 +203,9 @@ fn topics_trait(model: &Model, server: &Server) -> TokenStream {
     let note = format!("write `impl {name} for {{Self}}`, with an `async fn may_subscribe_..` per topic");
     quote! {
         #[doc = #doc]
+        ///
+        /// # Cancellation
+        /// A hook is dropped at its next await when the node's time for hooks is over, or nobody waits for it any more.
         #[diagnostic::on_unimplemented(message = #message, note = #note)]
         #[allow(deprecated, clippy::ptr_arg)]
         #vis trait #name: ::core::marker::Send + ::core::marker::Sync + 'static {

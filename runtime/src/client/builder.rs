@@ -110,7 +110,10 @@ impl<C: ClientStub> Builder<C> {
         }
     }
 
-    /// Where credentials come from: asked before every dial, with the reason. The dial's timeout bounds it too.
+    /// Where credentials come from: asked before every dial, with the reason.
+    ///
+    /// # Cancellation
+    /// The future is dropped when [`ClientConfig::dial_timeout_ms`] is over, or the client is closed.
     pub fn token<F, R>(mut self, source: F) -> Self
     where
         F: Fn(DialReason) -> R + Send + Sync + 'static,

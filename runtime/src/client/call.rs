@@ -142,10 +142,16 @@ pub struct Call<T, E> {
 }
 
 /// A call's true end; its caller's patience does not end it. See [`Call::settled`].
+///
+/// # Cancellation
+/// Dropping it does not withdraw the command. Awaiting it by reference may be broken off and taken up again.
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Settled<T, E>(Call<T, E>);
 
 /// Where a call stands, followed: a stream that ends after the last fate.
+///
+/// # Cancellation
+/// Dropping it, or a `next()` of it, changes nothing of the command; the next one gives the fate of that time.
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct Fates {
     slot: Arc<Slot>,

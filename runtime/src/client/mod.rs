@@ -87,7 +87,15 @@ impl<C: ClientEnum> Client<C> {
 }
 
 impl<C> Client<C> {
-    /// The connection's state, to be looked at or waited for. It ends with `Closed` or `Failed`.
+    /// The connection's state, to be looked at or waited for.
+    ///
+    /// `Closed` and `Failed` are the last states: afterwards nothing changes, and whoever waits for another one
+    /// ([`changed`](watch::Receiver::changed), [`wait_for`](watch::Receiver::wait_for)) waits until every handle, call and
+    /// subscription of this client is dropped, and gets an error then. A loop over the changes ends when
+    /// [`ConnectionState::is_over`].
+    ///
+    /// # Cancellation
+    /// A wait that is dropped has missed nothing: the next one looks at the present state.
     #[must_use]
     pub fn state(&self) -> watch::Receiver<ConnectionState> {
         self.handle.shared.state.subscribe()

@@ -76,7 +76,10 @@ impl<C: ClientEnum> Builder<C> {
 impl<C: ClientEnum, A> Builder<C, A> {
     /// Asks `check` on every connection who is there. It gets what the client showed and answers with a
     /// [`Principal`](super::Principal), or with an [`Identity`] that says for how long it is good; a no closes the
-    /// connection with 4201. See [`bearer`](super::bearer). Bounded by [`NodeConfig::handshake_ms`].
+    /// connection with 4201. See [`bearer`](super::bearer).
+    ///
+    /// # Cancellation
+    /// The future is dropped when [`NodeConfig::handshake_ms`] is over, or the connection is.
     pub fn authenticate<F, R, I>(mut self, check: F) -> Builder<C, Decided>
     where
         F: Fn(Credentials) -> R + Send + Sync + 'static,

@@ -54,7 +54,8 @@ impl From<DecodeError> for Unauthorized {
     }
 }
 
-/// A protocol with its handlers, as the driver sees it. Messages and topics go by their index in the descriptions.
+/// A protocol with its handlers, as the driver sees it. Messages and topics go by their index in the descriptions. The driver may
+/// drop any of its futures: their time is over, or nobody waits for them.
 pub trait Service: Send + Sync + 'static {
     /// What clients send.
     fn client_enum(&self) -> &'static schema::ClientEnum;

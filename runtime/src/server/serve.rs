@@ -66,6 +66,9 @@ impl<C: ClientEnum> Server<C> {
     ///
     /// # Errors
     /// When the address can't be bound.
+    ///
+    /// # Cancellation
+    /// As for [`Server::serve`]; a drain that has begun goes on.
     pub async fn serve_until_signal(&self, address: impl ToSocketAddrs, deadline: Duration) -> io::Result<()> {
         let listener = TcpListener::bind(address).await?;
         tokio::select! {

@@ -1,4 +1,4 @@
-//! Topics at the server: places, gaps, snapshots, credit, volatiles (PROTOCOL.md section 7).
+//! Topics at the server: places, gaps, snapshots, volatiles (PROTOCOL.md section 7).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod node_support;
@@ -6,7 +6,7 @@ mod node_support;
 use node_support::{Bench, WIDE, body, config, event, log, publication, room, volatile};
 use steadfast::session::node::{ConnId, Executed, Execution, NodeEvent, PublishError};
 use steadfast::session::store::{Outcome, StoreOp, StoreOutcome, TopicId};
-use steadfast::wire::{ClientFrame, Epoch, Position, ServerFrame, SubNo, TopicNo, TopicSeq, UnsubscribeCode, Window};
+use steadfast::wire::{ClientFrame, Epoch, Position, ServerFrame, SubNo, TopicNo, TopicSeq, UnsubscribeCode};
 
 fn published(count: u64, topic: &TopicId) -> Bench {
     let mut bench = Bench::new();
@@ -64,22 +64,41 @@ fn a_subscription_continues_from_its_position() {
     }
 }
 
+/// PROTOCOL.md 7.5: nothing is lost that is still held, unless a state replaces it.
+#[test]
+fn what_cannot_be_continued_says_why_and_goes_on_with_what_is_held() {
+    let mut bench = published(30, &log("a"));
+    (1..=30).for_each(|n| bench.publish(&room("a"), n));
+    let other = Position { epoch: Epoch(1), ts: TopicSeq(3) };
+    for topic in [log("a"), room("a")] {
+        held(&mut bench, &topic);
+        let state = topic == room("a");
+        let oldest = if state { 30 } else { 22 };
+        let trimmed = std::iter::once(format!("Trimmed at {oldest}"));
+        let trimmed = trimmed.chain((oldest + 1..=30).map(|ts| format!("event {ts}"))).collect();
+        let cases = [
+            (at(&bench, &topic, 3), trimmed),
+            (at(&bench, &topic, 31), vec!["Ahead at 30".to_owned()]),
+            (other, vec!["Epoch at 30".to_owned()]),
+        ];
+        for (from, expected) in cases {
+            let conn = bench.attach();
+            bench.subscribe(conn, 1, &topic, Some(from), WIDE);
+            assert_eq!(bench.topics(conn), expected);
+        }
+    }
+}
+
 /// PROTOCOL.md 7.5
 #[test]
-fn what_cannot_be_continued_says_why() {
+fn a_resume_after_everything_has_expired_begins_at_the_head() {
     let mut bench = published(30, &log("a"));
     held(&mut bench, &log("a"));
-    let other = Position { epoch: Epoch(1), ts: TopicSeq(3) };
-    let cases = [
-        (at(&bench, &log("a"), 3), "Trimmed at 30"),
-        (at(&bench, &log("a"), 31), "Ahead at 30"),
-        (other, "Epoch at 30"),
-    ];
-    for (from, expected) in cases {
-        let conn = bench.attach();
-        bench.subscribe(conn, 1, &log("a"), Some(from), WIDE);
-        assert_eq!(bench.topics(conn), [expected]);
-    }
+    let from = at(&bench, &log("a"), 29);
+    bench.pass(600_001);
+    let conn = bench.attach();
+    bench.subscribe(conn, 1, &log("a"), Some(from), WIDE);
+    assert_eq!(bench.topics(conn), ["Trimmed at 30"]);
 }
 
 /// PROTOCOL.md 7.5: a client may have seen more than this node; only a read that began after it came can say.
@@ -167,86 +186,6 @@ fn an_append_behind_another_nodes_is_read_too() {
     std::mem::swap(&mut bench.store, &mut other.store);
     bench.publish(&log("a"), 5);
     assert_eq!(bench.topics(conn), ["event 4", "event 5"]);
-}
-
-/// PROTOCOL.md 7.8
-#[test]
-fn events_wait_for_credit_in_events() {
-    let mut bench = Bench::new();
-    let conn = bench.attach();
-    bench.subscribe(conn, 1, &log("a"), None, Window { frames: 2, bytes: 10_000 });
-    let number = bench.subscribed(conn).number;
-    (1..=5).for_each(|n| bench.publish(&log("a"), n));
-    assert_eq!(bench.topics(conn), ["event 1", "event 2"]);
-    bench.position(conn, number, 1, 0);
-    assert_eq!(bench.topics(conn), ["event 3"]);
-    bench.position(conn, number, 0, 0);
-    assert!(bench.topics(conn).is_empty());
-    bench.position(conn, number, 99, 0);
-    assert_eq!(bench.topics(conn), ["event 4", "event 5"], "counts as what was sent");
-}
-
-/// PROTOCOL.md 7.8
-#[test]
-fn events_wait_for_credit_in_bytes() {
-    let mut bench = Bench::new();
-    let conn = bench.attach();
-    bench.subscribe(conn, 1, &log("a"), None, Window { frames: 100, bytes: 30 });
-    let number = bench.subscribed(conn).number;
-    (1..=5).for_each(|n| bench.publish(&log("a"), n));
-    assert_eq!(bench.topics(conn), ["event 1", "event 2"], "each has 18 bytes or so; one may begin below the limit");
-    bench.position(conn, number, 1, 18);
-    assert_eq!(bench.topics(conn).len(), 1);
-}
-
-/// PROTOCOL.md 7.8: the race of a POSITION and a reset. The bytes go on, so the client's count and the server's agree.
-#[test]
-fn a_position_that_meets_a_reset_does_not_grant_too_much() {
-    let mut bench = Bench::new();
-    let conn = bench.attach();
-    bench.subscribe(conn, 1, &log("a"), None, Window { frames: 4, bytes: 10_000 });
-    let first = bench.subscribed(conn);
-    (1..=13).for_each(|n| bench.publish(&log("a"), n));
-    let told = bench.topics(conn);
-    assert_eq!(told, ["event 1", "event 2", "event 3", "event 4", "Trimmed at 13"]);
-    (14..=20).for_each(|n| bench.publish(&log("a"), n));
-    assert_eq!(bench.topics(conn), ["event 14", "event 15", "event 16", "event 17"]);
-    bench.position(conn, first.number, 4, 40);
-    assert!(bench.topics(conn).is_empty(), "it is below where the subscription begins now");
-}
-
-/// PROTOCOL.md 7.8: bytes that were sent before the reset are still owed.
-#[test]
-fn a_reset_does_not_reset_the_bytes_sent() {
-    let mut bench = Bench::new();
-    let conn = bench.attach();
-    bench.subscribe(conn, 1, &room("a"), None, Window { frames: 100, bytes: 20 });
-    bench.snapshot(Some("{\"0123456789\":0}"));
-    let number = bench.subscribed(conn).number;
-    (1..=30).for_each(|n| bench.publish(&room("a"), n));
-    assert_eq!(bench.topics(conn), ["Trimmed at 9"]);
-    (0..2).for_each(|_| bench.snapshot(Some("{}")));
-    assert!(bench.topics(conn).is_empty(), "no bytes are left");
-    bench.position(conn, number, 0, 30);
-    assert_eq!(bench.topics(conn), ["snapshot 30"], "the bytes of a position count although its ts is old");
-}
-
-/// PROTOCOL.md 7.9
-#[test]
-fn answers_never_wait_for_credit() {
-    let mut bench = Bench::new();
-    let conn = bench.attach();
-    bench.subscribe(conn, 1, &log("a"), None, Window { frames: 1, bytes: 1 });
-    (1..=3).for_each(|n| bench.publish(&log("a"), n));
-    bench.ask(conn, 1);
-    bench.finish(1);
-    bench.subscribe(conn, 2, &log("b"), None, WIDE);
-    bench.publish(&log("b"), 1);
-    bench.frame(conn, ClientFrame::Ping { k: 5 });
-    let frames = bench.take(conn);
-    assert!(frames.iter().any(|frame| matches!(frame, ServerFrame::Result { .. })));
-    assert!(frames.iter().any(|frame| matches!(frame, ServerFrame::Pong { k: 5 })));
-    assert_eq!(frames.iter().filter(|frame| matches!(frame, ServerFrame::Event { .. })).count(), 2);
 }
 
 /// Requirements row D5: one call of the state hook serves all that wait, also those who come while it runs.

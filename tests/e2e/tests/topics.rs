@@ -184,8 +184,16 @@ async fn a_follower_that_was_away_for_too_long_is_told_of_the_gap() {
         other => panic!("{other:?} instead of a snapshot after a gap"),
     }
     match within(tail.next()).await.unwrap() {
-        Item::Gap(gap) => assert_eq!(gap.reason, ResetReason::Trimmed),
+        Item::Gap(gap) => {
+            assert_eq!((gap.reason, gap.resumes_after.0), (ResetReason::Trimmed, 45), "what is held is not lost");
+        }
         other => panic!("{other:?} instead of a gap"),
+    }
+    for wanted in 46..=50 {
+        match within(tail.next()).await.unwrap() {
+            Item::Event(TallyEvent::Appended { value, .. }) => assert_eq!(value, wanted),
+            other => panic!("{other:?} instead of {wanted}"),
+        }
     }
     within(here.add(LIST.into(), 51)).await.unwrap();
     assert_eq!(next_value(&mut list).await, 51);

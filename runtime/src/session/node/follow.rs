@@ -145,8 +145,9 @@ impl Node {
     /// Finds a subscription's place in the log; `false` if the log must be read for that.
     fn open(&mut self, now: Now, number: TopicNo, conn: ConnId, sub: SubNo) -> bool {
         let Some(topic) = self.topics.get_mut(&number) else { return true };
-        let ttl_ms = self.config.topics.get(usize::from(topic.spec)).map_or(0, |spec| spec.retention.ttl_ms);
-        topic.expire(now, ttl_ms);
+        let spec = self.config.topics.get(usize::from(topic.spec));
+        topic.expire(now, spec.map_or(0, |spec| spec.retention.ttl_ms));
+        let has_snapshot = spec.is_some_and(|spec| spec.snapshot);
         let Some(state) = self.conns.get(&conn).and_then(|conn| conn.subs.get(&sub)) else { return true };
         let SubState::Opening { reads, anew } = state.state else { return true };
         let fresh = !topic.reading && topic.reads > reads;
@@ -154,8 +155,10 @@ impl Node {
             Place::Unclear => return false,
             Place::At(ts) => self.announce(now, conn, sub, number, ts, None),
             Place::Reset(reason) => {
-                let head = topic.head;
-                self.announce(now, conn, sub, number, head, Some(reason));
+                // Of another epoch the client may have seen everything; of this one nothing above the floor.
+                let kept = reason == ResetReason::Trimmed && !has_snapshot;
+                let ts = if kept { topic.floor() } else { topic.head };
+                self.announce(now, conn, sub, number, ts, Some(reason));
             }
         }
         true
@@ -194,7 +197,8 @@ impl Node {
         }
     }
 
-    /// A live subscription fell behind what is retained (PROTOCOL.md 7.6).
+    /// A live subscription fell behind what is retained (PROTOCOL.md 7.6). It goes on at the head: at the oldest entry it would
+    /// fall behind again with the next one that is published, and a peer that takes nothing would be told so each time.
     pub(super) fn on_fallen_behind(&mut self, now: Now, conn: ConnId, sub: SubNo, number: TopicNo) {
         if let Some(head) = self.topics.get(&number).map(|topic| topic.head) {
             self.announce(now, conn, sub, number, head, Some(ResetReason::Trimmed));

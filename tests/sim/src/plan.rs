@@ -1,6 +1,7 @@
 //! What a run is made of: sizes, delays, odds. A seed draws one; a named test writes its own. Refuses to decide anything
 //! while the run goes on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use steadfast::wire::{Heartbeat, Name, Window};
 
 use crate::mistake::Mistake;
 use crate::rng::Rng;
+use crate::shorten::{Deed, Ease};
 
 /// Wire name of the ordered command.
 pub const ORDERED: &str = "ordered";
@@ -58,6 +60,8 @@ pub struct Plan {
     pub heal_ms: u64,
     /// What the harness does wrong on purpose, to see a checker catch it.
     pub mistake: Option<Mistake>,
+    /// The only deeds that are done; `None`: all that chance asks for.
+    pub only: Option<Arc<BTreeSet<Deed>>>,
 }
 
 /// Odds per 1000 operations, and delays.
@@ -155,6 +159,18 @@ impl Plan {
             active_steps: u64::MAX,
             heal_ms: 120_000,
             mistake: None,
+            only: None,
+        }
+    }
+
+    /// Takes one kind of trouble away.
+    pub fn ease(&mut self, ease: Ease) {
+        match ease {
+            Ease::Store => self.store = StorePlan { settles: self.store.settles, ..StorePlan::CALM },
+            Ease::Handlers => self.handlers = HandlerPlan { publishes: self.handlers.publishes, ..HandlerPlan::CALM },
+            Ease::Latency => self.latency_ms = (1, 1),
+            Ease::Clients => self.clients = 1,
+            Ease::Nodes => self.nodes = 1,
         }
     }
 

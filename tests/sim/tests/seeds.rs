@@ -1,11 +1,7 @@
 //! Random runs: every seed keeps every rule, and together they reach every corner that the checkers know of.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use steadfast_sim::checkers::Sometimes;
 use steadfast_sim::trace::Recording;
-use steadfast_sim::{Failure, run_seed};
+use steadfast_sim::{Variant, attempt, run_many, run_seed};
 
 const SEEDS: u64 = 10_000;
 
@@ -17,50 +13,22 @@ fn number(variable: &str) -> Option<u64> {
 fn random_seeds_keep_every_rule() {
     let seeds = number("STEADFAST_SEEDS").unwrap_or(SEEDS);
     let first = number("STEADFAST_FIRST").unwrap_or(0);
-    let (next, steps) = (AtomicU64::new(0), AtomicU64::new(0));
-    let (sometimes, failures) = (Mutex::new(Sometimes::default()), Mutex::new(Vec::<Box<Failure>>::new()));
-    let most = if number("STEADFAST_KEEP_GOING").is_some() { usize::MAX } else { 3 };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    if at >= seeds || failures.lock().unwrap().len() >= most {
-                        return;
-                    }
-                    if at > 0 && at % 10_000 == 0 {
-                        eprintln!("{at} of {seeds} seeds, {} steps", steps.load(Ordering::Relaxed));
-                    }
-                    match run_seed(first + at, Recording::Off) {
-                        Ok(success) => {
-                            steps.fetch_add(success.steps, Ordering::Relaxed);
-                            sometimes.lock().unwrap().add(&success.sometimes);
-                        }
-                        Err(failure) => failures.lock().unwrap().push(failure),
-                    }
-                }
-            });
-        }
+    let summary = run_many(first, seeds, 0, |progress| {
+        eprintln!("{} of {} seeds, {} steps", progress.seeds, progress.of, progress.steps);
     });
-    let mut failures = failures.into_inner().unwrap();
-    failures.sort_by_key(|failure| failure.seed);
-    if most > 3 {
-        let rules = failures.iter().map(|f| format!("{:>9} {}: {}\n", f.seed, f.violation.rule, f.violation.detail));
-        assert!(failures.is_empty(), "{}", rules.collect::<String>());
-    }
-    assert!(failures.is_empty(), "{}", failures.iter().map(|failure| format!("{failure}\n\n")).collect::<String>());
-    let sometimes = sometimes.into_inner().unwrap();
-    eprintln!("{seeds} seeds, {} steps\n{}", steps.into_inner(), sometimes.report());
+    let failures: Vec<String> = summary.failures.iter().map(ToString::to_string).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    let (steps, speed, report) = (summary.steps, summary.steps_per_second(), summary.sometimes.report());
+    eprintln!("{seeds} seeds, {steps} steps in {:.1} s, {speed:.0} steps/s\n{report}", summary.seconds);
     if seeds >= SEEDS {
-        assert_eq!(sometimes.missing(), Vec::<&str>::new(), "never happened in {seeds} seeds:\n{}", sometimes.report());
+        assert_eq!(summary.sometimes.missing(), Vec::<&str>::new(), "never happened in {seeds} seeds:\n{report}");
     }
 }
 
 #[test]
 fn replay() {
     let Some(seed) = number("STEADFAST_SEED") else { return };
-    if let Err(failure) = run_seed(seed, Recording::Print) {
+    if let Err(failure) = attempt(seed, &Variant::default(), Recording::Print) {
         panic!("{failure}");
     }
 }

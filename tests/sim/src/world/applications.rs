@@ -32,9 +32,6 @@ pub struct AppSub {
 
 impl World {
     pub(super) fn work(&mut self) {
-        if self.healing {
-            return;
-        }
         let at = self.rng.below(self.clients.len() as u64) as usize;
         match self.rng.weighted(&[50, 14, 4, 5, 5, 16, 4, 2, 1]) {
             0 => self.submit_something(at),
@@ -46,10 +43,6 @@ impl World {
             6 => self.publish_volatile(),
             7 => self.clients[at].core.reconnect_now(self.now),
             _ => self.close_client(at),
-        }
-        if let Some(range) = self.plan.work_ms {
-            let wait = self.rng.within(range);
-            self.after(wait, Due::Work);
         }
     }
 

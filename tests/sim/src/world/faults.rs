@@ -68,9 +68,6 @@ impl World {
     }
 
     pub(super) fn fault(&mut self) {
-        if self.healing {
-            return;
-        }
         match self.rng.weighted(&[40, 15, 10, 8, 5, 6, 6, 8]) {
             0 => self.random_cut(),
             1 => self.on_random_socket(|world, id, way, ms| world.stall(id, way, ms)),
@@ -83,10 +80,6 @@ impl World {
             }
             6 => self.on_random_socket(|world, id, way, _| world.send(id, way, Packet::Alive)),
             _ => self.random_outage(),
-        }
-        if let Some(range) = self.plan.faults_ms {
-            let wait = self.rng.within(range);
-            self.after(wait, Due::Fault);
         }
     }
 

@@ -27,6 +27,7 @@ use crate::checkers::Checkers;
 use crate::network::{End, Route, Socket, SocketId, Way};
 use crate::plan::Plan;
 use crate::rng::Rng;
+use crate::shorten::Deed;
 use crate::trace::{Recording, Trace};
 
 /// Something that is to happen at its time.
@@ -42,8 +43,7 @@ enum Due {
     Hint { node: usize, topic: TopicId, head: Position },
     Poll { client: usize, process: u64, sub: SubId },
     Restart(usize),
-    Work,
-    Fault,
+    Act(Deed),
 }
 
 /// A client process and its application.
@@ -109,6 +109,9 @@ pub struct World {
     pub held: Vec<Held>,
     /// Dials so far.
     pub dials: u64,
+    /// What chance asked for so far, and was done.
+    pub deeds: Vec<Deed>,
+    seed: u64,
     rng: Rng,
     due: BTreeMap<(Now, u64), Due>,
     ties: u64,
@@ -132,6 +135,8 @@ impl World {
             routes: VecDeque::new(),
             held: Vec::new(),
             dials: 0,
+            deeds: Vec::new(),
+            seed,
             rng: Rng::new(seed),
             due: BTreeMap::new(),
             ties: 0,
@@ -147,13 +152,8 @@ impl World {
         for slot in 0..world.plan.clients {
             world.start_client(slot);
         }
-        if world.plan.work_ms.is_some() {
-            world.after(1, Due::Work);
-        }
-        if let Some(range) = world.plan.faults_ms {
-            let wait = world.rng.within(range);
-            world.after(wait, Due::Fault);
-        }
+        world.plan_next(Deed::Work(0));
+        world.plan_next(Deed::Fault(0));
         world.drain();
         world
     }
@@ -251,9 +251,38 @@ impl World {
             Due::Hint { node, topic, head } => self.hint(node, &topic, head),
             Due::Poll { client, process, sub } => self.application_polls(client, process, sub),
             Due::Restart(node) => self.start_node(node),
-            Due::Work => self.work(),
-            Due::Fault => self.fault(),
+            Due::Act(deed) => self.act(deed),
         }
+    }
+
+    /// Each deed, and what goes on until the next one, has its chances from the seed and the deed's number: others stay what they
+    /// are when one is left out.
+    fn plan_next(&mut self, deed: Deed) {
+        let range = match deed {
+            Deed::Work(_) => self.plan.work_ms,
+            Deed::Fault(_) => self.plan.faults_ms,
+        };
+        if let Some(range) = range {
+            let wait = deed.chances(self.seed).within(range);
+            self.after(wait, Due::Act(deed));
+        }
+    }
+
+    fn act(&mut self, deed: Deed) {
+        if self.healing {
+            return;
+        }
+        if self.plan.only.as_ref().is_none_or(|only| only.contains(&deed)) {
+            self.deeds.push(deed);
+            self.note(|_| format!("deed {deed}"));
+            self.rng = deed.chances(self.seed ^ 1);
+            match deed {
+                Deed::Work(_) => self.work(),
+                Deed::Fault(_) => self.fault(),
+            }
+        }
+        self.rng = deed.chances(self.seed ^ 2);
+        self.plan_next(deed.next());
     }
 
     /// Takes every output of every core.

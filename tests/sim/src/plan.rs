@@ -44,6 +44,10 @@ pub struct Plan {
     pub node: Arc<NodeConfig>,
     /// Milliseconds that a frame is under way.
     pub latency_ms: (u64, u64),
+    /// Milliseconds that a process's clock reads at most when it starts.
+    pub clock_origin_ms: u64,
+    /// Whether clocks jump forwards.
+    pub clocks_jump: bool,
     /// How the store misbehaves.
     pub store: StorePlan,
     /// How handlers and hooks behave.
@@ -151,6 +155,8 @@ impl Plan {
             client: Arc::new(client_config()),
             node: Arc::new(node_config()),
             latency_ms: (1, 1),
+            clock_origin_ms: 0,
+            clocks_jump: false,
             store: StorePlan::CALM,
             handlers: HandlerPlan::CALM,
             faults_ms: None,
@@ -192,8 +198,10 @@ impl Plan {
     #[must_use]
     pub fn random(rng: &mut Rng) -> Self {
         let mut plan = Self::calm();
-        plan.clients = rng.within((1, 3)) as usize;
-        plan.nodes = rng.within((1, 2)) as usize;
+        plan.clients = rng.pick(&[1, 2, 2, 3, 3, 8]);
+        plan.nodes = rng.pick(&[1, 1, 2, 2, 2, 3, 5]);
+        plan.clock_origin_ms = rng.pick(&[0, 1_000, 10_000_000]);
+        plan.clocks_jump = rng.chance(300);
         plan.latency_ms = rng.pick(&[(1, 1), (1, 10), (5, 80), (0, 300)]);
         plan.faults_ms = rng.pick(&[None, Some((50, 800)), Some((200, 3_000)), Some((20, 200))]);
         plan.work_ms = Some(rng.pick(&[(1, 20), (5, 60), (20, 400)]));

@@ -43,6 +43,11 @@ pub const REQUIRED: &[&str] = &[
     "cancelled",
     "caller timed out",
     "maybe retry",
+    "client slept",
+    "node slept",
+    "client clock jumped",
+    "node clock jumped",
+    "store clock jumped",
 ];
 
 impl Sometimes {

@@ -20,7 +20,7 @@ pub struct Topics {
     entries: BTreeMap<(TopicId, Epoch, TopicSeq), u64>,
     places: BTreeMap<AppendKey, Appended>,
     bodies: BTreeSet<u64>,
-    last_of_lease: BTreeMap<(LeaseId, TopicId), (u64, u32)>,
+    last_of_lease: BTreeMap<(LeaseId, TopicId, Epoch), (u64, u32)>,
     subs: BTreeMap<(u64, SubId), SubBook>,
 }
 
@@ -107,7 +107,7 @@ impl Checkers {
             });
         }
         self.only_commits_publish(key, publication);
-        self.publications_keep_their_order(key, publication);
+        self.publications_keep_their_order(key, publication, place.epoch);
         let topic = &publication.topic;
         let fresh = self.topics.bodies.insert(number_in(&publication.bodies[0].1)) || before.is_some();
         self.require(fresh, "an event is in one place", || format!("{publication:?} is appended again at {place:?}"));
@@ -139,13 +139,13 @@ impl Checkers {
     }
 
     /// What ordered commands published is in each log in the order of the commands, as long as no append was given up.
-    fn publications_keep_their_order(&mut self, key: AppendKey, publication: &Publication) {
+    fn publications_keep_their_order(&mut self, key: AppendKey, publication: &Publication, epoch: Epoch) {
         let AppendKey::Command { lease, n, index } = key else { return };
         if !self.is_ordered((lease, n.0)) || self.given_up {
             return;
         }
         let here = (n.0, index);
-        let last = self.topics.last_of_lease.insert((lease, publication.topic.clone()), here);
+        let last = self.topics.last_of_lease.insert((lease, publication.topic.clone(), epoch), here);
         self.require(last.is_none_or(|last| last <= here), "publications keep the order of commands", || {
             format!("{lease:?} {:?}: {here:?} after {last:?}", publication.topic)
         });

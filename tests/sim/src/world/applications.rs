@@ -33,6 +33,9 @@ pub struct AppSub {
 impl World {
     pub(super) fn work(&mut self) {
         let at = self.rng.below(self.clients.len() as u64) as usize;
+        if self.client_sleeps(at) {
+            return;
+        }
         match self.rng.weighted(&[50, 14, 4, 5, 5, 16, 4, 2, 1]) {
             0 => self.submit_something(at),
             1 => self.subscribe_something(at),
@@ -41,7 +44,10 @@ impl World {
             4 => self.send_volatile(at),
             5 => self.publish_something(),
             6 => self.publish_volatile(),
-            7 => self.clients[at].core.reconnect_now(self.now),
+            7 => {
+                let now = self.client_now(at);
+                self.clients[at].core.reconnect_now(now);
+            }
             _ => self.close_client(at),
         }
     }
@@ -91,8 +97,9 @@ impl World {
             declared_timeout_ms: spec.map_or(1_000, |spec| spec.timeout_ms),
             max_bytes: 2_048,
         };
+        let now = self.client_now(at);
         let slot = &mut self.clients[at];
-        let call = slot.core.submit(self.now, submission)?;
+        let call = slot.core.submit(now, submission)?;
         let process = slot.process;
         let ordered = message == ORDERED && !self.is_unfit(command);
         self.checkers.submitted(process, call, command, ordered);
@@ -101,9 +108,10 @@ impl World {
     }
 
     fn cancel_something(&mut self, at: usize) {
+        let now = self.client_now(at);
         let slot = &mut self.clients[at];
         let Some(call) = self.checkers.some_call(slot.process, &mut self.rng) else { return };
-        let cancelled = slot.core.cancel(self.now, call);
+        let cancelled = slot.core.cancel(now, call);
         let process = slot.process;
         if cancelled {
             self.checkers.cancelled(process, call);
@@ -152,8 +160,9 @@ impl World {
         pace: Pace,
     ) -> Result<SubId, SubscribeError> {
         let request = SubscriptionRequest { topic: name(TOPICS[topic]), key: key.to_owned(), from };
+        let now = self.client_now(at);
         let slot = &mut self.clients[at];
-        let sub = slot.core.subscribe(self.now, request)?;
+        let sub = slot.core.subscribe(now, request)?;
         slot.subs.insert(sub, AppSub { topic, pace, asking: false });
         let process = slot.process;
         self.checkers.subscribes(process, sub, topic_id(topic, key), from);
@@ -172,8 +181,9 @@ impl World {
 
     /// Ends a subscription.
     pub fn unsubscribe(&mut self, at: usize, sub: SubId) {
+        let now = self.client_now(at);
         let slot = &mut self.clients[at];
-        slot.core.unsubscribe(self.now, sub);
+        slot.core.unsubscribe(now, sub);
         slot.subs.remove(&sub);
         let process = slot.process;
         self.checkers.unsubscribes(process, sub);
@@ -210,7 +220,8 @@ impl World {
     /// The application asks for an item; says whether there was one.
     pub fn poll_once(&mut self, at: usize, sub: SubId) -> bool {
         let process = self.clients[at].process;
-        let item = self.clients[at].core.poll_item(self.now, sub);
+        let now = self.client_now(at);
+        let item = self.clients[at].core.poll_item(now, sub);
         self.note(|_| format!("client {at}: {sub:?} yields {item:?}"));
         self.checkers.asks(process, sub);
         let Some(item) = item else { return false };
@@ -222,7 +233,8 @@ impl World {
 
     fn send_volatile(&mut self, at: usize) {
         let unique = self.fresh();
-        self.clients[at].core.volatile(self.now, name(VOLATILE), format!("k{}", unique % 3), numbered(unique, 0));
+        let now = self.client_now(at);
+        self.clients[at].core.volatile(now, name(VOLATILE), format!("k{}", unique % 3), numbered(unique, 0));
     }
 
     fn publish_something(&mut self) {
@@ -233,9 +245,12 @@ impl World {
     /// Publishes an event from outside any command.
     pub fn publish(&mut self, at: usize) -> Option<PublishId> {
         let publication = self.publication();
-        let process = self.nodes[at].process;
+        let (process, now) = (self.nodes[at].process, self.node_now(at));
+        if self.node_sleeps(at) {
+            return None;
+        }
         let core = self.nodes[at].core.as_mut()?;
-        let id = core.publish(self.now, publication.clone());
+        let id = core.publish(now, publication.clone());
         self.checkers.publishes(process, id, &publication);
         self.note(|_| format!("node {at}: publishes {publication:?}"));
         self.drain();
@@ -245,13 +260,15 @@ impl World {
     fn publish_volatile(&mut self) {
         let at = self.rng.below(self.nodes.len() as u64) as usize;
         let volatile = self.topic_volatile();
-        if let Some(core) = &mut self.nodes[at].core {
-            core.publish_volatile(self.now, volatile);
+        let (now, asleep) = (self.node_now(at), self.node_sleeps(at));
+        if let Some(core) = self.nodes[at].core.as_mut().filter(|_| !asleep) {
+            core.publish_volatile(now, volatile);
         }
     }
 
     /// The application closes its client.
     pub fn close_client(&mut self, at: usize) {
+        let now = self.client_now(at);
         let slot = &mut self.clients[at];
         if slot.closed {
             return;
@@ -259,7 +276,7 @@ impl World {
         slot.closed = true;
         let process = slot.process;
         self.checkers.client_closed(process);
-        slot.core.close(self.now);
+        slot.core.close(now);
         self.note(|_| format!("client {at}: closes"));
     }
 

@@ -15,9 +15,11 @@ impl World {
     pub(super) fn start_client(&mut self, at: usize) {
         let process = self.fresh();
         let mut core = Client::new(self.plan.client.clone(), self.rng.seed32());
-        core.start(self.now);
+        let clock = self.fresh_clock();
+        core.start(clock.reads(self.now));
         let slot = ClientSlot {
             core,
+            clock,
             process,
             user: format!("u{at}"),
             dials: BTreeMap::new(),
@@ -56,6 +58,9 @@ impl World {
 
     pub(super) fn drain_client(&mut self, at: usize) -> bool {
         let mut busy = false;
+        if self.client_sleeps(at) {
+            return false;
+        }
         while let Some(event) = self.clients[at].core.poll_event() {
             busy = true;
             self.client_event(at, event);
@@ -71,8 +76,8 @@ impl World {
             if !socket.client_open || socket.up.blocked_until > self.now {
                 return busy;
             }
-            let dial = socket.dial;
-            let Some(frame) = self.clients[at].core.poll_transmit(self.now, dial) else { return busy };
+            let (dial, now) = (socket.dial, self.client_now(at));
+            let Some(frame) = self.clients[at].core.poll_transmit(now, dial) else { return busy };
             busy = true;
             let mut message = BytesMut::new();
             Codec::Json.write_client(&frame, &mut message);
@@ -164,6 +169,7 @@ impl World {
         socket.client_open = false;
         socket.down.cut();
         let (at, process, dial) = (socket.client, socket.process, socket.dial);
+        let now = self.client_now(at);
         let slot = &mut self.clients[at];
         if slot.process != process {
             return;
@@ -171,7 +177,7 @@ impl World {
         if slot.current == Some(id) {
             slot.current = None;
         }
-        slot.core.handle_closed(self.now, dial, close);
+        slot.core.handle_closed(now, dial, close);
     }
 
     pub(super) fn arrive_at_client(&mut self, id: SocketId, packet: Packet) {
@@ -181,6 +187,7 @@ impl World {
             return;
         }
         let current = self.clients[at].current == Some(id);
+        let now = self.client_now(at);
         match packet {
             Packet::Opened => {
                 let token = socket.token.clone();
@@ -188,7 +195,7 @@ impl World {
                     socket.client_open = true;
                 }
                 self.note(|_| format!("client {at} {id:?}: open"));
-                self.clients[at].core.handle_connected(self.now, dial, token);
+                self.clients[at].core.handle_connected(now, dial, token);
             }
             Packet::ServerFrame(frame, bytes) => {
                 self.note(|_| format!("client {at} {id:?} < {frame:?}"));
@@ -196,9 +203,9 @@ impl World {
                     self.checkers.client_received(socket_of(&self.sockets, id), &frame, bytes);
                 }
                 let (frame, dial) = self.meddle_down(at, id, frame, dial);
-                self.clients[at].core.handle_frame(self.now, dial, frame, bytes);
+                self.clients[at].core.handle_frame(now, dial, frame, bytes);
             }
-            Packet::Alive => self.clients[at].core.handle_alive(self.now, dial),
+            Packet::Alive => self.clients[at].core.handle_alive(now, dial),
             Packet::Closed(close) => {
                 self.note(|_| format!("client {at} {id:?} < {close}"));
                 self.client_lost_socket(id, close);

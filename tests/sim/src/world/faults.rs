@@ -68,7 +68,7 @@ impl World {
     }
 
     pub(super) fn fault(&mut self) {
-        match self.rng.weighted(&[40, 15, 10, 8, 5, 6, 6, 8]) {
+        match self.rng.weighted(&[40, 15, 10, 8, 5, 6, 6, 8, 8, 3]) {
             0 => self.random_cut(),
             1 => self.on_random_socket(|world, id, way, ms| world.stall(id, way, ms)),
             2 => self.on_random_socket(|world, id, way, ms| world.block(id, way, ms)),
@@ -79,7 +79,10 @@ impl World {
                 self.crash_client(at);
             }
             6 => self.on_random_socket(|world, id, way, _| world.send(id, way, Packet::Alive)),
-            _ => self.random_outage(),
+            7 => self.random_outage(),
+            8 => self.random_sleep(),
+            _ if self.plan.clocks_jump => self.random_jump(),
+            _ => {}
         }
     }
 

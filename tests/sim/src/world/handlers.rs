@@ -97,11 +97,11 @@ impl World {
     /// Runs an execution as a driver does that takes the ordered commands behind it along: one after the other as long as each
     /// ends at once; the rest goes back unbegun.
     pub(super) fn execute_with_followers(&mut self, node: usize, execution: Execution) {
+        let now = self.node_now(node);
         let mut chain = VecDeque::from([execution]);
         if self.rng.chance(AHEAD) {
             while let Some(last) = chain.back().and_then(Execution::command)
-                && let Some(next) =
-                    self.nodes[node].core.as_mut().and_then(|core| core.poll_execute_after(self.now, last))
+                && let Some(next) = self.nodes[node].core.as_mut().and_then(|core| core.poll_execute_after(now, last))
             {
                 chain.push_back(next);
             }
@@ -118,7 +118,7 @@ impl World {
                 && !chain.is_empty()
             {
                 self.checkers.sometimes.count("commands given back unbegun");
-                core.handle_unbegun(self.now, command, std::mem::take(&mut chain).into());
+                core.handle_unbegun(now, command, std::mem::take(&mut chain).into());
             }
         }
     }
@@ -222,10 +222,11 @@ impl World {
     }
 
     pub(super) fn report(&mut self, node: usize, process: u64, exec: ExecId, executed: Executed) {
+        let now = self.node_now(node);
         let slot = &mut self.nodes[node];
         let Some(core) = slot.core.as_mut().filter(|_| slot.process == process) else { return };
         self.checkers.executed(process, exec, &executed);
-        core.handle_executed(self.now, exec, executed.clone());
+        core.handle_executed(now, exec, executed.clone());
         self.note(|_| format!("node {node}: {exec:?} ended {executed:?}"));
     }
 

@@ -27,6 +27,7 @@ impl World {
         self.healing = true;
         self.plan.handlers.manual = false;
         self.end_all_stalls();
+        self.everybody_wakes();
         self.hint_at_everything();
         self.everybody_reads();
         self.drain();
@@ -134,7 +135,7 @@ impl World {
     }
 
     pub(super) fn meddle_store(&mut self, op: &StoreOp) -> StoreOutcome {
-        let now = self.now;
+        let now = self.shelf.clock.reads(self.now);
         match (self.plan.mistake, op) {
             (Some(Mistake::DropsRecords), StoreOp::Commit { .. }) if self.rng.chance(300) => {
                 let saved = self.shelf.state.clone();

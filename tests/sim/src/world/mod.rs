@@ -3,6 +3,7 @@
 
 mod applications;
 mod client_end;
+mod clocks;
 mod faults;
 mod handlers;
 mod heal;
@@ -19,6 +20,7 @@ use steadfast::session::{Close, Now};
 use steadfast::wire::{Dial, Position};
 
 pub use self::applications::{AppSub, Pace};
+pub use self::clocks::Clock;
 pub use self::faults::Cut;
 pub use self::handlers::{Answer, Held};
 pub use self::storage::Shelf;
@@ -51,6 +53,8 @@ enum Due {
 pub struct ClientSlot {
     /// The core.
     pub core: Client,
+    /// Its time.
+    pub clock: Clock,
     /// Which process this is; never the same twice.
     pub process: u64,
     /// Who logs in.
@@ -73,6 +77,8 @@ pub struct ClientSlot {
 pub struct NodeSlot {
     /// The core; `None` while it is down.
     pub core: Option<Node>,
+    /// Its time.
+    pub clock: Clock,
     /// Which process this is; never the same twice.
     pub process: u64,
     /// Whether it is being drained.
@@ -189,8 +195,9 @@ impl World {
     #[must_use]
     pub fn next_at(&self) -> Option<Now> {
         let due = self.due.first_key_value().map(|((when, _), _)| *when);
-        let clients = self.clients.iter().filter(|slot| !slot.frozen).filter_map(|slot| slot.core.poll_timeout());
-        let nodes = self.nodes.iter().filter_map(|slot| slot.core.as_ref()?.poll_timeout());
+        let awake = self.clients.iter().filter(|slot| !slot.frozen);
+        let clients = awake.filter_map(|slot| Some(slot.clock.when(slot.core.poll_timeout()?)));
+        let nodes = self.nodes.iter().filter_map(|slot| Some(slot.clock.when(slot.core.as_ref()?.poll_timeout()?)));
         due.into_iter().chain(clients).chain(nodes).min()
     }
 
@@ -210,10 +217,10 @@ impl World {
     }
 
     fn fire_timer(&mut self) -> bool {
-        let now = self.now;
         for slot in 0..self.clients.len() {
+            let (now, asleep) = (self.client_now(slot), self.client_sleeps(slot));
             let client = &mut self.clients[slot];
-            if !client.frozen && client.core.poll_timeout().is_some_and(|when| when <= now) {
+            if !asleep && !client.frozen && client.core.poll_timeout().is_some_and(|when| when <= now) {
                 client.core.handle_timeout(now);
                 let spins = client.core.poll_timeout().is_some_and(|when| when <= now);
                 client.spins = if spins { client.spins + 1 } else { 0 };
@@ -224,8 +231,9 @@ impl World {
             }
         }
         for slot in 0..self.nodes.len() {
+            let (now, asleep) = (self.node_now(slot), self.node_sleeps(slot));
             let node = &mut self.nodes[slot];
-            let Some(core) = &mut node.core else { continue };
+            let Some(core) = node.core.as_mut().filter(|_| !asleep) else { continue };
             if core.poll_timeout().is_some_and(|when| when <= now) {
                 core.handle_timeout(now);
                 let spins = core.poll_timeout().is_some_and(|when| when <= now);
@@ -240,6 +248,9 @@ impl World {
     }
 
     fn happen(&mut self, due: Due) {
+        if let Some(until) = self.waits_for_a_sleeper(&due) {
+            return self.at(until, due);
+        }
         match due {
             Due::Accept(socket) => self.accept(socket),
             Due::Arrive(socket, way) => self.arrive(socket, way),
@@ -302,13 +313,14 @@ impl World {
     }
 
     fn look(&mut self) {
-        for slot in &self.clients {
+        // What is asleep has not yet heard of what happened.
+        for slot in self.clients.iter().filter(|slot| !slot.clock.sleeps(self.now)) {
             let waits = slot.core.poll_timeout().is_some();
             self.checkers.outbox_holds_what_is_unresolved(slot.process, slot.core.outbox(), slot.core.config());
             self.checkers.no_timer_is_lost(slot.process, slot.core.state(), waits);
         }
         for (at, slot) in self.nodes.iter().enumerate() {
-            let Some(core) = &slot.core else { continue };
+            let Some(core) = slot.core.as_ref().filter(|_| !slot.clock.sleeps(self.now)) else { continue };
             let waits = core.poll_timeout().is_some();
             let serves = slot.conns.keys().any(|conn| !slot.closing.contains(conn));
             self.checkers.no_node_timer_is_lost(at, serves, waits);

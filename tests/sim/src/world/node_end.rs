@@ -11,9 +11,10 @@ use super::{Due, NodeSlot, World};
 use crate::network::{End, Packet, SocketId, Way};
 
 impl NodeSlot {
-    pub(super) const fn down() -> Self {
+    pub(super) fn down() -> Self {
         Self {
             core: None,
+            clock: super::Clock::new(steadfast::session::Now(0), 0),
             process: 0,
             draining: false,
             conns: BTreeMap::new(),
@@ -31,11 +32,12 @@ impl World {
             return;
         }
         let mut core = Node::new(self.plan.node.clone(), self.rng.seed32());
-        core.start(self.now);
+        let clock = self.fresh_clock();
+        core.start(clock.reads(self.now));
         let process = self.fresh();
         self.note(|_| format!("node {at}: process {process} starts"));
         self.checkers.node_starts(at, process);
-        self.nodes[at] = NodeSlot { core: Some(core), process, ..NodeSlot::down() };
+        self.nodes[at] = NodeSlot { core: Some(core), clock, process, ..NodeSlot::down() };
     }
 
     /// Ends a node's process without a word. Its sockets break; what it asked of the store may still happen.
@@ -65,9 +67,10 @@ impl World {
 
     /// Tells a node's clients to leave.
     pub fn drain_node_for(&mut self, at: usize, deadline_ms: u64, spread_ms: u64) {
+        let now = self.node_now(at);
         let slot = &mut self.nodes[at];
         let Some(core) = &mut slot.core else { return };
-        core.drain(self.now, deadline_ms, spread_ms);
+        core.drain(now, deadline_ms, spread_ms);
         slot.draining = true;
         self.note(|_| format!("node {at}: drain within {deadline_ms} ms"));
         self.drain();
@@ -75,6 +78,9 @@ impl World {
 
     pub(super) fn drain_node(&mut self, at: usize) -> bool {
         let mut busy = false;
+        if self.node_sleeps(at) {
+            return false;
+        }
         let process = self.nodes[at].process;
         while let Some(core) = &mut self.nodes[at].core {
             // Events first: an execution is aborted before the one that waited for it starts.
@@ -124,8 +130,9 @@ impl World {
             if socket.down.blocked_until > self.now && !closing {
                 return busy;
             }
+            let now = self.node_now(at);
             let Some(core) = &mut self.nodes[at].core else { return busy };
-            let Some(outgoing) = core.poll_transmit(self.now, conn) else {
+            let Some(outgoing) = core.poll_transmit(now, conn) else {
                 self.nodes[at].woken.remove(&conn);
                 return busy;
             };
@@ -193,6 +200,7 @@ impl World {
         socket.server_open = false;
         socket.up.cut();
         self.checkers.detached(id);
+        let now = self.node_now(at);
         let slot = &mut self.nodes[at];
         if slot.process != process {
             return;
@@ -201,7 +209,7 @@ impl World {
         slot.woken.remove(&conn);
         slot.closing.remove(&conn);
         if let Some(core) = &mut slot.core {
-            core.handle_disconnected(self.now, conn, close);
+            core.handle_disconnected(now, conn, close);
         }
     }
 
@@ -211,18 +219,19 @@ impl World {
         if !socket.server_open || self.nodes[at].process != socket.node_process {
             return;
         }
+        let now = self.node_now(at);
         match packet {
             Packet::ClientFrame(frame, _) => {
                 self.note(|_| format!("node {at} {id:?} < {frame:?}"));
                 self.checkers.server_received(&self.sockets[&id], &frame);
                 let conn = self.meddle_up(at, id, conn);
                 if let Some(core) = &mut self.nodes[at].core {
-                    core.handle_frame(self.now, conn, frame);
+                    core.handle_frame(now, conn, frame);
                 }
             }
             Packet::Alive => {
                 if let Some(core) = &mut self.nodes[at].core {
-                    core.handle_alive(self.now, conn);
+                    core.handle_alive(now, conn);
                 }
             }
             Packet::Closed(close) => {
@@ -236,8 +245,9 @@ impl World {
     }
 
     pub(super) fn hint(&mut self, at: usize, topic: &TopicId, head: Position) {
+        let now = self.node_now(at);
         if let Some(core) = &mut self.nodes[at].core {
-            core.handle_advanced(self.now, topic, head);
+            core.handle_advanced(now, topic, head);
         }
     }
 }

@@ -91,6 +91,7 @@ impl World {
     pub(super) fn accept(&mut self, id: SocketId) {
         let Some(socket) = self.sockets.get_mut(&id) else { return };
         let (node, conn) = (socket.node, socket.conn);
+        let now = self.nodes[node].clock.reads(self.now);
         let slot = &mut self.nodes[node];
         let alive = slot.process == socket.node_process;
         let Some(core) = slot.core.as_mut().filter(|_| alive) else {
@@ -99,7 +100,7 @@ impl World {
         };
         socket.server_open = true;
         slot.conns.insert(conn, id);
-        core.handle_connected(self.now, conn, Codec::Json);
+        core.handle_connected(now, conn, Codec::Json);
         self.note(|_| format!("node {node}: accepted {id:?} as {conn:?}"));
         self.send(id, Way::Down, Packet::Opened);
     }

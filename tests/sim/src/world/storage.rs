@@ -9,7 +9,7 @@ use steadfast::store::{MemoryLimits, MemoryState};
 
 use steadfast::wire::Position;
 
-use super::{Due, World};
+use super::{Clock, Due, World};
 use crate::plan::StorePlan;
 use crate::rng::Rng;
 
@@ -18,6 +18,8 @@ use crate::rng::Rng;
 pub struct Shelf {
     /// The production state.
     pub state: MemoryState,
+    /// Its time.
+    pub clock: Clock,
     /// Until then every operation fails.
     pub outage_until: Now,
     /// When each node last asked, and when that happens: what is asked for at once keeps its order.
@@ -26,7 +28,7 @@ pub struct Shelf {
 
 impl Shelf {
     pub(super) fn new(plan: &StorePlan) -> Self {
-        Self { state: empty(plan), outage_until: Now(0), last: BTreeMap::new() }
+        Self { state: empty(plan), clock: Clock::new(Now(0), 0), outage_until: Now(0), last: BTreeMap::new() }
     }
 }
 
@@ -144,9 +146,10 @@ impl World {
     }
 
     pub(super) fn answer_store(&mut self, node: usize, process: u64, op: OpId, outcome: StoreOutcome) {
+        let now = self.node_now(node);
         let slot = &mut self.nodes[node];
         let Some(core) = slot.core.as_mut().filter(|_| slot.process == process) else { return };
-        core.handle_store(self.now, op, outcome.clone());
+        core.handle_store(now, op, outcome.clone());
         self.note(|_| format!("node {node}: {op:?} answered {outcome:?}"));
         self.checkers.answered(process, op, &outcome);
     }

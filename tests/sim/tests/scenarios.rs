@@ -469,3 +469,21 @@ fn what_expires_at_an_old_node_does_not_run_at_the_new_one_after_later_commands(
     assert_eq!(count(&world, "refused: Expired"), 1);
     ends_well(world);
 }
+
+#[test]
+fn what_is_committed_under_a_lease_that_was_dropped_meanwhile_is_settled() {
+    let mut plan = manual().node(|config| config.lease_ttl_ms = 3_000);
+    plan.store.settles = false;
+    let mut world = connected(plan);
+    let (command, _) = world.submit(0, ORDERED);
+    begun(&mut world, command);
+    world.plan.store.after_ms = (8_000, 8_000);
+    assert!(world.finish(command, Answer::Ok(1)));
+    world.plan.store.after_ms = (0, 0);
+    world.shelf.clock.jump(10_000);
+    // The record is written, and its answer on its way, when the node hears that the lease has expired.
+    soon(&mut world, "the end of the lease", |world| count(world, "session ended by server") == 1);
+    assert!(!world.checkers.all_settled());
+    soon(&mut world, "the event", |world| world.checkers.all_settled());
+    ends_well(world);
+}

@@ -141,7 +141,10 @@ impl Node {
     }
 
     pub(super) fn on_committed(&mut self, now: Now, key: LeaseKey, numbers: &[CommandNo], outcome: StoreOutcome) {
-        let Some(lease) = self.leases.get_mut(key) else { return };
+        let Some(lease) = self.leases.get_mut(key) else {
+            // It was dropped meanwhile; what its last records publish is still owed.
+            return self.sweep_soon();
+        };
         lease.commit = None;
         let id = lease.id;
         let StoreOutcome::Committed(outcomes) = outcome else {
@@ -342,9 +345,12 @@ impl Node {
         };
         match out {
             Some(out) => self.store_out.push_back((OpId(op.raw()), out)),
-            // What it was for is gone.
+            // What it was for is gone; an earlier try may have left records that are not settled.
             None => {
                 self.ops.remove(op);
+                if matches!(what, OpKind::Commit(..)) {
+                    self.sweep_soon();
+                }
             }
         }
     }

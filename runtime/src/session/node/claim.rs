@@ -209,7 +209,8 @@ impl Node {
 
     /// A lease that the store no longer has: whoever holds it must get another one.
     pub(super) fn drop_lease(&mut self, now: Now, id: LeaseId) {
-        let Some(lease) = self.lease_ids.get(&id).copied().and_then(|key| self.remove_lease(key)) else { return };
+        let Some(mut lease) = self.lease_ids.get(&id).copied().and_then(|key| self.remove_lease(key)) else { return };
+        self.orphan(&mut lease);
         for slot in lease.slots {
             self.stop_slot(slot);
         }

@@ -35,9 +35,6 @@ pub(super) struct Settling {
     left: u32,
 }
 
-/// Unsettled records that are asked for at a time.
-const SWEEP: u32 = 1024;
-
 fn failed(code: FailureCode) -> Outcome {
     Outcome::Failed { code, name: Name::EMPTY, body: Body::UNIT }
 }
@@ -107,7 +104,7 @@ impl Node {
             let Some(lease) = self.leases.get_mut(key) else { continue };
             lease.commit_queued = false;
             let numbers: Vec<CommandNo> = lease.executed.drain(..).collect();
-            let op = self.ops.insert(Op { what: OpKind::Commit(key, numbers), tries: 0 });
+            let op = self.ops.insert(Op { what: OpKind::Commit(key, numbers), tries: 0, maybe: false });
             lease.commit = Some(OpId(op.raw()));
             lease.told_low = lease.low;
             if let Some(out) = self.commit_op(op) {
@@ -141,10 +138,7 @@ impl Node {
     }
 
     pub(super) fn on_committed(&mut self, now: Now, key: LeaseKey, numbers: &[CommandNo], outcome: StoreOutcome) {
-        let Some(lease) = self.leases.get_mut(key) else {
-            // It was dropped meanwhile; what its last records publish is still owed.
-            return self.sweep_soon();
-        };
+        let Some(lease) = self.leases.get_mut(key) else { return };
         lease.commit = None;
         let id = lease.id;
         let StoreOutcome::Committed(outcomes) = outcome else {
@@ -155,10 +149,10 @@ impl Node {
         for (n, outcome) in outcomes {
             self.on_commit(now, key, id, n, outcome);
         }
-        if let Some(lease) = self.leases.get_mut(key)
-            && numbers.iter().any(|n| lease.leaving.remove(n).is_some())
-        {
-            self.sweep_soon();
+        if let Some(lease) = self.leases.get_mut(key) {
+            let left = numbers.iter().filter_map(|n| lease.leaving.remove(n));
+            let left: Vec<_> = left.flat_map(|left| left.record.publishes).map(|left| left.topic).collect();
+            self.on_orphan(&left);
         }
         self.queue_commit(key);
         let session = self.leases.get(key).and_then(|lease| lease.session);
@@ -218,15 +212,6 @@ impl Node {
             }
             // The client has resolved it by other means: nobody waits.
             CommitOutcome::BelowLow => {}
-        }
-    }
-
-    /// Events of others are in their logs: topics that are held here are read.
-    fn look_for(&mut self, publishes: &[Publication]) {
-        for publication in publishes {
-            if let Some(&number) = self.topic_numbers.get(&publication.topic) {
-                self.read_log(number);
-            }
         }
     }
 
@@ -303,28 +288,8 @@ impl Node {
         }
     }
 
-    /// Looks for unsettled records again, once: some may have been left.
-    pub(super) fn sweep_soon(&mut self) {
-        if !self.sweeping {
-            self.sweeping = true;
-            self.submit(OpKind::ListUnsettled);
-        }
-    }
-
-    pub(super) fn on_unsettled(&mut self, now: Now, outcome: StoreOutcome) {
-        self.sweeping = false;
-        if let StoreOutcome::Unsettled(records) = outcome {
-            if records.len() >= SWEEP as usize {
-                self.sweep_later(now);
-            }
-            for (lease, n, record) in records {
-                self.settle(lease, n, &record);
-            }
-        }
-    }
-
     pub(super) fn submit(&mut self, what: OpKind) {
-        let op = self.ops.insert(Op { what: what.clone(), tries: 0 });
+        let op = self.ops.insert(Op { what: what.clone(), tries: 0, maybe: false });
         self.send_op(op, &what);
     }
 
@@ -337,19 +302,20 @@ impl Node {
             }
             OpKind::End(id) => Some(StoreOp::EndLease { id: *id }),
             OpKind::Commit(..) => self.commit_op(op),
+            OpKind::Orphan(_) => None,
             OpKind::Append(topic) => self.append_op(topic),
             OpKind::Settle(lease, n) => Some(StoreOp::Settle { lease: *lease, n: *n }),
             OpKind::OpenTopic(topic) => self.open_topic_op(*topic),
             OpKind::ReadLog(topic) => self.read_log_op(*topic),
-            OpKind::ListUnsettled => Some(StoreOp::ListUnsettled { max: SWEEP }),
+            OpKind::ListUnsettled => Some(StoreOp::ListUnsettled { max: super::sweep::SWEEP }),
         };
         match out {
             Some(out) => self.store_out.push_back((OpId(op.raw()), out)),
-            // What it was for is gone; an earlier try may have left records that are not settled.
+            // What it was for is gone.
             None => {
                 self.ops.remove(op);
-                if matches!(what, OpKind::Commit(..)) {
-                    self.sweep_soon();
+                if let OpKind::Orphan(topics) = what {
+                    self.on_orphan(topics);
                 }
             }
         }
@@ -386,13 +352,14 @@ impl Node {
         let owed = self.is_owed(key);
         let Some(op) = self.ops.get_mut(key) else { return };
         op.tries = op.tries.saturating_add(1);
+        op.maybe |= maybe;
         if op.tries < limit || owed {
             let delay = self.config.store_retry_ms << (op.tries - 1).min(10);
             self.arm(now.after_ms(delay), Timer::Retry(OpId(key.raw())));
             return;
         }
         if let Some(op) = self.ops.remove(key) {
-            self.give_up(now, op.what, maybe);
+            self.give_up(now, op.what, op.maybe);
         }
     }
 
@@ -414,7 +381,8 @@ impl Node {
                 self.arm_renew(lease, now.after_ms(wait_ms));
             }
             OpKind::Forget(_) | OpKind::End(_) => {}
-            OpKind::Commit(lease, numbers) => self.give_up_commit(now, lease, &numbers),
+            OpKind::Commit(lease, numbers) => self.give_up_commit(now, lease, &numbers, maybe),
+            OpKind::Orphan(topics) => self.on_orphan(&topics),
             OpKind::Append(topic) => self.give_up_append(&topic, maybe),
             OpKind::Settle(lease, n) => {
                 self.settling.remove(&(lease, n));
@@ -428,21 +396,26 @@ impl Node {
         }
     }
 
-    fn sweep_later(&mut self, now: Now) {
-        if !std::mem::replace(&mut self.sweep_armed, true) {
-            self.arm(now.after_ms(self.config.store_retry_ms << 10), Timer::Sweep);
-        }
-    }
-
     /// The record may or may not have been written, and the store does not say: the outcome is unknown, and said so.
-    fn give_up_commit(&mut self, now: Now, key: LeaseKey, numbers: &[CommandNo]) {
+    fn give_up_commit(&mut self, now: Now, key: LeaseKey, numbers: &[CommandNo], maybe: bool) {
         let limit = u64::from(self.config.lease_record_bytes);
         if let Some(lease) = self.leases.get_mut(key) {
             lease.commit = None;
         }
         for n in numbers {
             let Some(lease) = self.leases.get_mut(key) else { return };
-            lease.leaving.remove(n);
+            let left = lease.leaving.remove(n);
+            let here = lease.slot_mut(*n).map(|slot| &mut slot.state);
+            let publishes = match (left, here) {
+                (Some(left), _) => left.record.publishes,
+                (None, Some(SlotState::Committing(ours))) => std::mem::take(&mut ours.record.publishes),
+                _ => Vec::new(),
+            };
+            // If they are in their logs all the same, followers here must not miss them.
+            if maybe {
+                self.look_for(&publishes);
+            }
+            let Some(lease) = self.leases.get_mut(key) else { return };
             let Some(hash) = lease.slot(*n).and_then(|slot| slot.state.hash()) else { continue };
             lease.keep(*n, hash, failed(FailureCode::Unknown), limit);
             self.answer(key, *n);
@@ -469,7 +442,7 @@ impl Node {
 }
 
 impl Record {
-    fn publications_topics(&self) -> impl Iterator<Item = &TopicId> + Clone {
+    pub(super) fn publications_topics(&self) -> impl Iterator<Item = &TopicId> + Clone {
         self.publishes.iter().map(|publication| &publication.topic)
     }
 }

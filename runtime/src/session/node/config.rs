@@ -123,6 +123,9 @@ pub struct NodeConfig {
     pub store_tries: u32,
     /// Milliseconds before the first repetition of a store operation, doubled each time: 50 ms.
     pub store_retry_ms: u64,
+    /// Milliseconds between looks for records that a process which is gone, or a store that went back, has left unsettled:
+    /// 60,000. Each look is one store operation.
+    pub sweep_ms: u64,
     /// What REFUSED and UNSUBSCRIBED tell a client to wait, in milliseconds: 250 ms.
     pub retry_ms: u64,
     /// Unacknowledged frames after which an ACK goes out alone: 32 (PROTOCOL.md 4.5).
@@ -174,6 +177,7 @@ impl NodeConfig {
             snapshot_tries: 3,
             store_tries: 8,
             store_retry_ms: 50,
+            sweep_ms: 60_000,
             retry_ms: 250,
             ack_frames: 32,
             ack_ms: 250,

@@ -13,6 +13,7 @@ mod follow;
 mod lease;
 mod publish;
 mod state;
+mod sweep;
 mod timer;
 mod topic;
 mod transmit;
@@ -76,6 +77,8 @@ pub struct Node {
     sweeping: bool,
     /// They will be listed again after a while.
     sweep_armed: bool,
+    /// When they were listed last; `None` before the start.
+    swept: Option<Now>,
     /// The latest sessions that have expired: their clients are told so.
     expired_sessions: VecDeque<SessionId>,
     draining: Option<Draining>,
@@ -90,6 +93,8 @@ pub struct Node {
 struct Op {
     what: OpKind,
     tries: u32,
+    /// An earlier try may have happened.
+    maybe: bool,
 }
 
 /// What an operation is for; enough to make it again.
@@ -100,6 +105,8 @@ enum OpKind {
     Forget(LeaseKey),
     End(LeaseId),
     Commit(LeaseKey, Vec<crate::wire::CommandNo>),
+    /// A commit whose lease was dropped meanwhile: these topics may have got its events, and its records may be unsettled.
+    Orphan(Vec<TopicId>),
     Append(TopicId),
     Settle(LeaseId, crate::wire::CommandNo),
     OpenTopic(TopicNo),
@@ -139,6 +146,7 @@ impl Node {
             publishes_waiting: 0,
             sweeping: false,
             sweep_armed: false,
+            swept: None,
             expired_sessions: VecDeque::new(),
             draining: None,
             timers: BTreeSet::new(),
@@ -149,7 +157,8 @@ impl Node {
     }
 
     /// The first input: looks for records that an earlier process left unsettled.
-    pub fn start(&mut self, _now: Now) {
+    pub fn start(&mut self, now: Now) {
+        self.swept = Some(now);
         self.sweep_soon();
     }
 
@@ -245,6 +254,7 @@ impl Node {
             OpKind::Forget(lease) => self.on_forgotten(now, lease, &outcome),
             OpKind::End(_) => {}
             OpKind::Commit(lease, numbers) => self.on_committed(now, lease, &numbers, outcome),
+            OpKind::Orphan(topics) => self.on_orphan(&topics),
             OpKind::Append(topic) => self.on_appended(now, &topic, &outcome),
             OpKind::Settle(lease, n) => {
                 self.settling.remove(&(lease, n));

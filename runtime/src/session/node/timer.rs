@@ -57,7 +57,8 @@ impl Node {
         let timer = self.timers.first().map(|(at, _)| *at);
         let idle = self.idle_topics.first().map(|(since, _)| since.after_ms(self.config.topic_idle_ms));
         let quiet = self.followed_topics.first().map(|(since, _)| since.after_ms(self.config.topic_touch_ms));
-        timer.into_iter().chain(idle).chain(quiet).min()
+        let sweep = self.swept.map(|swept| swept.after_ms(self.config.sweep_ms));
+        timer.into_iter().chain(idle).chain(quiet).chain(sweep).min()
     }
 
     /// `now` has reached [`Node::poll_timeout`].
@@ -70,6 +71,7 @@ impl Node {
         }
         self.forget_idle_topics(now);
         self.touch_followed_topics(now);
+        self.sweep_now_and_then(now);
     }
 
     fn on_timer(&mut self, now: Now, timer: Timer) {

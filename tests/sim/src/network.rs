@@ -44,6 +44,17 @@ pub enum Packet {
     Closed(Close),
 }
 
+impl Packet {
+    /// Its length on the wire, about.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        match self {
+            Self::ClientFrame(_, bytes) | Self::ServerFrame(_, bytes) => *bytes as u64,
+            Self::Opened | Self::Alive | Self::Closed(_) => 2,
+        }
+    }
+}
+
 /// One direction of a socket.
 #[derive(Debug, Clone, Default)]
 pub struct Pipe {
@@ -107,6 +118,29 @@ impl Pipe {
         self.last_arrival = self.last_arrival.max(now.after_ms(latency_ms));
         self.queue.push_back(packet);
         Some(self.last_arrival)
+    }
+
+    /// Bytes under way.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.queue.iter().map(Packet::bytes).sum()
+    }
+
+    /// Loses everything to come, and what is under way beyond so many bytes; says whether that cuts a frame in two. The part of it
+    /// that arrives is no message (RFC 6455): the receiver's core never hears of it.
+    pub fn cut_after(&mut self, bytes: u64) -> bool {
+        self.dead = true;
+        let mut whole = 0;
+        let mut passed = 0;
+        while let Some(packet) = self.queue.get(whole)
+            && passed + packet.bytes() <= bytes
+        {
+            passed += packet.bytes();
+            whole += 1;
+        }
+        let cut = whole < self.queue.len() && passed < bytes;
+        self.queue.truncate(whole);
+        cut
     }
 
     /// Loses everything under way and everything to come.

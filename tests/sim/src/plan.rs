@@ -83,6 +83,8 @@ pub struct StorePlan {
     pub unknown_done: u32,
     /// Whether it appends what a record publishes in the same transaction.
     pub settles: bool,
+    /// Whether it loses what it took last, while nodes run.
+    pub rolls_back: bool,
     /// Milliseconds that it remembers a topic that nobody asks for.
     pub topic_memory_ms: u64,
 }
@@ -95,6 +97,7 @@ impl StorePlan {
         unknown_lost: 0,
         unknown_done: 0,
         settles: true,
+        rolls_back: false,
         topic_memory_ms: 3_600_000,
     };
 }
@@ -256,6 +259,7 @@ fn random_store(rng: &mut Rng) -> StorePlan {
         unknown_lost: if hostile { rng.pick(&[0, 20, 100]) } else { 0 },
         unknown_done: if hostile { rng.pick(&[0, 20, 100]) } else { 0 },
         settles: rng.chance(500),
+        rolls_back: rng.chance(250),
         topic_memory_ms: rng.pick(&[1_500, 3_600_000, 3_600_000]),
     }
 }
@@ -316,6 +320,7 @@ fn randomise_node(rng: &mut Rng, config: &mut NodeConfig) {
     config.topic_idle_ms = rng.pick(&[300, 5_000, 600_000]);
     config.retry_ms = rng.pick(&[20, 250]);
     config.store_retry_ms = rng.pick(&[5, 50]);
+    config.sweep_ms = rng.pick(&[1_000, 60_000]);
     config.ack_frames = rng.pick(&[1, 4, 32]);
     config.ack_ms = rng.pick(&[10, 250]);
     for topic in &mut config.topics {

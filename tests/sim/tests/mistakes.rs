@@ -65,6 +65,19 @@ fn an_epoch_kept_over_a_lost_store_is_caught() {
 }
 
 #[test]
+fn an_epoch_kept_over_a_roll_back_is_caught() {
+    is_caught(Mistake::KeepsEpochsOnRollback, &["equal places have equal bytes"]);
+}
+
+#[test]
+fn a_lease_kept_over_a_roll_back_is_caught() {
+    is_caught(
+        Mistake::KeepsLeasesOnRollback,
+        &["at most one commit per number", "at most one commit per command", "what was refused never ran"],
+    );
+}
+
+#[test]
 fn a_clock_that_stops_is_caught() {
     is_caught(Mistake::StopsTimers, &["everything comes to rest when faults stop"]);
 }

@@ -91,7 +91,7 @@ fn a_stale_dial_is_refused_and_changes_nothing() {
     soon(&mut world, "the second HELLO", |world| world.dials == 2 && world.is_open(world.socket(0)));
     // It is held up, and the client's end of its socket goes away without a word: it gives up and dials a third time.
     let second = world.socket(0);
-    world.cut(second, Cut { up_arrives: true, down_arrives: false, client_notices_ms: None, server_notices_ms: None });
+    world.cut(second, Cut { up_bytes: u64::MAX, down_bytes: 0, client_notices_ms: None, server_notices_ms: None });
     soon(&mut world, "the third dial", |world| world.dials == 3 && world.is_connected(0));
     let third = world.socket(0);
     soon(&mut world, "the refusal", |world| count(world, "stale dial refused") == 1);
@@ -107,7 +107,7 @@ fn frames_of_an_old_socket_that_is_still_open_have_no_effect() {
     // A command is on its way on the old socket when the new one takes over.
     world.stall(first, Way::Up, 500);
     let (command, _) = world.submit(0, ORDERED);
-    let arrives = Cut { up_arrives: true, ..Cut::HALF_OPEN };
+    let arrives = Cut { up_bytes: u64::MAX, ..Cut::HALF_OPEN };
     world.cut(first, arrives);
     welcomed_again(&mut world, first);
     begun(&mut world, command);
@@ -485,5 +485,71 @@ fn what_is_committed_under_a_lease_that_was_dropped_meanwhile_is_settled() {
     soon(&mut world, "the end of the lease", |world| count(world, "session ended by server") == 1);
     assert!(!world.checkers.all_settled());
     soon(&mut world, "the event", |world| world.checkers.all_settled());
+    ends_well(world);
+}
+
+#[test]
+fn events_of_a_commit_that_was_given_up_reach_live_subscribers() {
+    let mut world = connected(manual().node(|config| config.store_tries = 1));
+    let sub = world.subscribe(0, 0, KEYS[0], Pace::Each(0));
+    world.run_for(50);
+    let (command, _) = world.submit(0, ORDERED);
+    begun(&mut world, command);
+    (world.plan.store.unknown_done, world.plan.store.after_ms) = (1_000, (5, 5));
+    assert!(world.finish(command, Answer::Ok(2)));
+    (world.plan.store.unknown_done, world.plan.store.after_ms) = (0, (0, 0));
+    resolved(&mut world);
+    assert_eq!(count(&world, "failed: Unknown"), 1);
+    let process = world.clients[0].process;
+    soon(&mut world, "the second event", |world| {
+        world.checkers.topics.cursor(process, sub).is_some_and(|at| at.ts.0 == 2)
+    });
+    ends_well(world);
+}
+
+#[test]
+fn events_of_a_commit_whose_lease_was_dropped_meanwhile_reach_live_subscribers() {
+    let mut world = connected(Plan { clients: 2, ..manual().node(|config| config.lease_ttl_ms = 3_000) });
+    let sub = world.subscribe(1, 0, KEYS[0], Pace::Each(0));
+    world.run_for(50);
+    let (command, _) = world.submit(0, ORDERED);
+    begun(&mut world, command);
+    world.plan.store.after_ms = (8_000, 8_000);
+    assert!(world.finish(command, Answer::Ok(2)));
+    world.plan.store.after_ms = (0, 0);
+    world.shelf.clock.jump(10_000);
+    let process = world.clients[1].process;
+    soon(&mut world, "the second event", |world| {
+        world.checkers.topics.cursor(process, sub).is_some_and(|at| at.ts.0 == 2)
+    });
+    assert!(count(&world, "session ended by server") > 0);
+    ends_well(world);
+}
+
+#[test]
+fn what_a_node_that_never_comes_back_has_left_unsettled_is_settled() {
+    let mut plan = manual();
+    plan.store.settles = false;
+    plan.store.before_ms = (20, 20);
+    let mut world = two_nodes(plan);
+    let (command, _) = world.submit(0, ORDERED);
+    begun(&mut world, command);
+    assert!(world.finish(command, Answer::Ok(1)));
+    soon(&mut world, "the result", |world| world.clients[0].core.outbox().0 == 0);
+    // The client is done, and goes: nobody will ever take its lease over.
+    world.close_client(0);
+    world.crash_node(0, 1_000_000);
+    assert!(!world.checkers.all_settled());
+    assert!(world.run_until(100_000, |world| world.checkers.all_settled()), "{}", world.trace.tail());
+}
+
+#[test]
+fn a_publication_that_may_be_in_its_log_is_not_called_unpublished() {
+    let mut world = connected(manual().node(|config| config.store_tries = 2));
+    world.plan.store.unknown_done = 1_000;
+    world.publish(0).expect("the node is up");
+    (world.plan.store.unknown_done, world.plan.store.failed) = (0, 1_000);
+    soon(&mut world, "the second try", |world| count(world, "publish failed: the store failed") == 1);
+    world.plan.store.failed = 0;
     ends_well(world);
 }

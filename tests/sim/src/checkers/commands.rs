@@ -8,7 +8,7 @@ use steadfast::wire::{
     CommandFrame, FailureCode, Hello, LeaseId, LeaseState, RefusalCode, ServerFrame, SessionId, Welcome,
 };
 
-use super::{Checkers, number_in};
+use super::{Checkers, Restored, number_in};
 use crate::rng::Rng;
 
 /// A lease, as the border shows it.
@@ -399,6 +399,13 @@ impl Checkers {
     pub fn store_lost(&mut self) {
         self.unsettled.clear();
         self.topics.store_lost();
+    }
+
+    /// The store has lost what it took last.
+    pub fn store_rolled_back(&mut self, restored: &[Restored], unsettled: BTreeSet<(LeaseId, u64)>) {
+        self.sometimes.count("store rolled back");
+        self.unsettled = unsettled;
+        restored.iter().for_each(|restored| self.topics.restored(restored));
     }
 
     /// What the store was made to say.

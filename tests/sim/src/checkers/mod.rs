@@ -18,7 +18,7 @@ use steadfast::session::store::OpId;
 use steadfast::wire::{Body, LeaseId, SessionId};
 
 pub use sometimes::{REQUIRED, Sometimes};
-pub use topics::Topics;
+pub use topics::{Restored, Topics};
 
 use self::commands::{CallBook, ClientBook, CommitBook, LeaseBook};
 use self::executions::Executions;

@@ -18,8 +18,11 @@ pub struct Topics {
     current: BTreeMap<TopicId, Position>,
     /// Digest of each entry, for ever.
     entries: BTreeMap<(TopicId, Epoch, TopicSeq), u64>,
-    places: BTreeMap<AppendKey, Appended>,
+    places: BTreeMap<AppendKey, (TopicId, Appended)>,
     bodies: BTreeSet<u64>,
+    /// Publications from outside commands, and those that are said not to have happened.
+    published: BTreeMap<(u64, PublishId), Publication>,
+    denied: BTreeSet<u64>,
     last_of_lease: BTreeMap<(LeaseId, TopicId, Epoch), (u64, u32)>,
     subs: BTreeMap<(u64, SubId), SubBook>,
 }
@@ -54,6 +57,17 @@ pub(super) struct Feed {
     snapshot_due: bool,
 }
 
+/// A topic of a store that went back to its backup: where it stands under its old epoch, and under its new one.
+#[derive(Debug, Clone)]
+pub struct Restored {
+    /// The topic.
+    pub topic: TopicId,
+    /// As it was in the backup; `None` if there was no such topic.
+    pub before: Option<Position>,
+    /// As it is now.
+    pub after: Option<Position>,
+}
+
 impl Topics {
     /// Where a topic's log stands.
     #[must_use]
@@ -80,6 +94,26 @@ impl Topics {
         self.current.clear();
         self.places.clear();
     }
+
+    /// What a topic still has after the store went back has the same numbers and bytes in its new incarnation.
+    pub(super) fn restored(&mut self, Restored { topic, before, after }: &Restored) {
+        let (Some(before), Some(after)) = (before, after) else {
+            self.current.remove(topic);
+            return;
+        };
+        self.current.insert(topic.clone(), *after);
+        for (of, place) in self.places.values_mut() {
+            if of == topic && place.epoch == before.epoch && place.ts <= before.ts {
+                place.epoch = after.epoch;
+            }
+        }
+        let first = (topic.clone(), before.epoch, TopicSeq(0));
+        let last = (topic.clone(), before.epoch, before.ts);
+        let kept: Vec<_> = self.entries.range(first..=last).map(|((_, _, ts), bytes)| (*ts, *bytes)).collect();
+        for (ts, bytes) in kept {
+            self.entries.insert((topic.clone(), after.epoch, ts), bytes);
+        }
+    }
 }
 
 fn entry_digest(publication: &Publication) -> u64 {
@@ -98,7 +132,7 @@ impl Checkers {
 
     /// Equal topic, epoch and number mean equal bytes, for ever; an append that is repeated changes nothing.
     pub(super) fn append_happens(&mut self, key: AppendKey, publication: &Publication, place: Appended) {
-        let before = self.topics.places.insert(key, place);
+        let before = self.topics.places.insert(key, (publication.topic.clone(), place)).map(|(_, place)| place);
         // A topic that was forgotten has forgotten its keys too; the epoch says so.
         let remembered = before.filter(|before| before.epoch == place.epoch);
         if let Some(before) = remembered {
@@ -109,6 +143,8 @@ impl Checkers {
         self.only_commits_publish(key, publication);
         self.publications_keep_their_order(key, publication, place.epoch);
         let topic = &publication.topic;
+        let denied = self.topics.denied.contains(&number_in(&publication.bodies[0].1));
+        self.require(!denied, "what failed is in no log", || format!("{publication:?} is appended at {place:?}"));
         let fresh = self.topics.bodies.insert(number_in(&publication.bodies[0].1)) || before.is_some();
         self.require(fresh, "an event is in one place", || format!("{publication:?} is appended again at {place:?}"));
         self.equal_places_have_equal_bytes(topic, place.epoch, place.ts, entry_digest(publication));
@@ -152,14 +188,34 @@ impl Checkers {
     }
 
     /// Somebody publishes from outside a command.
-    pub fn publishes(&mut self, _process: u64, _id: PublishId, _publication: &Publication) {
+    pub fn publishes(&mut self, process: u64, id: PublishId, publication: &Publication) {
         self.sometimes.count("published from outside");
+        self.topics.published.insert((process, id), publication.clone());
     }
 
     /// What came of it.
-    pub fn published(&mut self, _node: usize, _id: PublishId, result: &Result<Appended, PublishError>) {
-        if let Err(error) = result {
-            self.sometimes.count(&format!("publish failed: {error}"));
+    pub fn published(&mut self, process: u64, id: PublishId, result: &Result<Appended, PublishError>) {
+        let Some(publication) = self.topics.published.remove(&(process, id)) else {
+            return self.require(false, "a publication has one outcome", || format!("process {process}: {id:?}"));
+        };
+        let number = number_in(&publication.bodies[0].1);
+        match result {
+            Ok(place) => {
+                self.equal_places_have_equal_bytes(
+                    &publication.topic,
+                    place.epoch,
+                    place.ts,
+                    entry_digest(&publication),
+                );
+            }
+            Err(error) => {
+                self.sometimes.count(&format!("publish failed: {error}"));
+                if *error != (PublishError::Store { maybe: true }) {
+                    self.topics.denied.insert(number);
+                    let there = self.topics.bodies.contains(&number);
+                    self.require(!there, "what failed is in no log", || format!("{publication:?} failed: {error:?}"));
+                }
+            }
         }
     }
 
@@ -398,7 +454,7 @@ impl Checkers {
             return None;
         }
         // A topic that the store has forgotten and that nobody has published to since is told with its next event.
-        let renewed = head.is_some_and(|head| head.ts == TopicSeq(0));
+        let renewed = head.is_none_or(|head| head.ts == TopicSeq(0));
         if book.arrived.is_none() || (book.arrived != head && !renewed) {
             return Some(format!("{:?} is at {head:?}, {:?} has arrived", book.topic, book.arrived));
         }

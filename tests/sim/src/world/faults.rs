@@ -8,10 +8,10 @@ use crate::network::{End, Packet, SocketId, Way};
 /// How a socket breaks.
 #[derive(Debug, Clone, Copy)]
 pub struct Cut {
-    /// Whether what the client has sent already still arrives.
-    pub up_arrives: bool,
-    /// Whether what the server has sent already still arrives.
-    pub down_arrives: bool,
+    /// How many bytes of what the client has sent already still arrive; a frame that is cut in two is lost.
+    pub up_bytes: u64,
+    /// The same for the server.
+    pub down_bytes: u64,
     /// Milliseconds until the client notices; `None`: by its heartbeat.
     pub client_notices_ms: Option<u64>,
     /// Milliseconds until the server notices; `None`: by its heartbeat.
@@ -20,11 +20,10 @@ pub struct Cut {
 
 impl Cut {
     /// Both ends notice soon, everything under way is lost.
-    pub const CLEAN: Self =
-        Self { up_arrives: false, down_arrives: false, client_notices_ms: Some(1), server_notices_ms: Some(1) };
+    pub const CLEAN: Self = Self { up_bytes: 0, down_bytes: 0, client_notices_ms: Some(1), server_notices_ms: Some(1) };
     /// The client notices soon; the server believes that the socket lives.
     pub const HALF_OPEN: Self =
-        Self { up_arrives: false, down_arrives: false, client_notices_ms: Some(1), server_notices_ms: None };
+        Self { up_bytes: 0, down_bytes: 0, client_notices_ms: Some(1), server_notices_ms: None };
 }
 
 impl World {
@@ -32,11 +31,9 @@ impl World {
     pub fn cut(&mut self, id: SocketId, cut: Cut) {
         self.note(|_| format!("{id:?}: {cut:?}"));
         let Some(socket) = self.sockets.get_mut(&id) else { return };
-        for (way, arrives) in [(Way::Up, cut.up_arrives), (Way::Down, cut.down_arrives)] {
-            let pipe = socket.pipe(way);
-            pipe.dead = true;
-            if !arrives {
-                pipe.queue.clear();
+        for (way, bytes) in [(Way::Up, cut.up_bytes), (Way::Down, cut.down_bytes)] {
+            if socket.pipe(way).cut_after(bytes) {
+                self.checkers.sometimes.count("frame cut in two");
             }
         }
         let gone = Close::lost("connection lost");
@@ -68,7 +65,7 @@ impl World {
     }
 
     pub(super) fn fault(&mut self) {
-        match self.rng.weighted(&[40, 15, 10, 8, 5, 6, 6, 8, 8, 3]) {
+        match self.rng.weighted(&[40, 15, 10, 8, 5, 6, 6, 8, 8, 3, 5]) {
             0 => self.random_cut(),
             1 => self.on_random_socket(|world, id, way, ms| world.stall(id, way, ms)),
             2 => self.on_random_socket(|world, id, way, ms| world.block(id, way, ms)),
@@ -81,7 +78,8 @@ impl World {
             6 => self.on_random_socket(|world, id, way, _| world.send(id, way, Packet::Alive)),
             7 => self.random_outage(),
             8 => self.random_sleep(),
-            _ if self.plan.clocks_jump => self.random_jump(),
+            9 if self.plan.clocks_jump => self.random_jump(),
+            10 if self.plan.store.rolls_back => self.random_roll_back(),
             _ => {}
         }
     }
@@ -100,8 +98,20 @@ impl World {
         };
         let client_notices_ms = noticed(&mut self.rng);
         let server_notices_ms = noticed(&mut self.rng);
-        let (up_arrives, down_arrives) = (self.rng.chance(400), self.rng.chance(400));
-        self.cut(id, Cut { up_arrives, down_arrives, client_notices_ms, server_notices_ms });
+        let under_way = self.sockets.get(&id).map_or((0, 0), |socket| (socket.up.bytes(), socket.down.bytes()));
+        let up_bytes = self.some_bytes(under_way.0);
+        let down_bytes = self.some_bytes(under_way.1);
+        self.checkers.sometimes.count("connection cut");
+        self.cut(id, Cut { up_bytes, down_bytes, client_notices_ms, server_notices_ms });
+    }
+
+    /// Nothing, everything, or up to any byte.
+    fn some_bytes(&mut self, under_way: u64) -> u64 {
+        match self.rng.below(3) {
+            0 => 0,
+            1 => u64::MAX,
+            _ => self.rng.below(under_way + 1),
+        }
     }
 
     fn on_random_socket(&mut self, act: impl FnOnce(&mut Self, SocketId, Way, u64)) {
@@ -139,10 +149,17 @@ impl World {
         self.note(|_| format!("store: fails for {ms} ms"));
     }
 
+    fn random_roll_back(&mut self) {
+        let all = self.rng.chance(500);
+        if self.rng.chance(300) || !self.roll_store_back(all) {
+            self.back_up_store();
+        }
+    }
+
     /// The WELCOME that was just written is lost with its socket; the client finds out after a while.
     pub(super) fn lose_welcome(&mut self, id: SocketId) {
         let client_notices_ms = Some(self.rng.within((1, 300)));
-        let cut = Cut { up_arrives: true, down_arrives: false, client_notices_ms, server_notices_ms: None };
+        let cut = Cut { up_bytes: u64::MAX, down_bytes: 0, client_notices_ms, server_notices_ms: None };
         self.checkers.sometimes.count("welcome lost");
         self.cut(id, cut);
     }

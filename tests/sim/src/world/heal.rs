@@ -40,8 +40,9 @@ impl World {
         // Within this time the last credentials expire, and a socket that is dead without a word is found out.
         let heartbeat = self.plan.node.heartbeat;
         self.run_for(2_000 + heartbeat.interval_ms + heartbeat.timeout_ms * u64::from(heartbeat.missed + 1));
-        if self.plan.node.leases_per_principal < 16 {
-            // A lease that made room for a later one of its principal is missed when it is renewed.
+        if self.plan.node.leases_per_principal < 16 || self.plan.store.rolls_back || self.plan.clocks_jump {
+            // A lease that made room for a later one of its principal, or ended with a store that went back, is missed when
+            // it is renewed.
             self.run_for(self.plan.node.lease_ttl_ms.min(self.plan.node.lease_unused_ttl_ms) / 3 + 1_000);
         }
         let rested = self.run_until(self.plan.heal_ms, |world| world.is_at_rest());
@@ -51,8 +52,8 @@ impl World {
         self.run_for(10_000);
         let again = self.dials - dials;
         self.checkers.nobody_reconnects_at_rest(again);
-        // A store that was given up is asked again after its longest delay.
-        let sweep_ms = (self.plan.node.store_retry_ms << 10) + 5_000;
+        // A store that was given up is asked again after its longest delay; nodes look for what others have left.
+        let sweep_ms = (self.plan.node.store_retry_ms << 10).max(self.plan.node.sweep_ms) + 5_000;
         self.run_until(sweep_ms, |world| world.checkers.all_settled());
         self.checkers.records_are_settled_at_rest();
     }

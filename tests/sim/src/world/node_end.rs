@@ -114,7 +114,7 @@ impl World {
             }
             NodeEvent::Published(id, result) => {
                 self.note(|_| format!("node {at}: {id:?} {result:?}"));
-                self.checkers.published(at, id, &result);
+                self.checkers.published(self.nodes[at].process, id, &result);
             }
         }
     }

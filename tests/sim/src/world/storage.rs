@@ -1,17 +1,27 @@
 //! The one store of all nodes, with delays and lies about what happened. Owns when an operation happens; what it means is
 //! the production memory store's business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use steadfast::session::Now;
 use steadfast::session::store::{Appended, CommitOutcome, OpId, StoreOp, StoreOutcome, TopicId};
 use steadfast::store::{MemoryLimits, MemoryState};
 
-use steadfast::wire::Position;
+use steadfast::wire::{Epoch, LeaseId, Position, TopicSeq};
 
 use super::{Clock, Due, World};
+use crate::checkers::Restored;
+use crate::mistake::Mistake;
 use crate::plan::StorePlan;
 use crate::rng::Rng;
+
+/// What the store was at some time, and whom it has served since.
+#[derive(Debug)]
+struct Backup {
+    state: MemoryState,
+    topics: BTreeSet<TopicId>,
+    leases: BTreeSet<LeaseId>,
+}
 
 /// The memory store and its moods.
 #[derive(Debug)]
@@ -22,13 +32,58 @@ pub struct Shelf {
     pub clock: Clock,
     /// Until then every operation fails.
     pub outage_until: Now,
+    backup: Option<Backup>,
+    /// Every lease that it ever issued.
+    issued: BTreeSet<LeaseId>,
     /// When each node last asked, and when that happens: what is asked for at once keeps its order.
     last: BTreeMap<usize, (Now, Now)>,
 }
 
 impl Shelf {
+    /// Notes whom an operation served: what it told them may be undone by going back to the backup.
+    fn remember(&mut self, op: &StoreOp, truth: &StoreOutcome) {
+        if let (StoreOp::OpenLease { id, .. }, StoreOutcome::Lease { .. }) = (op, truth) {
+            self.issued.insert(*id);
+        }
+        let Some(backup) = &mut self.backup else { return };
+        match op {
+            StoreOp::OpenLease { .. } => {
+                // It may have ended another one of its principal.
+                backup.leases.extend(&self.issued);
+            }
+            StoreOp::ClaimLease { id, .. } | StoreOp::RenewLease { id, .. } | StoreOp::EndLease { id } => {
+                backup.leases.insert(*id);
+            }
+            StoreOp::Commit { lease, commits, .. } => {
+                backup.leases.insert(*lease);
+                let published = commits.iter().flat_map(|commit| &commit.record.publishes);
+                backup.topics.extend(published.map(|publication| publication.topic.clone()));
+            }
+            StoreOp::Settle { lease, .. } => drop(backup.leases.insert(*lease)),
+            StoreOp::Append { publication, .. } => drop(backup.topics.insert(publication.topic.clone())),
+            StoreOp::OpenTopic { topic, .. } => drop(backup.topics.insert(topic.clone())),
+            StoreOp::ReadLog { .. } | StoreOp::ListUnsettled { .. } => {}
+        }
+    }
+
+    /// Where a topic stands, without touching it.
+    fn standing(&mut self, now: Now, topic: &TopicId) -> Option<Position> {
+        let look = StoreOp::ReadLog { topic: topic.clone(), epoch: Epoch(0), after: TopicSeq(0), max: 0 };
+        match self.state.apply(self.clock.reads(now), look) {
+            StoreOutcome::Log { head, .. } => Some(Position { epoch: head.epoch, ts: head.head }),
+            _ => None,
+        }
+    }
+
     pub(super) fn new(plan: &StorePlan) -> Self {
-        Self { state: empty(plan), clock: Clock::new(Now(0), 0), outage_until: Now(0), last: BTreeMap::new() }
+        Self {
+            state: empty(plan),
+            clock: Clock::new(Now(0), 0),
+            outage_until: Now(0),
+            backup: None,
+            issued: BTreeSet::new(),
+            last: BTreeMap::new(),
+        }
     }
 }
 
@@ -112,6 +167,7 @@ impl World {
             commits.iter_mut().for_each(|commit| commit.settle &= self.plan.store.settles);
         }
         let truth = self.meddle_store(&body);
+        self.shelf.remember(&body, &truth);
         self.note(|_| format!("store: {truth:?}"));
         self.checkers.stored(process, &body, &truth);
         match (&body, &truth) {
@@ -154,10 +210,51 @@ impl World {
         self.checkers.answered(process, op, &outcome);
     }
 
+    /// A replica is left behind, or a backup taken.
+    pub fn back_up_store(&mut self) {
+        self.note(|_| "store: backed up".to_owned());
+        let (topics, leases) = (BTreeSet::new(), BTreeSet::new());
+        self.shelf.backup = Some(Backup { state: self.shelf.state.clone(), topics, leases });
+    }
+
+    /// The store goes back to its backup, as after the failover to a replica that was behind; nodes run on. Topics get other epochs
+    /// (PROTOCOL.md 7.1), and leases end, so that an outcome is unknown and not committed again (5.1): all of them, or only those of
+    /// which anything may have been undone. `false` if there is no backup.
+    pub fn roll_store_back(&mut self, all: bool) -> bool {
+        let Some(backup) = self.shelf.backup.take() else { return false };
+        self.note(|_| format!("store: goes back to its backup; everything is another: {all}"));
+        let now = self.now;
+        let clock = self.shelf.clock.reads(now);
+        self.shelf.state = backup.state;
+        let keeps_leases = self.plan.mistake == Some(Mistake::KeepsLeasesOnRollback);
+        let ended = if all { self.shelf.issued.clone() } else { backup.leases };
+        for id in ended.into_iter().filter(|_| !keeps_leases) {
+            self.shelf.state.apply(clock, StoreOp::EndLease { id });
+        }
+        let topics: Vec<TopicId> = self.checkers.topics.heads().map(|(topic, _)| topic.clone()).collect();
+        let mut restored = Vec::new();
+        for topic in topics {
+            let before = self.shelf.standing(now, &topic);
+            if (all || backup.topics.contains(&topic)) && self.plan.mistake != Some(Mistake::KeepsEpochsOnRollback) {
+                let epoch = Epoch(self.rng.next_u64());
+                self.shelf.state.renew_epoch(&topic, epoch);
+            }
+            let after = self.shelf.standing(now, &topic);
+            restored.push(Restored { topic, before, after });
+        }
+        let unsettled = match self.shelf.state.apply(clock, StoreOp::ListUnsettled { max: u32::MAX }) {
+            StoreOutcome::Unsettled(records) => records.into_iter().map(|(lease, n, _)| (lease, n.0)).collect(),
+            _ => BTreeSet::new(),
+        };
+        self.checkers.store_rolled_back(&restored, unsettled);
+        true
+    }
+
     /// Loses everything that the store has; only while no node runs.
     pub fn lose_store(&mut self) {
         self.note(|_| "store: lost".to_owned());
         self.shelf.state = empty(&self.plan.store);
+        self.shelf.backup = None;
         // What was on its way to it is lost with it.
         self.due.retain(|_, due| !matches!(due, Due::StoreApply { .. }));
         self.checkers.store_lost();

@@ -388,8 +388,14 @@ impl Node {
     }
 
     fn abort(&mut self, exec: ExecId) {
-        if self.end_running(exec).is_some() {
-            self.events.push_back(NodeEvent::Abort(exec));
+        if self.end_running(exec).is_none() {
+            return;
+        }
+        // What nobody has begun is not begun: it would run without anybody who ends it.
+        let waiting = self.execute_out.iter().position(|execution| execution.exec() == exec);
+        match waiting {
+            Some(at) => drop(self.execute_out.remove(at)),
+            None => self.events.push_back(NodeEvent::Abort(exec)),
         }
     }
 }

@@ -166,6 +166,18 @@ pub enum Execution {
 }
 
 impl Execution {
+    /// What its answer names.
+    #[must_use]
+    pub const fn exec(&self) -> ExecId {
+        match self {
+            Self::Authenticate { exec, .. }
+            | Self::Command { exec, .. }
+            | Self::Volatile { exec, .. }
+            | Self::Authorize { exec, .. }
+            | Self::Snapshot { exec, .. } => *exec,
+        }
+    }
+
     /// The id, if this is a command.
     #[must_use]
     pub const fn command(&self) -> Option<ExecId> {

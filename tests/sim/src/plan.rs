@@ -259,7 +259,7 @@ fn random_store(rng: &mut Rng) -> StorePlan {
         unknown_lost: if hostile { rng.pick(&[0, 20, 100]) } else { 0 },
         unknown_done: if hostile { rng.pick(&[0, 20, 100]) } else { 0 },
         settles: rng.chance(500),
-        rolls_back: rng.chance(250),
+        rolls_back: rng.chance(300),
         topic_memory_ms: rng.pick(&[1_500, 3_600_000, 3_600_000]),
     }
 }
@@ -308,14 +308,14 @@ fn randomise_client(rng: &mut Rng, config: &mut ClientConfig) {
 
 fn randomise_node(rng: &mut Rng, config: &mut NodeConfig) {
     config.heartbeat = Heartbeat {
-        interval_ms: rng.pick(&[300, 1_000, 3_000]),
+        interval_ms: rng.pick(&[400, 1_000, 3_000]),
         timeout_ms: rng.pick(&[700, 1_000]),
         missed: rng.within((1, 3)) as u32,
     };
     config.handshake_ms = rng.within((700, 3_000));
     config.session_ttl_ms = rng.pick(&[200, 1_500, 30_000]);
-    config.lease_ttl_ms = rng.pick(&[300, 6_000, 60_000, 3_600_000]);
-    config.lease_unused_ttl_ms = rng.pick(&[6_000, 60_000]);
+    config.lease_ttl_ms = rng.pick(&[600, 6_000, 60_000, 3_600_000]);
+    config.lease_unused_ttl_ms = rng.pick(&[6_000, 20_000]);
     config.hook_ms = rng.within((300, 2_000));
     config.topic_idle_ms = rng.pick(&[300, 5_000, 600_000]);
     config.retry_ms = rng.pick(&[20, 250]);

@@ -126,8 +126,10 @@ impl Search {
     fn ease(&mut self) {
         for ease in Ease::ALL {
             let mut variant = self.best.variant.clone();
-            variant.ease.push(ease);
-            self.breaks(variant);
+            if !variant.ease.contains(&ease) {
+                variant.ease.push(ease);
+                self.breaks(variant);
+            }
         }
     }
 

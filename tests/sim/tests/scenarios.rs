@@ -553,3 +553,18 @@ fn a_publication_that_may_be_in_its_log_is_not_called_unpublished() {
     world.plan.store.failed = 0;
     ends_well(world);
 }
+
+#[test]
+fn a_command_whose_lease_is_dropped_before_it_begins_never_begins() {
+    let mut world = connected(manual());
+    let (first, _) = world.submit(0, ORDERED);
+    let (second, _) = world.submit(0, ORDERED);
+    begun(&mut world, first);
+    world.run_for(10);
+    world.shelf.clock.jump(1_000_000);
+    // The end of the first one begins the second one, and its commit finds that there is no lease, in one go.
+    assert!(world.finish(first, Answer::Ok(0)));
+    assert_eq!(count(&world, "commit finds no lease"), 1);
+    assert!(!world.held.iter().any(|held| held.command == second), "nobody would end it");
+    ends_well(world);
+}

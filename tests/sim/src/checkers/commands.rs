@@ -8,7 +8,7 @@ use steadfast::wire::{
     CommandFrame, FailureCode, Hello, LeaseId, LeaseState, RefusalCode, ServerFrame, SessionId, Welcome,
 };
 
-use super::{Checkers, Restored, number_in};
+use super::{Checkers, Owed, Restored, number_in};
 use crate::rng::Rng;
 
 /// A lease, as the border shows it.
@@ -75,6 +75,8 @@ impl Checkers {
     /// A client process ends: whatever it waited for is nobody's business any more.
     pub fn client_crashes(&mut self, process: u64) {
         self.clients.remove(&process);
+        self.states.remove(&process);
+        self.owes_nothing(process);
         self.topics.process_ends(process);
     }
 
@@ -114,6 +116,7 @@ impl Checkers {
         let command = book.calls.get(&call).copied()?;
         let open = book.unresolved.remove(&call);
         book.open.retain(|_, other| *other != command);
+        self.kept(process, Owed::Call(call));
         self.require(open, "an outcome comes once", || format!("process {process} {call:?} command {command}"));
         Some(command)
     }

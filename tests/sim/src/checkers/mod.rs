@@ -3,8 +3,10 @@
 
 mod commands;
 mod executions;
+mod promises;
 mod sequences;
 mod sometimes;
+mod states;
 mod topics;
 mod wire;
 
@@ -13,15 +15,17 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use steadfast::session::Close;
 use steadfast::session::client::{ClientConfig, ConnectionState};
-use steadfast::session::node::NodeConfig;
+use steadfast::session::node::{ConnId, ExecId, NodeConfig};
 use steadfast::session::store::OpId;
 use steadfast::wire::{Body, LeaseId, SessionId};
 
+pub use promises::Owed;
 pub use sometimes::{REQUIRED, Sometimes};
 pub use topics::{Restored, Topics};
 
 use self::commands::{CallBook, ClientBook, CommitBook, LeaseBook};
 use self::executions::Executions;
+use self::promises::Promises;
 use self::sequences::SessionBook;
 use self::wire::SocketBook;
 use crate::network::SocketId;
@@ -57,6 +61,12 @@ pub struct Checkers {
     /// Failures of each store operation, and whether one had so many that its node gave it up.
     failures: BTreeMap<(u64, OpId), u32>,
     given_up: bool,
+    states: BTreeMap<u64, ConnectionState>,
+    /// By process.
+    promises: BTreeMap<u64, Promises>,
+    /// Whose credentials a hook looks at.
+    authenticating: BTreeMap<(u64, ExecId), ConnId>,
+    backoff_cap_ms: u64,
 }
 
 /// The number of a body that the harness made.
@@ -95,6 +105,10 @@ impl Checkers {
             executions: Executions::default(),
             failures: BTreeMap::new(),
             given_up: false,
+            states: BTreeMap::new(),
+            promises: BTreeMap::new(),
+            authenticating: BTreeMap::new(),
+            backoff_cap_ms: plan.client.backoff.cap_ms,
         }
     }
 
@@ -126,18 +140,6 @@ impl Checkers {
         self.require(!spinning, "timers make progress", || format!("a {who} asks for the same time again and again"));
     }
 
-    /// Whoever waits for something has a timer.
-    pub fn no_timer_is_lost(&mut self, process: u64, state: &ConnectionState, timer: bool) {
-        let idle =
-            matches!(state, ConnectionState::Disconnected | ConnectionState::Failed { .. } | ConnectionState::Closed);
-        self.require(idle || timer, "no timer is lost", || format!("process {process} waits for ever as {state:?}"));
-    }
-
-    /// A node with sockets has a timer for each.
-    pub fn no_node_timer_is_lost(&mut self, node: usize, sockets: bool, timer: bool) {
-        self.require(!sockets || timer, "no timer is lost", || format!("node {node} has sockets and no timer"));
-    }
-
     /// Both ends keep the rules, and the network changes no bytes: nobody may blame the other.
     fn nobody_breaks_a_rule(&mut self, close: &Close, who: &str) {
         let blame = close.code.is_some_and(|code| {
@@ -162,13 +164,6 @@ impl Checkers {
             Some(4005) => self.sometimes.count("slow reader closed"),
             Some(4100) => self.sometimes.count("session ended by server"),
             _ => {}
-        }
-    }
-
-    /// A client's state is another one.
-    pub fn client_state(&mut self, process: u64, state: &ConnectionState) {
-        if let ConnectionState::Failed { reason } = state {
-            self.require(false, "no client gives up", || format!("process {process} failed: {reason}"));
         }
     }
 

@@ -8,6 +8,7 @@ use steadfast::wire::{Position, TopicSeq};
 
 use super::handlers::{numbered, topic_id};
 use super::{Due, World};
+use crate::checkers::Owed;
 use crate::plan::{CONCURRENT, KEYS, ORDERED, TOPICS, VOLATILE, name};
 
 /// How fast an application takes items.
@@ -101,6 +102,7 @@ impl World {
         let slot = &mut self.clients[at];
         let call = slot.core.submit(now, submission)?;
         let process = slot.process;
+        self.checkers.promise(process, Owed::Call(call), now.after_ms(timeout_ms));
         let ordered = message == ORDERED && !self.is_unfit(command);
         self.checkers.submitted(process, call, command, ordered);
         self.note(|_| format!("client {at}: submits {message} {command} as {call:?}"));

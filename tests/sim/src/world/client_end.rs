@@ -8,6 +8,7 @@ use steadfast::session::client::{Client, DialReason, Event};
 use steadfast::wire::{Codec, Dial};
 
 use super::{ClientSlot, Due, World};
+use crate::checkers::Owed;
 use crate::mistake::Mistake;
 use crate::network::{End, Packet, SocketId, Way};
 
@@ -94,13 +95,19 @@ impl World {
         match event {
             Event::Dial { dial, reason } => self.dial(at, dial, &reason),
             Event::CloseSocket { dial, close } => self.close_from_client(at, dial, close),
-            Event::State(state) => self.checkers.client_state(self.clients[at].process, &state),
+            Event::State(state) => {
+                let now = self.client_now(at);
+                self.checkers.client_state(self.clients[at].process, now, &state);
+            }
             Event::Resolved { call, outcome } => {
                 self.checkers.resolved(self.clients[at].process, call, &outcome);
             }
             Event::SubscriptionEnded { sub, end } => self.subscription_ended(at, sub, &end),
             Event::Readable { sub } => self.readable(at, sub),
-            Event::TimedOut { .. } => self.checkers.sometimes.count("caller timed out"),
+            Event::TimedOut { call } => {
+                self.checkers.sometimes.count("caller timed out");
+                self.checkers.kept(self.clients[at].process, Owed::Call(call));
+            }
             Event::Fate { .. } | Event::Subscribed { .. } => {}
         }
     }
@@ -120,6 +127,8 @@ impl World {
         if *reason == DialReason::Refused {
             self.checkers.sometimes.count("credentials asked for again");
         }
+        let by = self.client_now(at).after_ms(self.plan.client.dial_timeout_ms);
+        self.checkers.dials(self.clients[at].process, by);
         self.open_socket(at, dial, Some(token));
     }
 
@@ -196,6 +205,10 @@ impl World {
                 }
                 self.note(|_| format!("client {at} {id:?}: open"));
                 self.clients[at].core.handle_connected(now, dial, token);
+                if current {
+                    let by = now.after_ms(self.plan.client.welcome_timeout_ms);
+                    self.checkers.promise(process, Owed::Handshake, by);
+                }
             }
             Packet::ServerFrame(frame, bytes) => {
                 self.note(|_| format!("client {at} {id:?} < {frame:?}"));
@@ -204,8 +217,16 @@ impl World {
                 }
                 let (frame, dial) = self.meddle_down(at, id, frame, dial);
                 self.clients[at].core.handle_frame(now, dial, frame, bytes);
+                if current && self.is_connected(at) {
+                    self.checkers.client_heard(process, now);
+                }
             }
-            Packet::Alive => self.clients[at].core.handle_alive(now, dial),
+            Packet::Alive => {
+                self.clients[at].core.handle_alive(now, dial);
+                if current && self.is_connected(at) {
+                    self.checkers.client_heard(process, now);
+                }
+            }
             Packet::Closed(close) => {
                 self.note(|_| format!("client {at} {id:?} < {close}"));
                 self.client_lost_socket(id, close);

@@ -65,7 +65,7 @@ impl World {
     }
 
     pub(super) fn fault(&mut self) {
-        match self.rng.weighted(&[40, 15, 10, 8, 5, 6, 6, 8, 8, 3, 5]) {
+        match self.rng.weighted(&[40, 15, 10, 8, 5, 6, 6, 8, 8, 4, 15]) {
             0 => self.random_cut(),
             1 => self.on_random_socket(|world, id, way, ms| world.stall(id, way, ms)),
             2 => self.on_random_socket(|world, id, way, ms| world.block(id, way, ms)),

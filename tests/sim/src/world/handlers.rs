@@ -11,7 +11,7 @@ use steadfast::session::store::{Outcome, Publication, TopicId};
 use steadfast::wire::{Body, Codec, CommandNo, FailureCode, LeaseId, RefusalCode, UnsubscribeCode};
 
 use super::{Due, World};
-use crate::checkers::number_in;
+use crate::checkers::{Owed, number_in};
 use crate::mistake::Mistake;
 use crate::plan::{KEYS, TOPICS, name};
 
@@ -66,6 +66,7 @@ impl World {
         let process = self.nodes[node].process;
         self.note(|_| format!("node {node}: execute {execution:?}"));
         self.checkers.executing(process, &execution);
+        self.checkers.runs_until(process, self.node_now(node), &execution);
         let (exec, after, executed) = match execution {
             Execution::Authenticate { exec, token, .. } => (exec, self.hook_delay(), self.authenticate(token)),
             Execution::Command { exec, lease, n, ref body, .. } => {
@@ -226,6 +227,7 @@ impl World {
         let slot = &mut self.nodes[node];
         let Some(core) = slot.core.as_mut().filter(|_| slot.process == process) else { return };
         self.checkers.executed(process, exec, &executed);
+        self.checkers.run_ends(process, exec, now, &executed);
         core.handle_executed(now, exec, executed.clone());
         self.note(|_| format!("node {node}: {exec:?} ended {executed:?}"));
     }
@@ -234,6 +236,7 @@ impl World {
         let process = self.nodes[node].process;
         self.held.retain(|held| (held.process, held.exec) != (process, exec));
         self.checkers.aborted(process, exec);
+        self.checkers.kept(process, Owed::Run(exec));
     }
 
     /// The handler that holds a command answers, the newest one if there are several; `false` if none does.

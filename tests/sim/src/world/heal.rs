@@ -49,7 +49,7 @@ impl World {
         let why = self.unrest();
         self.checkers.everything_comes_to_rest(rested, &why);
         let dials = self.dials;
-        self.run_for(10_000);
+        self.run_for(2_500);
         let again = self.dials - dials;
         self.checkers.nobody_reconnects_at_rest(again);
         // A store that was given up is asked again after its longest delay; nodes look for what others have left.

@@ -315,15 +315,16 @@ impl World {
     fn look(&mut self) {
         // What is asleep has not yet heard of what happened.
         for slot in self.clients.iter().filter(|slot| !slot.clock.sleeps(self.now)) {
-            let waits = slot.core.poll_timeout().is_some();
+            let (now, timer) = (slot.clock.reads(self.now), slot.core.poll_timeout());
             self.checkers.outbox_holds_what_is_unresolved(slot.process, slot.core.outbox(), slot.core.config());
-            self.checkers.no_timer_is_lost(slot.process, slot.core.state(), waits);
+            self.checkers.states_are_told(slot.process, slot.core.state());
+            if !slot.frozen {
+                self.checkers.no_timer_is_lost(slot.process, now, timer);
+            }
         }
-        for (at, slot) in self.nodes.iter().enumerate() {
+        for slot in &self.nodes {
             let Some(core) = slot.core.as_ref().filter(|_| !slot.clock.sleeps(self.now)) else { continue };
-            let waits = core.poll_timeout().is_some();
-            let serves = slot.conns.keys().any(|conn| !slot.closing.contains(conn));
-            self.checkers.no_node_timer_is_lost(at, serves, waits);
+            self.checkers.no_timer_is_lost(slot.process, slot.clock.reads(self.now), core.poll_timeout());
         }
     }
 

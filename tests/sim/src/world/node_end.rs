@@ -8,6 +8,7 @@ use steadfast::session::{Close, CloseCode};
 use steadfast::wire::{Codec, Outgoing, Position};
 
 use super::{Due, NodeSlot, World};
+use crate::checkers::Owed;
 use crate::network::{End, Packet, SocketId, Way};
 
 impl NodeSlot {
@@ -46,7 +47,7 @@ impl World {
             return;
         }
         self.note(|_| format!("node {at}: crash"));
-        self.checkers.node_crashes(at);
+        self.checkers.node_crashes(self.nodes[at].process);
         let process = self.nodes[at].process;
         self.held.retain(|held| held.process != process);
         for (_, id) in std::mem::take(&mut self.nodes[at].conns) {
@@ -128,6 +129,8 @@ impl World {
         loop {
             let Some(socket) = self.sockets.get(&id) else { return busy };
             if socket.down.blocked_until > self.now && !closing {
+                // For all that can be seen from here WELCOME waits to be written.
+                self.checkers.kept(self.nodes[at].process, Owed::Hello(conn));
                 return busy;
             }
             let now = self.node_now(at);
@@ -157,6 +160,10 @@ impl World {
         let Ok(frame) = read else { return };
         self.checkers.server_sent(&self.sockets[&id], &frame, message.len());
         let welcome = matches!(frame, steadfast::wire::ServerFrame::Welcome(_));
+        if welcome {
+            let (conn, now) = (self.sockets[&id].conn, self.node_now(at));
+            self.checkers.node_welcomes(self.nodes[at].process, conn, now);
+        }
         self.send(id, Way::Down, Packet::ServerFrame(frame, message.len()));
         if welcome && self.plan.faults_ms.is_some() && !self.healing && self.rng.chance(60) {
             self.lose_welcome(id);
@@ -167,6 +174,7 @@ impl World {
         self.note(|_| format!("node {at}: closes {conn:?}: {close}"));
         self.write_node(at, conn, true);
         self.nodes[at].closing.insert(conn);
+        self.checkers.node_forgets(self.nodes[at].process, conn);
         self.checkers.server_closes(&close);
         let Some(&id) = self.nodes[at].conns.get(&conn) else { return };
         self.checkers.detached(id);
@@ -205,6 +213,7 @@ impl World {
         if slot.process != process {
             return;
         }
+        self.checkers.node_forgets(process, conn);
         slot.conns.remove(&conn);
         slot.woken.remove(&conn);
         slot.closing.remove(&conn);
@@ -220,6 +229,7 @@ impl World {
             return;
         }
         let now = self.node_now(at);
+        self.checkers.node_heard(self.nodes[at].process, conn, now);
         match packet {
             Packet::ClientFrame(frame, _) => {
                 self.note(|_| format!("node {at} {id:?} < {frame:?}"));

@@ -101,6 +101,7 @@ impl World {
         socket.server_open = true;
         slot.conns.insert(conn, id);
         core.handle_connected(now, conn, Codec::Json);
+        self.checkers.node_accepts(slot.process, conn, now);
         self.note(|_| format!("node {node}: accepted {id:?} as {conn:?}"));
         self.send(id, Way::Down, Packet::Opened);
     }

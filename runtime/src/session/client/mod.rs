@@ -5,6 +5,7 @@ mod config;
 mod exchange;
 mod heartbeat;
 mod link;
+mod load;
 mod outbox;
 mod sequence;
 mod status;
@@ -15,6 +16,7 @@ mod types;
 mod volatiles;
 
 pub use config::{Backoff, ClientConfig};
+pub use load::ClientLoad;
 pub use types::{
     CallId, CallOutcome, ConnectionState, DialReason, Event, Fate, Gap, Item, Status, SubId, Submission, SubmitError,
     SubscribeError, SubscriptionEnd, SubscriptionRequest,

@@ -67,6 +67,11 @@ impl Session {
         true
     }
 
+    /// Commands that are not acknowledged, and the bytes of their bodies.
+    pub(super) fn held(&self) -> (usize, usize) {
+        (self.flights.len(), self.flight_bytes)
+    }
+
     /// Whether the server may acknowledge this.
     pub(super) fn admits(&self, ack: Seq) -> bool {
         ack <= self.sent

@@ -135,6 +135,11 @@ impl Subscription {
         }
     }
 
+    /// Items, bytes and volatiles that wait for the application.
+    pub(super) fn held(&self) -> (usize, u64, usize) {
+        (self.queue.len(), self.queue_bytes, self.volatiles.len())
+    }
+
     pub(super) fn is_drained(&self) -> bool {
         self.queue.is_empty() && self.volatiles.is_empty()
     }

@@ -31,7 +31,33 @@ pub(super) struct Subscriptions {
     leaving: VecDeque<SubNo>,
 }
 
+/// The most that one subscription holds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Fullest {
+    pub(super) items: usize,
+    pub(super) bytes: u64,
+    pub(super) volatiles: usize,
+}
+
 impl Subscriptions {
+    // ---- looks ----
+
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn leaving(&self) -> usize {
+        self.leaving.len()
+    }
+
+    pub(super) fn fullest(&self) -> Fullest {
+        self.all.values().map(Subscription::held).fold(Fullest::default(), |most, (items, bytes, volatiles)| Fullest {
+            items: most.items.max(items),
+            bytes: most.bytes.max(bytes),
+            volatiles: most.volatiles.max(volatiles),
+        })
+    }
+
     // ---- the application ----
 
     pub(super) fn add(&mut self, request: SubscriptionRequest, config: &ClientConfig) -> Result<SubId, SubscribeError> {

@@ -77,6 +77,10 @@ impl Timers {
         due
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.by_name.len()
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }

@@ -32,6 +32,10 @@ impl Volatiles {
         Some((key.0, body))
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.pending.len()
+    }
+
     pub(super) fn clear(&mut self) {
         self.places.clear();
         self.pending.clear();

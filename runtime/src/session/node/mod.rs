@@ -11,6 +11,7 @@ mod drain;
 mod execution;
 mod follow;
 mod lease;
+mod load;
 mod publish;
 mod state;
 mod sweep;
@@ -20,6 +21,7 @@ mod transmit;
 mod types;
 
 pub use config::{MessageKind, MessageSpec, NodeConfig, TopicSpec};
+pub use load::NodePeaks;
 pub use types::{
     Attempt, ConnId, Denied, ExecId, Executed, Execution, Identity, NodeEvent, NodeLoad, Principal, PublishError,
     PublishId, StagedPublish, TopicVolatile,

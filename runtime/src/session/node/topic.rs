@@ -85,6 +85,11 @@ impl Topic {
         }
     }
 
+    /// Entries, and the bytes of their frames.
+    pub(super) fn held(&self) -> (usize, u64) {
+        (self.entries.len(), self.bytes)
+    }
+
     /// Everything above this one can be sent.
     pub(super) fn floor(&self) -> TopicSeq {
         TopicSeq(self.head.0 - self.entries.len() as u64)

@@ -1,0 +1,50 @@
+//! How much a client holds, for metrics and for the proof that everything is bounded. Looks; changes nothing.
+
+use super::Client;
+
+/// How full a client's buffers are; each is bounded by the setting that its line names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientLoad {
+    /// Commands in the outbox ([`super::ClientConfig::outbox_commands`]).
+    pub outbox_commands: usize,
+    /// Bytes of their bodies ([`super::ClientConfig::outbox_bytes`]).
+    pub outbox_bytes: usize,
+    /// Commands that the server has not acknowledged (its window, PROTOCOL.md 4.6).
+    pub unacknowledged: usize,
+    /// Bytes of their bodies.
+    pub unacknowledged_bytes: usize,
+    /// Subscriptions, with those that ended and are not yet read to their end ([`super::ClientConfig::subscriptions`]).
+    pub subscriptions: usize,
+    /// Items that wait in the fullest subscription ([`super::ClientConfig::credit`]).
+    pub items: usize,
+    /// Bytes of the messages that wait in the one with most of them.
+    pub item_bytes: u64,
+    /// Volatiles that wait for the socket, or in the fullest subscription ([`super::ClientConfig::volatiles`]).
+    pub volatiles: usize,
+    /// UNSUBSCRIBE frames that wait for the socket: at most one per subscription that was asked for.
+    pub leaving: usize,
+    /// Deadlines: at most one per command, two per subscription, and eight.
+    pub timers: usize,
+}
+
+impl Client {
+    /// How much this client holds. Costs O(subscriptions).
+    #[must_use]
+    pub fn load(&self) -> ClientLoad {
+        let (outbox_commands, outbox_bytes) = self.outbox.size();
+        let (unacknowledged, unacknowledged_bytes) = self.session.as_ref().map_or((0, 0), |session| session.held());
+        let fullest = self.subscriptions.fullest();
+        ClientLoad {
+            outbox_commands,
+            outbox_bytes,
+            unacknowledged,
+            unacknowledged_bytes,
+            subscriptions: self.subscriptions.count(),
+            items: fullest.items,
+            item_bytes: fullest.bytes,
+            volatiles: fullest.volatiles.max(self.volatiles.count()),
+            leaving: self.subscriptions.leaving(),
+            timers: self.fx.timers.count(),
+        }
+    }
+}

@@ -23,6 +23,7 @@ use shorten::{Deed, Ease};
 use trace::Recording;
 use world::World;
 
+pub use checkers::INVARIANTS;
 pub use many::{Progress, Summary, run_many};
 
 /// How a run differs from the one of its seed.

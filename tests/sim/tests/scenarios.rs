@@ -3,67 +3,13 @@
 use steadfast::session::client::{ConnectionState, Item};
 use steadfast::session::store::Retention;
 use steadfast::wire::{ResetReason, Window};
-use steadfast_sim::network::{Route, SocketId, Way};
+use steadfast_sim::network::{Route, Way};
 use steadfast_sim::plan::{CONCURRENT, KEYS, ORDERED, Plan};
-use steadfast_sim::trace::Recording;
-use steadfast_sim::world::{Answer, Cut, Pace, World};
+use steadfast_sim::world::{Answer, Cut, Pace};
 
-fn manual() -> Plan {
-    let mut plan = Plan::calm();
-    plan.handlers.manual = true;
-    plan
-}
+mod support;
 
-fn connected(plan: Plan) -> World {
-    let mut world = World::new(plan, 7, Recording::Tail);
-    world.connect();
-    world
-}
-
-fn two_nodes(plan: Plan) -> World {
-    let mut world = World::new(Plan { nodes: 2, clients: 0, ..plan }, 7, Recording::Tail);
-    world.routes.push_back(Route::To(0));
-    world.add_client();
-    world.connect();
-    world
-}
-
-#[track_caller]
-fn soon(world: &mut World, what: &str, done: impl FnMut(&mut World) -> bool) {
-    let happened = world.run_until(10_000, done);
-    assert!(happened, "{what} never comes; {:?}\n{}", world.checkers.violation(), world.trace.tail());
-}
-
-#[track_caller]
-fn begun(world: &mut World, command: u64) {
-    soon(world, "the handler", |world| world.held.iter().any(|held| held.command == command));
-}
-
-#[track_caller]
-fn resolved(world: &mut World) {
-    soon(world, "the outcome", |world| world.clients[0].core.outbox().0 == 0);
-}
-
-#[track_caller]
-fn ends_well(mut world: World) -> World {
-    world.heal();
-    assert_eq!(world.checkers.violation(), None, "{}", world.trace.tail());
-    world
-}
-
-fn count(world: &World, what: &str) -> u64 {
-    world.checkers.sometimes.of(what)
-}
-
-/// Steps until a WELCOME is on its way on a socket other than `before`, and gives that socket.
-#[track_caller]
-fn welcomed_again(world: &mut World, before: SocketId) -> SocketId {
-    let resumed = count(world, "resume ok");
-    soon(world, "a second WELCOME", |world| count(world, "resume ok") > resumed);
-    let socket = world.socket(0);
-    assert_ne!(socket, before);
-    socket
-}
+use support::{begun, connected, count, ends_well, manual, resolved, soon, two_nodes, welcomed_again};
 
 #[test]
 fn a_lost_welcome_costs_nothing() {
@@ -467,104 +413,5 @@ fn what_expires_at_an_old_node_does_not_run_at_the_new_one_after_later_commands(
     assert!(world.finish(third, Answer::Ok(1)));
     resolved(&mut world);
     assert_eq!(count(&world, "refused: Expired"), 1);
-    ends_well(world);
-}
-
-#[test]
-fn what_is_committed_under_a_lease_that_was_dropped_meanwhile_is_settled() {
-    let mut plan = manual().node(|config| config.lease_ttl_ms = 3_000);
-    plan.store.settles = false;
-    let mut world = connected(plan);
-    let (command, _) = world.submit(0, ORDERED);
-    begun(&mut world, command);
-    world.plan.store.after_ms = (8_000, 8_000);
-    assert!(world.finish(command, Answer::Ok(1)));
-    world.plan.store.after_ms = (0, 0);
-    world.shelf.clock.jump(10_000);
-    // The record is written, and its answer on its way, when the node hears that the lease has expired.
-    soon(&mut world, "the end of the lease", |world| count(world, "session ended by server") == 1);
-    assert!(!world.checkers.all_settled());
-    soon(&mut world, "the event", |world| world.checkers.all_settled());
-    ends_well(world);
-}
-
-#[test]
-fn events_of_a_commit_that_was_given_up_reach_live_subscribers() {
-    let mut world = connected(manual().node(|config| config.store_tries = 1));
-    let sub = world.subscribe(0, 0, KEYS[0], Pace::Each(0));
-    world.run_for(50);
-    let (command, _) = world.submit(0, ORDERED);
-    begun(&mut world, command);
-    (world.plan.store.unknown_done, world.plan.store.after_ms) = (1_000, (5, 5));
-    assert!(world.finish(command, Answer::Ok(2)));
-    (world.plan.store.unknown_done, world.plan.store.after_ms) = (0, (0, 0));
-    resolved(&mut world);
-    assert_eq!(count(&world, "failed: Unknown"), 1);
-    let process = world.clients[0].process;
-    soon(&mut world, "the second event", |world| {
-        world.checkers.topics.cursor(process, sub).is_some_and(|at| at.ts.0 == 2)
-    });
-    ends_well(world);
-}
-
-#[test]
-fn events_of_a_commit_whose_lease_was_dropped_meanwhile_reach_live_subscribers() {
-    let mut world = connected(Plan { clients: 2, ..manual().node(|config| config.lease_ttl_ms = 3_000) });
-    let sub = world.subscribe(1, 0, KEYS[0], Pace::Each(0));
-    world.run_for(50);
-    let (command, _) = world.submit(0, ORDERED);
-    begun(&mut world, command);
-    world.plan.store.after_ms = (8_000, 8_000);
-    assert!(world.finish(command, Answer::Ok(2)));
-    world.plan.store.after_ms = (0, 0);
-    world.shelf.clock.jump(10_000);
-    let process = world.clients[1].process;
-    soon(&mut world, "the second event", |world| {
-        world.checkers.topics.cursor(process, sub).is_some_and(|at| at.ts.0 == 2)
-    });
-    assert!(count(&world, "session ended by server") > 0);
-    ends_well(world);
-}
-
-#[test]
-fn what_a_node_that_never_comes_back_has_left_unsettled_is_settled() {
-    let mut plan = manual();
-    plan.store.settles = false;
-    plan.store.before_ms = (20, 20);
-    let mut world = two_nodes(plan);
-    let (command, _) = world.submit(0, ORDERED);
-    begun(&mut world, command);
-    assert!(world.finish(command, Answer::Ok(1)));
-    soon(&mut world, "the result", |world| world.clients[0].core.outbox().0 == 0);
-    // The client is done, and goes: nobody will ever take its lease over.
-    world.close_client(0);
-    world.crash_node(0, 1_000_000);
-    assert!(!world.checkers.all_settled());
-    assert!(world.run_until(100_000, |world| world.checkers.all_settled()), "{}", world.trace.tail());
-}
-
-#[test]
-fn a_publication_that_may_be_in_its_log_is_not_called_unpublished() {
-    let mut world = connected(manual().node(|config| config.store_tries = 2));
-    world.plan.store.unknown_done = 1_000;
-    world.publish(0).expect("the node is up");
-    (world.plan.store.unknown_done, world.plan.store.failed) = (0, 1_000);
-    soon(&mut world, "the second try", |world| count(world, "publish failed: the store failed") == 1);
-    world.plan.store.failed = 0;
-    ends_well(world);
-}
-
-#[test]
-fn a_command_whose_lease_is_dropped_before_it_begins_never_begins() {
-    let mut world = connected(manual());
-    let (first, _) = world.submit(0, ORDERED);
-    let (second, _) = world.submit(0, ORDERED);
-    begun(&mut world, first);
-    world.run_for(10);
-    world.shelf.clock.jump(1_000_000);
-    // The end of the first one begins the second one, and its commit finds that there is no lease, in one go.
-    assert!(world.finish(first, Answer::Ok(0)));
-    assert_eq!(count(&world, "commit finds no lease"), 1);
-    assert!(!world.held.iter().any(|held| held.command == second), "nobody would end it");
     ends_well(world);
 }

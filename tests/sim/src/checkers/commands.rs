@@ -411,6 +411,11 @@ impl Checkers {
         restored.iter().for_each(|restored| self.topics.restored(restored));
     }
 
+    /// Long after the end of its lease a record is let go, settled or not.
+    pub fn what_is_owed_may_expire(&mut self) {
+        self.unsettled.clear();
+    }
+
     /// What the store was made to say.
     pub fn answered(&mut self, process: u64, op: OpId, outcome: &StoreOutcome) {
         if matches!(outcome, StoreOutcome::Unknown | StoreOutcome::Failed) {

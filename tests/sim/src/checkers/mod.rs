@@ -1,8 +1,10 @@
 //! What must hold, whatever happens: each rule a small function named after it, fed with what crosses the border between
 //! the cores and the world. Owns a second, naive opinion of every sequence, commit and cursor; never asks a core.
 
+mod bounds;
 mod commands;
 mod executions;
+mod invariants;
 mod promises;
 mod sequences;
 mod sometimes;
@@ -14,11 +16,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use steadfast::session::Close;
-use steadfast::session::client::{ClientConfig, ConnectionState};
+use steadfast::session::client::ConnectionState;
 use steadfast::session::node::{ConnId, ExecId, NodeConfig};
 use steadfast::session::store::OpId;
 use steadfast::wire::{Body, LeaseId, SessionId};
 
+pub use invariants::INVARIANTS;
 pub use promises::Owed;
 pub use sometimes::{REQUIRED, Sometimes};
 pub use topics::{Restored, Topics};
@@ -126,6 +129,7 @@ impl Checkers {
 
     pub(crate) fn require(&mut self, holds: bool, rule: &'static str, detail: impl FnOnce() -> String) {
         if !holds && self.violation.is_none() {
+            assert!(INVARIANTS.iter().any(|(name, _)| *name == rule), "{rule:?} is not listed");
             self.violation = Some(Violation { rule, detail: detail() });
         }
     }
@@ -167,14 +171,12 @@ impl Checkers {
         }
     }
 
-    /// The outbox holds what was submitted and is not resolved, within its bounds.
-    pub fn outbox_holds_what_is_unresolved(&mut self, process: u64, held: (usize, usize), config: &ClientConfig) {
+    /// The outbox holds what was submitted and is not resolved.
+    pub fn outbox_holds_what_is_unresolved(&mut self, process: u64, held: usize) {
         let unresolved = self.clients.get(&process).map_or(0, |book| book.unresolved.len());
-        self.require(held.0 == unresolved, "an entry leaves the outbox with its outcome", || {
-            format!("process {process} holds {} commands, {unresolved} are unresolved", held.0)
+        self.require(held == unresolved, "an entry leaves the outbox with its outcome", || {
+            format!("process {process} holds {held} commands, {unresolved} are unresolved")
         });
-        let fits = held.0 <= config.outbox_commands as usize && held.1 <= config.outbox_bytes as usize;
-        self.require(fits, "buffers keep their bounds", || format!("process {process}: outbox of {held:?}"));
     }
 
     /// When faults stop, everything is resolved and read in bounded time.

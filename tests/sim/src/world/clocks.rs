@@ -3,6 +3,8 @@
 
 use steadfast::session::Now;
 
+use steadfast::store::MemoryLimits;
+
 use super::{Due, World};
 use crate::network::{End, Way};
 
@@ -158,6 +160,9 @@ impl World {
             }
             _ => {
                 self.shelf.clock.jump(ms);
+                if ms >= MemoryLimits::default().owed_ms {
+                    self.checkers.what_is_owed_may_expire();
+                }
                 self.note(|_| format!("store: its clock jumps by {ms} ms"));
                 self.checkers.sometimes.count("store clock jumped");
             }

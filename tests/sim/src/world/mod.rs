@@ -316,7 +316,9 @@ impl World {
         // What is asleep has not yet heard of what happened.
         for slot in self.clients.iter().filter(|slot| !slot.clock.sleeps(self.now)) {
             let (now, timer) = (slot.clock.reads(self.now), slot.core.poll_timeout());
-            self.checkers.outbox_holds_what_is_unresolved(slot.process, slot.core.outbox(), slot.core.config());
+            let load = slot.core.load();
+            self.checkers.outbox_holds_what_is_unresolved(slot.process, load.outbox_commands);
+            self.checkers.a_client_keeps_its_bounds(slot.process, load, slot.core.config());
             self.checkers.states_are_told(slot.process, slot.core.state());
             if !slot.frozen {
                 self.checkers.no_timer_is_lost(slot.process, now, timer);
@@ -325,6 +327,8 @@ impl World {
         for slot in &self.nodes {
             let Some(core) = slot.core.as_ref().filter(|_| !slot.clock.sleeps(self.now)) else { continue };
             self.checkers.no_timer_is_lost(slot.process, slot.clock.reads(self.now), core.poll_timeout());
+            let window = self.plan.client.window;
+            self.checkers.a_node_keeps_its_bounds(slot.process, core.load(), core.peaks(), window);
         }
     }
 

@@ -6,7 +6,9 @@ mod node_support;
 use node_support::{Bench, WIDE, body, config, event, log, publication, room, volatile};
 use steadfast::session::node::{ConnId, Executed, Execution, NodeEvent, PublishError};
 use steadfast::session::store::{Outcome, StoreOp, StoreOutcome, TopicId};
-use steadfast::wire::{ClientFrame, Epoch, Position, ServerFrame, SubNo, TopicNo, TopicSeq, UnsubscribeCode};
+use steadfast::wire::{
+    ClientFrame, Epoch, Position, ServerFrame, SubNo, Subscribe, TopicNo, TopicSeq, UnsubscribeCode,
+};
 
 fn published(count: u64, topic: &TopicId) -> Bench {
     let mut bench = Bench::new();
@@ -433,4 +435,18 @@ fn a_quiet_topic_that_is_followed_keeps_its_epoch() {
     let event = frames.iter().any(|frame| matches!(frame, ServerFrame::Event { ts: TopicSeq(2), .. }));
     let reset = frames.iter().any(|frame| matches!(frame, ServerFrame::Subscribed(_)));
     assert!(event && !reset, "{frames:?}");
+}
+
+/// A process that slept finds its deadlines over before it has looked for what to do.
+#[test]
+fn a_hook_that_is_late_before_it_was_handed_out_is_never_handed_out() {
+    let mut bench = Bench::new();
+    let conn = bench.attach();
+    let topic = room("a");
+    let subscribe =
+        Subscribe { sub: SubNo(1), topic: topic.name, key: topic.key.to_string(), from: None, credit: WIDE };
+    let now = bench.now;
+    bench.node.handle_frame(now, conn, ClientFrame::Subscribe(Box::new(subscribe)));
+    bench.node.handle_timeout(now.after_ms(bench.node.config().hook_ms));
+    assert_eq!(bench.node.poll_execute(), None, "nobody would end it");
 }

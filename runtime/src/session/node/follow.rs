@@ -7,7 +7,7 @@ use super::Node;
 use super::state::{Encoded, Running, Sub, SubState};
 use super::timer::Timer;
 use super::topic::{Follower, SnapshotRun, Topic};
-use super::types::{ConnId, ExecId, Execution, NodeEvent};
+use super::types::{ConnId, ExecId, Execution};
 use crate::session::store::TopicId;
 use crate::session::{Close, CloseCode, Now};
 use crate::wire::{
@@ -312,7 +312,7 @@ impl Node {
     /// A hook has not answered in time, or not with an answer.
     pub(super) fn on_hook_late(&mut self, now: Now, exec: ExecId) {
         let Some(running) = self.end_running(exec) else { return };
-        self.events.push_back(NodeEvent::Abort(exec));
+        self.stop(exec);
         match running {
             Running::Volatile(conn) => self.on_volatile_executed(now, conn, Vec::new()),
             Running::Authorize(conn, sub) => self.end_sub(now, conn, sub, UnsubscribeCode::Internal),

@@ -390,10 +390,14 @@ impl Node {
     }
 
     fn abort(&mut self, exec: ExecId) {
-        if self.end_running(exec).is_none() {
-            return;
+        if self.end_running(exec).is_some() {
+            self.stop(exec);
         }
-        // What nobody has begun is not begun: it would run without anybody who ends it.
+    }
+
+    /// An execution that has been ended here ends at the driver, too. What nobody has begun is not begun: it would run without
+    /// anybody who ends it.
+    fn stop(&mut self, exec: ExecId) {
         let waiting = self.execute_out.iter().position(|execution| execution.exec() == exec);
         match waiting {
             Some(at) => drop(self.execute_out.remove(at)),

@@ -271,6 +271,8 @@ impl Checkers {
             return self.require(false, "an unknown lease has expired", || format!("{id:?} goes on"));
         };
         let owner = lease.user.clone();
+        self.lease_comes_with_records(node, id);
+        let Some(lease) = self.leases.get_mut(&id) else { return };
         if std::mem::replace(&mut lease.node, node) != node {
             self.sometimes.count("takeover");
         }
@@ -351,6 +353,7 @@ impl Checkers {
         };
         self.at_most_one_commit(key, &commit.record.outcome);
         self.a_commit_is_what_a_handler_said(process, key, &commit.record.outcome);
+        self.only_successes_publish(key, commit);
         // A deadline that had passed is recorded without running anything: it has no place in the order.
         if self.was_said(process, key, &commit.record.outcome) {
             self.commits_keep_their_order(key);
@@ -370,6 +373,12 @@ impl Checkers {
             }
             None => {}
         }
+    }
+
+    /// A handler that fails has published nothing (PROTOCOL.md 5.6).
+    fn only_successes_publish(&mut self, key: (LeaseId, u64), commit: &Commit) {
+        let holds = matches!(commit.record.outcome, Outcome::Ok(_)) || commit.record.publishes.is_empty();
+        self.require(holds, "only successes publish", || format!("{key:?}: {:?}", commit.record));
     }
 
     /// At most one committed effect per lease and number, and none of what was refused.
@@ -423,6 +432,7 @@ impl Checkers {
             *failures += 1;
             self.given_up |= *failures >= self.node_config.store_tries;
         }
+        self.records_are_told(process, op, outcome);
         match outcome {
             StoreOutcome::Unknown => self.sometimes.count("commit unknown"),
             StoreOutcome::Unsettled(records) if !records.is_empty() => self.sometimes.count("unsettled record settled"),

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use steadfast::session::node::{Attempt, ExecId, Executed, Execution};
+use steadfast::session::Now;
+use steadfast::session::node::{Attempt, ExecId, Executed, Execution, StagedPublish};
 use steadfast::session::store::Outcome;
 use steadfast::wire::{CommandFrame, FailureCode, LeaseId, SessionId};
 
@@ -13,6 +14,10 @@ use super::{Checkers, number_in};
 pub(super) struct Executions {
     /// Commands that reached a node on an attachment that counts.
     arrived: BTreeSet<(LeaseId, u64)>,
+    /// Until when one may start, by the clock of the node process that it has reached.
+    deadlines: BTreeMap<(u64, LeaseId, u64), Now>,
+    /// Numbers of what handlers have published.
+    published: BTreeSet<u64>,
     /// Numbers that a handler was started for, with the node process that did so last.
     begun: BTreeMap<(LeaseId, u64), u64>,
     running: BTreeMap<(u64, ExecId), (LeaseId, u64)>,
@@ -33,19 +38,25 @@ impl Checkers {
         self.sometimes.count("node crashed");
     }
 
-    pub(super) fn command_arrives(&mut self, node: u64, session: SessionId, command: &CommandFrame) {
+    pub(super) fn command_arrives(&mut self, now: Now, node: u64, session: SessionId, command: &CommandFrame) {
         let Some(lease) = self.sessions.get(&session).map(|session| session.lease) else { return };
+        let declared_ms = self.node_config.message(&command.name).map_or(0, |spec| spec.timeout_ms);
+        let until = now.after_ms(command.deadline_ms.unwrap_or(declared_ms));
         self.executions.arrived.insert((lease, command.n.0));
+        let latest = self.executions.deadlines.entry((node, lease, command.n.0)).or_default();
+        *latest = until.max(*latest);
         if self.executions.running_numbers.contains(&(node, lease, command.n.0)) {
             self.sometimes.count("joined a running execution");
         }
     }
 
-    /// A node asks for an execution.
-    pub fn executing(&mut self, process: u64, execution: &Execution) {
+    /// A node, whose clock says `now`, asks for an execution.
+    pub fn executing(&mut self, now: Now, process: u64, execution: &Execution) {
         let Execution::Command { exec, lease, n, attempt, body, principal, .. } = execution else { return };
         let key = (*lease, n.0);
         self.only_what_arrived_is_executed(key, number_in(body));
+        self.nothing_starts_after_its_deadline(now, process, key);
+        self.no_handler_runs_over_a_record(process, key);
         self.a_first_attempt_is_the_first(process, key, *attempt);
         self.one_execution_at_a_time(process, key);
         self.ordered_commands_start_in_order(process, key);
@@ -71,6 +82,12 @@ impl Checkers {
         self.require(arrived && sent == Some(command), "only what arrived on a live attachment is executed", || {
             format!("{key:?} as command {command}; sent as {sent:?}, arrived: {arrived}")
         });
+    }
+
+    /// A deadline that has passed is answered, not executed. One that came twice may go by its later deadline.
+    fn nothing_starts_after_its_deadline(&mut self, now: Now, process: u64, key: (LeaseId, u64)) {
+        let until = self.executions.deadlines.get(&(process, key.0, key.1)).copied().unwrap_or_default();
+        self.require(now < until, "nothing starts after its deadline", || format!("{key:?}: {until:?} at {now:?}"));
     }
 
     /// A node that another one has replaced, and that does not know it, can't tell.
@@ -114,7 +131,12 @@ impl Checkers {
     /// A handler ends, and its node is there to hear it.
     pub fn executed(&mut self, process: u64, exec: ExecId, executed: &Executed) {
         let Some((lease, n)) = self.stop_running(process, exec) else { return };
-        if let Executed::Command { outcome, .. } = executed {
+        if let Executed::Command { outcome, publishes } = executed {
+            let events = publishes.iter().filter_map(|publish| match publish {
+                StagedPublish::Event(event) => Some(number_in(&event.bodies[0].1)),
+                StagedPublish::Volatile(_) => None,
+            });
+            self.executions.published.extend(events);
             self.executions.said.insert((process, lease, n), outcome.clone());
         }
     }
@@ -128,6 +150,10 @@ impl Checkers {
         let key = self.executions.running.remove(&(process, exec))?;
         self.executions.running_numbers.remove(&(process, key.0, key.1));
         Some(key)
+    }
+
+    pub(super) fn is_published_by_a_handler(&self, number: u64) -> bool {
+        self.executions.published.contains(&number)
     }
 
     /// Whether a handler said this, in any process.

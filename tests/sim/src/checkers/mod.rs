@@ -5,6 +5,7 @@ mod bounds;
 mod commands;
 mod executions;
 mod invariants;
+mod known;
 mod promises;
 mod sequences;
 mod sometimes;
@@ -28,6 +29,7 @@ pub use topics::{Restored, Topics};
 
 use self::commands::{CallBook, ClientBook, CommitBook, LeaseBook};
 use self::executions::Executions;
+use self::known::Known;
 use self::promises::Promises;
 use self::sequences::SessionBook;
 use self::wire::SocketBook;
@@ -61,6 +63,7 @@ pub struct Checkers {
     commits: BTreeMap<(LeaseId, u64), CommitBook>,
     unsettled: BTreeSet<(LeaseId, u64)>,
     executions: Executions,
+    known: Known,
     /// Failures of each store operation, and whether one had so many that its node gave it up.
     failures: BTreeMap<(u64, OpId), u32>,
     given_up: bool,
@@ -106,6 +109,7 @@ impl Checkers {
             commits: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             executions: Executions::default(),
+            known: Known::default(),
             failures: BTreeMap::new(),
             given_up: false,
             states: BTreeMap::new(),
@@ -142,6 +146,11 @@ impl Checkers {
     /// A timer that fired is not due again at once, for ever.
     pub fn timers_make_progress(&mut self, spinning: bool, who: &'static str) {
         self.require(!spinning, "timers make progress", || format!("a {who} asks for the same time again and again"));
+    }
+
+    /// An input has an end: no core goes on for ever without time or anything else moving.
+    pub fn outputs_come_to_an_end(&mut self, ends: bool) {
+        self.require(ends, "outputs come to an end", || "one input keeps everybody busy for ever".to_owned());
     }
 
     /// Both ends keep the rules, and the network changes no bytes: nobody may blame the other.

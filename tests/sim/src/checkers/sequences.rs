@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use steadfast::wire::{LeaseId, SessionId, Window};
+use steadfast::wire::{Dial, InstanceId, LeaseId, SessionId, Window};
 
 use super::Checkers;
 use crate::network::{SocketId, Way};
@@ -26,6 +26,8 @@ pub(super) struct Direction {
 #[derive(Debug, Clone)]
 pub(super) struct SessionBook {
     pub(super) user: String,
+    /// The process that attached last, and its dial.
+    pub(super) last_dial: (InstanceId, Dial),
     pub(super) generation: u64,
     pub(super) attached: Option<SocketId>,
     pub(super) lease: LeaseId,

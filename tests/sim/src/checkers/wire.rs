@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use steadfast::session::Now;
 use steadfast::session::store::TopicId;
 use steadfast::wire::{
-    ClientFrame, CommandFrame, Hello, LeaseState, Position, ServerFrame, SessionId, SubNo, Subscribe, TopicNo, Welcome,
-    Window,
+    ClientFrame, CommandFrame, Hello, LeaseState, Position, ResumeFailure, ServerFrame, SessionId, SubNo, Subscribe,
+    TopicNo, Welcome, Window,
 };
 
 use super::sequences::{Direction, SessionBook};
@@ -24,6 +25,8 @@ pub(super) struct SocketBook {
     served: Option<SessionId>,
     /// Attached at the client.
     joined: Option<SessionId>,
+    /// GOAWAY has reached the client.
+    leaving: bool,
     up_next: u64,
     down_next: u64,
     /// Subscriptions as the server was asked for them, and as it feeds them.
@@ -57,6 +60,7 @@ impl Checkers {
             hello: None,
             served: None,
             joined: None,
+            leaving: false,
             up_next: 0,
             down_next: 0,
             asked: BTreeMap::new(),
@@ -113,6 +117,7 @@ impl Checkers {
 
     fn command_leaves(&mut self, socket: SocketId, process: u64, session: SessionId, command: &CommandFrame) {
         let content = digest(&(command.n, &command.name, &command.body));
+        self.nothing_new_goes_after_goaway(socket, session, command);
         self.attachment_goes_on_where_it_should(socket, Way::Up, command.seq.0);
         self.sequences_have_no_gap_and_no_repeat(session, Way::Up, command.seq.0, content, command.body.len());
         self.acks_cover_only_what_arrived(session, Way::Down, command.ack.0);
@@ -121,8 +126,17 @@ impl Checkers {
         self.command_is_sent(process, command);
     }
 
-    /// A frame is about to reach a node's core.
-    pub fn server_received(&mut self, socket: &Socket, frame: &ClientFrame) {
+    /// A client that was told to leave sends again what a resume asks for, and nothing else (PROTOCOL.md 8.2).
+    fn nothing_new_goes_after_goaway(&mut self, socket: SocketId, session: SessionId, command: &CommandFrame) {
+        let leaving = self.sockets.get(&socket).is_some_and(|book| book.leaving);
+        let sent = self.sessions.get(&session).map_or(0, |session| session.up.sent);
+        self.require(!leaving || command.seq.0 <= sent, "nothing new goes after GOAWAY", || {
+            format!("{socket:?}: {} after {sent}", command.seq)
+        });
+    }
+
+    /// A frame is about to reach a node's core, whose clock says `now`.
+    pub fn server_received(&mut self, now: Now, socket: &Socket, frame: &ClientFrame) {
         let id = socket.id;
         let Some(book) = self.sockets.get_mut(&id) else { return };
         if let ClientFrame::Hello(hello) = frame {
@@ -134,7 +148,7 @@ impl Checkers {
             ClientFrame::Command(command) => {
                 self.sequence_arrives(session, Way::Up, command.seq.0);
                 self.ack_arrives(session, Way::Down, command.ack.0);
-                self.command_arrives(socket.node_process, session, command);
+                self.command_arrives(now, socket.node_process, session, command);
             }
             ClientFrame::Ack { ack, .. } => self.ack_arrives(session, Way::Down, ack.0),
             ClientFrame::Subscribe(subscribe) => {
@@ -155,6 +169,7 @@ impl Checkers {
         match frame {
             ServerFrame::Welcome(welcome) => return self.welcome_leaves(socket, welcome),
             ServerFrame::ResumeFailed { reason } => {
+                self.a_lost_welcome_costs_nothing(id, *reason);
                 self.sometimes.count(&format!("resume failed: {reason:?}"));
                 return;
             }
@@ -197,6 +212,7 @@ impl Checkers {
             book.down_next = hello.resume.as_ref().map_or(0, |resume| resume.recv.0) + 1;
             self.resume_keeps_the_principal(welcome.session, &user);
             self.generation_rises(welcome, id);
+            self.a_stale_dial_changes_nothing(welcome.session, &hello);
             self.acks_cover_only_what_arrived(welcome.session, Way::Up, welcome.recv.0);
             if let Some(resume) = &hello.resume {
                 self.ack_arrives(welcome.session, Way::Down, resume.recv.0);
@@ -207,6 +223,7 @@ impl Checkers {
             self.require(!known, "a session id is used once", || format!("{:?}", welcome.session));
             let session = SessionBook {
                 user: user.clone(),
+                last_dial: (hello.instance, hello.dial),
                 generation: welcome.generation.0,
                 attached: Some(id),
                 lease: welcome.lease.id,
@@ -221,6 +238,19 @@ impl Checkers {
             session.up.window = Some(welcome.window);
             session.down.window = Some(smaller(hello.window, most));
         }
+    }
+
+    /// A token counts until the client has confirmed a later one; no client here shows one that it made up.
+    fn a_lost_welcome_costs_nothing(&mut self, socket: SocketId, reason: ResumeFailure) {
+        self.require(reason != ResumeFailure::Token, "a lost WELCOME costs nothing", || format!("{socket:?}"));
+    }
+
+    /// A session belongs to the newest socket of a process.
+    fn a_stale_dial_changes_nothing(&mut self, session: SessionId, hello: &Hello) {
+        let Some(book) = self.sessions.get_mut(&session) else { return };
+        let (instance, last) = std::mem::replace(&mut book.last_dial, (hello.instance, hello.dial));
+        let newer = instance != hello.instance || hello.dial > last;
+        self.require(newer, "a stale dial changes nothing", || format!("{session:?}: {} after {last}", hello.dial));
     }
 
     fn resume_keeps_the_principal(&mut self, session: SessionId, user: &str) {
@@ -264,6 +294,11 @@ impl Checkers {
         }
         match frame {
             ServerFrame::Ack { ack } => self.ack_arrives(session, Way::Up, ack.0),
+            ServerFrame::GoAway { .. } => {
+                if let Some(book) = self.sockets.get_mut(&id) {
+                    book.leaving = true;
+                }
+            }
             ServerFrame::Result { n, .. } | ServerFrame::Failed { n, .. } => self.answer_arrives(process, n.0, None),
             ServerFrame::Refused { n, code, .. } => self.answer_arrives(process, n.0, Some(*code)),
             ServerFrame::Subscribed(_) | ServerFrame::Event { .. } | ServerFrame::Snapshot { .. } => {

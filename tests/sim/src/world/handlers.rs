@@ -65,8 +65,9 @@ impl World {
     pub(super) fn execute(&mut self, node: usize, execution: Execution) -> bool {
         let process = self.nodes[node].process;
         self.note(|_| format!("node {node}: execute {execution:?}"));
-        self.checkers.executing(process, &execution);
-        self.checkers.runs_until(process, self.node_now(node), &execution);
+        let now = self.node_now(node);
+        self.checkers.executing(now, process, &execution);
+        self.checkers.runs_until(process, now, &execution);
         let (exec, after, executed) = match execution {
             Execution::Authenticate { exec, token, .. } => (exec, self.hook_delay(), self.authenticate(token)),
             Execution::Command { exec, lease, n, ref body, .. } => {

@@ -32,6 +32,9 @@ use crate::rng::Rng;
 use crate::shorten::Deed;
 use crate::trace::{Recording, Trace};
 
+/// Outputs that one input may cause: far more than any run needs.
+const OUTPUTS: u32 = 100_000;
+
 /// Something that is to happen at its time.
 #[derive(Debug, Clone)]
 enum Due {
@@ -123,6 +126,8 @@ pub struct World {
     ties: u64,
     ids: u64,
     steps: u64,
+    /// Since the last input from outside.
+    outputs: u32,
     healing: bool,
 }
 
@@ -148,6 +153,7 @@ impl World {
             ties: 0,
             ids: 0,
             steps: 0,
+            outputs: 0,
             healing: false,
             plan,
         };
@@ -298,6 +304,7 @@ impl World {
 
     /// Takes every output of every core.
     pub fn drain(&mut self) {
+        self.outputs = 0;
         loop {
             let mut busy = false;
             for slot in 0..self.clients.len() {
@@ -310,6 +317,14 @@ impl World {
                 return;
             }
         }
+    }
+
+    /// One more output is taken; `false` when there have been so many that there will be no end to them.
+    fn takes_output(&mut self) -> bool {
+        self.outputs += 1;
+        let ends = self.outputs < OUTPUTS;
+        self.checkers.outputs_come_to_an_end(ends);
+        ends
     }
 
     fn look(&mut self) {

@@ -95,6 +95,9 @@ impl World {
                 break;
             }
             busy = true;
+            if !self.takes_output() {
+                return false;
+            }
         }
         let woken: Vec<ConnId> = self.nodes[at].woken.iter().copied().collect();
         for conn in woken {
@@ -233,7 +236,7 @@ impl World {
         match packet {
             Packet::ClientFrame(frame, _) => {
                 self.note(|_| format!("node {at} {id:?} < {frame:?}"));
-                self.checkers.server_received(&self.sockets[&id], &frame);
+                self.checkers.server_received(now, &self.sockets[&id], &frame);
                 let conn = self.meddle_up(at, id, conn);
                 if let Some(core) = &mut self.nodes[at].core {
                     core.handle_frame(now, conn, frame);

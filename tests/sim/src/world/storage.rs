@@ -135,6 +135,7 @@ impl World {
         }
         self.shelf.last.insert(node, (self.now, when));
         self.note(|_| format!("node {node}: store {op:?} {body:?}"));
+        self.checkers.asked(process, op, &body);
         if when == self.now {
             self.apply(node, process, op, &body, odds);
         } else {

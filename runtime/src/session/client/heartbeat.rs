@@ -34,7 +34,7 @@ impl Heart {
             missed: setting.missed.max(1),
             heard: now,
             pinged: now,
-            unanswered: 0,
+            unanswered: if mutant!(HeartbeatStateKept) { setting.missed.max(1) } else { 0 },
             due: None,
             asked: None,
         }
@@ -59,7 +59,7 @@ impl Heart {
     /// Pings, or gives up, if it is time. `k` counts the pings of this client.
     pub(super) fn look(&mut self, now: Now, k: &mut u64) -> Beat {
         if now >= self.next() {
-            if self.unanswered >= self.missed {
+            if self.unanswered >= self.missed && !mutant!(SilenceAccepted) {
                 return Beat::Dead;
             }
             *k += 1;

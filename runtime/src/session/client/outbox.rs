@@ -97,6 +97,9 @@ impl Outbox {
 
     /// The lowest number that is not resolved (PROTOCOL.md 5.4).
     pub(super) fn low(&self) -> CommandNo {
+        if mutant!(LowPassesRefused) {
+            return self.numbered.keys().find(|n| !self.again.contains_key(n)).copied().unwrap_or(self.next);
+        }
         self.numbered.first_key_value().map_or(self.next, |(n, _)| *n)
     }
 
@@ -264,6 +267,9 @@ impl Outbox {
 
     /// The server's core has this transmission.
     pub(super) fn accepted(&mut self, call: CallId, fx: &mut Effects) {
+        if mutant!(OutboxLeavesOnAck) {
+            self.remove(call, fx);
+        }
         if self.entries.get(&call).is_some_and(|entry| entry.stage == Stage::Out && entry.fate == Fate::Written) {
             self.set_fate(call, Fate::Acked, fx);
         }
@@ -291,7 +297,9 @@ impl Outbox {
     /// The session is gone: whatever it carried has to be sent again under its number (PROTOCOL.md 5.9).
     pub(super) fn session_lost(&mut self) {
         for (&n, call) in &self.numbered {
-            if let Some(entry) = self.entries.get_mut(call).filter(|entry| entry.stage == Stage::Out) {
+            if let Some(entry) = self.entries.get_mut(call).filter(|entry| entry.stage == Stage::Out)
+                && !mutant!(PendingNotResent)
+            {
                 entry.stage = Stage::Again;
                 entry.exposed = true;
                 self.again.insert(n, Now(0));
@@ -306,7 +314,7 @@ impl Outbox {
         self.next = CommandNo(1);
         for call in numbered.into_values() {
             let Some(entry) = self.entries.get_mut(&call) else { continue };
-            if entry.maybe_executed() {
+            if entry.maybe_executed() && !mutant!(LostLeaseResends) {
                 self.resolve(call, CallOutcome::OutcomeUnknown, fx);
                 continue;
             }
@@ -321,7 +329,7 @@ impl Outbox {
     /// The time of a command has come: an unsent one is given up, for a sent one the caller is told.
     pub(super) fn expired(&mut self, call: CallId, fx: &mut Effects) {
         let Some(entry) = self.entries.get_mut(&call) else { return };
-        if entry.stage == Stage::Fresh {
+        if entry.stage == Stage::Fresh || mutant!(TimeoutResolves) {
             self.resolve(call, CallOutcome::Refused(RefusalCode::Expired), fx);
         } else if !std::mem::replace(&mut entry.timed_out, true) {
             fx.event(Event::TimedOut { call });

@@ -63,7 +63,9 @@ impl Session {
             return false;
         }
         self.token = token;
-        self.replay = 0;
+        if !mutant!(ReplayForgotten) {
+            self.replay = 0;
+        }
         true
     }
 
@@ -102,7 +104,7 @@ impl Session {
     /// Whether one more command of this size fits into the server's window (PROTOCOL.md 4.6).
     pub(super) fn has_room(&self, window: Window, bytes: usize) -> bool {
         self.flights.is_empty()
-            || (self.flights.len() < window.frames as usize
+            || (self.flights.len() < window.frames as usize + usize::from(mutant!(CommandsExceedWindow))
                 && self.flight_bytes.saturating_add(bytes) <= window.bytes as usize)
     }
 

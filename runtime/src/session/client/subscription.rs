@@ -121,6 +121,9 @@ impl Subscription {
         self.queue_bytes -= place.bytes;
         self.base = Some(place.after);
         self.handed = Some(place);
+        if mutant!(CursorBeforeCallback) {
+            self.finish();
+        }
         Some(item)
     }
 
@@ -130,7 +133,7 @@ impl Subscription {
         if place.sub == live.sub {
             live.finished.bytes += place.counts;
         }
-        if place.feed == self.feed {
+        if place.feed == self.feed || mutant!(EndedFeedFinishes) {
             live.finished.ts = place.after.ts;
         }
     }
@@ -167,7 +170,7 @@ impl Subscription {
 
     /// Everything up to here was handed out or is buffered.
     fn seen(&self) -> Option<Position> {
-        self.queue.back().map_or(self.base, |(_, place)| Some(place.after))
+        self.queue.back().filter(|_| !mutant!(BufferedAskedAgain)).map_or(self.base, |(_, place)| Some(place.after))
     }
 
     /// Lets go of the latest items, which nobody will finish: for the credit they count as finished with.
@@ -207,7 +210,7 @@ impl Subscription {
         let mut live = Live {
             sub: frame.sub,
             number: frame.number,
-            epoch: frame.epoch,
+            epoch: self.seen().filter(|_| mutant!(OldEpochNewOffset)).map_or(frame.epoch, |at| at.epoch),
             cursor: frame.ts,
             begins: frame.ts,
             start: frame.ts,
@@ -248,8 +251,8 @@ impl Subscription {
             self.queue.pop_back();
         }
         match self.gap(reason, here) {
-            Some(gap) => self.push(Item::Gap(gap), here, 0),
-            None => self.base = Some(here),
+            Some(gap) if !mutant!(GapNotReported) => self.push(Item::Gap(gap), here, 0),
+            _ => self.base = Some(here),
         }
     }
 

@@ -71,13 +71,13 @@ impl Node {
         };
         let Some(session) = self.sessions.get(key) else { return Found::Failed(ResumeFailure::Unknown) };
         // Before the token: a late HELLO of this very process carries an old one.
-        if session.instance == hello.instance && hello.dial <= session.dial {
+        if session.instance == hello.instance && hello.dial <= session.dial && !mutant!(StaleDialAccepted) {
             return Found::Stale;
         }
         if session.token != resume.token && session.previous_token != Some(resume.token) {
             return Found::Failed(ResumeFailure::Token);
         }
-        if session.principal.user() != principal.user() {
+        if session.principal.user() != principal.user() && !mutant!(ResumeWithoutPrincipal) {
             self.end_session(now, key);
             return Found::Failed(ResumeFailure::Principal);
         }
@@ -103,9 +103,9 @@ impl Node {
         let token = ResumeToken(self.random.u128());
         let Some(session) = self.sessions.get_mut(key) else { return };
         let presented = hello.resume.as_ref().map(|resume| resume.token);
-        session.previous_token = presented;
+        session.previous_token = presented.filter(|_| !mutant!(EarlierTokenForgotten));
         session.token = token;
-        session.generation = Gen(session.generation.0 + 1);
+        session.generation = Gen(session.generation.0 + u64::from(!mutant!(GenerationKept)));
         session.window = smaller(hello.window, self.config.max_client_window);
         let other_process = session.instance != hello.instance;
         session.instance = hello.instance;
@@ -114,7 +114,9 @@ impl Node {
         session.principal = principal.clone();
         let earlier = session.conn.replace(conn);
         let key_of_lease = session.lease;
-        if let Some(earlier) = earlier {
+        if let Some(earlier) = earlier
+            && !mutant!(EarlierSocketKept)
+        {
             self.replace_conn(now, earlier, other_process);
         }
         if let Some(claim) = &hello.lease
@@ -135,7 +137,9 @@ impl Node {
             Close::new(CloseCode::REPLACED, "a newer socket has taken over")
         };
         // The session goes on: it must not notice that its earlier socket ends.
-        if let Some(state) = self.conns.get_mut(&conn) {
+        if let Some(state) = self.conns.get_mut(&conn)
+            && !mutant!(EarlierSocketDetaches)
+        {
             state.phase = Phase::Silent;
         }
         self.close(now, conn, close);

@@ -32,7 +32,7 @@ impl Node {
         let stale = claimed.and_then(|id| self.claims.remove(&(id, conn))).unwrap_or_default();
         match outcome {
             // What this node has committed since the store answered is not in the answer, and not in the table any more.
-            StoreOutcome::Lease { .. } if stale && leasing.fresh.is_none() => {
+            StoreOutcome::Lease { .. } if stale && leasing.fresh.is_none() && !mutant!(StaleClaimUsed) => {
                 self.claims.extend(claimed.map(|id| ((id, conn), false)));
                 self.submit(OpKind::Lease(conn));
             }
@@ -48,7 +48,7 @@ impl Node {
             // The client's own is gone: it gets a new one, and learns from its id that the old one is lost.
             _ if leasing.fresh.is_none() => {
                 let lost = leasing.hello.lease.as_ref().map(|claim| claim.id);
-                leasing.fresh = Some(fresh);
+                leasing.fresh = Some(if mutant!(UnknownLeaseIsNew) { claimed.unwrap_or(fresh) } else { fresh });
                 let (user, codec) = (leasing.principal.id(), state.codec);
                 if let Some(lost) = lost
                     && self.is_theirs(lost, &user, codec)
@@ -140,7 +140,7 @@ impl Node {
             self.remove_session(session);
         }
         for (n, record) in records {
-            if !record.settled {
+            if !record.settled && !mutant!(SettlingSkippedOnTakeover) {
                 self.settle(id, n, &record);
             }
             self.adopt_record(key, n, record);
@@ -153,7 +153,7 @@ impl Node {
         let limit = u64::from(self.config.lease_record_bytes);
         let span = u64::from(self.config.span);
         let Some(lease) = self.leases.get_mut(key) else { return };
-        if n.0 >= lease.low.0 + span {
+        if n.0 >= lease.low.0 + span || (!record.settled && mutant!(RunsOverUnsettledRecord)) {
             return;
         }
         let Some(slot) = lease.slot_entry(n) else { return };

@@ -45,14 +45,14 @@ impl Node {
             debug_assert!(frame.n < low, "the span was checked");
             return;
         };
-        match slot.state.hash() {
+        match slot.state.hash().filter(|_| !mutant!(DuplicateRunsAgain)) {
             None => self.on_new_command(now, conn, session, lease, frame, hash),
             Some(known) if known != hash => {
                 self.close(now, conn, Close::new(CloseCode::NUMBER_REUSED, "a command number was used again"));
             }
             Some(_) => {
                 slot.asked = true;
-                if let SlotState::Done { outcome, .. } = &slot.state {
+                if let Some(outcome) = slot.state.outcome() {
                     let answer = Answer::Outcome(outcome.clone());
                     self.owe(session, lease, Owed { n: frame.n, dup: true, answer });
                 }
@@ -175,7 +175,12 @@ impl Node {
             None => return self.refuse(session, lease, n, RefusalCode::Unsupported, false),
         };
         if let Some(code) = self.refusal(lease, n, frame.body.len(), ordered) {
-            return self.refuse(session, lease, n, code, ordered);
+            if !mutant!(AckOnReceipt) {
+                self.refuse(session, lease, n, code, ordered);
+            }
+            if !mutant!(RefusedAndRun) {
+                return;
+            }
         }
         let Some(table) = self.leases.get_mut(lease) else { return };
         table.used = true;
@@ -221,7 +226,7 @@ impl Node {
     ) {
         let retry_ms = if code.is_retry() { self.config.retry_ms } else { 0 };
         if let Some(table) = self.leases.get_mut(lease) {
-            if code.is_retry() && ordered {
+            if code.is_retry() && ordered && !mutant!(RefusalBarsNothing) {
                 table.barred.insert(n, code);
             } else {
                 table.barred.remove(&n);
@@ -256,7 +261,7 @@ impl Node {
         let Some(table) = self.leases.get(lease) else { return };
         let Some(session) = table.session else { return };
         let Some(slot) = table.slot(n) else { return };
-        if let SlotState::Done { outcome, .. } = &slot.state {
+        if let Some(outcome) = slot.state.outcome() {
             let answer = Answer::Outcome(outcome.clone());
             self.owe(session, lease, Owed { n, dup: false, answer });
         }

@@ -27,10 +27,10 @@ enum Place {
 
 fn place(from: Option<Position>, topic: &Topic, fresh: bool) -> Place {
     let Some(from) = from else { return Place::Reset(ResetReason::Initial) };
-    if topic.epoch != Some(from.epoch) {
+    if topic.epoch != Some(from.epoch) && !mutant!(OldEpochResumed) {
         return if fresh { Place::Reset(ResetReason::Epoch) } else { Place::Unclear };
     }
-    if from.ts > topic.head {
+    if from.ts > topic.head && !mutant!(AheadTaken) {
         return if fresh { Place::Reset(ResetReason::Ahead) } else { Place::Unclear };
     }
     if from.ts < topic.floor() { Place::Reset(ResetReason::Trimmed) } else { Place::At(from.ts) }
@@ -239,9 +239,10 @@ impl Node {
         let tries = self.config.snapshot_tries;
         let Some(topic) = self.topics.get_mut(&number) else { return };
         let Some(run) = topic.snapshot.take_if(|run| run.exec == exec) else { return };
-        let usable = topic.epoch == Some(run.epoch) && run.ts >= topic.floor();
+        let ts = if mutant!(SnapshotBeforePosition) { topic.head } else { run.ts };
+        let usable = topic.epoch == Some(run.epoch) && ts >= topic.floor();
         let frames =
-            state.map(|(name, bodies)| Encoded::of(&bodies, |codec, body| codec.snapshot(number, run.ts, &name, body)));
+            state.map(|(name, bodies)| Encoded::of(&bodies, |codec, body| codec.snapshot(number, ts, &name, body)));
         let followers: Vec<_> = topic.followers.iter().map(|(conn, follower)| (*conn, follower.sub)).collect();
         for (conn, no) in followers {
             let Some(state) = self.conns.get_mut(&conn) else { continue };
@@ -252,11 +253,11 @@ impl Node {
             }
             match frames.as_ref().and_then(|frames| frames.get(codec)) {
                 // It began anew at a later place, and does not go back.
-                Some(_) if sub.cursor > run.ts => {}
+                Some(_) if sub.cursor > ts => {}
                 Some(frame) if usable => {
-                    sub.state = SubState::Snapshot { ts: run.ts, frame: frame.clone() };
-                    sub.cursor = run.ts;
-                    sub.position = run.ts;
+                    sub.state = SubState::Snapshot { ts, frame: frame.clone() };
+                    sub.cursor = ts;
+                    sub.position = ts;
                     state.ready(no);
                     self.wake(conn);
                 }

@@ -107,6 +107,15 @@ impl SlotState {
         }
     }
 
+    /// The outcome, once it is settled.
+    pub(super) fn outcome(&self) -> Option<&Outcome> {
+        match self {
+            Self::Done { outcome, .. } => Some(outcome),
+            Self::Committing(ours) if mutant!(DedupeBeforeCommit | ResultBeforeCommit) => Some(&ours.record.outcome),
+            _ => None,
+        }
+    }
+
     fn is_live(&self) -> bool {
         matches!(self, Self::Waiting(_) | Self::Running { .. } | Self::Committing(_))
     }

@@ -242,7 +242,7 @@ impl Node {
         // The store has forgotten the topic: it is made anew, with another epoch.
         let StoreOutcome::Log { head, entries } = outcome else { return self.submit(OpKind::OpenTopic(number)) };
         // Lower than `topic.head` is old news if an append was heard of in the meantime.
-        if topic.epoch != Some(head.epoch) || head.head < topic.read_from {
+        if (topic.epoch != Some(head.epoch) && !mutant!(EpochChangeMissed)) || head.head < topic.read_from {
             return self.start_over(number, head);
         }
         self.take_entries(now, number, entries);
@@ -268,7 +268,7 @@ impl Node {
             if entry.ts <= topic.head {
                 continue;
             }
-            if entry.ts != topic.head.next() {
+            if entry.ts != topic.head.next() && !mutant!(HoleInTheTail) {
                 topic.clear(before(entry.ts));
             }
             let frames = Encoded::of(&entry.bodies, |codec, body| codec.event(number, entry.ts, &entry.name, body));

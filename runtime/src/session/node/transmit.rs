@@ -110,7 +110,10 @@ impl Node {
             return Step::Send(volatile.frame);
         }
         if sub.cursor < topic.floor() {
-            return Step::FellBehind;
+            if !mutant!(TrimmedInSilence) {
+                return Step::FellBehind;
+            }
+            sub.cursor = topic.floor();
         }
         if sub.has_credit()
             && let Some(entry) = topic.entry(sub.cursor.next())
@@ -120,7 +123,9 @@ impl Node {
             sub.sent_bytes += frame.len() as u64;
             return Step::Send(frame.clone());
         }
-        topic.untell(conn);
+        if !mutant!(FollowerNotWoken) {
+            topic.untell(conn);
+        }
         Step::Nothing
     }
 }

@@ -97,7 +97,7 @@ impl Topics {
             self.due.insert((now, id.clone()));
         }
         let topic = self.topics.entry(id.clone()).or_insert_with(|| Topic {
-            epoch: fresh_epoch,
+            epoch: if mutant!(EpochKeptByNewTopic) { Epoch(1) } else { fresh_epoch },
             head: TopicSeq::ZERO,
             entries: VecDeque::new(),
             used: now,
@@ -149,7 +149,7 @@ impl Topics {
     /// Where an append landed, if its key is remembered.
     pub(super) fn landed(&self, key: AppendKey, id: &TopicId) -> Option<Appended> {
         let topic = self.topics.get(id)?;
-        topic.keys.get(&key).map(|ts| Appended { epoch: topic.epoch, ts: *ts })
+        topic.keys.get(&key).filter(|_| !mutant!(AppendKeyIgnored)).map(|ts| Appended { epoch: topic.epoch, ts: *ts })
     }
 
     /// Appends; the caller knows that `key` is a new one.
@@ -190,7 +190,9 @@ impl Topics {
     }
 
     pub(super) fn renew_epoch(&mut self, id: &TopicId, epoch: Epoch) {
-        if let Some(topic) = self.topics.get_mut(id) {
+        if let Some(topic) = self.topics.get_mut(id)
+            && !mutant!(EpochKeptOnRollback)
+        {
             topic.epoch = epoch;
         }
     }

@@ -1,0 +1,80 @@
+//! Runs written out by hand, for mistakes whose situation is too rare for chance. Owns the situations; the rules are the
+//! simulator's.
+
+use std::sync::Arc;
+
+use steadfast_mutated::mutant::Mutant;
+use steadfast_mutated::session::store::TopicId;
+use steadfast_mutated::wire::Epoch;
+use steadfast_sim_mutated::checkers::Violation;
+use steadfast_sim_mutated::plan::{KEYS, ORDERED, Plan, TOPICS, name};
+use steadfast_sim_mutated::trace::Recording;
+use steadfast_sim_mutated::world::{Answer, Cut, Pace, World};
+
+/// A run that comes to the line of a mistake; the rule that it broke, if any.
+pub type Script = fn() -> Option<Violation>;
+
+/// The script for a mutant, if it needs one.
+#[must_use]
+pub fn script(mutant: Mutant) -> Option<Script> {
+    match mutant {
+        Mutant::EpochKeptOnRollback => Some(a_store_goes_back),
+        Mutant::StaleClaimUsed => Some(a_commit_overtakes_a_claim),
+        _ => None,
+    }
+}
+
+fn world(plan: Plan) -> World {
+    let mut world = World::new(plan, 7, Recording::Off);
+    world.connect();
+    world
+}
+
+fn outcome(mut world: World) -> Option<Violation> {
+    world.heal();
+    world.checkers.violation().cloned()
+}
+
+/// The store is restored from a backup while nobody is up; what was published since comes again with other bytes.
+fn a_store_goes_back() -> Option<Violation> {
+    let mut plan = Plan::calm();
+    plan.handlers.manual = true; // Everything is published to the first topic and key.
+    let mut world = world(plan);
+    world.subscribe(0, 0, KEYS[0], Pace::Each(0));
+    world.run_for(100);
+    publish_some(&mut world);
+    let backup = world.shelf.state.clone();
+    publish_some(&mut world);
+    world.crash_node(0, 100);
+    world.shelf.state = backup;
+    let topic = TopicId { name: name(TOPICS[0]), key: Arc::from(KEYS[0]) };
+    world.shelf.state.renew_epoch(&topic, Epoch(1));
+    world.run_for(2_000);
+    publish_some(&mut world);
+    outcome(world)
+}
+
+fn publish_some(world: &mut World) {
+    for _ in 0..3 {
+        world.publish(0);
+        world.run_for(20);
+    }
+}
+
+/// A client comes back with its lease to a node that has forgotten the session. While the store's answer to the claim is under
+/// way, the handler of its command ends and its record is written.
+fn a_commit_overtakes_a_claim() -> Option<Violation> {
+    let mut plan = Plan::calm().node(|config| config.session_ttl_ms = 1).client(|config| config.backoff.base_ms = 10);
+    plan.handlers.manual = true;
+    let mut world = world(plan);
+    let (command, _) = world.submit(0, ORDERED);
+    world.run_until(1_000, |world| !world.held.is_empty());
+    let claims = |world: &World| world.nodes[0].core.as_ref().map_or(0, |core| core.load().store_operations);
+    world.plan.store.after_ms = (100, 100);
+    world.cut(world.socket(0), Cut::CLEAN);
+    world.run_until(5_000, |world| claims(world) > 0);
+    world.plan.store.after_ms = (0, 0);
+    world.finish(command, Answer::Ok(1));
+    world.run_for(1_000);
+    outcome(world)
+}

@@ -1,17 +1,20 @@
 //! What a client is told before it dials.
 
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::dial::{Endpoint, TokenSource};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::dial::{Connector, Endpoint, Target, TokenSource};
 use super::shared::Shared;
 use super::state::ConnectionState;
 use super::{Client, driver};
 use crate::session::Close;
 use crate::session::client::{ClientConfig, DialReason};
 use crate::stub::{ClientEnum, ClientStub};
-use crate::transport::TransportConfig;
+use crate::transport::{Stream, TransportConfig};
 
 /// What a call does when the outbox has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +92,7 @@ impl<T: IntoToken, E: fmt::Display> IntoToken for Result<T, E> {
 #[must_use = "a builder does nothing until `connect`"]
 pub struct Builder<C> {
     url: String,
+    connector: Option<Connector>,
     token: Option<TokenSource>,
     config: ClientConfig,
     transport: TransportConfig,
@@ -102,6 +106,7 @@ impl<C: ClientStub> Builder<C> {
         let declared = C::Commands::DESCRIPTION;
         Self {
             url: url.into(),
+            connector: None,
             token: None,
             config: ClientConfig::new(declared.protocol, declared.version),
             transport: TransportConfig::default(),
@@ -123,6 +128,43 @@ impl<C: ClientStub> Builder<C> {
         self.token = Some(Arc::new(move |reason| {
             let token = source(reason);
             Box::pin(async move { token.await.into_token() })
+        }));
+        self
+    }
+
+    /// How a byte stream to the server is had, instead of TCP: a Unix socket, a proxy, TLS, a simulated network. Asked at every dial,
+    /// after the token; the WebSocket handshake follows on what it returns. With one, a URL may begin with `wss://`; then the
+    /// connector has to do TLS ([`Target::tls`]).
+    ///
+    /// ```
+    /// # use steadfast::client::{Builder, ConnectError};
+    /// # use steadfast::stub::ClientStub;
+    /// # #[cfg(unix)]
+    /// # async fn connect<ChatClient: ClientStub>() -> Result<ChatClient, ConnectError> {
+    /// // Generated clients begin with `ChatClient::builder(url)`.
+    /// Builder::new("ws://chat.local/")
+    ///     .connector(|_| tokio::net::UnixStream::connect("/run/chat.sock"))
+    ///     .connect()
+    ///     .await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// One that the connector returns makes the dial fail like a server that can't be reached: the client backs off and tries again. So
+    /// does a panic in it.
+    ///
+    /// # Cancellation
+    /// [`ClientConfig::dial_timeout_ms`] bounds the connector together with the rest of the dial: the future is dropped when it
+    /// is over, and when the client is closed.
+    pub fn connector<F, R, S>(mut self, connect: F) -> Self
+    where
+        F: Fn(Target) -> R + Send + Sync + 'static,
+        R: Future<Output = io::Result<S>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.connector = Some(Arc::new(move |target| {
+            let stream = connect(target);
+            Box::pin(async move { Ok(Stream::Other(Box::new(stream.await?))) })
         }));
         self
     }
@@ -176,7 +218,7 @@ impl<C: ClientStub> Builder<C> {
     }
 
     fn start(self) -> Result<Client<C::Commands>, ConnectError> {
-        let endpoint = Endpoint::parse(self.url, self.token, self.transport)?;
+        let endpoint = Endpoint::parse(self.url, self.connector, self.token, self.transport)?;
         let shared = Shared::new(self.config, self.when_full);
         driver::start(Arc::clone(&shared), endpoint);
         Ok(Client::new(shared))

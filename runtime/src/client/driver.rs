@@ -9,7 +9,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
@@ -19,7 +18,7 @@ use super::state::ConnectionState;
 use crate::driver::{self, BoxFuture};
 use crate::session::client::DialReason;
 use crate::session::{Close, CloseCode, Now};
-use crate::transport::{Inbound, Socket};
+use crate::transport::{Inbound, Socket, Stream};
 use crate::wire::{ClientFrame, Dial, ServerFrame};
 
 /// Frames taken from the core in one pass under its lock.
@@ -48,7 +47,7 @@ enum Link {
 
 struct Open {
     dial: Dial,
-    socket: Socket<TcpStream>,
+    socket: Socket<Stream>,
     starved: bool,
     stall: Option<(u64, Pin<Box<Sleep>>)>,
 }

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 pub use builder::{Builder, ConnectError, IntoToken, WhenFull};
 pub use call::{Call, CallError, Fates, Settled};
+pub use dial::Target;
 pub use state::{ConnectionState, Status};
 pub use subscription::{Item, SnapshotReason, Subscribe, SubscribeError, Subscription, SubscriptionEnd, TopicItem};
 

@@ -10,7 +10,6 @@ mod hints;
 mod publication;
 mod serve;
 mod shared;
-mod stream;
 mod timer;
 mod upgrade;
 
@@ -26,6 +25,9 @@ pub use auth::{Credentials, bearer};
 pub use builder::{AccessDecided, Builder, Decided, Undecided};
 pub use cx::{Cx, IdempotencyKey, TopicCx};
 pub use publication::EncodeFailure;
+
+/// What [`Server::serve_listener`] accepts connections from; axum's.
+pub use axum::serve::Listener;
 
 pub use crate::session::node::{Attempt, Denied, Identity, NodeConfig, NodeLoad, Principal};
 use crate::session::node::{PublishError as NodePublishError, StagedPublish};

@@ -1,17 +1,28 @@
-//! Serving: a router to mount, or a port of one's own.
+//! Serving: a router to mount, a port of one's own, any other listener, or one connection at a time.
 
+use std::any::Any;
+use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
 use axum::routing::any;
-use axum::serve::ListenerExt;
+use axum::serve::Listener;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, ToSocketAddrs};
 
+use super::shared::Shared;
 use super::{Server, upgrade};
+use crate::driver;
 use crate::stub::ClientEnum;
 
 impl<C: ClientEnum> Server<C> {
@@ -39,26 +50,77 @@ impl<C: ClientEnum> Server<C> {
         self.serve_listener(TcpListener::bind(address).await?).await
     }
 
-    /// Serves on a listener until [`Server::shutdown`].
+    /// Serves on a listener until [`Server::shutdown`]: TCP, a Unix socket, or anything else that yields byte streams, such as TLS
+    /// or a simulated network. The authentication hook is told the peer's address if the listener's addresses are
+    /// [`SocketAddr`]s.
+    ///
+    /// A connection that has not been upgraded [`NodeConfig::handshake_ms`](super::NodeConfig::handshake_ms) after it was accepted is
+    /// dropped.
+    ///
+    /// ```
+    /// # use steadfast::server::{Listener, Server};
+    /// # async fn serve<C: steadfast::stub::ClientEnum>(server: Server<C>) -> std::io::Result<()> {
+    /// # #[cfg(unix)]
+    /// # {
+    /// let listener = tokio::net::UnixListener::bind("/run/chat.sock")?;
+    /// server.serve_listener(listener).await?;
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// When accepting fails for good.
+    /// None at present: a [`Listener`] sees to its own.
     ///
     /// # Cancellation
     /// As for [`Server::serve`].
-    pub async fn serve_listener(&self, listener: TcpListener) -> io::Result<()> {
+    pub async fn serve_listener<L>(&self, mut listener: L) -> io::Result<()>
+    where
+        L: Listener<Addr: fmt::Debug + 'static>,
+    {
         self.shared.start();
         let mut leaving = self.shared.leaving.subscribe();
-        let listener = listener.tap_io(|stream| {
-            // Whole batches are written: waiting for more to send with them only adds delay.
-            let _ = stream.set_nodelay(true);
-        });
-        let service = self.router().into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(listener, service)
-            .with_graceful_shutdown(async move {
-                let _ = leaving.wait_for(|leaving| *leaving).await;
-            })
-            .await
+        loop {
+            let (stream, address) = tokio::select! {
+                biased;
+                _ = leaving.wait_for(|leaving| *leaving) => return Ok(()),
+                accepted = listener.accept() => accepted,
+            };
+            let peer = (&address as &dyn Any).downcast_ref::<SocketAddr>().copied();
+            let shared = Arc::clone(&self.shared);
+            driver::spawn(async move {
+                if let Err(error) = http(shared, stream, peer).await {
+                    tracing::debug!(?address, %error, "a connection ended before its upgrade");
+                }
+            });
+        }
+    }
+
+    /// Serves one connection that was accepted elsewhere: after a TLS handshake, from an inherited descriptor, or of a test
+    /// that has no network at all. `peer` is for the authentication hook.
+    ///
+    /// Returns when HTTP is done with it; the WebSocket goes on in a task of its own.
+    ///
+    /// ```
+    /// # use steadfast::server::Server;
+    /// # fn serve<C: steadfast::stub::ClientEnum>(server: Server<C>) {
+    /// let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    /// tokio::spawn(async move { server.serve_connection(ours, None).await });
+    /// # let _ = theirs;
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When it is not HTTP, breaks off, or is not upgraded within
+    /// [`NodeConfig::handshake_ms`](super::NodeConfig::handshake_ms). A request that is refused is answered, and no error.
+    ///
+    /// # Cancellation
+    /// Dropping the future drops a connection that was not upgraded yet; a WebSocket goes on.
+    pub async fn serve_connection<S>(&self, stream: S, peer: Option<SocketAddr>) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        http(Arc::clone(&self.shared), stream, peer).await
     }
 
     /// Serves on an address until the process is told to stop (Ctrl-C, or SIGTERM), then leaves in order as
@@ -79,6 +141,29 @@ impl<C: ClientEnum> Server<C> {
                 Ok(())
             }
         }
+    }
+}
+
+/// HTTP on one stream, until it is upgraded or has ended.
+async fn http<S>(shared: Arc<Shared>, stream: S, peer: Option<SocketAddr>) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    shared.start();
+    let limit = Duration::from_millis(shared.config.handshake_ms);
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
+        std::future::ready(Ok::<_, Infallible>(upgrade::upgrade_root(&shared, request)))
+    });
+    // The kind of connection that axum makes, so that its upgrades are taken apart in one way.
+    let builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+    let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer);
+    match tokio::time::timeout(limit, served).await {
+        Ok(served) => served.map_err(io::Error::other),
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no upgrade in time")),
     }
 }
 

@@ -8,16 +8,19 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode, Version};
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade::downcast;
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::connection::{self, Counted, HELLO_BYTES};
 use super::shared::{Shared, Shown};
-use super::stream::Stream;
 use crate::driver;
-use crate::transport::Socket;
+use crate::transport::{Socket, Stream};
 use crate::wire::Codec;
 
 /// Why a request is not upgraded.
@@ -43,6 +46,14 @@ pub(super) fn upgrade(shared: &Arc<Shared>, mut request: Request) -> Response {
             switching(codec, &accept_key)
         }
         Err(refusal) => refused(&refusal),
+    }
+}
+
+/// The same for a server of its own, which has nothing at other paths.
+pub(super) fn upgrade_root(shared: &Arc<Shared>, request: Request) -> Response {
+    match request.uri().path() {
+        "/" => upgrade(shared, request),
+        _ => refused(&Refusal::new(StatusCode::NOT_FOUND, "the WebSocket endpoint is at /")),
     }
 }
 
@@ -151,11 +162,19 @@ fn refused(refusal: &Refusal) -> Response {
     response
 }
 
+/// The stream that HTTP has let go of, and what HTTP has read of it too many.
+fn let_go(upgraded: Upgraded) -> (Stream, Bytes) {
+    match downcast::<TokioIo<TcpStream>>(upgraded) {
+        Ok(parts) => (Stream::tcp(parts.io.into_inner()), parts.read_buf),
+        Err(upgraded) => (Stream::Other(Box::new(TokioIo::new(upgraded))), Bytes::new()),
+    }
+}
+
 async fn serve(shared: Arc<Shared>, counted: Counted, upgrade: OnUpgrade, codec: Codec, shown: Shown) {
     let limit = Duration::from_millis(shared.config.handshake_ms);
     match tokio::time::timeout(limit, upgrade).await {
         Ok(Ok(upgraded)) => {
-            let (stream, begun) = Stream::of(upgraded);
+            let (stream, begun) = let_go(upgraded);
             let socket = Socket::server(stream, begun, &shared.transport, HELLO_BYTES);
             connection::run(shared, socket, codec, shown).await;
         }

@@ -3,10 +3,12 @@
 
 mod pipe;
 mod socket;
+mod stream;
 
 #[cfg(feature = "client")]
 pub(crate) use socket::HandshakeFailure;
 pub(crate) use socket::{Inbound, Socket};
+pub(crate) use stream::Stream;
 
 /// Settings of sockets, with their units in their names.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,3 +8,4 @@ mod faults;
 mod lives;
 mod proxy;
 mod topics;
+mod transports;

@@ -1,36 +1,29 @@
-//! The bytes under an upgraded connection. Owns getting at the TCP socket where there is one; refuses to need one.
+//! The bytes under a WebSocket. Owns telling TCP, the path that has to be fast, from everything else; refuses to know what
+//! everything else is.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-use hyper_util::server::conn::auto::upgrade::downcast;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A stream that HTTP has let go of.
-#[derive(Debug)]
-pub(super) enum Stream {
+/// A byte stream that is not TCP: TLS, a Unix socket, a pipe in memory, a simulated network.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
+
+/// What a socket reads and writes.
+pub(crate) enum Stream {
     Tcp(TcpStream),
-    /// Served by something else than `axum::serve` on TCP, such as TLS or a Unix socket.
-    Other(TokioIo<Upgraded>),
+    Other(Box<dyn ByteStream>),
 }
 
 impl Stream {
-    /// The stream, and what HTTP has read of it too many.
-    pub(super) fn of(upgraded: Upgraded) -> (Self, Bytes) {
-        match downcast::<TokioIo<TcpStream>>(upgraded) {
-            Ok(parts) => {
-                let stream = parts.io.into_inner();
-                // Whole batches are written: waiting for more to send with them only adds delay.
-                let _ = stream.set_nodelay(true);
-                (Self::Tcp(stream), parts.read_buf)
-            }
-            Err(upgraded) => (Self::Other(TokioIo::new(upgraded)), Bytes::new()),
-        }
+    pub(crate) fn tcp(stream: TcpStream) -> Self {
+        // Whole batches are written: waiting for more to send with them only adds delay.
+        let _ = stream.set_nodelay(true);
+        Self::Tcp(stream)
     }
 }
 

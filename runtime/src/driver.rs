@@ -41,13 +41,16 @@ pub(crate) fn instant() -> Instant {
     Instant::now()
 }
 
-/// Unguessable, from the operating system.
+/// What a core's random numbers begin with: unguessable, from the operating system, unless a test has given one.
 ///
 /// # Panics
 /// When the operating system has no random numbers: nothing safe can be done without.
-pub(crate) fn seed() -> [u8; 32] {
+pub(crate) fn seed(given: Option<u64>) -> [u8; 32] {
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).expect("the operating system gives random numbers");
+    match given {
+        Some(given) => seed[..8].copy_from_slice(&given.to_le_bytes()),
+        None => getrandom::fill(&mut seed).expect("the operating system gives random numbers"),
+    }
     seed
 }
 

@@ -10,7 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::dial::{Connector, Endpoint, Target, TokenSource};
 use super::shared::Shared;
 use super::state::ConnectionState;
-use super::{Client, driver};
+use super::{Client, driver as task};
+use crate::driver;
 use crate::session::Close;
 use crate::session::client::{ClientConfig, DialReason};
 use crate::stub::{ClientEnum, ClientStub};
@@ -97,6 +98,7 @@ pub struct Builder<C> {
     config: ClientConfig,
     transport: TransportConfig,
     when_full: WhenFull,
+    seed: Option<u64>,
     stub: PhantomData<fn() -> C>,
 }
 
@@ -111,6 +113,7 @@ impl<C: ClientStub> Builder<C> {
             config: ClientConfig::new(declared.protocol, declared.version),
             transport: TransportConfig::default(),
             when_full: WhenFull::DEFAULT,
+            seed: None,
             stub: PhantomData,
         }
     }
@@ -187,6 +190,15 @@ impl<C: ClientStub> Builder<C> {
         self
     }
 
+    /// For tests that must be repeatable, such as simulations: this client's ids and backoff follow from `seed` instead of from
+    /// the operating system's random numbers. Two clients of one server need two seeds.
+    ///
+    /// Never in production: whoever knows the seed knows the ids.
+    pub const fn insecure_seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// Dials, and waits for the first connection. As long as it can't be had this keeps trying, as
     /// [`ClientConfig::backoff`] says.
     ///
@@ -219,8 +231,8 @@ impl<C: ClientStub> Builder<C> {
 
     fn start(self) -> Result<Client<C::Commands>, ConnectError> {
         let endpoint = Endpoint::parse(self.url, self.connector, self.token, self.transport)?;
-        let shared = Shared::new(self.config, self.when_full);
-        driver::start(Arc::clone(&shared), endpoint);
+        let shared = Shared::new(self.config, self.when_full, driver::seed(self.seed));
+        task::start(Arc::clone(&shared), endpoint);
         Ok(Client::new(shared))
     }
 }

@@ -15,7 +15,7 @@ use super::call::{End, Place, Slot};
 use super::line::Line;
 use super::state::{ConnectionState, Status};
 use super::subscription::SubSlot;
-use crate::driver::{self, Clock};
+use crate::driver::Clock;
 use crate::session::client::{
     self as core, CallId, CallOutcome, ClientConfig, DialReason, Event, Item, SubId, Submission, SubmitError,
     SubscribeError, SubscriptionRequest,
@@ -77,9 +77,9 @@ impl Wakers {
 }
 
 impl Shared {
-    pub(super) fn new(config: ClientConfig, when_full: WhenFull) -> Arc<Self> {
+    pub(super) fn new(config: ClientConfig, when_full: WhenFull, seed: [u8; 32]) -> Arc<Self> {
         let codec = config.codec;
-        let core = core::Client::new(Arc::new(config), driver::seed());
+        let core = core::Client::new(Arc::new(config), seed);
         let clock = Clock::new();
         Arc::new(Self {
             clock,

@@ -51,6 +51,7 @@ pub(super) struct Parts {
     pub(super) authenticate: Hook,
     pub(super) origins: Option<Vec<String>>,
     pub(super) clock: Clock,
+    pub(super) seed: Option<u64>,
 }
 
 impl<C: ClientEnum> Builder<C> {
@@ -68,6 +69,7 @@ impl<C: ClientEnum> Builder<C> {
             authenticate: auth::hook(|_| std::future::ready(Err::<Identity, _>(Denied::new("nobody may connect")))),
             origins: None,
             clock: Clock::new(),
+            seed: None,
         };
         Self { parts, protocol: PhantomData }
     }
@@ -124,6 +126,15 @@ impl<C: ClientEnum, A> Builder<C, A> {
     /// Changes the limits before the upgrade, and of draining.
     pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.parts.limits);
+        self
+    }
+
+    /// For tests that must be repeatable, such as simulations: ids, tokens and epochs follow from `seed` instead of from the
+    /// operating system's random numbers. A restarted server needs another seed, as it would make the same epochs again.
+    ///
+    /// Never in production: whoever knows the seed can take over any session.
+    pub const fn insecure_seed(mut self, seed: u64) -> Self {
+        self.parts.seed = Some(seed);
         self
     }
 

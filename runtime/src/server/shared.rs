@@ -162,7 +162,7 @@ impl Shared {
         let store = parts.take_store();
         let config = Arc::new(parts.config);
         let inner = Inner {
-            node: Node::new(Arc::clone(&config), driver::seed()),
+            node: Node::new(Arc::clone(&config), driver::seed(parts.seed)),
             conns: BTreeMap::new(),
             last_conn: 0,
             aborts: BTreeMap::new(),

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use steadfast::client::{Builder, ConnectError, Item, Target};
 use steadfast::server::{Credentials, Denied, Listener, Principal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::chat::*;
@@ -212,4 +212,26 @@ async fn a_connection_that_never_asks_for_an_upgrade_is_dropped() {
     let mut nothing = Vec::new();
     within(silent.read_to_end(&mut nothing)).await.unwrap();
     assert!(nothing.is_empty());
+}
+
+#[tokio::test]
+async fn the_same_seed_gives_a_client_the_same_identity() {
+    let instance = |seed| async move {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, mut told) = mpsc::channel(1);
+        let hook = move |shown: Credentials| {
+            let tell = tell.clone();
+            async move {
+                let _ = tell.send(shown.instance).await;
+                Ok::<_, Denied>(Principal::new("ann"))
+            }
+        };
+        let server = ChatServer::builder(Chat::new()).authenticate(hook).insecure_seed(1).build();
+        tokio::spawn(async move { server.serve_listener(listener).await });
+        let _client = within(client(address).insecure_seed(seed).connect()).await.unwrap();
+        within(told.recv()).await.unwrap()
+    };
+    assert_eq!(instance(7).await, instance(7).await);
+    assert_ne!(instance(7).await, instance(8).await);
 }

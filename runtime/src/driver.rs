@@ -1,5 +1,7 @@
 //! What both drivers need of the outside world: a clock, a seed, tasks and a guard around foreign code. Decides nothing.
 
+mod wake;
+
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -10,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep};
 
 use crate::session::Now;
+pub(crate) use wake::WakeFlag;
 
 /// A boxed future of foreign code.
 #[cfg(feature = "client")]
@@ -36,9 +39,18 @@ impl Clock {
     }
 }
 
+#[cfg(not(steadfast_loom))]
 #[expect(clippy::disallowed_methods, reason = "the one place where the drivers read a clock")]
 pub(crate) fn instant() -> Instant {
     Instant::now()
+}
+
+/// Time stands still: loom takes one path again and again, and it has to be the same one.
+#[cfg(steadfast_loom)]
+#[expect(clippy::disallowed_methods, reason = "the one place where the drivers read a clock")]
+pub(crate) fn instant() -> Instant {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    *START.get_or_init(Instant::now)
 }
 
 /// What a core's random numbers begin with: unguessable, from the operating system, unless a test has given one.

@@ -136,6 +136,8 @@ pub mod session;
 pub mod store;
 pub mod stub;
 #[cfg(feature = "tokio")]
+mod sync;
+#[cfg(feature = "tokio")]
 mod transport;
 pub mod wire;
 

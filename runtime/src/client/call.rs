@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use futures_core::Stream;
 use super::shared::Shared;
 use crate::session::client::{CallId, CallOutcome, Fate};
 use crate::stub::{EncodeError, Reply, WsError, decode_reply};
+use crate::sync::{Mutex, MutexGuard};
 use crate::wire::{FailureCode, RefusalCode};
 
 /// Why a call has no reply.

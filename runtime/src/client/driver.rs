@@ -101,9 +101,8 @@ impl Driver {
     // ---- waiting ----
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Ready> {
-        self.shared.waker.register(cx.waker());
         let mut ready = Ready::default();
-        let mut work = self.shared.take_woken();
+        let mut work = self.shared.wake.poll(cx);
         if let Some((_, timer)) = &mut self.timer
             && timer.as_mut().poll(cx).is_ready()
         {

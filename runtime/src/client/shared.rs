@@ -2,11 +2,9 @@
 //! that wait for them; decides nothing.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
-use futures_util::task::AtomicWaker;
 use steadfast_schema::{Kind, Message};
 use tokio::sync::watch;
 
@@ -15,12 +13,13 @@ use super::call::{End, Place, Slot};
 use super::line::Line;
 use super::state::{ConnectionState, Status};
 use super::subscription::SubSlot;
-use crate::driver::Clock;
+use crate::driver::{Clock, WakeFlag};
 use crate::session::client::{
     self as core, CallId, CallOutcome, ClientConfig, DialReason, Event, Item, SubId, Submission, SubmitError,
     SubscribeError, SubscriptionRequest,
 };
 use crate::session::{Close, Now};
+use crate::sync::{Mutex, MutexGuard};
 use crate::wire::{Body, Codec, Dial, Name, RefusalCode};
 
 /// What a client's handles, calls, subscriptions and task share.
@@ -32,8 +31,7 @@ pub(super) struct Shared {
     pub(super) alive: watch::Sender<()>,
     when_full: WhenFull,
     /// The task that owns the socket.
-    pub(super) waker: AtomicWaker,
-    woken: AtomicBool,
+    pub(super) wake: WakeFlag,
     inner: Mutex<Inner>,
 }
 
@@ -87,8 +85,7 @@ impl Shared {
             state: watch::Sender::new(ConnectionState::of(clock, core.state())),
             alive: watch::Sender::new(()),
             when_full,
-            waker: AtomicWaker::new(),
-            woken: AtomicBool::new(false),
+            wake: WakeFlag::default(),
             inner: Mutex::new(Inner {
                 core,
                 calls: BTreeMap::new(),
@@ -124,14 +121,7 @@ impl Shared {
     }
 
     pub(super) fn wake_task(&self) {
-        // Before the waker, which the task registers before it looks.
-        if !self.woken.swap(true, Ordering::AcqRel) {
-            self.waker.wake();
-        }
-    }
-
-    pub(super) fn take_woken(&self) -> bool {
-        self.woken.swap(false, Ordering::AcqRel)
+        self.wake.raise();
     }
 
     pub(super) fn close(&self) {

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
@@ -12,6 +12,7 @@ use futures_core::Stream;
 use super::shared::Shared;
 use crate::session::client::{self as core, Gap, SubId, SubscriptionRequest};
 use crate::stub::{EncodeError, GapItem, ServerEnum, SnapshotState, TopicKey};
+use crate::sync::{Mutex, MutexGuard};
 use crate::wire::{Name, Position, UnsubscribeCode};
 
 /// What a subscription yields. Where a topic has a snapshot, `G` is [`std::convert::Infallible`] and a `match` needs no arm for

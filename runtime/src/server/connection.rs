@@ -154,9 +154,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Writes what waits, reads what is there; ready if anything is to be done.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Ready> {
-        self.link.waker.register(cx.waker());
         let mut ready = Ready { frames: FRAMES.take(), ..Ready::default() };
-        let mut work = self.link.take_woken();
+        let mut work = self.link.wake.poll(cx);
         match self.socket.poll_drain(cx) {
             Poll::Ready(Ok(())) => self.stall = None,
             Poll::Ready(Err(error)) => {
@@ -174,8 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         work |= self.starved && self.socket.has_room();
         self.poll_frames(cx, &mut ready);
         if work || ready.alive || ready.end.is_some() || !ready.frames.is_empty() {
-            // Who runs needs no wake-up: others find no waker, and set the flag only.
-            drop(self.link.waker.take());
+            self.link.wake.rest();
             return Poll::Ready(ready);
         }
         FRAMES.set(ready.frames);

@@ -4,10 +4,9 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Once, PoisonError};
 
-use futures_util::task::AtomicWaker;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::AbortHandle;
 
@@ -16,12 +15,13 @@ use super::builder::Parts;
 use super::cx::Settings;
 use super::execute::{self, Prepared};
 use super::{Limits, hints, timer};
-use crate::driver::{self, Clock, Panicked};
+use crate::driver::{self, Clock, Panicked, WakeFlag};
 use crate::session::node::{ConnId, ExecId, Executed, Execution, Node, NodeConfig, NodeEvent, PublishError, PublishId};
 use crate::session::store::{Appended, OpId, StoreOp, StoreOutcome};
 use crate::session::{Close, Now};
 use crate::store::DynStore;
 use crate::stub::Service;
+use crate::sync::{Mutex, MutexGuard};
 use crate::transport::TransportConfig;
 use crate::wire::Codec;
 
@@ -76,22 +76,11 @@ pub(super) struct Shown {
 /// How others reach a connection's task.
 #[derive(Debug, Default)]
 pub(super) struct Link {
-    pub(super) waker: AtomicWaker,
-    woken: AtomicBool,
+    pub(super) wake: WakeFlag,
     close: Mutex<Option<Close>>,
 }
 
 impl Link {
-    fn wake(&self) {
-        // Before the waker, which the task registers before it looks.
-        self.woken.store(true, Ordering::Release);
-        self.waker.wake();
-    }
-
-    pub(super) fn take_woken(&self) -> bool {
-        self.woken.swap(false, Ordering::AcqRel)
-    }
-
     pub(super) fn take_close(&self) -> Option<Close> {
         self.close.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -112,7 +101,7 @@ impl Wakes {
     /// This connection has just been given everything, under the lock: it need not be told that there was something.
     pub(super) fn served(&mut self, link: &Arc<Link>) {
         self.0.retain(|other| !Arc::ptr_eq(other, link));
-        link.take_woken();
+        link.wake.take();
     }
 }
 
@@ -256,7 +245,7 @@ impl Shared {
 
     fn tell(&self, work: &mut Work) {
         for link in work.wake.0.drain(..) {
-            link.wake();
+            link.wake.raise();
         }
         for (waiting, result) in work.published.drain(..) {
             // Nobody waits any more: the publication stands all the same.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
 
@@ -164,8 +164,19 @@ impl SubSlot {
         state.waker.take()
     }
 
-    fn wait(&self, cx: &Context<'_>) {
-        self.lock().waker = Some(cx.waker().clone());
+    /// The next item, by `look`; `None` if there is none and the subscription has ended.
+    pub(super) fn poll_item<T>(&self, cx: &Context<'_>, look: impl FnOnce() -> Option<T>) -> Poll<Option<T>> {
+        // Both before the look: what becomes readable in between wakes, and an end hides nothing that came before it.
+        let ended = {
+            let mut state = self.lock();
+            state.waker = Some(cx.waker().clone());
+            state.end.is_some()
+        };
+        match look() {
+            Some(item) => Poll::Ready(Some(item)),
+            None if ended => Poll::Ready(None),
+            None => Poll::Pending,
+        }
     }
 }
 
@@ -316,16 +327,8 @@ impl<T: TopicKey> Stream for Subscription<T> {
         if self.unreadable.is_some() {
             return Poll::Ready(None);
         }
-        // Before the look, so that what becomes readable in between wakes.
-        self.feed.slot.wait(cx);
-        match self.feed.shared.next_item(self.feed.sub) {
-            Some(item) => {
-                let item = self.read(item);
-                Poll::Ready(item)
-            }
-            None if self.feed.slot.lock().end.is_some() => Poll::Ready(None),
-            None => Poll::Pending,
-        }
+        let item = ready!(self.feed.slot.poll_item(cx, || self.feed.shared.next_item(self.feed.sub)));
+        Poll::Ready(item.and_then(|item| self.read(item)))
     }
 }
 

@@ -16,7 +16,7 @@ use super::call::{Call, CallError};
 use super::shared::{Order, Shared};
 use super::subscription::SubSlot;
 use crate::NoError;
-use crate::session::client::{ClientConfig, Fate, SubId, SubscriptionRequest};
+use crate::session::client::{ClientConfig, Fate, Item, SubId, SubscriptionRequest};
 use crate::wire::{Body, ClientFrame, Dial, Name};
 
 const WELCOME: &str = r#"[21,{"session":"000102030405060708090a0b0c0d0e0f","token":"ffeeddccbbaa99887766554433221100","gen":1,
@@ -204,6 +204,25 @@ pub fn a_follower_of_a_call_sees_its_end() {
     });
 }
 
+pub fn an_event_that_comes_before_the_end_of_a_subscription_is_seen() {
+    model(|| {
+        let ends = Ends::connected(|_| {});
+        let (sub, slot) = ends.subscribed();
+        let task = ends.clone();
+        let task = thread::spawn(move || {
+            task.hear(r#"[5,1,1,"ticked",{}]"#);
+            task.shared.close();
+        });
+        let mut seen = 0;
+        while let Some(item) = block_on(poll_fn(|cx| slot.poll_item(cx, || ends.shared.next_item(sub)))) {
+            assert!(matches!(item, Item::Event { .. }), "{item:?}");
+            seen += 1;
+        }
+        assert_eq!(seen, 1);
+        task.join().unwrap();
+    });
+}
+
 pub fn a_subscription_that_is_dropped_while_events_come_leaves_nothing_behind() {
     model(|| {
         let ends = Ends::connected(|_| {});
@@ -218,5 +237,32 @@ pub fn a_subscription_that_is_dropped_while_events_come_leaves_nothing_behind() 
         assert_eq!(ends.shared.next_item(sub), None);
         assert_eq!(Arc::strong_count(&slot), 1);
         assert!(ends.written().iter().any(|frame| matches!(frame, ClientFrame::Unsubscribe { .. })));
+    });
+}
+
+pub fn what_a_follower_has_finished_with_is_told_to_the_server() {
+    model(|| {
+        // Each event is told of at once.
+        let ends = Ends::connected(|config| config.credit.frames = 1);
+        let (sub, slot) = ends.subscribed();
+        let task = ends.clone();
+        let task = thread::spawn(move || {
+            task.hear(r#"[5,1,1,"ticked",{}]"#);
+            block_on(poll_fn(|cx| {
+                while task.shared.wake.poll(cx) {
+                    if task.written().iter().any(|frame| matches!(frame, ClientFrame::Position { .. })) {
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Pending
+            }));
+            task.shared.close();
+        });
+        let mut seen = 0;
+        while block_on(poll_fn(|cx| slot.poll_item(cx, || ends.shared.next_item(sub)))).is_some() {
+            seen += 1;
+        }
+        assert_eq!(seen, 1);
+        task.join().unwrap();
     });
 }

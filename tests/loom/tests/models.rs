@@ -18,7 +18,9 @@ tests! {
         a_call_is_withdrawn_or_sent_and_never_both
         closing_ends_a_call_that_is_made_meanwhile
         a_follower_of_a_call_sees_its_end
+        an_event_that_comes_before_the_end_of_a_subscription_is_seen
         a_subscription_that_is_dropped_while_events_come_leaves_nothing_behind
+        what_a_follower_has_finished_with_is_told_to_the_server
     }
     server {
         what_another_turn_has_to_send_wakes_a_waiting_connection

@@ -291,8 +291,14 @@ impl Shared {
 
     fn go_on(self: &Arc<Self>, exec: ExecId, running: execute::Running) {
         let shared = Arc::clone(self);
-        // Under the lock, so that the end of the task can't come before its handle is known.
+        // Under the lock, so that neither the end of the task nor an abort can come before its handle is known.
         let mut inner = self.lock();
+        if !inner.node.is_running(exec) {
+            // Aborted during its first poll. The application's code is dropped outside of the lock.
+            drop(inner);
+            let _ = driver::guarded(|| drop(running));
+            return;
+        }
         let task = driver::spawn(async move {
             let executed = running.await;
             shared.turn(|now, inner| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -82,11 +82,40 @@ pub struct Chat {
     pub log: Arc<Mutex<Log>>,
     /// `slow` waits for a permit.
     pub gate: Arc<Semaphore>,
+    /// `slow(STUCK)` blocks its thread until it opens, and then waits for ever.
+    pub stuck: Arc<Stuck>,
+}
+
+/// See [`Chat::stuck`].
+pub const STUCK: u64 = 1_000;
+
+/// Opened once. Counts those who have not been dropped.
+#[derive(Default)]
+pub struct Stuck {
+    open: Mutex<bool>,
+    changed: Condvar,
+    held: Arc<()>,
+}
+
+impl Stuck {
+    pub fn open(&self) {
+        *self.open.lock().unwrap() = true;
+        self.changed.notify_all();
+    }
+
+    fn block(&self) {
+        let open = self.open.lock().unwrap();
+        drop(self.changed.wait_timeout_while(open, Duration::from_secs(10), |open| !*open).unwrap());
+    }
+
+    pub fn holders(&self) -> usize {
+        Arc::strong_count(&self.held) - 1
+    }
 }
 
 impl Chat {
     pub fn new() -> Self {
-        Self { log: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
+        Self { log: Arc::default(), gate: Arc::new(Semaphore::new(0)), stuck: Arc::default() }
     }
 }
 
@@ -110,6 +139,11 @@ impl ChatHandler for Chat {
 
     async fn slow(&self, _: &Cx, count: u64) -> Result<u64, ChatError> {
         self.log.lock().unwrap().slow.push(count);
+        if count == STUCK {
+            let _held = Arc::clone(&self.stuck.held);
+            tokio::task::block_in_place(|| self.stuck.block());
+            return std::future::pending().await;
+        }
         self.gate.acquire().await.unwrap().forget();
         Ok(count * 2)
     }
@@ -166,7 +200,10 @@ pub async fn serve() -> Running {
 pub type ChatBuilder = steadfast::server::Builder<ChatCommand>;
 
 pub async fn serve_with(change: impl FnOnce(ChatBuilder) -> ChatBuilder) -> Running {
-    let chat = Chat::new();
+    serve_chat(Chat::new(), change).await
+}
+
+pub async fn serve_chat(chat: Chat, change: impl FnOnce(ChatBuilder) -> ChatBuilder) -> Running {
     let server = change(ChatServer::builder(chat.clone())).allow_anonymous().build();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -8,8 +8,9 @@ use futures_util::StreamExt;
 
 use steadfast::client::{CallError, ConnectionState, Item, SubscriptionEnd};
 use steadfast::session::Now;
-use steadfast::session::store::{OpId, StoreOp, StoreOutcome};
+use steadfast::session::store::{OpId, Outcome, StoreOp, StoreOutcome};
 use steadfast::store::{MemoryLimits, MemoryStore, Store};
+use steadfast::wire::FailureCode;
 use steadfast::{UnknownMessage, WsProtocol};
 
 use super::chat::*;
@@ -174,6 +175,42 @@ async fn a_store_that_panics_at_once_costs_time_only() {
         }
     }
     assert!(running.chat.log.lock().unwrap().keys.values().all(|count| *count == 1));
+}
+
+/// A store that tells when a timeout is committed.
+struct Telling {
+    store: MemoryStore,
+    stuck: Arc<Stuck>,
+}
+
+impl Store for Telling {
+    async fn execute(&self, batch: Vec<(OpId, StoreOp)>) -> Vec<(OpId, StoreOutcome)> {
+        self.store.execute_now(batch)
+    }
+
+    fn execute_at_once(&self, op: StoreOp) -> Result<StoreOutcome, StoreOp> {
+        let timed_out = |outcome: &Outcome| matches!(outcome, Outcome::Failed { code: FailureCode::Timeout, .. });
+        if let StoreOp::Commit { commits, .. } = &op
+            && commits.iter().any(|commit| timed_out(&commit.record.outcome))
+        {
+            self.stuck.open();
+        }
+        self.store.execute_at_once(op)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_handler_whose_time_is_over_within_its_first_poll_is_dropped() {
+    let chat = Chat::new();
+    let store = Telling { store: MemoryStore::default(), stuck: Arc::clone(&chat.stuck) };
+    let running = serve_chat(chat, |builder| builder.store(store)).await;
+    let client = connect(running.address).await;
+    let call = client.slow(STUCK);
+    until(|| !running.chat.log.lock().unwrap().slow.is_empty()).await;
+    // Another turn of the node arms the timer, which commits the timeout while the handler still blocks its thread.
+    within(connect(running.address).await.post(RoomId(1), "now".into())).await.unwrap();
+    assert_eq!(within(call.settled()).await, Err(CallError::HandlerTimedOut));
+    until(|| running.chat.stuck.holders() == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -389,6 +389,13 @@ impl Node {
         Some(what)
     }
 
+    /// Whether the node still waits for the end of an execution. One that was handed out and is not waited for any more has been
+    /// aborted, or has ended.
+    #[must_use]
+    pub fn is_running(&self, exec: ExecId) -> bool {
+        self.running.get(Key::from_raw(exec.0)).is_some()
+    }
+
     fn abort(&mut self, exec: ExecId) {
         if self.end_running(exec).is_some() {
             self.stop(exec);

@@ -129,9 +129,17 @@ impl AsRef<[u8]> for Short {
 /// Decodes a message's fields. An absent body and `null` count as `{}`, so that a message may get its first optional field.
 ///
 /// # Errors
-/// When the bytes don't fit.
+/// When the bytes don't fit, or are not an object (PROTOCOL.md 3.5): serde would read a struct from an array too.
 pub fn decode_body<M: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<M, DecodeError> {
-    decode(if is_nothing(body) { EMPTY_OBJECT } else { body }, codec)
+    if is_nothing(body) {
+        return decode(EMPTY_OBJECT, codec);
+    }
+    match codec {
+        Codec::Json if body.trim_ascii_start().first() != Some(&b'{') => {
+            Err(DecodeError::new("the body of a message is an object"))
+        }
+        Codec::Json => decode(body, codec),
+    }
 }
 
 /// Decodes a reply. `{}`, `null` and an absent body all read as `()` (PROTOCOL.md 5.7).
@@ -182,6 +190,18 @@ mod tests {
         for body in ["", "null", "{}", " { } ", r#"{"later": 1}"#] {
             assert_eq!(decode_body::<Ping>(body.as_bytes(), Codec::Json), Ok(Ping {}), "{body:?}");
         }
+    }
+
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    struct Post {
+        room: u64,
+    }
+
+    #[test]
+    fn an_array_of_a_messages_fields_is_not_that_message() {
+        assert_eq!(decode_body(b" {\"room\":7}", Codec::Json), Ok(Post { room: 7 }));
+        assert!(decode_body::<Post>(b"[7]", Codec::Json).is_err());
+        assert!(decode_body::<Ping>(b"[]", Codec::Json).is_err());
     }
 
     #[test]

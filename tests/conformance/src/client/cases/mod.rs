@@ -1,0 +1,27 @@
+//! The cases for clients, a file per section of PROTOCOL.md.
+
+mod closing;
+mod commands;
+mod frames;
+mod outbox;
+mod reactions;
+mod session;
+mod topics;
+mod topics_flow;
+mod transport;
+
+use super::trial::Trial;
+use crate::case::Case;
+
+/// All of them.
+pub(super) const ALL: &[&[Case<Trial>]] = &[
+    transport::CASES,
+    frames::CASES,
+    session::CASES,
+    commands::CASES,
+    outbox::CASES,
+    topics::CASES,
+    topics_flow::CASES,
+    closing::CASES,
+    reactions::CASES,
+];

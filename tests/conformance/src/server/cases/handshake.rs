@@ -1,0 +1,116 @@
+//! Section 4.1: HELLO, WELCOME, and what comes before and after.
+
+use serde_json::json;
+
+use super::super::me::Me;
+use super::super::trial::{Trial, fresh};
+use crate::case::{Step, cases, ensure};
+use crate::frame::kind;
+
+cases! { Trial;
+    another_protocol_or_version_closes_with_4401: "4.1" "8.3";
+    the_applications_version_is_not_compared: "4.1";
+    the_first_frame_must_be_hello: "4.1" "8.3";
+    a_socket_without_hello_is_closed_with_4408: "4.1" "8.1";
+    a_second_hello_closes_with_4400: "4.1" "8.3";
+    refused_credentials_close_with_4201: "4.1" "8.3";
+    expired_credentials_close_with_4202: "8.3" "8.1";
+    the_first_welcome_has_a_new_session_and_a_new_lease: "4.1" "4.10" "5.1" "1.6";
+    the_principal_is_that_of_the_token: "4.1" "1.3";
+    an_attachment_has_no_subscriptions_to_begin_with: "1.1" "7.2";
+}
+
+async fn another_protocol_or_version_closes_with_4401(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    for (member, value) in [("protocol", json!("another")), ("v", json!(2)), ("v", json!(0))] {
+        let mut me = Me::new("ann");
+        me.dial = 1;
+        let mut hello = me.hello();
+        hello[member] = value;
+        server.greet(&me, &hello).await?.closes_with("4.1", 4401).await?;
+    }
+    Ok(())
+}
+
+async fn the_applications_version_is_not_compared(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    let mut me = Me::new("ann");
+    me.dial = 1;
+    let mut hello = me.hello();
+    hello["version"] = json!("99.0-from-the-future");
+    server.greet(&me, &hello).await?.welcomed().await
+}
+
+async fn the_first_frame_must_be_hello(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    for first in ["[12,1]", "[0,0,1]", "[1,1,0,1,0,\"echo\",{\"text\":\"\"}]"] {
+        server.say(first).await?.closes_with("4.1", 4400).await?;
+    }
+    Ok(())
+}
+
+async fn a_socket_without_hello_is_closed_with_4408(trial: &Trial) -> Step {
+    let server = trial.server_with(json!({ "handshake_ms": 100 })).await?;
+    server.silent().await?.closes_with("4.1", 4408).await.map(drop)
+}
+
+async fn a_second_hello_closes_with_4400(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    let mut me = Me::new("ann");
+    me.dial = 1;
+    let mut peer = server.greet(&me, &me.hello()).await?;
+    peer.welcomed().await?;
+    peer.say(json!([kind::HELLO, me.hello()])).await;
+    peer.closes_with("4.1", 4400).await.map(drop)
+}
+
+async fn refused_credentials_close_with_4201(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    for token in [Some("nobody"), None] {
+        let mut me = Me::new("ann");
+        me.token = token.map(str::to_owned);
+        me.dial = 1;
+        server.greet(&me, &me.hello()).await?.closes_with("8.3", 4201).await?;
+    }
+    Ok(())
+}
+
+async fn expired_credentials_close_with_4202(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    let peer = server.attach(Me::new("brief")).await?;
+    let me = peer.closes_with("8.3", 4202).await?;
+    // The credentials are gone, the session is not.
+    server.resume(me).await.map(drop)
+}
+
+async fn the_first_welcome_has_a_new_session_and_a_new_lease(trial: &Trial) -> Step {
+    let peer = trial.peer().await?;
+    let welcome = peer.welcome();
+    ensure!("4.10", peer.resume_failed.is_none(), "RESUME_FAILED to a first HELLO");
+    ensure!("4.10", welcome["resumed"] == false && welcome["recv"] == 0, "not a new session: {welcome}");
+    ensure!("1.6", welcome["gen"] == 1, "the first `gen` is 1: {welcome}");
+    ensure!("5.1", welcome["lease"]["state"] == "new", "a client without a lease gets a new one: {welcome}");
+    Ok(())
+}
+
+async fn the_principal_is_that_of_the_token(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    for token in ["ann", "bob"] {
+        let who = server.attach(Me::new(token)).await?.call("4.1", "whoami", json!({})).await?;
+        ensure!("4.1", who == token, "the token `{token}` makes `{who}`");
+    }
+    Ok(())
+}
+
+async fn an_attachment_has_no_subscriptions_to_begin_with(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    let mut peer = server.attach(Me::new("ann")).await?;
+    let list = fresh("list");
+    peer.follow(&list).await?;
+    let mut peer = server.resume(peer.cut()).await?;
+    peer.append(&list, ["unseen".to_owned()]).await?;
+    peer.settle("1.1").await?;
+    let seen = peer.has(|frame| matches!(frame.kind, kind::EVENT | kind::SNAPSHOT | kind::SUBSCRIBED));
+    ensure!("1.1", !seen, "a subscription went on after its attachment had ended");
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! The cases for servers, a file per section of PROTOCOL.md.
+
+mod closing;
+mod commands;
+mod frames;
+mod handshake;
+mod order;
+mod records;
+mod resume;
+mod session;
+mod topics;
+mod topics_flow;
+mod transport;
+
+use super::trial::Trial;
+use crate::case::Case;
+
+/// All of them.
+pub(super) const ALL: &[&[Case<Trial>]] = &[
+    transport::CASES,
+    frames::CASES,
+    handshake::CASES,
+    session::CASES,
+    resume::CASES,
+    commands::CASES,
+    order::CASES,
+    records::CASES,
+    topics::CASES,
+    topics_flow::CASES,
+    closing::CASES,
+];

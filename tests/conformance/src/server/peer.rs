@@ -1,0 +1,380 @@
+//! A client's end of one attachment, driven step by step. Owns numbering what it sends and checking what arrives; refuses to
+//! do anything by itself, acknowledging included.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::me::{Me, Session};
+use super::rules::Rules;
+use crate::case::{Step, Stop, ensure};
+use crate::frame::{Frame, Sender, kind};
+use crate::socket::{Arrival, Socket};
+
+/// An attachment, or what is about to be one.
+pub(crate) struct Peer {
+    pub(crate) socket: Socket,
+    pub(crate) me: Me,
+    pub(crate) welcome: Option<Frame>,
+    pub(crate) resume_failed: Option<Frame>,
+    rules: Rules,
+    /// Frames that came while something else was waited for.
+    inbox: VecDeque<Frame>,
+    subs: u64,
+    pings: u64,
+}
+
+impl Peer {
+    pub(crate) fn new(socket: Socket, me: Me) -> Self {
+        let rules = Rules::default();
+        Self { socket, me, welcome: None, resume_failed: None, rules, inbox: VecDeque::new(), subs: 0, pings: 1000 }
+    }
+
+    // ---- arriving ----
+
+    /// Waits for WELCOME, with or without a RESUME_FAILED before it.
+    pub(crate) async fn welcomed(&mut self) -> Step {
+        let frame = loop {
+            let frame = self.read("4.1", "WELCOME").await?;
+            match frame.kind {
+                kind::WELCOME => break frame,
+                kind::RESUME_FAILED => {
+                    frame.text_member("4.10", "/reason")?;
+                    ensure!("4.10", self.me.session.is_some(), "RESUME_FAILED to a first HELLO");
+                    self.resume_failed = Some(frame);
+                }
+                128..256 => {}
+                _ => return Err(Stop::broken("4.1", format!("a frame before WELCOME: {}", frame.text))),
+            }
+        };
+        self.rules.welcome(&self.me, &frame)?;
+        let body = frame.body();
+        let of = |path: &str| frame.text_member("4.1", path);
+        let before = self.me.session.take().filter(|_| body["resumed"] == true);
+        let (sent, recv, seq_of, replay) = before.map(|s| (s.sent, s.recv, s.seq_of, s.replay)).unwrap_or_default();
+        let (id, token, generation) = (of("/session")?, of("/token")?, frame.member("4.1", "/gen")?);
+        self.me.session = Some(Session { id, token, generation, sent, recv, seq_of, replay });
+        self.me.take_lease(of("/lease/id")?);
+        self.welcome = Some(frame);
+        Ok(())
+    }
+
+    /// WELCOME's object.
+    pub(crate) fn welcome(&self) -> Value {
+        self.welcome.as_ref().map(Frame::body).unwrap_or_default()
+    }
+
+    pub(crate) fn was_resumed(&self) -> bool {
+        self.welcome()["resumed"] == true
+    }
+
+    /// The next frame that fits; others stay where they are, for later.
+    pub(crate) async fn take(
+        &mut self,
+        clause: &'static str,
+        what: &str,
+        fits: impl Fn(&Frame) -> bool + Send,
+    ) -> Step<Frame> {
+        if let Some(at) = self.inbox.iter().position(&fits) {
+            return self.inbox.remove(at).ok_or_else(|| Stop::trouble("the inbox has lost a frame"));
+        }
+        loop {
+            let frame = self.read(clause, what).await?;
+            self.rules.frame(&mut self.me, &frame)?;
+            if fits(&frame) {
+                return Ok(frame);
+            }
+            self.inbox.push_back(frame);
+        }
+    }
+
+    async fn read(&mut self, clause: &'static str, what: &str) -> Step<Frame> {
+        match self.socket.next().await {
+            Some(Arrival::Text(text)) => Ok(Frame::read(&text, Sender::Server)?),
+            Some(Arrival::Binary) => Err(Stop::broken("2.2", "a binary message on a JSON attachment")),
+            Some(Arrival::WebSocketPong(_)) => Box::pin(self.read(clause, what)).await,
+            Some(Arrival::Closed(code)) => Err(Stop::broken(clause, format!("{} instead of {what}", ended(code)))),
+            None => Err(Stop::broken(clause, format!("no {what} in time"))),
+        }
+    }
+
+    /// The next frame of a kind.
+    pub(crate) async fn take_kind(&mut self, clause: &'static str, what: &str, kind: u64) -> Step<Frame> {
+        self.take(clause, what, |frame| frame.kind == kind).await
+    }
+
+    /// Whether a frame that fits has come already.
+    pub(crate) fn has(&self, fits: impl Fn(&Frame) -> bool) -> bool {
+        self.inbox.iter().any(fits)
+    }
+
+    /// The socket must be closed with this code; what comes before is looked at and dropped.
+    pub(crate) async fn closes_with(mut self, clause: &'static str, wanted: u16) -> Step<Me> {
+        loop {
+            match self.socket.next().await {
+                Some(Arrival::Closed(Some(code))) if code == wanted => return Ok(self.me),
+                Some(Arrival::Closed(code)) => {
+                    return Err(Stop::broken(clause, format!("{} instead of close {wanted}", ended(code))));
+                }
+                None => return Err(Stop::broken(clause, format!("no close {wanted} in time"))),
+                Some(Arrival::Text(text)) => {
+                    let frame = Frame::read(&text, Sender::Server)?;
+                    if self.welcome.is_some() {
+                        self.rules.frame(&mut self.me, &frame)?;
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// How the socket ends; what comes before is dropped.
+    pub(crate) async fn ends(mut self) -> Step<Option<u16>> {
+        loop {
+            match self.socket.next().await {
+                Some(Arrival::Closed(code)) => return Ok(code),
+                Some(_) => {}
+                None => return Err(Stop::trouble("the socket does not end")),
+            }
+        }
+    }
+
+    /// The attachment must be alive and well: a PING is answered.
+    pub(crate) async fn is_alive(&mut self, clause: &'static str) -> Step {
+        self.pings += 1;
+        let k = self.pings;
+        self.say(json!([kind::PING, k])).await;
+        self.take(clause, "PONG", |frame| frame.kind == kind::PONG && frame.number(0) == k).await.map(drop)
+    }
+
+    /// Looks at everything that the server has to say for now. What it must not say can't be waited for: it gets a moment, and
+    /// the chance to answer twice.
+    pub(crate) async fn settle(&mut self, clause: &'static str) -> Step {
+        for _ in 0..2 {
+            self.is_alive(clause).await?;
+            while let Some(arrival) = self.socket.next_soon(Duration::from_millis(20)).await {
+                match arrival {
+                    Arrival::Text(text) => {
+                        let frame = Frame::read(&text, Sender::Server)?;
+                        self.rules.frame(&mut self.me, &frame)?;
+                        self.inbox.push_back(frame);
+                    }
+                    Arrival::Closed(code) => return Err(Stop::broken(clause, ended(code))),
+                    Arrival::Binary | Arrival::WebSocketPong(_) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // ---- saying ----
+
+    /// Sends a frame as it is.
+    pub(crate) async fn say(&mut self, frame: Value) {
+        self.socket.send(frame.to_string()).await;
+    }
+
+    /// ACK of everything.
+    pub(crate) async fn ack(&mut self) {
+        let ack = self.me.recv();
+        self.rules.acked(ack);
+        self.say(json!([kind::ACK, ack, self.me.low])).await;
+    }
+
+    /// Sends again what the server has not got (4.7).
+    pub(crate) async fn replay(&mut self) {
+        let recv = self.welcome()["recv"].as_u64().unwrap_or_default();
+        let missing = self.me.session.as_ref().map(|session| session.replay.clone().split_off(&(recv + 1)));
+        for (seq, (n, name, body)) in missing.into_iter().flatten() {
+            let low = self.me.low.min(n);
+            self.say(json!([kind::COMMAND, seq, self.me.recv(), n, n - low, name, body])).await;
+        }
+    }
+
+    /// Numbers a command; the frame is not sent.
+    pub(crate) fn number(&mut self, name: &str, body: &Value) -> (u64, Value) {
+        let n = self.me.next;
+        self.me.next += 1;
+        (n, self.again(n, name, body))
+    }
+
+    /// A command that was numbered before, under the next `seq`; the frame is not sent.
+    pub(crate) fn again(&mut self, n: u64, name: &str, body: &Value) -> Value {
+        let (recv, low) = (self.me.recv(), self.me.low.min(n));
+        let seq = self.me.session.as_mut().map_or(0, |session| {
+            session.sent += 1;
+            session.seq_of.insert(n, session.sent);
+            session.replay.insert(session.sent, (n, name.to_owned(), body.clone()));
+            session.sent
+        });
+        self.rules.acked(recv);
+        json!([kind::COMMAND, seq, recv, n, n - low, name, body])
+    }
+
+    /// Sends a command.
+    pub(crate) async fn command(&mut self, name: &str, body: Value) -> u64 {
+        let (n, frame) = self.number(name, &body);
+        self.say(frame).await;
+        n
+    }
+
+    /// The answer to a command, which resolves it unless it is refused for now.
+    pub(crate) async fn answer(&mut self, clause: &'static str, n: u64) -> Step<Frame> {
+        let answers =
+            |frame: &Frame| matches!(frame.kind, kind::RESULT | kind::FAILED | kind::REFUSED) && frame.number(2) == n;
+        let frame = self.take(clause, &format!("answer to n {n}"), answers).await?;
+        let retry = ["draining", "overload", "rate_limited"];
+        if frame.kind != kind::REFUSED || !retry.contains(&frame.string(3).as_str()) {
+            self.me.resolve(n);
+        }
+        Ok(frame)
+    }
+
+    /// Sends a command and waits for its RESULT.
+    pub(crate) async fn call(&mut self, clause: &'static str, name: &str, body: Value) -> Step<Value> {
+        let n = self.command(name, body).await;
+        self.result(clause, n).await
+    }
+
+    /// The RESULT of a command.
+    pub(crate) async fn result(&mut self, clause: &'static str, n: u64) -> Step<Value> {
+        let frame = self.answer(clause, n).await?;
+        ensure!(clause, frame.kind == kind::RESULT, "no RESULT to n {n}: {}", frame.text);
+        Ok(frame.body())
+    }
+
+    /// A command must be refused with this code.
+    pub(crate) async fn refused(&mut self, clause: &'static str, n: u64, code: &str) -> Step<Frame> {
+        let frame = self.answer(clause, n).await?;
+        let as_wanted = frame.kind == kind::REFUSED && frame.string(3) == code;
+        ensure!(clause, as_wanted, "n {n} is not refused with `{code}`: {}", frame.text);
+        Ok(frame)
+    }
+
+    /// Appends texts to a list, and with it to the topics of that list.
+    pub(crate) async fn append(&mut self, list: &str, texts: impl IntoIterator<Item = String>) -> Step {
+        for text in texts {
+            self.call("5.7", "append", json!({ "list": list, "text": text })).await?;
+            self.ack().await;
+        }
+        Ok(())
+    }
+
+    /// Waits until somebody has come to a gate.
+    pub(crate) async fn has_come(&mut self, gate: &str) -> Step {
+        for _ in 0..2_000 {
+            if self.call("5.5", "came", json!({ "gate": gate })).await? != 0 {
+                return Ok(());
+            }
+            self.ack().await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Err(Stop::trouble(format!("nobody came to the gate {gate}")))
+    }
+
+    /// Everything that was appended to a list.
+    pub(crate) async fn list(&mut self, list: &str) -> Step<Vec<String>> {
+        let texts = self.call("5.7", "read", json!({ "list": list })).await?;
+        let texts = texts.as_array().into_iter().flatten().map(|text| text.as_str().unwrap_or_default().to_owned());
+        Ok(texts.collect())
+    }
+
+    // ---- topics ----
+
+    /// Sends SUBSCRIBE with ample credit.
+    pub(crate) async fn subscribe(&mut self, topic: &str, key: &str, from: Option<(String, u64)>) -> u64 {
+        self.subscribe_with(topic, key, from, (1_000, 1_000_000)).await
+    }
+
+    pub(crate) async fn subscribe_with(
+        &mut self,
+        topic: &str,
+        key: &str,
+        from: Option<(String, u64)>,
+        credit: (u64, u64),
+    ) -> u64 {
+        self.subs += 1;
+        let credit = json!({ "events": credit.0, "bytes": credit.1 });
+        let mut request = json!({ "sub": self.subs, "topic": topic, "key": key, "credit": credit });
+        if let Some((epoch, ts)) = from {
+            request["from"] = json!({ "epoch": epoch, "ts": ts });
+        }
+        self.rules.subscribe(&request);
+        self.say(json!([kind::SUBSCRIBE, request])).await;
+        self.subs
+    }
+
+    /// The next SUBSCRIBED of a subscription.
+    pub(crate) async fn subscribed(&mut self, clause: &'static str, sub: u64) -> Step<Value> {
+        let about =
+            |frame: &Frame| matches!(frame.kind, kind::SUBSCRIBED | kind::UNSUBSCRIBED) && frame.body()["sub"] == sub;
+        let frame = self.take(clause, "SUBSCRIBED", about).await?;
+        ensure!(clause, frame.kind == kind::SUBSCRIBED, "no SUBSCRIBED: {}", frame.text);
+        Ok(frame.body())
+    }
+
+    /// A subscription must be ended with this code.
+    pub(crate) async fn unsubscribed(&mut self, clause: &'static str, sub: u64, code: &str) -> Step {
+        let about =
+            |frame: &Frame| matches!(frame.kind, kind::SUBSCRIBED | kind::UNSUBSCRIBED) && frame.body()["sub"] == sub;
+        let frame = self.take(clause, "UNSUBSCRIBED", about).await?;
+        let as_wanted = frame.kind == kind::UNSUBSCRIBED && frame.body()["code"] == code;
+        ensure!(clause, as_wanted, "no UNSUBSCRIBED `{code}`: {}", frame.text);
+        Ok(())
+    }
+
+    /// Subscribes from the beginning to the topic that has a snapshot, and takes SUBSCRIBED and SNAPSHOT.
+    pub(crate) async fn follow(&mut self, key: &str) -> Step<(u64, Frame)> {
+        let sub = self.subscribe("list", key, None).await;
+        let subscribed = self.subscribed("7.2", sub).await?;
+        let reset = &subscribed["reset"];
+        ensure!("7.5", reset == "initial" && subscribed["snapshot"] == true, "a first SUBSCRIBED: {subscribed}");
+        let snapshot = self.take_kind("7.5", "SNAPSHOT", kind::SNAPSHOT).await?;
+        Ok((sub, snapshot))
+    }
+
+    pub(crate) async fn event(&mut self, clause: &'static str) -> Step<Frame> {
+        self.take_kind(clause, "EVENT", kind::EVENT).await
+    }
+
+    /// Says that everything of a subscription that has arrived is finished with.
+    pub(crate) async fn finish(&mut self, sub: u64) {
+        if let Some((number, ts, bytes)) = self.rules.finished(sub) {
+            self.position(number, ts, bytes).await;
+        }
+    }
+
+    pub(crate) async fn position(&mut self, number: u64, ts: u64, bytes: u64) {
+        self.rules.position(number, ts, bytes);
+        self.say(json!([kind::POSITION, number, ts, bytes])).await;
+    }
+
+    pub(crate) async fn unsubscribe(&mut self, sub: u64) {
+        self.rules.unsubscribe(sub);
+        self.say(json!([kind::UNSUBSCRIBE, { "sub": sub }])).await;
+    }
+
+    /// Where a subscription has got to.
+    pub(crate) fn reached(&self, sub: u64) -> Option<(String, u64)> {
+        self.rules.reached(sub)
+    }
+
+    // ---- the end ----
+
+    /// The socket is lost without a word.
+    pub(crate) fn cut(self) -> Me {
+        self.socket.cut();
+        self.me
+    }
+
+    /// Closes with a code.
+    pub(crate) async fn close(self, code: u16) -> Me {
+        self.socket.close(code, "").await;
+        self.me
+    }
+}
+
+fn ended(code: Option<u16>) -> String {
+    code.map_or("the socket ended without a code".to_owned(), |code| format!("the socket was closed with {code}"))
+}

@@ -1,0 +1,174 @@
+//! One case's stage: servers as the case wants them, and sockets to them. Refuses to know what a case is about.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::Subject;
+use super::me::Me;
+use super::peer::Peer;
+use crate::adapter::Channel;
+use crate::case::{Step, Stop};
+use crate::exchange::Exchange;
+use crate::frame::{Frame, kind, random_id};
+use crate::socket::{SUBPROTOCOL, Socket, Upgrade};
+
+/// One case's stage.
+pub(crate) struct Trial {
+    subject: Arc<Subject>,
+    exchange: Exchange,
+    sockets: AtomicU32,
+    /// Adapters end with the case, not with the step that started them.
+    adapters: Mutex<Vec<Arc<Mutex<Channel>>>>,
+}
+
+/// A server, and the adapter that started it.
+pub(crate) struct Server<'a> {
+    trial: &'a Trial,
+    url: Mutex<String>,
+    adapter: Option<Arc<Mutex<Channel>>>,
+}
+
+impl Trial {
+    pub(super) fn new(subject: Arc<Subject>, exchange: Exchange) -> Self {
+        Self { subject, exchange, sockets: AtomicU32::new(0), adapters: Mutex::default() }
+    }
+
+    /// A server with its own defaults.
+    pub(crate) async fn server(&self) -> Step<Server<'_>> {
+        let adapter = match &*self.subject {
+            Subject::Url(url) => {
+                return Ok(Server { trial: self, url: Mutex::new(url.clone()), adapter: None });
+            }
+            Subject::Adapter(adapter) => adapter,
+        };
+        self.start(adapter.connect(&self.exchange).await?, json!({})).await
+    }
+
+    /// A server with settings of ADAPTER.md.
+    pub(crate) async fn server_with(&self, settings: Value) -> Step<Server<'_>> {
+        match &*self.subject {
+            Subject::Url(_) => Err(Stop::NotApplicable("it needs settings of its own, and there is no adapter".into())),
+            Subject::Adapter(adapter) => self.start(adapter.connect(&self.exchange).await?, settings).await,
+        }
+    }
+
+    async fn start(&self, mut adapter: Channel, settings: Value) -> Step<Server<'_>> {
+        let started = adapter.ask("start", json!({ "settings": settings })).await?;
+        let adapter = Arc::new(Mutex::new(adapter));
+        self.adapters.lock().await.push(Arc::clone(&adapter));
+        Ok(Server { trial: self, url: Mutex::new(url_of(&started)?), adapter: Some(adapter) })
+    }
+
+    /// Somebody who is attached to a server with its own defaults.
+    pub(crate) async fn peer(&self) -> Step<Peer> {
+        self.server().await?.attach(Me::new("ann")).await
+    }
+
+    /// Somebody who is attached to a server with such settings.
+    pub(crate) async fn peer_with(&self, settings: Value) -> Step<Peer> {
+        self.server_with(settings).await?.attach(Me::new("ann")).await
+    }
+}
+
+fn url_of(answer: &Value) -> Step<String> {
+    let url = answer["url"].as_str().map(str::to_owned);
+    url.ok_or_else(|| Stop::trouble("the adapter gives no address"))
+}
+
+impl Server<'_> {
+    /// An upgrade with what the case offers.
+    pub(crate) async fn upgrade(&self, offered: Option<&str>) -> Step<Upgrade> {
+        let name = format!("socket {}", self.trial.sockets.fetch_add(1, Ordering::Relaxed) + 1);
+        let url = self.url.lock().await.clone();
+        Socket::dial(&url, offered, name, self.trial.exchange.clone()).await
+    }
+
+    /// An open socket on which nothing was said.
+    pub(crate) async fn socket(&self) -> Step<Socket> {
+        match self.upgrade(Some(SUBPROTOCOL)).await? {
+            Upgrade::Open(socket, chosen) if chosen.as_deref() == Some(SUBPROTOCOL) => Ok(*socket),
+            Upgrade::Open(_, chosen) => {
+                Err(Stop::broken("2.1", format!("{chosen:?} was chosen where only {SUBPROTOCOL} was offered")))
+            }
+            Upgrade::Refused(status) => Err(Stop::broken("2.1", format!("the upgrade was refused with {status}"))),
+        }
+    }
+
+    /// A socket on which nothing is said.
+    pub(crate) async fn silent(&self) -> Step<Peer> {
+        Ok(Peer::new(self.socket().await?, Me::new("ann")))
+    }
+
+    /// A socket on which a message was sent, which need not be a HELLO.
+    pub(crate) async fn say(&self, first: &str) -> Step<Peer> {
+        let mut socket = self.socket().await?;
+        socket.send(first).await;
+        Ok(Peer::new(socket, Me::new("ann")))
+    }
+
+    /// A socket on which this HELLO was sent.
+    pub(crate) async fn greet(&self, me: &Me, hello: &Value) -> Step<Peer> {
+        let mut socket = self.socket().await?;
+        socket.send(json!([kind::HELLO, hello]).to_string()).await;
+        Ok(Peer::new(socket, me.clone()))
+    }
+
+    /// Says HELLO, and waits for WELCOME, which is not confirmed.
+    pub(crate) async fn attach_silently(&self, mut me: Me) -> Step<Peer> {
+        me.dial += 1;
+        let hello = me.hello();
+        let mut peer = self.greet(&me, &hello).await?;
+        peer.welcomed().await?;
+        Ok(peer)
+    }
+
+    /// Says HELLO, waits for WELCOME, and confirms it (4.1).
+    pub(crate) async fn attach(&self, me: Me) -> Step<Peer> {
+        let mut peer = self.attach_silently(me).await?;
+        peer.ack().await;
+        peer.replay().await;
+        Ok(peer)
+    }
+
+    /// Attaches, and wants the session to have gone on.
+    pub(crate) async fn resume(&self, me: Me) -> Step<Peer> {
+        let peer = self.attach(me).await?;
+        if peer.was_resumed() {
+            return Ok(peer);
+        }
+        let why = peer.resume_failed.as_ref().map_or("no RESUME_FAILED", |frame: &Frame| frame.text.as_str());
+        Err(Stop::broken("4.7", format!("the session lives, and was not resumed: {why}")))
+    }
+
+    /// Asks the adapter for something.
+    pub(crate) async fn control(&self, what: &str, members: Value) -> Step<Value> {
+        self.adapter().await?.ask(what, members).await
+    }
+
+    async fn adapter(&self) -> Step<MutexGuard<'_, Channel>> {
+        match &self.adapter {
+            Some(adapter) => Ok(adapter.lock().await),
+            None => Err(Stop::NotApplicable("it needs an adapter".into())),
+        }
+    }
+
+    /// Kills the server, and starts another one with what the store has kept, or without.
+    pub(crate) async fn restart(&self, keep: bool) -> Step {
+        let restarted = self.control("restart", json!({ "keep": keep })).await?;
+        *self.url.lock().await = url_of(&restarted)?;
+        Ok(())
+    }
+
+    /// Whether the server was started for this case alone.
+    pub(crate) fn is_own(&self) -> bool {
+        self.adapter.is_some()
+    }
+}
+
+/// A name that no other case uses: of a list, a log or a gate.
+pub(crate) fn fresh(what: &str) -> String {
+    format!("{what}-{}", &random_id()[..8])
+}

@@ -1,0 +1,207 @@
+//! One WebSocket, with the exchange written down. Owns bytes, patience and closing; refuses to know frames.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
+
+use crate::case::{Step, Stop};
+use crate::exchange::Exchange;
+use crate::within;
+
+/// The subprotocol that the suite speaks (2.1).
+pub(crate) const SUBPROTOCOL: &str = "steadfast.v1.json";
+
+/// What comes out of a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    Text(String),
+    Binary,
+    WebSocketPong(Vec<u8>),
+    /// It ended; the code, if there was one.
+    Closed(Option<u16>),
+}
+
+/// What an upgrade came to.
+pub(crate) enum Upgrade {
+    Open(Box<Socket>, Option<String>),
+    Refused(u16),
+}
+
+/// A socket whose messages are written down.
+pub(crate) struct Socket {
+    stream: WebSocketStream<TcpStream>,
+    name: String,
+    exchange: Exchange,
+}
+
+impl Socket {
+    pub(crate) fn new(stream: WebSocketStream<TcpStream>, name: String, exchange: Exchange) -> Self {
+        Self { stream, name, exchange }
+    }
+
+    /// Dials a server, offering what is given.
+    pub(crate) async fn dial(url: &str, offered: Option<&str>, name: String, exchange: Exchange) -> Step<Upgrade> {
+        let mut request = url.into_client_request().map_err(Stop::trouble)?;
+        if let Some(offered) = offered {
+            let offered = HeaderValue::from_str(offered).map_err(Stop::trouble)?;
+            request.headers_mut().insert("Sec-WebSocket-Protocol", offered);
+        }
+        let host = authority(&request)?;
+        exchange.note(&name, &format!("dials {host}, offers {offered:?}"));
+        let stream = within(TcpStream::connect(host)).await.ok_or_else(|| Stop::trouble("the dial takes too long"))?;
+        let stream = stream.map_err(|error| Stop::trouble(format!("the server can't be reached: {error}")))?;
+        stream.set_nodelay(true).map_err(Stop::trouble)?;
+        let opened = within(tokio_tungstenite::client_async(request, stream)).await;
+        match opened.ok_or_else(|| Stop::trouble("the upgrade takes too long"))? {
+            Ok((stream, response)) => {
+                let chosen = response.headers().get("Sec-WebSocket-Protocol");
+                let chosen = chosen.and_then(|value| value.to_str().ok()).map(str::to_owned);
+                Ok(Upgrade::Open(Box::new(Self::new(stream, name, exchange)), chosen))
+            }
+            Err(Error::Http(response)) => {
+                let status = response.status().as_u16();
+                exchange.note(&name, &format!("upgrade refused with {status}"));
+                Ok(Upgrade::Refused(status))
+            }
+            Err(error) => Err(Stop::trouble(format!("the upgrade failed: {error}"))),
+        }
+    }
+
+    /// Writes a text message. A peer that has closed already is noticed by reading.
+    pub(crate) async fn send(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        self.exchange.note(&format!("{} →", self.name), &text);
+        self.write(Message::text(text)).await;
+    }
+
+    /// Writes several messages at once, so that the peer is likely to read them together.
+    pub(crate) async fn send_together(&mut self, texts: &[String]) {
+        for text in texts {
+            self.exchange.note(&format!("{} →", self.name), text);
+            if self.stream.feed(Message::text(text.clone())).await.is_err() {
+                return;
+            }
+        }
+        let _ = within(self.stream.flush()).await;
+    }
+
+    pub(crate) async fn send_binary(&mut self, bytes: &'static [u8]) {
+        self.exchange.note(&format!("{} →", self.name), "a binary message");
+        self.write(Message::binary(Bytes::from_static(bytes))).await;
+    }
+
+    pub(crate) async fn send_websocket_ping(&mut self, payload: &'static [u8]) {
+        self.exchange.note(&format!("{} →", self.name), "a WebSocket ping");
+        self.write(Message::Ping(Bytes::from_static(payload))).await;
+    }
+
+    pub(crate) async fn send_websocket_pong(&mut self, payload: &'static [u8]) {
+        self.exchange.note(&format!("{} →", self.name), "a WebSocket pong");
+        self.write(Message::Pong(Bytes::from_static(payload))).await;
+    }
+
+    async fn write(&mut self, message: Message) {
+        if !matches!(within(self.stream.send(message)).await, Some(Ok(()))) {
+            self.exchange.note(&self.name, "could not be written to");
+        }
+    }
+
+    /// Says goodbye with a code, and waits for the answer.
+    pub(crate) async fn close(mut self, code: u16, reason: &str) {
+        self.exchange.note(&format!("{} →", self.name), &format!("close {code}"));
+        let frame = CloseFrame { code: code.into(), reason: reason.to_owned().into() };
+        let closed = async {
+            let _ = self.stream.close(Some(frame)).await;
+            while let Some(Ok(_)) = self.stream.next().await {}
+        };
+        let _ = within(closed).await;
+    }
+
+    /// Ends without a word: what a network does.
+    pub(crate) fn cut(self) {
+        self.exchange.note(&self.name, "is cut");
+    }
+
+    /// Listens without ever answering, WebSocket pings included, until the peer closes: the texts that came, and the code.
+    pub(crate) async fn listen_mutely(self) -> Option<(Vec<String>, Option<u16>)> {
+        let mut stream = self.stream.into_inner();
+        let mut texts = Vec::new();
+        let listen = async {
+            while let Ok((opcode, payload)) = read_unmasked(&mut stream).await {
+                let text = String::from_utf8_lossy(&payload).into_owned();
+                self.exchange.note(&format!("{} ← opcode {opcode}", self.name), &text);
+                match (opcode, payload.as_slice()) {
+                    (1, _) => texts.push(text),
+                    (8, [high, low, ..]) => return Some(u16::from_be_bytes([*high, *low])),
+                    (8, _) => return None,
+                    _ => {}
+                }
+            }
+            None
+        };
+        let code = within(listen).await?;
+        Some((texts, code))
+    }
+
+    /// What comes next; `None` if nothing does in time.
+    pub(crate) async fn next(&mut self) -> Option<Arrival> {
+        within(self.arrival()).await
+    }
+
+    /// What comes next, if it is there within a moment: for what must not come, where nothing can be waited for.
+    pub(crate) async fn next_soon(&mut self, moment: Duration) -> Option<Arrival> {
+        tokio::time::timeout(moment, self.arrival()).await.ok()
+    }
+
+    async fn arrival(&mut self) -> Arrival {
+        loop {
+            let arrival = match self.stream.next().await {
+                Some(Ok(Message::Text(text))) => Arrival::Text(text.as_str().to_owned()),
+                Some(Ok(Message::Binary(_))) => Arrival::Binary,
+                Some(Ok(Message::Pong(payload))) => Arrival::WebSocketPong(payload.to_vec()),
+                Some(Ok(Message::Ping(_) | Message::Frame(_))) => continue,
+                Some(Ok(Message::Close(frame))) => {
+                    // That writes the answer to it.
+                    let _ = within(self.stream.flush()).await;
+                    Arrival::Closed(frame.map(|frame| frame.code.into()))
+                }
+                Some(Err(_)) | None => Arrival::Closed(None),
+            };
+            let shown = match &arrival {
+                Arrival::Text(text) => text.clone(),
+                Arrival::Closed(Some(code)) => format!("close {code}"),
+                Arrival::Closed(None) => "ended without a code".to_owned(),
+                other => format!("{other:?}"),
+            };
+            self.exchange.note(&format!("{} ←", self.name), &shown);
+            return arrival;
+        }
+    }
+}
+
+/// One frame of a server, which is never masked (RFC 6455 5.1): its opcode and payload. Short ones only.
+async fn read_unmasked(stream: &mut TcpStream) -> std::io::Result<(u8, Vec<u8>)> {
+    let first = stream.read_u8().await?;
+    let length = match stream.read_u8().await? & 0x7f {
+        126 => u64::from(stream.read_u16().await?),
+        127 => stream.read_u64().await?.min(1 << 20),
+        short => u64::from(short),
+    };
+    let mut payload = vec![0; usize::try_from(length).unwrap_or_default()];
+    stream.read_exact(&mut payload).await?;
+    Ok((first & 0x0f, payload))
+}
+
+fn authority(request: &Request) -> Step<String> {
+    let uri = request.uri();
+    let host = uri.host().ok_or_else(|| Stop::trouble("the address names no host"))?;
+    Ok(format!("{host}:{}", uri.port_u16().unwrap_or(80)))
+}

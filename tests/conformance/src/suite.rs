@@ -1,0 +1,71 @@
+//! Carries out cases side by side, and turns each end into an outcome. Owns the bound on how many run at a time, and on how
+//! long one may take.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use crate::case::{Broken, Case, Stop};
+use crate::exchange::Exchange;
+use crate::report::{Ending, Outcome};
+use crate::{PATIENCE, with_patience};
+
+/// Cases at a time: each has a server or a client of its own, and most of them wait.
+const AT_A_TIME: usize = 12;
+/// No case takes as long as this unless something hangs.
+const CASE: Duration = Duration::from_secs(60);
+
+/// Which cases to carry out.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Only those that show one of these clauses; all if there is none.
+    pub clauses: Vec<String>,
+    /// Only those whose name contains this.
+    pub name: Option<String>,
+    /// Not those whose name contains one of these.
+    pub except: Vec<String>,
+    /// How long to wait for something that must happen, before it counts as missing: 10 s if not given. Less only makes sense where
+    /// something is known to be missing.
+    pub patience: Option<Duration>,
+}
+
+impl Selection {
+    /// Only the cases of these clauses.
+    #[must_use]
+    pub fn of(clauses: &[&str]) -> Self {
+        Self { clauses: clauses.iter().map(|&clause| clause.to_owned()).collect(), ..Self::default() }
+    }
+
+    fn has<T>(&self, case: &Case<T>) -> bool {
+        let clause = self.clauses.is_empty() || self.clauses.iter().any(|id| case.clauses.contains(&id.as_str()));
+        let excepted = self.except.iter().any(|part| case.name.contains(part.as_str()));
+        clause && !excepted && self.name.as_ref().is_none_or(|part| case.name.contains(part.as_str()))
+    }
+}
+
+/// Carries out the selected cases; outcomes in the order of the suite.
+pub(crate) async fn run<T: Send + Sync + 'static>(
+    cases: impl Iterator<Item = &'static Case<T>>,
+    selection: &Selection,
+    trial: impl Fn(Exchange) -> T,
+) -> Vec<Outcome> {
+    let selected: Vec<_> = cases.filter(|case| selection.has(case)).collect();
+    let patience = selection.patience.unwrap_or(PATIENCE);
+    let outcomes = selected.into_iter().map(|case| {
+        let exchange = Exchange::default();
+        let trial = trial(exchange.clone());
+        async move {
+            let ended = tokio::time::timeout(CASE, with_patience(patience, (case.run)(&trial))).await;
+            let ending = match ended {
+                Ok(Ok(())) => Ending::Passed,
+                Ok(Err(Stop::Broken(Broken { clause, what }))) => Ending::Failed { clause, what },
+                Ok(Err(Stop::NotApplicable(reason))) => Ending::NotApplicable { reason },
+                Ok(Err(Stop::Trouble(what))) => Ending::Trouble { what },
+                Err(_) => Ending::Trouble { what: format!("it has not ended within {} s", CASE.as_secs()) },
+            };
+            Outcome { case: case.name, clauses: case.clauses, ending, exchange: exchange.lines() }
+        }
+    });
+    stream::iter(outcomes).buffered(AT_A_TIME).collect().await
+}

@@ -1,0 +1,9 @@
+//! Our server and our client before the suite, right and wrong.
+
+#![allow(clippy::disallowed_methods, reason = "tests make tasks and wait")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed step is a failed test")]
+
+mod client;
+mod ours;
+mod program;
+mod server;

@@ -1,0 +1,262 @@
+//! The adapter of our client (ADAPTER.md, "For a client").
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use steadfast::client::{
+    Call, CallError, ConnectionState, DialReason, Gap, Item, SnapshotReason, SubscribeError, Subscription,
+    SubscriptionEnd, TopicItem,
+};
+use steadfast::stub::{Reply, TopicKey};
+use steadfast::wire::{RefusalCode, ResetReason, UnsubscribeCode};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::Ends;
+use super::application::{ConformanceClient, ConformanceError, ConformanceEvent, ConformanceEventState, List, Log};
+use super::lines::{self, Answers};
+use super::relay::{Mistake, Relay};
+
+/// What the application does with a subscription.
+struct Follower {
+    takes: mpsc::UnboundedSender<()>,
+    task: JoinHandle<()>,
+}
+
+/// The adapter; with a mistake, a relay that makes it stands behind the client.
+pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
+    let (mut questions, answers) = lines::of(ends);
+    let (mut client, mut relay) = (None, None);
+    let mut followers: BTreeMap<u64, Follower> = BTreeMap::new();
+    while let Some(question) = lines::next(&mut questions).await {
+        let number = |name: &str| question[name].as_u64().unwrap();
+        match (question["do"].as_str().unwrap(), &client) {
+            ("start", _) => {
+                let mut url = question["url"].as_str().unwrap().to_owned();
+                if let Some(mistake) = &mistake {
+                    let between = Relay::start(url, mistake.clone()).await;
+                    url = between.url.clone();
+                    relay = Some(between);
+                }
+                client = Some(start(&question, url, &answers));
+            }
+            ("call", Some(client)) => call(client, &question, &answers),
+            ("volatile", Some(client)) => {
+                client.nudge(question["body"]["list"].as_str().unwrap().to_owned());
+            }
+            ("subscribe", Some(client)) => {
+                let (sub, key) = (number("sub"), question["key"].as_str().unwrap().to_owned());
+                let (takes, taken) = mpsc::unbounded_channel();
+                let (client, answers) = (client.clone(), answers.clone());
+                let task = match question["topic"].as_str().unwrap() {
+                    "list" => tokio::spawn(follow(client, sub, List(key), taken, answers, listed)),
+                    _ => tokio::spawn(follow(client, sub, Log(key), taken, answers, logged)),
+                };
+                followers.insert(sub, Follower { takes, task });
+            }
+            ("take", Some(_)) => {
+                // One that has ended has told so.
+                let _ = followers[&number("sub")].takes.send(());
+            }
+            ("unsubscribe", Some(_)) => {
+                let follower = followers.remove(&number("sub")).unwrap();
+                follower.task.abort();
+                let _ = follower.task.await;
+            }
+            ("close", Some(client)) => {
+                let client = client.clone();
+                tokio::spawn(async move { client.close().await });
+            }
+            (other, _) => {
+                answers.unsupported(&question, &format!("`{other}`"));
+                continue;
+            }
+        }
+        answers.ok(&question, json!({}));
+    }
+    followers.values().for_each(|follower| follower.task.abort());
+    drop(relay);
+}
+
+fn start(question: &Value, url: String, answers: &Answers) -> ConformanceClient {
+    let settings = &question["settings"];
+    let tokens: Vec<String> = serde_json::from_value(question["tokens"].clone()).unwrap();
+    let (at, tokens) = (AtomicUsize::new(0), Mutex::new(tokens));
+    let next_token = move |reason: DialReason| {
+        let tokens = tokens.lock().unwrap();
+        if reason == DialReason::Refused {
+            at.fetch_add(1, Ordering::Relaxed);
+        }
+        std::future::ready(tokens[at.load(Ordering::Relaxed).min(tokens.len() - 1)].clone())
+    };
+    let client = ConformanceClient::builder(url)
+        .token(next_token)
+        .configure(|config| {
+            let backoff_ms = settings["backoff_ms"].as_u64().unwrap();
+            (config.backoff.base_ms, config.backoff.cap_ms) = (backoff_ms, backoff_ms);
+            (config.backoff.attempts, config.backoff.elapsed_ms) = (None, None);
+            config.welcome_timeout_ms = settings["welcome_timeout_ms"].as_u64().unwrap_or(config.welcome_timeout_ms);
+        })
+        .transport(|transport| {
+            let bytes = settings["message_bytes"].as_u64().map(|bytes| usize::try_from(bytes).unwrap());
+            transport.message_bytes = bytes.unwrap_or(transport.message_bytes);
+        })
+        .connect_lazily()
+        .unwrap();
+    let (mut state, answers) = (client.state(), answers.clone());
+    tokio::spawn(async move {
+        if let Ok(state) = state.wait_for(ConnectionState::is_over).await {
+            let code = match &*state {
+                ConnectionState::Failed { reason } => reason.code.map(|code| code.0),
+                _ => Some(1000),
+            };
+            answers.say(json!({ "event": "stopped", "code": code }));
+        }
+    });
+    client
+}
+
+fn call(client: &ConformanceClient, question: &Value, answers: &Answers) {
+    let (call, body) = (question["call"].as_u64().unwrap(), &question["body"]);
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    match question["name"].as_str().unwrap() {
+        "echo" => report(call, client.echo(text("text")), answers),
+        "fail" => report(call, client.fail(text("list")), answers),
+        "late" => report(call, client.late(text("gate")), answers),
+        other => panic!("the suite calls `{other}`"),
+    }
+}
+
+/// Reports what a call comes to.
+fn report<T: Reply + serde::Serialize + Send + 'static>(
+    id: u64,
+    mut call: Call<T, ConformanceError>,
+    answers: &Answers,
+) {
+    let answers = answers.clone();
+    tokio::spawn(async move {
+        let mut outcome = (&mut call).await;
+        if matches!(outcome, Err(CallError::Timeout)) {
+            answers.say(json!({ "event": "gave_up", "call": id }));
+            outcome = call.settled().await;
+        }
+        let mut told = match outcome {
+            Ok(reply) => json!({ "outcome": "reply", "body": reply }),
+            Err(CallError::App(ConformanceError::Failed { list })) => {
+                json!({ "outcome": "error", "name": "failed", "body": { "list": list } })
+            }
+            Err(CallError::Refused { code }) => json!({ "outcome": "refused", "code": refusal(code) }),
+            Err(CallError::TooLarge { .. }) => json!({ "outcome": "refused", "code": "too_large" }),
+            Err(CallError::OutcomeUnknown | CallError::Closed { maybe_executed: true }) => {
+                json!({ "outcome": "unknown" })
+            }
+            Err(CallError::HandlerFailed) => json!({ "outcome": "failed", "code": "internal" }),
+            Err(CallError::HandlerTimedOut) => json!({ "outcome": "failed", "code": "timeout" }),
+            Err(CallError::Undecodable { .. } | CallError::App(_)) => json!({ "outcome": "unreadable" }),
+            Err(_) => json!({ "outcome": "not_sent" }),
+        };
+        (told["event"], told["call"]) = (json!("outcome"), json!(id));
+        answers.say(told);
+    });
+}
+
+/// Takes items of a topic when it is told to, and reports them.
+async fn follow<T>(
+    client: ConformanceClient,
+    sub: u64,
+    topic: T,
+    mut takes: mpsc::UnboundedReceiver<()>,
+    answers: Answers,
+    told: fn(TopicItem<T>) -> Value,
+) where
+    T: TopicKey<Events = ConformanceEvent>,
+{
+    let mut subscription: Subscription<T> = match client.subscribe(topic).await {
+        Ok(subscription) => subscription,
+        Err(error) => {
+            let code = match error {
+                SubscribeError::Refused { code } => unsubscribed(code),
+                _ => "closed",
+            };
+            return answers.say(json!({ "event": "ended", "sub": sub, "code": code }));
+        }
+    };
+    while takes.recv().await.is_some() {
+        let Some(item) = subscription.next().await else {
+            let code = match subscription.end() {
+                Some(SubscriptionEnd::Refused(code)) => unsubscribed(code),
+                _ => "closed",
+            };
+            return answers.say(json!({ "event": "ended", "sub": sub, "code": code }));
+        };
+        let mut told = told(item);
+        (told["event"], told["sub"]) = (json!("item"), json!(sub));
+        answers.say(told);
+    }
+}
+
+fn event(event: ConformanceEvent) -> Value {
+    match serde_json::to_value(event) {
+        Ok(Value::Object(message)) => match message.into_iter().next() {
+            Some((name, body)) => json!({ "item": "event", "name": name, "body": body }),
+            None => json!({ "item": "unreadable" }),
+        },
+        // The unknown variant is not written.
+        _ => json!({ "item": "unreadable" }),
+    }
+}
+
+fn logged(item: TopicItem<Log>) -> Value {
+    match item {
+        Item::Event(message) => event(message),
+        Item::Gap(gap) => json!({ "item": "gap", "reason": reason(&gap) }),
+    }
+}
+
+fn listed(item: TopicItem<List>) -> Value {
+    match item {
+        Item::Event(message) => event(message),
+        Item::Snapshot { state: ConformanceEventState { list, texts }, reason: why } => {
+            let gap = match why {
+                SnapshotReason::Initial => None,
+                SnapshotReason::Gap(gap) => Some(reason(&gap)),
+            };
+            json!({ "item": "snapshot", "name": "state", "body": { "list": list, "texts": texts }, "gap": gap })
+        }
+    }
+}
+
+fn reason(gap: &Gap) -> &'static str {
+    match gap.reason {
+        ResetReason::Initial => "initial",
+        ResetReason::Trimmed => "trimmed",
+        ResetReason::Epoch => "epoch",
+        ResetReason::Ahead => "ahead",
+    }
+}
+
+fn refusal(code: RefusalCode) -> &'static str {
+    match code {
+        RefusalCode::Unsupported => "unsupported",
+        RefusalCode::Invalid => "invalid",
+        RefusalCode::TooLarge => "too_large",
+        RefusalCode::Forbidden => "forbidden",
+        RefusalCode::Expired => "expired",
+        _ => "other",
+    }
+}
+
+fn unsubscribed(code: UnsubscribeCode) -> &'static str {
+    match code {
+        UnsubscribeCode::Forbidden => "forbidden",
+        UnsubscribeCode::Unsupported => "unsupported",
+        UnsubscribeCode::Duplicate => "duplicate",
+        UnsubscribeCode::Invalid => "invalid",
+        UnsubscribeCode::Overload => "overload",
+        UnsubscribeCode::Internal => "internal",
+        _ => "other",
+    }
+}

@@ -7,3 +7,5 @@ mod client;
 mod ours;
 mod program;
 mod server;
+mod wrong_clients;
+mod wrong_servers;

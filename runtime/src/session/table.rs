@@ -53,7 +53,7 @@ impl<T> std::hash::Hash for Key<T> {
 }
 
 /// See the module.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Table<T> {
     rows: Vec<Row<T>>,
     free: Vec<u32>,
@@ -64,6 +64,17 @@ pub(crate) struct Table<T> {
 struct Row<T> {
     generation: u32,
     value: Option<T>,
+}
+
+/// What a table holds, and under which keys. How many keys it has given out before says nothing about that, and would keep a model
+/// checker from recognising a state that it has come back to.
+impl<T: std::hash::Hash> std::hash::Hash for Table<T> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.len.hash(state);
+        for (index, row) in self.rows.iter().enumerate().filter(|(_, row)| row.value.is_some()) {
+            (index, row.generation, &row.value).hash(state);
+        }
+    }
 }
 
 impl<T> Default for Table<T> {
@@ -132,5 +143,19 @@ mod tests {
         assert_eq!(table.get(first), None);
         assert_eq!(table.get(Key::from_raw(second.raw())), Some(&"second"));
         assert_eq!(table.len(), 1);
+    }
+    #[test]
+    fn hashes_know_what_is_held_and_not_what_was() {
+        use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+        let hash = |table: &Table<&str>| BuildHasherDefault::<DefaultHasher>::default().hash_one(table);
+        let mut table = Table::default();
+        let fresh = hash(&table);
+        let key = table.insert("first");
+        let held = hash(&table);
+        assert_ne!(held, fresh);
+        table.remove(key);
+        assert_eq!(hash(&table), fresh);
+        table.insert("first");
+        assert_ne!(hash(&table), held, "it has another key");
     }
 }

@@ -1,0 +1,337 @@
+//! Commands from submission to outcome: numbers, low, executions, commits, results (PROTOCOL.md sections 5 and 6).
+
+use std::collections::BTreeMap;
+
+use steadfast::session::client::{CallId, CallOutcome};
+use steadfast::session::store::{Commit, CommitOutcome, Outcome, StoreOp, StoreOutcome};
+use steadfast::wire::{
+    Body, ClientFrame, CommandFrame, CommandNo, LeaseId, LeaseState, Position, RefusalCode, ServerFrame, Welcome,
+};
+
+use super::sessions::sequence_of;
+use super::{Ledger, Rule};
+use crate::marks::{Mark, Marks};
+use crate::state::{NodeSlot, Process, Running, Socket, Way};
+
+/// A client process.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct ClientBook {
+    lease: Option<LeaseId>,
+    /// Commands by number in the lease, from 1.
+    numbers: Vec<u64>,
+    /// Numbers that are not resolved.
+    open: BTreeMap<u64, u64>,
+    /// Commands by call, from 1.
+    calls: Vec<u64>,
+    unresolved: usize,
+    /// Where its application stands in the topic.
+    pub(super) seen: Option<Position>,
+}
+
+/// A lease.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct LeaseBook {
+    /// Whether its owner is the other user.
+    stranger: bool,
+    /// Highest number that was committed.
+    committed: u64,
+}
+
+/// A command of an application.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct CommandBook {
+    /// As what it was sent last.
+    sent: Option<(LeaseId, u64)>,
+    /// What was committed.
+    pub(super) committed: Option<Body>,
+    /// Its lease was lost after it had been sent.
+    lost: bool,
+    /// It was said that it never ran.
+    refused: bool,
+}
+
+/// The number in a body that the model made.
+#[must_use]
+pub fn number_in(body: &Body) -> u64 {
+    let digits = body.0.iter().skip_while(|byte| !byte.is_ascii_digit()).take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
+}
+
+impl Ledger {
+    // ---- the application ----
+
+    pub(crate) fn client_starts(&mut self, process: Process) {
+        self.clients.insert(process, ClientBook::default());
+    }
+
+    /// Whatever it waited for is nobody's business any more.
+    pub(crate) fn client_crashes(&mut self, process: Process) {
+        self.clients.remove(&process);
+        self.sessions.retain(|_, book| book.process != process);
+    }
+
+    pub(crate) fn submitted(&mut self, process: Process, command: u64) {
+        self.commands.insert(command, CommandBook::default());
+        if let Some(book) = self.clients.get_mut(&process) {
+            book.calls.push(command);
+            book.unresolved += 1;
+        }
+    }
+
+    pub(crate) fn outbox_is(&mut self, process: Process, held: usize) {
+        let unresolved = self.clients.get(&process).map_or(0, |book| book.unresolved);
+        self.require(held == unresolved, Rule::Outbox, || format!("it holds {held}, {unresolved} are unresolved"));
+    }
+
+    /// The lease that a client has been told last.
+    pub(crate) fn lease_of(&self, process: Process) -> Option<LeaseId> {
+        self.clients.get(&process).and_then(|book| book.lease)
+    }
+
+    /// Whether a client has nothing to wait for.
+    pub(crate) fn is_resolved(&self, process: Process) -> bool {
+        self.clients.get(&process).is_none_or(|book| book.unresolved == 0)
+    }
+
+    pub(crate) fn resolved(&mut self, process: Process, call: CallId, outcome: &CallOutcome, marks: &Marks) {
+        let Some(book) = self.clients.get_mut(&process) else { return };
+        let Some(&command) = usize::try_from(call.0).ok().and_then(|at| book.calls.get(at - 1)) else {
+            return self.require(false, Rule::Reasons, || format!("{call:?} was never submitted"));
+        };
+        let again = book.unresolved == 0;
+        book.unresolved = book.unresolved.saturating_sub(1);
+        book.open.retain(|_, other| *other != command);
+        let Some(book) = self.commands.get_mut(&command).cloned() else { return };
+        let holds = match outcome {
+            CallOutcome::Reply(_) => !again,
+            CallOutcome::OutcomeUnknown => book.lost,
+            // Nothing here expires, is malformed, fails, or is closed by its application.
+            CallOutcome::Failed { .. } | CallOutcome::Refused(_) | CallOutcome::Closed { .. } => false,
+        };
+        self.require(holds, Rule::Reasons, || format!("command {command} ends as {outcome:?}: {book:?}"));
+        match outcome {
+            CallOutcome::Reply(body) => self.require(book.committed.as_ref() == Some(body), Rule::ReplyIsTrue, || {
+                format!("command {command}: told {body:?}, committed {:?}", book.committed)
+            }),
+            CallOutcome::OutcomeUnknown => marks.set(Mark::OutcomeUnknown),
+            _ => {}
+        }
+    }
+
+    // ---- numbers ----
+
+    pub(super) fn lease_is_told(&mut self, process: Process, lease: LeaseId, marks: &Marks) {
+        let Some(book) = self.clients.get_mut(&process) else { return };
+        let before = book.lease.replace(lease);
+        if before == Some(lease) {
+            return;
+        }
+        book.numbers.clear();
+        let lost = std::mem::take(&mut book.open);
+        if before.is_some() {
+            marks.set(Mark::LeaseLoss);
+        }
+        for command in lost.into_values() {
+            if let Some(book) = self.commands.get_mut(&command) {
+                book.lost = true;
+            }
+        }
+    }
+
+    fn low_is(&mut self, process: Process, low: CommandNo) {
+        let Some(book) = self.clients.get(&process) else { return };
+        let next = book.numbers.len() as u64 + 1;
+        let lowest = book.open.first_key_value().map_or(next, |(n, _)| *n);
+        self.require(low.0 <= lowest, Rule::Low, || format!("low is {low}, {lowest} is unresolved"));
+    }
+
+    /// A client writes a frame.
+    pub(crate) fn client_sends(&mut self, process: Process, socket: &Socket, frame: &ClientFrame) {
+        match frame {
+            ClientFrame::Hello(hello) => {
+                if let Some(claim) = &hello.lease {
+                    self.low_is(process, claim.low);
+                }
+                if let Some(resume) = &hello.resume {
+                    self.ack_leaves(Some(resume.session), Way::Down, resume.recv);
+                }
+            }
+            ClientFrame::Ack { ack, low } => {
+                self.low_is(process, *low);
+                self.ack_leaves(socket.joined, Way::Down, *ack);
+            }
+            ClientFrame::Command(command) => {
+                self.low_is(process, command.low);
+                self.ack_leaves(socket.joined, Way::Down, command.ack);
+                self.command_leaves(process, command);
+            }
+            _ => {}
+        }
+    }
+
+    fn command_leaves(&mut self, process: Process, frame: &CommandFrame) {
+        let Some(book) = self.clients.get_mut(&process) else { return };
+        let (Some(lease), n, command) = (book.lease, frame.n.0, number_in(&frame.body)) else { return };
+        let at = n as usize - 1;
+        if at == book.numbers.len() {
+            book.numbers.push(command);
+            book.open.insert(n, command);
+            if let Some(book) = self.commands.get_mut(&command) {
+                book.sent = Some((lease, n));
+                book.lost = false;
+            }
+            return;
+        }
+        let known = book.numbers.get(at).copied();
+        self.require(known == Some(command), Rule::Numbers, || format!("{n} is {command}, was {known:?}"));
+    }
+
+    /// A frame is about to reach a node's core, on an attachment that counts.
+    pub(crate) fn node_receives(&mut self, socket: &Socket, frame: &ClientFrame) {
+        match frame {
+            ClientFrame::Command(command) => {
+                self.sequence_arrives(socket.served, Way::Up, command.seq);
+                self.ack_arrives(socket.served, command.ack);
+            }
+            ClientFrame::Ack { ack, .. } => self.ack_arrives(socket.served, *ack),
+            ClientFrame::Hello(hello) => {
+                if let Some(resume) = &hello.resume {
+                    self.ack_arrives(Some(resume.session), resume.recv);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    // ---- the node ----
+
+    /// A lease goes on for who owns it.
+    pub(crate) fn lease_is_granted(&mut self, socket: &Socket, welcome: &Welcome) {
+        let (id, stranger) = (welcome.lease.id, socket.stranger);
+        if welcome.lease.state == LeaseState::New {
+            let known = self.leases.insert(id, LeaseBook { stranger, committed: 0 }).is_some();
+            return self.require(!known, Rule::Principals, || format!("{id:?} is new twice"));
+        }
+        let owner = self.leases.get(&id).map(|book| book.stranger);
+        self.require(owner == Some(stranger), Rule::Principals, || format!("{id:?} goes on for another"));
+    }
+
+    pub(crate) fn executing(&mut self, node: &NodeSlot, (lease, n): (LeaseId, CommandNo), command: u64) {
+        let sent = self.commands.get(&command).and_then(|book| book.sent);
+        // A node that the client has left may still have it under an earlier lease.
+        let earlier = sent.is_none_or(|(now, _)| now != lease);
+        self.require(earlier || sent == Some((lease, n.0)), Rule::Numbers, || {
+            format!("{lease:?} {n} runs command {command}, sent as {sent:?}")
+        });
+        let running = node.running.values().find_map(|running| match running {
+            Running::Command { lease: other, n, .. } if *other == lease => Some(*n),
+            _ => None,
+        });
+        self.require(running.is_none(), Rule::StartsInOrder, || format!("{n} starts while {running:?} runs"));
+    }
+
+    /// A node writes a frame to an attached client.
+    pub(crate) fn node_sends(&mut self, socket: &Socket, frame: &ServerFrame, window: u32, marks: &Marks) {
+        if let Some((seq, ack)) = sequence_of(frame) {
+            self.sequence_leaves(socket.served, seq, window);
+            self.ack_leaves(socket.served, Way::Up, ack);
+        }
+        match frame {
+            ServerFrame::Ack { ack } => self.ack_leaves(socket.served, Way::Up, *ack),
+            ServerFrame::Result { n, body, dup, .. } => {
+                if *dup {
+                    marks.set(Mark::Duplicate);
+                }
+                self.result_leaves(socket, *n, body);
+            }
+            ServerFrame::Refused { n, code, .. } => self.refusal_leaves(socket, *n, *code, marks),
+            _ => {}
+        }
+    }
+
+    fn command_of(&self, socket: &Socket, n: CommandNo) -> Option<&CommandBook> {
+        let lease = self.sessions.get(&socket.served?)?.lease;
+        self.commands.values().find(|book| book.sent == Some((lease, n.0)))
+    }
+
+    fn result_leaves(&mut self, socket: &Socket, n: CommandNo, body: &Body) {
+        let Some(book) = self.command_of(socket, n) else { return };
+        let committed = book.committed.clone();
+        self.require(committed.as_ref() == Some(body), Rule::ResultFollowsCommit, || {
+            format!("{n}: told {body:?}, committed {committed:?}")
+        });
+    }
+
+    fn refusal_leaves(&mut self, socket: &Socket, n: CommandNo, code: RefusalCode, marks: &Marks) {
+        if code.is_retry() {
+            return marks.set(Mark::Refused);
+        }
+        let ran = self.command_of(socket, n).is_some_and(|book| book.committed.is_some());
+        self.require(!ran, Rule::RefusedNeverRan, || format!("{n} is refused with {code:?} and was committed"));
+    }
+
+    /// A frame is about to reach a client's core, on its current socket.
+    pub(crate) fn client_receives(
+        &mut self,
+        process: Process,
+        socket: &mut Socket,
+        frame: &ServerFrame,
+        marks: &Marks,
+    ) {
+        if let ServerFrame::Welcome(welcome) = frame {
+            return self.welcome_arrives(process, socket, welcome, marks);
+        }
+        if let Some((seq, _)) = sequence_of(frame) {
+            self.sequence_arrives(socket.joined, Way::Down, seq);
+        }
+        if let ServerFrame::Subscribed(subscribed) = frame {
+            self.subscription_begins(process, subscribed);
+        }
+    }
+
+    // ---- the store ----
+
+    /// What really came of a store operation.
+    pub(crate) fn stored(&mut self, op: &StoreOp, outcome: &StoreOutcome, marks: &Marks) {
+        match (op, outcome) {
+            (StoreOp::Commit { lease, commits, .. }, StoreOutcome::Committed(outcomes)) => {
+                for (commit, (_, outcome)) in commits.iter().zip(outcomes) {
+                    self.commit_happens(*lease, commit, outcome, marks);
+                }
+            }
+            (StoreOp::Append { key, publication, .. }, StoreOutcome::Appended(place)) => {
+                self.append_happens(*key, publication, *place);
+            }
+            (StoreOp::OpenTopic { .. }, StoreOutcome::Topic(head))
+            | (StoreOp::ReadLog { .. }, StoreOutcome::Log { head, .. }) => self.topic_is_at(head),
+            (StoreOp::Settle { .. }, StoreOutcome::Done) => marks.set(Mark::Settled),
+            _ => {}
+        }
+    }
+
+    fn commit_happens(&mut self, lease: LeaseId, commit: &Commit, outcome: &CommitOutcome, marks: &Marks) {
+        let n = commit.n.0;
+        let settled = match outcome {
+            CommitOutcome::Exists(_) => return marks.set(Mark::RecordExists),
+            CommitOutcome::BelowLow => return marks.set(Mark::BelowLow),
+            CommitOutcome::Written { settled } => settled,
+        };
+        let fresh = self.commits.insert((lease, n));
+        self.require(fresh, Rule::CommitOnce, || format!("{lease:?} {n} is committed again"));
+        let last = self.leases.get_mut(&lease).map_or(0, |book| std::mem::replace(&mut book.committed, n));
+        self.require(last < n || !fresh, Rule::CommitsInOrder, || format!("{n} is committed after {last}"));
+        let Outcome::Ok(body) = &commit.record.outcome else {
+            return self.require(false, Rule::Reasons, || format!("{n} is committed as {:?}", commit.record.outcome));
+        };
+        let command = number_in(body);
+        if let Some(book) = self.commands.get_mut(&command) {
+            let refused = book.refused;
+            let before = book.committed.replace(body.clone());
+            self.require(before.is_none(), Rule::EffectOnce, || format!("{command}: {before:?}, then {body:?}"));
+            self.require(!refused, Rule::RefusedNeverRan, || format!("{command} was refused"));
+        }
+        for (publication, place) in commit.record.publishes.iter().zip(settled.iter().flatten()) {
+            self.event_lands(publication, *place);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What a configuration is made of: how many of everything, which faults and how many of them, what the world does wrong on
+//! purpose. Owns the settings of the cores; refuses to know what happens with them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use steadfast::session::client::{Backoff, ClientConfig};
+use steadfast::session::node::{MessageKind, MessageSpec, NodeConfig, TopicSpec};
+use steadfast::session::store::{Retention, TopicId};
+use steadfast::wire::{Heartbeat, Name, Window};
+
+use crate::mistake::Mistake;
+
+/// Wire name of the command.
+pub const COMMAND: &str = "post";
+/// Declared name of the topic.
+pub const TOPIC: &str = "room";
+/// Its key.
+pub const KEY: &str = "a";
+/// Longer than anything that is explored: timers with this delay never fire.
+pub const NEVER_MS: u64 = 1 << 40;
+
+/// A name that is known to be one.
+#[must_use]
+pub fn name(text: &'static str) -> Name {
+    Name::from_bytes(Bytes::from_static(text.as_bytes())).expect("the model uses names that fit PROTOCOL.md 3.4")
+}
+
+/// The one topic.
+#[must_use]
+pub fn topic() -> TopicId {
+    TopicId { name: name(TOPIC), key: Arc::from(KEY) }
+}
+
+/// How often each fault may happen, in one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Budget {
+    /// Sockets that break.
+    pub cuts: u8,
+    /// Node processes that end without a word.
+    pub crashes: u8,
+    /// Client processes that end without a word.
+    pub client_crashes: u8,
+    /// Nodes that leave in order.
+    pub drains: u8,
+    /// Store operations that end as "unknown", whether they happened or not.
+    pub doubts: u8,
+    /// Leases that the store lets expire.
+    pub lapses: u8,
+    /// Times that the store loses everything.
+    pub losses: u8,
+    /// Dials for which somebody else has logged in.
+    pub strangers: u8,
+    /// Publications from outside commands; no fault, but bounded like one.
+    pub events: u8,
+}
+
+/// Which store operations take time: between the question and its answer anything else may happen. The others are carried out
+/// at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StorePace {
+    /// None.
+    Instant,
+    /// Commits alone.
+    Commits,
+    /// Everything that concerns leases, records and logs.
+    Slow,
+}
+
+/// One configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// Client processes at a time.
+    pub clients: usize,
+    /// Node processes at a time, with one store.
+    pub nodes: usize,
+    /// Commands of each client's application.
+    pub commands: u64,
+    /// Whether applications submit all of them at once, when they start; else whenever they like.
+    pub prompt: bool,
+    /// Events that the handler of each of these commands publishes, by their order; none beyond.
+    pub publishes: &'static [u64],
+    /// Sequenced frames and, as credit, events that may be under way.
+    pub window: u32,
+    /// Whether applications follow the topic.
+    pub subscribed: bool,
+    /// Whether applications take items when they like, not at once.
+    pub slow_readers: bool,
+    /// Whether handlers end when they like, not at once.
+    pub slow_handlers: bool,
+    /// Whether the topic has a snapshot.
+    pub snapshot: bool,
+    /// Entries that are retained, in the store and in each node.
+    pub retained: u32,
+    /// Whether both ends of a socket learn at once that it is gone, and what was in flight is lost; else each in its time.
+    pub clean_breaks: bool,
+    /// What takes time in the store.
+    pub store: StorePace,
+    /// Whether a commit appends its publications in the same transaction.
+    pub settles: bool,
+    /// Whether a session without a socket may expire at any moment; else never.
+    pub sessions_expire: bool,
+    /// Whether nodes forget sessions that nobody can resume, and topics that nobody follows, as soon as no client has anything to
+    /// do with them; else never. Only for stores that answer at once and never doubt, and windows of 2: then no other timer of a
+    /// node is ever due, and these need not be told apart.
+    pub nodes_forget: bool,
+    /// Whether nodes tell the store at any moment what clients have resolved; else only with the next commit.
+    pub leases_rest: bool,
+    /// Faults.
+    pub budget: Budget,
+    /// Whether orders that can make no difference are left out ([`crate::action`]).
+    pub reduced: bool,
+    /// What the world does wrong on purpose.
+    pub mistake: Option<Mistake>,
+}
+
+impl Settings {
+    /// One client, two nodes, a store that answers at once, and no fault.
+    pub const CALM: Self = Self {
+        clients: 1,
+        nodes: 2,
+        commands: 2,
+        prompt: false,
+        publishes: &[1, 1],
+        window: 2,
+        subscribed: true,
+        slow_readers: false,
+        slow_handlers: true,
+        snapshot: false,
+        retained: 16,
+        clean_breaks: false,
+        store: StorePace::Instant,
+        settles: true,
+        sessions_expire: false,
+        nodes_forget: false,
+        leases_rest: false,
+        budget: Budget {
+            cuts: 0,
+            crashes: 0,
+            client_crashes: 0,
+            drains: 0,
+            doubts: 0,
+            lapses: 0,
+            losses: 0,
+            strangers: 0,
+            events: 0,
+        },
+        reduced: true,
+        mistake: None,
+    };
+
+    /// Whether events may be missed, so that a gap has to be reported.
+    #[must_use]
+    pub fn may_have_gaps(&self) -> bool {
+        let of_commands: u64 = (1..=self.commands).map(|command| self.published_by(command)).sum();
+        let published = of_commands * self.clients as u64 + u64::from(self.budget.events);
+        self.budget.losses > 0 || u64::from(self.retained) < published
+    }
+
+    /// Events that a command's handler publishes; commands are numbered through all clients, from 1.
+    #[must_use]
+    pub fn published_by(&self, command: u64) -> u64 {
+        let place = usize::try_from((command - 1) % self.commands.max(1)).unwrap_or(usize::MAX);
+        self.publishes.get(place).copied().unwrap_or(0)
+    }
+
+    /// Whether a lease may be lost, so that an outcome may be unknown.
+    #[must_use]
+    pub const fn may_lose_leases(&self) -> bool {
+        self.budget.losses > 0 || self.budget.lapses > 0 || self.budget.strangers > 0
+    }
+
+    fn window(&self) -> Window {
+        Window { frames: self.window, bytes: 1 << 20 }
+    }
+
+    /// A client's settings: whatever it waits for may come at once, so that the model decides when.
+    #[must_use]
+    pub fn client(&self) -> ClientConfig {
+        ClientConfig {
+            window: self.window(),
+            credit: self.window(),
+            outbox_age_ms: NEVER_MS,
+            backoff: Backoff { base_ms: 0, cap_ms: 0, attempts: None, elapsed_ms: None, stable_ms: 0 },
+            dial_timeout_ms: NEVER_MS,
+            welcome_timeout_ms: NEVER_MS,
+            ack_ms: 0,
+            position_ms: 0,
+            ..ClientConfig::new("model", "1")
+        }
+    }
+
+    /// A node's settings, alike.
+    #[must_use]
+    pub fn node(&self) -> NodeConfig {
+        let kind = MessageKind::Command { ordered: true };
+        let command = MessageSpec { name: name(COMMAND), index: 0, kind, timeout_ms: NEVER_MS, max_bytes: 1024 };
+        let retention = Retention { entries: self.retained, ttl_ms: NEVER_MS };
+        let mut config = NodeConfig {
+            topics: vec![TopicSpec { name: name(TOPIC), retention, snapshot: self.snapshot }],
+            window: self.window(),
+            handshake_ms: NEVER_MS,
+            hook_ms: NEVER_MS,
+            heartbeat: Heartbeat { interval_ms: NEVER_MS, timeout_ms: NEVER_MS, missed: 3 },
+            session_ttl_ms: if self.sessions_expire || self.nodes_forget { 0 } else { NEVER_MS },
+            expired_sessions: if self.nodes_forget { 0 } else { 1024 },
+            lease_ttl_ms: NEVER_MS,
+            lease_unused_ttl_ms: NEVER_MS,
+            lease_rest_ms: if self.leases_rest { 0 } else { NEVER_MS },
+            live_entries: self.retained,
+            topic_idle_ms: if self.nodes_forget { 0 } else { NEVER_MS },
+            topic_touch_ms: NEVER_MS,
+            store_retry_ms: 0,
+            retry_ms: 0,
+            ack_ms: 0,
+            ..NodeConfig::new("model")
+        };
+        config.add_message(command);
+        config
+    }
+}

@@ -1,0 +1,215 @@
+//! What a node's driver and the server's application do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use steadfast::session::node::{
+    Attempt, ConnId, ExecId, Executed, Execution, Identity, Node, NodeEvent, Principal, StagedPublish,
+};
+use steadfast::session::store::{Outcome, Publication};
+use steadfast::session::{Close, CloseCode};
+use steadfast::wire::{ClientFrame, Codec, Outgoing, ServerFrame};
+
+use super::World;
+use super::client_end::numbered;
+use crate::ledger::{OF_COMMANDS, number_in};
+use crate::marks::Mark;
+use crate::mistake::Mistake;
+use crate::settings::{name, topic};
+use crate::state::{End, NOW, NodeSlot, Packet, Running, Socket, SocketId};
+
+fn publication(event: u64) -> Publication {
+    Publication { topic: topic(), name: name("posted"), bodies: vec![(Codec::Json, numbered(event, 0))] }
+}
+
+impl World<'_> {
+    pub(super) fn start_node(&mut self, at: usize) {
+        let (process, seed) = self.next_process();
+        let mut core = Node::new(Arc::clone(&self.model.node), seed);
+        core.start(NOW);
+        let slot = NodeSlot { core, process, draining: false, running: BTreeMap::new() };
+        match self.state.nodes.get_mut(at) {
+            Some(place) => *place = Arc::new(slot),
+            None => self.state.nodes.push(Arc::new(slot)),
+        }
+        // Marks it as touched.
+        self.node(at);
+    }
+
+    /// Somebody publishes from outside a command.
+    pub(super) fn publish(&mut self, at: usize) {
+        let event = u64::from(self.state.budget.events);
+        self.state.budget.events -= 1;
+        self.node(at).core.publish(NOW, publication(event));
+    }
+
+    /// Everything that the core has to say. Events come first: an execution is aborted before the one that waited for it starts.
+    /// Sockets are written last, so that what was answered at once takes the ack along.
+    pub(super) fn serve_node(&mut self, at: usize) {
+        let mut woken = BTreeSet::new();
+        loop {
+            let core = &mut self.node(at).core;
+            if let Some(event) = core.poll_event() {
+                self.node_event(at, event, &mut woken);
+            } else if let Some((op, body)) = core.poll_store() {
+                self.ask(at, op, body);
+            } else if let Some(execution) = core.poll_execute() {
+                self.execute(at, execution);
+            } else if let Some(conn) = woken.pop_first() {
+                self.node_writes(at, conn);
+            } else {
+                break;
+            }
+        }
+        self.nodes_touched.remove(&at);
+    }
+
+    fn node_event(&mut self, at: usize, event: NodeEvent, woken: &mut BTreeSet<ConnId>) {
+        match event {
+            NodeEvent::Wake(conn) => drop(woken.insert(conn)),
+            NodeEvent::Close(conn, close) => self.node_closes(at, conn, close),
+            NodeEvent::Abort(exec) => {
+                self.model.marks.set(Mark::Aborted);
+                self.node(at).running.remove(&exec);
+            }
+            NodeEvent::Published(..) => {}
+        }
+    }
+
+    fn socket_of(&self, at: usize, conn: ConnId) -> Option<SocketId> {
+        let ours = |(id, socket): &(&SocketId, &Arc<Socket>)| id.conn() == conn && socket.node == at;
+        self.state.sockets.iter().find(ours).map(|(id, _)| *id)
+    }
+
+    fn node_writes(&mut self, at: usize, conn: ConnId) {
+        let Some(id) = self.socket_of(at, conn) else { return };
+        while let Some(outgoing) = self.node(at).core.poll_transmit(NOW, conn) {
+            self.write(at, id, outgoing);
+        }
+    }
+
+    fn write(&mut self, at: usize, id: SocketId, outgoing: Outgoing) {
+        let (frame, bytes) = match outgoing {
+            Outgoing::Frame(frame) => (frame, 0),
+            Outgoing::Shared(message) => {
+                let frame = Codec::Json.read_server(&message).expect("what the core has encoded can be read");
+                (frame, message.len())
+            }
+        };
+        let Some(mut socket) = self.state.sockets.get(&id).map(|socket| Socket::clone(socket)) else { return };
+        let (marks, window) = (&self.model.marks, self.settings().window);
+        match &frame {
+            ServerFrame::Welcome(welcome) => {
+                let process = self.state.nodes[at].process;
+                self.ledger().welcome_leaves((id.process, process), &mut socket, welcome, marks);
+                self.ledger().lease_is_granted(&socket, welcome);
+            }
+            ServerFrame::ResumeFailed { .. } => marks.set(Mark::ResumeFailed),
+            frame => self.ledger().node_sends(&socket, frame, window, marks),
+        }
+        if socket.client_open {
+            socket.down.push_back(Packet::Frame(frame, bytes));
+        }
+        self.state.sockets.insert(id, Arc::new(socket));
+    }
+
+    fn node_closes(&mut self, at: usize, conn: ConnId, close: Close) {
+        match close.code {
+            Some(CloseCode::REPLACED) => self.model.marks.set(Mark::Replaced),
+            Some(CloseCode::STALE_DIAL) => self.model.marks.set(Mark::StaleDial),
+            _ => {}
+        }
+        self.ledger().closes(&close, "node");
+        // What the core has for the socket goes out before it ends: GOAWAY, for one.
+        self.node_writes(at, conn);
+        let Some(id) = self.socket_of(at, conn) else { return };
+        if self.is_mistaken(Mistake::DeliversStaleFrames) && close.code == Some(CloseCode::REPLACED) {
+            return;
+        }
+        self.end_closes(id, End::Node, close.clone());
+        // A driver reports the end of a socket that it closed on request, too; the core must not mind.
+        self.node(at).core.handle_disconnected(NOW, conn, close);
+    }
+
+    /// The oldest packet to a node arrives.
+    pub(super) fn deliver_up(&mut self, id: SocketId) {
+        let Some(socket) = self.socket(id) else { return };
+        let at = socket.node;
+        match socket.up.pop_front() {
+            Some(Packet::Frame(frame, _)) => self.node_reads(at, id, frame),
+            Some(Packet::Closed(close)) => self.node_loses(at, id, close),
+            None => {}
+        }
+    }
+
+    fn node_reads(&mut self, at: usize, id: SocketId, frame: ClientFrame) {
+        let current = self.state.clients.iter().find_map(|slot| slot.current.filter(|new| new.process == id.process));
+        let attached = |socket: &Arc<Socket>| socket.node == at && socket.served.is_some();
+        let newer = current.filter(|new| self.state.sockets.get(new).is_some_and(attached));
+        let stale = self.is_mistaken(Mistake::DeliversStaleFrames) && !matches!(frame, ClientFrame::Hello(_));
+        let id = if stale { newer.unwrap_or(id) } else { id };
+        let Some(socket) = self.state.sockets.get(&id).cloned() else { return };
+        self.ledger().node_receives(&socket, &frame);
+        self.node(at).core.handle_frame(NOW, id.conn(), frame);
+    }
+
+    /// A node learns that a socket is gone.
+    pub(super) fn node_loses(&mut self, at: usize, id: SocketId, close: Close) {
+        self.node(at).core.handle_disconnected(NOW, id.conn(), close.clone());
+        self.end_closes(id, End::Node, close);
+    }
+
+    fn execute(&mut self, at: usize, execution: Execution) {
+        match execution {
+            Execution::Authenticate { exec, token, .. } => {
+                let principal = Principal::new(token.unwrap_or_default());
+                let answer = Executed::Authenticated(Ok(Identity { principal, expires_in_ms: None }));
+                self.node(at).core.handle_executed(NOW, exec, answer);
+            }
+            Execution::Authorize { exec, .. } => {
+                self.node(at).core.handle_executed(NOW, exec, Executed::Authorized(Ok(())));
+            }
+            Execution::Command { exec, lease, n, attempt, body, .. } => {
+                if attempt == Attempt::MaybeRetry {
+                    self.model.marks.set(Mark::Retry);
+                }
+                let command = number_in(&body);
+                let slot = Arc::clone(&self.state.nodes[at]);
+                self.ledger().executing(&slot, (lease, n), command);
+                self.run(at, exec, Running::Command { lease, n, command });
+            }
+            Execution::Snapshot { exec, position, .. } => self.run(at, exec, Running::Snapshot { position }),
+            // The model has no volatiles: nothing of them is kept, so there is nothing to explore.
+            Execution::Volatile { exec, .. } => {
+                self.node(at).core.handle_executed(NOW, exec, Executed::Volatile { publishes: Vec::new() });
+            }
+        }
+    }
+
+    fn run(&mut self, at: usize, exec: ExecId, running: Running) {
+        self.node(at).running.insert(exec, running);
+        if !self.settings().slow_handlers {
+            self.finish(at, exec);
+        }
+    }
+
+    /// A handler or hook ends. A reply says at which node, so that two of one command differ.
+    pub(super) fn finish(&mut self, at: usize, exec: ExecId) {
+        let settings = self.settings();
+        let slot = self.node(at);
+        let executed = match slot.running.remove(&exec) {
+            Some(Running::Command { command, .. }) => {
+                let events =
+                    (0..settings.published_by(command)).map(|index| publication(command * OF_COMMANDS + index));
+                let outcome = Outcome::Ok(numbered(command, at as u64));
+                Executed::Command { outcome, publishes: events.map(StagedPublish::Event).collect() }
+            }
+            Some(Running::Snapshot { position }) => {
+                let body = numbered(position.ts.0, 0);
+                Executed::Snapshot(Some((name("opened"), vec![(Codec::Json, body)])))
+            }
+            None => return,
+        };
+        slot.core.handle_executed(NOW, exec, executed);
+    }
+}

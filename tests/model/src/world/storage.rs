@@ -1,0 +1,142 @@
+//! The one store of all nodes: when an operation happens, and what is said about it. What it means is the production memory store's
+//! business.
+
+use std::sync::Arc;
+
+use steadfast::session::store::{Appended, CommitOutcome, OpId, StoreOp, StoreOutcome};
+use steadfast::wire::{Body, Epoch, Position};
+
+use super::World;
+use crate::mistake::Mistake;
+use crate::settings::{StorePace, topic};
+use crate::state::{Asked, NOW, Process};
+
+impl World<'_> {
+    /// A node asks.
+    pub(super) fn ask(&mut self, node: usize, op: OpId, mut body: StoreOp) {
+        forget_proposals(&mut body);
+        if let StoreOp::Commit { commits, .. } = &mut body {
+            commits.iter_mut().for_each(|commit| commit.settle &= self.model.settings.settles);
+        }
+        let process = self.state.nodes[node].process;
+        let slow = self.is_slow(&body);
+        // What takes no time may not overtake what does, or a node's operations would change their order.
+        let waits = self.state.asked.iter().any(|other| other.process == process);
+        self.state.asked.push(Asked { node, process, op, body });
+        if !slow && !waits {
+            self.answer(self.state.asked.len() - 1, None);
+        }
+    }
+
+    fn is_slow(&self, body: &StoreOp) -> bool {
+        match self.settings().store {
+            StorePace::Instant => false,
+            StorePace::Commits => matches!(body, StoreOp::Commit { .. }),
+            StorePace::Slow => !matches!(body, StoreOp::OpenTopic { .. } | StoreOp::ListUnsettled { .. }),
+        }
+    }
+
+    /// An operation is carried out and answered; `doubt` says that the answer is "unknown", and whether it happened.
+    pub(super) fn answer(&mut self, at: usize, doubt: Option<bool>) {
+        let Asked { node, process, op, body } = self.state.asked.remove(at);
+        let truth = doubt.unwrap_or(true).then(|| self.carry_out(node, body));
+        let outcome = truth.filter(|_| doubt.is_none()).unwrap_or(StoreOutcome::Unknown);
+        if self.state.nodes[node].process == process {
+            self.node(node).core.handle_store(NOW, op, outcome);
+        }
+        self.answer_the_quick(process);
+    }
+
+    /// What waited only for its place in the order.
+    fn answer_the_quick(&mut self, process: Process) {
+        let next = self.state.asked.iter().position(|asked| asked.process == process);
+        if let Some(at) = next.filter(|at| !self.is_slow(&self.state.asked[*at].body)) {
+            self.answer(at, None);
+        }
+    }
+
+    fn carry_out(&mut self, node: usize, mut body: StoreOp) -> StoreOutcome {
+        propose(&mut body, self.state.epoch);
+        let outcome = self.apply(&body);
+        let marks = &self.model.marks;
+        self.ledger().stored(&body, &outcome, marks);
+        match (&body, &outcome) {
+            (StoreOp::Append { .. }, StoreOutcome::Appended(place)) => self.spread(node, *place),
+            (StoreOp::Commit { .. }, StoreOutcome::Committed(outcomes)) => {
+                for (_, outcome) in outcomes {
+                    if let CommitOutcome::Written { settled: Some(places) } = outcome {
+                        places.iter().for_each(|place| self.spread(node, *place));
+                    }
+                }
+            }
+            _ => {}
+        }
+        outcome
+    }
+
+    /// The other nodes will hear of it; what they hear later makes what they hear first superfluous.
+    fn spread(&mut self, from: usize, place: Appended) {
+        if self.is_mistaken(Mistake::LosesHints) {
+            return;
+        }
+        for node in (0..self.state.nodes.len()).filter(|node| *node != from) {
+            self.state.hints.insert(node, Position { epoch: place.epoch, ts: place.ts });
+            // With nothing else going on there it makes no difference when.
+            if !self.state.sockets.values().any(|socket| socket.node == node && socket.node_open) {
+                self.hint(node);
+            }
+        }
+    }
+
+    pub(super) fn hint(&mut self, node: usize) {
+        if let Some(head) = self.state.hints.remove(&node) {
+            self.node(node).core.handle_advanced(NOW, &topic(), head);
+        }
+    }
+
+    fn apply(&mut self, body: &StoreOp) -> StoreOutcome {
+        match (self.settings().mistake, body) {
+            (Some(Mistake::ForgetsRecords), StoreOp::Commit { .. }) => {
+                let before = Arc::clone(&self.state.store);
+                let outcome = Arc::make_mut(&mut self.state.store).apply(NOW, body.clone());
+                self.state.store = before;
+                outcome
+            }
+            (Some(Mistake::IgnoresLow), StoreOp::Commit { commits, .. }) => {
+                let mut outcome = Arc::make_mut(&mut self.state.store).apply(NOW, body.clone());
+                if let StoreOutcome::Committed(outcomes) = &mut outcome {
+                    for ((_, outcome), commit) in outcomes.iter_mut().zip(commits) {
+                        if *outcome == CommitOutcome::BelowLow {
+                            let settled = commit.record.publishes.is_empty().then(Vec::new);
+                            *outcome = CommitOutcome::Written { settled };
+                        }
+                    }
+                }
+                outcome
+            }
+            (Some(Mistake::ChangesEvents), StoreOp::ReadLog { .. }) => {
+                let mut outcome = Arc::make_mut(&mut self.state.store).apply(NOW, body.clone());
+                if let StoreOutcome::Log { entries, .. } = &mut outcome {
+                    entries.iter_mut().flat_map(|entry| &mut entry.bodies).for_each(|(_, body)| *body = Body::UNIT);
+                }
+                outcome
+            }
+            _ => Arc::make_mut(&mut self.state.store).apply(NOW, body.clone()),
+        }
+    }
+}
+
+/// What a node proposes for a topic that does not exist is random; states need not differ in it.
+fn forget_proposals(body: &mut StoreOp) {
+    propose(body, Epoch(0));
+}
+
+fn propose(body: &mut StoreOp, epoch: Epoch) {
+    match body {
+        StoreOp::Append { fresh_epoch, .. } | StoreOp::OpenTopic { fresh_epoch, .. } => *fresh_epoch = epoch,
+        StoreOp::Commit { commits, .. } => {
+            commits.iter_mut().for_each(|commit| commit.fresh_epochs.iter_mut().for_each(|fresh| *fresh = epoch));
+        }
+        _ => {}
+    }
+}

@@ -86,7 +86,7 @@ pub struct NodeConfig {
     /// Leases per principal, one per client: 64. A client beyond is refused with 4004 while all of them are held; one that nobody has
     /// held for a while makes room.
     pub leases_per_principal: u32,
-    /// Executions of commands at a time in this process; more wait: 10,000.
+    /// Executions of commands at a time in this process; more wait: 10,000. As many of volatiles beside them; more are dropped.
     pub executions: u32,
     /// Volatile executions at a time per connection; more are dropped: 16.
     pub volatile_executions: u32,

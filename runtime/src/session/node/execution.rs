@@ -227,16 +227,19 @@ impl Node {
     }
 
     pub(super) fn on_volatile(&mut self, now: Now, conn: ConnId, session: SessionKey, name: &Name, body: Body) {
-        let limit = self.config.volatile_executions;
+        let (limit, all) = (self.config.volatile_executions, self.config.executions);
         let Some(spec) = self.config.message(name) else { return };
         let (index, timeout_ms) = (spec.index, spec.timeout_ms);
         let fits = spec.kind == MessageKind::Volatile && body.len() <= spec.max_bytes as usize;
         let Some(principal) = self.sessions.get(session).map(|session| session.principal.clone()) else { return };
         let Some(state) = self.conns.get_mut(&conn) else { return };
-        if !fits || state.volatiles_running >= limit || self.draining.is_some() {
+        // Those of sockets that are gone run on, so what each socket may have is not bound enough.
+        let full = state.volatiles_running >= limit || self.volatiles_running >= all;
+        if !fits || full || self.draining.is_some() {
             return;
         }
         state.volatiles_running += 1;
+        self.volatiles_running += 1;
         let codec = state.codec;
         let exec = self.start_hook(now, timeout_ms, Running::Volatile(conn));
         self.execute_out.push_back(Execution::Volatile {
@@ -251,6 +254,7 @@ impl Node {
     }
 
     pub(super) fn on_volatile_executed(&mut self, now: Now, conn: ConnId, publishes: Vec<super::StagedPublish>) {
+        self.volatiles_running -= 1;
         if let Some(state) = self.conns.get_mut(&conn) {
             state.volatiles_running -= 1;
         }

@@ -68,6 +68,7 @@ pub struct Node {
     /// Commands whose turn has come while as many run as may.
     turn: VecDeque<(LeaseKey, crate::wire::CommandNo)>,
     commands_running: u32,
+    volatiles_running: u32,
     ops: Table<Op>,
     /// Leases with executed commands that no operation carries yet.
     uncommitted: VecDeque<LeaseKey>,
@@ -140,6 +141,7 @@ impl Node {
             running: Table::default(),
             turn: VecDeque::new(),
             commands_running: 0,
+            volatiles_running: 0,
             ops: Table::default(),
             uncommitted: VecDeque::new(),
             appends: BTreeMap::new(),

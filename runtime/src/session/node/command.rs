@@ -212,8 +212,10 @@ impl Node {
             return Some(*code);
         }
         let full = table.queue_bytes > 0 && table.queue_bytes + bytes as u64 > u64::from(self.config.lease_queue_bytes);
+        // A client that calls resolved what it was never told makes room in the table, not in the store.
+        let leaving = table.leaving.len() >= self.config.span as usize;
         let owing = self.publishes_waiting >= self.config.publishes_waiting;
-        (full || owing).then_some(RefusalCode::Overload)
+        (full || leaving || owing).then_some(RefusalCode::Overload)
     }
 
     pub(super) fn refuse(

@@ -16,9 +16,9 @@ pub struct ClientConfig {
     pub codec: Codec,
     /// Sequenced frames and bytes that the server may have under way: 256 frames, 256 KiB.
     pub window: Window,
-    /// Commands that the outbox holds: 1024.
+    /// Commands that the outbox holds, and those that may be under way without an acknowledgement: 1024.
     pub outbox_commands: u32,
-    /// Body bytes that the outbox holds: 4 MiB.
+    /// Body bytes that the outbox holds, and those that may be under way: 4 MiB.
     pub outbox_bytes: u32,
     /// Milliseconds after which a command that was never sent is given up: 10 min. Reported as never executed.
     pub outbox_age_ms: u64,

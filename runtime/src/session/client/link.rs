@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::heartbeat::Heart;
 use super::sequence::Session;
 use super::timer::Timer;
-use super::{Client, ConnectionState, DialReason, Event};
+use super::{Client, ClientConfig, ConnectionState, DialReason, Event};
 use crate::session::{Close, CloseCode, Now, Reaction};
 use crate::wire::{ClientFrame, Dial, Hello, Resume, ServerFrame, Welcome, Window};
 
@@ -113,12 +113,17 @@ impl Link {
 }
 
 impl Attachment {
-    fn new(now: Now, dial: Dial, welcome: &Welcome) -> Self {
+    fn new(now: Now, dial: Dial, welcome: &Welcome, config: &ClientConfig) -> Self {
+        // What is under way is kept, answered or not: no server decides alone how much that is.
+        let window = Window {
+            frames: welcome.window.frames.min(config.outbox_commands),
+            bytes: welcome.window.bytes.min(config.outbox_bytes),
+        };
         Self {
             dial,
             since: now,
             heart: Heart::new(now, &welcome.heartbeat),
-            window: welcome.window,
+            window,
             frame_bytes: welcome.frame_bytes,
             span: welcome.lease.span,
             draining: None,
@@ -244,7 +249,7 @@ impl Client {
         self.link.credential_refusals = 0;
         self.link.lost = None;
         self.link.frame_bytes = Some(welcome.frame_bytes);
-        let attachment = Attachment::new(now, dial, welcome);
+        let attachment = Attachment::new(now, dial, welcome, &self.config);
         self.fx.timers.set(Timer::Heartbeat, attachment.heart.next());
         self.link.phase = Phase::Attached(Box::new(attachment));
         self.subscriptions.attach(&mut self.fx);

@@ -1,0 +1,214 @@
+//! Target `client`: a client whose server sends raw messages and closes as it likes, while its application submits, follows and
+//! goes away. Owns the script's steps, and what must hold of one client: no command is lost or told twice, nothing that it sends
+//! breaks a rule, everything that it holds is bounded.
+//!
+//! | Line | Step |
+//! |---|---|
+//! | `[…` | a message from the server; see [`Server::fill`] for `$x` |
+//! | `c`, `c1` | the socket of the current dial is open, or that of the one before |
+//! | `k4410`, `k` | the socket ends with a code, or without |
+//! | `K500` | the upgrade is refused, with `Retry-After` in milliseconds |
+//! | `a` | a sign of life |
+//! | `t500` | milliseconds pass |
+//! | `p40,900` | a command of so many body bytes, with so many milliseconds of patience |
+//! | `x3` | withdraws a command |
+//! | `v7` | a volatile |
+//! | `u1`, `u1,9` | follows a topic, from the start or a position |
+//! | `i1`, `U1` | takes an item of a subscription, ends it |
+//! | `r`, `z` | dials at once, closes |
+//! | `b` | the socket takes nothing, or takes again |
+//! | `*2,9` | the last 2 lines again, 9 times |
+
+use std::sync::Arc;
+
+use steadfast::session::client::{Client, ClientConfig, SubId, Submission, SubscriptionRequest};
+use steadfast::session::{Close, Now};
+use steadfast::wire::{Body, CloseCode, Codec, Dial, Epoch, MAX_SEQUENCE, Name, Position, TopicSeq, Window};
+
+use crate::ledger::Ledger;
+use crate::script::{self, number, pair, small};
+use crate::server::Server;
+use crate::size::size;
+use crate::world::name;
+
+/// The longest that a script waits at a time, in milliseconds.
+const PASS_MS: u64 = 700_000;
+
+/// Timers that fire in one stretch of time; then the rest of it passes at once, as when a driver comes late.
+const FIRED: usize = 100;
+
+/// Frames that a client has to send after one input: more than its small limits can explain.
+const FRAMES: usize = 200;
+
+/// Bytes that the client's state goes over when it is hashed. The limits below come to about half of it.
+const CLIENT_BYTES: u64 = 24_000;
+
+fn config() -> ClientConfig {
+    let mut config = ClientConfig::new("chat", "1.0");
+    (config.outbox_commands, config.outbox_bytes, config.subscriptions, config.volatiles) = (6, 300, 3, 2);
+    config.window = Window { frames: 8, bytes: 500 };
+    config.credit = Window { frames: 4, bytes: 450 };
+    (config.sequence_errors, config.credential_refusals) = (20, 20);
+    (config.backoff.attempts, config.backoff.elapsed_ms) = (Some(50), Some(10_000_000));
+    config
+}
+
+/// Runs one script.
+pub(crate) fn run(input: &[u8]) {
+    let mut attack = Attack::new();
+    script::run(input, |line| attack.step(line));
+    attack.client.close(attack.now);
+    attack.drain();
+    attack.ledger.everything_has_ended();
+}
+
+struct Attack {
+    client: Client,
+    now: Now,
+    dial: Dial,
+    blocked: bool,
+    calls: u64,
+    server: Server,
+    ledger: Ledger,
+}
+
+impl Attack {
+    fn new() -> Self {
+        let client = Client::new(Arc::new(config()), [2; 32]);
+        let (server, ledger) = (Server::default(), Ledger::default());
+        let mut attack = Self { client, now: Now(1_000), dial: Dial::ZERO, blocked: false, calls: 0, server, ledger };
+        attack.client.start(attack.now);
+        attack.drain();
+        attack
+    }
+
+    fn step(&mut self, line: &[u8]) {
+        let (Some(first), rest) = (line.first(), line.get(1..).unwrap_or_default()) else { return };
+        let (now, here) = (self.now, number(rest));
+        match first {
+            b'[' | b'$' => self.message(line),
+            b'c' => self.client.handle_connected(now, self.back(here), None),
+            b'k' => {
+                let code = u16::try_from(here).ok().filter(|code| *code > 0).map(CloseCode);
+                self.client.handle_closed(now, self.dial, Close { code, reason: "".into() });
+            }
+            b'K' => self.client.handle_refused(now, self.dial, Close::lost("busy"), here),
+            b'a' => self.client.handle_alive(now, self.dial),
+            b't' => self.pass(here.min(PASS_MS)),
+            b'p' => self.submit(pair(rest)),
+            b'x' => self.cancel(here),
+            b'v' => {
+                self.client.volatile(now, name("nudge"), here.to_string(), Body::UNIT);
+            }
+            b'u' => self.subscribe(rest),
+            b'i' => self.take(SubId(here)),
+            b'U' => self.client.unsubscribe(now, SubId(here)),
+            b'r' => self.client.reconnect_now(now),
+            b'z' => self.client.close(now),
+            b'b' => self.blocked = !self.blocked,
+            _ => return,
+        }
+        self.drain();
+    }
+
+    fn back(&self, by: u64) -> Dial {
+        Dial(self.dial.0.saturating_sub(by))
+    }
+
+    fn message(&mut self, text: &[u8]) {
+        let message = self.server.message(text);
+        match Codec::Json.read_server(&message) {
+            Ok(frame) => {
+                self.ledger.hears(&frame);
+                self.client.handle_frame(self.now, self.dial, frame, message.len());
+            }
+            Err(error) => {
+                let close = Close { code: Some(error.close_code()), reason: error.to_string().into() };
+                self.client.handle_closed(self.now, self.dial, close);
+            }
+        }
+    }
+
+    fn submit(&mut self, (bytes, timeout_ms): (u64, u64)) {
+        self.calls += 1;
+        let text = format!("{{\"{}\":\"{}\"}}", self.calls, "x".repeat(small(bytes.min(400))));
+        let submission = Submission {
+            name: name("post"),
+            body: Body(text.into_bytes().into()),
+            timeout_ms: if timeout_ms == 0 { 60_000 } else { timeout_ms },
+            declared_timeout_ms: 10_000,
+            max_bytes: 350,
+        };
+        if let Ok(call) = self.client.submit(self.now, submission) {
+            self.ledger.submitted(call);
+        }
+    }
+
+    fn cancel(&mut self, call: u64) {
+        let call = steadfast::session::client::CallId(call);
+        if self.client.cancel(self.now, call) {
+            self.ledger.withdrawn(call);
+        }
+    }
+
+    fn subscribe(&mut self, rest: &[u8]) {
+        let (key, ts) = pair(rest);
+        let from = rest.contains(&b',').then_some(Position { epoch: Epoch(1), ts: TopicSeq(ts.min(MAX_SEQUENCE)) });
+        let request = SubscriptionRequest { topic: room(), key: (key % 4).to_string(), from };
+        if let Ok(sub) = self.client.subscribe(self.now, request)
+            && let Some(from) = from
+        {
+            self.ledger.begins(sub, from);
+        }
+    }
+
+    fn take(&mut self, sub: SubId) {
+        if let Some(item) = self.client.poll_item(self.now, sub) {
+            self.ledger.sees(sub, &item);
+        }
+    }
+
+    fn pass(&mut self, ms: u64) {
+        let end = self.now.after_ms(ms);
+        for _ in 0..FIRED {
+            let Some(at) = self.client.poll_timeout().filter(|at| *at <= end) else { break };
+            self.now = self.now.max(at);
+            self.client.handle_timeout(self.now);
+            self.drain();
+        }
+        self.now = end;
+        self.client.handle_timeout(self.now);
+    }
+
+    /// Takes what the client has to send and to tell, and looks whether everything is as it must be.
+    fn drain(&mut self) {
+        for round in 0.. {
+            assert!(round < FRAMES, "the client comes to rest");
+            let frame = if self.blocked { None } else { self.client.poll_transmit(self.now, self.dial) };
+            if let Some(frame) = &frame {
+                self.ledger.says(frame);
+                self.server.hears(frame);
+            }
+            let mut moved = frame.is_some();
+            while let Some(event) = self.client.poll_event() {
+                moved = true;
+                if let Some(dial) = self.ledger.happens(event) {
+                    self.dial = dial;
+                }
+            }
+            if !moved {
+                break;
+            }
+        }
+        let (commands, bytes) = self.client.outbox();
+        assert_eq!(commands, self.ledger.unresolved(), "every command is in the outbox until it has ended");
+        let config = self.client.config();
+        assert!(commands <= config.outbox_commands as usize && bytes <= config.outbox_bytes as usize);
+        let size = size(&self.client);
+        assert!(size <= CLIENT_BYTES, "{size} bytes");
+    }
+}
+
+fn room() -> Name {
+    name("room")
+}

@@ -1,0 +1,376 @@
+//! A node with a store that keeps its word, and one honest client beside whoever is hostile. Owns virtual time, what carries
+//! things to and fro, and the promise that the honest client is served whatever the others do.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use steadfast::session::node::{
+    ConnId, Denied, ExecId, Executed, Execution, Identity, MessageKind, MessageSpec, Node, NodeConfig, NodeEvent,
+    Principal, StagedPublish, TopicSpec,
+};
+use steadfast::session::store::{OpId, Outcome, Publication, Retention, StoreOp, StoreOutcome, TopicId};
+use steadfast::session::{Close, Now};
+use steadfast::store::MemoryState;
+use steadfast::wire::{Body, Codec, Name, RefusalCode, UnsubscribeCode, Window};
+
+use crate::honest::Honest;
+use crate::size::size;
+
+/// Rounds in which everything must have come to rest.
+const ROUNDS: usize = 5_000;
+
+/// Timers that fire in one stretch of time; then the rest of it does not pass.
+const FIRED: usize = 200;
+
+/// Milliseconds that an operation may wait for the script: a store that is silent for hours may forget, and who follows a
+/// topic is then told of a gap.
+const STORE_MS: u64 = 20_000;
+
+/// Milliseconds in which the honest client is served, at the latest: a hostile one may hold every place for a handler until
+/// its time is over.
+const SERVED_MS: u64 = 120_000;
+
+/// Sockets that a target may have open beside the honest one.
+pub(crate) const SOCKETS: usize = 3;
+
+pub(crate) fn name(text: &'static str) -> Name {
+    Name::from_static(text).expect("a legal name")
+}
+
+pub(crate) fn topic(text: &'static str, key: &str) -> TopicId {
+    TopicId { name: name(text), key: key.into() }
+}
+
+pub(crate) fn publication(topic: TopicId, body: Body) -> Publication {
+    Publication { topic, name: name("posted"), bodies: vec![(Codec::Json, body)] }
+}
+
+/// Small limits, so that a short script reaches each of them.
+fn config() -> NodeConfig {
+    let mut config = NodeConfig::new("chat");
+    let kinds = [
+        ("ask", 1, MessageKind::Command { ordered: false }),
+        ("nudge", 2, MessageKind::Volatile),
+        ("post", 0, MessageKind::Command { ordered: true }),
+    ];
+    for (text, index, kind) in kinds {
+        config.add_message(MessageSpec { name: name(text), index, kind, timeout_ms: 10_000, max_bytes: 500 });
+    }
+    let retention = Retention { entries: 8, ttl_ms: 600_000 };
+    config.topics.push(TopicSpec { name: name("room"), retention, snapshot: true });
+    config.topics.push(TopicSpec { name: name("log"), retention, snapshot: false });
+    config.window = Window { frames: 8, bytes: 2_000 };
+    config.max_client_window = Window { frames: 8, bytes: 2_000 };
+    config.max_credit = Window { frames: 8, bytes: 2_000 };
+    (config.frame_bytes, config.span, config.executions, config.subscriptions) = (2_000, 8, 4, 3);
+    (config.sessions, config.leases_per_principal, config.expired_sessions) = (8, 3, 4);
+    (config.lease_queue_bytes, config.lease_record_bytes) = (1_000, 1_000);
+    (config.live_entries, config.topics_held, config.topic_bytes) = (8, 24, 4_000);
+    (config.volatile_executions, config.volatiles, config.publishes_waiting) = (2, 4, 16);
+    config
+}
+
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) node: Node,
+    pub(crate) now: Now,
+    store: MemoryState,
+    pub(crate) honest: Honest,
+    last_conn: u64,
+    /// Operations wait in `ops` for the script.
+    pub(crate) store_by_hand: bool,
+    pub(crate) ops: VecDeque<(Now, OpId, StoreOp)>,
+    /// Times that an operation may still fail: fewer than a node tries.
+    failures: u32,
+    /// Hooks about topics wait in `executions`, as commands of others than the honest client always do.
+    pub(crate) hooks_by_hand: bool,
+    pub(crate) executions: VecDeque<Execution>,
+    /// Sockets that take nothing.
+    pub(crate) stuck: BTreeSet<ConnId>,
+    /// What went out on sockets of others than the honest client.
+    pub(crate) sent: VecDeque<(ConnId, Bytes)>,
+    /// Those of them that the node has closed.
+    pub(crate) closed: Vec<(ConnId, Close)>,
+    /// Handlers that ran, to see that none runs twice.
+    pub(crate) ran: Vec<(steadfast::wire::LeaseId, steadfast::wire::CommandNo)>,
+}
+
+impl World {
+    /// A world in which the honest client is connected and follows its topic.
+    pub(crate) fn new() -> Self {
+        let mut world = Self {
+            node: Node::new(Arc::new(config()), [1; 32]),
+            now: Now(1_000),
+            store: MemoryState::default(),
+            honest: Honest::new(Now(1_000)),
+            last_conn: 0,
+            store_by_hand: false,
+            ops: VecDeque::new(),
+            failures: 3,
+            hooks_by_hand: false,
+            executions: VecDeque::new(),
+            stuck: BTreeSet::new(),
+            sent: VecDeque::new(),
+            closed: Vec::new(),
+            ran: Vec::new(),
+        };
+        world.node.start(world.now);
+        world.settle();
+        world.the_honest_client_is_served();
+        world
+    }
+
+    pub(crate) fn connect(&mut self) -> ConnId {
+        self.last_conn += 1;
+        let conn = ConnId(self.last_conn);
+        self.node.handle_connected(self.now, conn, Codec::Json);
+        conn
+    }
+
+    /// A message arrives, as a driver takes it. `Err` if it ends the socket.
+    pub(crate) fn message(&mut self, conn: ConnId, message: &[u8]) -> Result<(), Close> {
+        match Codec::Json.read_client(message) {
+            Ok(frame) => {
+                self.node.handle_frame(self.now, conn, frame);
+                Ok(())
+            }
+            Err(error) => {
+                let close = Close { code: Some(error.close_code()), reason: error.to_string().into() };
+                self.node.handle_disconnected(self.now, conn, close.clone());
+                Err(close)
+            }
+        }
+    }
+
+    // ---- carrying ----
+
+    pub(crate) fn settle(&mut self) {
+        let rests = (0..ROUNDS).any(|_| !self.carry());
+        assert!(rests, "the node comes to rest");
+    }
+
+    fn carry(&mut self) -> bool {
+        let mut moved = self.honest.carry(&mut self.node, self.now, &mut self.last_conn);
+        while let Some((op, what)) = self.node.poll_store() {
+            moved = true;
+            if self.store_by_hand {
+                self.ops.push_back((self.now, op, what));
+            } else {
+                let outcome = self.store.apply(self.now, what);
+                self.node.handle_store(self.now, op, outcome);
+            }
+        }
+        while let Some(execution) = self.node.poll_execute() {
+            moved = true;
+            self.take(execution);
+        }
+        while let Some(event) = self.node.poll_event() {
+            moved = true;
+            self.on_event(event);
+        }
+        moved
+    }
+
+    fn on_event(&mut self, event: NodeEvent) {
+        match event {
+            NodeEvent::Wake(conn) if self.honest.is(conn) => self.honest.read(&mut self.node, self.now),
+            NodeEvent::Wake(conn) if !self.stuck.contains(&conn) => self.read(conn),
+            NodeEvent::Close(conn, close) => {
+                assert!(!self.honest.is(conn), "the honest client's socket was closed: {close}");
+                self.node.handle_disconnected(self.now, conn, Close::lost("closed"));
+                self.closed.push((conn, close));
+            }
+            NodeEvent::Wake(_) | NodeEvent::Abort(_) | NodeEvent::Published(..) => {}
+        }
+    }
+
+    /// A socket takes what there is.
+    pub(crate) fn read(&mut self, conn: ConnId) {
+        while let Some(out) = self.node.poll_transmit(self.now, conn) {
+            self.sent.push_back((conn, Codec::Json.message(out)));
+        }
+    }
+
+    /// Lets time pass, and every timer on the way fire at its time.
+    pub(crate) fn pass(&mut self, ms: u64) {
+        let end = self.now.after_ms(ms);
+        for _ in 0..FIRED {
+            let next = [self.node.poll_timeout(), self.honest.poll_timeout()].into_iter().flatten().min();
+            let Some(at) = next.filter(|at| *at <= end) else {
+                self.now = end;
+                return;
+            };
+            self.now = self.now.max(at);
+            self.node.handle_timeout(self.now);
+            self.honest.handle_timeout(self.now);
+            while self.ops.front().is_some_and(|(since, ..)| self.now.since(*since) > STORE_MS) {
+                self.answer_next();
+            }
+            self.settle();
+        }
+    }
+
+    // ---- the application ----
+
+    fn take(&mut self, execution: Execution) {
+        let executed = match &execution {
+            Execution::Authenticate { conn, token, .. } => {
+                Executed::Authenticated(self.identity(*conn, token.as_deref()))
+            }
+            Execution::Command { body, principal, lease, n, .. } => {
+                self.ran.push((*lease, *n));
+                if !self.honest.is_user(principal.user()) {
+                    return self.executions.push_back(execution);
+                }
+                let event = publication(topic("room", crate::honest::USER), body.clone());
+                let publishes = vec![StagedPublish::Event(event)];
+                Executed::Command { outcome: Outcome::Ok(body.clone()), publishes }
+            }
+            Execution::Authorize { key, .. } | Execution::Snapshot { key, .. }
+                if self.hooks_by_hand && **key != *crate::honest::USER =>
+            {
+                return self.executions.push_back(execution);
+            }
+            Execution::Volatile { .. } => return self.executions.push_back(execution),
+            Execution::Authorize { key, .. } if &**key == "no" => Executed::Authorized(Err(UnsubscribeCode::Forbidden)),
+            Execution::Authorize { .. } => Executed::Authorized(Ok(())),
+            Execution::Snapshot { .. } => Executed::Snapshot(Some((name("state"), vec![(Codec::Json, Body::UNIT)]))),
+        };
+        self.node.handle_executed(self.now, exec_of(&execution), executed);
+    }
+
+    /// By the socket, not by what it says: the hostile one may guess every word.
+    fn identity(&self, conn: ConnId, token: Option<&str>) -> Result<Identity, Denied> {
+        let principal = Principal::new(if self.honest.is(conn) { crate::honest::USER } else { "mallory" });
+        match token {
+            Some("no") => Err(Denied { reason: "no".to_owned() }),
+            Some("soon") => Ok(Identity { principal, expires_in_ms: Some(1_000) }),
+            _ => Ok(Identity { principal, expires_in_ms: None }),
+        }
+    }
+
+    /// Ends an execution that waits, in one of several ways.
+    pub(crate) fn execute(&mut self, which: usize, what: u64) {
+        if self.executions.is_empty() {
+            return;
+        }
+        let Some(execution) = self.executions.remove(which % self.executions.len()) else { return };
+        let event = |key: &str| StagedPublish::Event(publication(topic("log", key), Body::UNIT));
+        let executed = match (&execution, what % 8) {
+            (Execution::Command { lease, n, .. }, 0) => {
+                // Its body did not fit: it has not run, and the same command would be refused again.
+                self.ran.retain(|ran| *ran != (*lease, *n));
+                Executed::Refused(RefusalCode::Invalid)
+            }
+            (Execution::Command { .. }, 1) => Executed::Command { outcome: failed(), publishes: vec![event("0")] },
+            (Execution::Command { .. }, 2) => {
+                let publishes = vec![event("0"), StagedPublish::Event(publication(topic("room", "0"), Body::UNIT))];
+                Executed::Command { outcome: Outcome::Ok(Body::UNIT), publishes }
+            }
+            (Execution::Command { body, .. }, _) => {
+                Executed::Command { outcome: Outcome::Ok(body.clone()), publishes: Vec::new() }
+            }
+            (Execution::Volatile { .. }, _) => Executed::Volatile { publishes: vec![event("0")] },
+            (Execution::Authorize { .. }, 0) => Executed::Authorized(Err(UnsubscribeCode::Overload)),
+            (Execution::Authorize { .. }, _) => Executed::Authorized(Ok(())),
+            (Execution::Snapshot { .. }, 0) => Executed::Snapshot(None),
+            (Execution::Snapshot { .. }, _) => {
+                Executed::Snapshot(Some((name("state"), vec![(Codec::Json, Body::UNIT)])))
+            }
+            (Execution::Authenticate { .. }, _) => return,
+        };
+        self.node.handle_executed(self.now, exec_of(&execution), executed);
+    }
+
+    /// Answers an operation that waits: it happens, and mostly that is told.
+    pub(crate) fn answer(&mut self, which: usize, what: u64) {
+        if self.ops.is_empty() {
+            return;
+        }
+        let Some((_, op, wanted)) = self.ops.remove(which % self.ops.len()) else { return };
+        let fails = what % 8 < 3 && self.failures > 0;
+        let outcome = match what % 8 {
+            0 if fails => StoreOutcome::Failed,
+            1 if fails => StoreOutcome::Unknown,
+            2 if fails => {
+                self.store.apply(self.now, wanted);
+                StoreOutcome::Unknown
+            }
+            _ => self.store.apply(self.now, wanted),
+        };
+        self.failures -= u32::from(fails);
+        self.node.handle_store(self.now, op, outcome);
+    }
+
+    // ---- what must hold ----
+
+    /// The store answers at once from here on, oldest operation first.
+    pub(crate) fn store_by_itself(&mut self) {
+        self.store_by_hand = false;
+        while !self.ops.is_empty() {
+            self.answer_next();
+        }
+        self.settle();
+    }
+
+    fn answer_next(&mut self) {
+        if let Some((_, op, wanted)) = self.ops.pop_front() {
+            let outcome = self.store.apply(self.now, wanted);
+            self.node.handle_store(self.now, op, outcome);
+        }
+    }
+
+    /// Its command is answered, and its event arrives after those before.
+    pub(crate) fn the_honest_client_is_served(&mut self) {
+        self.store_by_itself();
+        self.honest.post(self.now);
+        let deadline = self.now.after_ms(SERVED_MS);
+        self.settle();
+        while !self.honest.is_served() {
+            let next = [self.node.poll_timeout(), self.honest.poll_timeout()].into_iter().flatten().min();
+            let wait = next.map_or(SERVED_MS, |at| at.since(self.now)).max(1);
+            assert!(self.now <= deadline, "the honest client waits: {:?}", self.honest);
+            self.pass(wait);
+        }
+    }
+
+    /// Whatever was sent: what the node holds is bounded by its configuration, and by what its sockets may hold.
+    pub(crate) fn is_bounded(&self) {
+        let (load, config) = (self.node.load(), self.node.config());
+        let conns = SOCKETS + 1;
+        let subs = conns * config.subscriptions as usize;
+        let hooks = conns * (1 + config.volatile_executions as usize) + subs + load.topics;
+        assert!(load.connections <= conns, "{load:?}");
+        assert!(load.sessions <= config.sessions as usize, "{load:?}");
+        assert!(load.executions <= config.executions as usize + hooks, "{load:?}");
+        assert!(load.topics <= config.topics_held as usize, "{load:?}");
+        assert!(load.answers_waiting <= load.sessions * config.span as usize, "{load:?}");
+        assert!(load.leases <= LEASES, "{load:?}");
+        assert!(load.commands_waiting <= load.leases * config.span as usize, "{load:?}");
+        assert!(load.timers <= 8 * (conns + load.sessions + load.leases + load.topics + load.store_operations) + 64);
+        let size = size(&self.node);
+        assert!(size <= NODE_BYTES, "{size} bytes: {load:?}");
+    }
+}
+
+/// Leases in the table: those of sessions, and those with something under way.
+const LEASES: usize = 64;
+
+/// Bytes that the node's state goes over when it is hashed: several times what millions of scripts came to, and less than one
+/// script can make it when something grows with every step.
+const NODE_BYTES: u64 = 20_000;
+
+fn failed() -> Outcome {
+    Outcome::Failed { code: steadfast::wire::FailureCode::Error, name: name("nope"), body: Body::UNIT }
+}
+
+fn exec_of(execution: &Execution) -> ExecId {
+    match execution {
+        Execution::Authenticate { exec, .. }
+        | Execution::Command { exec, .. }
+        | Execution::Volatile { exec, .. }
+        | Execution::Authorize { exec, .. }
+        | Execution::Snapshot { exec, .. } => *exec,
+    }
+}

@@ -1,0 +1,90 @@
+//! How much reading a message allocates: at most a small multiple of its own length, whatever it says. Alone in its program,
+//! because it counts what the whole program allocates.
+
+use std::alloc::System;
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use steadfast::private::{decode_body, decode_topic_key};
+use steadfast::wire::Codec;
+use steadfast_fuzz::{CODECS, corpus, targets};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Strings that grow while their escapes are read: to twice their length, by way of all smaller sizes.
+const PER_BYTE: usize = 4;
+
+/// The boxes of HELLO, WELCOME and the like, and what growing strings begin with.
+const BESIDE: usize = 2_048;
+
+/// The test harness has threads of its own.
+const TRIES: usize = 5;
+
+fn allocated(read: impl Fn()) -> usize {
+    let one = || {
+        let region = Region::new(ALLOCATOR);
+        read();
+        region.change().bytes_allocated
+    };
+    (0..TRIES).map(|_| one()).min().unwrap_or_default()
+}
+
+fn reads(codec: Codec, message: &[u8]) {
+    let bound = PER_BYTE * message.len() + BESIDE;
+    for bytes in [
+        allocated(|| drop(codec.read_client(message))),
+        allocated(|| drop(codec.read_server(message))),
+        allocated(|| drop(decode_topic_key::<String>(&String::from_utf8_lossy(message)))),
+    ] {
+        let shown = String::from_utf8_lossy(&message[..message.len().min(80)]);
+        assert!(bytes <= bound, "{bytes} bytes for a message of {}: {shown}", message.len());
+    }
+}
+
+/// Messages of one kind and any length that say much, or promise more than they hold.
+fn hostile(length: usize) -> Vec<Vec<u8>> {
+    let hello = |token: &str| {
+        format!(
+            "[20,{{\"v\":1,\"protocol\":\"{token}\",\"version\":\"{token}\",\"token\":\"{token}\",\"instance\":\
+             \"0123456789abcdef0123456789abcdef\",\"dial\":1,\"window\":{{\"frames\":4294967295,\"bytes\":4294967295}}}}]"
+        )
+    };
+    let fill = |text: &str| text.repeat(length / text.len());
+    [
+        format!("[1,1,0,1,0,\"post\",{}]", fill("[")),
+        format!("[1,1,0,1,0,\"{}\",{{}}]", fill("n")),
+        format!("[3,1,1,1,0,\"{}\"]", fill("x")),
+        format!("[4,1,1,1,0,\"{}\",\"\",{{}}]", fill("\\u0061")),
+        format!("[9,1,1,1,\"{}\",1]", fill("\\n")),
+        format!("[22,{{\"reason\":\"{}\"}}]", fill("\\ud83d\\ude00")),
+        format!("[24,{{\"later\":{}{}}}]", fill("["), fill("]")),
+        format!("[23,{{\"later\":{}", fill("{\"a\":")),
+        format!("[26,{{{}\"sub\":1,\"code\":\"x\"}}]", fill("\"later\":[1e9],")),
+        hello(&fill("x")),
+        hello(&fill("\\u0000")),
+        fill("["),
+        fill("[1,"),
+        format!("[{}]", fill("9")),
+        format!("[200,{}]", fill("{\"")),
+        fill(" "),
+        fill("\""),
+    ]
+    .map(String::into_bytes)
+    .to_vec()
+}
+
+#[test]
+fn reading_allocates_no_more_than_a_small_multiple_of_the_message() {
+    for codec in CODECS {
+        for length in [0, 1, 100, 10_000, 1_000_000] {
+            hostile(length).iter().for_each(|message| reads(*codec, message));
+        }
+        for target in targets().iter().filter(|target| target.name.ends_with("_frames")) {
+            let messages = corpus(target).expect("the corpus can be read");
+            messages.iter().for_each(|(_, message)| reads(*codec, message));
+        }
+        let nested = format!("{{\"a\":{}", "[".repeat(1_000_000));
+        let bytes = allocated(|| drop(decode_body::<serde_json::Value>(nested.as_bytes(), *codec)));
+        assert!(bytes <= BESIDE * 16, "{bytes} bytes for a body that is nothing but brackets");
+    }
+}

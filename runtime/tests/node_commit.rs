@@ -110,7 +110,7 @@ fn a_record_that_exists_stands() {
     assert_eq!(bench.code(conn), Some(4409), "with other bytes it is another command");
 }
 
-/// PROTOCOL.md 5.6, critique 9
+/// PROTOCOL.md 5.6
 #[test]
 fn a_commit_below_low_has_no_effect_and_no_answer() {
     let mut bench = Bench::new();
@@ -252,7 +252,7 @@ fn unsettled(store_of: &mut Bench) {
     store_of.store.apply(store_of.now, StoreOp::Commit { lease, low, commits });
 }
 
-/// Critique 7: whoever finds an unsettled record settles it.
+/// PROTOCOL.md 5.6: whoever finds an unsettled record settles it.
 #[test]
 fn an_unsettled_record_is_settled_at_start() {
     let mut dead = Bench::new();
@@ -262,6 +262,24 @@ fn an_unsettled_record_is_settled_at_start() {
     bench.act(|node, now| node.start(now));
     let listed = bench.store.apply(bench.now, StoreOp::ListUnsettled { max: 9 });
     assert_eq!(listed, StoreOutcome::Unsettled(Vec::new()));
+}
+
+/// A list that is under way may have been made before the record that somebody looks for.
+#[test]
+fn who_looks_for_unsettled_records_while_a_list_is_under_way_gets_another_one() {
+    let mut bench = Bench::new();
+    let conn = bench.attach();
+    bench.post(conn, 1);
+    bench.by_hand = true;
+    bench.act(|node, now| node.start(now));
+    let (early, op) = bench.ops.pop_front().unwrap();
+    assert!(matches!(op, StoreOp::ListUnsettled { .. }));
+    done(&mut bench, 1, vec![event(log("a"), 1)]);
+    bench.outcome(StoreOutcome::LeaseGone);
+    let lists = |bench: &Bench| bench.ops.iter().filter(|(_, op)| matches!(op, StoreOp::ListUnsettled { .. })).count();
+    assert_eq!(lists(&bench), 0, "one at a time");
+    bench.act(|node, now| node.handle_store(now, early, StoreOutcome::Unsettled(Vec::new())));
+    assert_eq!(lists(&bench), 1);
 }
 
 /// The same when its client comes.

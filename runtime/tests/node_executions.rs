@@ -42,7 +42,7 @@ fn volatiles_are_dropped_under_load_and_leave_nothing() {
     assert_eq!(bench.node.load().executions, 1);
 }
 
-/// Requirements row A7: a retry after a restart is told that it may be one.
+/// A retry after a restart is told that it may be one.
 #[test]
 fn a_command_of_a_lease_from_elsewhere_may_be_a_retry() {
     let mut bench = Bench::new();
@@ -155,7 +155,7 @@ fn record_elsewhere(bench: &mut Bench, lease: steadfast::wire::LeaseId, n: u64, 
     bench.store.apply(bench.now, claim)
 }
 
-/// Requirements row P6 and critique 25: kept outcomes of a lease are bounded, errors' too.
+/// Kept outcomes of a lease are bounded, errors' too.
 #[test]
 fn old_replies_shrink_to_unknown() {
     for failing in [false, true] {

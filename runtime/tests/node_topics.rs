@@ -190,7 +190,7 @@ fn an_append_behind_another_nodes_is_read_too() {
     assert_eq!(bench.topics(conn), ["event 4", "event 5"]);
 }
 
-/// Requirements row D5: one call of the state hook serves all that wait, also those who come while it runs.
+/// One call of the state hook serves all that wait, also those who come while it runs.
 #[test]
 fn one_snapshot_serves_all_that_wait() {
     let mut bench = published(2, &room("a"));
@@ -346,7 +346,7 @@ fn a_topic_that_cannot_be_read_is_told() {
     assert_eq!(bench.node.load().topics, 0);
 }
 
-/// Critique 7: publications commit with their record, in order.
+/// PROTOCOL.md 5.6: publications commit with their record, in order.
 #[test]
 fn what_a_command_publishes_is_in_the_log_in_order_when_it_is_answered() {
     let mut bench = Bench::new();

@@ -81,18 +81,17 @@ pub fn encode_reply<R: Serialize>(reply: &R, codec: Codec) -> Result<Bytes, Enco
         Codec::Json => {
             let mut text = TEXT.take();
             text.clear();
-            let written = serde_json::to_writer(&mut text, reply);
-            let body = retained(&text);
-            if text.capacity() <= TEXT_BYTES {
-                TEXT.set(text);
+            match serde_json::to_writer(&mut text, reply) {
+                Ok(()) => Ok(retained(text)),
+                Err(error) => Err(error.into()),
             }
-            written.map(|()| body).map_err(EncodeError::from)
         }
     }
 }
 
-/// The longest text whose room a thread keeps for the next one.
-const TEXT_BYTES: usize = 16 * 1024;
+/// The longest text whose room a thread keeps for the next one. A longer text keeps its own: were its room kept here instead, it
+/// would stand at the end of the heap after a burst, and the heap could not shrink.
+const TEXT_BYTES: usize = 512;
 
 thread_local! {
     /// Where the bodies of a thread are written, one after another.
@@ -101,15 +100,20 @@ thread_local! {
 
 /// Bodies are kept until they are acknowledged, and shared meanwhile: a short one becomes a single allocation with its count, a
 /// longer one has no more room than bytes.
-fn retained(text: &[u8]) -> Bytes {
+fn retained(text: Vec<u8>) -> Bytes {
+    if text.capacity() > TEXT_BYTES {
+        return text.into_boxed_slice().into();
+    }
     let mut bytes = [0; SHORT_BYTES];
-    match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+    let body = match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
         (Some(room), Ok(len)) => {
-            room.copy_from_slice(text);
+            room.copy_from_slice(&text);
             Bytes::from_owner(Short { len, bytes })
         }
-        _ => Bytes::copy_from_slice(text),
-    }
+        _ => Bytes::copy_from_slice(&text),
+    };
+    TEXT.set(text);
+    body
 }
 
 struct Short {

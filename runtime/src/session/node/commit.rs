@@ -397,6 +397,7 @@ impl Node {
             OpKind::OpenTopic(topic) | OpKind::ReadLog(topic) => self.give_up_topic(now, topic),
             OpKind::ListUnsettled => {
                 self.sweeping = false;
+                self.sweep_again = false;
                 self.sweep_later(now);
             }
         }

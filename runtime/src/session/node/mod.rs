@@ -78,6 +78,8 @@ pub struct Node {
     publishes_waiting: u32,
     /// Unsettled records are being listed.
     sweeping: bool,
+    /// Somebody looked for unsettled records meanwhile.
+    sweep_again: bool,
     /// They will be listed again after a while.
     sweep_armed: bool,
     /// When they were listed last; `None` before the start.
@@ -149,6 +151,7 @@ impl Node {
             publishes: 0,
             publishes_waiting: 0,
             sweeping: false,
+            sweep_again: false,
             sweep_armed: false,
             swept: None,
             expired_sessions: VecDeque::new(),

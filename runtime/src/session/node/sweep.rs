@@ -44,7 +44,13 @@ impl Node {
 
     /// Looks for unsettled records again, once: some may have been left.
     pub(super) fn sweep_soon(&mut self) {
-        if !self.sweeping && !mutant!(SweepSkipped) {
+        if mutant!(SweepSkipped) {
+            return;
+        }
+        if self.sweeping {
+            // The list that is under way may be older than what is looked for.
+            self.sweep_again = true;
+        } else {
             self.sweeping = true;
             self.submit(OpKind::ListUnsettled);
         }
@@ -67,6 +73,9 @@ impl Node {
             for (lease, n, record) in records {
                 self.settle(lease, n, &record);
             }
+        }
+        if std::mem::take(&mut self.sweep_again) {
+            self.sweep_soon();
         }
     }
 

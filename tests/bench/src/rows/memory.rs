@@ -13,7 +13,7 @@ use crate::settings::{BURST_REPLIES, BURST_REPLY_BYTES, DETACHED_TARGET_KIB, IDL
 use crate::{Failure, in_turn};
 
 /// Time for the server to finish what it does after the clients are done.
-const REST: Duration = Duration::from_millis(400);
+const REST: Duration = Duration::from_millis(2_000);
 
 /// Waves of connections that come and go: sessions stay behind.
 const WAVES: usize = 2;

@@ -1,4 +1,4 @@
-//! The client's state machine from outside (requirement B1): only legal edges, each change told once, nothing after the end.
+//! The client's state machine from outside: only legal edges, each change told once, nothing after the end.
 
 use steadfast::session::Now;
 use steadfast::session::client::ConnectionState;

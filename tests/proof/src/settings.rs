@@ -12,7 +12,7 @@ pub(crate) struct Settings {
 }
 
 pub(crate) const HELP: &str = "\
-steadfast-proof: everything that checks the promise, and a table of what it came to
+steadfast-proof: simulator, model checker, planted mistakes, fuzz corpus and clauses, and a table of what they came to
 
   --seeds N          seeds of the simulator (100000)
   --first SEED       the first of them (0)

@@ -19,6 +19,8 @@ pub(crate) struct Verdict {
     pub(crate) mutants: usize,
     pub(crate) caught: usize,
     pub(crate) states: usize,
+    /// What was left out on demand.
+    skipped: Vec<&'static str>,
     /// What should have happened somewhere and did not, or was not looked at: a proof that proves less than it says.
     pub(crate) holes: Vec<String>,
 }
@@ -30,6 +32,10 @@ impl Verdict {
 
     pub(crate) fn hole(&mut self, what: impl Into<String>) {
         self.holes.push(what.into());
+    }
+
+    pub(crate) fn skipped(&mut self, what: &'static str) {
+        self.skipped.push(what);
     }
 
     pub(crate) fn holds(&self) -> bool {
@@ -47,6 +53,9 @@ impl fmt::Display for Verdict {
         writeln!(f)?;
         for hole in &self.holes {
             writeln!(f, "not proven: {hole}")?;
+        }
+        for what in &self.skipped {
+            writeln!(f, "left out, as asked for: {what}")?;
         }
         let Self { seeds, steps, violations, mutants, caught, states, .. } = self;
         writeln!(

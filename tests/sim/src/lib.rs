@@ -13,6 +13,7 @@ pub mod world;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use checkers::{Sometimes, Violation};
@@ -113,8 +114,18 @@ pub fn run_with(seed: u64, mistake: Option<Mistake>, recording: Recording) -> Re
 /// Runs a variant of a seed as it is.
 ///
 /// # Errors
-/// When a rule was broken.
+/// When a rule was broken, or something panicked.
 pub fn attempt(seed: u64, variant: &Variant, recording: Recording) -> Result<Success, Box<Failure>> {
+    catch_unwind(AssertUnwindSafe(|| run_through(seed, variant, recording))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        let violation = Violation { rule: "no core panics", detail: text.unwrap_or("without a message").to_owned() };
+        // The trace went with the world; a replay prints it line by line.
+        let (deeds, trace) = (Default::default(), String::new());
+        Err(Box::new(Failure { seed, variant: variant.clone(), violation, deeds, trace }))
+    })
+}
+
+fn run_through(seed: u64, variant: &Variant, recording: Recording) -> Result<Success, Box<Failure>> {
     let mut rng = Rng::new(seed);
     let mut plan = Plan::random(&mut rng);
     plan.mistake = variant.mistake;

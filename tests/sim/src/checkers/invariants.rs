@@ -69,6 +69,7 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("positions are finished with", "POSITION tells only what the application has finished with"),
     ("SUBSCRIBED answers SUBSCRIBE", "nobody gets a feed that they did not ask for"),
     // Ends, time and memory.
+    ("no core panics", "whatever comes, in whatever order"),
     ("states follow legal edges", "the client's state machine"),
     ("states are told", "each change of state is an event"),
     ("no client gives up", "no fault of network, node or store stops a client for good"),
@@ -103,6 +104,7 @@ mod tests {
             include_str!("states.rs"),
             include_str!("topics.rs"),
             include_str!("wire.rs"),
+            include_str!("../lib.rs"),
         ];
         for name in names {
             let quoted = format!("\"{name}\"");

@@ -46,6 +46,9 @@ use shared::Shared;
 pub struct Limits {
     /// Sockets at a time; more are refused before the upgrade with 503: 50,000.
     pub connections: u32,
+    /// Connections at a time that have not asked for their upgrade yet, in [`Server::serve_listener`]; more wait to be accepted.
+    /// Each has [`NodeConfig::handshake_ms`]: 1,000.
+    pub handshakes: u32,
     /// Seconds that `Retry-After` tells them: 5.
     pub retry_after_s: u64,
     /// Milliseconds over which a drain spreads the return of its clients: 5 s.
@@ -54,7 +57,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 50_000, retry_after_s: 5, drain_spread_ms: 5_000 }
+        Self { connections: 50_000, handshakes: 1_000, retry_after_s: 5, drain_spread_ms: 5_000 }
     }
 }
 

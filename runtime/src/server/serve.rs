@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::sync::Semaphore;
 
 use super::shared::Shared;
 use super::{Server, upgrade};
@@ -80,15 +81,18 @@ impl<C: ClientEnum> Server<C> {
     {
         self.shared.start();
         let mut leaving = self.shared.leaving.subscribe();
+        let room = Arc::new(Semaphore::new(self.shared.limits.handshakes.max(1) as usize));
         loop {
-            let (stream, address) = tokio::select! {
+            let accept = async { (Arc::clone(&room).acquire_owned().await, listener.accept().await) };
+            let (place, (stream, address)) = tokio::select! {
                 biased;
                 _ = leaving.wait_for(|leaving| *leaving) => return Ok(()),
-                accepted = listener.accept() => accepted,
+                accepted = accept => accepted,
             };
             let peer = (&address as &dyn Any).downcast_ref::<SocketAddr>().copied();
             let shared = Arc::clone(&self.shared);
             driver::spawn(async move {
+                let _place = place;
                 if let Err(error) = http(shared, stream, peer).await {
                     tracing::debug!(?address, %error, "a connection ended before its upgrade");
                 }

@@ -215,6 +215,27 @@ async fn a_connection_that_never_asks_for_an_upgrade_is_dropped() {
 }
 
 #[tokio::test]
+async fn connections_without_an_upgrade_are_bounded_and_others_wait_for_them() {
+    let server = ChatServer::builder(Chat::new()).allow_anonymous().limits(|limits| limits.handshakes = 1).build();
+    let (to, pipes) = mpsc::channel(2);
+    tokio::spawn(async move { server.serve_listener(Pipes(pipes)).await });
+    let (silent, theirs) = tokio::io::duplex(1024);
+    to.send(theirs).await.unwrap();
+    until(|| to.capacity() == 2).await;
+    let (mut asking, theirs) = tokio::io::duplex(1024);
+    to.send(theirs).await.unwrap();
+    asking.write_all(ELSEWHERE).await.unwrap();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(to.capacity(), 1, "it waits to be accepted");
+    drop(silent);
+    let mut answer = [0; 12];
+    within(asking.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 404");
+}
+
+#[tokio::test]
 async fn the_same_seed_gives_a_client_the_same_identity() {
     let instance = |seed| async move {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

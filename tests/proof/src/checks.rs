@@ -30,7 +30,7 @@ pub(crate) fn simulate(settings: &Settings, verdict: &mut Verdict) {
     let speed = summary.steps_per_second();
     verdict.row("seeds of the simulator", summary.seeds.to_string());
     verdict.row("steps", format!("{} ({:.1} million a second)", summary.steps, speed / 1e6));
-    verdict.row("invariants checked after each step", INVARIANTS.len().to_string());
+    verdict.row("invariants, checked after each step or at rest", INVARIANTS.len().to_string());
     verdict.row("violations", summary.failures.len().to_string());
     let missing = summary.sometimes.missing();
     if !missing.is_empty() {

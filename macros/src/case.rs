@@ -1,4 +1,5 @@
-//! Letter cases: serde's `rename_all` rules, and the names that generated items get. Knows no syntax.
+//! Letter cases: serde's `rename_all` rules, and the names that generated items get. Knows no
+//! syntax.
 
 use std::str::FromStr;
 
@@ -65,7 +66,9 @@ impl RenameRule {
 
 fn lower_first(name: &str) -> String {
     let mut chars = name.chars();
-    chars.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + chars.as_str())
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + chars.as_str())
 }
 
 /// serde's rule: every capital starts a word.
@@ -80,13 +83,16 @@ fn serde_snake(name: &str) -> String {
     snake
 }
 
-/// `MarkRead` → `mark_read`, and unlike serde's rule `HTTPPing` → `http_ping`: for names that people type.
+/// `MarkRead` → `mark_read`, and unlike serde's rule `HTTPPing` → `http_ping`: for names that
+/// people type.
 pub(crate) fn snake(name: &str) -> String {
     let chars: Vec<char> = name.chars().collect();
     let mut snake = String::new();
     for (at, ch) in chars.iter().enumerate() {
         let after_lower = at > 0 && !chars[at - 1].is_uppercase() && chars[at - 1] != '_';
-        let before_lower = at > 0 && chars[at - 1] != '_' && chars.get(at + 1).is_some_and(|next| next.is_lowercase());
+        let before_lower = at > 0
+            && chars[at - 1] != '_'
+            && chars.get(at + 1).is_some_and(|next| next.is_lowercase());
         if ch.is_uppercase() && (after_lower || before_lower) {
             snake.push('_');
         }
@@ -117,7 +123,8 @@ mod tests {
 
     #[test]
     fn variants_are_renamed_as_serde_does() {
-        let renamed: Vec<String> = RULES.iter().map(|(_, rule)| rule.variant("VeryTasty")).collect();
+        let renamed: Vec<String> =
+            RULES.iter().map(|(_, rule)| rule.variant("VeryTasty")).collect();
         let expected = [
             "verytasty",
             "VERYTASTY",

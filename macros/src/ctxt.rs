@@ -6,7 +6,8 @@ use std::fmt::Display;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
-/// The mistakes found so far. Must be asked with [`Ctxt::finish`], or it panics: a forgotten mistake would compile.
+/// The mistakes found so far. Must be asked with [`Ctxt::finish`], or it panics: a forgotten
+/// mistake would compile.
 pub(crate) struct Ctxt {
     errors: RefCell<Option<Vec<syn::Error>>>,
 }
@@ -23,7 +24,11 @@ impl Ctxt {
 
     /// Reports a mistake that has its place already.
     pub(crate) fn push(&self, error: syn::Error) {
-        self.errors.borrow_mut().as_mut().expect("only `finish` takes the list, and it consumes `self`").push(error);
+        self.errors
+            .borrow_mut()
+            .as_mut()
+            .expect("only `finish` takes the list, and it consumes `self`")
+            .push(error);
     }
 
     /// Reports the mistake of a result.
@@ -43,6 +48,9 @@ impl Ctxt {
 
 impl Drop for Ctxt {
     fn drop(&mut self) {
-        assert!(std::thread::panicking() || self.errors.borrow().is_none(), "forgot to report mistakes");
+        assert!(
+            std::thread::panicking() || self.errors.borrow().is_none(),
+            "forgot to report mistakes"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Read, check, generate; or say what is wrong and generate what is left. Emits no tokens of its own.
+//! Read, check, generate; or say what is wrong and generate what is left. Emits no tokens of its
+//! own.
 
 use proc_macro2::TokenStream;
 use quote::quote;

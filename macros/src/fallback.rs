@@ -1,5 +1,5 @@
-//! Stubs for an enum whose own attributes are wrong: the other enum of its protocol names it, and must not report the same mistake
-//! again. Says nothing itself.
+//! Stubs for an enum whose own attributes are wrong: the other enum of its protocol names it, and
+//! must not report the same mistake again. Says nothing itself.
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -1,7 +1,9 @@
-//! The derive of [steadfast](https://docs.rs/steadfast): two annotated enums become a typed WebSocket client and server.
+//! The derive of [steadfast](https://docs.rs/steadfast): two annotated enums become a typed
+//! WebSocket client and server.
 //!
-//! One step per module: `attr` reads syntax, `model::check` turns it into a `Model` or says every mistake at once, `generate`
-//! turns the model into tokens. Generated code is thin calls into `steadfast::private`; there is no protocol logic here.
+//! One step per module: `attr` reads syntax, `model::check` turns it into a `Model` or says every
+//! mistake at once, `generate` turns the model into tokens. Generated code is thin calls into
+//! `steadfast::private`; there is no protocol logic here.
 
 mod attr;
 mod case;

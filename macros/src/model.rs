@@ -1,5 +1,5 @@
-//! A validated message enum. Only `model::check` makes one; generators read it and find nothing left to refuse. Knows neither
-//! attributes' syntax nor tokens to emit.
+//! A validated message enum. Only `model::check` makes one; generators read it and find nothing
+//! left to refuse. Knows neither attributes' syntax nor tokens to emit.
 
 mod check;
 mod names;
@@ -139,10 +139,13 @@ impl Message {
         }
     }
 
-    /// A field's name on the wire. Of the user's own struct it is not known, and its Rust name stands for it.
+    /// A field's name on the wire. Of the user's own struct it is not known, and its Rust name
+    /// stands for it.
     pub(crate) fn wire_field(&self, field: &Ident) -> String {
         let known = match &self.payload {
-            Payload::Generated(generated) => generated.fields.iter().find(|known| known.ident == *field),
+            Payload::Generated(generated) => {
+                generated.fields.iter().find(|known| known.ident == *field)
+            }
             Payload::Own(_) => None,
         };
         known.map_or_else(|| names::plain(field), |known| known.wire.clone())

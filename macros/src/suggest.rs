@@ -44,7 +44,10 @@ mod tests {
     #[test]
     fn a_typo_is_recognised_and_another_word_is_not() {
         assert_eq!(did_you_mean("requst", ["request", "command"]), " (did you mean `request`?)");
-        assert_eq!(did_you_mean("Conversaton", ["Conversation"]), " (did you mean `Conversation`?)");
+        assert_eq!(
+            did_you_mean("Conversaton", ["Conversation"]),
+            " (did you mean `Conversation`?)"
+        );
         assert_eq!(did_you_mean("banana", ["request", "command"]), "");
     }
 

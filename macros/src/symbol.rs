@@ -6,9 +6,19 @@ pub(crate) const SERDE: &str = "serde";
 pub(crate) const ROLES: &[&str] = &["client", "server", "error"];
 
 /// Keys on the enum, by role.
-pub(crate) const CLIENT_KEYS: &[&str] =
-    &["protocol", "version", "server", "error", "timeout", "max_bytes", "reserved", "crate", "json_schema"];
-pub(crate) const SERVER_KEYS: &[&str] = &["protocol", "error", "topic", "reserved", "crate", "json_schema"];
+pub(crate) const CLIENT_KEYS: &[&str] = &[
+    "protocol",
+    "version",
+    "server",
+    "error",
+    "timeout",
+    "max_bytes",
+    "reserved",
+    "crate",
+    "json_schema",
+];
+pub(crate) const SERVER_KEYS: &[&str] =
+    &["protocol", "error", "topic", "reserved", "crate", "json_schema"];
 pub(crate) const ERROR_KEYS: &[&str] = &["own_display", "crate"];
 
 /// Kinds of messages, by role.

@@ -48,7 +48,9 @@ fn split(lit: &Lit, expected: &str) -> syn::Result<(String, u64, &'static str)> 
     };
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number = text[..digits].parse().map_err(|_| wrong(lit, expected, &text))?;
-    let unit = ["ms", "s", "m", "h", "B", "KiB", "MiB"].into_iter().find(|unit| *unit == text[digits..].trim_start());
+    let unit = ["ms", "s", "m", "h", "B", "KiB", "MiB"]
+        .into_iter()
+        .find(|unit| *unit == text[digits..].trim_start());
     let unit = unit.ok_or_else(|| wrong(lit, expected, &text))?;
     Ok((text, number, unit))
 }
@@ -71,7 +73,13 @@ mod tests {
 
     #[test]
     fn what_has_no_unit_or_the_wrong_one_is_refused() {
-        for lit in [parse_quote!("5"), parse_quote!(5), parse_quote!("5KiB"), parse_quote!("0s"), parse_quote!("s")] {
+        for lit in [
+            parse_quote!("5"),
+            parse_quote!(5),
+            parse_quote!("5KiB"),
+            parse_quote!("0s"),
+            parse_quote!("s"),
+        ] {
             assert!(duration_ms(&lit).is_err());
         }
         for lit in [parse_quote!("16KB"), parse_quote!("5s"), parse_quote!("4096MiB")] {

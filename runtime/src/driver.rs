@@ -1,4 +1,5 @@
-//! What both drivers need of the outside world: a clock, a seed, tasks and a guard around foreign code. Decides nothing.
+//! What both drivers need of the outside world: a clock, a seed, tasks and a guard around foreign
+//! code. Decides nothing.
 
 mod wake;
 
@@ -53,7 +54,8 @@ pub(crate) fn instant() -> Instant {
     *START.get_or_init(Instant::now)
 }
 
-/// What a core's random numbers begin with: unguessable, from the operating system, unless a test has given one.
+/// What a core's random numbers begin with: unguessable, from the operating system, unless a test
+/// has given one.
 ///
 /// # Panics
 /// When the operating system has no random numbers: nothing safe can be done without.
@@ -91,7 +93,8 @@ pub(crate) struct Panicked;
 
 /// Runs foreign code; a panic ends here.
 pub(crate) fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, Panicked> {
-    // What the closure touched is dropped, not used again, so a broken invariant in it is seen by nobody.
+    // What the closure touched is dropped, not used again, so a broken invariant in it is seen by
+    // nobody.
     catch_unwind(AssertUnwindSafe(code)).map_err(|_| Panicked)
 }
 

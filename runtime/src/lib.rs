@@ -1,33 +1,40 @@
-//! Typed WebSocket protocols that survive their network: sequence IDs, acks, resume and dedupe from two enums.
+//! Typed WebSocket protocols that survive their network: sequence IDs, acks, resume and dedupe from
+//! two enums.
 //!
-//! One enum says what clients send, one what the server sends. [`WsProtocol`] makes of them a client with a method per
-//! message, a trait with a method per message for the server to implement, and typed topics that clients follow.
+//! One enum says what clients send, one what the server sends. [`WsProtocol`] makes of them a
+//! client with a method per message, a trait with a method per message for the server to implement,
+//! and typed topics that clients follow.
 //!
 //! # What is guaranteed
 //!
-//! - A command takes effect **at most once**: its result is committed together with everything that its handler published
-//!   through its context, and a duplicate gets the first outcome. That holds across reconnects, lost sessions and, with a durable
-//!   store, restarts of the server.
-//! - Commands of a client run in the order of calls (unless declared concurrent), and stay in its outbox until their **outcome is
-//!   known, or reported as unknown**; it is never guessed.
-//! - Events of a topic arrive in order and without holes. Where something was missed for good, **the gap is reported**, with
-//!   the topic's state where it has a snapshot.
-//! - Everything is bounded by a setting with its unit in its name. A peer's data never panics the other end.
+//! - A command takes effect **at most once**: its result is committed together with everything that
+//!   its handler published through its context, and a duplicate gets the first outcome. That holds
+//!   across reconnects, lost sessions and, with a durable store, restarts of the server.
+//! - Commands of a client run in the order of calls (unless declared concurrent), and stay in its
+//!   outbox until their **outcome is known, or reported as unknown**; it is never guessed.
+//! - Events of a topic arrive in order and without holes. Where something was missed for good,
+//!   **the gap is reported**, with the topic's state where it has a snapshot.
+//! - Everything is bounded by a setting with its unit in its name. A peer's data never panics the
+//!   other end.
 //!
 //! # What is not
 //!
 //! - Effects outside: a handler that writes to its own database does so once only if it uses
 //!   [`Cx::idempotency_key`](server::Cx::idempotency_key).
 //! - Volatile messages, which may be lost, and say so in their declaration.
-//! - With the memory store, anything across a restart of the server: outcomes of what was under way become unknown, and every
-//!   topic reports a gap.
+//! - With the memory store, anything across a restart of the server: outcomes of what was under way
+//!   become unknown, and every topic reports a gap.
 //!
-//! `PROTOCOL.md` at the root of the repository has the rules, clause by clause; docs here name the clause that they follow.
+//! `PROTOCOL.md` at the root of the repository has the rules, clause by clause; docs here name the
+//! clause that they follow.
 //!
 //! # Example
 //!
 #![cfg_attr(all(feature = "derive", feature = "client", feature = "server"), doc = "```")]
-#![cfg_attr(not(all(feature = "derive", feature = "client", feature = "server")), doc = "```ignore")]
+#![cfg_attr(
+    not(all(feature = "derive", feature = "client", feature = "server")),
+    doc = "```ignore"
+)]
 //! use futures_util::StreamExt;
 //! use serde::{Deserialize, Serialize};
 //! use steadfast::client::Item;
@@ -80,11 +87,10 @@
 //! let address = listener.local_addr()?;
 //! tokio::spawn(async move { server.serve_listener(listener).await });
 //!
-//! let chat = ChatClient::builder(format!("ws://{address}")).connect().await?;
-//! let mut events = chat.subscribe(Room(7)).await?;
-//! let number = chat.post(7, "hello".into()).await?; // survives any number of reconnects while it waits
-//! assert_eq!(number, 1);
-//! while let Some(item) = events.next().await {
+//! let chat = ChatClient::builder(format!("ws://{address}")).connect().await?; let mut events =
+//! chat.subscribe(Room(7)).await?; let number = chat.post(7, "hello".into()).await?; // survives
+//! any number of reconnects while it waits assert_eq!(number, 1); while let Some(item) =
+//! events.next().await {
 //!     match item {
 //!         Item::Snapshot { state, .. } => assert!(state.texts.is_empty()), // first sync, or after a gap
 //!         Item::Event(ChatEvent::Posted { text, .. }) => {
@@ -116,7 +122,8 @@
 #[macro_use]
 pub mod mutant;
 
-/// Whether a mistake is planted here (`src/mutant.rs`, which is no part of this build): it never is.
+/// Whether a mistake is planted here (`src/mutant.rs`, which is no part of this build): it never
+/// is.
 #[cfg(not(steadfast_mutants))]
 macro_rules! mutant {
     ($($name:ident)|+) => {

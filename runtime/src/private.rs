@@ -1,5 +1,5 @@
-//! Everything that generated code may name, and nothing else. No stability is promised: the derive and this module are released
-//! together.
+//! Everything that generated code may name, and nothing else. No stability is promised: the derive
+//! and this module are released together.
 
 #[cfg(feature = "schema")]
 pub use schemars;
@@ -21,7 +21,8 @@ pub use crate::client::{Builder as ClientBuilder, Call, Client, Subscribe};
 #[cfg(feature = "server")]
 pub use crate::server::{Builder as ServerBuilder, Cx, TopicCx};
 
-/// Keeps generated client code where there is a client, drops it elsewhere: the derive can't see this crate's features.
+/// Keeps generated client code where there is a client, drops it elsewhere: the derive can't see
+/// this crate's features.
 #[cfg(feature = "client")]
 #[doc(hidden)]
 #[macro_export]

@@ -1,5 +1,6 @@
-//! The primitives by which tasks of the drivers share state: std's and futures', or loom's where `tests/loom` compiles this crate to
-//! try every interleaving. Everything that two tasks lock or wake goes through here.
+//! The primitives by which tasks of the drivers share state: std's and futures', or loom's where
+//! `tests/loom` compiles this crate to try every interleaving. Everything that two tasks lock or
+//! wake goes through here.
 
 #[cfg(not(steadfast_loom))]
 pub(crate) use futures_util::task::AtomicWaker;

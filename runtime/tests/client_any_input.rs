@@ -1,5 +1,5 @@
-//! Whatever a server says and whatever order things happen in: the client does not panic, stays within its bounds, and keeps
-//! the rules that concern it alone.
+//! Whatever a server says and whatever order things happen in: the client does not panic, stays
+//! within its bounds, and keeps the rules that concern it alone.
 
 mod client_support;
 
@@ -9,8 +9,9 @@ use client_support::{Rig, body, code, command, lost, name};
 use proptest::prelude::*;
 use steadfast::session::client::{CallId, Item, SubId, Submission, SubscriptionRequest};
 use steadfast::wire::{
-    Body, ClientFrame, CommandNo, Dial, Epoch, FailureCode, Heartbeat, LeaseId, Name, Position, RefusalCode,
-    ResetReason, ResumeFailure, Seq, ServerFrame, SubNo, Subscribed, TopicNo, TopicSeq, UnsubscribeCode, Window,
+    Body, ClientFrame, CommandNo, Dial, Epoch, FailureCode, Heartbeat, LeaseId, Name, Position,
+    RefusalCode, ResetReason, ResumeFailure, Seq, ServerFrame, SubNo, Subscribed, TopicNo,
+    TopicSeq, UnsubscribeCode, Window,
 };
 
 #[derive(Debug, Clone)]
@@ -81,12 +82,14 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
             name: Name::EMPTY,
             body: Body::UNIT,
         }),
-        (number(), number(), number(), number()).prop_map(|(seq, ack, n, retry_ms)| ServerFrame::Refused {
-            seq: Seq(seq),
-            ack: Seq(ack),
-            n: CommandNo(n),
-            code: RefusalCode::Overload,
-            retry_ms,
+        (number(), number(), number(), number()).prop_map(|(seq, ack, n, retry_ms)| {
+            ServerFrame::Refused {
+                seq: Seq(seq),
+                ack: Seq(ack),
+                n: CommandNo(n),
+                code: RefusalCode::Overload,
+                retry_ms,
+            }
         }),
         number().prop_map(move |ts| {
             let (name, body) = text();
@@ -101,18 +104,29 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
             ServerFrame::TopicVolatile { topic: TopicNo(topic % 2), name, body }
         }),
         number().prop_map(|ts| ServerFrame::Skip { topic: TopicNo(ts % 2), ts: TopicSeq(ts) }),
-        (number(), 0_u64..2, 0_u64..2, number(), any::<bool>(), proptest::option::of(reason)).prop_map(
-            |(sub, number, epoch, ts, snapshot, reset)| {
+        (number(), 0_u64..2, 0_u64..2, number(), any::<bool>(), proptest::option::of(reason))
+            .prop_map(|(sub, number, epoch, ts, snapshot, reset)| {
                 let (ts, epoch) = (TopicSeq(ts), Epoch(epoch));
                 let (sub, number) = (SubNo(sub), TopicNo(number));
-                ServerFrame::Subscribed(Box::new(Subscribed { sub, number, epoch, ts, head: ts, snapshot, reset }))
+                ServerFrame::Subscribed(Box::new(Subscribed {
+                    sub,
+                    number,
+                    epoch,
+                    ts,
+                    head: ts,
+                    snapshot,
+                    reset,
+                }))
+            }),
+        (number(), any::<bool>(), proptest::option::of(number())).prop_map(
+            |(sub, last, retry_ms)| {
+                let code =
+                    if last { UnsubscribeCode::Forbidden } else { UnsubscribeCode::Overload };
+                ServerFrame::Unsubscribed { sub: SubNo(sub), code, retry_ms }
             }
         ),
-        (number(), any::<bool>(), proptest::option::of(number())).prop_map(|(sub, last, retry_ms)| {
-            let code = if last { UnsubscribeCode::Forbidden } else { UnsubscribeCode::Overload };
-            ServerFrame::Unsubscribed { sub: SubNo(sub), code, retry_ms }
-        }),
-        (number(), number()).prop_map(|(after_ms, deadline_ms)| ServerFrame::GoAway { after_ms, deadline_ms }),
+        (number(), number())
+            .prop_map(|(after_ms, deadline_ms)| ServerFrame::GoAway { after_ms, deadline_ms }),
         number().prop_map(|k| ServerFrame::Ping { k }),
         number().prop_map(|k| ServerFrame::Pong { k }),
         Just(ServerFrame::ResumeFailed { reason: ResumeFailure::Token }),
@@ -121,7 +135,8 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
 }
 
 fn input() -> impl Strategy<Value = Input> {
-    let welcome = (any::<bool>(), number(), 0_u128..2, 0_u128..2, 0_u32..5, (0_u32..5, 0_u32..50), number());
+    let welcome =
+        (any::<bool>(), number(), 0_u128..2, 0_u128..2, 0_u32..5, (0_u32..5, 0_u32..50), number());
     prop_oneof![
         6 => (0_usize..40, prop_oneof![Just(0), 0_u64..50_000, Just(u64::MAX)])
             .prop_map(|(bytes, timeout_ms)| Input::Submit { bytes, timeout_ms }),
@@ -183,7 +198,9 @@ fn apply(rig: &mut Rig, input: Input, reader: &mut Reader) {
             rig.act(|client, now| client.cancel(now, CallId(call)));
         }
         Input::Volatile(key) => {
-            rig.act(|client, now| client.volatile(now, name("typing"), key.to_string(), Body::UNIT));
+            rig.act(|client, now| {
+                client.volatile(now, name("typing"), key.to_string(), Body::UNIT)
+            });
         }
         Input::Subscribe { key, from } => {
             let from = from.map(|(epoch, ts)| Position { epoch: Epoch(epoch), ts: TopicSeq(ts) });
@@ -203,7 +220,9 @@ fn apply(rig: &mut Rig, input: Input, reader: &mut Reader) {
         Input::Unsubscribe(sub) => rig.act(|client, now| client.unsubscribe(now, SubId(sub))),
         Input::ReconnectNow => rig.act(|client, now| client.reconnect_now(now)),
         Input::Close => rig.act(|client, now| client.close(now)),
-        Input::Connected { back: n } => rig.act(|client, now| client.handle_connected(now, back(n), None)),
+        Input::Connected { back: n } => {
+            rig.act(|client, now| client.handle_connected(now, back(n), None))
+        }
         Input::Closed { back: n, code: number } => {
             let close = if number == 1006 { lost() } else { code(number) };
             rig.act(|client, now| client.handle_closed(now, back(n), close));
@@ -214,7 +233,8 @@ fn apply(rig: &mut Rig, input: Input, reader: &mut Reader) {
             (rig.session, rig.lease, rig.span) = (session, LeaseId(lease), span);
             rig.window = Window { frames: window.0, bytes: window.1 };
             let mut welcome = rig.welcome(resumed, recv);
-            welcome.heartbeat = Heartbeat { interval_ms: beat.max(100), timeout_ms: beat.max(100), missed: 1 };
+            welcome.heartbeat =
+                Heartbeat { interval_ms: beat.max(100), timeout_ms: beat.max(100), missed: 1 };
             if !resumed {
                 rig.seq = 0;
             }
@@ -226,7 +246,13 @@ fn apply(rig: &mut Rig, input: Input, reader: &mut Reader) {
             if refuse { rig.refuse(n, RefusalCode::Draining, n % 500) } else { rig.result(n) }
         }
         Input::Next => {
-            let next = reader.0.values().map(|position| position.ts.0).max().unwrap_or(0).saturating_add(1);
+            let next = reader
+                .0
+                .values()
+                .map(|position| position.ts.0)
+                .max()
+                .unwrap_or(0)
+                .saturating_add(1);
             let (name, body) = (name("m"), body("{}"));
             rig.frame(ServerFrame::Event { topic: TopicNo(0), ts: TopicSeq(next), name, body });
         }
@@ -237,7 +263,9 @@ fn apply(rig: &mut Rig, input: Input, reader: &mut Reader) {
 fn judge(frames: &[ClientFrame]) {
     for frame in frames {
         match frame {
-            ClientFrame::Command(command) => assert!(command.low <= command.n && command.seq > Seq::ZERO),
+            ClientFrame::Command(command) => {
+                assert!(command.low <= command.n && command.seq > Seq::ZERO)
+            }
             ClientFrame::Subscribe(ask) => assert!(ask.credit.frames > 0 && ask.credit.bytes > 0),
             _ => {}
         }

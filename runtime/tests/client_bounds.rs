@@ -6,7 +6,8 @@ use client_support::{Rig, body, command};
 use steadfast::session::client::Submission;
 use steadfast::wire::{RefusalCode, Window};
 
-/// A server that refuses for now, again and again, and never acknowledges the sequence that it refuses.
+/// A server that refuses for now, again and again, and never acknowledges the sequence that it
+/// refuses.
 #[test]
 fn what_a_server_never_acknowledges_is_bounded_by_the_outbox() {
     let wide = Window { frames: u32::MAX, bytes: u32::MAX };

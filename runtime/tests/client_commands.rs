@@ -6,7 +6,8 @@ use client_support::{Rig, code, command};
 use steadfast::session::CloseCode;
 use steadfast::session::client::{CallOutcome, Event, Fate, Submission, SubmitError};
 use steadfast::wire::{
-    Body, ClientFrame, CommandNo, FailureCode, LeaseId, Name, RefusalCode, ResumeFailure, Seq, ServerFrame, Window,
+    Body, ClientFrame, CommandNo, FailureCode, LeaseId, Name, RefusalCode, ResumeFailure, Seq,
+    ServerFrame, Window,
 };
 
 fn numbers(list: &[(u64, u64, &str)]) -> Vec<(u64, u64, String)> {
@@ -94,7 +95,10 @@ fn a_body_that_this_server_does_not_take_never_reaches_it() {
     rig.welcome_new();
     assert_eq!(rig.numbers(), numbers(&[(1, 1, "short")]));
     assert_eq!(rig.outcomes(), [(call, CallOutcome::Refused(RefusalCode::TooLarge))]);
-    assert!(matches!(rig.client.submit(rig.now, command("y".repeat(100))), Err(SubmitError::TooLarge { .. })));
+    assert!(matches!(
+        rig.client.submit(rig.now, command("y".repeat(100))),
+        Err(SubmitError::TooLarge { .. })
+    ));
 }
 
 #[test]
@@ -199,7 +203,8 @@ fn a_resolved_command_whose_second_transmission_is_not_acknowledged_is_still_rep
     rig.take();
     rig.welcome_resumed(0);
     let commands = rig.commands();
-    let heads: Vec<_> = commands.iter().map(|command| (command.seq.0, command.n.0, command.low.0)).collect();
+    let heads: Vec<_> =
+        commands.iter().map(|command| (command.seq.0, command.n.0, command.low.0)).collect();
     assert_eq!(heads, [(1, 1, 1), (2, 2, 2)], "no gap in the sequence, and low never above n");
 }
 
@@ -256,8 +261,12 @@ fn failures_and_terminal_refusals_resolve() {
     rig.seq = 1;
     rig.ack = 2;
     rig.refuse(2, RefusalCode::Forbidden, 0);
-    let failure = CallOutcome::Failed { code: FailureCode::Error, name: Name::EMPTY, body: Body::UNIT };
-    assert_eq!(rig.outcomes(), [(failed, failure), (refused, CallOutcome::Refused(RefusalCode::Forbidden))]);
+    let failure =
+        CallOutcome::Failed { code: FailureCode::Error, name: Name::EMPTY, body: Body::UNIT };
+    assert_eq!(
+        rig.outcomes(),
+        [(failed, failure), (refused, CallOutcome::Refused(RefusalCode::Forbidden))]
+    );
 }
 
 #[test]
@@ -467,7 +476,9 @@ fn volatiles_need_an_attachment_and_only_the_latest_per_key_waits() {
         .take()
         .1
         .into_iter()
-        .filter_map(|frame| if let ClientFrame::Volatile { body, .. } = frame { Some(body) } else { None })
+        .filter_map(
+            |frame| if let ClientFrame::Volatile { body, .. } = frame { Some(body) } else { None },
+        )
         .collect();
     assert_eq!(bodies, [client_support::body("c"), client_support::body("b")]);
     for key in 0..100 {

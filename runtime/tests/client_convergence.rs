@@ -1,6 +1,7 @@
-//! A client against a small server that keeps the rules of PROTOCOL.md and checks them, over a network that cuts, with a
-//! server that forgets sessions and leases, refuses, and trims: each command runs at most once and in order, every outcome
-//! is known or reported as unknown, every gap is reported, and nothing stalls.
+//! A client against a small server that keeps the rules of PROTOCOL.md and checks them, over a
+//! network that cuts, with a server that forgets sessions and leases, refuses, and trims: each
+//! command runs at most once and in order, every outcome is known or reported as unknown, every gap
+//! is reported, and nothing stalls.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -10,10 +11,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use client_support::{Rig, command, lost, name};
 use proptest::prelude::*;
-use steadfast::session::client::{CallId, CallOutcome, ConnectionState, Event, Item, SubId, Submission};
+use steadfast::session::client::{
+    CallId, CallOutcome, ConnectionState, Event, Item, SubId, Submission,
+};
 use steadfast::wire::{
-    Body, ClientFrame, CommandFrame, CommandNo, Dial, Epoch, Hello, LeaseId, Position, RefusalCode, ResetReason,
-    ResumeFailure, ResumeToken, Seq, ServerFrame, SessionId, Subscribe, Subscribed, TopicNo, TopicSeq, Window,
+    Body, ClientFrame, CommandFrame, CommandNo, Dial, Epoch, Hello, LeaseId, Position, RefusalCode,
+    ResetReason, ResumeFailure, ResumeToken, Seq, ServerFrame, SessionId, Subscribe, Subscribed,
+    TopicNo, TopicSeq, Window,
 };
 
 const WINDOW: Window = Window { frames: 4, bytes: 12 };
@@ -112,7 +116,10 @@ impl Server {
             ClientFrame::Subscribe(ask) => self.subscribe(&ask),
             ClientFrame::Position { topic, ts, bytes } => {
                 if let Some(feed) = self.feed.as_mut().filter(|feed| feed.number == topic) {
-                    assert!(ts.0 <= feed.cursor && bytes <= feed.sent, "a position above what was sent");
+                    assert!(
+                        ts.0 <= feed.cursor && bytes <= feed.sent,
+                        "a position above what was sent"
+                    );
                     feed.position = feed.position.max(ts.0);
                     feed.reported = feed.reported.max(bytes);
                 }
@@ -156,7 +163,8 @@ impl Server {
             }
             let id = self.id();
             let retained = VecDeque::new();
-            self.session = Some(Session { id, tokens: (token, token), recv: 0, told: 0, sent: 0, retained });
+            self.session =
+                Some(Session { id, tokens: (token, token), recv: 0, told: 0, sent: 0, retained });
         }
         let session = self.session.as_mut().unwrap();
         session.told = session.recv;
@@ -219,7 +227,13 @@ impl Server {
         let (seq, ack, n) = (Seq(seq), Seq(session.recv), CommandNo(n));
         self.down.push_back(match done {
             true => ServerFrame::Result { seq, ack, n, dup: false, body: Body::UNIT },
-            false => ServerFrame::Refused { seq, ack, n, code: RefusalCode::Overload, retry_ms: RETRY_MS },
+            false => ServerFrame::Refused {
+                seq,
+                ack,
+                n,
+                code: RefusalCode::Overload,
+                retry_ms: RETRY_MS,
+            },
         });
     }
 
@@ -245,7 +259,8 @@ impl Server {
         self.begin(reset);
     }
 
-    /// SUBSCRIBED. A new epoch gets a new number; otherwise number and bytes go on (PROTOCOL.md 7.6, 7.8).
+    /// SUBSCRIBED. A new epoch gets a new number; otherwise number and bytes go on (PROTOCOL.md
+    /// 7.6, 7.8).
     fn begin(&mut self, reset: Option<ResetReason>) {
         let Some(feed) = self.feed.as_mut() else { return };
         if feed.number == TopicNo(0) || reset == Some(ResetReason::Epoch) {
@@ -254,7 +269,8 @@ impl Server {
         }
         let snapshot = self.snapshots && reset.is_some();
         if reset.is_some() {
-            feed.cursor = if snapshot { self.head } else { self.trimmed.max(self.head.saturating_sub(2)) };
+            feed.cursor =
+                if snapshot { self.head } else { self.trimmed.max(self.head.saturating_sub(2)) };
             feed.position = feed.cursor;
         }
         feed.snapshot = snapshot;
@@ -275,11 +291,23 @@ impl Server {
             if std::mem::take(&mut feed.snapshot) {
                 (feed.cursor, feed.position) = (self.head, self.head);
                 let ts = TopicSeq(self.head);
-                self.down.push_back(ServerFrame::Snapshot { topic, ts, name: name("state"), body: Body::UNIT });
-            } else if feed.cursor < self.head && feed.cursor < feed.position + u64::from(feed.credit.frames) {
+                self.down.push_back(ServerFrame::Snapshot {
+                    topic,
+                    ts,
+                    name: name("state"),
+                    body: Body::UNIT,
+                });
+            } else if feed.cursor < self.head
+                && feed.cursor < feed.position + u64::from(feed.credit.frames)
+            {
                 feed.cursor += 1;
                 let ts = TopicSeq(feed.cursor);
-                self.down.push_back(ServerFrame::Event { topic, ts, name: name("posted"), body: Body::UNIT });
+                self.down.push_back(ServerFrame::Event {
+                    topic,
+                    ts,
+                    name: name("posted"),
+                    body: Body::UNIT,
+                });
             } else {
                 return;
             }
@@ -332,7 +360,11 @@ impl World {
                 if let Some(frame) = self.server.down.pop_front() {
                     self.rig.frame(frame);
                     let sound = self.rig.closes().is_empty();
-                    assert!(sound, "the client calls a sound server broken: {:?}", self.rig.closes());
+                    assert!(
+                        sound,
+                        "the client calls a sound server broken: {:?}",
+                        self.rig.closes()
+                    );
                 }
             }
             Step::Cut => {
@@ -388,7 +420,10 @@ impl World {
 
     fn note(&mut self) {
         let (events, frames) = self.rig.take();
-        if events.iter().any(|event| matches!(event, Event::Dial { .. } | Event::CloseSocket { .. })) {
+        if events
+            .iter()
+            .any(|event| matches!(event, Event::Dial { .. } | Event::CloseSocket { .. }))
+        {
             self.gone();
         }
         self.up.extend(frames);
@@ -415,7 +450,11 @@ impl World {
                 self.seen = Some(position);
             }
             Item::Gap(gap) => {
-                assert!(gap.last == self.seen || self.seen.is_none(), "{gap:?} after {:?}", self.seen);
+                assert!(
+                    gap.last == self.seen || self.seen.is_none(),
+                    "{gap:?} after {:?}",
+                    self.seen
+                );
                 self.seen = Some(Position { epoch: gap.epoch, ts: gap.resumes_after });
             }
             Item::Volatile { .. } => {}
@@ -436,7 +475,10 @@ impl World {
         let sent = self.server.feed.as_ref().map(|feed| feed.cursor);
         assert_eq!(sent, Some(self.server.head), "a subscription stalled");
         // Who has seen nothing began silently at the head.
-        assert!(self.seen.is_none_or(|seen| seen.ts.0 == self.server.head), "an item was not handed out");
+        assert!(
+            self.seen.is_none_or(|seen| seen.ts.0 == self.server.head),
+            "an item was not handed out"
+        );
     }
 
     fn judge(&self) {

@@ -4,8 +4,8 @@ mod client_support;
 
 use client_support::{Rig, code, command, lost};
 use steadfast::session::client::{
-    CallOutcome, Client, ConnectionState, DialReason, Event, SubmitError, SubscribeError, SubscriptionEnd,
-    SubscriptionRequest,
+    CallOutcome, Client, ConnectionState, DialReason, Event, SubmitError, SubscribeError,
+    SubscriptionEnd, SubscriptionRequest,
 };
 use steadfast::session::{Close, CloseCode, Now};
 use steadfast::wire::{ClientFrame, CommandNo, Dial, ResumeFailure, Seq, ServerFrame};
@@ -143,7 +143,10 @@ fn close_codes_do_what_the_table_says() {
         rig.closed(code(number));
         rig.await_dial();
         let hello = rig.connect();
-        assert!(hello.resume.is_none() && hello.lease.is_some(), "{number} starts a new session with its lease");
+        assert!(
+            hello.resume.is_none() && hello.lease.is_some(),
+            "{number} starts a new session with its lease"
+        );
     }
     for number in [1000, 4300, 4399, 4400, 4401, 4409, 4413] {
         let mut rig = Rig::attached();
@@ -324,12 +327,14 @@ fn closing_says_goodbye_and_ends_everything() {
     assert_eq!(rig.sent, [ClientFrame::Ack { ack: Seq(0), low: CommandNo(1) }]);
     assert!(rig.has_closed_with(CloseCode::NORMAL));
     assert!(rig.events.contains(&Event::SubscriptionEnded { sub, end: SubscriptionEnd::Closed }));
-    let ends = [(sent, CallOutcome::Closed { sent: true }), (unsent, CallOutcome::Closed { sent: false })];
+    let ends =
+        [(sent, CallOutcome::Closed { sent: true }), (unsent, CallOutcome::Closed { sent: false })];
     assert_eq!(rig.outcomes(), ends);
     assert_eq!(rig.client.state(), &ConnectionState::Closed);
     assert_eq!(rig.client.poll_timeout(), None);
     assert_eq!(rig.client.submit(rig.now, command("late")), Err(SubmitError::Closed));
-    let request = SubscriptionRequest { topic: client_support::name("room"), key: String::new(), from: None };
+    let request =
+        SubscriptionRequest { topic: client_support::name("room"), key: String::new(), from: None };
     assert_eq!(rig.client.subscribe(rig.now, request), Err(SubscribeError::Closed));
 }
 
@@ -341,14 +346,20 @@ fn a_clean_close_with_an_empty_outbox_ends_the_lease() {
     rig.result(1);
     rig.take();
     rig.act(|client, now| client.close(now));
-    assert_eq!(rig.sent, [ClientFrame::Ack { ack: Seq(1), low: CommandNo(2) }], "low is above every n");
+    assert_eq!(
+        rig.sent,
+        [ClientFrame::Ack { ack: Seq(1), low: CommandNo(2) }],
+        "low is above every n"
+    );
 }
 
 #[test]
 fn the_state_tells_the_way() {
     let mut rig = Rig::attached();
     rig.closed(Close::lost("cable"));
-    let ConnectionState::Reconnecting { attempt, next_dial, since, reason } = rig.client.state().clone() else {
+    let ConnectionState::Reconnecting { attempt, next_dial, since, reason } =
+        rig.client.state().clone()
+    else {
         panic!("{:?}", rig.client.state());
     };
     assert_eq!((attempt, since, reason), (2, Now(1_000), Close::lost("cable")));
@@ -384,10 +395,21 @@ fn every_change_of_state_is_an_event() {
     rig.connect();
     rig.welcome_resumed(0);
     rig.act(|client, now| client.close(now));
-    let states = rig.events.iter().filter_map(|event| if let Event::State(state) = event { Some(state) } else { None });
-    let names: Vec<String> = states.map(|state| format!("{state:?}").chars().take(12).collect()).collect();
-    let expected =
-        ["Connecting {", "Connecting {", "Connected { ", "Reconnecting", "Reconnecting", "Connected { ", "Closed"];
+    let states = rig
+        .events
+        .iter()
+        .filter_map(|event| if let Event::State(state) = event { Some(state) } else { None });
+    let names: Vec<String> =
+        states.map(|state| format!("{state:?}").chars().take(12).collect()).collect();
+    let expected = [
+        "Connecting {",
+        "Connecting {",
+        "Connected { ",
+        "Reconnecting",
+        "Reconnecting",
+        "Connected { ",
+        "Closed",
+    ];
     assert_eq!(names, expected);
     assert!(matches!(rig.events.last(), Some(Event::State(ConnectionState::Closed))));
 }

@@ -4,9 +4,12 @@ mod client_support;
 
 use client_support::{EPOCH, MESSAGE_BYTES, Rig, at, body, name};
 use steadfast::session::CloseCode;
-use steadfast::session::client::{Event, Gap, Item, SubscribeError, SubscriptionEnd, SubscriptionRequest};
+use steadfast::session::client::{
+    Event, Gap, Item, SubscribeError, SubscriptionEnd, SubscriptionRequest,
+};
 use steadfast::wire::{
-    ClientFrame, Epoch, ResetReason, ServerFrame, SubNo, Subscribed, TopicNo, TopicSeq, UnsubscribeCode, Window,
+    ClientFrame, Epoch, ResetReason, ServerFrame, SubNo, Subscribed, TopicNo, TopicSeq,
+    UnsubscribeCode, Window,
 };
 
 /// A rig with a live subscription that starts after `ts`.
@@ -23,9 +26,13 @@ const WIDE: Window = Window { frames: 256, bytes: 262_144 };
 fn positions(rig: &mut Rig) -> Vec<(u64, u64)> {
     let frames = rig.take().1.into_iter();
     frames
-        .filter_map(
-            |frame| if let ClientFrame::Position { ts, bytes, .. } = frame { Some((ts.0, bytes)) } else { None },
-        )
+        .filter_map(|frame| {
+            if let ClientFrame::Position { ts, bytes, .. } = frame {
+                Some((ts.0, bytes))
+            } else {
+                None
+            }
+        })
         .collect()
 }
 
@@ -71,7 +78,11 @@ fn every_welcome_subscribes_again_from_what_was_seen_with_a_new_number() {
     rig.event(4);
     rig.subscribed(again.sub, 3, None, false);
     rig.event(4);
-    assert_eq!(rig.items(sub), [2, 3, 4], "no gap, no duplicate; what came before SUBSCRIBED was dropped");
+    assert_eq!(
+        rig.items(sub),
+        [2, 3, 4],
+        "no gap, no duplicate; what came before SUBSCRIBED was dropped"
+    );
 }
 
 #[test]
@@ -194,7 +205,10 @@ fn a_first_snapshot_is_no_gap() {
     rig.snapshot(12);
     rig.event(13);
     let first = rig.item(sub);
-    assert_eq!(first, Some(Item::Snapshot { position: at(12), name: name("state"), body: body(12), gap: None }));
+    assert_eq!(
+        first,
+        Some(Item::Snapshot { position: at(12), name: name("state"), body: body(12), gap: None })
+    );
     assert_eq!(rig.items(sub), [13]);
 }
 
@@ -221,7 +235,12 @@ fn a_gap_with_a_snapshot_is_told_with_it() {
     rig.snapshot(31);
     rig.event(32);
     rig.item(sub);
-    let gap = Gap { reason: ResetReason::Trimmed, last: Some(at(1)), epoch: EPOCH, resumes_after: TopicSeq(31) };
+    let gap = Gap {
+        reason: ResetReason::Trimmed,
+        last: Some(at(1)),
+        epoch: EPOCH,
+        resumes_after: TopicSeq(31),
+    };
     match rig.item(sub) {
         Some(Item::Snapshot { gap: told, .. }) => assert_eq!(told, Some(gap)),
         other => panic!("{other:?}"),
@@ -281,7 +300,8 @@ fn resets_without_reading_do_not_grow() {
 fn skipped_events_are_finished_with_when_what_came_before_is() {
     let (mut rig, sub) = live(0, WIDE);
     rig.event(1);
-    let skip = |rig: &mut Rig, ts| rig.frame(ServerFrame::Skip { topic: TopicNo(9), ts: TopicSeq(ts) });
+    let skip =
+        |rig: &mut Rig, ts| rig.frame(ServerFrame::Skip { topic: TopicNo(9), ts: TopicSeq(ts) });
     skip(&mut rig, 50);
     rig.pass(1_000);
     assert!(positions(&mut rig).is_empty(), "the event before is not finished with");
@@ -319,7 +339,11 @@ fn volatiles_take_turns_with_events_and_the_oldest_goes() {
     rig.subscribed(SubNo(1), 0, None, false);
     rig.events(1..=3);
     for text in ["x", "y", "z"] {
-        let frame = ServerFrame::TopicVolatile { topic: TopicNo(9), name: name("typing"), body: body(text) };
+        let frame = ServerFrame::TopicVolatile {
+            topic: TopicNo(9),
+            name: name("typing"),
+            body: body(text),
+        };
         rig.frame(frame);
     }
     let mut kinds = Vec::new();
@@ -336,7 +360,12 @@ fn volatiles_take_turns_with_events_and_the_oldest_goes() {
 #[test]
 fn frames_of_an_unknown_number_are_dropped() {
     let (mut rig, sub) = live(0, WIDE);
-    rig.frame(ServerFrame::Event { topic: TopicNo(8), ts: TopicSeq(1), name: name("posted"), body: body(1) });
+    rig.frame(ServerFrame::Event {
+        topic: TopicNo(8),
+        ts: TopicSeq(1),
+        name: name("posted"),
+        body: body(1),
+    });
     assert!(rig.items(sub).is_empty());
     assert!(rig.closes().is_empty());
 }
@@ -351,7 +380,11 @@ fn leaving_and_coming_back_does_not_mix_two_subscriptions() {
     assert_eq!(rig.sent[0], ClientFrame::Unsubscribe { sub: SubNo(1) });
     let ask = rig.subscribes().remove(0);
     rig.event(1);
-    rig.frame(ServerFrame::Unsubscribed { sub: SubNo(1), code: UnsubscribeCode::Forbidden, retry_ms: None });
+    rig.frame(ServerFrame::Unsubscribed {
+        sub: SubNo(1),
+        code: UnsubscribeCode::Forbidden,
+        retry_ms: None,
+    });
     rig.subscribed(SubNo(1), 0, None, false);
     assert!(rig.items(again).is_empty(), "late frames of the first one are dropped");
     rig.subscribed(ask.sub, 0, None, false);
@@ -376,7 +409,11 @@ fn a_subscription_that_was_never_asked_for_is_left_silently() {
 fn a_final_refusal_ends_and_leaves_what_waits() {
     let (mut rig, sub) = live(0, WIDE);
     rig.events(1..=2);
-    rig.frame(ServerFrame::Unsubscribed { sub: SubNo(1), code: UnsubscribeCode::Forbidden, retry_ms: None });
+    rig.frame(ServerFrame::Unsubscribed {
+        sub: SubNo(1),
+        code: UnsubscribeCode::Forbidden,
+        retry_ms: None,
+    });
     let end = SubscriptionEnd::Refused(UnsubscribeCode::Forbidden);
     assert!(rig.events.contains(&Event::SubscriptionEnded { sub, end }));
     assert_eq!(rig.items(sub), [1, 2]);
@@ -389,7 +426,11 @@ fn a_refusal_for_now_is_asked_again_after_its_time() {
     let (mut rig, sub) = live(0, WIDE);
     rig.event(1);
     rig.take();
-    rig.frame(ServerFrame::Unsubscribed { sub: SubNo(1), code: UnsubscribeCode::Overload, retry_ms: Some(700) });
+    rig.frame(ServerFrame::Unsubscribed {
+        sub: SubNo(1),
+        code: UnsubscribeCode::Overload,
+        retry_ms: Some(700),
+    });
     rig.pass(699);
     assert!(rig.sent.is_empty());
     rig.pass(1_001);
@@ -404,7 +445,11 @@ fn a_refusal_for_now_is_asked_again_after_its_time() {
 fn a_subscription_waits_no_longer_than_a_minute_for_its_retry() {
     let (mut rig, _) = live(0, WIDE);
     rig.take();
-    rig.frame(ServerFrame::Unsubscribed { sub: SubNo(1), code: UnsubscribeCode::Overload, retry_ms: Some(1 << 50) });
+    rig.frame(ServerFrame::Unsubscribed {
+        sub: SubNo(1),
+        code: UnsubscribeCode::Overload,
+        retry_ms: Some(1 << 50),
+    });
     rig.pass_alive(59_999);
     assert!(rig.subscribes().is_empty());
     rig.pass(1_001);
@@ -414,11 +459,15 @@ fn a_subscription_waits_no_longer_than_a_minute_for_its_retry() {
 #[test]
 fn subscriptions_are_bounded_and_unique() {
     let mut rig = Rig::with(|config| config.subscriptions = 2);
-    let request = |key: &str| SubscriptionRequest { topic: name("room"), key: key.into(), from: None };
+    let request =
+        |key: &str| SubscriptionRequest { topic: name("room"), key: key.into(), from: None };
     assert!(rig.client.subscribe(rig.now, request("1")).is_ok());
     assert_eq!(rig.client.subscribe(rig.now, request("1")), Err(SubscribeError::Duplicate));
     assert!(rig.client.subscribe(rig.now, request("2")).is_ok());
-    assert_eq!(rig.client.subscribe(rig.now, request("3")), Err(SubscribeError::TooMany { limit: 2 }));
+    assert_eq!(
+        rig.client.subscribe(rig.now, request("3")),
+        Err(SubscribeError::TooMany { limit: 2 })
+    );
 }
 
 #[test]
@@ -443,7 +492,8 @@ fn one_subscription_that_nobody_reads_holds_nothing_else_up() {
     assert_eq!(MESSAGE_BYTES, 100);
 }
 
-/// PROTOCOL.md 7.8: a POSITION that was under way when the reset came means the same before and after it.
+/// PROTOCOL.md 7.8: a POSITION that was under way when the reset came means the same before and
+/// after it.
 #[test]
 fn a_reset_does_not_reset_the_bytes_of_a_position() {
     let (mut rig, sub) = live(0, Window { frames: 100, bytes: 800 });
@@ -453,7 +503,11 @@ fn a_reset_does_not_reset_the_bytes_of_a_position() {
     rig.event(31);
     assert_eq!(rig.items(sub), [2, 3, -1, 31]);
     rig.pass(200);
-    assert_eq!(positions(&mut rig).last(), Some(&(31, 400)), "three events of before, one of after");
+    assert_eq!(
+        positions(&mut rig).last(),
+        Some(&(31, 400)),
+        "three events of before, one of after"
+    );
 }
 
 /// PROTOCOL.md 7.8: a POSITION under the number of before was ignored, so its bytes are told again.
@@ -477,7 +531,8 @@ fn a_new_number_is_told_the_position_again() {
     assert_eq!(rig.take().1, [told]);
 }
 
-/// PROTOCOL.md 7.8: what a client throws away it will not finish with: its credit comes back at once.
+/// PROTOCOL.md 7.8: what a client throws away it will not finish with: its credit comes back at
+/// once.
 #[test]
 fn what_a_reset_throws_away_gives_its_credit_back() {
     let mut rig = Rig::attached_with(|config| config.credit = Window { frames: 8, bytes: 250 });

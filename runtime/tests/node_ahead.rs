@@ -1,4 +1,5 @@
-//! Ordered commands handed out ahead of their turn begin after one another, or come back (PROTOCOL.md 5.5).
+//! Ordered commands handed out ahead of their turn begin after one another, or come back
+//! (PROTOCOL.md 5.5).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's harness")]
 
 use std::sync::Arc;
@@ -6,13 +7,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use steadfast::session::Now;
 use steadfast::session::node::{
-    ConnId, ExecId, Executed, Execution, Identity, MessageKind, MessageSpec, Node, NodeConfig, Principal,
+    ConnId, ExecId, Executed, Execution, Identity, MessageKind, MessageSpec, Node, NodeConfig,
+    Principal,
 };
 use steadfast::session::store::Outcome;
 use steadfast::store::MemoryState;
 use steadfast::wire::{
-    Body, ClientFrame, Codec, CommandFrame, CommandNo, Dial, Hello, InstanceId, Name, Outgoing, Seq, ServerFrame,
-    Window,
+    Body, ClientFrame, Codec, CommandFrame, CommandNo, Dial, Hello, InstanceId, Name, Outgoing,
+    Seq, ServerFrame, Window,
 };
 
 const CONN: ConnId = ConnId(1);
@@ -29,8 +31,18 @@ impl Attached {
         let mut config = NodeConfig::new("chat");
         let kind = MessageKind::Command { ordered: true };
         let name = Name::from_static("post").unwrap();
-        config.add_message(MessageSpec { name, index: 0, kind, timeout_ms: 10_000, max_bytes: 100 });
-        let mut this = Self { node: Node::new(Arc::new(config), [1; 32]), store: MemoryState::default(), sent: 0 };
+        config.add_message(MessageSpec {
+            name,
+            index: 0,
+            kind,
+            timeout_ms: 10_000,
+            max_bytes: 100,
+        });
+        let mut this = Self {
+            node: Node::new(Arc::new(config), [1; 32]),
+            store: MemoryState::default(),
+            sent: 0,
+        };
         this.node.handle_connected(NOW, CONN, Codec::Json);
         let window = Window { frames: 256, bytes: 65_536 };
         let hello = Hello {
@@ -45,7 +57,9 @@ impl Attached {
             lease: None,
         };
         this.node.handle_frame(NOW, CONN, ClientFrame::Hello(Box::new(hello)));
-        let Some(Execution::Authenticate { exec, .. }) = this.node.poll_execute() else { panic!("no authentication") };
+        let Some(Execution::Authenticate { exec, .. }) = this.node.poll_execute() else {
+            panic!("no authentication")
+        };
         let identity = Identity { principal: Principal::new("ann"), expires_in_ms: None };
         this.node.handle_executed(NOW, exec, Executed::Authenticated(Ok(identity)));
         this.settle();
@@ -76,7 +90,8 @@ impl Attached {
     }
 
     fn end(&mut self, exec: ExecId) {
-        let executed = Executed::Command { outcome: Outcome::Ok(Body::UNIT), publishes: Vec::new() };
+        let executed =
+            Executed::Command { outcome: Outcome::Ok(Body::UNIT), publishes: Vec::new() };
         self.node.handle_executed(NOW, exec, executed);
     }
 

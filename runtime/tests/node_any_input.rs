@@ -1,4 +1,5 @@
-//! Whatever clients, handlers and a store without sense do: the node does not panic, and comes to rest with nothing left.
+//! Whatever clients, handlers and a store without sense do: the node does not panic, and comes to
+//! rest with nothing left.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod node_support;
@@ -9,8 +10,8 @@ use steadfast::session::Close;
 use steadfast::session::node::{ConnId, Executed, Execution, Node, StagedPublish};
 use steadfast::session::store::{Outcome, StoreOutcome};
 use steadfast::wire::{
-    ClientFrame, CloseCode, CommandFrame, CommandNo, Epoch, FailureCode, MAX_SEQUENCE, Name, Position, RefusalCode,
-    Seq, SubNo, Subscribe, TopicNo, TopicSeq, UnsubscribeCode, Window,
+    ClientFrame, CloseCode, CommandFrame, CommandNo, Epoch, FailureCode, MAX_SEQUENCE, Name,
+    Position, RefusalCode, Seq, SubNo, Subscribe, TopicNo, TopicSeq, UnsubscribeCode, Window,
 };
 
 /// What a model checker needs.
@@ -51,27 +52,32 @@ fn number() -> impl Strategy<Value = u64> {
 }
 
 fn frame() -> impl Strategy<Value = ClientFrame> {
-    let command = (number(), number(), number(), number(), any::<bool>(), proptest::option::of(0_u64..100)).prop_map(
-        |(seq, ack, n, low, ordered, deadline_ms)| {
-            ClientFrame::Command(CommandFrame {
-                seq: Seq(seq),
-                ack: Seq(ack),
-                n: CommandNo(n),
-                low: CommandNo(low.min(n)),
-                deadline_ms,
-                name: name(if ordered { "post" } else { "ask" }),
-                body: body("{}"),
-            })
-        },
-    );
-    let subscribe = (number(), any::<bool>(), 0_u8..3, proptest::option::of(number()), 0_u32..50).prop_map(
-        |(sub, snapshot, key, from, credit)| {
+    let command =
+        (number(), number(), number(), number(), any::<bool>(), proptest::option::of(0_u64..100))
+            .prop_map(|(seq, ack, n, low, ordered, deadline_ms)| {
+                ClientFrame::Command(CommandFrame {
+                    seq: Seq(seq),
+                    ack: Seq(ack),
+                    n: CommandNo(n),
+                    low: CommandNo(low.min(n)),
+                    deadline_ms,
+                    name: name(if ordered { "post" } else { "ask" }),
+                    body: body("{}"),
+                })
+            });
+    let subscribe = (number(), any::<bool>(), 0_u8..3, proptest::option::of(number()), 0_u32..50)
+        .prop_map(|(sub, snapshot, key, from, credit)| {
             let topic = name(if snapshot { "room" } else { "log" });
             let from = from.map(|ts| Position { epoch: Epoch(1), ts: TopicSeq(ts) });
             let credit = Window { frames: credit, bytes: credit };
-            ClientFrame::Subscribe(Box::new(Subscribe { sub: SubNo(sub), topic, key: key.to_string(), from, credit }))
-        },
-    );
+            ClientFrame::Subscribe(Box::new(Subscribe {
+                sub: SubNo(sub),
+                topic,
+                key: key.to_string(),
+                from,
+                credit,
+            }))
+        });
     prop_oneof![
         2 => command,
         4 => subscribe,
@@ -113,17 +119,24 @@ fn executed(execution: &Execution, what: u8) -> Executed {
         (Execution::Command { .. }, 0) => Executed::Refused(RefusalCode::RateLimited),
         (Execution::Command { .. }, 1) => Executed::Refused(RefusalCode::Invalid),
         (Execution::Command { .. }, 2) => {
-            let failed = Outcome::Failed { code: FailureCode::Error, name: Name::EMPTY, body: body("{}") };
+            let failed =
+                Outcome::Failed { code: FailureCode::Error, name: Name::EMPTY, body: body("{}") };
             Executed::Command { outcome: failed, publishes: Vec::new() }
         }
         (Execution::Command { .. }, 3..) => {
-            let publishes = vec![event(topic.clone(), what), StagedPublish::Volatile(volatile(topic, "k", what))];
+            let publishes = vec![
+                event(topic.clone(), what),
+                StagedPublish::Volatile(volatile(topic, "k", what)),
+            ];
             Executed::Command { outcome: Outcome::Ok(body(what)), publishes }
         }
-        (Execution::Volatile { .. }, 1..) => Executed::Volatile { publishes: vec![event(topic, what)] },
-        (Execution::Snapshot { .. }, 2..) => {
-            Executed::Snapshot(Some((name("state"), vec![(steadfast::wire::Codec::Json, body("{}"))])))
+        (Execution::Volatile { .. }, 1..) => {
+            Executed::Volatile { publishes: vec![event(topic, what)] }
         }
+        (Execution::Snapshot { .. }, 2..) => Executed::Snapshot(Some((
+            name("state"),
+            vec![(steadfast::wire::Codec::Json, body("{}"))],
+        ))),
         (Execution::Snapshot { .. }, 1) => Executed::Snapshot(None),
         (Execution::Authorize { .. }, 1) => Executed::Authorized(Err(UnsubscribeCode::Forbidden)),
         (Execution::Authorize { .. }, 2..) => Executed::Authorized(Ok(())),
@@ -168,7 +181,9 @@ fn answer(bench: &mut Bench, which: usize, what: u8, sense: bool) {
 fn run(bench: &mut Bench, step: Step, sense: bool) {
     match step {
         Step::Connect(again, resume) => {
-            let known = again.and_then(|who| conn(bench, who)).filter(|conn| bench.peers[conn].welcome.is_some());
+            let known = again
+                .and_then(|who| conn(bench, who))
+                .filter(|conn| bench.peers[conn].welcome.is_some());
             let mut hello = match known {
                 Some(conn) => bench.again(conn),
                 None => bench.hello(),
@@ -248,7 +263,8 @@ fn rest(bench: &mut Bench) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
 
-    /// With a store that keeps its word: no panic, and in the end no session, lease, execution, operation or timer is left.
+    /// With a store that keeps its word: no panic, and in the end no session, lease, execution,
+    /// operation or timer is left.
     #[test]
     fn nothing_is_left_of_anything(steps in proptest::collection::vec(step(), 1..150)) {
         let mut bench = Bench::with(|config| {

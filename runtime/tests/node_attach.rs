@@ -7,12 +7,13 @@ use node_support::Bench;
 use steadfast::session::node::{ConnId, Executed, Identity, Principal};
 use steadfast::session::store::{StoreOp, StoreOutcome};
 use steadfast::wire::{
-    ClientFrame, Codec, CommandNo, Dial, InstanceId, LeaseClaim, LeaseId, LeaseState, ResumeFailure, ResumeToken, Seq,
-    ServerFrame,
+    ClientFrame, Codec, CommandNo, Dial, InstanceId, LeaseClaim, LeaseId, LeaseState,
+    ResumeFailure, ResumeToken, Seq, ServerFrame,
 };
 
 fn failure(bench: &mut Bench, conn: ConnId) -> Option<ResumeFailure> {
-    let reason = |frame| if let ServerFrame::ResumeFailed { reason } = frame { Some(reason) } else { None };
+    let reason =
+        |frame| if let ServerFrame::ResumeFailed { reason } = frame { Some(reason) } else { None };
     bench.take(conn).into_iter().find_map(reason)
 }
 
@@ -101,7 +102,10 @@ fn a_resume_sends_again_what_the_client_has_not() {
     bench.peer(conn).recv = 1;
     let next = bench.resume(conn);
     let welcome = bench.welcome(next);
-    assert_eq!((welcome.recv, welcome.generation.0, welcome.lease.state), (Seq(3), 2, LeaseState::Ok));
+    assert_eq!(
+        (welcome.recv, welcome.generation.0, welcome.lease.state),
+        (Seq(3), 2, LeaseState::Ok)
+    );
     assert_eq!(bench.answers(next), [(2, "ok".into()), (3, "ok".into())]);
     bench.ask(next, 4);
     bench.finish(4);
@@ -118,7 +122,10 @@ fn lost_welcomes_cost_nothing() {
         let mut hello = bench.again(conn);
         hello.resume = first.resume.clone();
         let next = bench.dial(hello);
-        assert!(bench.welcome(next).resumed, "the token before it is good while the new one is unconfirmed");
+        assert!(
+            bench.welcome(next).resumed,
+            "the token before it is good while the new one is unconfirmed"
+        );
     }
     let mut hello = bench.again(conn);
     hello.resume = first.resume.clone();
@@ -127,7 +134,11 @@ fn lost_welcomes_cost_nothing() {
     let mut hello = bench.again(conn);
     hello.resume = first.resume;
     let late = bench.dial(hello);
-    assert_eq!(failure(&mut bench, late), Some(ResumeFailure::Token), "the first frame confirmed the new one");
+    assert_eq!(
+        failure(&mut bench, late),
+        Some(ResumeFailure::Token),
+        "the first frame confirmed the new one"
+    );
 }
 
 /// PROTOCOL.md 4.9
@@ -206,7 +217,8 @@ fn a_resume_that_fails_says_why_and_gets_a_new_session() {
     }
 }
 
-/// PROTOCOL.md 5.1: a lease that is gone or somebody else's is answered with a new one, and nothing else happens.
+/// PROTOCOL.md 5.1: a lease that is gone or somebody else's is answered with a new one, and nothing
+/// else happens.
 #[test]
 fn a_lease_of_somebody_else_is_not_touched() {
     let mut bench = Bench::new();
@@ -255,7 +267,10 @@ fn a_held_lease_is_renewed_and_a_released_one_is_not() {
     bench.post(conn, 2);
     bench.cut(conn);
     bench.pass(2_000_000);
-    assert_eq!((bench.node.load().leases, bench.node.load().sessions, bench.node.load().timers), (0, 0, 0));
+    assert_eq!(
+        (bench.node.load().leases, bench.node.load().sessions, bench.node.load().timers),
+        (0, 0, 0)
+    );
     bench.pass(25 * 3_600_000);
     assert_eq!(bench.store.apply(bench.now, claim), StoreOutcome::LeaseGone);
 }
@@ -289,7 +304,12 @@ fn a_clean_close_ends_the_session_and_a_resolved_lease() {
         bench.peer(conn).low = if resolved { 2 } else { 1 };
         bench.ack(conn);
         bench.bye(conn);
-        let claim = StoreOp::ClaimLease { id: lease, principal: "ann".into(), codec: Codec::Json, low: CommandNo(1) };
+        let claim = StoreOp::ClaimLease {
+            id: lease,
+            principal: "ann".into(),
+            codec: Codec::Json,
+            low: CommandNo(1),
+        };
         assert_eq!(bench.store.apply(bench.now, claim) == StoreOutcome::LeaseGone, resolved);
         assert_eq!((bench.node.load().sessions, bench.node.load().leases), (0, 0));
         assert_eq!(bench.node.load().timers, 0);
@@ -348,7 +368,9 @@ fn a_resume_brings_the_principals_present_attributes() {
     bench.peer(next).low = 1;
     bench.post(next, 1);
     let execution = bench.started(1);
-    let steadfast::session::node::Execution::Command { principal, .. } = execution else { panic!() };
+    let steadfast::session::node::Execution::Command { principal, .. } = execution else {
+        panic!()
+    };
     assert_eq!(principal.attribute("role"), Some("guest"));
 }
 
@@ -371,7 +393,8 @@ fn a_rewound_attachment_sends_again_and_drops_what_it_has() {
     assert_eq!(bench.code(conn), Some(4410), "that was released");
 }
 
-/// A principal's clients don't end each other's leases: one too many is refused, and the others' commands count as before.
+/// A principal's clients don't end each other's leases: one too many is refused, and the others'
+/// commands count as before.
 #[test]
 fn one_client_too_many_is_refused_and_harms_no_other() {
     let mut bench = Bench::with(|config| config.leases_per_principal = 2);

@@ -1,4 +1,5 @@
-//! What a client that keeps to no manners can make a node hold: each of these grew without a bound once.
+//! What a client that keeps to no manners can make a node hold: each of these grew without a bound
+//! once.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod node_support;

@@ -1,4 +1,5 @@
-//! Commands at the server: acceptance, order, duplicates, refusals, deadlines (PROTOCOL.md section 5).
+//! Commands at the server: acceptance, order, duplicates, refusals, deadlines (PROTOCOL.md section
+//! 5).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod node_support;
@@ -28,7 +29,11 @@ fn a_failure_is_told_with_its_code() {
     let conn = bench.attach();
     for (n, code) in [(1, FailureCode::Error), (2, FailureCode::Internal)] {
         bench.post(conn, n);
-        bench.finish_with(n, Outcome::Failed { code, name: Name::EMPTY, body: body("{}") }, Vec::new());
+        bench.finish_with(
+            n,
+            Outcome::Failed { code, name: Name::EMPTY, body: body("{}") },
+            Vec::new(),
+        );
     }
     assert_eq!(bench.answers(conn), told(&[(1, "Error"), (2, "Internal")]));
 }
@@ -134,7 +139,8 @@ fn what_cannot_be_run_is_refused_for_good() {
     bench.executed(&execution, Executed::Refused(RefusalCode::Invalid));
     bench.post(conn, 5);
     bench.finish(5);
-    let what = ["refused Unsupported", "refused Unsupported", "refused TooLarge", "refused Invalid", "ok"];
+    let what =
+        ["refused Unsupported", "refused Unsupported", "refused TooLarge", "refused Invalid", "ok"];
     let expected: Vec<_> = (1..).zip(what).collect();
     assert_eq!(bench.answers(conn), told(&expected));
 }
@@ -201,7 +207,11 @@ fn a_deadline_that_has_passed_is_answered_and_not_executed() {
     bench.pass(101);
     bench.finish(1);
     assert_eq!(bench.running(), [3], "the next one starts");
-    assert_eq!(bench.answers(conn), told(&[(1, "ok"), (2, "refused Expired")]), "recorded, so in its turn");
+    assert_eq!(
+        bench.answers(conn),
+        told(&[(1, "ok"), (2, "refused Expired")]),
+        "recorded, so in its turn"
+    );
 }
 
 /// PROTOCOL.md 5.7, and an answer that comes too late is dropped.
@@ -219,7 +229,10 @@ fn a_handler_that_takes_too_long_is_told_and_its_late_answer_dropped() {
     assert_eq!(bench.answers(conn), told(&[(1, "Timeout")]));
     assert!(bench.events.contains(&NodeEvent::Abort(node_support::exec_of(&execution))));
     assert_eq!(bench.running(), [2]);
-    bench.executed(&execution, Executed::Command { outcome: Outcome::Ok(body("{}")), publishes: Vec::new() });
+    bench.executed(
+        &execution,
+        Executed::Command { outcome: Outcome::Ok(body("{}")), publishes: Vec::new() },
+    );
     bench.post(conn, 1);
     assert_eq!(bench.answers(conn), told(&[(1, "Timeout again")]));
 }

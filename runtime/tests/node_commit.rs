@@ -1,4 +1,5 @@
-//! From an execution's end to its record and into the logs, with a store that fails (PROTOCOL.md 5.6).
+//! From an execution's end to its record and into the logs, with a store that fails (PROTOCOL.md
+//! 5.6).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod node_support;
@@ -40,9 +41,11 @@ fn one_commit_carries_several_records() {
 /// A commit that failed, or perhaps did not, is tried again; the command is not.
 #[test]
 fn a_commit_of_doubtful_fate_is_tried_again_and_the_handler_is_not() {
-    for (happened, outcome) in
-        [(false, StoreOutcome::Failed), (false, StoreOutcome::Unknown), (true, StoreOutcome::Unknown)]
-    {
+    for (happened, outcome) in [
+        (false, StoreOutcome::Failed),
+        (false, StoreOutcome::Unknown),
+        (true, StoreOutcome::Unknown),
+    ] {
         let mut bench = Bench::new();
         let conn = bench.attach();
         bench.post(conn, 1);
@@ -106,7 +109,10 @@ fn a_record_that_exists_stands() {
     done(&mut bench, 2, Vec::new());
     let StoreOp::Commit { commits, .. } = &bench.ops[0].1 else { panic!() };
     let other = Record { hash: 1, ..commits[0].record.clone() };
-    bench.outcome(StoreOutcome::Committed(vec![(CommandNo(2), CommitOutcome::Exists(Box::new(other)))]));
+    bench.outcome(StoreOutcome::Committed(vec![(
+        CommandNo(2),
+        CommitOutcome::Exists(Box::new(other)),
+    )]));
     assert_eq!(bench.code(conn), Some(4409), "with other bytes it is another command");
 }
 
@@ -135,7 +141,11 @@ fn a_commit_without_a_lease_ends_the_session() {
     done(&mut bench, 1, Vec::new());
     bench.outcome(StoreOutcome::LeaseGone);
     assert_eq!(bench.code(conn), Some(4100));
-    assert_eq!((bench.node.load().executions, bench.node.load().leases), (0, 0), "what ran is stopped");
+    assert_eq!(
+        (bench.node.load().executions, bench.node.load().leases),
+        (0, 0),
+        "what ran is stopped"
+    );
 }
 
 /// A store that settles in the same transaction needs no more; another one is asked step by step.
@@ -156,7 +166,9 @@ fn a_record_is_settled_by_the_commit_or_step_by_step() {
     bench.store.apply(bench.now, StoreOp::Commit { lease, low, commits });
     bench.outcome(StoreOutcome::Committed(vec![(n, written)]));
     assert_eq!(bench.answers(conn), told_answers(&[(1, "ok"), (2, "ok")]));
-    let appends = |bench: &Bench| bench.ops.iter().filter(|(_, op)| matches!(op, StoreOp::Append { .. })).count();
+    let appends = |bench: &Bench| {
+        bench.ops.iter().filter(|(_, op)| matches!(op, StoreOp::Append { .. })).count()
+    };
     assert_eq!(appends(&bench), 2, "one per topic at a time");
     bench.store_one();
     bench.store_one();
@@ -195,7 +207,8 @@ fn publications_keep_their_order() {
     assert_eq!(bodies, [body("\"first\""), body("\"second\"")]);
 }
 
-/// An append that a record owes is never given up, so what the command published never changes its order.
+/// An append that a record owes is never given up, so what the command published never changes its
+/// order.
 #[test]
 fn an_append_that_is_owed_is_tried_for_ever() {
     let mut bench = Bench::with(|config| config.store_tries = 2);
@@ -217,13 +230,16 @@ fn an_append_that_is_owed_is_tried_for_ever() {
     }
     bench.by_hand = false;
     let (op, what) = bench.ops.pop_front().unwrap();
-    assert!(matches!(&what, StoreOp::Append { publication, .. } if publication.bodies[0].1 == body(1)));
+    assert!(
+        matches!(&what, StoreOp::Append { publication, .. } if publication.bodies[0].1 == body(1))
+    );
     let outcome = bench.store.apply(bench.now, what);
     bench.act(|node, now| node.handle_store(now, op, outcome));
     assert_eq!(bench.node.load().unsettled, 0);
 }
 
-/// The bound on what is owed: commands wait at their clients while the logs do not take what is published.
+/// The bound on what is owed: commands wait at their clients while the logs do not take what is
+/// published.
 #[test]
 fn commands_are_refused_while_too_many_publications_wait() {
     let mut bench = Bench::with(|config| config.publishes_waiting = 2);
@@ -276,7 +292,9 @@ fn who_looks_for_unsettled_records_while_a_list_is_under_way_gets_another_one() 
     assert!(matches!(op, StoreOp::ListUnsettled { .. }));
     done(&mut bench, 1, vec![event(log("a"), 1)]);
     bench.outcome(StoreOutcome::LeaseGone);
-    let lists = |bench: &Bench| bench.ops.iter().filter(|(_, op)| matches!(op, StoreOp::ListUnsettled { .. })).count();
+    let lists = |bench: &Bench| {
+        bench.ops.iter().filter(|(_, op)| matches!(op, StoreOp::ListUnsettled { .. })).count()
+    };
     assert_eq!(lists(&bench), 0, "one at a time");
     bench.act(|node, now| node.handle_store(now, early, StoreOutcome::Unsettled(Vec::new())));
     assert_eq!(lists(&bench), 1);
@@ -292,7 +310,11 @@ fn an_unsettled_record_is_settled_when_its_lease_is_claimed() {
     let hello = dead.again(*dead.peers.keys().next().unwrap());
     let conn = bench.dial(hello);
     bench.post(conn, 1);
-    assert_eq!(bench.answers(conn), told_answers(&[(1, "ok again")]), "the handler does not run again");
+    assert_eq!(
+        bench.answers(conn),
+        told_answers(&[(1, "ok again")]),
+        "the handler does not run again"
+    );
     let listed = bench.store.apply(bench.now, StoreOp::ListUnsettled { max: 9 });
     assert_eq!(listed, StoreOutcome::Unsettled(Vec::new()));
 }
@@ -306,7 +328,8 @@ fn a_command_that_publishes_too_much_fails_alone() {
     });
     let conn = bench.attach();
     bench.subscribe(conn, 1, &log("a"), None, WIDE);
-    let none = steadfast::session::store::TopicId { name: node_support::name("none"), key: "".into() };
+    let none =
+        steadfast::session::store::TopicId { name: node_support::name("none"), key: "".into() };
     let cases = [
         (0..3).map(|n| event(log("a"), n)).collect(),
         vec![event(log("a"), "1".repeat(101))],

@@ -1,4 +1,5 @@
-//! Credit of a subscription, in events and in bytes, and what never waits for it (PROTOCOL.md 7.8, 7.9).
+//! Credit of a subscription, in events and in bytes, and what never waits for it (PROTOCOL.md 7.8,
+//! 7.9).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod node_support;
@@ -31,12 +32,17 @@ fn events_wait_for_credit_in_bytes() {
     bench.subscribe(conn, 1, &log("a"), None, Window { frames: 100, bytes: 30 });
     let number = bench.subscribed(conn).number;
     (1..=5).for_each(|n| bench.publish(&log("a"), n));
-    assert_eq!(bench.topics(conn), ["event 1", "event 2"], "each has 18 bytes or so; one may begin below the limit");
+    assert_eq!(
+        bench.topics(conn),
+        ["event 1", "event 2"],
+        "each has 18 bytes or so; one may begin below the limit"
+    );
     bench.position(conn, number, 1, 18);
     assert_eq!(bench.topics(conn).len(), 1);
 }
 
-/// PROTOCOL.md 7.8: the race of a POSITION and a reset. The bytes go on, so the client's count and the server's agree.
+/// PROTOCOL.md 7.8: the race of a POSITION and a reset. The bytes go on, so the client's count and
+/// the server's agree.
 #[test]
 fn a_position_that_meets_a_reset_does_not_grant_too_much() {
     let mut bench = Bench::new();
@@ -65,7 +71,11 @@ fn a_reset_does_not_reset_the_bytes_sent() {
     (0..2).for_each(|_| bench.snapshot(Some("{}")));
     assert!(bench.topics(conn).is_empty(), "no bytes are left");
     bench.position(conn, number, 0, 30);
-    assert_eq!(bench.topics(conn), ["snapshot 30"], "the bytes of a position count although its ts is old");
+    assert_eq!(
+        bench.topics(conn),
+        ["snapshot 30"],
+        "the bytes of a position count although its ts is old"
+    );
 }
 
 /// PROTOCOL.md 7.9

@@ -18,7 +18,11 @@ fn commands_wait_for_a_free_place() {
     bench.finish(2);
     assert_eq!(bench.running(), [1, 3]);
     bench.pass(10_000);
-    assert_eq!(bench.answers(conn).len(), 5, "timeouts and passed deadlines give their places back");
+    assert_eq!(
+        bench.answers(conn).len(),
+        5,
+        "timeouts and passed deadlines give their places back"
+    );
     assert_eq!(bench.node.load().executions, 0);
 }
 
@@ -85,7 +89,8 @@ fn a_command_below_low_is_stopped_and_gives_its_place_back() {
     assert_eq!(bench.node.load().executions, 0);
 }
 
-/// A number whose outcome another node has recorded is not run because it waited for its place here.
+/// A number whose outcome another node has recorded is not run because it waited for its place
+/// here.
 #[test]
 fn a_record_that_arrives_while_a_command_waits_for_its_place_stands() {
     let mut bench = Bench::with(|config| config.executions = 1);
@@ -139,7 +144,12 @@ fn a_record_that_arrives_lets_the_next_ordered_command_start() {
 }
 
 /// Runs a command on another node with the same store.
-fn record_elsewhere(bench: &mut Bench, lease: steadfast::wire::LeaseId, n: u64, message: &'static str) -> StoreOutcome {
+fn record_elsewhere(
+    bench: &mut Bench,
+    lease: steadfast::wire::LeaseId,
+    n: u64,
+    message: &'static str,
+) -> StoreOutcome {
     let mut other = Bench::of(node_support::config(), [9; 32]);
     std::mem::swap(&mut bench.store, &mut other.store);
     let mut hello = other.hello();
@@ -151,7 +161,12 @@ fn record_elsewhere(bench: &mut Bench, lease: steadfast::wire::LeaseId, n: u64, 
     other.finish(n);
     assert_eq!(other.answers(conn), told(&[(n, "ok")]));
     std::mem::swap(&mut bench.store, &mut other.store);
-    let claim = StoreOp::ClaimLease { id: lease, principal: "bob".into(), codec: steadfast::wire::Codec::Json, low };
+    let claim = StoreOp::ClaimLease {
+        id: lease,
+        principal: "bob".into(),
+        codec: steadfast::wire::Codec::Json,
+        low,
+    };
     bench.store.apply(bench.now, claim)
 }
 
@@ -164,7 +179,8 @@ fn old_replies_shrink_to_unknown() {
         for n in 1..=3 {
             bench.ask(conn, n);
             let body = body("1".repeat(100));
-            let failed = Outcome::Failed { code: FailureCode::Error, name: Name::EMPTY, body: body.clone() };
+            let failed =
+                Outcome::Failed { code: FailureCode::Error, name: Name::EMPTY, body: body.clone() };
             bench.finish_with(n, if failing { failed } else { Outcome::Ok(body) }, Vec::new());
         }
         bench.ack(conn);
@@ -206,12 +222,17 @@ fn commands_that_wait_for_a_place_do_not_outlive_their_numbers() {
     assert!(bench.node.load().commands_waiting <= 1, "{:?}", bench.node.load());
 }
 
-/// A reply that nobody could carry is the handler's failure, and nothing that it published is committed.
+/// A reply that nobody could carry is the handler's failure, and nothing that it published is
+/// committed.
 #[test]
 fn a_reply_beyond_its_bound_fails_the_command() {
     let mut bench = Bench::with(|config| config.reply_bytes = 10);
     let conn = bench.attach();
     bench.post(conn, 1);
-    bench.finish_with(1, Outcome::Ok(Body(bytes::Bytes::from_static(b"\"0123456789\""))), Vec::new());
+    bench.finish_with(
+        1,
+        Outcome::Ok(Body(bytes::Bytes::from_static(b"\"0123456789\""))),
+        Vec::new(),
+    );
     assert_eq!(bench.answers(conn), told(&[(1, "Internal")]));
 }

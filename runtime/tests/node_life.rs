@@ -1,4 +1,5 @@
-//! How a socket lives and ends: heartbeats, credentials that expire, peers that do not read, draining (PROTOCOL.md sections 8, 9).
+//! How a socket lives and ends: heartbeats, credentials that expire, peers that do not read,
+//! draining (PROTOCOL.md sections 8, 9).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod node_support;
@@ -78,7 +79,8 @@ fn a_peer_that_does_not_read_is_cut_off() {
         let mut bench = Bench::new();
         let conn = bench.attach();
         bench.stuck.insert(conn);
-        let none = steadfast::session::store::TopicId { name: node_support::name("none"), key: "".into() };
+        let none =
+            steadfast::session::store::TopicId { name: node_support::name("none"), key: "".into() };
         for k in 0..1_000 {
             match subscribing {
                 true => bench.subscribe(conn, k, &none, None, WIDE),

@@ -1,4 +1,5 @@
-//! What carries commands and answers: sequences, windows, acks, the low-water mark (PROTOCOL.md 4.2 to 4.7, 5.3, 5.4).
+//! What carries commands and answers: sequences, windows, acks, the low-water mark (PROTOCOL.md 4.2
+//! to 4.7, 5.3, 5.4).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod node_support;
@@ -34,8 +35,8 @@ fn a_low_mark_is_honest_and_never_falls() {
     assert_eq!(bench.code(conn), Some(4410));
 }
 
-/// PROTOCOL.md 5.4: answers that still wait for the window are forgotten too, so a client that never acks costs no more
-/// than its window.
+/// PROTOCOL.md 5.4: answers that still wait for the window are forgotten too, so a client that
+/// never acks costs no more than its window.
 #[test]
 fn answers_below_low_do_not_pile_up_behind_a_full_window() {
     let mut bench = Bench::new();
@@ -125,7 +126,10 @@ fn an_ack_above_what_was_sent_is_an_error_and_one_below_is_ignored() {
 }
 
 fn acks(frames: &[ServerFrame]) -> Vec<u64> {
-    frames.iter().filter_map(|frame| if let ServerFrame::Ack { ack } = frame { Some(ack.0) } else { None }).collect()
+    frames
+        .iter()
+        .filter_map(|frame| if let ServerFrame::Ack { ack } = frame { Some(ack.0) } else { None })
+        .collect()
 }
 
 /// PROTOCOL.md 4.5

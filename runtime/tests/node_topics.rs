@@ -17,7 +17,10 @@ fn published(count: u64, topic: &TopicId) -> Bench {
 }
 
 fn at(bench: &Bench, topic: &TopicId, ts: u64) -> Position {
-    Position { epoch: bench.node.topic_head(topic).expect("the topic is held").epoch, ts: TopicSeq(ts) }
+    Position {
+        epoch: bench.node.topic_head(topic).expect("the topic is held").epoch,
+        ts: TopicSeq(ts),
+    }
 }
 
 /// Opens a topic so that its epoch is known.
@@ -103,7 +106,8 @@ fn a_resume_after_everything_has_expired_begins_at_the_head() {
     assert_eq!(bench.topics(conn), ["Trimmed at 30"]);
 }
 
-/// PROTOCOL.md 7.5: a client may have seen more than this node; only a read that began after it came can say.
+/// PROTOCOL.md 7.5: a client may have seen more than this node; only a read that began after it
+/// came can say.
 #[test]
 fn a_position_beyond_what_a_node_has_read_is_no_gap() {
     let mut bench = published(3, &log("a"));
@@ -128,7 +132,8 @@ fn a_position_beyond_what_a_node_has_read_is_no_gap() {
     assert_eq!(bench.topics(conn), ["on from 4"]);
 }
 
-/// PROTOCOL.md 7.1: an answer that is older than an append which was heard of is no log rolled back.
+/// PROTOCOL.md 7.1: an answer that is older than an append which was heard of is no log rolled
+/// back.
 #[test]
 fn a_read_that_is_overtaken_by_an_append_is_no_gap() {
     let mut bench = published(3, &log("a"));
@@ -145,7 +150,8 @@ fn a_read_that_is_overtaken_by_an_append_is_no_gap() {
     assert_eq!(bench.topics(conn), ["event 4"]);
 }
 
-/// PROTOCOL.md 7.6, 7.8: a new epoch has a new number; what the client says under the old one is not heard.
+/// PROTOCOL.md 7.6, 7.8: a new epoch has a new number; what the client says under the old one is
+/// not heard.
 #[test]
 fn a_new_epoch_gets_a_new_number_and_a_reset() {
     let mut bench = published(3, &log("a"));
@@ -207,7 +213,8 @@ fn one_snapshot_serves_all_that_wait() {
     assert!(bench.executions.is_empty());
 }
 
-/// A state that the log has left behind by the time that it is there is read again, a bounded number of times.
+/// A state that the log has left behind by the time that it is there is read again, a bounded
+/// number of times.
 #[test]
 fn a_snapshot_that_the_log_has_left_behind_is_taken_again() {
     let mut bench = Bench::new();
@@ -252,7 +259,8 @@ fn what_may_not_be_subscribed_is_told() {
     bench.subscribe(conn, 4, &log(&"k".repeat(257)), None, WIDE);
     bench.subscribe(conn, 5, &log("b"), None, WIDE);
     bench.subscribe(conn, 6, &log("c"), None, WIDE);
-    let ends = ["ended Duplicate", "ended Unsupported", "ended Invalid", "Initial at 0", "ended Overload"];
+    let ends =
+        ["ended Duplicate", "ended Unsupported", "ended Invalid", "Initial at 0", "ended Overload"];
     assert_eq!(bench.topics(conn)[1..], ends);
     bench.subscribe(conn, 5, &log("d"), None, WIDE);
     assert_eq!(bench.code(conn), Some(4400), "a number is used once");
@@ -398,9 +406,16 @@ fn a_publication_from_outside_is_told_what_became_of_it() {
     let results: Vec<_> = bench
         .events
         .iter()
-        .filter_map(|event| if let NodeEvent::Published(_, result) = event { Some(result.clone().err()) } else { None })
+        .filter_map(|event| {
+            if let NodeEvent::Published(_, result) = event {
+                Some(result.clone().err())
+            } else {
+                None
+            }
+        })
         .collect();
-    let expected = [PublishError::Full, PublishError::Invalid, PublishError::Store { maybe: true }].map(Some);
+    let expected =
+        [PublishError::Full, PublishError::Invalid, PublishError::Store { maybe: true }].map(Some);
     assert_eq!(results, expected);
     assert_eq!(bench.node.load().publishes_waiting, 0);
     let again = publication(log("a"), 4);
@@ -414,11 +429,14 @@ fn a_snapshot_is_asked_for_at_a_position() {
     let mut bench = published(3, &room("a"));
     let conn = bench.attach();
     bench.subscribe(conn, 1, &room("a"), None, WIDE);
-    let Some(Execution::Snapshot { position, key, .. }) = bench.executions.front().cloned() else { panic!() };
+    let Some(Execution::Snapshot { position, key, .. }) = bench.executions.front().cloned() else {
+        panic!()
+    };
     assert_eq!((position.ts.0, &*key), (3, "a"));
 }
 
-/// PROTOCOL.md 7.1: the store forgets topics that nobody asks for; one that is followed is not among them.
+/// PROTOCOL.md 7.1: the store forgets topics that nobody asks for; one that is followed is not
+/// among them.
 #[test]
 fn a_quiet_topic_that_is_followed_keeps_its_epoch() {
     let mut bench = Bench::new();
@@ -432,7 +450,8 @@ fn a_quiet_topic_that_is_followed_keeps_its_epoch() {
     }
     bench.publish(&log("a"), 2);
     let frames = bench.take(conn);
-    let event = frames.iter().any(|frame| matches!(frame, ServerFrame::Event { ts: TopicSeq(2), .. }));
+    let event =
+        frames.iter().any(|frame| matches!(frame, ServerFrame::Event { ts: TopicSeq(2), .. }));
     let reset = frames.iter().any(|frame| matches!(frame, ServerFrame::Subscribed(_)));
     assert!(event && !reset, "{frames:?}");
 }
@@ -443,8 +462,13 @@ fn a_hook_that_is_late_before_it_was_handed_out_is_never_handed_out() {
     let mut bench = Bench::new();
     let conn = bench.attach();
     let topic = room("a");
-    let subscribe =
-        Subscribe { sub: SubNo(1), topic: topic.name, key: topic.key.to_string(), from: None, credit: WIDE };
+    let subscribe = Subscribe {
+        sub: SubNo(1),
+        topic: topic.name,
+        key: topic.key.to_string(),
+        from: None,
+        credit: WIDE,
+    };
     let now = bench.now;
     bench.node.handle_frame(now, conn, ClientFrame::Subscribe(Box::new(subscribe)));
     bench.node.handle_timeout(now.after_ms(bench.node.config().hook_ms));

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use steadfast::session::client::{CallOutcome, Client, ClientConfig, Event, Item, Submission, SubscriptionRequest};
+use steadfast::session::client::{
+    CallOutcome, Client, ClientConfig, Event, Item, Submission, SubscriptionRequest,
+};
 use steadfast::session::node::{
-    ConnId, Executed, Execution, Identity, MessageKind, MessageSpec, Node, NodeConfig, NodeEvent, Principal,
-    StagedPublish, TopicSpec,
+    ConnId, Executed, Execution, Identity, MessageKind, MessageSpec, Node, NodeConfig, NodeEvent,
+    Principal, StagedPublish, TopicSpec,
 };
 use steadfast::session::store::{Outcome, Publication, Retention, TopicId};
 use steadfast::session::{Close, Now};
@@ -50,7 +52,16 @@ impl Pair {
         let mut client = Client::new(Arc::new(ClientConfig::new("chat", "1.0")), [2; 32]);
         client.start(now);
         let store = MemoryState::default();
-        Self { now, client, node, store, conns: BTreeMap::new(), next_conn: 0, events: Vec::new(), executed: 0 }
+        Self {
+            now,
+            client,
+            node,
+            store,
+            conns: BTreeMap::new(),
+            next_conn: 0,
+            events: Vec::new(),
+            executed: 0,
+        }
     }
 
     /// Carries everything to and fro until nothing moves.
@@ -143,7 +154,9 @@ impl Pair {
                 let publishes = vec![StagedPublish::Event(publication)];
                 (exec, Executed::Command { outcome: Outcome::Ok(body), publishes })
             }
-            Execution::Volatile { exec, .. } => (exec, Executed::Volatile { publishes: Vec::new() }),
+            Execution::Volatile { exec, .. } => {
+                (exec, Executed::Volatile { publishes: Vec::new() })
+            }
         };
         self.node.handle_executed(self.now, exec, executed);
     }
@@ -171,7 +184,8 @@ impl Pair {
         let end = self.now.after_ms(ms);
         loop {
             self.settle();
-            let next = [self.client.poll_timeout(), self.node.poll_timeout()].into_iter().flatten().min();
+            let next =
+                [self.client.poll_timeout(), self.node.poll_timeout()].into_iter().flatten().min();
             match next.filter(|at| *at <= end) {
                 Some(at) => {
                     self.now = self.now.max(at);
@@ -185,7 +199,9 @@ impl Pair {
     }
 
     fn replies(&self) -> usize {
-        let reply = |event: &&Event| matches!(event, Event::Resolved { outcome: CallOutcome::Reply(_), .. });
+        let reply = |event: &&Event| {
+            matches!(event, Event::Resolved { outcome: CallOutcome::Reply(_), .. })
+        };
         self.events.iter().filter(reply).count()
     }
 

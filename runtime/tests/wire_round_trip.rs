@@ -1,4 +1,5 @@
-//! What one end writes the other end reads; what nobody wrote is an error, never a panic; and how short heads are.
+//! What one end writes the other end reads; what nobody wrote is an error, never a panic; and how
+//! short heads are.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use bytes::{Bytes, BytesMut};
@@ -24,7 +25,8 @@ fn body() -> impl Strategy<Value = Body> {
         Just("{}".to_owned()),
         Just("null".to_owned()),
         any::<String>().prop_map(|text| serde_json::json!({ "text": text }).to_string()),
-        vec(any::<i64>(), 0..20).prop_map(|list| serde_json::json!({"list": list, "more": [[]]}).to_string()),
+        vec(any::<i64>(), 0..20)
+            .prop_map(|list| serde_json::json!({"list": list, "more": [[]]}).to_string()),
     ];
     json.prop_map(|text| Body(Bytes::from(text)))
 }
@@ -34,10 +36,8 @@ fn window() -> impl Strategy<Value = Window> {
 }
 
 fn hello() -> impl Strategy<Value = Hello> {
-    let resume = (any::<u128>(), any::<u128>(), number()).prop_map(|(session, token, recv)| Resume {
-        session: SessionId(session),
-        token: ResumeToken(token),
-        recv: Seq(recv),
+    let resume = (any::<u128>(), any::<u128>(), number()).prop_map(|(session, token, recv)| {
+        Resume { session: SessionId(session), token: ResumeToken(token), recv: Seq(recv) }
     });
     let lease = (any::<u128>(), number(), number()).prop_map(|(id, low, next)| LeaseClaim {
         id: LeaseId(id),
@@ -61,8 +61,8 @@ fn hello() -> impl Strategy<Value = Hello> {
 }
 
 fn command() -> impl Strategy<Value = CommandFrame> {
-    (number(), number(), 1..=MAX_SEQUENCE, any::<u64>(), option::of(number()), name(), body()).prop_map(
-        |(seq, ack, n, low, deadline_ms, name, body)| CommandFrame {
+    (number(), number(), 1..=MAX_SEQUENCE, any::<u64>(), option::of(number()), name(), body())
+        .prop_map(|(seq, ack, n, low, deadline_ms, name, body)| CommandFrame {
             seq: Seq(seq),
             ack: Seq(ack),
             n: CommandNo(n),
@@ -70,20 +70,22 @@ fn command() -> impl Strategy<Value = CommandFrame> {
             deadline_ms,
             name,
             body,
-        },
-    )
+        })
 }
 
 fn subscribe() -> impl Strategy<Value = Subscribe> {
-    let from = (any::<u64>(), number()).prop_map(|(epoch, ts)| Position { epoch: Epoch(epoch), ts: TopicSeq(ts) });
-    (number(), name(), any::<String>(), option::of(from), window())
-        .prop_map(|(sub, topic, key, from, credit)| Subscribe { sub: SubNo(sub), topic, key, from, credit })
+    let from = (any::<u64>(), number())
+        .prop_map(|(epoch, ts)| Position { epoch: Epoch(epoch), ts: TopicSeq(ts) });
+    (number(), name(), any::<String>(), option::of(from), window()).prop_map(
+        |(sub, topic, key, from, credit)| Subscribe { sub: SubNo(sub), topic, key, from, credit },
+    )
 }
 
 fn client_frame() -> impl Strategy<Value = ClientFrame> {
     prop_oneof![
         hello().prop_map(|it| ClientFrame::Hello(Box::new(it))),
-        (number(), number()).prop_map(|(ack, low)| ClientFrame::Ack { ack: Seq(ack), low: CommandNo(low) }),
+        (number(), number())
+            .prop_map(|(ack, low)| ClientFrame::Ack { ack: Seq(ack), low: CommandNo(low) }),
         command().prop_map(ClientFrame::Command),
         (name(), body()).prop_map(|(name, body)| ClientFrame::Volatile { name, body }),
         (number(), number(), number()).prop_map(|(topic, ts, bytes)| ClientFrame::Position {
@@ -100,12 +102,25 @@ fn client_frame() -> impl Strategy<Value = ClientFrame> {
 }
 
 fn welcome() -> impl Strategy<Value = Welcome> {
-    let session = (any::<u128>(), any::<u128>(), number(), any::<bool>(), number(), number(), limit(), window());
+    let session = (
+        any::<u128>(),
+        any::<u128>(),
+        number(),
+        any::<bool>(),
+        number(),
+        number(),
+        limit(),
+        window(),
+    );
     let state = prop_oneof![Just(LeaseState::New), Just(LeaseState::Ok)];
     let lease = (any::<u128>(), state, limit(), number());
     let heartbeat = (number(), number(), limit());
     (session, lease, heartbeat).prop_map(
-        |((session, token, generation, resumed, recv, ttl_ms, frame_bytes, window), lease, heartbeat)| Welcome {
+        |(
+            (session, token, generation, resumed, recv, ttl_ms, frame_bytes, window),
+            lease,
+            heartbeat,
+        )| Welcome {
             session: SessionId(session),
             token: ResumeToken(token),
             generation: Gen(generation),
@@ -114,8 +129,17 @@ fn welcome() -> impl Strategy<Value = Welcome> {
             ttl_ms,
             frame_bytes,
             window,
-            lease: LeaseGrant { id: LeaseId(lease.0), state: lease.1, span: lease.2, ttl_ms: lease.3 },
-            heartbeat: Heartbeat { interval_ms: heartbeat.0, timeout_ms: heartbeat.1, missed: heartbeat.2 },
+            lease: LeaseGrant {
+                id: LeaseId(lease.0),
+                state: lease.1,
+                span: lease.2,
+                ttl_ms: lease.3,
+            },
+            heartbeat: Heartbeat {
+                interval_ms: heartbeat.0,
+                timeout_ms: heartbeat.1,
+                missed: heartbeat.2,
+            },
         },
     )
 }
@@ -159,15 +183,29 @@ fn answer() -> impl Strategy<Value = ServerFrame> {
         Just(RefusalCode::Expired),
         Just(RefusalCode::Other),
     ];
-    let head = || (number().prop_map(Seq), number().prop_map(Seq), number().prop_map(CommandNo), any::<bool>());
+    let head = || {
+        (
+            number().prop_map(Seq),
+            number().prop_map(Seq),
+            number().prop_map(CommandNo),
+            any::<bool>(),
+        )
+    };
     let maybe_name = prop_oneof![Just(Name::EMPTY), name()];
     prop_oneof![
-        (head(), body()).prop_map(|((seq, ack, n, dup), body)| ServerFrame::Result { seq, ack, n, dup, body }),
+        (head(), body()).prop_map(|((seq, ack, n, dup), body)| ServerFrame::Result {
+            seq,
+            ack,
+            n,
+            dup,
+            body
+        }),
         (head(), failure, maybe_name, body()).prop_map(|((seq, ack, n, dup), code, name, body)| {
             ServerFrame::Failed { seq, ack, n, dup, code, name, body }
         }),
-        (head(), refusal, number())
-            .prop_map(|((seq, ack, n, _), code, retry_ms)| { ServerFrame::Refused { seq, ack, n, code, retry_ms } }),
+        (head(), refusal, number()).prop_map(|((seq, ack, n, _), code, retry_ms)| {
+            ServerFrame::Refused { seq, ack, n, code, retry_ms }
+        }),
     ]
 }
 
@@ -203,12 +241,11 @@ fn server_control() -> impl Strategy<Value = ServerFrame> {
         failure.prop_map(|reason| ServerFrame::ResumeFailed { reason }),
         number().prop_map(|ack| ServerFrame::Ack { ack: Seq(ack) }),
         subscribed().prop_map(|it| ServerFrame::Subscribed(Box::new(it))),
-        (number(), code, option::of(number())).prop_map(|(sub, code, retry_ms)| ServerFrame::Unsubscribed {
-            sub: SubNo(sub),
-            code,
-            retry_ms
+        (number(), code, option::of(number())).prop_map(|(sub, code, retry_ms)| {
+            ServerFrame::Unsubscribed { sub: SubNo(sub), code, retry_ms }
         }),
-        (number(), number()).prop_map(|(after_ms, deadline_ms)| ServerFrame::GoAway { after_ms, deadline_ms }),
+        (number(), number())
+            .prop_map(|(after_ms, deadline_ms)| ServerFrame::GoAway { after_ms, deadline_ms }),
         number().prop_map(|k| ServerFrame::Ping { k }),
         number().prop_map(|k| ServerFrame::Pong { k }),
         (128..=255_u8).prop_map(|kind| ServerFrame::Ignored { kind }),
@@ -229,7 +266,8 @@ fn server_text(frame: &ServerFrame) -> Bytes {
     Codec::Json.message(Outgoing::Frame(frame.clone()))
 }
 
-/// One change to a message: (what, where, byte). Where counts from either end, so that heads and ends are hit often.
+/// One change to a message: (what, where, byte). Where counts from either end, so that heads and
+/// ends are hit often.
 fn mutate(message: &mut Vec<u8>, (what, place, byte): (u8, u16, u8)) {
     const TELLING: &[u8] = b"[]{},:\" \\0919-+.eE\x00\xff\n";
     let len = message.len().max(1);
@@ -275,7 +313,8 @@ proptest! {
 
     #[test]
     fn no_beginning_of_a_frame_is_a_frame(client in client_frame(), server in server_frame(), cut in any::<prop::sample::Index>()) {
-        // A body may hold brackets of its own: cut behind one of them the frame looks complete, and its body is not JSON.
+        // A body may hold brackets of its own: cut behind one of them the frame looks complete, and
+        // its body is not JSON.
         let cut_short = |text: &Bytes| text.slice(..cut.index(text.len()));
         let looks_complete = |head: &Bytes| head.trim_ascii_end().ends_with(b"]");
         let head = cut_short(&client_text(&client));
@@ -336,11 +375,18 @@ fn an_event_at_sequence_5000_costs_at_most_16_bytes() {
 
 #[test]
 fn messages_encoded_once_for_all_equal_those_encoded_for_one() {
-    let (topic, ts, name, body) = (TopicNo(3), TopicSeq(8), Name::from_static("said").unwrap(), Body::UNIT);
+    let (topic, ts, name, body) =
+        (TopicNo(3), TopicSeq(8), Name::from_static("said").unwrap(), Body::UNIT);
     let shared = Codec::Json.event(topic, ts, &name, &body);
-    assert_eq!(shared, server_text(&ServerFrame::Event { topic, ts, name: name.clone(), body: body.clone() }));
+    assert_eq!(
+        shared,
+        server_text(&ServerFrame::Event { topic, ts, name: name.clone(), body: body.clone() })
+    );
     let shared = Codec::Json.snapshot(topic, ts, &name, &body);
-    assert_eq!(shared, server_text(&ServerFrame::Snapshot { topic, ts, name: name.clone(), body: body.clone() }));
+    assert_eq!(
+        shared,
+        server_text(&ServerFrame::Snapshot { topic, ts, name: name.clone(), body: body.clone() })
+    );
     let shared = Codec::Json.topic_volatile(topic, &name, &body);
     assert_eq!(shared, server_text(&ServerFrame::TopicVolatile { topic, name, body }));
 }
@@ -348,7 +394,9 @@ fn messages_encoded_once_for_all_equal_those_encoded_for_one() {
 #[test]
 fn name_and_body_of_a_command_are_not_slices_of_the_read_buffer() {
     let message = Bytes::from_static(b"[1,1,0,1,0,\"send\",{\"a\":1}]");
-    let ClientFrame::Command(command) = Codec::Json.read_client(&message).unwrap() else { unreachable!() };
+    let ClientFrame::Command(command) = Codec::Json.read_client(&message).unwrap() else {
+        unreachable!()
+    };
     let buffer = message.as_ptr_range();
     assert!(!buffer.contains(&command.name.as_bytes().as_ptr()), "the name is copied");
     assert!(!buffer.contains(&command.body.0.as_ptr()), "the body is copied");
@@ -367,7 +415,13 @@ fn names_of_every_length_are_equal_by_content() {
 
 #[test]
 fn a_body_left_out_is_written_as_an_object_without_members() {
-    let frame = ServerFrame::Result { seq: Seq(1), ack: Seq(1), n: CommandNo(1), dup: false, body: Body::default() };
+    let frame = ServerFrame::Result {
+        seq: Seq(1),
+        ack: Seq(1),
+        n: CommandNo(1),
+        dup: false,
+        body: Body::default(),
+    };
     assert_eq!(server_text(&frame), Bytes::from_static(b"[3,1,1,1,0,{}]"));
 }
 

@@ -1,9 +1,12 @@
-//! `testdata/frames.json`, read and written: what a client in another language can test itself against.
+//! `testdata/frames.json`, read and written: what a client in another language can test itself
+//! against.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use bytes::BytesMut;
 use serde_json::{Value, json};
-use steadfast::wire::{ClientFrame, Codec, FailureCode, Position, RefusalCode, ServerFrame, UnsubscribeCode, Window};
+use steadfast::wire::{
+    ClientFrame, Codec, FailureCode, Position, RefusalCode, ServerFrame, UnsubscribeCode, Window,
+};
 
 fn vectors() -> Value {
     serde_json::from_str(include_str!("../testdata/frames.json")).unwrap()
@@ -37,8 +40,12 @@ fn client_fields(frame: &ClientFrame) -> (&'static str, Value) {
                 "name": it.name.as_str(), "body": body(&it.body),
             }),
         ),
-        ClientFrame::Volatile { name, body: it } => ("VOLATILE", json!({"name": name.as_str(), "body": body(it)})),
-        ClientFrame::Position { topic, ts, bytes } => ("POSITION", json!({"topic": topic, "ts": ts, "bytes": bytes})),
+        ClientFrame::Volatile { name, body: it } => {
+            ("VOLATILE", json!({"name": name.as_str(), "body": body(it)}))
+        }
+        ClientFrame::Position { topic, ts, bytes } => {
+            ("POSITION", json!({"topic": topic, "ts": ts, "bytes": bytes}))
+        }
         ClientFrame::Hello(it) => (
             "HELLO",
             json!({
@@ -93,9 +100,10 @@ fn server_fields(frame: &ServerFrame) -> (&'static str, Value) {
                 "body": body(it),
             }),
         ),
-        ServerFrame::Refused { seq, ack, n, code, retry_ms } => {
-            ("REFUSED", json!({"seq": seq, "ack": ack, "n": n, "code": refusal(*code), "retry_ms": retry_ms}))
-        }
+        ServerFrame::Refused { seq, ack, n, code, retry_ms } => (
+            "REFUSED",
+            json!({"seq": seq, "ack": ack, "n": n, "code": refusal(*code), "retry_ms": retry_ms}),
+        ),
         ServerFrame::Event { topic, ts, name, body: it } => {
             ("EVENT", json!({"topic": topic, "ts": ts, "name": name.as_str(), "body": body(it)}))
         }
@@ -166,11 +174,15 @@ fn every_vector_is_read_and_written_as_it_says() {
         let message = text(vector, "text").as_bytes();
         let mut written = BytesMut::new();
         let (kind, fields) = if text(vector, "direction") == "client" {
-            let frame = Codec::Json.read_client(message).unwrap_or_else(|error| panic!("{vector}: {error}"));
+            let frame = Codec::Json
+                .read_client(message)
+                .unwrap_or_else(|error| panic!("{vector}: {error}"));
             Codec::Json.write_client(&frame, &mut written);
             client_fields(&frame)
         } else {
-            let frame = Codec::Json.read_server(message).unwrap_or_else(|error| panic!("{vector}: {error}"));
+            let frame = Codec::Json
+                .read_server(message)
+                .unwrap_or_else(|error| panic!("{vector}: {error}"));
             Codec::Json.write_server(&frame, &mut written);
             server_fields(&frame)
         };
@@ -199,7 +211,10 @@ fn the_vectors_cover_every_kind_of_both_directions() {
     let all = vectors();
     let seen = |direction: &str| -> std::collections::BTreeSet<String> {
         let frames = all["frames"].as_array().unwrap().iter();
-        frames.filter(|it| it["direction"] == direction).map(|it| text(it, "frame").to_owned()).collect()
+        frames
+            .filter(|it| it["direction"] == direction)
+            .map(|it| text(it, "frame").to_owned())
+            .collect()
     };
     let named = |names: &str| names.split(' ').map(str::to_owned).collect();
     let expected: std::collections::BTreeSet<String> =

@@ -1,4 +1,5 @@
-//! JSON Schema of message bodies, by schemars. Owns nothing of the wire: a schema is an export, the model is the truth.
+//! JSON Schema of message bodies, by schemars. Owns nothing of the wire: a schema is an export, the
+//! model is the truth.
 
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde::Serialize;
@@ -14,10 +15,12 @@ pub struct BodySchema {
     pub schema: schemars::Schema,
 }
 
-/// The schemas of those of `messages` that have one (a protocol whose derive ran without the feature `schema` has none).
+/// The schemas of those of `messages` that have one (a protocol whose derive ran without the
+/// feature `schema` has none).
 #[must_use]
 pub fn bodies(messages: &[Message]) -> Vec<BodySchema> {
-    let with_schema = messages.iter().filter_map(|message| Some((message.name, message.json_schema?)));
+    let with_schema =
+        messages.iter().filter_map(|message| Some((message.name, message.json_schema?)));
     with_schema.map(|(name, describe)| BodySchema { name, schema: complete(describe) }).collect()
 }
 

@@ -1,5 +1,6 @@
-//! A steadfast protocol described as plain data: what `#[derive(WsProtocol)]` found, for servers, clients and tools. Owns the
-//! description and its JSON Schema; refuses to know syntax trees, sockets or output formats of other languages.
+//! A steadfast protocol described as plain data: what `#[derive(WsProtocol)]` found, for servers,
+//! clients and tools. Owns the description and its JSON Schema; refuses to know syntax trees,
+//! sockets or output formats of other languages.
 
 #[cfg(feature = "schema")]
 mod json_schema;
@@ -8,6 +9,6 @@ mod model;
 #[cfg(feature = "schema")]
 pub use json_schema::{BodySchema, bodies};
 pub use model::{
-    ClientEnum, DEFAULT_MAX_BYTES, DEFAULT_REPLAY, DEFAULT_TIMEOUT_MS, DEFAULT_TTL_MS, ErrorEnum, Field, Kind, Message,
-    ServerEnum, Topic,
+    ClientEnum, DEFAULT_MAX_BYTES, DEFAULT_REPLAY, DEFAULT_TIMEOUT_MS, DEFAULT_TTL_MS, ErrorEnum,
+    Field, Kind, Message, ServerEnum, Topic,
 };

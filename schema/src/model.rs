@@ -1,4 +1,5 @@
-//! The model: `'static`, `Copy`, and serializable. Readable from the types, for example `ChatCommand::DESCRIPTION`.
+//! The model: `'static`, `Copy`, and serializable. Readable from the types, for example
+//! `ChatCommand::DESCRIPTION`.
 
 use serde::Serialize;
 
@@ -50,7 +51,8 @@ pub struct ServerEnum {
 
 impl ServerEnum {
     /// A server enum without anything; stands in for one that did not compile.
-    pub const EMPTY: Self = Self { protocol: "", rust_name: "", docs: "", topics: &[], messages: &[], reserved: &[] };
+    pub const EMPTY: Self =
+        Self { protocol: "", rust_name: "", docs: "", topics: &[], messages: &[], reserved: &[] };
 }
 
 /// The errors that an application answers commands with.

@@ -47,7 +47,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
         "join" => join(&mut rest)?,
         "demo" => demo(&mut rest)?,
         "help" => Command::Help,
-        other => return Err(format!("there is no command `{other}`: it is one of serve, join, demo, help")),
+        other => {
+            return Err(format!(
+                "there is no command `{other}`: it is one of serve, join, demo, help"
+            ));
+        }
     };
     rest.end(&word)?;
     Ok(command)
@@ -97,7 +101,9 @@ impl Rest {
     }
 
     fn value(&mut self, name: &str) -> Result<Option<String>, String> {
-        let Some(place) = self.arguments.iter().position(|argument| argument == name) else { return Ok(None) };
+        let Some(place) = self.arguments.iter().position(|argument| argument == name) else {
+            return Ok(None);
+        };
         self.arguments.remove(place);
         match self.arguments.get(place) {
             Some(value) if !value.starts_with("--") => Ok(Some(self.arguments.remove(place))),
@@ -107,7 +113,10 @@ impl Rest {
 
     fn number<N: FromStr>(&mut self, name: &str) -> Result<Option<N>, String> {
         let Some(value) = self.value(name)? else { return Ok(None) };
-        value.parse().map(Some).map_err(|_| format!("`{name} {value}`: that is no number, or too large a one"))
+        value
+            .parse()
+            .map(Some)
+            .map_err(|_| format!("`{name} {value}`: that is no number, or too large a one"))
     }
 
     fn word(&mut self) -> Option<String> {
@@ -118,7 +127,9 @@ impl Rest {
     fn end(&self, command: &str) -> Result<(), String> {
         match self.arguments.first() {
             None => Ok(()),
-            Some(argument) => Err(format!("`{command}` does not know `{argument}`; `chat help` says what there is")),
+            Some(argument) => Err(format!(
+                "`{command}` does not know `{argument}`; `chat help` says what there is"
+            )),
         }
     }
 }
@@ -140,7 +151,11 @@ mod tests {
 
     #[test]
     fn options_may_stand_anywhere() {
-        let wanted = Command::Join { room: "lobby".into(), name: "ada".into(), url: "ws://127.0.0.1:7777".into() };
+        let wanted = Command::Join {
+            room: "lobby".into(),
+            name: "ada".into(),
+            url: "ws://127.0.0.1:7777".into(),
+        };
         assert_eq!(line("join lobby --as ada"), Ok(wanted.clone()));
         assert_eq!(line("join --as ada lobby"), Ok(wanted));
         assert_eq!(line("demo --seed 7"), Ok(Command::Demo { seconds: 12, seed: Some(7) }));
@@ -148,7 +163,10 @@ mod tests {
 
     #[test]
     fn a_mistake_says_what_to_write_instead() {
-        assert_eq!(line("join lobby").unwrap_err(), "who are you? For example: join lobby --as ada");
+        assert_eq!(
+            line("join lobby").unwrap_err(),
+            "who are you? For example: join lobby --as ada"
+        );
         assert_eq!(line("join --as").unwrap_err(), "`--as` wants a value after it");
         assert!(line("sreve").unwrap_err().contains("serve, join, demo, help"));
         assert!(line("--port 99999").unwrap_err().contains("no number"));

@@ -1,14 +1,18 @@
-//! A chat that survives its network: server, terminal client and a demo that counts what a bad network costs.
+//! A chat that survives its network: server, terminal client and a demo that counts what a bad
+//! network costs.
 //!
-//! `protocol.rs` is the protocol, `server.rs` what the server does, `terminal.rs` a client for people, `demo/` three clients
-//! without people.
+//! `protocol.rs` is the protocol, `server.rs` what the server does, `terminal.rs` a client for
+//! people, `demo/` three clients without people.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
 #![allow(clippy::disallowed_methods, reason = "a program makes tasks, waits and reads clocks")]
 
 mod cli;
 mod demo;
-#[allow(unreachable_pub, reason = "a protocol is public: it would be a library that server and clients share")]
+#[allow(
+    unreachable_pub,
+    reason = "a protocol is public: it would be a library that server and clients share"
+)]
 mod protocol;
 mod server;
 mod terminal;
@@ -33,7 +37,8 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(run(command));
-    // A thread that waits for a line from the terminal can't be stopped; it must not hold the process up.
+    // A thread that waits for a line from the terminal can't be stopped; it must not hold the
+    // process up.
     runtime.shutdown_background();
     code
 }
@@ -45,7 +50,9 @@ async fn run(command: Command) -> ExitCode {
             Ok(true)
         }
         Command::Serve { port, controlled: false } => server::serve(port).await.map(|()| true),
-        Command::Serve { port, controlled: true } => server::serve_controlled(port).await.map(|()| true),
+        Command::Serve { port, controlled: true } => {
+            server::serve_controlled(port).await.map(|()| true)
+        }
         Command::Join { room, name, url } => terminal::join(room, name, url).await.map(|()| true),
         Command::Demo { seconds, seed } => demo::run(seconds, seed).await,
     };

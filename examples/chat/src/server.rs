@@ -13,8 +13,8 @@ use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::net::TcpListener;
 
 use crate::protocol::{
-    ChatCommand, ChatError, ChatEventHistory, ChatEventPosted, ChatEventTyping, ChatHandler, ChatMessage, ChatServer,
-    ChatTopics, Member, MessageId, RoomId, UserId,
+    ChatCommand, ChatError, ChatEventHistory, ChatEventPosted, ChatEventTyping, ChatHandler,
+    ChatMessage, ChatServer, ChatTopics, Member, MessageId, RoomId, UserId,
 };
 
 /// What a controlled server says when it listens; its address follows.
@@ -97,15 +97,20 @@ impl RoomState {
         let read = self.read.entry(who).or_default();
         *read = upto.max(*read);
         if self.read.len() > READERS
-            && let Some(silent) = self.read.iter().min_by_key(|(_, upto)| **upto).map(|(who, _)| who.clone())
+            && let Some(silent) =
+                self.read.iter().min_by_key(|(_, upto)| **upto).map(|(who, _)| who.clone())
         {
             self.read.remove(&silent);
         }
     }
 
     fn members(&self) -> Vec<Member> {
-        let unread = |upto: u64| self.history.iter().filter(|entry| entry.number > upto).count() as u32;
-        self.read.iter().map(|(user, upto)| Member { user: user.clone(), unread: unread(*upto) }).collect()
+        let unread =
+            |upto: u64| self.history.iter().filter(|entry| entry.number > upto).count() as u32;
+        self.read
+            .iter()
+            .map(|(user, upto)| Member { user: user.clone(), unread: unread(*upto) })
+            .collect()
     }
 }
 
@@ -124,14 +129,16 @@ impl ChatHandler for Chat {
             return Err(ChatError::Empty);
         }
         let from = user(cx.principal());
-        let ChatMessage { id, from, text } = self.insert_once(&room, cx.idempotency_key(), from, text)?;
+        let ChatMessage { id, from, text } =
+            self.insert_once(&room, cx.idempotency_key(), from, text)?;
         cx.publish(ChatEventPosted { room, id: id.clone(), from, text });
         Ok(id)
     }
 
     async fn mark_read(&self, cx: &Cx, room: RoomId, upto: MessageId) -> Result<(), ChatError> {
         if let Some(room) = self.rooms().get_mut(&room)
-            && let Some(number) = room.history.iter().find(|entry| entry.message.id == upto).map(|entry| entry.number)
+            && let Some(number) =
+                room.history.iter().find(|entry| entry.message.id == upto).map(|entry| entry.number)
         {
             room.reads(user(cx.principal()), number);
         }
@@ -152,7 +159,11 @@ impl ChatTopics for Chat {
         check_name(room).map_err(|_| Denied::new("the name of a room has 1 to 64 characters"))
     }
 
-    async fn room_snapshot(&self, _cx: &TopicCx, room: &RoomId) -> Result<ChatEventHistory, ChatError> {
+    async fn room_snapshot(
+        &self,
+        _cx: &TopicCx,
+        room: &RoomId,
+    ) -> Result<ChatEventHistory, ChatError> {
         let rooms = self.rooms();
         let history = rooms.get(room).into_iter().flat_map(|room| &room.history);
         let messages = history.map(|entry| entry.message.clone()).collect();
@@ -165,16 +176,22 @@ impl ChatTopics for Chat {
 /// # Errors
 /// When the port can't be had.
 pub(crate) async fn serve(port: u16) -> io::Result<()> {
-    let server = build(Chat::new(), |builder| builder.limits(|limits| limits.drain_spread_ms = 1_000));
+    let server =
+        build(Chat::new(), |builder| builder.limits(|limits| limits.drain_spread_ms = 1_000));
     let listener = bind(port).await?;
     let port = listener.local_addr()?.port();
     println!("The chat is served on ws://127.0.0.1:{port}. In two other terminals:\n");
-    let server_option =
-        if port == crate::cli::DEFAULT_PORT { String::new() } else { format!(" --server ws://127.0.0.1:{port}") };
+    let server_option = if port == crate::cli::DEFAULT_PORT {
+        String::new()
+    } else {
+        format!(" --server ws://127.0.0.1:{port}")
+    };
     for name in ["ada", "bo"] {
         println!("    cargo run -p chat -- join lobby --as {name}{server_option}");
     }
-    println!("\nThen stop this server with Ctrl-C and start it again: they notice, wait, and go on.");
+    println!(
+        "\nThen stop this server with Ctrl-C and start it again: they notice, wait, and go on."
+    );
     tokio::select! {
         served = server.serve_listener(listener) => served,
         _ = tokio::signal::ctrl_c() => {
@@ -185,8 +202,9 @@ pub(crate) async fn serve(port: u16) -> io::Result<()> {
     }
 }
 
-/// Serves as the demo's child: says where it listens, and obeys the lines of its input. Ends with its input. Draining and
-/// listening again keeps the rooms and the store, as a rolling restart with a durable store would.
+/// Serves as the demo's child: says where it listens, and obeys the lines of its input. Ends with
+/// its input. Draining and listening again keeps the rooms and the store, as a rolling restart with
+/// a durable store would.
 ///
 /// # Errors
 /// When the port can't be had.
@@ -198,7 +216,9 @@ pub(crate) async fn serve_controlled(mut port: u16) -> io::Result<()> {
             // Dead peers are found, and clients come back, at the demo's pace.
             builder
                 .store(store.clone())
-                .configure(|config| config.heartbeat = Heartbeat { interval_ms: 400, timeout_ms: 200, missed: 2 })
+                .configure(|config| {
+                    config.heartbeat = Heartbeat { interval_ms: 400, timeout_ms: 200, missed: 2 }
+                })
                 .limits(|limits| limits.drain_spread_ms = 200)
         });
         let listener = bind(port).await?;
@@ -218,7 +238,8 @@ pub(crate) async fn serve_controlled(mut port: u16) -> io::Result<()> {
 
 type Builder = steadfast::server::Builder<ChatCommand, steadfast::server::Decided>;
 
-/// The name that somebody gives is believed: this is an example. A real server checks a signature here.
+/// The name that somebody gives is believed: this is an example. A real server checks a signature
+/// here.
 fn build(chat: Chat, settings: impl FnOnce(Builder) -> Builder) -> Server<ChatCommand> {
     let builder = ChatServer::builder(chat).authenticate(bearer(|name| async move {
         if (1..=32).contains(&name.chars().count()) {
@@ -233,7 +254,9 @@ fn build(chat: Chat, settings: impl FnOnce(Builder) -> Builder) -> Server<ChatCo
 async fn bind(port: u16) -> io::Result<TcpListener> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
         let hint = match error.kind() {
-            io::ErrorKind::AddrInUse => "; another program has it: stop that, or choose another one with --port",
+            io::ErrorKind::AddrInUse => {
+                "; another program has it: stop that, or choose another one with --port"
+            }
             _ => "",
         };
         io::Error::new(error.kind(), format!("port {port} can't be had: {error}{hint}"))

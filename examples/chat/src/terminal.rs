@@ -1,5 +1,5 @@
-//! `chat join`: a room in a terminal, line by line. Owns what is shown; everything that has to do with connections is the
-//! client library's.
+//! `chat join`: a room in a terminal, line by line. Owns what is shown; everything that has to do
+//! with connections is the client library's.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use steadfast::client::{Call, CallError, ConnectionState, Item, SnapshotReason, Subscription, TopicItem};
+use steadfast::client::{
+    Call, CallError, ConnectionState, Item, SnapshotReason, Subscription, TopicItem,
+};
 use steadfast::wire::ResetReason;
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::protocol::{ChatClient, ChatError, ChatEvent, ChatMessage, MessageId, Room, RoomId, UserId};
+use crate::protocol::{
+    ChatClient, ChatError, ChatEvent, ChatMessage, MessageId, Room, RoomId, UserId,
+};
 
 const HELP: &str = "\
    write a line to post it; end a line with \\ to go on in the next one (the others see that you type)
@@ -183,7 +187,9 @@ impl Terminal {
             "/who" => self.who().await,
             "/status" => self.status(),
             "/retry" => self.client.reconnect_now(),
-            other if other.starts_with('/') => println!("-- there is no {other}; /help says what there is"),
+            other if other.starts_with('/') => {
+                println!("-- there is no {other}; /help says what there is")
+            }
             _ => self.compose(line),
         }
         true
@@ -231,7 +237,8 @@ impl Terminal {
 
     fn status(&self) {
         let status = self.client.status();
-        let latency = status.latency.map(|latency| format!(" Round trip {} ms.", latency.as_millis()));
+        let latency =
+            status.latency.map(|latency| format!(" Round trip {} ms.", latency.as_millis()));
         println!("-- {}{} {} waiting.", status.message, latency.unwrap_or_default(), status.queued);
     }
 
@@ -263,7 +270,10 @@ impl Terminal {
             };
             println!("-- messages may be missing here: {why}");
         }
-        let new = messages.into_iter().filter(|message| !self.known.contains(&message.id)).collect::<Vec<_>>();
+        let new = messages
+            .into_iter()
+            .filter(|message| !self.known.contains(&message.id))
+            .collect::<Vec<_>>();
         let hidden = new.len().saturating_sub(SHOWN);
         if hidden > 0 {
             println!("   … {hidden} earlier messages");
@@ -298,13 +308,17 @@ impl Terminal {
     fn outcome(&mut self, outcome: Result<MessageId, CallError<ChatError>>) {
         match outcome {
             Ok(_) => {}
-            Err(CallError::App(ChatError::Empty)) => println!("-- not posted: there is nothing in it"),
+            Err(CallError::App(ChatError::Empty)) => {
+                println!("-- not posted: there is nothing in it")
+            }
             Err(CallError::App(ChatError::TooManyRooms { limit })) => {
                 println!("-- not posted: there are {limit} rooms already")
             }
             Err(CallError::Timeout) => println!("-- a message takes long; it is still on its way"),
             Err(CallError::OutcomeUnknown) => {
-                println!("-- the server was lost with one of your messages: it may have been posted or not");
+                println!(
+                    "-- the server was lost with one of your messages: it may have been posted or not"
+                );
             }
             Err(error) => println!("-- not posted: {error}"),
         }
@@ -318,15 +332,21 @@ impl Terminal {
                 let (waiting, next_dial_in) = (status.queued, status.next_dial_in);
                 if lost.is_none() {
                     *lost = Some(Instant::now());
-                    println!("-- connection lost: {reason}. {waiting} waiting; you may go on writing");
+                    println!(
+                        "-- connection lost: {reason}. {waiting} waiting; you may go on writing"
+                    );
                 }
                 if let Some(pause) = next_dial_in.filter(|pause| *pause >= Duration::from_secs(1)) {
-                    println!("-- trying again in {} s; {waiting} waiting (/retry tries now)", pause.as_secs());
+                    println!(
+                        "-- trying again in {} s; {waiting} waiting (/retry tries now)",
+                        pause.as_secs()
+                    );
                 }
             }
             ConnectionState::Connected { resumed, .. } => {
                 let away = lost.take().map(|lost| lost.elapsed()).unwrap_or_default();
-                self.back = Some(Back { until: Instant::now() + CATCHING_UP, away, resumed, missed: 0 });
+                self.back =
+                    Some(Back { until: Instant::now() + CATCHING_UP, away, resumed, missed: 0 });
             }
             ConnectionState::Failed { reason } => {
                 println!("-- given up: {reason}. Nothing more can be sent; /quit leaves")

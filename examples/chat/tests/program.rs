@@ -89,7 +89,10 @@ async fn two_people_talk_and_outlive_a_restart_of_the_listener() {
 async fn the_demo_keeps_its_promise() {
     let (code, lines) = Program::start(&["demo", "--seconds", "5", "--seed", "1"]).ends().await;
     let last = lines.last().cloned().unwrap_or_default();
-    assert!(last.starts_with("demo: sent=") && last.contains(" lost=0 doubled=0 reordered=0 "), "{lines:#?}");
+    assert!(
+        last.starts_with("demo: sent=") && last.contains(" lost=0 doubled=0 reordered=0 "),
+        "{lines:#?}"
+    );
     assert_eq!(code, Some(0), "{lines:#?}");
 }
 

@@ -8,7 +8,8 @@ use super::{read_lists, set, unknown_key, value};
 use crate::ctxt::Ctxt;
 use crate::suggest::{did_you_mean, one_of};
 use crate::symbol::{
-    CLIENT_KEYS, CLIENT_KINDS, ERROR_KEYS, ERROR_KINDS, ROLES, SERVER_KEYS, SERVER_KINDS, TOPIC_KEYS, WS,
+    CLIENT_KEYS, CLIENT_KINDS, ERROR_KEYS, ERROR_KINDS, ROLES, SERVER_KEYS, SERVER_KINDS,
+    TOPIC_KEYS, WS,
 };
 
 /// Which of the three enums this is.
@@ -94,7 +95,9 @@ impl EnumAttrs {
     fn key(&mut self, key: &Ident, input: ParseStream<'_>, ctxt: &Ctxt) -> syn::Result<()> {
         match key.to_string().as_str() {
             // `error` is a role alone and a key with `=`.
-            "error" if input.peek(Token![=]) => set(&mut self.error, key, value(key, input, "ChatError")?)?,
+            "error" if input.peek(Token![=]) => {
+                set(&mut self.error, key, value(key, input, "ChatError")?)?
+            }
             "client" => return set(&mut self.role, key, Role::Client).map_err(|_| two_roles(key)),
             "server" if !input.peek(Token![=]) => {
                 return set(&mut self.role, key, Role::Server).map_err(|_| two_roles(key));
@@ -112,7 +115,9 @@ impl EnumAttrs {
             "reserved" => {
                 let content;
                 syn::parenthesized!(content in input);
-                self.reserved.extend(content.parse_terminated(<LitStr as syn::parse::Parse>::parse, Token![,])?);
+                self.reserved.extend(
+                    content.parse_terminated(<LitStr as syn::parse::Parse>::parse, Token![,])?,
+                );
             }
             "topic" => {
                 let content;
@@ -133,7 +138,10 @@ impl EnumAttrs {
             None => {
                 let hint = did_you_mean(word, ROLES.iter().copied());
                 let roles = one_of(ROLES.iter().copied());
-                syn::Error::new(key.span(), format!("unknown key `{word}`; the first word is {roles}{hint}"))
+                syn::Error::new(
+                    key.span(),
+                    format!("unknown key `{word}`; the first word is {roles}{hint}"),
+                )
             }
         }
     }
@@ -167,9 +175,13 @@ fn two_roles(key: &Ident) -> syn::Error {
 impl TopicAttrs {
     fn read(input: ParseStream<'_>, ctxt: &Ctxt) -> syn::Result<Self> {
         let name: Ident = input.parse().map_err(|error| {
-            syn::Error::new(error.span(), "a topic begins with its name: `topic(Room, key = room: RoomId)`")
+            syn::Error::new(
+                error.span(),
+                "a topic begins with its name: `topic(Room, key = room: RoomId)`",
+            )
         })?;
-        let mut topic = Self { name, key: None, replay: None, ttl: None, max_bytes: None, refused: false };
+        let mut topic =
+            Self { name, key: None, replay: None, ttl: None, max_bytes: None, refused: false };
         if !input.is_empty() {
             input.parse::<Token![,]>()?;
         }
@@ -186,7 +198,8 @@ impl TopicAttrs {
             "key" => {
                 let field: Ident = value(key, input, "room: RoomId")?;
                 if !input.peek(Token![:]) {
-                    let message = format!("`key` needs the field's type too: `key = {field}: RoomId`");
+                    let message =
+                        format!("`key` needs the field's type too: `key = {field}: RoomId`");
                     return Err(syn::Error::new(field.span(), message));
                 }
                 input.parse::<Token![:]>()?;
@@ -195,7 +208,9 @@ impl TopicAttrs {
             "replay" => set(&mut self.replay, key, value(key, input, "500")?),
             "ttl" => set(&mut self.ttl, key, value(key, input, "\"10m\"")?),
             "max_bytes" => set(&mut self.max_bytes, key, value(key, input, "\"64KiB\"")?),
-            "latest_by" => Err(not_yet(key.span(), "latest-value topics (`latest_by` in `topic(..)`)")),
+            "latest_by" => {
+                Err(not_yet(key.span(), "latest-value topics (`latest_by` in `topic(..)`)"))
+            }
             _ => Err(unknown_key(key, "`topic(..)`", TOPIC_KEYS)),
         }
     }
@@ -220,5 +235,8 @@ pub(super) fn words(key: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<Iden
     }
     let content;
     syn::parenthesized!(content in input);
-    Ok(content.parse_terminated(<Ident as syn::parse::Parse>::parse, Token![,])?.into_iter().collect())
+    Ok(content
+        .parse_terminated(<Ident as syn::parse::Parse>::parse, Token![,])?
+        .into_iter()
+        .collect())
 }

@@ -1,4 +1,5 @@
-//! Attributes of a field. They are passed on to the generated struct; read here is what the description needs.
+//! Attributes of a field. They are passed on to the generated struct; read here is what the
+//! description needs.
 
 use syn::{Attribute, Field, LitStr, Type};
 
@@ -19,9 +20,12 @@ pub(crate) struct FieldAttrs {
 
 impl FieldAttrs {
     pub(crate) fn read(field: &Field, ctxt: &Ctxt) -> Self {
-        let mut read = Self { docs: docs(&field.attrs), optional: is_option(&field.ty), ..Self::default() };
+        let mut read =
+            Self { docs: docs(&field.attrs), optional: is_option(&field.ty), ..Self::default() };
         read_lists(&field.attrs, SERDE, ctxt, |key, input| match key.to_string().as_str() {
-            "rename" if !input.peek(syn::token::Paren) => set(&mut read.rename, key, value(key, input, "\"..\"")?),
+            "rename" if !input.peek(syn::token::Paren) => {
+                set(&mut read.rename, key, value(key, input, "\"..\"")?)
+            }
             "default" => {
                 read.optional = true;
                 any_value(input)
@@ -35,9 +39,13 @@ impl FieldAttrs {
             },
         });
         for attr in field.attrs.iter().filter(|attr| attr.path().is_ident(WS)) {
-            ctxt.error(attr, "fields have no `#[ws(..)]`; name them in the variant's: `latest_by = room`");
+            ctxt.error(
+                attr,
+                "fields have no `#[ws(..)]`; name them in the variant's: `latest_by = room`",
+            );
         }
-        read.passed = field.attrs.iter().filter(|attr| !attr.path().is_ident(WS)).cloned().collect();
+        read.passed =
+            field.attrs.iter().filter(|attr| !attr.path().is_ident(WS)).cloned().collect();
         read
     }
 }
@@ -45,9 +53,15 @@ impl FieldAttrs {
 fn refusal(word: &str) -> Option<&'static str> {
     match word {
         "rename" => Some("it would have two names; use `rename = \"..\"`"),
-        "flatten" => Some("the contract lists every field of a message; write them out, or nest them under a name"),
-        "skip" | "skip_serializing" | "skip_deserializing" => Some("every field travels; leave it out of the message"),
-        "getter" | "borrow" | "bound" => Some("messages own their data and have no type parameters"),
+        "flatten" => Some(
+            "the contract lists every field of a message; write them out, or nest them under a name",
+        ),
+        "skip" | "skip_serializing" | "skip_deserializing" => {
+            Some("every field travels; leave it out of the message")
+        }
+        "getter" | "borrow" | "bound" => {
+            Some("messages own their data and have no type parameters")
+        }
         _ => None,
     }
 }

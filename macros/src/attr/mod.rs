@@ -1,5 +1,5 @@
-//! Syntax of attributes → raw values with their spans. Owns which keys exist where; refuses rules between keys, which are
-//! `model::check`'s.
+//! Syntax of attributes → raw values with their spans. Owns which keys exist where; refuses rules
+//! between keys, which are `model::check`'s.
 
 mod container;
 mod field;
@@ -39,10 +39,18 @@ fn read_lists(
     }
 }
 
-/// Reads `key ..., key ..., ` to the end. After a mistake goes on behind the next comma, so that others are found too.
-fn read_list(input: ParseStream<'_>, ctxt: &Ctxt, each: &mut dyn FnMut(&Ident, ParseStream<'_>) -> syn::Result<()>) {
+/// Reads `key ..., key ..., ` to the end. After a mistake goes on behind the next comma, so that
+/// others are found too.
+fn read_list(
+    input: ParseStream<'_>,
+    ctxt: &Ctxt,
+    each: &mut dyn FnMut(&Ident, ParseStream<'_>) -> syn::Result<()>,
+) {
     while !input.is_empty() {
-        let item = input.call(Ident::parse_any).and_then(|key| each(&key, input)).and_then(|()| end_of_item(input));
+        let item = input
+            .call(Ident::parse_any)
+            .and_then(|key| each(&key, input))
+            .and_then(|()| end_of_item(input));
         if ctxt.ok(item).is_none() {
             skip_item(input);
         }
@@ -53,7 +61,10 @@ fn end_of_item(input: ParseStream<'_>) -> syn::Result<()> {
     if input.is_empty() {
         return Ok(());
     }
-    input.parse::<Token![,]>().map(|_| ()).map_err(|error| syn::Error::new(error.span(), "expected `,` before this"))
+    input
+        .parse::<Token![,]>()
+        .map(|_| ())
+        .map_err(|error| syn::Error::new(error.span(), "expected `,` before this"))
 }
 
 fn skip_item(input: ParseStream<'_>) {
@@ -74,7 +85,10 @@ fn nested(
     each: &mut dyn FnMut(&Ident, ParseStream<'_>) -> syn::Result<()>,
 ) -> syn::Result<()> {
     if !input.peek(syn::token::Paren) {
-        return Err(syn::Error::new(key.span(), format!("`{key}` needs its details in parentheses: `{key}(..)`")));
+        return Err(syn::Error::new(
+            key.span(),
+            format!("`{key}` needs its details in parentheses: `{key}(..)`"),
+        ));
     }
     let content;
     syn::parenthesized!(content in input);
@@ -85,11 +99,16 @@ fn nested(
 /// Reads `= value`.
 fn value<T: Parse>(key: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<T> {
     if !input.peek(Token![=]) {
-        return Err(syn::Error::new(key.span(), format!("`{key}` needs a value: `{key} = {example}`")));
+        return Err(syn::Error::new(
+            key.span(),
+            format!("`{key}` needs a value: `{key} = {example}`"),
+        ));
     }
     input.parse::<Token![=]>()?;
     let at = input.span();
-    input.parse().map_err(|_| syn::Error::new(at, format!("expected a value such as `{key} = {example}`")))
+    input
+        .parse()
+        .map_err(|_| syn::Error::new(at, format!("expected a value such as `{key} = {example}`")))
 }
 
 /// Keeps a value, once.
@@ -109,11 +128,14 @@ fn unknown_key(key: &Ident, place: &str, known: &[&str]) -> syn::Error {
 
 /// The text of doc comments.
 pub(crate) fn docs(attrs: &[Attribute]) -> String {
-    let lines = attrs.iter().filter(|attr| attr.path().is_ident("doc")).filter_map(|attr| match &attr.meta {
-        Meta::NameValue(pair) => literal(&pair.value),
-        _ => None,
+    let lines = attrs.iter().filter(|attr| attr.path().is_ident("doc")).filter_map(|attr| {
+        match &attr.meta {
+            Meta::NameValue(pair) => literal(&pair.value),
+            _ => None,
+        }
     });
-    let lines: Vec<String> = lines.map(|line| line.strip_prefix(' ').unwrap_or(&line).to_owned()).collect();
+    let lines: Vec<String> =
+        lines.map(|line| line.strip_prefix(' ').unwrap_or(&line).to_owned()).collect();
     lines.join("\n").trim().to_owned()
 }
 

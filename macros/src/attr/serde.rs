@@ -1,5 +1,5 @@
-//! `#[serde(..)]` on the enum and its variants: read, so that wire names are what serde would write; refused, where a message
-//! could not keep the promise.
+//! `#[serde(..)]` on the enum and its variants: read, so that wire names are what serde would
+//! write; refused, where a message could not keep the promise.
 
 use proc_macro2::{Ident, TokenStream};
 use syn::parse::ParseStream;
@@ -41,7 +41,8 @@ impl SerdeEnum {
         read_lists(attrs, SERDE, ctxt, |key, input| match key.to_string().as_str() {
             "rename_all" => set(&mut read.rename_all, key, rule(key, input)?),
             "rename_all_fields" => set(&mut read.rename_all_fields, key, rule(key, input)?),
-            // How serde tags the enum when somebody derives it: on this wire the name stands in the frame's head.
+            // How serde tags the enum when somebody derives it: on this wire the name stands in the
+            // frame's head.
             "tag" | "content" | "crate" | "expecting" => skip_value(input),
             "untagged" => Ok(()),
             word => Err(refuse(key, word)),
@@ -75,15 +76,19 @@ fn rule(key: &Ident, input: ParseStream<'_>) -> syn::Result<Rename> {
         Err(()) => {
             let known = || RULES.iter().map(|(rule, _)| *rule);
             let (hint, known) = (did_you_mean(&name, known()), one_of(known()));
-            Err(syn::Error::new(text.span(), format!("unknown rule `{name}`; expected {known}{hint}")))
+            Err(syn::Error::new(
+                text.span(),
+                format!("unknown rule `{name}`; expected {known}{hint}"),
+            ))
         }
     }
 }
 
 fn one_name(key: &Ident, input: ParseStream<'_>) -> syn::Result<LitStr> {
     if input.peek(syn::token::Paren) {
-        let message =
-            format!("`{key}(serialize = .., deserialize = ..)` would give one message two names; use `{key} = \"..\"`");
+        let message = format!(
+            "`{key}(serialize = .., deserialize = ..)` would give one message two names; use `{key} = \"..\"`"
+        );
         return Err(syn::Error::new(key.span(), message));
     }
     value(key, input, "\"..\"")
@@ -97,12 +102,18 @@ fn skip_value(input: ParseStream<'_>) -> syn::Result<()> {
 /// Why an attribute that serde knows has no place on a message enum.
 fn refuse(key: &Ident, word: &str) -> syn::Error {
     let reason = match word {
-        "deny_unknown_fields" => "unknown fields are ignored: a newer peer may send them (PROTOCOL.md 3.5)",
-        "other" | "untagged" => "a message is found by its name; for unknown ones add a variant with `#[ws(unknown)]`",
+        "deny_unknown_fields" => {
+            "unknown fields are ignored: a newer peer may send them (PROTOCOL.md 3.5)"
+        }
+        "other" | "untagged" => {
+            "a message is found by its name; for unknown ones add a variant with `#[ws(unknown)]`"
+        }
         "with" | "serialize_with" | "deserialize_with" => {
             "the fields of a variant become a struct of their own; put it on a field, or use a newtype variant"
         }
-        "remote" | "from" | "try_from" | "into" | "transparent" => "a message enum is never serialized as a whole",
+        "remote" | "from" | "try_from" | "into" | "transparent" => {
+            "a message enum is never serialized as a whole"
+        }
         "bound" | "borrow" => "messages have no type parameters and own their data",
         "skip_serializing" | "skip_deserializing" | "skip" => {
             "every variant is a message that travels; only `#[ws(unknown)]` may be skipped"
@@ -110,7 +121,9 @@ fn refuse(key: &Ident, word: &str) -> syn::Error {
         _ => {
             return syn::Error::new(
                 key.span(),
-                format!("`#[serde({word})]` is not known to this derive, and it might change the wire"),
+                format!(
+                    "`#[serde({word})]` is not known to this derive, and it might change the wire"
+                ),
             );
         }
     };

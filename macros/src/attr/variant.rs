@@ -19,7 +19,8 @@ pub(crate) struct VariantAttrs {
     pub max_bytes: Option<(Ident, Lit)>,
     pub method: Option<(Ident, LitStr)>,
     pub payload: Option<(Ident, Ident)>,
-    /// A kind was there but not understood: saying that there is none would be a second message for one mistake.
+    /// A kind was there but not understood: saying that there is none would be a second message for
+    /// one mistake.
     pub kind_refused: bool,
 }
 
@@ -46,7 +47,13 @@ impl VariantAttrs {
         read
     }
 
-    fn key(&mut self, key: &Ident, input: ParseStream<'_>, role: Role, ctxt: &Ctxt) -> syn::Result<()> {
+    fn key(
+        &mut self,
+        key: &Ident,
+        input: ParseStream<'_>,
+        role: Role,
+        ctxt: &Ctxt,
+    ) -> syn::Result<()> {
         match key.to_string().as_str() {
             "request" => self.request(key, input, ctxt),
             "command" => self.command(key, input, ctxt),
@@ -71,13 +78,17 @@ impl VariantAttrs {
         self.kind_refused = true;
         let kinds = || role.kinds().iter().copied();
         let (kinds, hint) = (one_of(kinds()), did_you_mean(word, kinds()));
-        syn::Error::new(key.span(), format!("unknown message kind `{word}`; expected {kinds}{hint}"))
+        syn::Error::new(
+            key.span(),
+            format!("unknown message kind `{word}`; expected {kinds}{hint}"),
+        )
     }
 
     fn kind(&mut self, word: &Ident, kind: RawKind) -> syn::Result<()> {
         match &self.kind {
             Some(first) => {
-                let message = format!("a message has one kind, and this one is a `{}` already", first.word);
+                let message =
+                    format!("a message has one kind, and this one is a `{}` already", first.word);
                 Err(syn::Error::new(word.span(), message))
             }
             None => {
@@ -106,9 +117,10 @@ impl VariantAttrs {
             "reply" => set(&mut reply, key, Box::new(value(key, input, "MessageId")?)),
             "concurrent" => flag(&mut concurrent),
             "timeout" | "max_bytes" => self.limit(key, input),
-            "idempotent" => {
-                Err(syn::Error::new(key.span(), "every request and command is idempotent; drop `idempotent`"))
-            }
+            "idempotent" => Err(syn::Error::new(
+                key.span(),
+                "every request and command is idempotent; drop `idempotent`",
+            )),
             _ => Err(unknown_key(key, "`request(..)`", REQUEST_KEYS)),
         })?;
         self.kind(word, RawKind::Request { reply, concurrent })
@@ -120,10 +132,14 @@ impl VariantAttrs {
             nested(word, input, ctxt, &mut |key, input| match key.to_string().as_str() {
                 "concurrent" => flag(&mut concurrent),
                 "timeout" | "max_bytes" => self.limit(key, input),
-                "reply" => {
-                    Err(syn::Error::new(key.span(), "commands have no reply; use `request(reply = ..)` or drop it"))
-                }
-                "ack" => Err(not_yet(key.span(), "`ack`; a command is answered after its handler has committed")),
+                "reply" => Err(syn::Error::new(
+                    key.span(),
+                    "commands have no reply; use `request(reply = ..)` or drop it",
+                )),
+                "ack" => Err(not_yet(
+                    key.span(),
+                    "`ack`; a command is answered after its handler has committed",
+                )),
                 _ => Err(unknown_key(key, "`command(..)`", COMMAND_KEYS)),
             })?;
         }
@@ -138,7 +154,9 @@ impl VariantAttrs {
                 "max_bytes" => self.limit(key, input),
                 "timeout" | "ack" | "reply" | "concurrent" => Err(syn::Error::new(
                     key.span(),
-                    format!("`volatile` messages are never answered, so `{key}` has no meaning; use `command`"),
+                    format!(
+                        "`volatile` messages are never answered, so `{key}` has no meaning; use `command`"
+                    ),
                 )),
                 _ if !input.peek(Token![=]) => set(&mut topic, key, key.clone()),
                 _ => Err(unknown_key(key, "`volatile(..)`", VOLATILE_KEYS)),
@@ -154,7 +172,10 @@ impl VariantAttrs {
             syn::parenthesized!(content in input);
             topic = Some(content.parse::<Ident>().map_err(|error| {
                 self.kind_refused = true;
-                syn::Error::new(error.span(), format!("expected the name of a topic: `{word}(Room)`"))
+                syn::Error::new(
+                    error.span(),
+                    format!("expected the name of a topic: `{word}(Room)`"),
+                )
             })?);
             if !content.is_empty() {
                 self.kind_refused = true;
@@ -164,7 +185,8 @@ impl VariantAttrs {
                 ));
             }
         }
-        let kind = if word == "event" { RawKind::Event { topic } } else { RawKind::Snapshot { topic } };
+        let kind =
+            if word == "event" { RawKind::Event { topic } } else { RawKind::Snapshot { topic } };
         self.kind(word, kind)
     }
 }

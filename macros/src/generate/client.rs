@@ -1,4 +1,5 @@
-//! What the client enum becomes: a struct per message, the handler's trait with its dispatch, and the client's methods.
+//! What the client enum becomes: a struct per message, the handler's trait with its dispatch, and
+//! the client's methods.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
@@ -13,7 +14,9 @@ pub(super) fn expand(model: &Model, client: &Client) -> Expansion {
     Expansion {
         common: common(model, client),
         client: client_items(model, client),
-        server: [handler(model, client), dispatch(model, client), server(model, client)].into_iter().collect(),
+        server: [handler(model, client), dispatch(model, client), server(model, client)]
+            .into_iter()
+            .collect(),
     }
 }
 
@@ -29,7 +32,8 @@ fn common(model: &Model, client: &Client) -> TokenStream {
     let description = describe::client(model, client);
     let server = &client.server;
     let (error, reads) = (error_type(model, client), reads(model));
-    let same_protocol = respanned(quote!(#private::assert_same_protocol::<#ident>()), server.span());
+    let same_protocol =
+        respanned(quote!(#private::assert_same_protocol::<#ident>()), server.span());
     quote! {
         #(#messages)*
         #[allow(deprecated)]
@@ -101,8 +105,9 @@ fn handler(model: &Model, client: &Client) -> TokenStream {
         #[doc = #doc]
         ///
         /// # Cancellation
-        /// A handler is dropped at its next await when its time is over, or when nobody needs its answer any more; then
-        /// nothing that it published is committed. It outlives the connection that it came by.
+        /// A handler is dropped at its next await when its time is over, or when nobody needs its
+        /// answer any more; then nothing that it published is committed. It outlives the connection
+        /// that it came by.
         #[diagnostic::on_unimplemented(message = #message, note = #note)]
         #vis trait #handler: ::core::marker::Send + ::core::marker::Sync + 'static {
             #(#methods)*
@@ -113,7 +118,11 @@ fn handler(model: &Model, client: &Client) -> TokenStream {
 /// The context's name, out of the way of a field's.
 fn context(message: &Message) -> TokenStream {
     match &message.payload {
-        Payload::Generated(generated) if generated.fields.iter().any(|field| field.ident == "cx") => quote!(context),
+        Payload::Generated(generated)
+            if generated.fields.iter().any(|field| field.ident == "cx") =>
+        {
+            quote!(context)
+        }
         _ => quote!(cx),
     }
 }
@@ -122,8 +131,10 @@ fn parameters(message: &Message) -> TokenStream {
     match &message.payload {
         Payload::Own(ty) => quote!(message: #ty,),
         Payload::Generated(Generated { fields, .. }) => {
-            let parameters =
-                fields.iter().map(|field| (&field.ident, &field.ty)).map(|(ident, ty)| quote!(#ident: #ty,));
+            let parameters = fields
+                .iter()
+                .map(|field| (&field.ident, &field.ty))
+                .map(|(ident, ty)| quote!(#ident: #ty,));
             parameters.collect()
         }
     }
@@ -146,7 +157,11 @@ fn dispatch(model: &Model, client: &Client) -> TokenStream {
     let (mut execute, mut volatile) = (Vec::new(), Vec::new());
     for (at, message) in model.messages.iter().enumerate() {
         let arm = arm(model, at, message);
-        if matches!(message.kind, Kind::ClientVolatile { .. }) { volatile.push(arm) } else { execute.push(arm) }
+        if matches!(message.kind, Kind::ClientVolatile { .. }) {
+            volatile.push(arm)
+        } else {
+            execute.push(arm)
+        }
     }
     let execute = entrance(&private, quote!(execute), quote!(#private::Outcome), &execute);
     let volatile = entrance(&private, quote!(volatile), quote!(()), &volatile);
@@ -188,7 +203,9 @@ fn arm(model: &Model, at: usize, message: &Message) -> TokenStream {
     let (at, ty, method) = (index(at), message.ty(), &message.method);
     let (binding, arguments) = match &message.payload {
         Payload::Own(_) => (quote!(message), quote!(message)),
-        Payload::Generated(generated) if generated.fields.is_empty() => (quote!(_), TokenStream::new()),
+        Payload::Generated(generated) if generated.fields.is_empty() => {
+            (quote!(_), TokenStream::new())
+        }
         Payload::Generated(generated) => {
             let fields = generated.fields.iter().map(|field| &field.ident);
             (quote!(message), quote!(#(message.#fields),*))
@@ -228,7 +245,8 @@ fn server(model: &Model, client: &Client) -> TokenStream {
         #vis struct #name;
         #[allow(dead_code)]
         impl #name {
-            /// A server that `handler` answers for. The builder's `build` gives the server, which publishes and serves.
+            /// A server that `handler` answers for. The builder's `build` gives the server, which
+            /// publishes and serves.
             #vis fn builder<__H>(handler: __H) -> #private::ServerBuilder<#ident>
             where
                 __H: #handler,
@@ -248,7 +266,10 @@ fn client_items(model: &Model, client: &Client) -> TokenStream {
     let (name, events) = (client.protocol.ident("Client", ident), &client.server);
     let methods = model.messages.iter().enumerate().filter(|(_, message)| !message.shadowed);
     let methods = methods.map(|(at, message)| method(model, client, at, message));
-    let doc = format!(" A client of the protocol `{}`: a method per message of [`{ident}`].", client.protocol.name);
+    let doc = format!(
+        " A client of the protocol `{}`: a method per message of [`{ident}`].",
+        client.protocol.name
+    );
     let methods: Vec<TokenStream> = methods.collect();
     quote! {
         #[doc = #doc]
@@ -297,16 +318,21 @@ fn method(model: &Model, client: &Client, at: usize, message: &Message) -> Token
     let (method, parameters, allow, error) =
         (&message.method, parameters(message), many(message), error_type(model, client));
     let value = value(message);
-    let encode = |message: TokenStream| quote!(#private::encode_body(&#message, self.inner.codec()));
+    let encode =
+        |message: TokenStream| quote!(#private::encode_body(&#message, self.inner.codec()));
     let (output, body) = match &message.kind {
         Kind::ClientVolatile { latest_by, .. } => {
             let (binding, message) = if latest_by.is_empty() {
                 (TokenStream::new(), value)
             } else {
                 let own = matches!(message.payload, Payload::Own(_));
-                ((!own).then(|| quote!(let message = #value;)).into_iter().collect(), quote!(message))
+                (
+                    (!own).then(|| quote!(let message = #value;)).into_iter().collect(),
+                    quote!(message),
+                )
             };
-            let (key, encoded) = (conflation(&private, latest_by, &quote!(message)), encode(message));
+            let (key, encoded) =
+                (conflation(&private, latest_by, &quote!(message)), encode(message));
             (quote!(bool), quote!(#binding self.inner.volatile(#at, #key, #encoded)))
         }
         kind => {
@@ -314,7 +340,10 @@ fn method(model: &Model, client: &Client, at: usize, message: &Message) -> Token
                 Kind::Request { reply, .. } => quote!(#reply),
                 _ => quote!(()),
             };
-            (quote!(#private::Call<#reply, #error>), quote!(#private::call(&self.inner, #at, &#value)))
+            (
+                quote!(#private::Call<#reply, #error>),
+                quote!(#private::call(&self.inner, #at, &#value)),
+            )
         }
     };
     let facts = format!(" {}", facts(message));
@@ -358,7 +387,11 @@ fn value(message: &Message) -> TokenStream {
 }
 
 /// What a volatile is conflated by, from its struct `message`.
-pub(super) fn conflation(private: &TokenStream, latest_by: &[Ident], message: &TokenStream) -> TokenStream {
+pub(super) fn conflation(
+    private: &TokenStream,
+    latest_by: &[Ident],
+    message: &TokenStream,
+) -> TokenStream {
     if latest_by.is_empty() {
         return quote!(::core::result::Result::Ok(::std::string::String::new()));
     }

@@ -61,7 +61,10 @@ fn message(model: &Model, message: &Message) -> TokenStream {
     let docs = (!docs.is_empty()).then(|| quote!(docs: #docs,));
     let aliases = &message.aliases;
     let aliases = (!aliases.is_empty()).then(|| quote!(aliases: &[#(#aliases),*],));
-    let deprecated = message.deprecated.as_ref().map(|note| quote!(deprecated: ::core::option::Option::Some(#note),));
+    let deprecated = message
+        .deprecated
+        .as_ref()
+        .map(|note| quote!(deprecated: ::core::option::Option::Some(#note),));
     let kind = kind(&private, message);
     let payload = match &message.payload {
         Payload::Generated(generated) if generated.fields.is_empty() => TokenStream::new(),
@@ -139,7 +142,8 @@ fn limits_of(limits: Limits) -> TokenStream {
 fn topic(private: &TokenStream, topic: &Topic) -> TokenStream {
     let (name, rust_name) = (topic.snake(), topic.ident.to_string());
     let (key_field, key_type) = (topic.field.to_string(), type_text(&topic.ty));
-    let (replay, ttl, size) = (plain(u64::from(topic.replay)), plain(topic.ttl_ms), plain(u64::from(topic.max_bytes)));
+    let (replay, ttl, size) =
+        (plain(u64::from(topic.replay)), plain(topic.ttl_ms), plain(u64::from(topic.max_bytes)));
     let has_snapshot = topic.snapshot.is_some();
     quote! {
         #private::schema::Topic {
@@ -175,7 +179,8 @@ fn plain(number: u64) -> proc_macro2::Literal {
 /// A type as a person writes it: `Vec<ChatMessage>`.
 pub(super) fn type_text(ty: &impl ToTokens) -> String {
     let text = ty.to_token_stream().to_string();
-    let mut tidy = text.replace(" ,", ",").replace(" :: ", "::").replace(":: ", "::").replace(" ::", "::");
+    let mut tidy =
+        text.replace(" ,", ",").replace(" :: ", "::").replace(":: ", "::").replace(" ::", "::");
     for bracket in ["<", "(", "[", "& "] {
         let open = bracket.trim_end();
         tidy = tidy.replace(&format!("{open} "), open);

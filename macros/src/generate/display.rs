@@ -1,4 +1,5 @@
-//! How an error enum reads: the first paragraph of a variant's docs, else its name in words, then its fields.
+//! How an error enum reads: the first paragraph of a variant's docs, else its name in words, then
+//! its fields.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
@@ -35,14 +36,17 @@ pub(super) fn display(model: &Model) -> TokenStream {
 fn arm(message: &Message) -> TokenStream {
     let (name, text) = (&message.ident, text(message));
     match &message.payload {
-        Payload::Own(_) => quote!(Self::#name(message) => ::core::write!(f, "{} ({:?})", #text, message),),
+        Payload::Own(_) => {
+            quote!(Self::#name(message) => ::core::write!(f, "{} ({:?})", #text, message),)
+        }
         Payload::Generated(Generated { fields, .. }) if fields.is_empty() => {
             quote!(Self::#name { .. } => f.write_str(#text),)
         }
         Payload::Generated(Generated { fields, .. }) => {
             // Not the fields' own names: one of them may be `f`.
             let values: Vec<Ident> = (0..fields.len()).map(|at| format_ident!("_{at}")).collect();
-            let shown: Vec<String> = fields.iter().map(|field| format!("{}: {{:?}}", field.ident.unraw())).collect();
+            let shown: Vec<String> =
+                fields.iter().map(|field| format!("{}: {{:?}}", field.ident.unraw())).collect();
             let format = format!("{{}} ({})", shown.join(", "));
             let fields = fields.iter().map(|field| &field.ident);
             quote!(Self::#name { #(#fields: #values),* } => ::core::write!(f, #format, #text #(, #values)*),)
@@ -54,5 +58,9 @@ fn text(message: &Message) -> String {
     let paragraph = message.docs.lines().map(str::trim).take_while(|line| !line.is_empty());
     let text = paragraph.collect::<Vec<_>>().join(" ");
     let text = text.strip_suffix('.').unwrap_or(&text);
-    if text.is_empty() { snake(&message.ident.unraw().to_string()).replace('_', " ") } else { text.to_owned() }
+    if text.is_empty() {
+        snake(&message.ident.unraw().to_string()).replace('_', " ")
+    } else {
+        text.to_owned()
+    }
 }

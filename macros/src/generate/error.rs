@@ -105,7 +105,8 @@ fn body(private: &TokenStream, message: &Message) -> TokenStream {
 fn decode(model: &Model) -> TokenStream {
     let private = private(model);
     let arms = model.messages.iter().map(|message| {
-        let (pattern, ty, value) = (pattern(message), body_type(&private, message), variant(message));
+        let (pattern, ty, value) =
+            (pattern(message), body_type(&private, message), variant(message));
         let decoded = quote!(#private::decode_body::<#ty>(body, codec)?);
         let binding = match &message.payload {
             Payload::Own(_) => quote!(let message = #decoded;),
@@ -118,7 +119,9 @@ fn decode(model: &Model) -> TokenStream {
         quote!(#pattern => { #binding #value })
     });
     let unknown = match &model.unknown {
-        Some(unknown) => quote!(Self::#unknown(#private::undecoded(name, body, #private::DecodeError::UNKNOWN_NAME))),
+        Some(unknown) => {
+            quote!(Self::#unknown(#private::undecoded(name, body, #private::DecodeError::UNKNOWN_NAME)))
+        }
         None => quote!(return ::core::result::Result::Err(#private::DecodeError::UNKNOWN_NAME)),
     };
     let codec = if model.messages.is_empty() { quote!(_) } else { quote!(codec) };

@@ -28,11 +28,15 @@ pub(super) fn structure(model: &Model, message: &Message, of: Use) -> TokenStrea
         Use::Hidden => TokenStream::new(),
     };
     let serde_crate = path_text(&quote!(#private::serde));
-    let rename_all = rename_all.as_ref().filter(|_| !fields.is_empty()).map(|(rule, _)| quote!(, rename_all = #rule));
+    let rename_all = rename_all
+        .as_ref()
+        .filter(|_| !fields.is_empty())
+        .map(|(rule, _)| quote!(, rename_all = #rule));
     let (schema_derive, schema_crate) = schema(model, of);
     let vis = (of == Use::Public).then_some(&model.vis);
-    let docs = (of == Use::Public)
-        .then(|| attributes(message, &format!(" [`{}::{}`] as a struct.", model.ident, message.ident)));
+    let docs = (of == Use::Public).then(|| {
+        attributes(message, &format!(" [`{}::{}`] as a struct.", model.ident, message.ident))
+    });
     let fields = fields.iter().map(|field| {
         let (attrs, ident, ty) = (&field.attrs, &field.ident, &field.ty);
         let attrs = attrs.iter().filter(|attr| of == Use::Public || attr.path().is_ident("serde"));
@@ -116,7 +120,8 @@ pub(super) fn named(model: &Model, message: &Message) -> TokenStream {
     }
 }
 
-/// Reads every field of the enum: on one side of a protocol nobody else may, and rustc would call them dead.
+/// Reads every field of the enum: on one side of a protocol nobody else may, and rustc would call
+/// them dead.
 pub(super) fn reads(model: &Model) -> TokenStream {
     let ident = &model.ident;
     let arms = model.messages.iter().filter_map(|message| {
@@ -130,7 +135,10 @@ pub(super) fn reads(model: &Model) -> TokenStream {
             }
         }
     });
-    let unknown = model.unknown.as_ref().map(|unknown| quote!(#ident::#unknown(message) => { let _ = message; }));
+    let unknown = model
+        .unknown
+        .as_ref()
+        .map(|unknown| quote!(#ident::#unknown(message) => { let _ = message; }));
     quote! {
         #[allow(deprecated, unreachable_patterns)]
         const _: fn(&#ident) = |message| match message {

@@ -1,4 +1,5 @@
-//! [`Model`] → tokens: one file per generated thing. Finds nothing wrong, and puts no protocol logic into `quote!`.
+//! [`Model`] → tokens: one file per generated thing. Finds nothing wrong, and puts no protocol
+//! logic into `quote!`.
 
 mod client;
 mod describe;

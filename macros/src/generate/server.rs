@@ -1,4 +1,5 @@
-//! What the server enum becomes: a struct per message, a key type per topic, what may be published, and the topics' hooks.
+//! What the server enum becomes: a struct per message, a key type per topic, what may be published,
+//! and the topics' hooks.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
@@ -198,14 +199,18 @@ fn topics_trait(model: &Model, server: &Server) -> TokenStream {
             #snapshot
         }
     });
-    let doc = format!(" Answers for the topics of [`{ident}`]: who may follow one, and what its state is.");
+    let doc = format!(
+        " Answers for the topics of [`{ident}`]: who may follow one, and what its state is."
+    );
     let message = format!("`{{Self}}` does not answer for the topics of `{ident}`");
-    let note = format!("write `impl {name} for {{Self}}`, with an `async fn may_subscribe_..` per topic");
+    let note =
+        format!("write `impl {name} for {{Self}}`, with an `async fn may_subscribe_..` per topic");
     quote! {
         #[doc = #doc]
         ///
         /// # Cancellation
-        /// A hook is dropped at its next await when the node's time for hooks is over, or nobody waits for it any more.
+        /// A hook is dropped at its next await when the node's time for hooks is over, or nobody
+        /// waits for it any more.
         #[diagnostic::on_unimplemented(message = #message, note = #note)]
         #[allow(deprecated, clippy::ptr_arg)]
         #vis trait #name: ::core::marker::Send + ::core::marker::Sync + 'static {

@@ -1,5 +1,5 @@
-//! Raw attributes → [`Model`]: a `check_` per rule. What is wrong is left out of the model, so that the rest can still be generated
-//! and one mistake stays one message.
+//! Raw attributes → [`Model`]: a `check_` per rule. What is wrong is left out of the model, so that
+//! the rest can still be generated and one mistake stays one message.
 
 use proc_macro2::Ident;
 use syn::{Data, DataEnum, DeriveInput, LitStr, Type, parse_quote};
@@ -54,7 +54,12 @@ pub(crate) fn check(input: &DeriveInput, attrs: &EnumAttrs, ctxt: &Ctxt) -> Opti
         Role::Server => {
             check_payloads(&mut messages, true, ctxt);
             let topics = with_snapshots(topics, &messages, ctxt);
-            RoleModel::Server(Server { protocol: protocol?, error: attrs.error.clone(), topics, reserved })
+            RoleModel::Server(Server {
+                protocol: protocol?,
+                error: attrs.error.clone(),
+                topics,
+                reserved,
+            })
         }
         Role::Error => RoleModel::Error { own_display: attrs.own_display },
     };
@@ -76,12 +81,15 @@ pub(crate) fn krate(attrs: &EnumAttrs) -> syn::Path {
     attrs.krate.clone().unwrap_or_else(|| parse_quote!(::steadfast))
 }
 
-/// schemars is there only with the feature; without the key the feature changes nothing, so that one crate's choice asks nothing of
-/// another's types.
+/// schemars is there only with the feature; without the key the feature changes nothing, so that
+/// one crate's choice asks nothing of another's types.
 fn check_json_schema(attrs: &EnumAttrs, ctxt: &Ctxt) -> bool {
     let Some(key) = &attrs.json_schema else { return false };
     if !cfg!(feature = "schema") {
-        ctxt.error(key, "`json_schema` needs the feature `schema` of `steadfast`; switch it on in Cargo.toml");
+        ctxt.error(
+            key,
+            "`json_schema` needs the feature `schema` of `steadfast`; switch it on in Cargo.toml",
+        );
     }
     cfg!(feature = "schema")
 }
@@ -90,7 +98,10 @@ fn check_shape<'a>(input: &'a DeriveInput, ctxt: &Ctxt) -> Option<&'a DataEnum> 
     let data = match &input.data {
         Data::Enum(data) => data,
         _ => {
-            ctxt.error(&input.ident, "`WsProtocol` goes on an enum whose variants are the messages");
+            ctxt.error(
+                &input.ident,
+                "`WsProtocol` goes on an enum whose variants are the messages",
+            );
             return None;
         }
     };
@@ -110,7 +121,12 @@ fn check_role(input: &DeriveInput, attrs: &EnumAttrs, ctxt: &Ctxt) -> Option<Rol
     attrs.role
 }
 
-fn check_protocol(input: &DeriveInput, attrs: &EnumAttrs, role: Role, ctxt: &Ctxt) -> Option<Protocol> {
+fn check_protocol(
+    input: &DeriveInput,
+    attrs: &EnumAttrs,
+    role: Role,
+    ctxt: &Ctxt,
+) -> Option<Protocol> {
     if role == Role::Error {
         return None;
     }
@@ -118,7 +134,13 @@ fn check_protocol(input: &DeriveInput, attrs: &EnumAttrs, role: Role, ctxt: &Ctx
     check_wire_name(&name.value(), name.span(), ctxt);
     let stem = upper_camel(&name.value());
     if syn::parse_str::<Ident>(&stem).is_err() {
-        ctxt.error(name, format!("`{}` has to begin with a letter: `ChatClient` is named after `chat`", name.value()));
+        ctxt.error(
+            name,
+            format!(
+                "`{}` has to begin with a letter: `ChatClient` is named after `chat`",
+                name.value()
+            ),
+        );
         return None;
     }
     Some(Protocol { name: name.value(), stem })
@@ -174,7 +196,9 @@ fn check_topics(attrs: &EnumAttrs, ctxt: &Ctxt) -> Vec<Topic> {
     let mut topics: Vec<Topic> = Vec::new();
     for topic in attrs.topics.iter().filter_map(|raw| check_topic(raw, ctxt)) {
         match topics.iter().find(|other| other.snake() == topic.snake()) {
-            Some(_) => ctxt.error(&topic.ident, format!("the topic `{}` is declared twice", topic.ident)),
+            Some(_) => {
+                ctxt.error(&topic.ident, format!("the topic `{}` is declared twice", topic.ident))
+            }
             None => topics.push(topic),
         }
     }
@@ -188,7 +212,10 @@ fn check_topic(raw: &TopicAttrs, ctxt: &Ctxt) -> Option<Topic> {
     let max_bytes = raw.max_bytes.as_ref().and_then(|lit| ctxt.ok(size_bytes(lit)));
     let Some((field, ty)) = &raw.key else {
         if !raw.refused {
-            ctxt.error(ident, format!("topic `{ident}` needs a key: `topic({ident}, key = room: RoomId)`"));
+            ctxt.error(
+                ident,
+                format!("topic `{ident}` needs a key: `topic({ident}, key = room: RoomId)`"),
+            );
         }
         return None;
     };
@@ -217,7 +244,8 @@ fn with_snapshots(mut topics: Vec<Topic>, messages: &[Message], ctxt: &Ctxt) -> 
         let Kind::Snapshot { topic } = message.kind else { continue };
         let topic = &mut topics[topic];
         if topic.snapshot.is_some() {
-            let text = format!("topic `{}` has a snapshot already; a topic has one state", topic.ident);
+            let text =
+                format!("topic `{}` has a snapshot already; a topic has one state", topic.ident);
             ctxt.error(&message.ident, text);
         } else {
             topic.snapshot = Some(message.ty());
@@ -226,7 +254,13 @@ fn with_snapshots(mut topics: Vec<Topic>, messages: &[Message], ctxt: &Ctxt) -> 
     topics
 }
 
-fn check_unknown(input: &DeriveInput, data: &DataEnum, role: Role, unknown: Vec<Ident>, ctxt: &Ctxt) -> Option<Ident> {
+fn check_unknown(
+    input: &DeriveInput,
+    data: &DataEnum,
+    role: Role,
+    unknown: Vec<Ident>,
+    ctxt: &Ctxt,
+) -> Option<Ident> {
     if let Some(second) = unknown.get(1) {
         ctxt.error(second, "one variant is enough for all unknown messages");
     }

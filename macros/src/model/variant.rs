@@ -5,7 +5,9 @@ use syn::{Attribute, Fields, Lit, Type, Variant};
 
 use super::names::{check_wire_name, method_ident, plain};
 use super::{Field, Generated, Kind, Limits, Message, Payload, Topic};
-use crate::attr::{FieldAttrs, KindAttr, RawKind, Role, SerdeEnum, SerdeVariant, VariantAttrs, deprecated, docs};
+use crate::attr::{
+    FieldAttrs, KindAttr, RawKind, Role, SerdeEnum, SerdeVariant, VariantAttrs, deprecated, docs,
+};
 use crate::case::snake;
 use crate::ctxt::Ctxt;
 use crate::suggest::{did_you_mean, one_of};
@@ -30,14 +32,21 @@ pub(super) enum Read {
 }
 
 /// `None` if it is wrong; that was reported.
-pub(super) fn read_variant(variant: &Variant, around: &Surroundings<'_>, ctxt: &Ctxt) -> Option<Read> {
+pub(super) fn read_variant(
+    variant: &Variant,
+    around: &Surroundings<'_>,
+    ctxt: &Ctxt,
+) -> Option<Read> {
     let attrs = VariantAttrs::read(&variant.attrs, around.role, ctxt);
     let serde = SerdeVariant::read(&variant.attrs, ctxt);
     if matches!(attrs.kind, Some(KindAttr { kind: RawKind::Unknown, .. })) {
         return check_unknown(variant, around, ctxt).map(Read::Unknown);
     }
     if let Some(skip) = &serde.skip {
-        ctxt.error(skip, "every variant is a message that travels; only `#[ws(unknown)]` may be skipped");
+        ctxt.error(
+            skip,
+            "every variant is a message that travels; only `#[ws(unknown)]` may be skipped",
+        );
     }
     let payload = check_payload(variant, &attrs, &serde, around, ctxt);
     let kind = check_kind(variant, &attrs, around, ctxt);
@@ -70,13 +79,16 @@ pub(super) fn read_variant(variant: &Variant, around: &Surroundings<'_>, ctxt: &
 /// The attributes that mean the same on what is generated.
 fn passed(attrs: &[Attribute]) -> Vec<Attribute> {
     let known = ["doc", "deprecated", "allow"];
-    attrs.iter().filter(|attr| known.iter().any(|name| attr.path().is_ident(name))).cloned().collect()
+    attrs
+        .iter()
+        .filter(|attr| known.iter().any(|name| attr.path().is_ident(name)))
+        .cloned()
+        .collect()
 }
 
 fn check_unknown(variant: &Variant, around: &Surroundings<'_>, ctxt: &Ctxt) -> Option<Ident> {
     if around.role == Role::Client {
-        let message =
-            "a server refuses messages that it does not know; `#[ws(unknown)]` belongs on the server and error enums";
+        let message = "a server refuses messages that it does not know; `#[ws(unknown)]` belongs on the server and error enums";
         ctxt.error(&variant.ident, message);
         return None;
     }
@@ -120,23 +132,29 @@ fn check_payload(
     let fields = fields.into_iter().filter_map(|field| read_field(field, rule, ctxt)).collect();
     let name = match &attrs.payload {
         Some((_, name)) => name.clone(),
-        None => Ident::new(&format!("{}{}", plain(around.ident), plain(&variant.ident)), variant.ident.span()),
+        None => Ident::new(
+            &format!("{}{}", plain(around.ident), plain(&variant.ident)),
+            variant.ident.span(),
+        ),
     };
     let rename_all = rename_all.map(|rename| (rename.text.value(), rename.rule));
     Some(Payload::Generated(Generated { name, fields, braces, rename_all }))
 }
 
-/// What certainly is not a map of fields; of other types only the compiler knows, and the encoder refuses them.
+/// What certainly is not a map of fields; of other types only the compiler knows, and the encoder
+/// refuses them.
 const NOT_A_MAP: &[&str] = &[
-    "String", "str", "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128",
-    "isize", "f32", "f64", "Vec", "Option", "Box",
+    "String", "str", "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16",
+    "i32", "i64", "i128", "isize", "f32", "f64", "Vec", "Option", "Box",
 ];
 
 fn check_newtype(variant: &Variant, ty: &Type, ctxt: &Ctxt) -> Option<Payload> {
     let is_struct = match ty {
-        Type::Path(path) => {
-            path.path.segments.last().is_some_and(|last| !NOT_A_MAP.contains(&&*last.ident.to_string()))
-        }
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .is_some_and(|last| !NOT_A_MAP.contains(&&*last.ident.to_string())),
         _ => false,
     };
     if !is_struct {
@@ -150,7 +168,11 @@ fn check_newtype(variant: &Variant, ty: &Type, ctxt: &Ctxt) -> Option<Payload> {
     Some(Payload::Own(ty.clone()))
 }
 
-fn read_field(field: &syn::Field, rule: Option<crate::case::RenameRule>, ctxt: &Ctxt) -> Option<Field> {
+fn read_field(
+    field: &syn::Field,
+    rule: Option<crate::case::RenameRule>,
+    ctxt: &Ctxt,
+) -> Option<Field> {
     let attrs = FieldAttrs::read(field, ctxt);
     let ident = field.ident.clone()?;
     let name = plain(&ident);
@@ -159,7 +181,14 @@ fn read_field(field: &syn::Field, rule: Option<crate::case::RenameRule>, ctxt: &
         (None, Some(rule)) => rule.field(&name),
         (None, None) => name,
     };
-    Some(Field { ident, ty: field.ty.clone(), attrs: attrs.passed, wire, optional: attrs.optional, docs: attrs.docs })
+    Some(Field {
+        ident,
+        ty: field.ty.clone(),
+        attrs: attrs.passed,
+        wire,
+        optional: attrs.optional,
+        docs: attrs.docs,
+    })
 }
 
 fn check_method(variant: &Variant, attrs: &VariantAttrs, role: Role, ctxt: &Ctxt) -> Option<Ident> {
@@ -179,15 +208,22 @@ fn check_method(variant: &Variant, attrs: &VariantAttrs, role: Role, ctxt: &Ctxt
     }
 }
 
-fn check_kind(variant: &Variant, attrs: &VariantAttrs, around: &Surroundings<'_>, ctxt: &Ctxt) -> Option<Kind> {
+fn check_kind(
+    variant: &Variant,
+    attrs: &VariantAttrs,
+    around: &Surroundings<'_>,
+    ctxt: &Ctxt,
+) -> Option<Kind> {
     if around.role == Role::Error {
         return check_error_variant(attrs, ctxt);
     }
     let Some(KindAttr { word, kind }) = &attrs.kind else {
         if !attrs.kind_refused {
             let example = if around.role == Role::Client { "command" } else { "event(Room)" };
-            let message =
-                format!("variant `{}` has no message kind; add one, such as `#[ws({example})]`", variant.ident);
+            let message = format!(
+                "variant `{}` has no message kind; add one, such as `#[ws({example})]`",
+                variant.ident
+            );
             ctxt.error(&variant.ident, message);
         }
         return None;
@@ -241,7 +277,8 @@ fn check_error_variant(attrs: &VariantAttrs, ctxt: &Ctxt) -> Option<Kind> {
 }
 
 fn check_direction(word: &Ident, around: &Surroundings<'_>, ctxt: &Ctxt) -> Option<()> {
-    let (here, other) = (around.role.kinds(), if around.role == Role::Server { "client" } else { "server" });
+    let (here, other) =
+        (around.role.kinds(), if around.role == Role::Server { "client" } else { "server" });
     if here.contains(&word.to_string().as_str()) {
         return Some(());
     }
@@ -261,7 +298,12 @@ fn check_direction(word: &Ident, around: &Surroundings<'_>, ctxt: &Ctxt) -> Opti
     None
 }
 
-fn check_topic(word: &Ident, topic: Option<&Ident>, around: &Surroundings<'_>, ctxt: &Ctxt) -> Option<usize> {
+fn check_topic(
+    word: &Ident,
+    topic: Option<&Ident>,
+    around: &Surroundings<'_>,
+    ctxt: &Ctxt,
+) -> Option<usize> {
     let declared: Vec<String> = around.declared.iter().map(plain).collect();
     let names = || declared.iter().map(String::as_str);
     let Some(topic) = topic else {
@@ -273,9 +315,15 @@ fn check_topic(word: &Ident, topic: Option<&Ident>, around: &Surroundings<'_>, c
     if found.is_none() && !around.declared.contains(topic) {
         let name = plain(topic);
         let message = if declared.is_empty() {
-            format!("no topic `{name}`; declare it on the enum: `topic({name}, key = room: RoomId)`")
+            format!(
+                "no topic `{name}`; declare it on the enum: `topic({name}, key = room: RoomId)`"
+            )
         } else {
-            format!("no topic `{name}`; declared: {}{}", one_of(names()), did_you_mean(&name, names()))
+            format!(
+                "no topic `{name}`; declared: {}{}",
+                one_of(names()),
+                did_you_mean(&name, names())
+            )
         };
         ctxt.error(topic, message);
     }
@@ -285,7 +333,11 @@ fn check_topic(word: &Ident, topic: Option<&Ident>, around: &Surroundings<'_>, c
 fn check_limits(attrs: &VariantAttrs, around: &Surroundings<'_>, ctxt: &Ctxt) -> Limits {
     if around.role == Role::Server {
         for key in [&attrs.timeout, &attrs.max_bytes].into_iter().flatten().map(|(key, _)| key) {
-            let fix = if key == "max_bytes" { "set it in `topic(..)`" } else { "topics have no deadlines" };
+            let fix = if key == "max_bytes" {
+                "set it in `topic(..)`"
+            } else {
+                "topics have no deadlines"
+            };
             ctxt.error(key, format!("`{key}` belongs on a client's message; {fix}"));
         }
         return around.limits;
@@ -316,12 +368,17 @@ fn check_fields(message: &Message, around: &Surroundings<'_>, ctxt: &Ctxt) -> bo
         fits = false;
     }
     let topic = match message.kind {
-        Kind::Event { topic } | Kind::Snapshot { topic } | Kind::TopicVolatile { topic, .. } => &around.topics[topic],
+        Kind::Event { topic } | Kind::Snapshot { topic } | Kind::TopicVolatile { topic, .. } => {
+            &around.topics[topic]
+        }
         _ => return fits,
     };
     if !has(&topic.field) {
         let (name, of) = (&message.ident, &topic.ident);
-        let message = format!("variant `{name}` is in topic `{of}` but has no field `{}`, its key", topic.field);
+        let message = format!(
+            "variant `{name}` is in topic `{of}` but has no field `{}`, its key",
+            topic.field
+        );
         ctxt.error(name, message);
         fits = false;
     }

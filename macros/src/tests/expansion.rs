@@ -109,7 +109,10 @@ fn the_chat_expands_to_what_one_would_write() {
 
 #[test]
 fn every_option_expands() {
-    check("everything", &[everything_from_clients(), everything_from_the_server(), everything_that_fails()]);
+    check(
+        "everything",
+        &[everything_from_clients(), everything_from_the_server(), everything_that_fails()],
+    );
 }
 
 fn everything_from_clients() -> DeriveInput {

@@ -1,4 +1,5 @@
-//! Mistakes: how many are reported, and in which words. Where they point to is for the compile-fail tests.
+//! Mistakes: how many are reported, and in which words. Where they point to is for the compile-fail
+//! tests.
 
 use syn::{DeriveInput, parse_quote};
 
@@ -60,21 +61,31 @@ fn all_mistakes_are_reported_at_once() {
 fn a_typo_in_a_kind_is_told_the_kinds_of_its_enum() {
     let typo = |role: &str| -> DeriveInput {
         let role: syn::Attribute = match role {
-            "client" => parse_quote!(#[ws(client, protocol = "chat", version = "1.0", server = ChatEvent)]),
-            "server" => parse_quote!(#[ws(server, protocol = "chat", topic(Room, key = room: RoomId))]),
+            "client" => {
+                parse_quote!(#[ws(client, protocol = "chat", version = "1.0", server = ChatEvent)])
+            }
+            "server" => {
+                parse_quote!(#[ws(server, protocol = "chat", topic(Room, key = room: RoomId))])
+            }
             _ => parse_quote!(#[ws(error)]),
         };
         parse_quote!(#role enum Chat { #[ws(volatlie)] A { room: RoomId }, #[ws(unknown)] Unknown(UnknownMessage) })
     };
     let expected = [
         ("client", "expected `request`, `command` or `volatile` (did you mean `volatile`?)"),
-        ("server", "expected `event`, `snapshot`, `volatile` or `unknown` (did you mean `volatile`?)"),
+        (
+            "server",
+            "expected `event`, `snapshot`, `volatile` or `unknown` (did you mean `volatile`?)",
+        ),
         ("error", "expected `unknown`"),
     ];
     for (role, words) in expected {
         let found = mistakes(&typo(role));
         assert!(found.iter().any(|found| found.contains(words)), "{role}: {found:#?}");
-        assert!(!found.iter().any(|found| role == "client" && found.contains("`event`")), "{found:#?}");
+        assert!(
+            !found.iter().any(|found| role == "client" && found.contains("`event`")),
+            "{found:#?}"
+        );
     }
 }
 
@@ -242,7 +253,10 @@ fn topics_are_complete() {
     says(&with(quote::quote!(topic(Room))), &["topic `Room` needs a key"]);
     says(&with(quote::quote!(topic(Room, key = room))), &["`key` needs the field's type too"]);
     says(&with(quote::quote!(topic(Room, key = room: Room))), &["name the topic differently"]);
-    says(&with(quote::quote!(topic(Room, key = room: u8), topic(Room, key = room: u8))), &["declared twice"]);
+    says(
+        &with(quote::quote!(topic(Room, key = room: u8), topic(Room, key = room: u8))),
+        &["declared twice"],
+    );
     says(
         &with(quote::quote!(topic(Price, key = symbol: Symbol, latest_by = side))),
         &["not supported yet: latest-value topics"],

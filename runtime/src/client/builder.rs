@@ -55,8 +55,8 @@ pub enum ConnectError {
     },
 }
 
-/// What a token callback may return: a `String`, an `Option<String>` (`None`: no token), or a `Result` of those, whose error
-/// makes the dial fail and be tried again later.
+/// What a token callback may return: a `String`, an `Option<String>` (`None`: no token), or a
+/// `Result` of those, whose error makes the dial fail and be tried again later.
 pub trait IntoToken {
     /// The token, or why there is none to be had now.
     ///
@@ -121,7 +121,8 @@ impl<C: ClientStub> Builder<C> {
     /// Where credentials come from: asked before every dial, with the reason.
     ///
     /// # Cancellation
-    /// The future is dropped when [`ClientConfig::dial_timeout_ms`] is over, or the client is closed.
+    /// The future is dropped when [`ClientConfig::dial_timeout_ms`] is over, or the client is
+    /// closed.
     pub fn token<F, R>(mut self, source: F) -> Self
     where
         F: Fn(DialReason) -> R + Send + Sync + 'static,
@@ -135,9 +136,10 @@ impl<C: ClientStub> Builder<C> {
         self
     }
 
-    /// How a byte stream to the server is had, instead of TCP: a Unix socket, a proxy, TLS, a simulated network. Asked at every dial,
-    /// after the token; the WebSocket handshake follows on what it returns. With one, a URL may begin with `wss://`; then the
-    /// connector has to do TLS ([`Target::tls`]).
+    /// How a byte stream to the server is had, instead of TCP: a Unix socket, a proxy, TLS, a
+    /// simulated network. Asked at every dial, after the token; the WebSocket handshake follows on
+    /// what it returns. With one, a URL may begin with `wss://`; then the connector has to do TLS
+    /// ([`Target::tls`]).
     ///
     /// ```
     /// # use steadfast::client::{Builder, ConnectError};
@@ -153,12 +155,12 @@ impl<C: ClientStub> Builder<C> {
     /// ```
     ///
     /// # Errors
-    /// One that the connector returns makes the dial fail like a server that can't be reached: the client backs off and tries again. So
-    /// does a panic in it.
+    /// One that the connector returns makes the dial fail like a server that can't be reached: the
+    /// client backs off and tries again. So does a panic in it.
     ///
     /// # Cancellation
-    /// [`ClientConfig::dial_timeout_ms`] bounds the connector together with the rest of the dial: the future is dropped when it
-    /// is over, and when the client is closed.
+    /// [`ClientConfig::dial_timeout_ms`] bounds the connector together with the rest of the dial:
+    /// the future is dropped when it is over, and when the client is closed.
     pub fn connector<F, R, S>(mut self, connect: F) -> Self
     where
         F: Fn(Target) -> R + Send + Sync + 'static,
@@ -190,8 +192,9 @@ impl<C: ClientStub> Builder<C> {
         self
     }
 
-    /// For tests that must be repeatable, such as simulations: this client's ids and backoff follow from `seed` instead of from
-    /// the operating system's random numbers. Two clients of one server need two seeds.
+    /// For tests that must be repeatable, such as simulations: this client's ids and backoff follow
+    /// from `seed` instead of from the operating system's random numbers. Two clients of one server
+    /// need two seeds.
     ///
     /// Never in production: whoever knows the seed knows the ids.
     pub const fn insecure_seed(mut self, seed: u64) -> Self {
@@ -212,7 +215,9 @@ impl<C: ClientStub> Builder<C> {
         let mut state = client.state();
         let reached = state.wait_for(|state| state.is_connected() || state.is_over()).await;
         match reached.as_deref() {
-            Ok(ConnectionState::Failed { reason }) => Err(ConnectError::Failed { reason: reason.clone() }),
+            Ok(ConnectionState::Failed { reason }) => {
+                Err(ConnectError::Failed { reason: reason.clone() })
+            }
             Ok(state) if state.is_connected() => Ok(C::from_inner(client)),
             _ => Err(ConnectError::Failed { reason: Close::lost("the client was closed") }),
         }
@@ -239,6 +244,9 @@ impl<C: ClientStub> Builder<C> {
 
 impl<C> fmt::Debug for Builder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("url", &self.url).field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("url", &self.url)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }

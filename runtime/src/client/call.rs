@@ -1,5 +1,5 @@
-//! A command under way, as its caller holds it (PROTOCOL.md section 6). Owns waiting and decoding; refuses to withdraw what
-//! was sent.
+//! A command under way, as its caller holds it (PROTOCOL.md section 6). Owns waiting and decoding;
+//! refuses to withdraw what was sent.
 
 use std::fmt;
 use std::future::Future;
@@ -28,16 +28,18 @@ pub enum CallError<E> {
         /// Why. `Expired` also when its time ran out before it could be sent.
         code: RefusalCode,
     },
-    /// The declared time is over without an outcome. The command stays until it has one: await the call again, or
-    /// [`Call::settled`], to learn it (PROTOCOL.md 6.2).
+    /// The declared time is over without an outcome. The command stays until it has one: await the
+    /// call again, or [`Call::settled`], to learn it (PROTOCOL.md 6.2).
     Timeout,
-    /// Whether it was executed can't be known: the server lost what it knew, or forgot this client (PROTOCOL.md 5.1).
+    /// Whether it was executed can't be known: the server lost what it knew, or forgot this client
+    /// (PROTOCOL.md 5.1).
     OutcomeUnknown,
     /// The handler failed inside; nothing that it published was committed.
     HandlerFailed,
     /// The handler took too long; nothing that it published was committed.
     HandlerTimedOut,
-    /// Executed, but this build can't read the reply or the error: the server is of another version.
+    /// Executed, but this build can't read the reply or the error: the server is of another
+    /// version.
     Undecodable {
         /// The error's wire name; empty for a reply.
         name: String,
@@ -55,7 +57,8 @@ pub enum CallError<E> {
     },
     /// The message can't be encoded. Not sent.
     Unencodable(EncodeError),
-    /// The outbox has no room, and this client fails then or too many callers wait already. Not sent.
+    /// The outbox has no room, and this client fails then or too many callers wait already. Not
+    /// sent.
     OutboxFull,
     /// Withdrawn by [`Call::cancel`]. Not sent.
     Cancelled,
@@ -67,8 +70,8 @@ pub enum CallError<E> {
 }
 
 impl<E> CallError<E> {
-    /// Whether the server may have executed the command, or still may. If not, doing the same again is safe; if so, a new
-    /// call is a new command.
+    /// Whether the server may have executed the command, or still may. If not, doing the same again
+    /// is safe; if so, a new call is a new command.
     #[must_use]
     pub const fn maybe_executed(&self) -> bool {
         match self {
@@ -106,19 +109,31 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
             Self::Refused { code: RefusalCode::Expired } => {
                 f.write_str("its time was over before it could be executed")
             }
-            Self::Refused { code } => write!(f, "the server refused it ({code:?}); it was not executed"),
+            Self::Refused { code } => {
+                write!(f, "the server refused it ({code:?}); it was not executed")
+            }
             Self::Timeout => f.write_str("there is no answer yet; it may still be executed"),
             Self::OutcomeUnknown => f.write_str("whether it was executed can't be known"),
             Self::HandlerFailed => f.write_str("the server's handler failed"),
             Self::HandlerTimedOut => f.write_str("the server's handler took too long"),
-            Self::Undecodable { name, reason, .. } if name.is_empty() => write!(f, "can't read the reply: {reason}"),
-            Self::Undecodable { name, reason, .. } => write!(f, "can't read the error `{name}`: {reason}"),
-            Self::TooLarge { bytes, limit } => write!(f, "the message has {bytes} bytes, {limit} are allowed"),
+            Self::Undecodable { name, reason, .. } if name.is_empty() => {
+                write!(f, "can't read the reply: {reason}")
+            }
+            Self::Undecodable { name, reason, .. } => {
+                write!(f, "can't read the error `{name}`: {reason}")
+            }
+            Self::TooLarge { bytes, limit } => {
+                write!(f, "the message has {bytes} bytes, {limit} are allowed")
+            }
             Self::Unencodable(error) => write!(f, "the message {error}"),
             Self::OutboxFull => f.write_str("the outbox is full"),
             Self::Cancelled => f.write_str("it was withdrawn before it was sent"),
-            Self::Closed { maybe_executed: true } => f.write_str("the client is closed; it may have been executed"),
-            Self::Closed { maybe_executed: false } => f.write_str("the client is closed; it was not executed"),
+            Self::Closed { maybe_executed: true } => {
+                f.write_str("the client is closed; it may have been executed")
+            }
+            Self::Closed { maybe_executed: false } => {
+                f.write_str("the client is closed; it was not executed")
+            }
         }
     }
 }
@@ -127,13 +142,13 @@ impl<E: fmt::Debug + fmt::Display> std::error::Error for CallError<E> {}
 
 /// A command under way: a future of its reply.
 ///
-/// The command took its place in the outbox when the method was called, so the order is the order of calls. It survives any
-/// number of reconnects.
+/// The command took its place in the outbox when the method was called, so the order is the order
+/// of calls. It survives any number of reconnects.
 ///
 /// # Cancellation
-/// Dropping a call does not withdraw the command; [`Call::cancel`] does, while it is unsent. Awaiting it by reference
-/// (`(&mut call).await`) may be broken off and taken up again. After [`CallError::Timeout`] it may be awaited once more, and
-/// then waits for the true end.
+/// Dropping a call does not withdraw the command; [`Call::cancel`] does, while it is unsent.
+/// Awaiting it by reference (`(&mut call).await`) may be broken off and taken up again. After
+/// [`CallError::Timeout`] it may be awaited once more, and then waits for the true end.
 #[must_use = "the command is sent all the same, but nobody learns what came of it"]
 pub struct Call<T, E> {
     slot: Arc<Slot>,
@@ -145,14 +160,16 @@ pub struct Call<T, E> {
 /// A call's true end; its caller's patience does not end it. See [`Call::settled`].
 ///
 /// # Cancellation
-/// Dropping it does not withdraw the command. Awaiting it by reference may be broken off and taken up again.
+/// Dropping it does not withdraw the command. Awaiting it by reference may be broken off and taken
+/// up again.
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Settled<T, E>(Call<T, E>);
 
 /// Where a call stands, followed: a stream that ends after the last fate.
 ///
 /// # Cancellation
-/// Dropping it, or a `next()` of it, changes nothing of the command; the next one gives the fate of that time.
+/// Dropping it, or a `next()` of it, changes nothing of the command; the next one gives the fate of
+/// that time.
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct Fates {
     slot: Arc<Slot>,
@@ -233,7 +250,9 @@ impl Slot {
         state.fate = match &end {
             // The core has said it already, and knows better.
             End::Outcome(CallOutcome::Reply(_)) => Fate::Done,
-            End::Outcome(CallOutcome::OutcomeUnknown | CallOutcome::Closed { sent: true }) => Fate::Unknown,
+            End::Outcome(CallOutcome::OutcomeUnknown | CallOutcome::Closed { sent: true }) => {
+                Fate::Unknown
+            }
             End::Outcome(CallOutcome::Failed { code: FailureCode::Unknown, .. }) => Fate::Unknown,
             _ => Fate::Failed,
         };
@@ -265,14 +284,14 @@ impl<T, E> Call<T, E> {
         self.slot.lock().fate
     }
 
-    /// Follows how far it gets: the present fate first, then each change that the follower is quick enough to see, until the
-    /// command has ended. One follower at a time is woken.
+    /// Follows how far it gets: the present fate first, then each change that the follower is quick
+    /// enough to see, until the command has ended. One follower at a time is woken.
     pub fn fates(&self) -> Fates {
         Fates { slot: Arc::clone(&self.slot), told: None }
     }
 
-    /// Withdraws the command if it was certainly never sent; the call then ends with [`CallError::Cancelled`]. `false` if it
-    /// may have been sent, or has ended.
+    /// Withdraws the command if it was certainly never sent; the call then ends with
+    /// [`CallError::Cancelled`]. `false` if it may have been sent, or has ended.
     pub fn cancel(&self) -> bool {
         self.shared.cancel(&self.slot)
     }
@@ -301,15 +320,15 @@ impl<T, E> Call<T, E> {
 
 impl<T: Reply, E: WsError> Call<T, E> {
     fn poll_result(&mut self, cx: &Context<'_>, patient: bool) -> Poll<Result<T, CallError<E>>> {
-        self.poll_end(cx, patient).map(|end| end.map_or(Err(CallError::Timeout), |end| self.result(end)))
+        self.poll_end(cx, patient)
+            .map(|end| end.map_or(Err(CallError::Timeout), |end| self.result(end)))
     }
 
     fn result(&self, end: End) -> Result<T, CallError<E>> {
         let codec = self.shared.codec;
         match end {
-            End::Outcome(CallOutcome::Reply(body)) => {
-                decode_reply(&body.0, codec).map_err(|error| undecodable("", body.0, error.to_string()))
-            }
+            End::Outcome(CallOutcome::Reply(body)) => decode_reply(&body.0, codec)
+                .map_err(|error| undecodable("", body.0, error.to_string())),
             End::Outcome(CallOutcome::Failed { code, name, body }) => Err(match code {
                 FailureCode::Error => match E::decode(name.as_str(), &body.0, codec) {
                     Ok(error) => CallError::App(error),
@@ -321,7 +340,9 @@ impl<T: Reply, E: WsError> Call<T, E> {
             }),
             End::Outcome(CallOutcome::Refused(code)) => Err(CallError::Refused { code }),
             End::Outcome(CallOutcome::OutcomeUnknown) => Err(CallError::OutcomeUnknown),
-            End::Outcome(CallOutcome::Closed { sent }) => Err(CallError::Closed { maybe_executed: sent }),
+            End::Outcome(CallOutcome::Closed { sent }) => {
+                Err(CallError::Closed { maybe_executed: sent })
+            }
             End::TooLarge { bytes, limit } => Err(CallError::TooLarge { bytes, limit }),
             End::Unencodable(error) => Err(CallError::Unencodable(error)),
             End::Full => Err(CallError::OutboxFull),

@@ -1,5 +1,5 @@
-//! One dial: credentials, a byte stream, upgrade. Owns the turn from what went wrong into a close that the core reacts to;
-//! refuses timeouts, which are the core's.
+//! One dial: credentials, a byte stream, upgrade. Owns the turn from what went wrong into a close
+//! that the core reacts to; refuses timeouts, which are the core's.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use crate::transport::{HandshakeFailure, Socket, Stream, TransportConfig};
 use crate::wire::Codec;
 
 /// The credentials callback, boxed.
-pub(super) type TokenSource = Arc<dyn Fn(DialReason) -> BoxFuture<Result<Option<String>, String>> + Send + Sync>;
+pub(super) type TokenSource =
+    Arc<dyn Fn(DialReason) -> BoxFuture<Result<Option<String>, String>> + Send + Sync>;
 
 /// Where a connector is to connect to: what the URL says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +25,8 @@ pub struct Target {
     pub host: Arc<str>,
     /// The port; 80 for `ws://` and 443 for `wss://` where the URL has none.
     pub port: u16,
-    /// Whether the URL begins with `wss://`: the connector has to do TLS, and to check the certificate against `host`.
+    /// Whether the URL begins with `wss://`: the connector has to do TLS, and to check the
+    /// certificate against `host`.
     pub tls: bool,
 }
 
@@ -71,12 +73,15 @@ impl Endpoint {
         transport: TransportConfig,
     ) -> Result<Self, ConnectError> {
         let wrong = |reason| ConnectError::Url { url: url.clone(), reason };
-        let uri: tokio_tungstenite::tungstenite::http::Uri = url.parse().map_err(|_| wrong("it is not a URL"))?;
+        let uri: tokio_tungstenite::tungstenite::http::Uri =
+            url.parse().map_err(|_| wrong("it is not a URL"))?;
         let tls = match uri.scheme_str() {
             Some("ws") => false,
             Some("wss") if connector.is_some() => true,
             Some("wss") => {
-                return Err(wrong("TLS needs a connector that does it, or ws:// behind a proxy that ends it"));
+                return Err(wrong(
+                    "TLS needs a connector that does it, or ws:// behind a proxy that ends it",
+                ));
             }
             _ => return Err(wrong("it must begin with ws://")),
         };
@@ -84,7 +89,11 @@ impl Endpoint {
         // Brackets belong to the URL, not to the address (RFC 3986 3.2.2).
         let host = host.trim_start_matches('[').trim_end_matches(']');
         Ok(Self {
-            target: Target { host: host.into(), port: uri.port_u16().unwrap_or(if tls { 443 } else { 80 }), tls },
+            target: Target {
+                host: host.into(),
+                port: uri.port_u16().unwrap_or(if tls { 443 } else { 80 }),
+                tls,
+            },
             url: url.as_str().into(),
             connector,
             token,
@@ -96,7 +105,12 @@ impl Endpoint {
     ///
     /// # Errors
     /// What the core is to take as the socket's end.
-    pub(super) async fn dial(self, reason: DialReason, codec: Codec, known: bool) -> Result<Dialled, Refused> {
+    pub(super) async fn dial(
+        self,
+        reason: DialReason,
+        codec: Codec,
+        known: bool,
+    ) -> Result<Dialled, Refused> {
         let Target { host, port, .. } = self.target.clone();
         let dialled = self.open(reason, codec, known).await;
         if let Err(refused) = &dialled {
@@ -116,7 +130,10 @@ impl Endpoint {
             None => None,
         };
         let stream = self.connect().await.map_err(|error| {
-            Refused::lost(format!("{}:{} can't be reached: {error}", self.target.host, self.target.port))
+            Refused::lost(format!(
+                "{}:{} can't be reached: {error}",
+                self.target.host, self.target.port
+            ))
         })?;
         let socket = Socket::connect(stream, &self.url, codec.subprotocol(), &self.transport).await;
         let socket = socket.map_err(|failure| refused(failure, known))?;
@@ -125,7 +142,9 @@ impl Endpoint {
 
     async fn connect(&self) -> io::Result<Stream> {
         match &self.connector {
-            None => TcpStream::connect((&*self.target.host, self.target.port)).await.map(Stream::tcp),
+            None => {
+                TcpStream::connect((&*self.target.host, self.target.port)).await.map(Stream::tcp)
+            }
             Some(connector) => Guarded(Box::pin(async { connector(self.target.clone()).await }))
                 .await
                 .unwrap_or_else(|_| Err(io::Error::other("the connector panicked"))),
@@ -156,6 +175,9 @@ fn refused(mut failure: HandshakeFailure, known: bool) -> Refused {
         None if failure.subprotocol => Some(CloseCode::UNSUPPORTED),
         _ => None,
     };
-    let retry_ms = failure.retry_after_s.filter(|_| code.is_none()).map(|s| s.saturating_mul(1000).min(RETRY_AFTER_MS));
+    let retry_ms = failure
+        .retry_after_s
+        .filter(|_| code.is_none())
+        .map(|s| s.saturating_mul(1000).min(RETRY_AFTER_MS));
     Refused { close: Close { code, reason: failure.reason.into() }, retry_ms }
 }

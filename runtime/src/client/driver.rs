@@ -1,5 +1,5 @@
-//! The task that owns a client's socket: it dials when the core says so, reads what is there, lets callers run, writes what
-//! they bring in one go. Decides nothing.
+//! The task that owns a client's socket: it dials when the core says so, reads what is there, lets
+//! callers run, writes what they bring in one go. Decides nothing.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -24,8 +24,8 @@ use crate::wire::{ClientFrame, Dial, ServerFrame};
 /// Frames taken from the core in one pass under its lock.
 const SENT_PER_PASS: usize = 64;
 
-/// Calls that end in one pass from which on their callers get to run before what they bring is written: with fewer, writing at
-/// once overlaps better with the server's work.
+/// Calls that end in one pass from which on their callers get to run before what they bring is
+/// written: with fewer, writing at once overlaps better with the server's work.
 const CROWD: usize = 4;
 
 struct Driver {
@@ -139,8 +139,12 @@ impl Driver {
                         inner.core.handle_connected(now, dial, token);
                         opened = Some(Open { dial, socket, starved: false, stall: None });
                     }
-                    Err(Refused { close, retry_ms: None }) => inner.core.handle_closed(now, dial, close),
-                    Err(Refused { close, retry_ms: Some(ms) }) => inner.core.handle_refused(now, dial, close, ms),
+                    Err(Refused { close, retry_ms: None }) => {
+                        inner.core.handle_closed(now, dial, close)
+                    }
+                    Err(Refused { close, retry_ms: Some(ms) }) => {
+                        inner.core.handle_refused(now, dial, close, ms)
+                    }
                 }
             }
             if let Some(dial) = current {
@@ -154,7 +158,8 @@ impl Driver {
                     inner.core.handle_closed(now, dial, close.clone());
                 }
             }
-            // Timers that are due are seen to together with what arrived, after it: a frame that came in time counts.
+            // Timers that are due are seen to together with what arrived, after it: a frame that
+            // came in time counts.
             if inner.core.poll_timeout().is_some_and(|at| at <= now) {
                 inner.core.handle_timeout(now);
             }
@@ -241,7 +246,11 @@ impl Driver {
 
     fn dial(&mut self, dial: Dial, reason: DialReason) {
         if let Link::Open(open) = std::mem::replace(&mut self.link, Link::None) {
-            self.let_go(*open, Some(Close::new(CloseCode::GOING_AWAY, "a newer socket takes over")), false);
+            self.let_go(
+                *open,
+                Some(Close::new(CloseCode::GOING_AWAY, "a newer socket takes over")),
+                false,
+            );
         }
         let known = self.known();
         let opening = self.endpoint.clone().dial(reason, self.shared.codec, known);
@@ -252,7 +261,10 @@ impl Driver {
 
     fn known(&mut self) -> bool {
         let state = self.shared.state.borrow();
-        self.known |= matches!(*state, ConnectionState::Connected { .. } | ConnectionState::Reconnecting { .. });
+        self.known |= matches!(
+            *state,
+            ConnectionState::Connected { .. } | ConnectionState::Reconnecting { .. }
+        );
         self.known
     }
 
@@ -297,7 +309,13 @@ impl Driver {
 
 impl Open {
     /// Writes what waits, reads what is there; whether there is anything to do.
-    fn poll(&mut self, cx: &mut Context<'_>, shared: &Shared, endpoint: &Endpoint, ready: &mut Ready) -> bool {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared,
+        endpoint: &Endpoint,
+        ready: &mut Ready,
+    ) -> bool {
         match self.socket.poll_drain(cx) {
             Poll::Ready(Ok(())) => self.stall = None,
             Poll::Ready(Err(error)) => {
@@ -313,10 +331,19 @@ impl Open {
             }
         }
         self.poll_frames(cx, shared, endpoint.transport.messages_per_turn, ready);
-        (self.starved && self.socket.has_room()) || ready.alive || ready.ended.is_some() || !ready.frames.is_empty()
+        (self.starved && self.socket.has_room())
+            || ready.alive
+            || ready.ended.is_some()
+            || !ready.frames.is_empty()
     }
 
-    fn poll_frames(&mut self, cx: &mut Context<'_>, shared: &Shared, most: usize, ready: &mut Ready) {
+    fn poll_frames(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared,
+        most: usize,
+        ready: &mut Ready,
+    ) {
         while ready.frames.len() < most {
             match self.socket.poll_read(cx) {
                 Poll::Pending => return,
@@ -332,14 +359,19 @@ impl Open {
                     ready.ended = Some((close, true));
                     return;
                 }
-                Poll::Ready(Inbound::Message(message)) => match shared.codec.read_server(&message) {
-                    Ok(frame) => ready.frames.push((frame, message.len())),
-                    Err(error) => {
-                        let close = Close { code: Some(CloseCode::MALFORMED), reason: error.to_string().into() };
-                        ready.ended = Some((close, true));
-                        return;
+                Poll::Ready(Inbound::Message(message)) => {
+                    match shared.codec.read_server(&message) {
+                        Ok(frame) => ready.frames.push((frame, message.len())),
+                        Err(error) => {
+                            let close = Close {
+                                code: Some(CloseCode::MALFORMED),
+                                reason: error.to_string().into(),
+                            };
+                            ready.ended = Some((close, true));
+                            return;
+                        }
                     }
-                },
+                }
             }
         }
     }

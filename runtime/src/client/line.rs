@@ -1,5 +1,6 @@
-//! The line of calls that wait for room in the outbox: in the order of calls, each for its declared time. Owns the order and
-//! the times; who may enter the outbox is the core's answer. A step costs O(log n), however many wait.
+//! The line of calls that wait for room in the outbox: in the order of calls, each for its declared
+//! time. Owns the order and the times; who may enter the outbox is the core's answer. A step costs
+//! O(log n), however many wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,5 +1,6 @@
-//! A client for a protocol: typed calls and subscriptions over a connection that heals itself. Owns the socket, the task around
-//! it, and the futures that callers hold; refuses every decision of the protocol, which are [`crate::session::client`]'s.
+//! A client for a protocol: typed calls and subscriptions over a connection that heals itself. Owns
+//! the socket, the task around it, and the futures that callers hold; refuses every decision of the
+//! protocol, which are [`crate::session::client`]'s.
 
 mod builder;
 mod call;
@@ -24,7 +25,9 @@ pub use builder::{Builder, ConnectError, IntoToken, WhenFull};
 pub use call::{Call, CallError, Fates, Settled};
 pub use dial::Target;
 pub use state::{ConnectionState, Status};
-pub use subscription::{Item, SnapshotReason, Subscribe, SubscribeError, Subscription, SubscriptionEnd, TopicItem};
+pub use subscription::{
+    Item, SnapshotReason, Subscribe, SubscribeError, Subscription, SubscriptionEnd, TopicItem,
+};
 
 pub use crate::session::client::{Backoff, ClientConfig, DialReason, Fate, Gap};
 pub use crate::stub::ClientStub;
@@ -33,8 +36,9 @@ pub use crate::transport::TransportConfig;
 use crate::wire::{Body, Codec};
 use shared::Shared;
 
-/// A client of the protocol whose client enum is `C`. A handle: clones share one connection, which closes cleanly when the last
-/// one is dropped. Generated clients wrap it and add a method per message.
+/// A client of the protocol whose client enum is `C`. A handle: clones share one connection, which
+/// closes cleanly when the last one is dropped. Generated clients wrap it and add a method per
+/// message.
 pub struct Client<C> {
     handle: Arc<Handle>,
     protocol: PhantomData<fn() -> C>,
@@ -56,20 +60,23 @@ impl<C: ClientEnum> Client<C> {
         Self { handle: Arc::new(Handle { shared }), protocol: PhantomData }
     }
 
-    /// Puts a request or command into the outbox; generated code calls it. It takes its place now, not when the returned
-    /// future is awaited.
+    /// Puts a request or command into the outbox; generated code calls it. It takes its place now,
+    /// not when the returned future is awaited.
     pub fn call<R, E>(&self, message: u16, body: Result<Bytes, EncodeError>) -> Call<R, E> {
         let shared = &self.handle.shared;
         let slot = match (body, C::DESCRIPTION.messages.get(usize::from(message))) {
             (Ok(body), Some(declared)) => shared.submit(declared, Body(body)),
             (Err(error), _) => call::Slot::over(call::End::Unencodable(error)),
-            (Ok(_), None) => call::Slot::over(call::End::Unencodable(EncodeError::new("the message is not declared"))),
+            (Ok(_), None) => call::Slot::over(call::End::Unencodable(EncodeError::new(
+                "the message is not declared",
+            ))),
         };
         Call::new(slot, Arc::clone(shared))
     }
 
-    /// Sends a volatile if there is a connection now; generated code calls it. `false`, and dropped, if there is none or it
-    /// can't be encoded. A later one of the same key replaces one that waits to be written.
+    /// Sends a volatile if there is a connection now; generated code calls it. `false`, and
+    /// dropped, if there is none or it can't be encoded. A later one of the same key replaces one
+    /// that waits to be written.
     pub fn volatile(
         &self,
         message: u16,
@@ -81,7 +88,8 @@ impl<C: ClientEnum> Client<C> {
             return false;
         };
         let declared = C::DESCRIPTION.messages.get(usize::from(message));
-        declared.is_some_and(|declared| self.handle.shared.volatile(declared, conflation, Body(body)))
+        declared
+            .is_some_and(|declared| self.handle.shared.volatile(declared, conflation, Body(body)))
     }
 
     /// Follows a topic; see [`Subscribe`].
@@ -93,10 +101,10 @@ impl<C: ClientEnum> Client<C> {
 impl<C> Client<C> {
     /// The connection's state, to be looked at or waited for.
     ///
-    /// `Closed` and `Failed` are the last states: afterwards nothing changes, and whoever waits for another one
-    /// ([`changed`](watch::Receiver::changed), [`wait_for`](watch::Receiver::wait_for)) waits until every handle, call and
-    /// subscription of this client is dropped, and gets an error then. A loop over the changes ends when
-    /// [`ConnectionState::is_over`].
+    /// `Closed` and `Failed` are the last states: afterwards nothing changes, and whoever waits for
+    /// another one ([`changed`](watch::Receiver::changed), [`wait_for`](watch::Receiver::wait_for))
+    /// waits until every handle, call and subscription of this client is dropped, and gets an error
+    /// then. A loop over the changes ends when [`ConnectionState::is_over`].
     ///
     /// # Cancellation
     /// A wait that is dropped has missed nothing: the next one looks at the present state.
@@ -116,9 +124,9 @@ impl<C> Client<C> {
         self.handle.shared.with(|now, core| core.reconnect_now(now));
     }
 
-    /// Closes for good: tells the server, ends the session, and returns when every socket and task of this client is gone,
-    /// within [`TransportConfig::close_timeout_ms`]. Calls that are not resolved end with [`CallError::Closed`],
-    /// subscriptions end, and so do all clones.
+    /// Closes for good: tells the server, ends the session, and returns when every socket and task
+    /// of this client is gone, within [`TransportConfig::close_timeout_ms`]. Calls that are not
+    /// resolved end with [`CallError::Closed`], subscriptions end, and so do all clones.
     ///
     /// # Cancellation
     /// Dropping the future does not stop the closing.
@@ -142,6 +150,8 @@ impl<C> Clone for Client<C> {
 
 impl<C> fmt::Debug for Client<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("state", &*self.handle.shared.state.borrow()).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("state", &*self.handle.shared.state.borrow())
+            .finish_non_exhaustive()
     }
 }

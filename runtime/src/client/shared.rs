@@ -1,5 +1,5 @@
-//! The core with what surrounds it: one lock, held for state changes only. Owns the way from the core's events to the futures
-//! that wait for them; decides nothing.
+//! The core with what surrounds it: one lock, held for state changes only. Owns the way from the
+//! core's events to the futures that wait for them; decides nothing.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError};
@@ -15,8 +15,8 @@ use super::state::{ConnectionState, Status};
 use super::subscription::SubSlot;
 use crate::driver::{Clock, WakeFlag};
 use crate::session::client::{
-    self as core, CallId, CallOutcome, ClientConfig, DialReason, Event, Item, SubId, Submission, SubmitError,
-    SubscribeError, SubscriptionRequest,
+    self as core, CallId, CallOutcome, ClientConfig, DialReason, Event, Item, SubId, Submission,
+    SubmitError, SubscribeError, SubscriptionRequest,
 };
 use crate::session::{Close, Now};
 use crate::sync::{Mutex, MutexGuard};
@@ -135,23 +135,32 @@ impl Shared {
 
     /// Gives a command its place: in the outbox, or in the line for it.
     pub(super) fn submit(&self, declared: &'static Message, body: Body) -> Arc<Slot> {
-        let (Kind::Request { timeout_ms, max_bytes, .. } | Kind::Command { timeout_ms, max_bytes, .. }) = declared.kind
+        let (Kind::Request { timeout_ms, max_bytes, .. }
+        | Kind::Command { timeout_ms, max_bytes, .. }) = declared.kind
         else {
             return Slot::over(End::Outcome(CallOutcome::Refused(RefusalCode::Unsupported)));
         };
         let Some(name) = Name::from_static(declared.name) else {
             return Slot::over(End::Outcome(CallOutcome::Refused(RefusalCode::Unsupported)));
         };
-        let submission = Submission { name, body, timeout_ms, declared_timeout_ms: timeout_ms, max_bytes };
+        let submission =
+            Submission { name, body, timeout_ms, declared_timeout_ms: timeout_ms, max_bytes };
         let (slot, wakers) = self.enter(|now, inner| inner.submit(now, submission, self.when_full));
         self.wake_task();
         wakers.wake();
         slot
     }
 
-    pub(super) fn volatile(&self, declared: &'static Message, conflation: String, body: Body) -> bool {
+    pub(super) fn volatile(
+        &self,
+        declared: &'static Message,
+        conflation: String,
+        body: Body,
+    ) -> bool {
         match (declared.kind, Name::from_static(declared.name)) {
-            (Kind::ClientVolatile { max_bytes, .. }, Some(name)) if body.len() <= max_bytes as usize => {
+            (Kind::ClientVolatile { max_bytes, .. }, Some(name))
+                if body.len() <= max_bytes as usize =>
+            {
                 self.with(|now, core| core.volatile(now, name, conflation, body))
             }
             _ => {
@@ -183,7 +192,11 @@ impl Shared {
         cancelled
     }
 
-    pub(super) fn subscribe(&self, request: SubscriptionRequest, slot: &Arc<SubSlot>) -> Result<SubId, SubscribeError> {
+    pub(super) fn subscribe(
+        &self,
+        request: SubscriptionRequest,
+        slot: &Arc<SubSlot>,
+    ) -> Result<SubId, SubscribeError> {
         let (sub, wakers) = self.enter(|now, inner| {
             let sub = inner.core.subscribe(now, request)?;
             inner.subs.insert(sub, Arc::clone(slot));
@@ -206,7 +219,10 @@ impl Shared {
     pub(super) fn next_item(&self, sub: SubId) -> Option<Item> {
         let ((item, due), wakers) = self.enter(|now, inner| {
             let item = inner.core.poll_item(now, sub);
-            let sooner = inner.core.poll_timeout().is_some_and(|at| inner.armed.is_none_or(|armed| at < armed));
+            let sooner = inner
+                .core
+                .poll_timeout()
+                .is_some_and(|at| inner.armed.is_none_or(|armed| at < armed));
             (item, sooner || inner.core.owes_position())
         });
         if due {
@@ -306,14 +322,26 @@ impl Inner {
             Event::Resolved { call, outcome } => {
                 if let Some(slot) = self.calls.remove(&call) {
                     wakers.resolved += 1;
-                    slot.end(End::Outcome(outcome)).into_iter().for_each(|waker| wakers.push(waker));
+                    slot.end(End::Outcome(outcome))
+                        .into_iter()
+                        .for_each(|waker| wakers.push(waker));
                 }
             }
-            Event::TimedOut { call } => wakers.push(self.calls.get(&call).and_then(|slot| slot.time_out())),
-            Event::Fate { call, fate } => wakers.push(self.calls.get(&call).and_then(|slot| slot.set_fate(fate))),
-            Event::Subscribed { sub } => wakers.push(self.subs.get(&sub).and_then(|slot| slot.establish())),
-            Event::Readable { sub } => wakers.push(self.subs.get(&sub).and_then(|slot| slot.readable())),
-            Event::SubscriptionEnded { sub, end } => wakers.push(self.subs.get(&sub).and_then(|slot| slot.end(end))),
+            Event::TimedOut { call } => {
+                wakers.push(self.calls.get(&call).and_then(|slot| slot.time_out()))
+            }
+            Event::Fate { call, fate } => {
+                wakers.push(self.calls.get(&call).and_then(|slot| slot.set_fate(fate)))
+            }
+            Event::Subscribed { sub } => {
+                wakers.push(self.subs.get(&sub).and_then(|slot| slot.establish()))
+            }
+            Event::Readable { sub } => {
+                wakers.push(self.subs.get(&sub).and_then(|slot| slot.readable()))
+            }
+            Event::SubscriptionEnded { sub, end } => {
+                wakers.push(self.subs.get(&sub).and_then(|slot| slot.end(end)))
+            }
             Event::State(state) => {
                 tracing::debug!(?state, "connection");
                 shared.state.send_replace(ConnectionState::of(shared.clock, &state));

@@ -21,7 +21,8 @@ pub enum ConnectionState {
     },
     /// There is one.
     Connected {
-        /// Whether the session of the connection before went on: nothing had to be sent again that was received.
+        /// Whether the session of the connection before went on: nothing had to be sent again that
+        /// was received.
         resumed: bool,
         /// Since when.
         since: Instant,
@@ -74,12 +75,14 @@ impl ConnectionState {
             core::ConnectionState::Connected { resumed, since } => {
                 Self::Connected { resumed: *resumed, since: clock.at(*since) }
             }
-            core::ConnectionState::Reconnecting { attempt, next_dial, since, reason } => Self::Reconnecting {
-                attempt: *attempt,
-                next_dial: next_dial.map(|at| clock.at(at)),
-                since: clock.at(*since),
-                reason: reason.clone(),
-            },
+            core::ConnectionState::Reconnecting { attempt, next_dial, since, reason } => {
+                Self::Reconnecting {
+                    attempt: *attempt,
+                    next_dial: next_dial.map(|at| clock.at(at)),
+                    since: clock.at(*since),
+                    reason: reason.clone(),
+                }
+            }
             core::ConnectionState::Failed { reason } => Self::Failed { reason: reason.clone() },
             core::ConnectionState::Closed => Self::Closed,
         }

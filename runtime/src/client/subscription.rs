@@ -1,5 +1,5 @@
-//! A topic as its follower sees it (PROTOCOL.md section 7): a stream that resumes by itself. Owns waiting and decoding; refuses to
-//! hide a gap.
+//! A topic as its follower sees it (PROTOCOL.md section 7): a stream that resumes by itself. Owns
+//! waiting and decoding; refuses to hide a gap.
 
 use std::fmt;
 use std::future::Future;
@@ -15,19 +15,20 @@ use crate::stub::{EncodeError, GapItem, ServerEnum, SnapshotState, TopicKey};
 use crate::sync::{Mutex, MutexGuard};
 use crate::wire::{Name, Position, UnsubscribeCode};
 
-/// What a subscription yields. Where a topic has a snapshot, `G` is [`std::convert::Infallible`] and a `match` needs no arm for
-/// `Gap`; where it has none, the same goes for `Snapshot`.
+/// What a subscription yields. Where a topic has a snapshot, `G` is [`std::convert::Infallible`]
+/// and a `match` needs no arm for `Gap`; where it has none, the same goes for `Snapshot`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item<E, S, G> {
-    /// The topic's state: what came before is to be forgotten. Events that follow are applied by identity, as the state may
-    /// contain some of them already (PROTOCOL.md 7.5).
+    /// The topic's state: what came before is to be forgotten. Events that follow are applied by
+    /// identity, as the state may contain some of them already (PROTOCOL.md 7.5).
     Snapshot {
         /// The state.
         state: S,
         /// Why it was sent.
         reason: SnapshotReason,
     },
-    /// An event or a volatile. One that this build can't read arrives as the enum's unknown variant.
+    /// An event or a volatile. One that this build can't read arrives as the enum's unknown
+    /// variant.
     Event(E),
     /// Events were missed for good, and the topic has no snapshot.
     Gap(G),
@@ -77,8 +78,8 @@ pub enum SubscriptionEnd {
     Refused(UnsubscribeCode),
     /// The client was closed, or gave up.
     Closed,
-    /// The server sent a state that this build can't read, or a gap where the topic has a snapshot: it is of another version.
-    /// Going on would show the application a history with a hole.
+    /// The server sent a state that this build can't read, or a gap where the topic has a snapshot:
+    /// it is of another version. Going on would show the application a history with a hole.
     Unreadable {
         /// What was wrong.
         reason: String,
@@ -96,10 +97,11 @@ impl fmt::Display for SubscriptionEnd {
 }
 
 /// The item type of a topic's subscription.
-pub type TopicItem<T> = Item<<T as TopicKey>::Events, <T as TopicKey>::Snapshot, <T as TopicKey>::Gap>;
+pub type TopicItem<T> =
+    Item<<T as TopicKey>::Events, <T as TopicKey>::Snapshot, <T as TopicKey>::Gap>;
 
-/// A subscription that is being asked for: a future of the [`Subscription`], ready when the server has answered. It waits as
-/// long as there is no connection.
+/// A subscription that is being asked for: a future of the [`Subscription`], ready when the server
+/// has answered. It waits as long as there is no connection.
 ///
 /// # Cancellation
 /// Dropping it takes the subscription back.
@@ -111,14 +113,16 @@ pub struct Subscribe<T> {
     feed: Option<Feed>,
 }
 
-/// A topic that is followed: a stream of [`Item`]s that ends only with a reason, see [`Subscription::end`].
+/// A topic that is followed: a stream of [`Item`]s that ends only with a reason, see
+/// [`Subscription::end`].
 ///
-/// Asking for the next item says that the application has finished with the one before; how far that has got is what a resume
-/// continues from, and what gives the server credit to send more. One that is not polled holds a bounded number of items,
-/// and holds nothing else up.
+/// Asking for the next item says that the application has finished with the one before; how far
+/// that has got is what a resume continues from, and what gives the server credit to send more. One
+/// that is not polled holds a bounded number of items, and holds nothing else up.
 ///
 /// # Cancellation
-/// A `next()` that is dropped before it is ready has taken nothing. Dropping the subscription unsubscribes.
+/// A `next()` that is dropped before it is ready has taken nothing. Dropping the subscription
+/// unsubscribes.
 #[must_use = "dropping a subscription unsubscribes"]
 pub struct Subscription<T> {
     feed: Feed,
@@ -165,8 +169,13 @@ impl SubSlot {
     }
 
     /// The next item, by `look`; `None` if there is none and the subscription has ended.
-    pub(super) fn poll_item<T>(&self, cx: &Context<'_>, look: impl FnOnce() -> Option<T>) -> Poll<Option<T>> {
-        // Both before the look: what becomes readable in between wakes, and an end hides nothing that came before it.
+    pub(super) fn poll_item<T>(
+        &self,
+        cx: &Context<'_>,
+        look: impl FnOnce() -> Option<T>,
+    ) -> Poll<Option<T>> {
+        // Both before the look: what becomes readable in between wakes, and an end hides nothing
+        // that came before it.
         let ended = {
             let mut state = self.lock();
             state.waker = Some(cx.waker().clone());
@@ -198,8 +207,9 @@ impl<T> Subscribe<T> {
         Self { shared, topic, from: None, feed: None }
     }
 
-    /// Goes on after a position that the application has stored ([`Subscription::position`]), instead of beginning with the
-    /// topic's state. If that can't be continued, the first item says so.
+    /// Goes on after a position that the application has stored ([`Subscription::position`]),
+    /// instead of beginning with the topic's state. If that can't be continued, the first item says
+    /// so.
     pub fn from(mut self, position: Position) -> Self {
         self.from = Some(position);
         self
@@ -241,7 +251,9 @@ impl<T: TopicKey> Future for Subscribe<T> {
                 Some(core::SubscriptionEnd::Refused(code)) => {
                     return Poll::Ready(Err(SubscribeError::Refused { code: *code }));
                 }
-                Some(core::SubscriptionEnd::Closed) => return Poll::Ready(Err(SubscribeError::Closed)),
+                Some(core::SubscriptionEnd::Closed) => {
+                    return Poll::Ready(Err(SubscribeError::Closed));
+                }
                 None => {}
             }
             if !state.established {
@@ -262,8 +274,9 @@ impl<T: TopicKey> Subscription<T> {
         &self.topic
     }
 
-    /// Where the last item stands that was taken: what an application stores, once it has finished with that item, to go on
-    /// from there with [`Subscribe::from`] after a restart. `None` before the first one.
+    /// Where the last item stands that was taken: what an application stores, once it has finished
+    /// with that item, to go on from there with [`Subscribe::from`] after a restart. `None` before
+    /// the first one.
     #[must_use]
     pub const fn position(&self) -> Option<Position> {
         self.position
@@ -288,7 +301,9 @@ impl<T: TopicKey> Subscription<T> {
                 self.position = Some(position);
                 Some(Item::Event(T::Events::decode(name.as_str(), &body.0, codec)))
             }
-            core::Item::Volatile { name, body } => Some(Item::Event(T::Events::decode(name.as_str(), &body.0, codec))),
+            core::Item::Volatile { name, body } => {
+                Some(Item::Event(T::Events::decode(name.as_str(), &body.0, codec)))
+            }
             core::Item::Snapshot { position, name, body, gap } => {
                 match T::Snapshot::decode(name.as_str(), &body.0, codec) {
                     Ok(state) => {
@@ -327,14 +342,18 @@ impl<T: TopicKey> Stream for Subscription<T> {
         if self.unreadable.is_some() {
             return Poll::Ready(None);
         }
-        let item = ready!(self.feed.slot.poll_item(cx, || self.feed.shared.next_item(self.feed.sub)));
+        let item =
+            ready!(self.feed.slot.poll_item(cx, || self.feed.shared.next_item(self.feed.sub)));
         Poll::Ready(item.and_then(|item| self.read(item)))
     }
 }
 
 impl<T: fmt::Debug> fmt::Debug for Subscribe<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscribe").field("topic", &self.topic).field("from", &self.from).finish_non_exhaustive()
+        f.debug_struct("Subscribe")
+            .field("topic", &self.topic)
+            .field("from", &self.from)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,13 +1,13 @@
-//! How others make a task look again. Owns the order of flag and waker, on which hangs that no wake-up is lost; refuses to know
-//! what there is to look at.
+//! How others make a task look again. Owns the order of flag and waker, on which hangs that no
+//! wake-up is lost; refuses to know what there is to look at.
 
 use std::sync::atomic::Ordering;
 use std::task::Context;
 
 use crate::sync::{AtomicBool, AtomicWaker};
 
-/// A flag that any thread raises, and one task looks at. Whoever changes state raises it afterwards; the task looks at the
-/// state after it has taken the flag.
+/// A flag that any thread raises, and one task looks at. Whoever changes state raises it
+/// afterwards; the task looks at the state after it has taken the flag.
 #[derive(Debug, Default)]
 pub(crate) struct WakeFlag {
     waker: AtomicWaker,
@@ -17,7 +17,8 @@ pub(crate) struct WakeFlag {
 impl WakeFlag {
     /// Makes the task look again.
     pub(crate) fn raise(&self) {
-        // Before the waker, which the task registers before it looks. Whoever raised it first wakes.
+        // Before the waker, which the task registers before it looks. Whoever raised it first
+        // wakes.
         if !self.raised.swap(true, Ordering::AcqRel) {
             self.waker.wake();
         }
@@ -34,7 +35,8 @@ impl WakeFlag {
         self.raised.swap(false, Ordering::AcqRel)
     }
 
-    /// The task runs, and will poll again before it waits: until then raising the flag need not wake it.
+    /// The task runs, and will poll again before it waits: until then raising the flag need not
+    /// wake it.
     #[cfg(feature = "server")]
     pub(crate) fn rest(&self) {
         drop(self.waker.take());

@@ -15,10 +15,12 @@ use crate::wire::InstanceId;
 pub struct Credentials {
     /// The token of HELLO; else that of the upgrade request's `Authorization: Bearer` header.
     pub token: Option<String>,
-    /// Where the connection comes from: the proxy's address behind a proxy. `None` if the server that the router was mounted
-    /// in does not tell (`into_make_service_with_connect_info::<SocketAddr>()`).
+    /// Where the connection comes from: the proxy's address behind a proxy. `None` if the server
+    /// that the router was mounted in does not tell
+    /// (`into_make_service_with_connect_info::<SocketAddr>()`).
     pub peer: Option<SocketAddr>,
-    /// The client process, random and stable across its reconnects (PROTOCOL.md 4.9). Proves nothing to others.
+    /// The client process, random and stable across its reconnects (PROTOCOL.md 4.9). Proves
+    /// nothing to others.
     pub instance: InstanceId,
 }
 
@@ -33,7 +35,8 @@ impl std::fmt::Debug for Credentials {
 }
 
 /// The hook, boxed.
-pub(super) type Hook = Arc<dyn Fn(Credentials) -> BoxFuture<Result<Identity, Denied>> + Send + Sync>;
+pub(super) type Hook =
+    Arc<dyn Fn(Credentials) -> BoxFuture<Result<Identity, Denied>> + Send + Sync>;
 
 /// Boxes a hook.
 pub(super) fn hook<F, R, I>(check: F) -> Hook
@@ -48,7 +51,8 @@ where
     })
 }
 
-/// Asks for a bearer token, and `check` for whose it is. Without a token the client is refused (4201).
+/// Asks for a bearer token, and `check` for whose it is. Without a token the client is refused
+/// (4201).
 ///
 /// ```
 /// use steadfast::server::{Denied, Principal, bearer};
@@ -61,7 +65,9 @@ where
 /// });
 /// # let _ = hook;
 /// ```
-pub fn bearer<F, R, I>(check: F) -> impl Fn(Credentials) -> BoxFuture<Result<Identity, Denied>> + Send + Sync + 'static
+pub fn bearer<F, R, I>(
+    check: F,
+) -> impl Fn(Credentials) -> BoxFuture<Result<Identity, Denied>> + Send + Sync + 'static
 where
     F: Fn(String) -> R + Send + Sync + 'static,
     R: Future<Output = Result<I, Denied>> + Send + 'static,
@@ -76,8 +82,8 @@ where
     }
 }
 
-/// Everybody is somebody else, told apart by the client process: stable across reconnects, which resuming needs, and a hash,
-/// so that showing the principal to others gives nothing away.
+/// Everybody is somebody else, told apart by the client process: stable across reconnects, which
+/// resuming needs, and a hash, so that showing the principal to others gives nothing away.
 pub(super) fn anonymous(credentials: &Credentials) -> Identity {
     let mut hash = Sha256::new();
     hash.update(b"steadfast anonymous ");

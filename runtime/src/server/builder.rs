@@ -1,5 +1,5 @@
-//! What a server is told before it starts. Owns the turn from the enums' descriptions into the node's configuration; refuses
-//! to be built before it was said who may connect.
+//! What a server is told before it starts. Owns the turn from the enums' descriptions into the
+//! node's configuration; refuses to be built before it was said who may connect.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -58,7 +58,8 @@ impl<C: ClientEnum> Builder<C> {
     /// Starts with the defaults of [`NodeConfig`] and what the enums declare.
     ///
     /// # Panics
-    /// When a description holds a wire name that breaks PROTOCOL.md 3.4. The derive never makes one.
+    /// When a description holds a wire name that breaks PROTOCOL.md 3.4. The derive never makes
+    /// one.
     pub fn new(service: Arc<dyn Service>) -> Self {
         let parts = Parts {
             config: node_config(service.as_ref()),
@@ -66,7 +67,9 @@ impl<C: ClientEnum> Builder<C> {
             transport: TransportConfig::default(),
             limits: Limits::default(),
             store: None,
-            authenticate: auth::hook(|_| std::future::ready(Err::<Identity, _>(Denied::new("nobody may connect")))),
+            authenticate: auth::hook(|_| {
+                std::future::ready(Err::<Identity, _>(Denied::new("nobody may connect")))
+            }),
             origins: None,
             clock: Clock::new(),
             seed: None,
@@ -76,9 +79,9 @@ impl<C: ClientEnum> Builder<C> {
 }
 
 impl<C: ClientEnum, A> Builder<C, A> {
-    /// Asks `check` on every connection who is there. It gets what the client showed and answers with a
-    /// [`Principal`](super::Principal), or with an [`Identity`] that says for how long it is good; a no closes the
-    /// connection with 4201. See [`bearer`](super::bearer).
+    /// Asks `check` on every connection who is there. It gets what the client showed and answers
+    /// with a [`Principal`](super::Principal), or with an [`Identity`] that says for how long it is
+    /// good; a no closes the connection with 4201. See [`bearer`](super::bearer).
     ///
     /// # Cancellation
     /// The future is dropped when [`NodeConfig::handshake_ms`] is over, or the connection is.
@@ -92,20 +95,24 @@ impl<C: ClientEnum, A> Builder<C, A> {
         Builder { parts: self.parts, protocol: PhantomData }
     }
 
-    /// Lets everybody in. Each client process gets a principal of its own, `anonymous-…`, stable across its reconnects.
+    /// Lets everybody in. Each client process gets a principal of its own, `anonymous-…`, stable
+    /// across its reconnects.
     pub fn allow_anonymous(self) -> Builder<C, Decided> {
-        self.authenticate(|credentials| std::future::ready(Ok::<_, Denied>(auth::anonymous(&credentials))))
+        self.authenticate(|credentials| {
+            std::future::ready(Ok::<_, Denied>(auth::anonymous(&credentials)))
+        })
     }
 
-    /// Where records and topic logs are kept. Without it, in memory: a restart then makes outcomes unknown and topics begin
-    /// anew, both reported.
+    /// Where records and topic logs are kept. Without it, in memory: a restart then makes outcomes
+    /// unknown and topics begin anew, both reported.
     pub fn store(mut self, store: impl Store) -> Self {
         self.parts.store = Some(Arc::new(store));
         self
     }
 
-    /// Web pages of these origins only may connect (`https://chat.example`); others are refused with 403. Without it every
-    /// origin may. Programs that are not browsers send no origin and are not concerned.
+    /// Web pages of these origins only may connect (`https://chat.example`); others are refused
+    /// with 403. Without it every origin may. Programs that are not browsers send no origin and are
+    /// not concerned.
     pub fn allow_origins<O: Into<String>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {
         self.parts.origins = Some(origins.into_iter().map(Into::into).collect());
         self
@@ -129,8 +136,9 @@ impl<C: ClientEnum, A> Builder<C, A> {
         self
     }
 
-    /// For tests that must be repeatable, such as simulations: ids, tokens and epochs follow from `seed` instead of from the
-    /// operating system's random numbers. A restarted server needs another seed, as it would make the same epochs again.
+    /// For tests that must be repeatable, such as simulations: ids, tokens and epochs follow from
+    /// `seed` instead of from the operating system's random numbers. A restarted server needs
+    /// another seed, as it would make the same epochs again.
     ///
     /// Never in production: whoever knows the seed can take over any session.
     pub const fn insecure_seed(mut self, seed: u64) -> Self {
@@ -157,9 +165,9 @@ impl<C, A> std::fmt::Debug for Builder<C, A> {
 impl Parts {
     pub(super) fn take_store(&mut self) -> Arc<dyn DynStore> {
         let clock = self.clock;
-        self.store
-            .take()
-            .unwrap_or_else(|| Arc::new(MemoryStore::new(MemoryLimits::default(), Arc::new(move || clock.now()))))
+        self.store.take().unwrap_or_else(|| {
+            Arc::new(MemoryStore::new(MemoryLimits::default(), Arc::new(move || clock.now())))
+        })
     }
 }
 
@@ -168,14 +176,26 @@ fn node_config(service: &dyn Service) -> NodeConfig {
     let mut config = NodeConfig::new(commands.protocol);
     for (index, message) in (0..).zip(commands.messages) {
         let (kind, timeout_ms, max_bytes) = match message.kind {
-            Kind::Request { ordered, timeout_ms, max_bytes, .. } | Kind::Command { ordered, timeout_ms, max_bytes } => {
+            Kind::Request { ordered, timeout_ms, max_bytes, .. }
+            | Kind::Command { ordered, timeout_ms, max_bytes } => {
                 (MessageKind::Command { ordered }, timeout_ms, max_bytes)
             }
-            Kind::ClientVolatile { timeout_ms, max_bytes, .. } => (MessageKind::Volatile, timeout_ms, max_bytes),
-            Kind::Event { .. } | Kind::Snapshot { .. } | Kind::TopicVolatile { .. } | Kind::Error => continue,
+            Kind::ClientVolatile { timeout_ms, max_bytes, .. } => {
+                (MessageKind::Volatile, timeout_ms, max_bytes)
+            }
+            Kind::Event { .. }
+            | Kind::Snapshot { .. }
+            | Kind::TopicVolatile { .. }
+            | Kind::Error => continue,
         };
         for text in std::iter::once(&message.name).chain(message.aliases) {
-            config.add_message(MessageSpec { name: wire_name(text), index, kind, timeout_ms, max_bytes });
+            config.add_message(MessageSpec {
+                name: wire_name(text),
+                index,
+                kind,
+                timeout_ms,
+                max_bytes,
+            });
         }
     }
     config.topics = service.server_enum().topics.iter().map(topic_spec).collect();

@@ -1,5 +1,5 @@
-//! One socket's task: read what is there, one turn of the node, write what there is to write, wait. Owns the socket and its
-//! write deadline; decides nothing.
+//! One socket's task: read what is there, one turn of the node, write what there is to write, wait.
+//! Owns the socket and its write deadline; decides nothing.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -23,7 +23,8 @@ use crate::wire::{ClientFrame, Codec, Outgoing, ServerFrame};
 /// The longest HELLO (PROTOCOL.md 2.3).
 pub(super) const HELLO_BYTES: usize = 64 * 1024;
 
-/// Messages taken from the node in one pass under its lock, so that one connection does not hold the others up.
+/// Messages taken from the node in one pass under its lock, so that one connection does not hold
+/// the others up.
 const SENT_PER_PASS: usize = 64;
 
 thread_local! {
@@ -75,9 +76,9 @@ impl Counted {
     /// One more, if there may be.
     pub(super) fn admit(shared: &Arc<Shared>) -> Option<Self> {
         let limit = shared.limits.connections as usize;
-        let admitted = shared
-            .sockets
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| (count < limit).then_some(count + 1));
+        let admitted = shared.sockets.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
+            (count < limit).then_some(count + 1)
+        });
         admitted.ok().map(|_| Self(Arc::clone(shared)))
     }
 }
@@ -90,8 +91,14 @@ impl Drop for Counted {
 
 /// Serves a socket to its end.
 ///
-/// What lives as long as the connection is boxed, so that the task around it is not as large as its largest moment.
-pub(super) fn run<S>(shared: Arc<Shared>, socket: Socket<S>, codec: Codec, shown: Shown) -> impl Future<Output = ()>
+/// What lives as long as the connection is boxed, so that the task around it is not as large as its
+/// largest moment.
+pub(super) fn run<S>(
+    shared: Arc<Shared>,
+    socket: Socket<S>,
+    codec: Codec,
+    shown: Shown,
+) -> impl Future<Output = ()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -159,7 +166,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match self.socket.poll_drain(cx) {
             Poll::Ready(Ok(())) => self.stall = None,
             Poll::Ready(Err(error)) => {
-                ready.end = Some(End::Peer(Close { code: None, reason: format!("writing failed: {error}").into() }));
+                ready.end = Some(End::Peer(Close {
+                    code: None,
+                    reason: format!("writing failed: {error}").into(),
+                }));
                 return Poll::Ready(ready);
             }
             Poll::Pending => {
@@ -186,7 +196,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Poll::Pending => return,
                 Poll::Ready(Inbound::Alive) => {
                     ready.alive = true;
-                    // Pings are answered by the socket itself; a peer that sends nothing else must not hold the task.
+                    // Pings are answered by the socket itself; a peer that sends nothing else must
+                    // not hold the task.
                     return cx.waker().wake_by_ref();
                 }
                 Poll::Ready(Inbound::Ended(close)) => {
@@ -204,7 +215,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                     Err(error) => {
                         tracing::debug!(conn = self.conn.0, %error, "not a frame");
-                        let close = Close { code: Some(CloseCode::MALFORMED), reason: error.to_string().into() };
+                        let close = Close {
+                            code: Some(CloseCode::MALFORMED),
+                            reason: error.to_string().into(),
+                        };
                         ready.end = Some(End::Own { close, broken: true });
                         return;
                     }
@@ -223,7 +237,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let written = self.socket.written();
         let patience = Duration::from_millis(self.shared.transport.write_timeout_ms);
-        let stall = self.stall.get_or_insert_with(|| Stall { written, until: driver::sleep(patience) });
+        let stall =
+            self.stall.get_or_insert_with(|| Stall { written, until: driver::sleep(patience) });
         if stall.written != written {
             *stall = Stall { written, until: driver::sleep(patience) };
         }
@@ -263,7 +278,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn send(&mut self, mut messages: Vec<Outgoing>) {
         for message in messages.drain(..) {
             match message {
-                Outgoing::Shared(bytes) => self.socket.send_unmasked(|out| out.extend_from_slice(&bytes)),
+                Outgoing::Shared(bytes) => {
+                    self.socket.send_unmasked(|out| out.extend_from_slice(&bytes))
+                }
                 Outgoing::Frame(frame) => {
                     self.socket.send_unmasked(|out| self.codec.write_server(&frame, out));
                     if matches!(frame, ServerFrame::Ping { .. }) {

@@ -1,5 +1,6 @@
-//! What a handler is given: who asks, the idempotency key, and a place to publish. Owns what the handler has published so far;
-//! refuses to send anything, which happens when the command's record is committed (PROTOCOL.md 5.6).
+//! What a handler is given: who asks, the idempotency key, and a place to publish. Owns what the
+//! handler has published so far; refuses to send anything, which happens when the command's record
+//! is committed (PROTOCOL.md 5.6).
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,8 +33,8 @@ struct Shared {
     staged: Mutex<Staged>,
 }
 
-/// The configuration behind a counter of its own: each connection has one, so that its commands don't all count up and down
-/// in one place with those of other threads.
+/// The configuration behind a counter of its own: each connection has one, so that its commands
+/// don't all count up and down in one place with those of other threads.
 pub(super) type Settings = Arc<Arc<NodeConfig>>;
 
 #[derive(Debug, Default)]
@@ -60,7 +61,15 @@ pub(super) struct CxParts {
 impl Cx {
     pub(super) fn new(parts: CxParts) -> (Self, Stage) {
         let CxParts { principal, codec, key, attempt, deadline, config } = parts;
-        let shared = Arc::new(Shared { principal, codec, key, attempt, deadline, config, staged: Mutex::default() });
+        let shared = Arc::new(Shared {
+            principal,
+            codec,
+            key,
+            attempt,
+            deadline,
+            config,
+            staged: Mutex::default(),
+        });
         (Self { shared: Arc::clone(&shared) }, Stage(shared))
     }
 
@@ -70,20 +79,23 @@ impl Cx {
         &self.shared.principal
     }
 
-    /// The same for every execution of this command, and of no other one: for effects outside of this context, such as a row
-    /// in the application's own database, that must happen once (PROTOCOL.md 5.2). A volatile has a key of its own each time.
+    /// The same for every execution of this command, and of no other one: for effects outside of
+    /// this context, such as a row in the application's own database, that must happen once
+    /// (PROTOCOL.md 5.2). A volatile has a key of its own each time.
     #[must_use]
     pub fn idempotency_key(&self) -> IdempotencyKey {
         self.shared.key
     }
 
-    /// Whether this command may have run before without leaving a record (a server that died in the middle).
+    /// Whether this command may have run before without leaving a record (a server that died in the
+    /// middle).
     #[must_use]
     pub fn attempt(&self) -> Attempt {
         self.shared.attempt
     }
 
-    /// When the handler is dropped at the latest, and the command ends with `timeout` (PROTOCOL.md 5.7).
+    /// When the handler is dropped at the latest, and the command ends with `timeout` (PROTOCOL.md
+    /// 5.7).
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.shared.deadline
@@ -95,13 +107,14 @@ impl Cx {
         self.shared.deadline.saturating_duration_since(driver::instant())
     }
 
-    /// Publishes an event or a volatile, if and when this command succeeds: an event is committed together with the reply, in
-    /// the order of calls (PROTOCOL.md 5.6), a volatile goes out afterwards. Nothing is published if the handler returns an
-    /// error, panics, or runs out of time.
+    /// Publishes an event or a volatile, if and when this command succeeds: an event is committed
+    /// together with the reply, in the order of calls (PROTOCOL.md 5.6), a volatile goes out
+    /// afterwards. Nothing is published if the handler returns an error, panics, or runs out of
+    /// time.
     ///
     /// A message that can't be encoded, is too long for its topic, or exceeds
-    /// [`NodeConfig::publishes_per_command`] or [`NodeConfig::publish_bytes_per_command`] makes the whole command fail with
-    /// `internal`, with a line in the log; the handler goes on unaware.
+    /// [`NodeConfig::publishes_per_command`] or [`NodeConfig::publish_bytes_per_command`] makes the
+    /// whole command fail with `internal`, with a line in the log; the handler goes on unaware.
     pub fn publish<P: Publish>(&self, message: P) {
         let mut staged = self.shared.staged.lock().unwrap_or_else(PoisonError::into_inner);
         if staged.failure.is_some() {
@@ -109,7 +122,9 @@ impl Cx {
         }
         match publication::staged(&self.shared.config, &message) {
             Ok((publish, bytes)) => staged.add(&self.shared.config, publish, bytes),
-            Err(EncodeFailure { reason }) => staged.fail(format!("publishing `{}`: {reason}", P::NAME)),
+            Err(EncodeFailure { reason }) => {
+                staged.fail(format!("publishing `{}`: {reason}", P::NAME))
+            }
         }
     }
 
@@ -124,10 +139,16 @@ impl Staged {
     fn add(&mut self, config: &NodeConfig, publish: StagedPublish, bytes: usize) {
         let bytes = self.bytes.saturating_add(bytes);
         if self.publishes.len() >= config.publishes_per_command as usize {
-            return self.fail(format!("more than {} publications in one command", config.publishes_per_command));
+            return self.fail(format!(
+                "more than {} publications in one command",
+                config.publishes_per_command
+            ));
         }
         if bytes > config.publish_bytes_per_command as usize {
-            return self.fail(format!("more than {} bytes published in one command", config.publish_bytes_per_command));
+            return self.fail(format!(
+                "more than {} bytes published in one command",
+                config.publish_bytes_per_command
+            ));
         }
         self.bytes = bytes;
         self.publishes.push(publish);
@@ -200,7 +221,8 @@ impl TopicCx {
         Self { position, codec }
     }
 
-    /// What the state must contain at least: every event up to here (PROTOCOL.md 7.5). It may contain more.
+    /// What the state must contain at least: every event up to here (PROTOCOL.md 7.5). It may
+    /// contain more.
     #[must_use]
     pub fn position(&self) -> Position {
         self.position

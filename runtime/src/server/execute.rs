@@ -1,5 +1,5 @@
-//! Running the application's code: each future is polled once where it begins, and a panic in it ends it and nothing else.
-//! Owns the turn from what came out into what the node is told.
+//! Running the application's code: each future is polled once where it begins, and a panic in it
+//! ends it and nothing else. Owns the turn from what came out into what the node is told.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -52,7 +52,8 @@ impl Prepared {
         self.execution
     }
 
-    /// Decodes and calls; the application's code has run up to its first await at most after the first poll.
+    /// Decodes and calls; the application's code has run up to its first await at most after the
+    /// first poll.
     pub(super) fn begin(self, shared: &Shared, now: Now, settings: &Settings) -> (ExecId, Running) {
         let service = &shared.service;
         let given = |timeout_ms| (shared.clock.at(now.after_ms(timeout_ms)), Arc::clone(settings));
@@ -64,25 +65,42 @@ impl Prepared {
                     peer: shown.peer,
                     instance: shown.instance.unwrap_or(InstanceId(0)),
                 };
-                let check = guarded(|| (shared.authenticate)(credentials)).map(Running::Authenticate);
+                let check =
+                    guarded(|| (shared.authenticate)(credentials)).map(Running::Authenticate);
                 (exec, check.unwrap_or_else(|Panicked| Running::over(failed_hook())))
             }
-            Execution::Command { exec, lease, n, attempt, message, body, codec, principal, timeout_ms, .. } => {
+            Execution::Command {
+                exec,
+                lease,
+                n,
+                attempt,
+                message,
+                body,
+                codec,
+                principal,
+                timeout_ms,
+                ..
+            } => {
                 let key = IdempotencyKey::command(lease, n);
                 let (deadline, config) = given(timeout_ms);
-                let (cx, stage) = Cx::new(CxParts { principal, codec, key, attempt, deadline, config });
+                let (cx, stage) =
+                    Cx::new(CxParts { principal, codec, key, attempt, deadline, config });
                 let begun = guarded(|| service.execute(message, body.0, cx));
                 (exec, begin_command(begun, stage, message))
             }
             Execution::Volatile { exec, message, body, codec, principal, timeout_ms, .. } => {
-                let (key, attempt) = (IdempotencyKey::volatile(exec), crate::session::node::Attempt::First);
+                let (key, attempt) =
+                    (IdempotencyKey::volatile(exec), crate::session::node::Attempt::First);
                 let (deadline, config) = given(timeout_ms);
-                let (cx, stage) = Cx::new(CxParts { principal, codec, key, attempt, deadline, config });
+                let (cx, stage) =
+                    Cx::new(CxParts { principal, codec, key, attempt, deadline, config });
                 let begun = guarded(|| service.volatile(message, body.0, cx));
                 (exec, begin_volatile(begun, stage, message))
             }
             Execution::Authorize { exec, principal, topic, key, .. } => {
-                let ask = guarded(|| Arc::clone(service).authorize(principal, topic, key.as_ref().to_owned()));
+                let ask = guarded(|| {
+                    Arc::clone(service).authorize(principal, topic, key.as_ref().to_owned())
+                });
                 let denied = Executed::Authorized(Err(UnsubscribeCode::Internal));
                 (exec, ask.map_or_else(|Panicked| Running::over(denied), Running::Authorize))
             }
@@ -127,7 +145,11 @@ fn begin_command(
     }
 }
 
-fn begin_volatile(begun: Result<Result<BoxFuture<()>, DecodeError>, Panicked>, stage: Stage, message: u16) -> Running {
+fn begin_volatile(
+    begun: Result<Result<BoxFuture<()>, DecodeError>, Panicked>,
+    stage: Stage,
+    message: u16,
+) -> Running {
     match begun {
         Ok(Ok(future)) => return Running::Volatile(future, Some(stage)),
         Ok(Err(error)) => tracing::debug!(message, %error, "a volatile's body does not fit"),
@@ -143,21 +165,25 @@ impl Running {
 
     fn poll_executed(&mut self, cx: &mut Context<'_>) -> Poll<Executed> {
         match self {
-            Self::Command(future, stage) => Pin::new(&mut Guarded(future)).poll(cx).map(|end| ended(end, stage.take())),
+            Self::Command(future, stage) => {
+                Pin::new(&mut Guarded(future)).poll(cx).map(|end| ended(end, stage.take()))
+            }
             Self::Volatile(future, stage) => {
                 Pin::new(&mut Guarded(future)).poll(cx).map(|end| volatile_ended(end, stage.take()))
             }
-            Self::Authenticate(future) => Pin::new(&mut Guarded(future)).poll(cx).map(|end| match end {
-                Ok(answer) => Executed::Authenticated(answer),
-                Err(Panicked) => failed_hook(),
-            }),
+            Self::Authenticate(future) => {
+                Pin::new(&mut Guarded(future)).poll(cx).map(|end| match end {
+                    Ok(answer) => Executed::Authenticated(answer),
+                    Err(Panicked) => failed_hook(),
+                })
+            }
             Self::Authorize(future) => Pin::new(&mut Guarded(future)).poll(cx).map(|end| {
                 let answer = end.map(|answer| answer.map_err(|no| no.code()));
                 Executed::Authorized(answer.unwrap_or(Err(UnsubscribeCode::Internal)))
             }),
-            Self::Snapshot(future) => {
-                Pin::new(&mut Guarded(future)).poll(cx).map(|end| Executed::Snapshot(end.unwrap_or(None)))
-            }
+            Self::Snapshot(future) => Pin::new(&mut Guarded(future))
+                .poll(cx)
+                .map(|end| Executed::Snapshot(end.unwrap_or(None))),
             Self::Over(executed) => {
                 Poll::Ready(executed.take().unwrap_or(Executed::Volatile { publishes: Vec::new() }))
             }
@@ -212,7 +238,8 @@ fn volatile_ended(end: Result<(), Panicked>, stage: Option<Stage>) -> Executed {
 }
 
 fn internal() -> Executed {
-    let outcome = Outcome::Failed { code: FailureCode::Internal, name: Name::EMPTY, body: Body::UNIT };
+    let outcome =
+        Outcome::Failed { code: FailureCode::Internal, name: Name::EMPTY, body: Body::UNIT };
     Executed::Command { outcome, publishes: Vec::new() }
 }
 
@@ -227,7 +254,10 @@ type Stored = Vec<(OpId, StoreOutcome)>;
 ///
 /// # Errors
 /// The rest, if it would wait.
-pub(super) fn store_once(store: &Arc<dyn DynStore>, batch: Vec<(OpId, StoreOp)>) -> Result<Stored, BoxFuture<Stored>> {
+pub(super) fn store_once(
+    store: &Arc<dyn DynStore>,
+    batch: Vec<(OpId, StoreOp)>,
+) -> Result<Stored, BoxFuture<Stored>> {
     let ids: Vec<OpId> = batch.iter().map(|(id, _)| *id).collect();
     let store = Arc::clone(store);
     let mut answer: BoxFuture<Stored> = Box::pin(async move {
@@ -243,8 +273,10 @@ pub(super) fn store_once(store: &Arc<dyn DynStore>, batch: Vec<(OpId, StoreOp)>)
 /// A store that panicked or left an answer out may have done it or not.
 fn complete(ids: Vec<OpId>, mut stored: Stored) -> Stored {
     if stored.len() != ids.len() {
-        let missing: Vec<OpId> =
-            ids.into_iter().filter(|id| stored.iter().all(|(answered, _)| answered != id)).collect();
+        let missing: Vec<OpId> = ids
+            .into_iter()
+            .filter(|id| stored.iter().all(|(answered, _)| answered != id))
+            .collect();
         tracing::error!(missing = missing.len(), "the store left operations without an answer");
         stored.extend(missing.into_iter().map(|id| (id, StoreOutcome::Unknown)));
     }

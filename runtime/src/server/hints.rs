@@ -1,5 +1,6 @@
-//! The task that listens to the store: one per server, which ends with it. What other nodes have appended reaches this node's
-//! followers without waiting for a timer. Decides nothing: a hint is an input of the node like any other.
+//! The task that listens to the store: one per server, which ends with it. What other nodes have
+//! appended reaches this node's followers without waiting for a timer. Decides nothing: a hint is
+//! an input of the node like any other.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -10,14 +11,19 @@ use super::shared::Shared;
 use crate::driver::{self, Guarded, Panicked};
 use crate::store::{Advanced, DynStore};
 
-/// Rest after a panic or an answer without content: a store that always gives one must not keep a core busy.
+/// Rest after a panic or an answer without content: a store that always gives one must not keep a
+/// core busy.
 const REST: Duration = Duration::from_secs(1);
 
 /// Hints that one turn takes: the lock is shared with every connection.
 const HINTS_PER_TURN: usize = 256;
 
 /// Passes the store's hints on, until the server is gone.
-pub(super) async fn run(shared: Weak<Shared>, store: Arc<dyn DynStore>, mut leaving: watch::Receiver<bool>) {
+pub(super) async fn run(
+    shared: Weak<Shared>,
+    store: Arc<dyn DynStore>,
+    mut leaving: watch::Receiver<bool>,
+) {
     let mut rested = true;
     loop {
         let hints = tokio::select! {
@@ -44,7 +50,9 @@ async fn next(store: &Arc<dyn DynStore>, rested: bool) -> Option<Vec<Advanced>> 
     }
     let store = Arc::clone(store);
     let hints = Guarded(Box::pin(async move { store.advanced_boxed().await })).await;
-    hints.inspect_err(|Panicked| tracing::error!("the store panicked when it was asked for news")).ok()
+    hints
+        .inspect_err(|Panicked| tracing::error!("the store panicked when it was asked for news"))
+        .ok()
 }
 
 /// `false` if the turn panicked.

@@ -1,5 +1,6 @@
-//! A server for a protocol: handlers behind a router for axum, or alone on a port. Owns sockets, tasks and timers around the
-//! node; refuses every decision of the protocol, which are [`crate::session::node`]'s.
+//! A server for a protocol: handlers behind a router for axum, or alone on a port. Owns sockets,
+//! tasks and timers around the node; refuses every decision of the protocol, which are
+//! [`crate::session::node`]'s.
 
 mod auth;
 mod builder;
@@ -46,8 +47,9 @@ use shared::Shared;
 pub struct Limits {
     /// Sockets at a time; more are refused before the upgrade with 503: 50,000.
     pub connections: u32,
-    /// Connections at a time that have not asked for their upgrade yet, in [`Server::serve_listener`]; more wait to be accepted.
-    /// Each has [`NodeConfig::handshake_ms`]: 1,000.
+    /// Connections at a time that have not asked for their upgrade yet, in
+    /// [`Server::serve_listener`]; more wait to be accepted. Each has [`NodeConfig::handshake_ms`]:
+    /// 1,000.
     pub handshakes: u32,
     /// Seconds that `Retry-After` tells them: 5.
     pub retry_after_s: u64,
@@ -74,7 +76,8 @@ pub enum PublishError {
     /// The message can't be encoded, or does not fit its topic. Not published.
     #[error(transparent)]
     Encode(#[from] EncodeFailure),
-    /// Too many wait for the store ([`NodeConfig::publishes_waiting`]), or the topic is not this server's. Not published.
+    /// Too many wait for the store ([`NodeConfig::publishes_waiting`]), or the topic is not this
+    /// server's. Not published.
     #[error(transparent)]
     Refused(NodePublishError),
     /// The store failed each time.
@@ -99,8 +102,9 @@ impl<C: ClientEnum> Server<C> {
         Self { shared: Shared::new(parts), protocol: PhantomData }
     }
 
-    /// Publishes an event or a volatile from outside any command. An event is numbered and stored before this returns with its
-    /// position; a volatile goes to whoever follows its topic on this node now, and has none.
+    /// Publishes an event or a volatile from outside any command. An event is numbered and stored
+    /// before this returns with its position; a volatile goes to whoever follows its topic on this
+    /// node now, and has none.
     ///
     /// Publications of one task that awaits each are in the order of its calls.
     ///
@@ -145,9 +149,10 @@ impl<C: ClientEnum> Server<C> {
         self.shared.lock().node.load()
     }
 
-    /// Leaves in order (PROTOCOL.md 8.2): new sockets are refused, every client is told to come back at a moment of its own,
-    /// what runs is finished, and what is still there after `deadline` is closed. Returns when nothing is left, at the latest
-    /// a closing handshake's time after `deadline`. What [`Server::serve`] serves ends too.
+    /// Leaves in order (PROTOCOL.md 8.2): new sockets are refused, every client is told to come
+    /// back at a moment of its own, what runs is finished, and what is still there after `deadline`
+    /// is closed. Returns when nothing is left, at the latest a closing handshake's time after
+    /// `deadline`. What [`Server::serve`] serves ends too.
     ///
     /// # Cancellation
     /// Dropping the future does not stop the drain.
@@ -171,6 +176,8 @@ impl<C> Clone for Server<C> {
 
 impl<C> fmt::Debug for Server<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("protocol", &self.shared.config.protocol).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("protocol", &self.shared.config.protocol)
+            .finish_non_exhaustive()
     }
 }

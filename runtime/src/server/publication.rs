@@ -1,5 +1,5 @@
-//! From a typed message to what the node publishes: encoded once in every enabled codec (PROTOCOL.md 7.1). Refuses to
-//! transcode.
+//! From a typed message to what the node publishes: encoded once in every enabled codec
+//! (PROTOCOL.md 7.1). Refuses to transcode.
 
 use std::sync::Arc;
 
@@ -28,21 +28,29 @@ impl EncodeFailure {
 }
 
 /// The publication of a message, and the bytes of its bodies.
-pub(super) fn staged<P: Publish>(config: &NodeConfig, message: &P) -> Result<(StagedPublish, usize), EncodeFailure> {
+pub(super) fn staged<P: Publish>(
+    config: &NodeConfig,
+    message: &P,
+) -> Result<(StagedPublish, usize), EncodeFailure> {
     let topics = <P::Events as ServerEnum>::DESCRIPTION.topics;
-    let declared = topics.get(usize::from(P::TOPIC)).ok_or_else(|| EncodeFailure::new("its topic is not declared"))?;
+    let declared = topics
+        .get(usize::from(P::TOPIC))
+        .ok_or_else(|| EncodeFailure::new("its topic is not declared"))?;
     let topic = TopicId { name: name(declared.name)?, key: Arc::from(key(config, message)?) };
     let (bodies, bytes) = bodies(config, message, declared.max_bytes)?;
     let name = name(<P as Message>::NAME)?;
     let publish = match message.conflation_key()? {
         None => StagedPublish::Event(Publication { topic, name, bodies }),
-        Some(conflation) => StagedPublish::Volatile(TopicVolatile { topic, conflation, name, bodies }),
+        Some(conflation) => {
+            StagedPublish::Volatile(TopicVolatile { topic, conflation, name, bodies })
+        }
     };
     Ok((publish, bytes))
 }
 
 fn name(text: &'static str) -> Result<Name, EncodeFailure> {
-    Name::from_static(text).ok_or_else(|| EncodeFailure::new(format!("`{text}` breaks the rule for names")))
+    Name::from_static(text)
+        .ok_or_else(|| EncodeFailure::new(format!("`{text}` breaks the rule for names")))
 }
 
 fn key<P: Publish>(config: &NodeConfig, message: &P) -> Result<String, EncodeFailure> {
@@ -63,7 +71,10 @@ fn bodies<P: Publish>(
     for &codec in &config.codecs {
         let body = encode_body(message, codec)?;
         if body.len() > max_bytes as usize {
-            return Err(EncodeFailure::new(format!("its body has {} bytes, {max_bytes} are allowed", body.len())));
+            return Err(EncodeFailure::new(format!(
+                "its body has {} bytes, {max_bytes} are allowed",
+                body.len()
+            )));
         }
         total += body.len();
         bodies.push((codec, Body(body)));

@@ -1,4 +1,5 @@
-//! Serving: a router to mount, a port of one's own, any other listener, or one connection at a time.
+//! Serving: a router to mount, a port of one's own, any other listener, or one connection at a
+//! time.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -27,8 +28,9 @@ use crate::driver;
 use crate::stub::ClientEnum;
 
 impl<C: ClientEnum> Server<C> {
-    /// A router that answers WebSocket upgrades at `/`, to be nested where the application likes. Serve it with
-    /// `into_make_service_with_connect_info::<SocketAddr>()` if the authentication hook needs the peer's address.
+    /// A router that answers WebSocket upgrades at `/`, to be nested where the application likes.
+    /// Serve it with `into_make_service_with_connect_info::<SocketAddr>()` if the authentication
+    /// hook needs the peer's address.
     ///
     /// Must be served inside a tokio runtime.
     pub fn router(&self) -> Router {
@@ -51,11 +53,12 @@ impl<C: ClientEnum> Server<C> {
         self.serve_listener(TcpListener::bind(address).await?).await
     }
 
-    /// Serves on a listener until [`Server::shutdown`]: TCP, a Unix socket, or anything else that yields byte streams, such as TLS
-    /// or a simulated network. The authentication hook is told the peer's address if the listener's addresses are
-    /// [`SocketAddr`]s.
+    /// Serves on a listener until [`Server::shutdown`]: TCP, a Unix socket, or anything else that
+    /// yields byte streams, such as TLS or a simulated network. The authentication hook is told the
+    /// peer's address if the listener's addresses are [`SocketAddr`]s.
     ///
-    /// A connection that has not been upgraded [`NodeConfig::handshake_ms`](super::NodeConfig::handshake_ms) after it was accepted is
+    /// A connection that has not been upgraded
+    /// [`NodeConfig::handshake_ms`](super::NodeConfig::handshake_ms) after it was accepted is
     /// dropped.
     ///
     /// ```
@@ -83,7 +86,8 @@ impl<C: ClientEnum> Server<C> {
         let mut leaving = self.shared.leaving.subscribe();
         let room = Arc::new(Semaphore::new(self.shared.limits.handshakes.max(1) as usize));
         loop {
-            let accept = async { (Arc::clone(&room).acquire_owned().await, listener.accept().await) };
+            let accept =
+                async { (Arc::clone(&room).acquire_owned().await, listener.accept().await) };
             let (place, (stream, address)) = tokio::select! {
                 biased;
                 _ = leaving.wait_for(|leaving| *leaving) => return Ok(()),
@@ -100,8 +104,8 @@ impl<C: ClientEnum> Server<C> {
         }
     }
 
-    /// Serves one connection that was accepted elsewhere: after a TLS handshake, from an inherited descriptor, or of a test
-    /// that has no network at all. `peer` is for the authentication hook.
+    /// Serves one connection that was accepted elsewhere: after a TLS handshake, from an inherited
+    /// descriptor, or of a test that has no network at all. `peer` is for the authentication hook.
     ///
     /// Returns when HTTP is done with it; the WebSocket goes on in a task of its own.
     ///
@@ -116,7 +120,8 @@ impl<C: ClientEnum> Server<C> {
     ///
     /// # Errors
     /// When it is not HTTP, breaks off, or is not upgraded within
-    /// [`NodeConfig::handshake_ms`](super::NodeConfig::handshake_ms). A request that is refused is answered, and no error.
+    /// [`NodeConfig::handshake_ms`](super::NodeConfig::handshake_ms). A request that is refused is
+    /// answered, and no error.
     ///
     /// # Cancellation
     /// Dropping the future drops a connection that was not upgraded yet; a WebSocket goes on.
@@ -127,15 +132,19 @@ impl<C: ClientEnum> Server<C> {
         http(Arc::clone(&self.shared), stream, peer).await
     }
 
-    /// Serves on an address until the process is told to stop (Ctrl-C, or SIGTERM), then leaves in order as
-    /// [`Server::shutdown`] does, with `deadline` to finish.
+    /// Serves on an address until the process is told to stop (Ctrl-C, or SIGTERM), then leaves in
+    /// order as [`Server::shutdown`] does, with `deadline` to finish.
     ///
     /// # Errors
     /// When the address can't be bound.
     ///
     /// # Cancellation
     /// As for [`Server::serve`]; a drain that has begun goes on.
-    pub async fn serve_until_signal(&self, address: impl ToSocketAddrs, deadline: Duration) -> io::Result<()> {
+    pub async fn serve_until_signal(
+        &self,
+        address: impl ToSocketAddrs,
+        deadline: Duration,
+    ) -> io::Result<()> {
         let listener = TcpListener::bind(address).await?;
         tokio::select! {
             served = self.serve_listener(listener) => served,

@@ -1,6 +1,6 @@
-//! The node with what surrounds it: one lock, held for state changes only, never while the application's
-//! code runs; a store in memory is asked under it. Owns the five steps
-//! of a turn (input, drain, wake, carry out, feed back); decides nothing.
+//! The node with what surrounds it: one lock, held for state changes only, never while the
+//! application's code runs; a store in memory is asked under it. Owns the five steps of a turn
+//! (input, drain, wake, carry out, feed back); decides nothing.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -16,7 +16,9 @@ use super::cx::Settings;
 use super::execute::{self, Prepared};
 use super::{Limits, hints, timer};
 use crate::driver::{self, Clock, Panicked, WakeFlag};
-use crate::session::node::{ConnId, ExecId, Executed, Execution, Node, NodeConfig, NodeEvent, PublishError, PublishId};
+use crate::session::node::{
+    ConnId, ExecId, Executed, Execution, Node, NodeConfig, NodeEvent, PublishError, PublishId,
+};
 use crate::session::store::{Appended, OpId, StoreOp, StoreOutcome};
 use crate::session::{Close, Now};
 use crate::store::DynStore;
@@ -98,7 +100,8 @@ type Landed = Result<Appended, PublishError>;
 pub(super) struct Wakes(Vec<Arc<Link>>);
 
 impl Wakes {
-    /// This connection has just been given everything, under the lock: it need not be told that there was something.
+    /// This connection has just been given everything, under the lock: it need not be told that
+    /// there was something.
     pub(super) fn served(&mut self, link: &Arc<Link>) {
         self.0.retain(|other| !Arc::ptr_eq(other, link));
         link.wake.take();
@@ -179,8 +182,8 @@ impl Shared {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Besides the node's own code only `Store::execute_at_once` runs under the lock, guarded. Should the node panic, going on
-        // serves the other connections.
+        // Besides the node's own code only `Store::execute_at_once` runs under the lock, guarded.
+        // Should the node panic, going on serves the other connections.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -188,7 +191,11 @@ impl Shared {
     pub(super) fn start(self: &Arc<Self>) {
         self.started.call_once(|| {
             driver::spawn(timer::run(Arc::downgrade(self), Arc::clone(&self.timer)));
-            driver::spawn(hints::run(Arc::downgrade(self), Arc::clone(&self.store), self.leaving.subscribe()));
+            driver::spawn(hints::run(
+                Arc::downgrade(self),
+                Arc::clone(&self.store),
+                self.leaving.subscribe(),
+            ));
             self.turn(|now, inner| inner.node.start(now));
         });
     }
@@ -253,8 +260,8 @@ impl Shared {
         }
     }
 
-    /// Polls each execution and the store once; what pends goes on as a task of its own, which survives the connection that
-    /// began it.
+    /// Polls each execution and the store once; what pends goes on as a task of its own, which
+    /// survives the connection that began it.
     fn carry_out(self: &Arc<Self>, settings: &Settings, work: &mut Work, done: &mut Done) {
         let mut pending = None;
         for prepared in work.executions.drain(..) {
@@ -281,7 +288,9 @@ impl Shared {
                     let shared = Arc::clone(self);
                     driver::spawn(async move {
                         let stored = pending.await;
-                        shared.turn(|now, inner| inner.feed(now, &mut Done { stored, ..Done::default() }));
+                        shared.turn(|now, inner| {
+                            inner.feed(now, &mut Done { stored, ..Done::default() })
+                        });
                     });
                 }
             }
@@ -291,7 +300,8 @@ impl Shared {
 
     fn go_on(self: &Arc<Self>, exec: ExecId, running: execute::Running) {
         let shared = Arc::clone(self);
-        // Under the lock, so that neither the end of the task nor an abort can come before its handle is known.
+        // Under the lock, so that neither the end of the task nor an abort can come before its
+        // handle is known.
         let mut inner = self.lock();
         if !inner.node.is_running(exec) {
             // Aborted during its first poll. The application's code is dropped outside of the lock.
@@ -392,10 +402,14 @@ impl Inner {
         }
     }
 
-    #[expect(clippy::result_large_err, reason = "an operation that the store gives back is moved once, not boxed")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "an operation that the store gives back is moved once, not boxed"
+    )]
     fn drain_outputs(&mut self, store: &dyn DynStore, work: &mut Work) {
         self.take_executions(work);
-        // The end of an ordered command begins the next one: the store is asked once, for all that end inline.
+        // The end of an ordered command begins the next one: the store is asked once, for all that
+        // end inline.
         while work.executions.is_empty()
             && let Some((id, op)) = self.node.poll_store()
         {
@@ -425,7 +439,9 @@ impl Inner {
             };
             let mut last = execution.command();
             work.executions.push(Prepared::new(execution, shown));
-            while let Some(next) = last.and_then(|exec| self.node.poll_execute_after(work.now, exec)) {
+            while let Some(next) =
+                last.and_then(|exec| self.node.poll_execute_after(work.now, exec))
+            {
                 last = next.command();
                 work.executions.push(Prepared::following(next));
             }

@@ -1,5 +1,5 @@
-//! The task that waits for the node's time: one per server, which ends with it. Decides nothing: when is the node's answer, and
-//! what happens then is a turn like any other.
+//! The task that waits for the node's time: one per server, which ends with it. Decides nothing:
+//! when is the node's answer, and what happens then is a turn like any other.
 
 use std::sync::{Arc, Weak};
 
@@ -8,7 +8,8 @@ use tokio::sync::Notify;
 use super::shared::Shared;
 use crate::driver::{self, Panicked};
 
-/// How long the timer rests after a turn that panicked, in milliseconds: one that always does must not keep a core busy.
+/// How long the timer rests after a turn that panicked, in milliseconds: one that always does must
+/// not keep a core busy.
 const REST_MS: u64 = 1_000;
 
 /// Calls the node when its time has come, for as long as there is one.

@@ -1,5 +1,5 @@
-//! The way from an HTTP request to a socket (RFC 6455 4.2, PROTOCOL.md 2.1). Owns what is checked before the upgrade; refuses to
-//! upgrade what would have to be closed at once.
+//! The way from an HTTP request to a socket (RFC 6455 4.2, PROTOCOL.md 2.1). Owns what is checked
+//! before the upgrade; refuses to upgrade what would have to be closed at once.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -57,7 +57,10 @@ pub(super) fn upgrade_root(shared: &Arc<Shared>, request: Request) -> Response {
     }
 }
 
-fn accept(shared: &Arc<Shared>, request: &mut Request) -> Result<(OnUpgrade, Counted, Codec, HeaderValue), Refusal> {
+fn accept(
+    shared: &Arc<Shared>,
+    request: &mut Request,
+) -> Result<(OnUpgrade, Counted, Codec, HeaderValue), Refusal> {
     let key = check_handshake(request)?;
     check_origin(shared.origins.as_deref(), request.headers())?;
     let codec = choose_codec(&shared.config.codecs, request.headers()).ok_or(Refusal::new(
@@ -78,20 +81,29 @@ fn accept(shared: &Arc<Shared>, request: &mut Request) -> Result<(OnUpgrade, Cou
         .extensions_mut()
         .remove::<OnUpgrade>()
         .ok_or(Refusal::new(StatusCode::UPGRADE_REQUIRED, "this connection can't be upgraded"))?;
-    let counted = Counted::admit(shared).ok_or_else(|| busy("this server has as many connections as it may"))?;
+    let counted = Counted::admit(shared)
+        .ok_or_else(|| busy("this server has as many connections as it may"))?;
     Ok((upgrade, counted, codec, accept_key))
 }
 
 fn check_handshake(request: &Request) -> Result<HeaderValue, Refusal> {
     let headers = request.headers();
     if request.method() != Method::GET || request.version() != Version::HTTP_11 {
-        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket begins with GET over HTTP/1.1"));
+        return Err(Refusal::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "a WebSocket begins with GET over HTTP/1.1",
+        ));
     }
-    if !has_token(headers, &header::CONNECTION, "upgrade") || !has_token(headers, &header::UPGRADE, "websocket") {
+    if !has_token(headers, &header::CONNECTION, "upgrade")
+        || !has_token(headers, &header::UPGRADE, "websocket")
+    {
         return Err(Refusal::new(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket endpoint"));
     }
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        return Err(Refusal::new(StatusCode::UPGRADE_REQUIRED, "Sec-WebSocket-Version: 13 is needed"));
+        return Err(Refusal::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "Sec-WebSocket-Version: 13 is needed",
+        ));
     }
     match headers.get(header::SEC_WEBSOCKET_KEY) {
         // 16 bytes in base64 (RFC 6455 4.1).
@@ -110,7 +122,9 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> impl Iterato
 }
 
 fn check_origin(allowed: Option<&[String]>, headers: &HeaderMap) -> Result<(), Refusal> {
-    let (Some(allowed), Some(origin)) = (allowed, headers.get(header::ORIGIN)) else { return Ok(()) };
+    let (Some(allowed), Some(origin)) = (allowed, headers.get(header::ORIGIN)) else {
+        return Ok(());
+    };
     if allowed.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes())) {
         return Ok(());
     }
@@ -170,7 +184,13 @@ fn let_go(upgraded: Upgraded) -> (Stream, Bytes) {
     }
 }
 
-async fn serve(shared: Arc<Shared>, counted: Counted, upgrade: OnUpgrade, codec: Codec, shown: Shown) {
+async fn serve(
+    shared: Arc<Shared>,
+    counted: Counted,
+    upgrade: OnUpgrade,
+    codec: Codec,
+    shown: Shown,
+) {
     let limit = Duration::from_millis(shared.config.handshake_ms);
     match tokio::time::timeout(limit, upgrade).await {
         Ok(Ok(upgraded)) => {

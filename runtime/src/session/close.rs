@@ -46,7 +46,8 @@ impl Close {
             Some(4001 | 4002) => Reaction::DropSocket,
             Some(4410 | 4100..=4199) => Reaction::NewSession,
             Some(4200..=4299) => Reaction::RefreshCredentials,
-            // A handshake that took too long says nothing about the client: the network, or a hook, was slow.
+            // A handshake that took too long says nothing about the client: the network, or a hook,
+            // was slow.
             Some(4408) => Reaction::Resume,
             Some(1000 | 4300..=4499) => Reaction::Stop,
             _ => Reaction::Resume,

@@ -1,8 +1,10 @@
-//! The pure core: every decision of both session ends and of the node, without clock, socket, task or global randomness.
+//! The pure core: every decision of both session ends and of the node, without clock, socket, task
+//! or global randomness.
 //!
-//! Input goes in by `handle_*` with `now`; output is taken by `poll_*` until there is none. Store and handlers are data:
-//! [`node::Node::poll_store`] and [`node::Node::poll_execute`] say what is to be done, `handle_store` and `handle_executed`
-//! what came of it. The same code runs under the tokio drivers, in the simulator and under a model checker.
+//! Input goes in by `handle_*` with `now`; output is taken by `poll_*` until there is none. Store
+//! and handlers are data: [`node::Node::poll_store`] and [`node::Node::poll_execute`] say what is
+//! to be done, `handle_store` and `handle_executed` what came of it. The same code runs under the
+//! tokio drivers, in the simulator and under a model checker.
 
 pub mod client;
 mod close;

@@ -1,9 +1,11 @@
-//! Random numbers from an injected seed: unguessable if the seed is, repeatable if the seed is known.
+//! Random numbers from an injected seed: unguessable if the seed is, repeatable if the seed is
+//! known.
 
 use sha2::{Digest, Sha256};
 
-/// A generator in counter mode over SHA-256. Whoever sees its numbers can't tell the next one without the seed, which is
-/// what resume tokens and lease ids need; a simulator that knows the seed gets the same numbers again.
+/// A generator in counter mode over SHA-256. Whoever sees its numbers can't tell the next one
+/// without the seed, which is what resume tokens and lease ids need; a simulator that knows the
+/// seed gets the same numbers again.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Random {
     seed: [u8; 32],

@@ -1,7 +1,9 @@
-//! What the node asks of its store, as data. Owns the operations' meaning; refuses to carry them out.
+//! What the node asks of its store, as data. Owns the operations' meaning; refuses to carry them
+//! out.
 //!
-//! The operations are few and each is atomic alone, so that a single-file database, Redis Streams with scripts, or JetStream can
-//! provide them. A store that can do more at once says so in its outcome (`CommitOutcome::Written`). Every operation may be repeated after
+//! The operations are few and each is atomic alone, so that a single-file database, Redis Streams
+//! with scripts, or JetStream can provide them. A store that can do more at once says so in its
+//! outcome (`CommitOutcome::Written`). Every operation may be repeated after
 //! [`StoreOutcome::Unknown`] without harm.
 
 use crate::wire::{Body, Codec, CommandNo, Epoch, FailureCode, LeaseId, Name, TopicSeq};
@@ -75,7 +77,8 @@ pub struct Publication {
     pub bodies: Vec<(Codec, Body)>,
 }
 
-/// Makes an append repeatable: the log remembers it for at least as long as the record may be unsettled.
+/// Makes an append repeatable: the log remembers it for at least as long as the record may be
+/// unsettled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AppendKey {
     /// The `index`-th publication of a command.
@@ -143,8 +146,8 @@ pub struct Commit {
     pub n: CommandNo,
     /// What to write; unsettled if it has publications.
     pub record: Record,
-    /// Whether the store may append the publications in the same transaction. Not set while earlier appends to one of
-    /// the topics are under way, so that order holds.
+    /// Whether the store may append the publications in the same transaction. Not set while earlier
+    /// appends to one of the topics are under way, so that order holds.
     pub settle: bool,
     /// Retention of each publication's topic, in order.
     pub retention: Vec<Retention>,
@@ -169,8 +172,9 @@ pub enum CommitOutcome {
 /// An operation on the store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum StoreOp {
-    /// Issues a lease. If the principal has `max_per_principal` already, the one without contact for longest ends, provided that
-    /// nobody holds it: the last contact is more than `held_ms` ago. Else [`StoreOutcome::TooManyLeases`].
+    /// Issues a lease. If the principal has `max_per_principal` already, the one without contact
+    /// for longest ends, provided that nobody holds it: the last contact is more than `held_ms`
+    /// ago. Else [`StoreOutcome::TooManyLeases`].
     OpenLease {
         /// Proposed id, random.
         id: LeaseId,
@@ -184,10 +188,12 @@ pub enum StoreOp {
         unused_ttl_ms: u64,
         /// Leases that a principal may have.
         max_per_principal: u32,
-        /// Milliseconds without contact after which nobody can hold a lease: nodes renew what is held more often.
+        /// Milliseconds without contact after which nobody can hold a lease: nodes renew what is
+        /// held more often.
         held_ms: u64,
     },
-    /// Goes on with a lease: raises its low-water mark to `low`, forgets the records below it, counts as contact.
+    /// Goes on with a lease: raises its low-water mark to `low`, forgets the records below it,
+    /// counts as contact.
     ClaimLease {
         /// Which.
         id: LeaseId,
@@ -210,8 +216,9 @@ pub enum StoreOp {
         /// Which.
         id: LeaseId,
     },
-    /// Writes completion records of one lease, all in one transaction, in order. Each is written if the lease lives, its number is
-    /// not below the low-water mark, and there is none for it. Raises the low-water mark to `low` first.
+    /// Writes completion records of one lease, all in one transaction, in order. Each is written if
+    /// the lease lives, its number is not below the low-water mark, and there is none for it.
+    /// Raises the low-water mark to `low` first.
     Commit {
         /// The commands' lease.
         lease: LeaseId,
@@ -227,7 +234,8 @@ pub enum StoreOp {
         /// Its number.
         n: CommandNo,
     },
-    /// Lists records that are not settled, also of leases that have ended. Their order across leases is not that of their commits.
+    /// Lists records that are not settled, also of leases that have ended. Their order across
+    /// leases is not that of their commits.
     ListUnsettled {
         /// At most so many.
         max: u32,
@@ -272,11 +280,13 @@ pub enum StoreOutcome {
     Lease {
         /// The stored low-water mark.
         low: CommandNo,
-        /// Records at or above it, and those below that are not settled, in order (`ClaimLease` only). Whoever takes a lease over
-        /// settles what its predecessor left, before anything that comes later.
+        /// Records at or above it, and those below that are not settled, in order (`ClaimLease`
+        /// only). Whoever takes a lease over settles what its predecessor left, before anything
+        /// that comes later.
         records: Vec<(CommandNo, Record)>,
     },
-    /// `ClaimLease`, `RenewLease`, `Commit`, `Settle`: there is no such lease, or it is not this principal's or codec's.
+    /// `ClaimLease`, `RenewLease`, `Commit`, `Settle`: there is no such lease, or it is not this
+    /// principal's or codec's.
     LeaseGone,
     /// `OpenLease`: the principal holds as many as it may.
     TooManyLeases,
@@ -290,7 +300,8 @@ pub enum StoreOutcome {
     Appended(Appended),
     /// `OpenTopic`.
     Topic(TopicHead),
-    /// `ReadLog`: where the log stands, and what it has after the reader's position; nothing if the epoch is another one.
+    /// `ReadLog`: where the log stands, and what it has after the reader's position; nothing if the
+    /// epoch is another one.
     Log {
         /// Where it stands.
         head: TopicHead,

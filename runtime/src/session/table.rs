@@ -1,5 +1,5 @@
-//! A table whose keys are never used twice: an index and a generation. Lookup costs an array access, and unlike a hash
-//! map it iterates in one order only.
+//! A table whose keys are never used twice: an index and a generation. Lookup costs an array
+//! access, and unlike a hash map it iterates in one order only.
 
 use std::marker::PhantomData;
 
@@ -66,8 +66,8 @@ struct Row<T> {
     value: Option<T>,
 }
 
-/// What a table holds, and under which keys. How many keys it has given out before says nothing about that, and would keep a model
-/// checker from recognising a state that it has come back to.
+/// What a table holds, and under which keys. How many keys it has given out before says nothing
+/// about that, and would keep a model checker from recognising a state that it has come back to.
 impl<T: std::hash::Hash> std::hash::Hash for Table<T> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.len.hash(state);
@@ -97,15 +97,24 @@ impl<T> Table<T> {
     }
 
     pub(crate) fn get(&self, key: Key<T>) -> Option<&T> {
-        self.rows.get(key.index as usize).filter(|row| row.generation == key.generation)?.value.as_ref()
+        self.rows
+            .get(key.index as usize)
+            .filter(|row| row.generation == key.generation)?
+            .value
+            .as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, key: Key<T>) -> Option<&mut T> {
-        self.rows.get_mut(key.index as usize).filter(|row| row.generation == key.generation)?.value.as_mut()
+        self.rows
+            .get_mut(key.index as usize)
+            .filter(|row| row.generation == key.generation)?
+            .value
+            .as_mut()
     }
 
     pub(crate) fn remove(&mut self, key: Key<T>) -> Option<T> {
-        let row = self.rows.get_mut(key.index as usize).filter(|row| row.generation == key.generation)?;
+        let row =
+            self.rows.get_mut(key.index as usize).filter(|row| row.generation == key.generation)?;
         let value = row.value.take()?;
         self.len -= 1;
         // A row whose generations are used up is never filled again.
@@ -147,7 +156,8 @@ mod tests {
     #[test]
     fn hashes_know_what_is_held_and_not_what_was() {
         use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-        let hash = |table: &Table<&str>| BuildHasherDefault::<DefaultHasher>::default().hash_one(table);
+        let hash =
+            |table: &Table<&str>| BuildHasherDefault::<DefaultHasher>::default().hash_one(table);
         let mut table = Table::default();
         let fresh = hash(&table);
         let key = table.insert("first");

@@ -1,5 +1,6 @@
-//! Where records and logs are kept: the [`Store`] trait and the memory store. Owns carrying operations out; refuses
-//! decisions, which are the node's. Needs no runtime: the futures are plain ones.
+//! Where records and logs are kept: the [`Store`] trait and the memory store. Owns carrying
+//! operations out; refuses decisions, which are the node's. Needs no runtime: the futures are plain
+//! ones.
 
 mod memory;
 
@@ -16,18 +17,20 @@ use crate::wire::Position;
 /// Carries out what a node asks: a batch in, a batch of outcomes out.
 ///
 /// # Order
-/// Operations of one batch that touch the same lease or the same topic are carried out in their order; others in any order,
-/// or at once. Each operation is atomic alone; a batch is not. Batches may be under way side by side, and nothing is promised about the
-/// order between them: a node that needs one waits for the first answer.
+/// Operations of one batch that touch the same lease or the same topic are carried out in their
+/// order; others in any order, or at once. Each operation is atomic alone; a batch is not. Batches
+/// may be under way side by side, and nothing is promised about the order between them: a node that
+/// needs one waits for the first answer.
 ///
 /// # Outcomes
-/// Each operation is answered exactly once. Where the store can't tell whether it happened it answers [`StoreOutcome::Unknown`],
-/// where it certainly did not, [`StoreOutcome::Failed`]; the node repeats both, and every operation may be repeated without harm.
-/// There is no error beside these, and a store that is not reachable answers in bounded time.
+/// Each operation is answered exactly once. Where the store can't tell whether it happened it
+/// answers [`StoreOutcome::Unknown`], where it certainly did not, [`StoreOutcome::Failed`]; the
+/// node repeats both, and every operation may be repeated without harm. There is no error beside
+/// these, and a store that is not reachable answers in bounded time.
 ///
 /// # Cancellation
-/// The future may be dropped only when the node is given up: the node counts on an answer. What was begun may have happened, which
-/// is what a crash at that moment means too.
+/// The future may be dropped only when the node is given up: the node counts on an answer. What was
+/// begun may have happened, which is what a crash at that moment means too.
 ///
 /// # What a backend needs
 ///
@@ -40,14 +43,18 @@ use crate::wire::Position;
 /// | `ReadLog` | a range | `XRANGE` | a consumer by start sequence |
 /// | [`advanced`](Self::advanced) | never: one process owns the file | a pub/sub channel per node group | a core subscription |
 ///
-/// Epochs live beside the log and are lost with it; a backend that can be rolled back (a backup, a replica that was behind) must
-/// change the epoch of every topic that it touches (PROTOCOL.md 7.1).
+/// Epochs live beside the log and are lost with it; a backend that can be rolled back (a backup, a
+/// replica that was behind) must change the epoch of every topic that it touches (PROTOCOL.md 7.1).
 pub trait Store: Send + Sync + 'static {
     /// Carries out a batch.
-    fn execute(&self, batch: Vec<(OpId, StoreOp)>) -> impl Future<Output = Vec<(OpId, StoreOutcome)>> + Send;
+    fn execute(
+        &self,
+        batch: Vec<(OpId, StoreOp)>,
+    ) -> impl Future<Output = Vec<(OpId, StoreOutcome)>> + Send;
 
-    /// Carries out one operation without waiting, or gives it back for [`Store::execute`], which the default does always. For
-    /// stores in memory: the driver asks under the lock that its connections share, and saves a turn.
+    /// Carries out one operation without waiting, or gives it back for [`Store::execute`], which
+    /// the default does always. For stores in memory: the driver asks under the lock that its
+    /// connections share, and saves a turn.
     ///
     /// # Errors
     /// The operation, untouched.
@@ -56,13 +63,15 @@ pub trait Store: Send + Sync + 'static {
         Err(op)
     }
 
-    /// Waits until other nodes have appended to topics, and says which; asked again after each answer. For stores that several nodes
-    /// share; the default never answers.
+    /// Waits until other nodes have appended to topics, and says which; asked again after each
+    /// answer. For stores that several nodes share; the default never answers.
     ///
-    /// These are hints: one that is lost or late costs time, not correctness, so any broadcast will do. A store knows which topics its node
-    /// cares about from `OpenTopic` and `ReadLog`; it may report others, and may report what the node knows already. It joins reports
-    /// that nobody has asked for yet, the latest position per topic, so that what it holds is bounded by the number of topics. It answers
-    /// when there is something to report: after an empty answer, or a panic, it is asked again after a second.
+    /// These are hints: one that is lost or late costs time, not correctness, so any broadcast will
+    /// do. A store knows which topics its node cares about from `OpenTopic` and `ReadLog`; it may
+    /// report others, and may report what the node knows already. It joins reports that nobody has
+    /// asked for yet, the latest position per topic, so that what it holds is bounded by the number
+    /// of topics. It answers when there is something to report: after an empty answer, or a panic,
+    /// it is asked again after a second.
     ///
     /// # Cancellation
     /// The future may be dropped at any time; a hint must not be lost by that.
@@ -71,7 +80,8 @@ pub trait Store: Send + Sync + 'static {
     }
 }
 
-/// Another node appended to a topic; for [`Node::handle_advanced`](crate::session::node::Node::handle_advanced).
+/// Another node appended to a topic; for
+/// [`Node::handle_advanced`](crate::session::node::Node::handle_advanced).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Advanced {
     /// Which.

@@ -1,5 +1,5 @@
-//! Bodies: a message's fields as bytes, in the codec of an attachment (PROTOCOL.md 3.5). Owns what counts as an empty body;
-//! refuses frames.
+//! Bodies: a message's fields as bytes, in the codec of an attachment (PROTOCOL.md 3.5). Owns what
+//! counts as an empty body; refuses frames.
 
 use std::cell::Cell;
 
@@ -29,7 +29,8 @@ impl From<serde_json::Error> for EncodeError {
     }
 }
 
-/// Bytes that do not fit the type that they are read as: the peer's fault, or a version that this build does not know.
+/// Bytes that do not fit the type that they are read as: the peer's fault, or a version that this
+/// build does not know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(transparent)]
 pub struct DecodeError(Reason);
@@ -60,7 +61,8 @@ impl From<serde_json::Error> for DecodeError {
 /// Encodes a message's fields.
 ///
 /// # Errors
-/// When `Serialize` fails, or makes something else than an object (PROTOCOL.md 3.5), such as a newtype around a number.
+/// When `Serialize` fails, or makes something else than an object (PROTOCOL.md 3.5), such as a
+/// newtype around a number.
 pub fn encode_body<M: Serialize>(message: &M, codec: Codec) -> Result<Bytes, EncodeError> {
     object(encode_reply(message, codec)?)
 }
@@ -69,7 +71,9 @@ fn object(body: Bytes) -> Result<Bytes, EncodeError> {
     if body.first() == Some(&b'{') {
         return Ok(body);
     }
-    Err(EncodeError::new("the body of a message is a map of fields; wrap the value in a struct with a named field"))
+    Err(EncodeError::new(
+        "the body of a message is a map of fields; wrap the value in a struct with a named field",
+    ))
 }
 
 /// Encodes a reply, which may be any value.
@@ -89,8 +93,9 @@ pub fn encode_reply<R: Serialize>(reply: &R, codec: Codec) -> Result<Bytes, Enco
     }
 }
 
-/// The longest text whose room a thread keeps for the next one. A longer text keeps its own: were its room kept here instead, it
-/// would stand at the end of the heap after a burst, and the heap could not shrink.
+/// The longest text whose room a thread keeps for the next one. A longer text keeps its own: were
+/// its room kept here instead, it would stand at the end of the heap after a burst, and the heap
+/// could not shrink.
 const TEXT_BYTES: usize = 512;
 
 thread_local! {
@@ -98,8 +103,8 @@ thread_local! {
     static TEXT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Bodies are kept until they are acknowledged, and shared meanwhile: a short one becomes a single allocation with its count, a
-/// longer one has no more room than bytes.
+/// Bodies are kept until they are acknowledged, and shared meanwhile: a short one becomes a single
+/// allocation with its count, a longer one has no more room than bytes.
 fn retained(text: Vec<u8>) -> Bytes {
     if text.capacity() > TEXT_BYTES {
         return text.into_boxed_slice().into();
@@ -130,10 +135,12 @@ impl AsRef<[u8]> for Short {
     }
 }
 
-/// Decodes a message's fields. An absent body and `null` count as `{}`, so that a message may get its first optional field.
+/// Decodes a message's fields. An absent body and `null` count as `{}`, so that a message may get
+/// its first optional field.
 ///
 /// # Errors
-/// When the bytes don't fit, or are not an object (PROTOCOL.md 3.5): serde would read a struct from an array too.
+/// When the bytes don't fit, or are not an object (PROTOCOL.md 3.5): serde would read a struct from
+/// an array too.
 pub fn decode_body<M: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<M, DecodeError> {
     if is_nothing(body) {
         return decode(EMPTY_OBJECT, codec);

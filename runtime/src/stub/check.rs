@@ -7,7 +7,8 @@ use super::message::{ClientEnum, ServerEnum};
 /// # Panics
 /// At compile time, if not.
 pub const fn assert_same_protocol<C: ClientEnum>() {
-    let (client, server) = (C::DESCRIPTION.protocol, <C::ServerEnum as ServerEnum>::DESCRIPTION.protocol);
+    let (client, server) =
+        (C::DESCRIPTION.protocol, <C::ServerEnum as ServerEnum>::DESCRIPTION.protocol);
     // An enum that did not compile has no name here; its own mistake has been reported.
     assert!(
         same(client, server) || server.is_empty(),

@@ -15,8 +15,12 @@ pub trait ClientStub: Sized {
     fn from_inner(inner: Client<Self::Commands>) -> Self;
 }
 
-/// Sends the request or command of this index. Asks nothing of `R`, so that a reply that can't travel is reported once, by the
-/// server's half of the expansion or by whoever awaits the call.
-pub fn call<R, C: ClientEnum>(client: &Client<C>, index: u16, message: &impl Serialize) -> Call<R, C::Error> {
+/// Sends the request or command of this index. Asks nothing of `R`, so that a reply that can't
+/// travel is reported once, by the server's half of the expansion or by whoever awaits the call.
+pub fn call<R, C: ClientEnum>(
+    client: &Client<C>,
+    index: u16,
+    message: &impl Serialize,
+) -> Call<R, C::Error> {
     client.call(index, encode_body(message, client.codec()))
 }

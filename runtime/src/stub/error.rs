@@ -1,5 +1,5 @@
-//! Application errors: named on the wire like messages, so that a new one does not break old clients (PROTOCOL.md 5.7).
-//! Refuses the protocol's own failures, which are `CallError`'s.
+//! Application errors: named on the wire like messages, so that a new one does not break old
+//! clients (PROTOCOL.md 5.7). Refuses the protocol's own failures, which are `CallError`'s.
 
 use std::fmt;
 
@@ -53,7 +53,9 @@ impl WsError for NoError {
     }
 
     fn decode(name: &str, _: &[u8], _: Codec) -> Result<Self, DecodeError> {
-        Err(DecodeError::new(format!("the protocol declares no errors, and the server answered with `{name}`")))
+        Err(DecodeError::new(format!(
+            "the protocol declares no errors, and the server answered with `{name}`"
+        )))
     }
 }
 

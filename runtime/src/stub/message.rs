@@ -1,4 +1,5 @@
-//! Messages and the enums that list them. Owns what happens to a message that this build does not know; refuses delivery.
+//! Messages and the enums that list them. Owns what happens to a message that this build does not
+//! know; refuses delivery.
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
@@ -52,7 +53,8 @@ pub trait ClientEnum: Sized + Send + 'static {
 pub trait ServerEnum: Sized + Send + 'static {
     /// What the derive found.
     const DESCRIPTION: &'static schema::ServerEnum;
-    /// Reads a message. Never fails: an unknown name, or a body that does not fit, becomes the `#[ws(unknown)]` variant.
+    /// Reads a message. Never fails: an unknown name, or a body that does not fit, becomes the
+    /// `#[ws(unknown)]` variant.
     fn decode(name: &str, body: &[u8], codec: Codec) -> Self;
 }
 

@@ -1,8 +1,9 @@
-//! What generated code implements and calls. Owns the border between a protocol's types and the drivers: traits without
-//! state, and helpers that turn a message into bytes and back. Refuses protocol decisions, tasks and sockets.
+//! What generated code implements and calls. Owns the border between a protocol's types and the
+//! drivers: traits without state, and helpers that turn a message into bytes and back. Refuses
+//! protocol decisions, tasks and sockets.
 //!
-//! Users read these traits in error messages and bounds; they never implement them by hand. Generated code reaches everything
-//! through [`crate::private`].
+//! Users read these traits in error messages and bounds; they never implement them by hand.
+//! Generated code reaches everything through [`crate::private`].
 
 mod body;
 mod check;
@@ -14,7 +15,9 @@ mod message;
 mod server;
 mod topic;
 
-pub use body::{DecodeError, EncodeError, conflation_key, decode_body, decode_reply, encode_body, encode_reply};
+pub use body::{
+    DecodeError, EncodeError, conflation_key, decode_body, decode_reply, encode_body, encode_reply,
+};
 pub use check::assert_same_protocol;
 #[cfg(feature = "client")]
 pub use client::{ClientStub, call};
@@ -22,7 +25,10 @@ pub use error::{Empty, NoError, WsError, error_name};
 pub use message::{ClientEnum, Message, Reply, ServerEnum, UnknownMessage, undecoded};
 #[cfg(feature = "server")]
 pub use server::{
-    BoxFuture, CommandHooks, Dispatch, Service, SnapshotOutcome, TopicHooks, Unauthorized, authorized, no_snapshot,
-    reply, service, snapshot_key, snapshot_outcome, unknown_message, unknown_topic,
+    BoxFuture, CommandHooks, Dispatch, Service, SnapshotOutcome, TopicHooks, Unauthorized,
+    authorized, no_snapshot, reply, service, snapshot_key, snapshot_outcome, unknown_message,
+    unknown_topic,
 };
-pub use topic::{GapItem, Publish, SnapshotState, TopicKey, decode_snapshot, decode_topic_key, topic_key};
+pub use topic::{
+    GapItem, Publish, SnapshotState, TopicKey, decode_snapshot, decode_topic_key, topic_key,
+};

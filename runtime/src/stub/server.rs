@@ -1,5 +1,6 @@
-//! How a server reaches the application's handlers: one object-safe trait for the driver, two traits that generated code
-//! implements. Owns the turn from a handler's result into an outcome; refuses order, deadlines and records.
+//! How a server reaches the application's handlers: one object-safe trait for the driver, two
+//! traits that generated code implements. Owns the turn from a handler's result into an outcome;
+//! refuses order, deadlines and records.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -54,8 +55,9 @@ impl From<DecodeError> for Unauthorized {
     }
 }
 
-/// A protocol with its handlers, as the driver sees it. Messages and topics go by their index in the descriptions. The driver may
-/// drop any of its futures: their time is over, or nobody waits for them.
+/// A protocol with its handlers, as the driver sees it. Messages and topics go by their index in
+/// the descriptions. The driver may drop any of its futures: their time is over, or nobody waits
+/// for them.
 pub trait Service: Send + Sync + 'static {
     /// What clients send.
     fn client_enum(&self) -> &'static schema::ClientEnum;
@@ -65,25 +67,42 @@ pub trait Service: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the body does not fit: the handler does not run.
-    fn execute(&self, message: u16, body: Bytes, cx: Cx) -> Result<BoxFuture<Outcome>, DecodeError>;
+    fn execute(&self, message: u16, body: Bytes, cx: Cx)
+    -> Result<BoxFuture<Outcome>, DecodeError>;
     /// Decodes a volatile and starts its handler.
     ///
     /// # Errors
     /// When the body does not fit: the handler does not run.
     fn volatile(&self, message: u16, body: Bytes, cx: Cx) -> Result<BoxFuture<()>, DecodeError>;
     /// Asks whether somebody may subscribe.
-    fn authorize(self: Arc<Self>, who: Principal, topic: u16, key: String) -> BoxFuture<Result<(), Unauthorized>>;
+    fn authorize(
+        self: Arc<Self>,
+        who: Principal,
+        topic: u16,
+        key: String,
+    ) -> BoxFuture<Result<(), Unauthorized>>;
     /// Reads a topic's state, in the codec of `cx`.
-    fn snapshot(self: Arc<Self>, cx: TopicCx, topic: u16, key: String) -> BoxFuture<SnapshotOutcome>;
+    fn snapshot(
+        self: Arc<Self>,
+        cx: TopicCx,
+        topic: u16,
+        key: String,
+    ) -> BoxFuture<SnapshotOutcome>;
 }
 
-/// Answers a client enum's messages with a handler `H`. Implemented for the enum, so that a crate may implement it for any `H`.
+/// Answers a client enum's messages with a handler `H`. Implemented for the enum, so that a crate
+/// may implement it for any `H`.
 pub trait CommandHooks<H>: ClientEnum {
     /// See [`Service::execute`].
     ///
     /// # Errors
     /// When the body does not fit.
-    fn execute(_: Arc<H>, message: u16, _: Bytes, _: Cx) -> Result<BoxFuture<Outcome>, DecodeError> {
+    fn execute(
+        _: Arc<H>,
+        message: u16,
+        _: Bytes,
+        _: Cx,
+    ) -> Result<BoxFuture<Outcome>, DecodeError> {
         Err(unknown_message(message))
     }
     /// See [`Service::volatile`].
@@ -95,14 +114,25 @@ pub trait CommandHooks<H>: ClientEnum {
     }
 }
 
-/// Answers for a server enum's topics with a handler `H`. Asks no more of the enum, so that one that is none is reported once.
+/// Answers for a server enum's topics with a handler `H`. Asks no more of the enum, so that one
+/// that is none is reported once.
 pub trait TopicHooks<H> {
     /// See [`Service::authorize`].
-    fn authorize(_: &H, _: Principal, _: u16, _: String) -> impl Future<Output = Result<(), Unauthorized>> + Send {
+    fn authorize(
+        _: &H,
+        _: Principal,
+        _: u16,
+        _: String,
+    ) -> impl Future<Output = Result<(), Unauthorized>> + Send {
         std::future::ready(unknown_topic())
     }
     /// See [`Service::snapshot`].
-    fn snapshot(_: &H, _: TopicCx, topic: u16, _: String) -> impl Future<Output = SnapshotOutcome> + Send {
+    fn snapshot(
+        _: &H,
+        _: TopicCx,
+        topic: u16,
+        _: String,
+    ) -> impl Future<Output = SnapshotOutcome> + Send {
         std::future::ready(no_snapshot(topic))
     }
 }
@@ -133,7 +163,12 @@ where
         C::ServerEnum::DESCRIPTION
     }
 
-    fn execute(&self, message: u16, body: Bytes, cx: Cx) -> Result<BoxFuture<Outcome>, DecodeError> {
+    fn execute(
+        &self,
+        message: u16,
+        body: Bytes,
+        cx: Cx,
+    ) -> Result<BoxFuture<Outcome>, DecodeError> {
         C::execute(Arc::clone(&self.handler), message, body, cx)
     }
 
@@ -141,31 +176,51 @@ where
         C::volatile(Arc::clone(&self.handler), message, body, cx)
     }
 
-    fn authorize(self: Arc<Self>, who: Principal, topic: u16, key: String) -> BoxFuture<Result<(), Unauthorized>> {
+    fn authorize(
+        self: Arc<Self>,
+        who: Principal,
+        topic: u16,
+        key: String,
+    ) -> BoxFuture<Result<(), Unauthorized>> {
         Box::pin(async move { C::ServerEnum::authorize(&self.handler, who, topic, key).await })
     }
 
-    fn snapshot(self: Arc<Self>, cx: TopicCx, topic: u16, key: String) -> BoxFuture<SnapshotOutcome> {
+    fn snapshot(
+        self: Arc<Self>,
+        cx: TopicCx,
+        topic: u16,
+        key: String,
+    ) -> BoxFuture<SnapshotOutcome> {
         Box::pin(async move { C::ServerEnum::snapshot(&self.handler, cx, topic, key).await })
     }
 }
 
-/// What the caller is told. A reply or error that can't be encoded is the server's fault: `internal` (PROTOCOL.md 5.7).
+/// What the caller is told. A reply or error that can't be encoded is the server's fault:
+/// `internal` (PROTOCOL.md 5.7).
 pub fn reply<R: Reply, C: ClientEnum>(codec: Codec, result: Result<R, C::Error>) -> Outcome {
     let encoded = match result {
         Ok(reply) => encode_reply(&reply, codec).map(|body| Outcome::Ok(Body(body))),
-        Err(error) => {
-            error.encode(codec).map(|(name, body)| Outcome::Failed { code: FailureCode::Error, name, body: Body(body) })
-        }
+        Err(error) => error.encode(codec).map(|(name, body)| Outcome::Failed {
+            code: FailureCode::Error,
+            name,
+            body: Body(body),
+        }),
     };
-    encoded.unwrap_or(Outcome::Failed { code: FailureCode::Internal, name: Name::EMPTY, body: Body::UNIT })
+    encoded.unwrap_or(Outcome::Failed {
+        code: FailureCode::Internal,
+        name: Name::EMPTY,
+        body: Body::UNIT,
+    })
 }
 
 /// A snapshot as its hook returned it.
 ///
 /// # Errors
 /// The hook's error, or why the state can't be encoded, for a log.
-pub fn snapshot_outcome<S: Message, E: Debug>(codec: Codec, result: Result<S, E>) -> SnapshotOutcome {
+pub fn snapshot_outcome<S: Message, E: Debug>(
+    codec: Codec,
+    result: Result<S, E>,
+) -> SnapshotOutcome {
     let state = result.map_err(|error| format!("{error:?}"))?;
     let body = encode_body(&state, codec).map_err(|error| error.to_string())?;
     let name = Name::from_static(S::NAME).ok_or_else(|| format!("`{}` is not a name", S::NAME))?;

@@ -1,4 +1,5 @@
-//! Topics as types: keys, snapshots, gaps and what may be published. Owns the text form of keys; refuses history.
+//! Topics as types: keys, snapshots, gaps and what may be published. Owns the text form of keys;
+//! refuses history.
 
 use std::convert::Infallible;
 
@@ -10,7 +11,8 @@ use super::message::{Message, ServerEnum};
 use crate::session::client::Gap;
 use crate::wire::Codec;
 
-/// Names one topic: the key type that `topic(Room, key = room: RoomId, ..)` declares, as in `chat.subscribe(Room(room))`.
+/// Names one topic: the key type that `topic(Room, key = room: RoomId, ..)` declares, as in
+/// `chat.subscribe(Room(room))`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a topic",
     note = "a topic is named by the key type that `#[ws(server, topic(Room, key = room: RoomId))]` declares: `Room(room)`"
@@ -43,7 +45,9 @@ pub trait SnapshotState: Sized + Send + 'static {
 
 impl SnapshotState for Infallible {
     fn decode(name: &str, _: &[u8], _: Codec) -> Result<Self, DecodeError> {
-        Err(DecodeError::new(format!("the topic declares no snapshot, and the server sent `{name}`")))
+        Err(DecodeError::new(format!(
+            "the topic declares no snapshot, and the server sent `{name}`"
+        )))
     }
 }
 
@@ -51,7 +55,12 @@ impl SnapshotState for Infallible {
 ///
 /// # Errors
 /// When the name is another one's, or the body does not fit.
-pub fn decode_snapshot<M: Message>(names: &[&str], name: &str, body: &[u8], codec: Codec) -> Result<M, DecodeError> {
+pub fn decode_snapshot<M: Message>(
+    names: &[&str],
+    name: &str,
+    body: &[u8],
+    codec: Codec,
+) -> Result<M, DecodeError> {
     if !names.contains(&name) {
         return Err(DecodeError::UNKNOWN_NAME);
     }
@@ -103,8 +112,8 @@ pub trait Publish: Message {
     }
 }
 
-/// A topic key's text: a string as it is, anything else as compact JSON. Keys with an order of their own (maps, sets) need a
-/// sorted type, or one topic has several texts.
+/// A topic key's text: a string as it is, anything else as compact JSON. Keys with an order of
+/// their own (maps, sets) need a sorted type, or one topic has several texts.
 ///
 /// # Errors
 /// When `Serialize` fails.

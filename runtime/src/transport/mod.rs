@@ -1,5 +1,6 @@
-//! One WebSocket as the drivers see it (PROTOCOL.md section 2): whole messages in, whole messages out, written in batches,
-//! bounded in both directions. Owns framing and the closing handshake's bytes; refuses frames' meaning, timers and tasks.
+//! One WebSocket as the drivers see it (PROTOCOL.md section 2): whole messages in, whole messages
+//! out, written in batches, bounded in both directions. Owns framing and the closing handshake's
+//! bytes; refuses frames' meaning, timers and tasks.
 
 mod pipe;
 mod socket;
@@ -14,18 +15,23 @@ pub(crate) use stream::Stream;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TransportConfig {
-    /// Bytes read at a time, into a buffer that the connections of a thread share: 16 KiB. A connection holds half a KiB.
+    /// Bytes read at a time, into a buffer that the connections of a thread share: 16 KiB. A
+    /// connection holds half a KiB.
     pub read_buffer_bytes: usize,
-    /// Bytes that collect before they are written; the buffer is given back when it is empty: 64 KiB.
+    /// Bytes that collect before they are written; the buffer is given back when it is empty: 64
+    /// KiB.
     pub write_buffer_bytes: usize,
-    /// The longest message that is taken in; of a server, [`crate::session::node::NodeConfig::frame_bytes`] applies instead: 16 MiB.
+    /// The longest message that is taken in; of a server,
+    /// [`crate::session::node::NodeConfig::frame_bytes`] applies instead: 16 MiB.
     pub message_bytes: usize,
-    /// Messages taken in before something is answered, so that connections share their worker fairly: 64.
+    /// Messages taken in before something is answered, so that connections share their worker
+    /// fairly: 64.
     pub messages_per_turn: usize,
-    /// Milliseconds for which the peer may take nothing while something waits to be written; then the socket is closed
-    /// with 4005: 20 s.
+    /// Milliseconds for which the peer may take nothing while something waits to be written; then
+    /// the socket is closed with 4005: 20 s.
     pub write_timeout_ms: u64,
-    /// Milliseconds for writing what is left and the closing handshake together; then the socket is dropped: 2 s.
+    /// Milliseconds for writing what is left and the closing handshake together; then the socket is
+    /// dropped: 2 s.
     pub close_timeout_ms: u64,
 }
 

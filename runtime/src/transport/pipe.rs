@@ -1,5 +1,6 @@
-//! A byte stream under a WebSocket that collects what is written, so that many messages leave in one system call. Owns the
-//! write buffer, and what was read ahead; refuses to write to the socket on its own.
+//! A byte stream under a WebSocket that collects what is written, so that many messages leave in
+//! one system call. Owns the write buffer, and what was read ahead; refuses to write to the socket
+//! on its own.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
@@ -10,13 +11,15 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 thread_local! {
-    /// Where sockets are read into: one per thread, so that an idle connection holds no read buffer.
+    /// Where sockets are read into: one per thread, so that an idle connection holds no read
+    /// buffer.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     /// The last write buffer that was drained, for the next connection that has something to write.
     static SPARE: Cell<BytesMut> = Cell::new(BytesMut::new());
 }
 
-/// Reads come from the socket in large pieces; writes go to a buffer that [`Pipe::poll_drain`] empties.
+/// Reads come from the socket in large pieces; writes go to a buffer that [`Pipe::poll_drain`]
+/// empties.
 #[derive(Debug)]
 pub(super) struct Pipe<S> {
     io: S,
@@ -90,7 +93,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        // Whatever its capacity says, which counts from where it was read to: a burst leaves nothing behind.
+        // Whatever its capacity says, which counts from where it was read to: a burst leaves
+        // nothing behind.
         let spare = std::mem::take(&mut self.out);
         if spare.capacity() > 0 {
             SPARE.set(spare);
@@ -98,8 +102,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
-    /// Reads and throws away until the peer is gone: closing a socket with unread bytes would reset it, and lose the close
-    /// frame that tells the peer why.
+    /// Reads and throws away until the peer is gone: closing a socket with unread bytes would reset
+    /// it, and lose the close frame that tells the peer why.
     pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = [0; 1024];
         loop {
@@ -149,7 +153,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for Pipe<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Write for Pipe<S> {
-    // All or nothing: frames that are put into the buffer beside tungstenite never land inside one of its frames.
+    // All or nothing: frames that are put into the buffer beside tungstenite never land inside one
+    // of its frames.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.out.len() >= self.limit {
             return Err(io::ErrorKind::WouldBlock.into());

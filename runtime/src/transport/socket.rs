@@ -1,5 +1,5 @@
-//! A WebSocket over any byte stream. Owns RFC 6455 framing by tungstenite, and writes a server's frames beside it, since they
-//! need no masking and so no second copy.
+//! A WebSocket over any byte stream. Owns RFC 6455 framing by tungstenite, and writes a server's
+//! frames beside it, since they need no masking and so no second copy.
 
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -24,10 +24,12 @@ use crate::session::{Close, CloseCode};
 /// The longest reason that fits a close frame beside its code (RFC 6455 5.5).
 const REASON_BYTES: usize = 123;
 
-/// What tungstenite holds for each connection, to find frames in: several small ones, or the beginning of a longer one.
+/// What tungstenite holds for each connection, to find frames in: several small ones, or the
+/// beginning of a longer one.
 const HELD_BYTES: usize = 512;
 
-/// What tungstenite may hold back while the pipe is full: pongs, of at most 135 bytes with their heads.
+/// What tungstenite may hold back while the pipe is full: pongs, of at most 135 bytes with their
+/// heads.
 const CONTROL_BYTES: usize = 1024;
 
 /// One thing that a socket brought.
@@ -54,13 +56,20 @@ pub(crate) struct Socket<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// A server's end, after the 101 response; `begun` is what was read beyond the request. Takes messages up to
-    /// `message_bytes`.
+    /// A server's end, after the 101 response; `begun` is what was read beyond the request. Takes
+    /// messages up to `message_bytes`.
     #[cfg(feature = "server")]
-    pub(crate) fn server(io: S, begun: Bytes, config: &TransportConfig, message_bytes: usize) -> Self {
-        let pipe = Pipe::new(io, config.read_buffer_bytes, config.write_buffer_bytes.saturating_mul(2));
+    pub(crate) fn server(
+        io: S,
+        begun: Bytes,
+        config: &TransportConfig,
+        message_bytes: usize,
+    ) -> Self {
+        let pipe =
+            Pipe::new(io, config.read_buffer_bytes, config.write_buffer_bytes.saturating_mul(2));
         let settings = Some(settings(config, message_bytes));
-        // Copied: the bytes are few or none, and would keep the whole buffer that HTTP read them with.
+        // Copied: the bytes are few or none, and would keep the whole buffer that HTTP read them
+        // with.
         let ws = WebSocket::from_partially_read(pipe, begun.to_vec(), Role::Server, settings);
         Self { ws, role: Role::Server, room: config.write_buffer_bytes, closing: false }
     }
@@ -82,15 +91,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 Ok(Message::Text(text)) => Inbound::Message(text.into()),
                 Ok(Message::Ping(_) | Message::Pong(_)) => Inbound::Alive,
                 Ok(Message::Close(frame)) => Inbound::Ended(told(frame)),
-                Ok(Message::Binary(_)) => {
-                    Inbound::Broken(Close::new(CloseCode::MALFORMED, "a binary message on a JSON attachment"))
-                }
+                Ok(Message::Binary(_)) => Inbound::Broken(Close::new(
+                    CloseCode::MALFORMED,
+                    "a binary message on a JSON attachment",
+                )),
                 Ok(Message::Frame(_)) => continue,
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Poll::Pending;
+                }
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
                     let close = failed(&error, self.role);
-                    if close.code.is_some() { Inbound::Broken(close) } else { Inbound::Ended(close) }
+                    if close.code.is_some() {
+                        Inbound::Broken(close)
+                    } else {
+                        Inbound::Ended(close)
+                    }
                 }
             });
         }
@@ -157,8 +173,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// After [`Socket::start_close`]: ready when everything is written and the peer has answered or is gone. With `discard`
-    /// what still comes is thrown away unread.
+    /// After [`Socket::start_close`]: ready when everything is written and the peer has answered or
+    /// is gone. With `discard` what still comes is thrown away unread.
     pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>, discard: bool) -> Poll<()> {
         let drained = match self.poll_drain(cx) {
             Poll::Ready(Ok(())) => true,
@@ -188,7 +204,9 @@ fn settings(config: &TransportConfig, message_bytes: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(config.read_buffer_bytes.min(HELD_BYTES))
         .write_buffer_size(0)
-        .max_write_buffer_size(message_bytes.max(config.message_bytes).saturating_add(CONTROL_BYTES))
+        .max_write_buffer_size(
+            message_bytes.max(config.message_bytes).saturating_add(CONTROL_BYTES),
+        )
         .max_message_size(Some(message_bytes))
         .max_frame_size(Some(message_bytes))
 }
@@ -208,9 +226,10 @@ fn truncated(reason: &str) -> &str {
 
 fn told(frame: Option<CloseFrame>) -> Close {
     match frame {
-        Some(frame) => {
-            Close { code: Some(CloseCode(frame.code.into())), reason: frame.reason.as_str().to_owned().into() }
-        }
+        Some(frame) => Close {
+            code: Some(CloseCode(frame.code.into())),
+            reason: frame.reason.as_str().to_owned().into(),
+        },
         None => Close::lost("the peer closed the connection without a code"),
     }
 }
@@ -218,18 +237,24 @@ fn told(frame: Option<CloseFrame>) -> Close {
 fn failed(error: &Error, role: Role) -> Close {
     use tokio_tungstenite::tungstenite::error::ProtocolError;
     match error {
-        // No rule was broken: the client's limit is its own (PROTOCOL.md 2.5), and what comes after a resume may fit.
-        Error::Capacity(_) if role == Role::Client => {
-            Close::new(CloseCode::TOO_LARGE_FOR_CLIENT, "the message is longer than this client takes")
+        // No rule was broken: the client's limit is its own (PROTOCOL.md 2.5), and what comes after
+        // a resume may fit.
+        Error::Capacity(_) if role == Role::Client => Close::new(
+            CloseCode::TOO_LARGE_FOR_CLIENT,
+            "the message is longer than this client takes",
+        ),
+        Error::Capacity(_) => {
+            Close::new(CloseCode::TOO_LARGE, "the message is longer than allowed")
         }
-        Error::Capacity(_) => Close::new(CloseCode::TOO_LARGE, "the message is longer than allowed"),
         Error::ConnectionClosed | Error::AlreadyClosed => Close::lost("the connection was closed"),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
             Close::lost("the connection ended without a closing handshake")
         }
         Error::Protocol(_) => Close::new(CloseCode::MALFORMED, "not a WebSocket frame"),
         Error::Utf8(_) => Close::new(CloseCode::MALFORMED, "a text message is not UTF-8"),
-        Error::Io(error) => Close { code: None, reason: format!("the connection was lost: {error}").into() },
+        Error::Io(error) => {
+            Close { code: None, reason: format!("the connection was lost: {error}").into() }
+        }
         error => Close { code: None, reason: format!("the connection failed: {error}").into() },
     }
 }
@@ -238,7 +263,8 @@ fn failed(error: &Error, role: Role) -> Close {
 #[cfg(feature = "server")]
 fn unmasked_text(out: &mut BytesMut, encode: impl FnOnce(&mut BytesMut)) {
     const FIN_TEXT: u8 = 0x81;
-    // Room for the middle one of the three head lengths; the payload moves if another one is needed.
+    // Room for the middle one of the three head lengths; the payload moves if another one is
+    // needed.
     let start = out.len();
     out.extend_from_slice(&[FIN_TEXT, 126, 0, 0]);
     encode(out);
@@ -286,8 +312,8 @@ mod handshake {
     use super::*;
 
     impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-        /// A client's end: sends the upgrade request and reads the answer (PROTOCOL.md 2.1). Unbounded in time; dropping it
-        /// drops the stream.
+        /// A client's end: sends the upgrade request and reads the answer (PROTOCOL.md 2.1).
+        /// Unbounded in time; dropping it drops the stream.
         pub(crate) async fn connect(
             io: S,
             url: &str,
@@ -295,8 +321,11 @@ mod handshake {
             config: &TransportConfig,
         ) -> Result<Self, HandshakeFailure> {
             let request = request(url, subprotocol)?;
-            let mut pipe =
-                Pipe::new(io, config.read_buffer_bytes, config.write_buffer_bytes.saturating_add(config.message_bytes));
+            let mut pipe = Pipe::new(
+                io,
+                config.read_buffer_bytes,
+                config.write_buffer_bytes.saturating_add(config.message_bytes),
+            );
             pipe.set_write_through(true);
             let config = (settings(config, config.message_bytes), config.write_buffer_bytes);
             let mut start = Some((pipe, request));
@@ -308,7 +337,9 @@ mod handshake {
                         ClientHandshake::start(pipe, request, Some(config.0))
                     }
                     (None, Some(middle)) => Ok(middle),
-                    (None, None) => return Poll::Ready(Err(HandshakeFailure::new("the handshake is over"))),
+                    (None, None) => {
+                        return Poll::Ready(Err(HandshakeFailure::new("the handshake is over")));
+                    }
                 };
                 let next = match step {
                     Ok(mut step) => {
@@ -323,7 +354,9 @@ mod handshake {
                         middle = Some(step);
                         Poll::Pending
                     }
-                    Err(HandshakeError::Failure(error)) => Poll::Ready(Err(HandshakeFailure::from(error))),
+                    Err(HandshakeError::Failure(error)) => {
+                        Poll::Ready(Err(HandshakeFailure::from(error)))
+                    }
                 }
             })
             .await?;
@@ -334,7 +367,9 @@ mod handshake {
 
     fn request(url: &str, subprotocol: &'static str) -> Result<Request, HandshakeFailure> {
         let mut request = url.into_client_request().map_err(HandshakeFailure::from)?;
-        request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
+        request
+            .headers_mut()
+            .insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
         Ok(request)
     }
 
@@ -361,10 +396,12 @@ mod handshake {
                     subprotocol: false,
                     reason: format!("the server answered the upgrade with {}", response.status()),
                 },
-                Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(error)) => Self::changed(format!(
-                    "something between client and server changed the subprotocol ({error}): a proxy has to pass the header \
+                Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(error)) => {
+                    Self::changed(format!(
+                        "something between client and server changed the subprotocol ({error}): a proxy has to pass the header \
                      Sec-WebSocket-Protocol on"
-                )),
+                    ))
+                }
                 error => Self::new(format!("the upgrade failed: {error}")),
             }
         }
@@ -387,7 +424,9 @@ mod tests {
             let out = framed(length);
             let head = &out["before".len()..];
             let (skip, told) = match head[1] {
-                127 => (10, u64::from_be_bytes(head[2..10].try_into().expect("eight bytes")) as usize),
+                127 => {
+                    (10, u64::from_be_bytes(head[2..10].try_into().expect("eight bytes")) as usize)
+                }
                 126 => (4, usize::from(u16::from_be_bytes([head[2], head[3]]))),
                 short => (2, usize::from(short)),
             };

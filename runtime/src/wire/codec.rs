@@ -28,7 +28,8 @@ impl Codec {
         [Self::Json].into_iter().find(|codec| codec.subprotocol() == name)
     }
 
-    /// Reads one message of a client. Names and bodies are copied, so that nothing pins `message`'s buffer.
+    /// Reads one message of a client. Names and bodies are copied, so that nothing pins `message`'s
+    /// buffer.
     ///
     /// # Errors
     /// When the message is not a frame; the connection ends with [`FrameError::close_code`].

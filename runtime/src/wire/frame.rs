@@ -1,10 +1,11 @@
-//! The frames of PROTOCOL.md section 3, as one type per direction that every codec shares. Owns no bytes but those of
-//! names and bodies, and knows nothing of JSON.
+//! The frames of PROTOCOL.md section 3, as one type per direction that every codec shares. Owns no
+//! bytes but those of names and bodies, and knows nothing of JSON.
 
 use bytes::Bytes;
 
 use super::ids::{
-    CommandNo, Dial, Epoch, Gen, InstanceId, LeaseId, Position, ResumeToken, Seq, SessionId, SubNo, TopicNo, TopicSeq,
+    CommandNo, Dial, Epoch, Gen, InstanceId, LeaseId, Position, ResumeToken, Seq, SessionId, SubNo,
+    TopicNo, TopicSeq,
 };
 use super::text::{Body, Name};
 
@@ -20,7 +21,8 @@ pub enum ClientFrame {
     Command(CommandFrame),
     /// A message that may be lost.
     Volatile { name: Name, body: Body },
-    /// How far the application has got in a topic, and how many message bytes that took since SUBSCRIBED.
+    /// How far the application has got in a topic, and how many message bytes that took since
+    /// SUBSCRIBED.
     Position { topic: TopicNo, ts: TopicSeq, bytes: u64 },
     /// Asks for a topic.
     Subscribe(Box<Subscribe>),
@@ -53,7 +55,8 @@ pub struct CommandFrame {
     pub body: Body,
 }
 
-/// How much a peer may have sent and not seen acknowledged (PROTOCOL.md 4.6), or sent and not seen finished (7.8).
+/// How much a peer may have sent and not seen acknowledged (PROTOCOL.md 4.6), or sent and not seen
+/// finished (7.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Window {
     /// Frames, or events of a subscription.
@@ -135,7 +138,15 @@ pub enum ServerFrame {
     /// A command succeeded.
     Result { seq: Seq, ack: Seq, n: CommandNo, dup: bool, body: Body },
     /// A command ended without success.
-    Failed { seq: Seq, ack: Seq, n: CommandNo, dup: bool, code: FailureCode, name: Name, body: Body },
+    Failed {
+        seq: Seq,
+        ack: Seq,
+        n: CommandNo,
+        dup: bool,
+        code: FailureCode,
+        name: Name,
+        body: Body,
+    },
     /// A command was not executed.
     Refused { seq: Seq, ack: Seq, n: CommandNo, code: RefusalCode, retry_ms: u64 },
     /// An event of a topic.
@@ -160,12 +171,14 @@ pub enum ServerFrame {
     Ignored { kind: u8 },
 }
 
-/// One outgoing message of a server: a frame to encode, or one that was encoded once for all its receivers.
+/// One outgoing message of a server: a frame to encode, or one that was encoded once for all its
+/// receivers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Outgoing {
     /// To be encoded for this attachment.
     Frame(ServerFrame),
-    /// Encoded already: an EVENT, SNAPSHOT or TOPIC_VOLATILE, the same for every subscriber of that codec.
+    /// Encoded already: an EVENT, SNAPSHOT or TOPIC_VOLATILE, the same for every subscriber of that
+    /// codec.
     Shared(Bytes),
 }
 

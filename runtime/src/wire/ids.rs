@@ -1,4 +1,5 @@
-//! Newtypes for every id and sequence on the wire. Owns their text form; refuses arithmetic across kinds.
+//! Newtypes for every id and sequence on the wire. Owns their text form; refuses arithmetic across
+//! kinds.
 
 use std::fmt;
 
@@ -69,7 +70,8 @@ macro_rules! hex_id {
         pub struct $name(pub $int);
 
         impl $name {
-            /// Reads the text form; `None` for anything but the right number of lower-case hexadecimal digits.
+            /// Reads the text form; `None` for anything but the right number of lower-case
+            /// hexadecimal digits.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 let lower = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
@@ -136,7 +138,8 @@ impl fmt::Debug for ResumeToken {
     }
 }
 
-/// A place in a topic that outlives sessions, sockets and processes (PROTOCOL.md 1.4). A client may store it.
+/// A place in a topic that outlives sessions, sockets and processes (PROTOCOL.md 1.4). A client may
+/// store it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Position {
     /// The incarnation of the topic that `ts` belongs to.

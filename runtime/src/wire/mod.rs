@@ -1,5 +1,5 @@
-//! Frames, their text, and their encodings (PROTOCOL.md section 3). Owns the shape of bytes on the wire; refuses state,
-//! clocks and decisions.
+//! Frames, their text, and their encodings (PROTOCOL.md section 3). Owns the shape of bytes on the
+//! wire; refuses state, clocks and decisions.
 
 mod close;
 mod codec;

@@ -9,8 +9,8 @@ use bytes::Bytes;
 /// The longest name, in bytes (PROTOCOL.md 3.4).
 pub const MAX_NAME_BYTES: usize = 64;
 
-/// The wire name of a message or a topic: 1 to 64 characters of `a–z A–Z 0–9 _ . -`, or empty where a frame says "no name"
-/// (PROTOCOL.md 3.4).
+/// The wire name of a message or a topic: 1 to 64 characters of `a–z A–Z 0–9 _ . -`, or empty where
+/// a frame says "no name" (PROTOCOL.md 3.4).
 #[derive(Clone)]
 pub struct Name(Text);
 
@@ -59,7 +59,8 @@ impl Name {
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Checked on the way in; the fallback keeps this free of `expect` in a hot path that a peer's data reaches.
+        // Checked on the way in; the fallback keeps this free of `expect` in a hot path that a
+        // peer's data reaches.
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
@@ -80,7 +81,8 @@ impl Name {
 }
 
 fn fits(name: &[u8]) -> bool {
-    name.len() <= MAX_NAME_BYTES && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+    name.len() <= MAX_NAME_BYTES
+        && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
 // By content, however it is kept.
@@ -129,7 +131,8 @@ impl fmt::Display for Name {
     }
 }
 
-/// The encoded fields of a message, in the codec of the attachment; not looked into by the protocol (PROTOCOL.md 3.5).
+/// The encoded fields of a message, in the codec of the attachment; not looked into by the protocol
+/// (PROTOCOL.md 3.5).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Body(pub Bytes);
 

@@ -1,18 +1,23 @@
-//! A client's core with a scripted server, in virtual time: the test says what the server does, the rig drains the client
-//! after each input and checks what must hold at any time.
-#![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses its part")]
+//! A client's core with a scripted server, in virtual time: the test says what the server does, the
+//! rig drains the client after each input and checks what must hold at any time.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file is a crate of its own and uses its part"
+)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 
 use steadfast::session::client::{
-    CallId, CallOutcome, Client, ClientConfig, ConnectionState, Event, Item, SubId, Submission, SubscriptionRequest,
+    CallId, CallOutcome, Client, ClientConfig, ConnectionState, Event, Item, SubId, Submission,
+    SubscriptionRequest,
 };
 use steadfast::session::{Close, CloseCode, Now};
 use steadfast::wire::{
-    Body, ClientFrame, CommandFrame, CommandNo, Dial, Epoch, Gen, Heartbeat, Hello, LeaseGrant, LeaseId, LeaseState,
-    Name, Position, RefusalCode, ResetReason, ResumeToken, Seq, ServerFrame, SessionId, SubNo, Subscribe, Subscribed,
-    TopicNo, TopicSeq, Welcome, Window,
+    Body, ClientFrame, CommandFrame, CommandNo, Dial, Epoch, Gen, Heartbeat, Hello, LeaseGrant,
+    LeaseId, LeaseState, Name, Position, RefusalCode, ResetReason, ResumeToken, Seq, ServerFrame,
+    SessionId, SubNo, Subscribe, Subscribed, TopicNo, TopicSeq, Welcome, Window,
 };
 
 pub const EPOCH: Epoch = Epoch(0xe);
@@ -125,7 +130,11 @@ impl Rig {
             }
             self.events.push(event);
         }
-        assert_eq!(self.client.poll_transmit(self.now, self.dial), None, "events are looked at last");
+        assert_eq!(
+            self.client.poll_transmit(self.now, self.dial),
+            None,
+            "events are looked at last"
+        );
         self.check();
     }
 
@@ -139,7 +148,9 @@ impl Rig {
     pub fn check(&self) {
         let config = self.client.config();
         let (commands, bytes) = self.client.outbox();
-        assert!(commands <= config.outbox_commands as usize && bytes <= config.outbox_bytes as usize);
+        assert!(
+            commands <= config.outbox_commands as usize && bytes <= config.outbox_bytes as usize
+        );
         let waits = match self.client.state() {
             ConnectionState::Connected { .. } | ConnectionState::Connecting { .. } => true,
             ConnectionState::Reconnecting { next_dial, .. } => {
@@ -151,7 +162,11 @@ impl Rig {
             ConnectionState::Disconnected => commands > 0,
             _ => false,
         };
-        assert!(!waits || self.client.poll_timeout().is_some(), "nothing would wake {:?}", self.client.state());
+        assert!(
+            !waits || self.client.poll_timeout().is_some(),
+            "nothing would wake {:?}",
+            self.client.state()
+        );
     }
 
     pub fn start(&mut self) {
@@ -232,7 +247,12 @@ impl Rig {
             ttl_ms: 60_000,
             frame_bytes: self.frame_bytes,
             window: self.window,
-            lease: LeaseGrant { id: self.lease, state: LeaseState::Ok, span: self.span, ttl_ms: 60_000 },
+            lease: LeaseGrant {
+                id: self.lease,
+                state: LeaseState::Ok,
+                span: self.span,
+                ttl_ms: 60_000,
+            },
             heartbeat: Heartbeat { interval_ms: 25_000, timeout_ms: 5_000, missed: 2 },
         }
     }
@@ -269,14 +289,34 @@ impl Rig {
         self.subscribed_at(sub, EPOCH, ts, reset, snapshot);
     }
 
-    pub fn subscribed_at(&mut self, sub: SubNo, epoch: Epoch, ts: u64, reset: Option<ResetReason>, snapshot: bool) {
+    pub fn subscribed_at(
+        &mut self,
+        sub: SubNo,
+        epoch: Epoch,
+        ts: u64,
+        reset: Option<ResetReason>,
+        snapshot: bool,
+    ) {
         let ts = TopicSeq(ts);
         let number = TopicNo(9);
-        self.frame(ServerFrame::Subscribed(Box::new(Subscribed { sub, number, epoch, ts, head: ts, snapshot, reset })));
+        self.frame(ServerFrame::Subscribed(Box::new(Subscribed {
+            sub,
+            number,
+            epoch,
+            ts,
+            head: ts,
+            snapshot,
+            reset,
+        })));
     }
 
     pub fn event(&mut self, ts: u64) {
-        let frame = ServerFrame::Event { topic: TopicNo(9), ts: TopicSeq(ts), name: name("posted"), body: body(ts) };
+        let frame = ServerFrame::Event {
+            topic: TopicNo(9),
+            ts: TopicSeq(ts),
+            name: name("posted"),
+            body: body(ts),
+        };
         self.frame(frame);
     }
 
@@ -285,7 +325,12 @@ impl Rig {
     }
 
     pub fn snapshot(&mut self, ts: u64) {
-        let frame = ServerFrame::Snapshot { topic: TopicNo(9), ts: TopicSeq(ts), name: name("state"), body: body(ts) };
+        let frame = ServerFrame::Snapshot {
+            topic: TopicNo(9),
+            ts: TopicSeq(ts),
+            name: name("state"),
+            body: body(ts),
+        };
         self.frame(frame);
     }
 
@@ -310,7 +355,9 @@ impl Rig {
         let mut seen = Vec::new();
         while let Some(item) = self.item(sub) {
             seen.push(match item {
-                Item::Event { position, .. } | Item::Snapshot { position, .. } => position.ts.0 as i64,
+                Item::Event { position, .. } | Item::Snapshot { position, .. } => {
+                    position.ts.0 as i64
+                }
                 _ => -1,
             });
         }
@@ -327,33 +374,47 @@ impl Rig {
     pub fn commands(&mut self) -> Vec<CommandFrame> {
         let frames = std::mem::take(&mut self.sent).into_iter();
         frames
-            .filter_map(|frame| if let ClientFrame::Command(command) = frame { Some(command) } else { None })
+            .filter_map(|frame| {
+                if let ClientFrame::Command(command) = frame { Some(command) } else { None }
+            })
             .collect()
     }
 
     /// `(seq, n, body)` of each command that went out.
     pub fn numbers(&mut self) -> Vec<(u64, u64, String)> {
         let text = |body: &Body| String::from_utf8(body.0.to_vec()).unwrap();
-        self.commands().iter().map(|command| (command.seq.0, command.n.0, text(&command.body))).collect()
+        self.commands()
+            .iter()
+            .map(|command| (command.seq.0, command.n.0, text(&command.body)))
+            .collect()
     }
 
     pub fn subscribes(&mut self) -> Vec<Subscribe> {
         let frames = std::mem::take(&mut self.sent).into_iter();
-        frames.filter_map(|frame| if let ClientFrame::Subscribe(ask) = frame { Some(*ask) } else { None }).collect()
+        frames
+            .filter_map(
+                |frame| if let ClientFrame::Subscribe(ask) = frame { Some(*ask) } else { None },
+            )
+            .collect()
     }
 
     pub fn outcomes(&mut self) -> Vec<(CallId, CallOutcome)> {
         let events = std::mem::take(&mut self.events).into_iter();
         events
-            .filter_map(
-                |event| if let Event::Resolved { call, outcome } = event { Some((call, outcome)) } else { None },
-            )
+            .filter_map(|event| {
+                if let Event::Resolved { call, outcome } = event {
+                    Some((call, outcome))
+                } else {
+                    None
+                }
+            })
             .collect()
     }
 
     pub fn closes(&self) -> Vec<Close> {
-        let close =
-            |event: &Event| if let Event::CloseSocket { close, .. } = event { Some(close.clone()) } else { None };
+        let close = |event: &Event| {
+            if let Event::CloseSocket { close, .. } = event { Some(close.clone()) } else { None }
+        };
         self.events.iter().filter_map(close).collect()
     }
 

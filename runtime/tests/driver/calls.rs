@@ -12,7 +12,10 @@ async fn a_request_is_answered_and_an_error_is_typed() {
     let running = serve().await;
     let chat = connect(running.address).await;
     assert_eq!(within(chat.post(RoomId(1), "hello".into())).await, Ok(MessageId(1)));
-    assert_eq!(within(chat.post(RoomId(1), "muted".into())).await, Err(CallError::App(ChatError::Muted)));
+    assert_eq!(
+        within(chat.post(RoomId(1), "muted".into())).await,
+        Err(CallError::App(ChatError::Muted))
+    );
     assert_eq!(within(chat.mark_read(RoomId(1), MessageId(1))).await, Ok(()));
     assert_eq!(within(chat.post(RoomId(1), "later hello".into())).await, Ok(MessageId(2)));
 }
@@ -34,7 +37,8 @@ async fn a_command_survives_a_cut_and_runs_once() {
     let proxy = Proxy::to(running.address).await;
     let chat = connect(proxy.address).await;
     for round in 0..5 {
-        let mut calls: Vec<_> = (0..20).map(|i| chat.post(RoomId(1), format!("{round}.{i}"))).collect();
+        let mut calls: Vec<_> =
+            (0..20).map(|i| chat.post(RoomId(1), format!("{round}.{i}"))).collect();
         proxy.cut();
         for call in &mut calls {
             within(call).await.expect("a reply");
@@ -42,7 +46,8 @@ async fn a_command_survives_a_cut_and_runs_once() {
     }
     let log = running.chat.log.lock().unwrap();
     assert_eq!(log.posts.len(), 100);
-    let expected: Vec<String> = (0..5).flat_map(|round| (0..20).map(move |i| format!("{round}.{i}"))).collect();
+    let expected: Vec<String> =
+        (0..5).flat_map(|round| (0..20).map(move |i| format!("{round}.{i}"))).collect();
     assert_eq!(log.posts, expected, "order is the order of calls");
     assert!(log.keys.values().all(|count| *count == 1));
     drop(log);
@@ -94,7 +99,10 @@ async fn dropping_a_call_does_not_withdraw_it_and_cancel_does_while_it_is_unsent
 #[tokio::test]
 async fn calls_wait_for_room_in_their_order() {
     let running = serve().await;
-    let chat = client(running.address).configure(|config| config.outbox_commands = 2).connect_lazily().unwrap();
+    let chat = client(running.address)
+        .configure(|config| config.outbox_commands = 2)
+        .connect_lazily()
+        .unwrap();
     let calls: Vec<_> = (0..50).map(|i| chat.post(RoomId(1), i.to_string())).collect();
     let cancelled = &calls[7];
     assert!(cancelled.cancel());
@@ -110,7 +118,9 @@ async fn calls_wait_for_room_in_their_order() {
 async fn a_full_outbox_fails_calls_if_it_is_told_to_or_too_many_wait() {
     let running = serve().await;
     for (policy, fit) in [(WhenFull::Fail, 2), (WhenFull::Wait { calls: 3 }, 5)] {
-        let builder = client(running.address).configure(|config| config.outbox_commands = 2).when_full(policy);
+        let builder = client(running.address)
+            .configure(|config| config.outbox_commands = 2)
+            .when_full(policy);
         let chat = builder.connect_lazily().unwrap();
         let calls: Vec<_> = (0..10).map(|i| chat.post(RoomId(1), i.to_string())).collect();
         let mut full = 0;
@@ -126,7 +136,10 @@ async fn a_call_that_waits_too_long_for_room_was_never_executed() {
     let running = serve().await;
     let proxy = Proxy::to(running.address).await;
     proxy.refuse();
-    let chat = client(proxy.address).configure(|config| config.outbox_commands = 1).connect_lazily().unwrap();
+    let chat = client(proxy.address)
+        .configure(|config| config.outbox_commands = 1)
+        .connect_lazily()
+        .unwrap();
     let calls: Vec<_> = (0..3).map(|count| chat.slow(count)).collect();
     for call in calls {
         assert_eq!(within(call).await, Err(CallError::Refused { code: RefusalCode::Expired }));

@@ -105,7 +105,9 @@ impl Stuck {
 
     fn block(&self) {
         let open = self.open.lock().unwrap();
-        drop(self.changed.wait_timeout_while(open, Duration::from_secs(10), |open| !*open).unwrap());
+        drop(
+            self.changed.wait_timeout_while(open, Duration::from_secs(10), |open| !*open).unwrap(),
+        );
     }
 
     pub fn holders(&self) -> usize {
@@ -157,7 +159,12 @@ impl ChatHandler for Chat {
             }
             "publish too much" => {
                 let text = "x".repeat(300 * 1024);
-                cx.publish(ChatEventPosted { room: RoomId(1), id: MessageId(0), from: String::new(), text });
+                cx.publish(ChatEventPosted {
+                    room: RoomId(1),
+                    id: MessageId(0),
+                    from: String::new(),
+                    text,
+                });
             }
             _ => {}
         }
@@ -178,7 +185,11 @@ impl ChatTopics for Chat {
         if room.0 == 13 { Err("nobody enters that room".into()) } else { Ok(()) }
     }
 
-    async fn room_snapshot(&self, _: &TopicCx, room: &RoomId) -> Result<ChatEventHistory, ChatError> {
+    async fn room_snapshot(
+        &self,
+        _: &TopicCx,
+        room: &RoomId,
+    ) -> Result<ChatEventHistory, ChatError> {
         Ok(ChatEventHistory { room: *room, messages: self.log.lock().unwrap().posts.clone() })
     }
 

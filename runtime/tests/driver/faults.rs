@@ -1,4 +1,5 @@
-//! What goes wrong beside the protocol: half-open sockets, slow stores, handlers that outlive their connection, old builds.
+//! What goes wrong beside the protocol: half-open sockets, slow stores, handlers that outlive their
+//! connection, old builds.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -34,7 +35,9 @@ async fn both_ends_give_up_a_half_open_socket() {
     until(|| proxy.answers.load(Ordering::SeqCst) >= before + 16).await;
     assert!(!state.has_changed().unwrap(), "{:?}", state.borrow());
     proxy.stall();
-    within(state.wait_for(|state| matches!(state, ConnectionState::Reconnecting { .. }))).await.unwrap();
+    within(state.wait_for(|state| matches!(state, ConnectionState::Reconnecting { .. })))
+        .await
+        .unwrap();
     until(|| running.server.connections() == 0).await;
     proxy.heal();
     within(chat.post(RoomId(1), "back".into())).await.unwrap();
@@ -92,7 +95,10 @@ async fn waiting_may_be_broken_off_and_taken_up_again() {
     assert_eq!(within(&mut call).await, Ok(10));
     let tick = ChatEventTick { feed: 1, price: 9, padding: String::new() };
     within(running.server.publish(&tick)).await.unwrap();
-    assert!(matches!(within(events.next()).await, Some(Item::Event(ChatEvent::Tick { price: 9, .. }))));
+    assert!(matches!(
+        within(events.next()).await,
+        Some(Item::Event(ChatEvent::Tick { price: 9, .. }))
+    ));
 }
 
 /// A store that never answers at once, fails every seventh batch, and panics on every eleventh.
@@ -106,7 +112,9 @@ impl Store for Late {
         let count = self.batches.fetch_add(1, Ordering::SeqCst);
         tokio::task::yield_now().await;
         match count % 77 {
-            n if n % 7 == 6 => batch.into_iter().map(|(id, _)| (id, StoreOutcome::Failed)).collect(),
+            n if n % 7 == 6 => {
+                batch.into_iter().map(|(id, _)| (id, StoreOutcome::Failed)).collect()
+            }
             n if n % 11 == 10 => {
                 let _ = self.store.execute_now(batch);
                 panic!("as the test asked")
@@ -120,8 +128,13 @@ impl Store for Late {
 async fn a_store_that_waits_fails_and_panics_costs_time_only() {
     let begin = tokio::time::Instant::now();
     let clock = Arc::new(move || Now(u64::try_from(begin.elapsed().as_millis()).unwrap()));
-    let store = Late { store: MemoryStore::new(MemoryLimits::default(), clock), batches: AtomicUsize::new(0) };
-    let running = serve_with(|builder| builder.store(store).configure(|config| config.store_retry_ms = 2)).await;
+    let store = Late {
+        store: MemoryStore::new(MemoryLimits::default(), clock),
+        batches: AtomicUsize::new(0),
+    };
+    let running =
+        serve_with(|builder| builder.store(store).configure(|config| config.store_retry_ms = 2))
+            .await;
     let chat = connect(running.address).await;
     let mut events = within(chat.subscribe(Room(RoomId(1)))).await.unwrap();
     assert!(matches!(within(events.next()).await, Some(Item::Snapshot { .. })));
@@ -132,7 +145,9 @@ async fn a_store_that_waits_fails_and_panics_costs_time_only() {
         }
         for i in 0..10 {
             match within(events.next()).await {
-                Some(Item::Event(ChatEvent::Posted { text, .. })) => assert_eq!(text, format!("{round}.{i}")),
+                Some(Item::Event(ChatEvent::Posted { text, .. })) => {
+                    assert_eq!(text, format!("{round}.{i}"))
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -140,7 +155,8 @@ async fn a_store_that_waits_fails_and_panics_costs_time_only() {
     assert!(running.chat.log.lock().unwrap().keys.values().all(|count| *count == 1));
 }
 
-/// A store that answers at once, and panics every third time: sometimes before it has done what was asked, sometimes after.
+/// A store that answers at once, and panics every third time: sometimes before it has done what was
+/// asked, sometimes after.
 struct Brittle {
     store: MemoryStore,
     asked: AtomicUsize,
@@ -163,7 +179,9 @@ impl Store for Brittle {
 #[tokio::test]
 async fn a_store_that_panics_at_once_costs_time_only() {
     let store = Brittle { store: MemoryStore::default(), asked: AtomicUsize::new(0) };
-    let running = serve_with(|builder| builder.store(store).configure(|config| config.store_retry_ms = 2)).await;
+    let running =
+        serve_with(|builder| builder.store(store).configure(|config| config.store_retry_ms = 2))
+            .await;
     let chat = connect(running.address).await;
     let mut events = within(chat.subscribe(Room(RoomId(1)))).await.unwrap();
     assert!(matches!(within(events.next()).await, Some(Item::Snapshot { .. })));
@@ -189,7 +207,9 @@ impl Store for Telling {
     }
 
     fn execute_at_once(&self, op: StoreOp) -> Result<StoreOutcome, StoreOp> {
-        let timed_out = |outcome: &Outcome| matches!(outcome, Outcome::Failed { code: FailureCode::Timeout, .. });
+        let timed_out = |outcome: &Outcome| {
+            matches!(outcome, Outcome::Failed { code: FailureCode::Timeout, .. })
+        };
         if let StoreOp::Commit { commits, .. } = &op
             && commits.iter().any(|commit| timed_out(&commit.record.outcome))
         {
@@ -207,7 +227,8 @@ async fn a_handler_whose_time_is_over_within_its_first_poll_is_dropped() {
     let client = connect(running.address).await;
     let call = client.slow(STUCK);
     until(|| !running.chat.log.lock().unwrap().slow.is_empty()).await;
-    // Another turn of the node arms the timer, which commits the timeout while the handler still blocks its thread.
+    // Another turn of the node arms the timer, which commits the timeout while the handler still
+    // blocks its thread.
     within(connect(running.address).await.post(RoomId(1), "now".into())).await.unwrap();
     assert_eq!(within(call.settled()).await, Err(CallError::HandlerTimedOut));
     until(|| running.chat.stuck.holders() == 0).await;
@@ -228,7 +249,9 @@ async fn many_clients_on_many_threads_lose_and_repeat_nothing() {
     let following = tokio::spawn(async move {
         while seen.lock().unwrap().len() < CLIENTS * TASKS * POSTS {
             match within(events.next()).await {
-                Some(Item::Event(ChatEvent::Posted { text, .. })) => seen.lock().unwrap().push(text),
+                Some(Item::Event(ChatEvent::Posted { text, .. })) => {
+                    seen.lock().unwrap().push(text)
+                }
                 Some(Item::Event(other)) => panic!("{other:?}"),
                 // Everything before is in the state; identity tells what was seen.
                 Some(Item::Snapshot { state, .. }) => *seen.lock().unwrap() = state.messages,
@@ -243,7 +266,9 @@ async fn many_clients_on_many_threads_lose_and_repeat_nothing() {
             let chat = chat.clone();
             tasks.push(tokio::spawn(async move {
                 for post in 0..POSTS {
-                    within(chat.post(RoomId(1), format!("{client}.{task}.{post}")).settled()).await.unwrap();
+                    within(chat.post(RoomId(1), format!("{client}.{task}.{post}")).settled())
+                        .await
+                        .unwrap();
                 }
             }));
         }
@@ -311,10 +336,16 @@ mod old {
 async fn a_build_that_can_not_read_something_is_told_and_never_hangs() {
     let running = serve().await;
     let url = format!("ws://{}/", running.address);
-    let chat = within(old::ChatClient::builder(url).connect()).await.unwrap_or_else(|error| panic!("{error}"));
+    let chat = within(old::ChatClient::builder(url).connect())
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
 
-    // A reply of another type, an error that it does not know, a message that the server does not know.
-    assert!(matches!(within(chat.post(1, "hello".into())).await, Err(CallError::Undecodable { .. })));
+    // A reply of another type, an error that it does not know, a message that the server does not
+    // know.
+    assert!(matches!(
+        within(chat.post(1, "hello".into())).await,
+        Err(CallError::Undecodable { .. })
+    ));
     match within(chat.post(1, "muted".into())).await {
         Err(CallError::App(old::OldError::Unknown(unknown))) => assert_eq!(unknown.name, "Muted"),
         other => panic!("{other:?}"),

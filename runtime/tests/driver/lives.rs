@@ -1,4 +1,5 @@
-//! Connections and their ends: refusals before the upgrade, credentials, draining, closing, hostile peers.
+//! Connections and their ends: refusals before the upgrade, credentials, draining, closing, hostile
+//! peers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,7 +46,10 @@ async fn what_is_not_an_upgrade_is_refused_with_a_status() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{head}\n{answer}");
         if status == "101" {
             let answer = answer.to_ascii_lowercase();
-            assert!(answer.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{answer}");
+            assert!(
+                answer.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="),
+                "{answer}"
+            );
             assert!(answer.contains("sec-websocket-protocol: steadfast.v1.json"), "{answer}");
         }
     }
@@ -55,7 +59,11 @@ async fn what_is_not_an_upgrade_is_refused_with_a_status() {
 async fn one_connection_too_many_is_told_when_to_come_back() {
     let running = serve_with(|builder| builder.limits(|limits| limits.connections = 1)).await;
     let first = connect(running.address).await;
-    let answer = request(running.address, &format!("{UPGRADE}Sec-WebSocket-Protocol: steadfast.v1.json\r\n\r\n")).await;
+    let answer = request(
+        running.address,
+        &format!("{UPGRADE}Sec-WebSocket-Protocol: steadfast.v1.json\r\n\r\n"),
+    )
+    .await;
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     assert!(answer.to_ascii_lowercase().contains("retry-after: 5"), "{answer}");
     within(first.close()).await;
@@ -91,7 +99,9 @@ async fn credentials_are_asked_for_before_each_dial_and_refused_ones_do_not_loop
 
     for builder in [client(address).token(|_| async { "stale" }), client(address)] {
         match within(builder.connect()).await {
-            Err(ConnectError::Failed { reason }) => assert_eq!(reason.code, Some(CloseCode::CREDENTIALS_REFUSED)),
+            Err(ConnectError::Failed { reason }) => {
+                assert_eq!(reason.code, Some(CloseCode::CREDENTIALS_REFUSED))
+            }
             other => panic!("{:?}", other.map(drop)),
         }
     }
@@ -101,7 +111,10 @@ async fn credentials_are_asked_for_before_each_dial_and_refused_ones_do_not_loop
 async fn a_wrong_address_or_endpoint_is_an_error_and_not_a_wait() {
     let running = serve().await;
     for url in ["http://x/", "wss://x/", "ws://", "x"] {
-        assert!(matches!(ChatClient::builder(url).connect_lazily(), Err(ConnectError::Url { .. })), "{url}");
+        assert!(
+            matches!(ChatClient::builder(url).connect_lazily(), Err(ConnectError::Url { .. })),
+            "{url}"
+        );
     }
     match within(ChatClient::builder(format!("ws://{}/nowhere", running.address)).connect()).await {
         Err(ConnectError::Failed { reason }) => assert!(reason.reason.contains("404"), "{reason}"),
@@ -116,7 +129,9 @@ async fn web_server(status: &'static str) -> std::net::SocketAddr {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let _ = stream.read(&mut [0; 4096]).await;
-            let _ = stream.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes()).await;
+            let _ = stream
+                .write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes())
+                .await;
         }
     });
     address
@@ -134,10 +149,15 @@ async fn any_other_web_server_stops_a_client_that_was_never_connected() {
             other => panic!("{status}: {:?}", other.map(drop)),
         }
     }
-    for status in ["408 Request Timeout", "425 Too Early", "429 Too Many Requests", "502 Bad Gateway"] {
-        let builder = client(web_server(status).await).configure(|config| config.backoff.attempts = Some(2));
+    for status in
+        ["408 Request Timeout", "425 Too Early", "429 Too Many Requests", "502 Bad Gateway"]
+    {
+        let builder =
+            client(web_server(status).await).configure(|config| config.backoff.attempts = Some(2));
         match within(builder.connect()).await {
-            Err(ConnectError::Failed { reason }) => assert_eq!(reason.code, None, "{status}: {reason}"),
+            Err(ConnectError::Failed { reason }) => {
+                assert_eq!(reason.code, None, "{status}: {reason}")
+            }
             other => panic!("{status}: {:?}", other.map(drop)),
         }
     }
@@ -147,7 +167,11 @@ async fn any_other_web_server_stops_a_client_that_was_never_connected() {
 #[tokio::test]
 async fn a_message_beyond_the_clients_own_limit_does_not_stop_it() {
     let running = serve().await;
-    let chat = within(client(running.address).transport(|transport| transport.message_bytes = 32 * 1024).connect());
+    let chat = within(
+        client(running.address)
+            .transport(|transport| transport.message_bytes = 32 * 1024)
+            .connect(),
+    );
     let chat = chat.await.unwrap();
     let _events = within(chat.subscribe(Ticker(1))).await.unwrap();
     let mut state = chat.state();
@@ -155,7 +179,9 @@ async fn a_message_beyond_the_clients_own_limit_does_not_stop_it() {
     within(running.server.publish(&ChatEventTick { feed: 1, price: 1, padding })).await.unwrap();
     let lost = within(state.wait_for(|state| !state.is_connected())).await.unwrap().clone();
     match lost {
-        ConnectionState::Reconnecting { reason, .. } => assert_eq!(reason.code, Some(CloseCode(1009)), "{reason}"),
+        ConnectionState::Reconnecting { reason, .. } => {
+            assert_eq!(reason.code, Some(CloseCode(1009)), "{reason}")
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -187,7 +213,10 @@ async fn closing_leaves_no_socket_and_no_task_behind() {
     within(chat.close()).await;
     assert_eq!(within(call).await, Err(CallError::Closed { maybe_executed: true }));
     assert_eq!(*chat.state().borrow(), ConnectionState::Closed);
-    assert_eq!(within(chat.post(RoomId(1), "no".into())).await, Err(CallError::Closed { maybe_executed: false }));
+    assert_eq!(
+        within(chat.post(RoomId(1), "no".into())).await,
+        Err(CallError::Closed { maybe_executed: false })
+    );
     until(|| running.server.connections() == 0 && running.server.load().sessions == 0).await;
 }
 
@@ -241,7 +270,9 @@ async fn an_action_while_away_is_queued_and_the_status_says_so() {
     proxy.refuse();
     proxy.cut();
     let mut state = chat.state();
-    within(state.wait_for(|state| matches!(state, ConnectionState::Reconnecting { .. }))).await.unwrap();
+    within(state.wait_for(|state| matches!(state, ConnectionState::Reconnecting { .. })))
+        .await
+        .unwrap();
     let call = chat.post(RoomId(1), "queued".into());
     let status = chat.status();
     assert_eq!((status.live, status.queued), (false, 1));
@@ -297,7 +328,8 @@ async fn a_peer_that_breaks_the_rules_is_told_which() {
 
 #[tokio::test]
 async fn a_peer_that_pings_and_never_reads_costs_bounded_memory_and_is_dropped() {
-    let running = serve_with(|builder| builder.transport(|transport| transport.write_timeout_ms = 300)).await;
+    let running =
+        serve_with(|builder| builder.transport(|transport| transport.write_timeout_ms = 300)).await;
     let mut socket = raw(running.address).await;
     // Pongs pile up until the server sees that nothing is taken.
     let pinging = async { while socket.send(Message::Ping(vec![7; 125].into())).await.is_ok() {} };
@@ -322,7 +354,8 @@ async fn two_ends_with_full_buffers_do_not_block_each_other() {
             server.publish(&ChatEventTick { feed: 1, price, padding }).await.unwrap();
         }
     });
-    let posts: Vec<_> = (0..300).map(|i| chat.post(RoomId(1), format!("{i}{}", "x".repeat(15 * 1024)))).collect();
+    let posts: Vec<_> =
+        (0..300).map(|i| chat.post(RoomId(1), format!("{i}{}", "x".repeat(15 * 1024)))).collect();
     let reading = tokio::spawn(async move {
         loop {
             match events.next().await {
@@ -344,8 +377,9 @@ async fn two_ends_with_full_buffers_do_not_block_each_other() {
 #[tokio::test]
 async fn the_router_mounts_into_an_application() {
     let server = ChatServer::builder(Chat::new()).allow_anonymous().build();
-    let app =
-        axum::Router::new().nest("/chat", server.router()).route("/health", axum::routing::get(|| async { "ok" }));
+    let app = axum::Router::new()
+        .nest("/chat", server.router())
+        .route("/health", axum::routing::get(|| async { "ok" }));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -359,7 +393,8 @@ async fn the_router_mounts_into_an_application() {
 async fn a_frame_that_comes_with_the_upgrade_request_is_not_lost() {
     let running = serve().await;
     let hello = r#"[20,{"v":1,"protocol":"chat","version":"1.0","instance":"00000000000000000000000000000002","dial":1,"window":{"frames":10,"bytes":10000}}]"#;
-    let mut bytes = format!("{UPGRADE}Sec-WebSocket-Protocol: steadfast.v1.json\r\n\r\n").into_bytes();
+    let mut bytes =
+        format!("{UPGRADE}Sec-WebSocket-Protocol: steadfast.v1.json\r\n\r\n").into_bytes();
     // A text frame with a mask of zeros (RFC 6455 5.2).
     bytes.extend([0x81, 0x80 | 126]);
     bytes.extend(u16::try_from(hello.len()).unwrap().to_be_bytes());
@@ -369,6 +404,11 @@ async fn a_frame_that_comes_with_the_upgrade_request_is_not_lost() {
     stream.write_all(&bytes).await.unwrap();
     let mut answer = Vec::new();
     while !String::from_utf8_lossy(&answer).contains("[21,") {
-        assert_ne!(within(stream.read_buf(&mut answer)).await.unwrap(), 0, "{}", String::from_utf8_lossy(&answer));
+        assert_ne!(
+            within(stream.read_buf(&mut answer)).await.unwrap(),
+            0,
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
     }
 }

@@ -15,7 +15,9 @@ async fn a_subscription_begins_with_the_state_and_goes_on_after_a_cut() {
     within(chat.post(RoomId(1), "before".into())).await.unwrap();
     let mut events = within(chat.subscribe(Room(RoomId(1)))).await.unwrap();
     match within(events.next()).await {
-        Some(Item::Snapshot { state, reason: SnapshotReason::Initial }) => assert_eq!(state.messages, ["before"]),
+        Some(Item::Snapshot { state, reason: SnapshotReason::Initial }) => {
+            assert_eq!(state.messages, ["before"])
+        }
         other => panic!("{other:?}"),
     }
     let writer = connect(running.address).await;
@@ -34,7 +36,8 @@ async fn a_subscription_begins_with_the_state_and_goes_on_after_a_cut() {
             }
         }
     }
-    let expected: Vec<String> = (0..4).flat_map(|round| (0..10).map(move |i| format!("{round}.{i}"))).collect();
+    let expected: Vec<String> =
+        (0..4).flat_map(|round| (0..10).map(move |i| format!("{round}.{i}"))).collect();
     assert_eq!(seen, expected);
 }
 
@@ -68,7 +71,10 @@ async fn a_refused_subscription_says_why() {
     let refused = within(chat.subscribe(Room(RoomId(13)))).await;
     assert_eq!(refused.unwrap_err(), SubscribeError::Refused { code: UnsubscribeCode::Forbidden });
     let _first = within(chat.subscribe(Room(RoomId(1)))).await.unwrap();
-    assert_eq!(within(chat.subscribe(Room(RoomId(1)))).await.unwrap_err(), SubscribeError::Duplicate);
+    assert_eq!(
+        within(chat.subscribe(Room(RoomId(1)))).await.unwrap_err(),
+        SubscribeError::Duplicate
+    );
 }
 
 #[tokio::test]
@@ -92,7 +98,10 @@ async fn a_gap_is_told_where_there_is_no_snapshot() {
     let mut events = within(chat.subscribe(Ticker(7))).await.unwrap();
     let tick = |price| ChatEventTick { feed: 7, price, padding: String::new() };
     within(running.server.publish(&tick(1))).await.unwrap();
-    assert!(matches!(within(events.next()).await, Some(Item::Event(ChatEvent::Tick { price: 1, .. }))));
+    assert!(matches!(
+        within(events.next()).await,
+        Some(Item::Event(ChatEvent::Tick { price: 1, .. }))
+    ));
     proxy.refuse();
     proxy.cut();
     let mut state = chat.state();

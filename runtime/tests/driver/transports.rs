@@ -1,4 +1,5 @@
-//! Other byte streams than TCP: a connector at the client's end, a listener or single connections at the server's.
+//! Other byte streams than TCP: a connector at the client's end, a listener or single connections
+//! at the server's.
 
 use std::io;
 use std::net::SocketAddr;
@@ -84,7 +85,9 @@ async fn any_listener_and_any_connector_make_a_connection() {
 async fn a_connection_that_was_accepted_elsewhere_is_served() {
     let server = ChatServer::builder(Chat::new())
         .authenticate(|shown: Credentials| async move {
-            Ok::<_, Denied>(Principal::new(shown.peer.map_or_else(String::new, |peer| peer.to_string())))
+            Ok::<_, Denied>(Principal::new(
+                shown.peer.map_or_else(String::new, |peer| peer.to_string()),
+            ))
         })
         .build();
     let peer: SocketAddr = "192.0.2.7:4711".parse().unwrap();
@@ -116,8 +119,8 @@ async fn a_unix_socket_takes_the_place_of_a_port() {
     let serving = server.clone();
     tokio::spawn(async move { serving.serve_listener(listener).await });
     let at = path.clone();
-    let builder =
-        ChatClient::builder("ws://chat.local/").connector(move |_| tokio::net::UnixStream::connect(at.clone()));
+    let builder = ChatClient::builder("ws://chat.local/")
+        .connector(move |_| tokio::net::UnixStream::connect(at.clone()));
     let client = within(builder.connect()).await.unwrap();
     within(client.post(RoomId(1), "hello".into())).await.unwrap();
     within(client.close()).await;
@@ -135,12 +138,12 @@ async fn a_connector_is_told_what_the_url_says() {
     for (url, host, port, tls) in cases {
         let asked = Arc::new(Mutex::new(None));
         let told = Arc::clone(&asked);
-        let builder = ChatClient::builder(url).configure(|config| config.backoff.attempts = Some(1)).connector(
-            move |target: Target| {
+        let builder = ChatClient::builder(url)
+            .configure(|config| config.backoff.attempts = Some(1))
+            .connector(move |target: Target| {
                 *told.lock().unwrap() = Some((target.host.to_string(), target.port, target.tls));
                 async { Err::<TcpStream, _>(io::ErrorKind::ConnectionRefused.into()) }
-            },
-        );
+            });
         assert!(matches!(within(builder.connect()).await, Err(ConnectError::Failed { .. })));
         assert_eq!(*asked.lock().unwrap(), Some((host.to_owned(), port, tls)), "{url}");
     }
@@ -216,7 +219,10 @@ async fn a_connection_that_never_asks_for_an_upgrade_is_dropped() {
 
 #[tokio::test]
 async fn connections_without_an_upgrade_are_bounded_and_others_wait_for_them() {
-    let server = ChatServer::builder(Chat::new()).allow_anonymous().limits(|limits| limits.handshakes = 1).build();
+    let server = ChatServer::builder(Chat::new())
+        .allow_anonymous()
+        .limits(|limits| limits.handshakes = 1)
+        .build();
     let (to, pipes) = mpsc::channel(2);
     tokio::spawn(async move { server.serve_listener(Pipes(pipes)).await });
     let (silent, theirs) = tokio::io::duplex(1024);

@@ -1,21 +1,28 @@
-//! A node with scripted clients, in virtual time: the test says what clients, handlers and (if it likes) the store do; the
-//! bench carries everything else at once and keeps what came out.
-#![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses its part")]
+//! A node with scripted clients, in virtual time: the test says what clients, handlers and (if it
+//! likes) the store do; the bench carries everything else at once and keeps what came out.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file is a crate of its own and uses its part"
+)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use steadfast::session::node::{
-    ConnId, Denied, ExecId, Executed, Execution, Identity, MessageKind, MessageSpec, Node, NodeConfig, NodeEvent,
-    Principal, StagedPublish, TopicSpec, TopicVolatile,
+    ConnId, Denied, ExecId, Executed, Execution, Identity, MessageKind, MessageSpec, Node,
+    NodeConfig, NodeEvent, Principal, StagedPublish, TopicSpec, TopicVolatile,
 };
-use steadfast::session::store::{OpId, Outcome, Publication, Retention, StoreOp, StoreOutcome, TopicId};
+use steadfast::session::store::{
+    OpId, Outcome, Publication, Retention, StoreOp, StoreOutcome, TopicId,
+};
 use steadfast::session::{Close, CloseCode, Now};
 use steadfast::store::MemoryState;
 use steadfast::wire::{
-    Body, ClientFrame, Codec, CommandFrame, CommandNo, Dial, Hello, InstanceId, LeaseClaim, Name, Position, Resume,
-    Seq, ServerFrame, SubNo, Subscribe, Subscribed, TopicNo, TopicSeq, Welcome, Window,
+    Body, ClientFrame, Codec, CommandFrame, CommandNo, Dial, Hello, InstanceId, LeaseClaim, Name,
+    Position, Resume, Seq, ServerFrame, SubNo, Subscribe, Subscribed, TopicNo, TopicSeq, Welcome,
+    Window,
 };
 
 pub const WIDE: Window = Window { frames: 1000, bytes: 1 << 20 };
@@ -81,7 +88,12 @@ pub fn publication(topic: TopicId, text: impl std::fmt::Display) -> Publication 
 
 pub fn volatile(topic: TopicId, conflation: &str, text: impl std::fmt::Display) -> TopicVolatile {
     let conflation = conflation.into();
-    TopicVolatile { topic, name: name("typing"), conflation, bodies: vec![(Codec::Json, body(text))] }
+    TopicVolatile {
+        topic,
+        name: name("typing"),
+        conflation,
+        bodies: vec![(Codec::Json, body(text))],
+    }
 }
 
 pub fn exec_of(execution: &Execution) -> ExecId {
@@ -102,7 +114,13 @@ pub fn config() -> NodeConfig {
         ("post", 0, MessageKind::Command { ordered: true }),
     ];
     for (text, index, kind) in kinds {
-        config.add_message(MessageSpec { name: name(text), index, kind, timeout_ms: 10_000, max_bytes: 1_000 });
+        config.add_message(MessageSpec {
+            name: name(text),
+            index,
+            kind,
+            timeout_ms: 10_000,
+            max_bytes: 1_000,
+        });
     }
     let retention = Retention { entries: 8, ttl_ms: 600_000 };
     config.topics.push(TopicSpec { name: name("room"), retention, snapshot: true });
@@ -211,7 +229,10 @@ impl Bench {
                 ServerFrame::Result { seq, .. }
                 | ServerFrame::Failed { seq, .. }
                 | ServerFrame::Refused { seq, .. } => {
-                    assert!(peer.rewound || seq.0 == peer.recv + 1, "answers are numbered without gap");
+                    assert!(
+                        peer.rewound || seq.0 == peer.recv + 1,
+                        "answers are numbered without gap"
+                    );
                     peer.recv = seq.0;
                 }
                 ServerFrame::Welcome(welcome) => {
@@ -259,7 +280,8 @@ impl Bench {
         let peer = self.peers[&conn].clone();
         let welcome = peer.welcome.expect("WELCOME came");
         let mut hello = self.hello();
-        hello.resume = Some(Resume { session: welcome.session, token: welcome.token, recv: Seq(peer.recv) });
+        hello.resume =
+            Some(Resume { session: welcome.session, token: welcome.token, recv: Seq(peer.recv) });
         let low = CommandNo(peer.low.max(1));
         hello.lease = Some(LeaseClaim { id: welcome.lease.id, low, next: CommandNo(peer.seq + 1) });
         hello
@@ -308,7 +330,9 @@ impl Bench {
     }
 
     pub fn bye(&mut self, conn: ConnId) {
-        self.act(|node, now| node.handle_disconnected(now, conn, Close::new(CloseCode::NORMAL, "done")));
+        self.act(|node, now| {
+            node.handle_disconnected(now, conn, Close::new(CloseCode::NORMAL, "done"))
+        });
     }
 
     pub fn peer(&mut self, conn: ConnId) -> &mut Peer {
@@ -316,7 +340,10 @@ impl Bench {
     }
 
     pub fn welcome(&self, conn: ConnId) -> Welcome {
-        self.peers[&conn].welcome.clone().unwrap_or_else(|| panic!("no WELCOME: {:?}", self.closed.get(&conn)))
+        self.peers[&conn]
+            .welcome
+            .clone()
+            .unwrap_or_else(|| panic!("no WELCOME: {:?}", self.closed.get(&conn)))
     }
 
     pub fn frame(&mut self, conn: ConnId, frame: ClientFrame) {
@@ -330,11 +357,25 @@ impl Bench {
     }
 
     /// The next command in sequence.
-    pub fn command_frame(&mut self, conn: ConnId, name_: &'static str, n: u64, text: &str) -> CommandFrame {
+    pub fn command_frame(
+        &mut self,
+        conn: ConnId,
+        name_: &'static str,
+        n: u64,
+        text: &str,
+    ) -> CommandFrame {
         let peer = self.peer(conn);
         peer.seq += 1;
         let (seq, ack, low) = (Seq(peer.seq), Seq(peer.recv), CommandNo(peer.low));
-        CommandFrame { seq, ack, n: CommandNo(n), low, deadline_ms: None, name: name(name_), body: body(text) }
+        CommandFrame {
+            seq,
+            ack,
+            n: CommandNo(n),
+            low,
+            deadline_ms: None,
+            name: name(name_),
+            body: body(text),
+        }
     }
 
     pub fn send(&mut self, conn: ConnId, name: &'static str, n: u64, text: &str) {
@@ -350,7 +391,14 @@ impl Bench {
         self.send(conn, "ask", n, &format!("{{\"n\":{n}}}"));
     }
 
-    pub fn subscribe(&mut self, conn: ConnId, sub: u64, topic: &TopicId, from: Option<Position>, credit: Window) {
+    pub fn subscribe(
+        &mut self,
+        conn: ConnId,
+        sub: u64,
+        topic: &TopicId,
+        from: Option<Position>,
+        credit: Window,
+    ) {
         let (topic, key) = (topic.name.clone(), topic.key.to_string());
         let subscribe = Subscribe { sub: SubNo(sub), topic, key, from, credit };
         self.frame(conn, ClientFrame::Subscribe(Box::new(subscribe)));
@@ -399,7 +447,10 @@ impl Bench {
 
     /// Answers the state hook that runs.
     pub fn snapshot(&mut self, text: Option<&str>) {
-        let at = self.executions.iter().position(|execution| matches!(execution, Execution::Snapshot { .. }));
+        let at = self
+            .executions
+            .iter()
+            .position(|execution| matches!(execution, Execution::Snapshot { .. }));
         let execution = self.executions.remove(at.expect("a state hook runs")).unwrap();
         let state = text.map(|text| (name("state"), vec![(Codec::Json, body(text))]));
         self.executed(&execution, Executed::Snapshot(state));
@@ -449,8 +500,9 @@ impl Bench {
 
     pub fn subscribed(&mut self, conn: ConnId) -> Subscribed {
         let frames = self.take(conn).into_iter();
-        let mut subscribed =
-            frames.filter_map(|frame| if let ServerFrame::Subscribed(frame) = frame { Some(*frame) } else { None });
+        let mut subscribed = frames.filter_map(|frame| {
+            if let ServerFrame::Subscribed(frame) = frame { Some(*frame) } else { None }
+        });
         subscribed.next().expect("SUBSCRIBED came")
     }
 }

@@ -1,13 +1,18 @@
-//! Benchmarks against `raw`, a plain tokio-tungstenite server beside us in the same run: `cargo run --release -p steadfast-bench`.
-//! Owns the method (separate processes on separate cores, interleaved rounds, ratios within a round); refuses to be a test:
-//! nothing fails when a row is missed, because timings move with the machine's mood.
+//! Benchmarks against `raw`, a plain tokio-tungstenite server beside us in the same run: `cargo run
+//! --release -p steadfast-bench`. Owns the method (separate processes on separate cores,
+//! interleaved rounds, ratios within a round); refuses to be a test: nothing fails when a row is
+//! missed, because timings move with the machine's mood.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
     clippy::print_stdout,
     reason = "a program that measures time and prints what it found"
 )]
-#![allow(unreachable_pub, missing_docs, reason = "a program: its items are for itself, and the derive's are public")]
+#![allow(
+    unreachable_pub,
+    missing_docs,
+    reason = "a program: its items are for itself, and the derive's are public"
+)]
 
 mod lean;
 mod machine;

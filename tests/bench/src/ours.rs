@@ -1,4 +1,5 @@
-//! The server under test: sequence, ack, dedupe, result records and resume on, memory store, default settings.
+//! The server under test: sequence, ack, dedupe, result records and resume on, memory store,
+//! default settings.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,7 +8,9 @@ use steadfast::server::{Cx, Denied, Principal};
 use tokio::net::TcpListener;
 
 use crate::Failure;
-use crate::protocol::{BenchEventTicked, BenchHandler, BenchServer, BenchTopics, FEED, Page, Posted};
+use crate::protocol::{
+    BenchEventTicked, BenchHandler, BenchServer, BenchTopics, FEED, Page, Posted,
+};
 
 #[derive(Debug, Default)]
 struct Bench {

@@ -1,5 +1,5 @@
-//! A server in a process of its own: this program again, with a hidden subcommand. It tells its port on standard output, and
-//! ends when its standard input does, so that none is left behind.
+//! A server in a process of its own: this program again, with a hidden subcommand. It tells its
+//! port on standard output, and ends when its standard input does, so that none is left behind.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -19,7 +19,8 @@ pub enum Peer {
     Ours,
 }
 
-/// What the server is there for; `raw` speaks one thing per process, so that it need not look what a message is.
+/// What the server is there for; `raw` speaks one thing per process, so that it need not look what
+/// a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Post,
@@ -73,7 +74,8 @@ impl Process {
         if let Some(output) = child.stdout.take() {
             BufReader::new(output).read_line(&mut line)?;
         }
-        let port = line.trim().parse().map_err(|_| format!("the {} server did not start", peer.name()))?;
+        let port =
+            line.trim().parse().map_err(|_| format!("the {} server did not start", peer.name()))?;
         Ok(Self { child, port })
     }
 
@@ -97,7 +99,9 @@ impl Drop for Process {
 /// The hidden subcommand.
 pub fn serve(args: &[String]) -> Result<(), Failure> {
     let [peer, role, cores] = args else { return Err("serve: peer, role, cores".into()) };
-    let (Some(peer), Some(role)) = (Peer::parse(peer), Role::parse(role)) else { return Err("serve: who?".into()) };
+    let (Some(peer), Some(role)) = (Peer::parse(peer), Role::parse(role)) else {
+        return Err("serve: who?".into());
+    };
     let cores: Vec<usize> = cores.split(',').filter_map(|core| core.parse().ok()).collect();
     machine::pin(&cores);
     machine::runtime(settings::WORKERS)?.block_on(async {

@@ -1,4 +1,5 @@
-//! What both servers speak about. `steadfast` derives its protocol from the enums; `raw` sends the same structs as bare JSON.
+//! What both servers speak about. `steadfast` derives its protocol from the enums; `raw` sends the
+//! same structs as bare JSON.
 
 use serde::{Deserialize, Serialize};
 use steadfast::WsProtocol;

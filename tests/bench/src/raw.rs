@@ -1,5 +1,6 @@
-//! The reference: a plain tokio-tungstenite server with serde_json, as good as that library allows. Replies are fed while
-//! requests are ready and flushed once; events are encoded once and cloned. No sequence, no ack, no dedupe, no resume.
+//! The reference: a plain tokio-tungstenite server with serde_json, as good as that library allows.
+//! Replies are fed while requests are ready and flushed once; events are encoded once and cloned.
+//! No sequence, no ack, no dedupe, no resume.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,9 @@ use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
 
 use crate::Failure;
 use crate::peer::Role;
-use crate::protocol::{BenchCommandBurst, BenchCommandFetch, BenchCommandPost, BenchEventTicked, FEED, Page, Posted};
+use crate::protocol::{
+    BenchCommandBurst, BenchCommandFetch, BenchCommandPost, BenchEventTicked, FEED, Page, Posted,
+};
 use crate::settings::{READ_BUFFER, SMALL_READ_BUFFER};
 
 type Ws = WebSocketStream<TcpStream>;

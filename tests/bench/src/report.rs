@@ -10,10 +10,16 @@ pub fn configuration(settings: &Settings, cores: &Cores) {
     let pinned = if cores.server.is_empty() {
         "server and client share all cores (too few to divide)".to_owned()
     } else {
-        format!("server on cores {:?}, client on cores {:?} (sched_setaffinity)", cores.server, cores.client)
+        format!(
+            "server on cores {:?}, client on cores {:?} (sched_setaffinity)",
+            cores.server, cores.client
+        )
     };
     println!("{}", machine::description());
-    println!("{pinned}; {} tokio workers each, separate processes, loopback, JSON", settings::WORKERS);
+    println!(
+        "{pinned}; {} tokio workers each, separate processes, loopback, JSON",
+        settings::WORKERS
+    );
     println!(
         "steadfast {}: default settings (full: seq, ack, dedupe, records, resume; memory store; 16 KiB reads and write buffers per thread)",
         env!("CARGO_PKG_VERSION")
@@ -71,7 +77,8 @@ impl Comparison {
     }
 
     fn medians(&self, field: fn(&Sample) -> f64) -> (f64, f64) {
-        let of = |samples: &[Sample]| quartiles(&samples.iter().map(field).collect::<Vec<_>>()).median;
+        let of =
+            |samples: &[Sample]| quartiles(&samples.iter().map(field).collect::<Vec<_>>()).median;
         (of(&self.raw), of(&self.ours))
     }
 
@@ -125,5 +132,8 @@ pub fn memory(what: &str, raw: &[f64], ours: &[f64], target: Option<f64>) -> Str
         None => ("–".to_owned(), "–"),
     };
     println!("| p6 | {what} | {raw_kib} | {ours_kib} | {limit} | {verdict} |");
-    format!("row=p6 what=\"{what}\" raw_kib={raw_kib} ours_kib={ours_kib} rounds={} verdict=\"{verdict}\"", ours.len())
+    format!(
+        "row=p6 what=\"{what}\" raw_kib={raw_kib} ours_kib={ours_kib} rounds={} verdict=\"{verdict}\"",
+        ours.len()
+    )
 }

@@ -1,4 +1,5 @@
-//! One configuration for all rows; printed with every result. Owns what the command line may change.
+//! One configuration for all rows; printed with every result. Owns what the command line may
+//! change.
 
 use std::time::Duration;
 
@@ -91,7 +92,10 @@ impl Settings {
                 "--rounds" => settings.rounds = number()?,
                 "--millis" => settings.window = Duration::from_millis(number()? as u64),
                 "--connections" => settings.idle_connections = number()?,
-                "--only" => settings.only = Some(args.next().and_then(|name| Peer::parse(name)).ok_or(USAGE)?),
+                "--only" => {
+                    settings.only =
+                        Some(args.next().and_then(|name| Peer::parse(name)).ok_or(USAGE)?)
+                }
                 row => settings.rows.push(Row::parse(row).ok_or(USAGE)?),
             }
         }

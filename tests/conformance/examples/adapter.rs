@@ -1,5 +1,5 @@
-//! The adapters of our server and our client, as a program:
-//! `cargo run -p steadfast-conformance -- --server target/debug/examples/adapter server`, and the same with `client`.
+//! The adapters of our server and our client, as a program: `cargo run -p steadfast-conformance --
+//! --server target/debug/examples/adapter server`, and the same with `client`.
 
 #![allow(missing_docs, reason = "an example's modules are nobody's interface")]
 #![allow(clippy::disallowed_methods, reason = "an adapter makes tasks and waits")]

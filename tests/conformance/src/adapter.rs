@@ -1,5 +1,6 @@
-//! The channel to the program that makes the implementation under test do things (ADAPTER.md): one JSON object per line, each
-//! way. Owns the pairing of questions and answers; refuses to know what they mean.
+//! The channel to the program that makes the implementation under test do things (ADAPTER.md): one
+//! JSON object per line, each way. Owns the pairing of questions and answers; refuses to know what
+//! they mean.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -35,7 +36,8 @@ pub type Connect = Arc<dyn Fn() -> BoxFuture<'static, Pipes> + Send + Sync>;
 /// Where adapters come from. Every case that needs one gets one of its own.
 #[derive(Clone)]
 pub enum Adapter {
-    /// A program with its arguments, started anew each time; its standard input and output are the pipes.
+    /// A program with its arguments, started anew each time; its standard input and output are the
+    /// pipes.
     Program(Vec<String>),
     /// Something in this process.
     Inside(Connect),
@@ -64,12 +66,17 @@ impl Adapter {
 }
 
 fn start(words: &[String]) -> Step<(Pipes, Option<Child>)> {
-    let (program, arguments) = words.split_first().ok_or_else(|| Stop::trouble("no program is named"))?;
+    let (program, arguments) =
+        words.split_first().ok_or_else(|| Stop::trouble("no program is named"))?;
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().map_err(|error| Stop::trouble(format!("`{program}` can't be started: {error}")))?;
+    let mut child = command
+        .spawn()
+        .map_err(|error| Stop::trouble(format!("`{program}` can't be started: {error}")))?;
     match (child.stdout.take(), child.stdin.take()) {
-        (Some(out), Some(into)) => Ok((Pipes { reader: Box::new(out), writer: Box::new(into) }, Some(child))),
+        (Some(out), Some(into)) => {
+            Ok((Pipes { reader: Box::new(out), writer: Box::new(into) }, Some(child)))
+        }
         _ => Err(Stop::trouble("the adapter has no standard input and output")),
     }
 }
@@ -111,7 +118,10 @@ impl Channel {
     }
 
     /// The next report that fits; others are kept for later. `None` if there is none in time.
-    pub(crate) async fn event(&mut self, fits: impl Fn(&Value) -> bool + Send) -> Step<Option<Value>> {
+    pub(crate) async fn event(
+        &mut self,
+        fits: impl Fn(&Value) -> bool + Send,
+    ) -> Step<Option<Value>> {
         if let Some(at) = self.events.iter().position(&fits) {
             return Ok(self.events.remove(at));
         }
@@ -136,6 +146,7 @@ impl Channel {
         let line = self.lines.next_line().await.map_err(Stop::trouble)?;
         let line = line.ok_or_else(|| Stop::trouble("the adapter has ended"))?;
         self.exchange.note("adapter →", &line);
-        serde_json::from_str(&line).map_err(|error| Stop::trouble(format!("not a line of JSON: {error}: {line}")))
+        serde_json::from_str(&line)
+            .map_err(|error| Stop::trouble(format!("not a line of JSON: {error}: {line}")))
     }
 }

@@ -1,5 +1,5 @@
-//! What a case is: a claim, the clauses that it shows, and the steps. Owns the three ways in which one ends early; refuses to
-//! know servers and clients.
+//! What a case is: a claim, the clauses that it shows, and the steps. Owns the three ways in which
+//! one ends early; refuses to know servers and clients.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! The clauses, read from PROTOCOL.md itself. Owns the list of those that nothing can check from outside; refuses to know what
-//! the others say.
+//! The clauses, read from PROTOCOL.md itself. Owns the list of those that nothing can check from
+//! outside; refuses to know what the others say.
 
 use std::collections::BTreeSet;
 
@@ -34,15 +34,21 @@ pub struct Coverage {
     pub of_clients: usize,
 }
 
-/// Clauses that nothing can check from outside, with the reason. A clause that says what somebody does is never among them.
+/// Clauses that nothing can check from outside, with the reason. A clause that says what somebody
+/// does is never among them.
 const DEFINITIONS: &[(&str, &str)] = &[];
 
 /// Every clause, in the order of PROTOCOL.md.
 #[must_use]
 pub fn clauses() -> Vec<Clause> {
-    let starts: Vec<(usize, usize, usize)> = SPECIFICATION.match_indices("\n- **").filter_map(clause_at).collect();
+    let starts: Vec<(usize, usize, usize)> =
+        SPECIFICATION.match_indices("\n- **").filter_map(clause_at).collect();
     let ends = starts.iter().skip(1).map(|start| start.0).chain([SPECIFICATION.len()]);
-    starts.iter().zip(ends).map(|(&(_, id_end, text_start), next)| clause(id_end, text_start, next)).collect()
+    starts
+        .iter()
+        .zip(ends)
+        .map(|(&(_, id_end, text_start), next)| clause(id_end, text_start, next))
+        .collect()
 }
 
 /// Where a clause begins, where its number ends, and where its text begins.
@@ -73,16 +79,23 @@ fn is_number(text: &str) -> bool {
 /// Which clauses have a case, from the specification and the lists of cases.
 #[must_use]
 pub fn coverage() -> Coverage {
-    let of_servers: BTreeSet<&str> = crate::server::cases().flat_map(|case| case.clauses).copied().collect();
-    let of_clients: BTreeSet<&str> = crate::client::cases().flat_map(|case| case.clauses).copied().collect();
+    let of_servers: BTreeSet<&str> =
+        crate::server::cases().flat_map(|case| case.clauses).copied().collect();
+    let of_clients: BTreeSet<&str> =
+        crate::client::cases().flat_map(|case| case.clauses).copied().collect();
     let clauses = clauses();
-    let has_case = |clause: &&Clause| of_servers.contains(clause.id) || of_clients.contains(clause.id);
+    let has_case =
+        |clause: &&Clause| of_servers.contains(clause.id) || of_clients.contains(clause.id);
     let is_defined = |clause: &&Clause| clause.definition.is_some();
     Coverage {
         clauses: clauses.len(),
         covered: clauses.iter().filter(has_case).count(),
         definitions: clauses.iter().filter(is_defined).count(),
-        uncovered: clauses.iter().filter(|c| !has_case(c) && !is_defined(c)).map(|clause| clause.id).collect(),
+        uncovered: clauses
+            .iter()
+            .filter(|c| !has_case(c) && !is_defined(c))
+            .map(|clause| clause.id)
+            .collect(),
         of_servers: clauses.iter().filter(|clause| of_servers.contains(clause.id)).count(),
         of_clients: clauses.iter().filter(|clause| of_clients.contains(clause.id)).count(),
     }
@@ -98,7 +111,9 @@ mod tests {
         let clauses = clauses();
         assert_eq!(clauses.len(), numbered);
         assert!(clauses.iter().any(|clause| clause.id == "8.1a"));
-        assert!(clauses.iter().all(|clause| !clause.text.is_empty() && !clause.text.contains("\n## ")));
+        assert!(
+            clauses.iter().all(|clause| !clause.text.is_empty() && !clause.text.contains("\n## "))
+        );
         let ids: BTreeSet<_> = clauses.iter().map(|clause| clause.id).collect();
         assert_eq!(ids.len(), clauses.len(), "a number is used twice");
     }
@@ -119,7 +134,10 @@ mod tests {
             let names: BTreeSet<_> = cases.iter().map(|(name, _)| *name).collect();
             assert_eq!(names.len(), cases.len(), "two cases of one name");
             for (name, clauses) in cases {
-                assert!(!clauses.is_empty() && clauses.iter().all(|id| known.contains(id)), "{name}: {clauses:?}");
+                assert!(
+                    !clauses.is_empty() && clauses.iter().all(|id| known.contains(id)),
+                    "{name}: {clauses:?}"
+                );
             }
         }
     }
@@ -131,9 +149,14 @@ mod tests {
         for file in files(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))) {
             let source = std::fs::read_to_string(&file).expect("the sources are there");
             for text in source.split('"').skip(1).step_by(2).filter(|text| is_number(text)) {
-                // The application's version, and numbers that are wrong on purpose, look like clauses.
+                // The application's version, and numbers that are wrong on purpose, look like
+                // clauses.
                 seen += 1;
-                assert!(known.contains(text) || ["1.0"].contains(&text), "{}: {text}", file.display());
+                assert!(
+                    known.contains(text) || ["1.0"].contains(&text),
+                    "{}: {text}",
+                    file.display()
+                );
             }
         }
         assert!(seen > 300, "only {seen} clauses were found in the sources");

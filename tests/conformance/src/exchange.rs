@@ -1,4 +1,5 @@
-//! What was said during a case, for whoever has to find out why it failed. Owns the bound on what is kept.
+//! What was said during a case, for whoever has to find out why it failed. Owns the bound on what
+//! is kept.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +20,8 @@ impl Exchange {
         while !what.is_char_boundary(end) {
             end -= 1;
         }
-        let cut = if end < what.len() { format!("… ({} bytes)", what.len()) } else { String::new() };
+        let cut =
+            if end < what.len() { format!("… ({} bytes)", what.len()) } else { String::new() };
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() == LINES {
             lines.pop_front();

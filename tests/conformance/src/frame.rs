@@ -1,5 +1,6 @@
-//! Frames, read without any trust (PROTOCOL.md section 3): the table of layouts, and the check of a message against it. Owns
-//! what a single frame shows; refuses everything that needs the frame before it.
+//! Frames, read without any trust (PROTOCOL.md section 3): the table of layouts, and the check of a
+//! message against it. Owns what a single frame shows; refuses everything that needs the frame
+//! before it.
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -44,8 +45,9 @@ pub(crate) enum Sender {
 /// The largest number on the wire (1.6).
 pub(crate) const LARGEST: u64 = (1 << 53) - 1;
 
-/// Kind, who sends it, and the elements after the kind: `i` an integer, `d` 0 or 1, `n` a name, `m` a name or "", `s` a string,
-/// `b` a body that is an object, `v` a body of any value, `o` the object of a rare frame.
+/// Kind, who sends it, and the elements after the kind: `i` an integer, `d` 0 or 1, `n` a name, `m`
+/// a name or "", `s` a string, `b` a body that is an object, `v` a body of any value, `o` the
+/// object of a rare frame.
 const LAYOUTS: &[(u64, Sender, &str)] = &[
     (ACK, Sender::Server, "i"),
     (ACK, Sender::Client, "ii"),
@@ -87,19 +89,21 @@ impl Frame {
     /// Reads a message, and checks it against its row of the table.
     pub(crate) fn read(text: &str, sender: Sender) -> Result<Self, Broken> {
         let broken = |clause, what: &str| Broken { clause, what: format!("{what}: {text:.200}") };
-        let mut elements: Vec<Box<RawValue>> =
-            serde_json::from_str(text).map_err(|_| broken("3.1", "a message that is not a JSON array"))?;
+        let mut elements: Vec<Box<RawValue>> = serde_json::from_str(text)
+            .map_err(|_| broken("3.1", "a message that is not a JSON array"))?;
         if elements.is_empty() {
             return Err(broken("3.1", "a frame without a kind"));
         }
         let kind = elements.remove(0);
-        let kind = integer(kind.get()).ok_or_else(|| broken("3.1", "a kind that is not a number"))?;
+        let kind =
+            integer(kind.get()).ok_or_else(|| broken("3.1", "a kind that is not a number"))?;
         let frame = Self { text: text.to_owned(), kind, elements };
         if (128..256).contains(&kind) {
             return Ok(frame);
         }
         let row = LAYOUTS.iter().find(|(of, by, _)| *of == kind && *by == sender);
-        let (_, _, layout) = row.ok_or_else(|| broken("3.6", "a kind that this end does not send"))?;
+        let (_, _, layout) =
+            row.ok_or_else(|| broken("3.6", "a kind that this end does not send"))?;
         if frame.elements.len() != layout.len() {
             return Err(broken("3.2", "another number of elements than the layout has"));
         }
@@ -159,10 +163,13 @@ impl Frame {
 fn misfit(text: &str, part: char) -> Option<(&'static str, &'static str)> {
     let is_object = || serde_json::from_str::<serde_json::Map<String, Value>>(text).is_ok();
     match part {
-        'i' => integer(text).is_none().then_some(("1.6", "a number that is not an integer from 0 to 2^53 - 1")),
+        'i' => integer(text)
+            .is_none()
+            .then_some(("1.6", "a number that is not an integer from 0 to 2^53 - 1")),
         'd' => (text != "0" && text != "1").then_some(("3.7", "`dup` is neither 0 nor 1")),
         'n' => (!is_name(text)).then_some(("3.4", "a name that breaks the rule for names")),
-        'm' => (text != "\"\"" && !is_name(text)).then_some(("3.4", "a name that breaks the rule for names")),
+        'm' => (text != "\"\"" && !is_name(text))
+            .then_some(("3.4", "a name that breaks the rule for names")),
         's' => (!text.starts_with('"')).then_some(("3.7", "a code that is not a string")),
         'b' => (!is_object()).then_some(("3.5", "a body that is not an object")),
         'o' => (!is_object()).then_some(("3.3", "a rare frame without its object")),
@@ -172,7 +179,8 @@ fn misfit(text: &str, part: char) -> Option<(&'static str, &'static str)> {
 
 /// A number as 1.6 wants it written.
 pub(crate) fn integer(text: &str) -> Option<u64> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    let plain =
+        text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|number| plain && *number <= LARGEST)
 }
 

@@ -1,11 +1,17 @@
-//! A conformance suite for the steadfast protocol: holds any server or client against the numbered clauses of PROTOCOL.md.
+//! A conformance suite for the steadfast protocol: holds any server or client against the numbered
+//! clauses of PROTOCOL.md.
 //!
-//! It knows the protocol and nothing of an implementation: frames are read here with serde_json over plain WebSockets. Where the
-//! implementation's application has to act, a small program in front of it does so, over the adapter protocol of ADAPTER.md.
+//! It knows the protocol and nothing of an implementation: frames are read here with serde_json
+//! over plain WebSockets. Where the implementation's application has to act, a small program in
+//! front of it does so, over the adapter protocol of ADAPTER.md.
 //!
-//! Owns the cases and their verdicts; refuses to time anything: it waits for what must come, and no test of speed is in it.
+//! Owns the cases and their verdicts; refuses to time anything: it waits for what must come, and no
+//! test of speed is in it.
 
-#![allow(clippy::disallowed_methods, reason = "a test program waits, and says for how long at one place")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test program waits, and says for how long at one place"
+)]
 
 mod adapter;
 mod case;

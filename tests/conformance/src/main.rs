@@ -5,7 +5,8 @@
 use std::process::ExitCode;
 
 use steadfast_conformance::{
-    Adapter, Ending, Report, Selection, Subject, Verdict, clauses, coverage, run_client_suite, run_server_suite,
+    Adapter, Ending, Report, Selection, Subject, Verdict, clauses, coverage, run_client_suite,
+    run_server_suite,
 };
 
 const USAGE: &str = "\
@@ -58,7 +59,9 @@ fn read(mut arguments: impl Iterator<Item = String>) -> Option<(Task, Selection)
             "--except" => selection.except.push(arguments.next()?),
             "--coverage" => task = Some(Task::Coverage),
             "--url" => task = Some(Task::Server(Subject::Url(arguments.next()?))),
-            "--server" => return Some((Task::Server(Subject::Adapter(program(arguments)?)), selection)),
+            "--server" => {
+                return Some((Task::Server(Subject::Adapter(program(arguments)?)), selection));
+            }
             "--client" => return Some((Task::Client(program(arguments)?), selection)),
             _ => return None,
         }
@@ -72,16 +75,24 @@ fn program(arguments: impl Iterator<Item = String>) -> Option<Adapter> {
 }
 
 fn print_covered(report: &Report) {
-    let shown = clauses().iter().filter(|clause| report.verdict(clause.id) == Verdict::Pass).count();
+    let shown =
+        clauses().iter().filter(|clause| report.verdict(clause.id) == Verdict::Pass).count();
     let coverage = coverage();
-    println!("{shown} clauses shown; {} of {} have a case at all", coverage.covered, coverage.clauses);
+    println!(
+        "{shown} clauses shown; {} of {} have a case at all",
+        coverage.covered, coverage.clauses
+    );
 }
 
 fn show_coverage() -> ExitCode {
     let coverage = coverage();
     println!(
         "{} of {} clauses have a case ({} for servers, {} for clients); {} are definitions",
-        coverage.covered, coverage.clauses, coverage.of_servers, coverage.of_clients, coverage.definitions
+        coverage.covered,
+        coverage.clauses,
+        coverage.of_servers,
+        coverage.of_clients,
+        coverage.definitions
     );
     for clause in clauses() {
         if let Some(why) = clause.definition {

@@ -1,4 +1,5 @@
-//! What a run has shown, by clause. Owns the verdict of a clause over all of its cases, and the words for people.
+//! What a run has shown, by clause. Owns the verdict of a clause over all of its cases, and the
+//! words for people.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +19,8 @@ pub enum Ending {
         /// What was seen instead.
         what: String,
     },
-    /// It could not be carried out: the adapter or the machine failed. Counts as a failure of its clauses.
+    /// It could not be carried out: the adapter or the machine failed. Counts as a failure of its
+    /// clauses.
     Trouble {
         /// What failed.
         what: String,
@@ -39,7 +41,8 @@ pub struct Outcome {
     pub clauses: &'static [&'static str],
     /// How it ended.
     pub ending: Ending,
-    /// What was said, oldest line first: the frames of all sockets and the lines of the adapter. Bounded.
+    /// What was said, oldest line first: the frames of all sockets and the lines of the adapter.
+    /// Bounded.
     pub exchange: Vec<String>,
 }
 
@@ -74,7 +77,8 @@ impl Report {
         if self.failures(clause).next().is_some() {
             return Verdict::Fail;
         }
-        let mut of_clause = self.outcomes.iter().filter(|outcome| outcome.clauses.contains(&clause));
+        let mut of_clause =
+            self.outcomes.iter().filter(|outcome| outcome.clauses.contains(&clause));
         if of_clause.clone().any(|outcome| outcome.ending == Ending::Passed) {
             Verdict::Pass
         } else if of_clause.next().is_some() {
@@ -98,7 +102,9 @@ impl Report {
     /// Whether no clause was seen broken and every case could be carried out or is not applicable.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        let fine = |outcome: &Outcome| matches!(outcome.ending, Ending::Passed | Ending::NotApplicable { .. });
+        let fine = |outcome: &Outcome| {
+            matches!(outcome.ending, Ending::Passed | Ending::NotApplicable { .. })
+        };
         self.outcomes.iter().all(fine)
     }
 
@@ -129,7 +135,9 @@ impl Report {
             Verdict::Fail => writeln!(f, "  FAIL  {id:<5} {} broken", self.failures(id).count()),
             Verdict::NotShown => writeln!(f, "  n/a   {id:<5} {}", self.reasons(id)),
             Verdict::NoCase => writeln!(f, "  –     {id:<5} nothing for a {} to keep", self.side),
-            Verdict::Definition => writeln!(f, "  def   {id:<5} {}", clause.definition.unwrap_or_default()),
+            Verdict::Definition => {
+                writeln!(f, "  def   {id:<5} {}", clause.definition.unwrap_or_default())
+            }
         }
     }
 }
@@ -164,7 +172,8 @@ impl fmt::Display for Report {
             };
             *verdicts.entry(name).or_default() += 1;
         }
-        let verdicts: Vec<String> = verdicts.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        let verdicts: Vec<String> =
+            verdicts.iter().map(|(name, count)| format!("{count} {name}")).collect();
         writeln!(f, "\n{} cases; clauses: {}", self.outcomes.len(), verdicts.join(", "))
     }
 }

@@ -1,4 +1,5 @@
-//! One WebSocket, with the exchange written down. Owns bytes, patience and closing; refuses to know frames.
+//! One WebSocket, with the exchange written down. Owns bytes, patience and closing; refuses to know
+//! frames.
 
 use std::time::Duration;
 
@@ -43,12 +44,21 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(stream: WebSocketStream<TcpStream>, name: String, exchange: Exchange) -> Self {
+    pub(crate) fn new(
+        stream: WebSocketStream<TcpStream>,
+        name: String,
+        exchange: Exchange,
+    ) -> Self {
         Self { stream, name, exchange }
     }
 
     /// Dials a server, offering what is given.
-    pub(crate) async fn dial(url: &str, offered: Option<&str>, name: String, exchange: Exchange) -> Step<Upgrade> {
+    pub(crate) async fn dial(
+        url: &str,
+        offered: Option<&str>,
+        name: String,
+        exchange: Exchange,
+    ) -> Step<Upgrade> {
         let mut request = url.into_client_request().map_err(Stop::trouble)?;
         if let Some(offered) = offered {
             let offered = HeaderValue::from_str(offered).map_err(Stop::trouble)?;
@@ -56,8 +66,11 @@ impl Socket {
         }
         let host = authority(&request)?;
         exchange.note(&name, &format!("dials {host}, offers {offered:?}"));
-        let stream = within(TcpStream::connect(host)).await.ok_or_else(|| Stop::trouble("the dial takes too long"))?;
-        let stream = stream.map_err(|error| Stop::trouble(format!("the server can't be reached: {error}")))?;
+        let stream = within(TcpStream::connect(host))
+            .await
+            .ok_or_else(|| Stop::trouble("the dial takes too long"))?;
+        let stream = stream
+            .map_err(|error| Stop::trouble(format!("the server can't be reached: {error}")))?;
         stream.set_nodelay(true).map_err(Stop::trouble)?;
         let opened = within(tokio_tungstenite::client_async(request, stream)).await;
         match opened.ok_or_else(|| Stop::trouble("the upgrade takes too long"))? {
@@ -130,7 +143,8 @@ impl Socket {
         self.exchange.note(&self.name, "is cut");
     }
 
-    /// Listens without ever answering, WebSocket pings included, until the peer closes: the texts that came, and the code.
+    /// Listens without ever answering, WebSocket pings included, until the peer closes: the texts
+    /// that came, and the code.
     pub(crate) async fn listen_mutely(self) -> Option<(Vec<String>, Option<u16>)> {
         let mut stream = self.stream.into_inner();
         let mut texts = Vec::new();
@@ -156,7 +170,8 @@ impl Socket {
         within(self.arrival()).await
     }
 
-    /// What comes next, if it is there within a moment: for what must not come, where nothing can be waited for.
+    /// What comes next, if it is there within a moment: for what must not come, where nothing can
+    /// be waited for.
     pub(crate) async fn next_soon(&mut self, moment: Duration) -> Option<Arrival> {
         tokio::time::timeout(moment, self.arrival()).await.ok()
     }
@@ -187,7 +202,8 @@ impl Socket {
     }
 }
 
-/// One frame of a server, which is never masked (RFC 6455 5.1): its opcode and payload. Short ones only.
+/// One frame of a server, which is never masked (RFC 6455 5.1): its opcode and payload. Short ones
+/// only.
 async fn read_unmasked(stream: &mut TcpStream) -> std::io::Result<(u8, Vec<u8>)> {
     let first = stream.read_u8().await?;
     let length = match stream.read_u8().await? & 0x7f {

@@ -1,5 +1,5 @@
-//! Carries out cases side by side, and turns each end into an outcome. Owns the bound on how many run at a time, and on how
-//! long one may take.
+//! Carries out cases side by side, and turns each end into an outcome. Owns the bound on how many
+//! run at a time, and on how long one may take.
 
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ pub struct Selection {
     pub name: Option<String>,
     /// Not those whose name contains one of these.
     pub except: Vec<String>,
-    /// How long to wait for something that must happen, before it counts as missing: 10 s if not given. Less only makes sense where
-    /// something is known to be missing.
+    /// How long to wait for something that must happen, before it counts as missing: 10 s if not
+    /// given. Less only makes sense where something is known to be missing.
     pub patience: Option<Duration>,
 }
 
@@ -34,13 +34,19 @@ impl Selection {
     /// Only the cases of these clauses.
     #[must_use]
     pub fn of(clauses: &[&str]) -> Self {
-        Self { clauses: clauses.iter().map(|&clause| clause.to_owned()).collect(), ..Self::default() }
+        Self {
+            clauses: clauses.iter().map(|&clause| clause.to_owned()).collect(),
+            ..Self::default()
+        }
     }
 
     fn has<T>(&self, case: &Case<T>) -> bool {
-        let clause = self.clauses.is_empty() || self.clauses.iter().any(|id| case.clauses.contains(&id.as_str()));
+        let clause = self.clauses.is_empty()
+            || self.clauses.iter().any(|id| case.clauses.contains(&id.as_str()));
         let excepted = self.except.iter().any(|part| case.name.contains(part.as_str()));
-        clause && !excepted && self.name.as_ref().is_none_or(|part| case.name.contains(part.as_str()))
+        clause
+            && !excepted
+            && self.name.as_ref().is_none_or(|part| case.name.contains(part.as_str()))
     }
 }
 
@@ -56,13 +62,16 @@ pub(crate) async fn run<T: Send + Sync + 'static>(
         let exchange = Exchange::default();
         let trial = trial(exchange.clone());
         async move {
-            let ended = tokio::time::timeout(CASE, with_patience(patience, (case.run)(&trial))).await;
+            let ended =
+                tokio::time::timeout(CASE, with_patience(patience, (case.run)(&trial))).await;
             let ending = match ended {
                 Ok(Ok(())) => Ending::Passed,
                 Ok(Err(Stop::Broken(Broken { clause, what }))) => Ending::Failed { clause, what },
                 Ok(Err(Stop::NotApplicable(reason))) => Ending::NotApplicable { reason },
                 Ok(Err(Stop::Trouble(what))) => Ending::Trouble { what },
-                Err(_) => Ending::Trouble { what: format!("it has not ended within {} s", CASE.as_secs()) },
+                Err(_) => Ending::Trouble {
+                    what: format!("it has not ended within {} s", CASE.as_secs()),
+                },
             };
             Outcome { case: case.name, clauses: case.clauses, ending, exchange: exchange.lines() }
         }

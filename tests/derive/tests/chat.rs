@@ -79,7 +79,11 @@ impl ChatTopics for Chat {
     async fn may_subscribe_room(&self, _who: &Principal, _room: &RoomId) -> Result<(), Denied> {
         Ok(())
     }
-    async fn room_snapshot(&self, _cx: &TopicCx, room: &RoomId) -> Result<ChatEventHistory, ChatError> {
+    async fn room_snapshot(
+        &self,
+        _cx: &TopicCx,
+        room: &RoomId,
+    ) -> Result<ChatEventHistory, ChatError> {
         Ok(ChatEventHistory { room: *room, messages: vec![] })
     }
 }
@@ -100,18 +104,30 @@ fn the_description_says_what_the_derive_found() {
     use steadfast::stub::{ClientEnum, ServerEnum};
 
     let commands = ChatCommand::DESCRIPTION;
-    assert_eq!((commands.protocol, commands.version, commands.docs), ("chat", "1.0", "What a chat client may say."));
+    assert_eq!(
+        (commands.protocol, commands.version, commands.docs),
+        ("chat", "1.0", "What a chat client may say.")
+    );
     let kinds: Vec<Kind> = commands.messages.iter().map(|message| message.kind).collect();
     let expected = [
-        Kind::Request { reply: "MessageId", ordered: true, timeout_ms: 10_000, max_bytes: 16 * 1024 },
+        Kind::Request {
+            reply: "MessageId",
+            ordered: true,
+            timeout_ms: 10_000,
+            max_bytes: 16 * 1024,
+        },
         Kind::Command { ordered: true, timeout_ms: 10_000, max_bytes: 64 * 1024 },
         Kind::ClientVolatile { latest_by: &["room"], timeout_ms: 10_000, max_bytes: 64 * 1024 },
     ];
     assert_eq!(kinds, expected);
     assert_eq!(commands.messages[0].docs, "Post a message to a room.");
-    let events: Vec<Kind> = ChatEvent::DESCRIPTION.messages.iter().map(|message| message.kind).collect();
-    let expected =
-        [Kind::Event { topic: 0 }, Kind::Snapshot { topic: 0 }, Kind::TopicVolatile { topic: 0, latest_by: &["who"] }];
+    let events: Vec<Kind> =
+        ChatEvent::DESCRIPTION.messages.iter().map(|message| message.kind).collect();
+    let expected = [
+        Kind::Event { topic: 0 },
+        Kind::Snapshot { topic: 0 },
+        Kind::TopicVolatile { topic: 0, latest_by: &["who"] },
+    ];
     assert_eq!(events, expected);
     assert_eq!(ChatEvent::DESCRIPTION.messages[1].fields[1].ty, "Vec<ChatMessage>");
 }

@@ -27,11 +27,16 @@ pub enum ChatError {
 }
 
 fn errors() -> [(ChatError, &'static str, &'static str); 4] {
-    let unknown = UnknownMessage { name: "later".into(), body: br#"{"x":1}"#.as_slice().into(), error: None };
+    let unknown =
+        UnknownMessage { name: "later".into(), body: br#"{"x":1}"#.as_slice().into(), error: None };
     [
         (ChatError::RoomFull { limit: 3 }, "room_full", r#"{"limit":3}"#),
         (ChatError::Muted, "muted", "{}"),
-        (ChatError::Rejected(Report { reasons: vec!["x".into()] }), "rejected", r#"{"reasons":["x"]}"#),
+        (
+            ChatError::Rejected(Report { reasons: vec!["x".into()] }),
+            "rejected",
+            r#"{"reasons":["x"]}"#,
+        ),
         (ChatError::Unknown(unknown), "later", r#"{"x":1}"#),
     ]
 }
@@ -59,7 +64,8 @@ fn an_unknown_name_that_is_no_name_is_not_sent() {
 
 #[test]
 fn an_error_is_a_standard_error() {
-    let error: Box<dyn std::error::Error + Send + Sync> = Box::new(ChatError::RoomFull { limit: 3 });
+    let error: Box<dyn std::error::Error + Send + Sync> =
+        Box::new(ChatError::RoomFull { limit: 3 });
     assert_eq!(error.to_string(), "room full (limit: 3)");
 }
 
@@ -118,7 +124,11 @@ fn display_may_be_ones_own() {
     }
     impl std::fmt::Display for Own {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str(if matches!(self, Self::Broken) { "it is broken" } else { "something else" })
+            f.write_str(if matches!(self, Self::Broken) {
+                "it is broken"
+            } else {
+                "something else"
+            })
         }
     }
     impl std::error::Error for Own {}
@@ -127,7 +137,8 @@ fn display_may_be_ones_own() {
 
 #[test]
 fn errors_are_described() {
-    let names: Vec<&str> = ChatError::DESCRIPTION.messages.iter().map(|message| message.name).collect();
+    let names: Vec<&str> =
+        ChatError::DESCRIPTION.messages.iter().map(|message| message.name).collect();
     assert_eq!(names, ["room_full", "muted", "rejected"]);
     assert_eq!(ChatError::DESCRIPTION.messages[2].payload, Some("Report"));
 }

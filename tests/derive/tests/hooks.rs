@@ -25,7 +25,11 @@ struct Rooms;
 
 impl HooksTopics for Rooms {
     async fn may_subscribe_room(&self, who: &Principal, room: &u64) -> Result<(), Denied> {
-        if who.user() == "ann" && *room == 7 { Ok(()) } else { Err(Denied { reason: "not a member".into() }) }
+        if who.user() == "ann" && *room == 7 {
+            Ok(())
+        } else {
+            Err(Denied { reason: "not a member".into() })
+        }
     }
     async fn may_subscribe_symbol(&self, _: &Principal, symbol: &String) -> Result<(), Denied> {
         assert_eq!(symbol, "7");

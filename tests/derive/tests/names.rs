@@ -45,7 +45,8 @@ pub enum NamesEvent {
 
 #[test]
 fn names_and_fields_follow_serde() {
-    let text = NamesCommandSendText { the_text: "hi".into(), recipient: 1, reply_to: None, priority: 2 };
+    let text =
+        NamesCommandSendText { the_text: "hi".into(), recipient: 1, reply_to: None, priority: 2 };
     let body = encode_body(&text, Codec::Json).unwrap();
     assert_eq!(body, br#"{"THE_TEXT":"hi","to":1,"PRIORITY":2}"#.as_slice());
     assert_eq!((NamesCommandMarkAsRead::NAME, NamesCommandSendText::NAME), ("mark-as-read", "say"));
@@ -61,8 +62,11 @@ fn the_description_names_what_travels() {
     let names: Vec<&str> = messages.iter().map(|message| message.name).collect();
     assert_eq!(names, ["mark-as-read", "say"]);
     assert_eq!(messages[1].aliases, ["speak", "talk"]);
-    let fields: Vec<(&str, &str, bool)> =
-        messages[1].fields.iter().map(|field| (field.name, field.rust_name, field.optional)).collect();
+    let fields: Vec<(&str, &str, bool)> = messages[1]
+        .fields
+        .iter()
+        .map(|field| (field.name, field.rust_name, field.optional))
+        .collect();
     let expected = [
         ("THE_TEXT", "the_text", false),
         ("to", "recipient", false),
@@ -77,10 +81,16 @@ fn the_description_names_what_travels() {
 #[test]
 fn aliases_are_understood_and_never_sent() {
     for name in ["TEXT_POSTED", "posted", "sent"] {
-        assert_eq!(NamesEvent::decode(name, br#"{"room":1}"#, Codec::Json), NamesEvent::TextPosted { room: 1 });
+        assert_eq!(
+            NamesEvent::decode(name, br#"{"room":1}"#, Codec::Json),
+            NamesEvent::TextPosted { room: 1 }
+        );
     }
     for name in ["state", "history"] {
-        assert_eq!(NamesEventAllTexts::decode(name, br#"{"room":1}"#, Codec::Json).map(|state| state.room), Ok(1));
+        assert_eq!(
+            NamesEventAllTexts::decode(name, br#"{"room":1}"#, Codec::Json).map(|state| state.room),
+            Ok(1)
+        );
     }
     assert!(NamesEventAllTexts::decode("posted", br#"{"room":1}"#, Codec::Json).is_err());
     assert_eq!(NamesEventTextPosted::NAME, "TEXT_POSTED");
@@ -88,11 +98,17 @@ fn aliases_are_understood_and_never_sent() {
 
 #[test]
 fn what_this_build_does_not_know_arrives_as_it_came() {
-    let NamesEvent::Unknown(unknown) = NamesEvent::decode("later", br#"{"x":1}"#, Codec::Json) else {
+    let NamesEvent::Unknown(unknown) = NamesEvent::decode("later", br#"{"x":1}"#, Codec::Json)
+    else {
         panic!("no variant has that name");
     };
-    assert_eq!((unknown.name.as_str(), &unknown.body[..], unknown.error), ("later", br#"{"x":1}"#.as_slice(), None));
-    let NamesEvent::Unknown(undecodable) = NamesEvent::decode("posted", br#"{"room":"x"}"#, Codec::Json) else {
+    assert_eq!(
+        (unknown.name.as_str(), &unknown.body[..], unknown.error),
+        ("later", br#"{"x":1}"#.as_slice(), None)
+    );
+    let NamesEvent::Unknown(undecodable) =
+        NamesEvent::decode("posted", br#"{"room":"x"}"#, Codec::Json)
+    else {
         panic!("the body does not fit");
     };
     assert!(undecodable.error.is_some_and(|error| error.contains("invalid type")));

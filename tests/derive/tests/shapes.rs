@@ -37,7 +37,10 @@ fn a_protocol_may_be_defined_in_a_function_body() {
 
     assert_eq!(text(&CommandAsk { what: Local(7) }), r#"{"what":7}"#);
     assert_eq!(EventMoved { place: Local(7) }.topic_key().as_deref(), Ok("7"));
-    assert!(matches!(Event::decode("Moved", br#"{"place":1}"#, Codec::Json), Event::Moved { place: Local(1) }));
+    assert!(matches!(
+        Event::decode("Moved", br#"{"place":1}"#, Codec::Json),
+        Event::Moved { place: Local(1) }
+    ));
     let _ = (Place(Local(1)), CommandMove { at: Local(1) });
 }
 
@@ -142,7 +145,8 @@ fn a_unit_variant_is_an_empty_map_that_may_get_fields_later() {
 
 #[test]
 fn a_variant_that_is_configured_out_does_not_exist() {
-    let names: Vec<&str> = TradeCommand::DESCRIPTION.messages.iter().map(|message| message.name).collect();
+    let names: Vec<&str> =
+        TradeCommand::DESCRIPTION.messages.iter().map(|message| message.name).collect();
     assert_eq!(names, ["Order", "Amend", "Flush", "Reset", "Named", "Sync", "Watch"]);
 }
 
@@ -169,8 +173,8 @@ mod shadowed {
         )* };
     }
     shadow!(
-        Result, Option, String, Send, Sync, Box, Arc, Future, Into, From, Vec, Ok, Err, Some, Handler, Message, Cx, H,
-        T, Call
+        Result, Option, String, Send, Sync, Box, Arc, Future, Into, From, Vec, Ok, Err, Some,
+        Handler, Message, Cx, H, T, Call
     );
 
     #[derive(Debug, Clone, WsProtocol)]

@@ -60,7 +60,8 @@ fn a_message_goes_to_the_topic_that_a_subscriber_names() {
 fn only_volatiles_have_a_conflation_key() {
     assert_eq!(MarketEventChanged { symbol: symbol() }.conflation_key(), Ok(None));
     assert_eq!(MarketEventTick { symbol: symbol() }.conflation_key(), Ok(Some(String::new())));
-    let hint = MarketEventHint { pair: Pair { base: symbol(), lot: 3 }, side: 1, trader_id: "t".into() };
+    let hint =
+        MarketEventHint { pair: Pair { base: symbol(), lot: 3 }, side: 1, trader_id: "t".into() };
     assert_eq!(hint.conflation_key(), Ok(Some(r#"[1,"t"]"#.into())));
 }
 
@@ -75,8 +76,14 @@ fn a_snapshot_replaces_the_gap() {
 #[test]
 fn topics_are_described() {
     let [price, lot] = MarketEvent::DESCRIPTION.topics else { panic!("two are declared") };
-    assert_eq!((price.name, price.rust_name, price.key_field, price.key_type), ("price", "Price", "symbol", "Symbol"));
-    assert_eq!((price.replay, price.ttl_ms, price.max_bytes, price.has_snapshot), (10, 30_000, 1024, true));
+    assert_eq!(
+        (price.name, price.rust_name, price.key_field, price.key_type),
+        ("price", "Price", "symbol", "Symbol")
+    );
+    assert_eq!(
+        (price.replay, price.ttl_ms, price.max_bytes, price.has_snapshot),
+        (10, 30_000, 1024, true)
+    );
     assert_eq!(
         (lot.name, lot.replay, lot.ttl_ms, lot.max_bytes, lot.has_snapshot),
         ("lot_size", 256, 600_000, 65_536, false)

@@ -13,8 +13,8 @@ fn mistakes_are_explained() {
 }
 
 fn cases(extension: &str) -> Vec<PathBuf> {
-    let entries =
-        fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(FAIL)).expect("the folder is part of the repository");
+    let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(FAIL))
+        .expect("the folder is part of the repository");
     let paths = entries.map(|entry| entry.expect("a readable folder").path());
     paths.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
 }

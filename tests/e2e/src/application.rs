@@ -1,5 +1,6 @@
-//! The application behind the tests: it appends, waits at gates, fails and panics on request, and counts what it does, so that a
-//! test can tell "executed once" from "executed twice" without asking the protocol.
+//! The application behind the tests: it appends, waits at gates, fails and panics on request, and
+//! counts what it does, so that a test can tell "executed once" from "executed twice" without
+//! asking the protocol.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,8 +9,8 @@ use steadfast::server::{Cx, Denied, Principal, TopicCx};
 use tokio::sync::watch;
 
 use crate::protocol::{
-    ListName, TallyError, TallyEventAdded, TallyEventAppended, TallyEventNudged, TallyEventNumbers, TallyHandler,
-    TallyTopics,
+    ListName, TallyError, TallyEventAdded, TallyEventAppended, TallyEventNudged, TallyEventNumbers,
+    TallyHandler, TallyTopics,
 };
 
 /// The application. A handle: clones are the same.
@@ -32,7 +33,8 @@ impl App {
         self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything that was ever appended to a list, in the order of execution, repetitions included.
+    /// Everything that was ever appended to a list, in the order of execution, repetitions
+    /// included.
     #[must_use]
     pub fn list(&self, name: &str) -> Vec<u64> {
         self.lists().get(&ListName::from(name)).cloned().unwrap_or_default()
@@ -54,7 +56,9 @@ impl App {
     /// Waits until somebody has come to a gate so often.
     pub async fn has_come(&self, gate: &str, times: usize) {
         let mut gates = self.gates.subscribe();
-        let _ = gates.wait_for(|gates| gates.came.get(gate).copied().unwrap_or_default() >= times).await;
+        let _ = gates
+            .wait_for(|gates| gates.came.get(gate).copied().unwrap_or_default() >= times)
+            .await;
     }
 
     /// Waits until so many numbers were appended, to whatever list.
@@ -115,7 +119,11 @@ impl TallyTopics for App {
         if list.0 == "forbidden" { Err(Denied::new("not this one")) } else { Ok(()) }
     }
 
-    async fn list_snapshot(&self, _cx: &TopicCx, list: &ListName) -> Result<TallyEventNumbers, TallyError> {
+    async fn list_snapshot(
+        &self,
+        _cx: &TopicCx,
+        list: &ListName,
+    ) -> Result<TallyEventNumbers, TallyError> {
         Ok(TallyEventNumbers { list: list.clone(), values: self.list(&list.0) })
     }
 

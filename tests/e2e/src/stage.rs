@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 
 use crate::{App, TallyClient, TallyCommand, TallyServer};
 
-/// How long a condition may take to come true. Far beyond what it takes: a test that fails waits, one that passes does not.
+/// How long a condition may take to come true. Far beyond what it takes: a test that fails waits,
+/// one that passes does not.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A builder that could build.
@@ -72,8 +73,12 @@ impl Stage {
         Self { app, server, proxy, direct, serving }
     }
 
-    /// Puts another server at the end of the way; the old one is out of reach, but not told so. Open links stay as they are.
-    pub async fn replace_server(&mut self, settings: impl FnOnce(ServerBuilder<TallyCommand>) -> Decidedly) {
+    /// Puts another server at the end of the way; the old one is out of reach, but not told so.
+    /// Open links stay as they are.
+    pub async fn replace_server(
+        &mut self,
+        settings: impl FnOnce(ServerBuilder<TallyCommand>) -> Decidedly,
+    ) {
         self.server = settings(TallyServer::builder(self.app.clone())).build();
         (self.direct, self.serving) = serve(&self.server).await;
         self.proxy.retarget(self.direct);
@@ -129,7 +134,10 @@ pub fn quick(builder: ClientBuilder<TallyClient>) -> ClientBuilder<TallyClient> 
 /// Waiting for a connection's state.
 pub trait Watch {
     /// Waits until the state is as wanted, and returns it.
-    fn reaches(&self, wanted: impl FnMut(&ConnectionState) -> bool) -> impl Future<Output = ConnectionState>;
+    fn reaches(
+        &self,
+        wanted: impl FnMut(&ConnectionState) -> bool,
+    ) -> impl Future<Output = ConnectionState>;
 
     /// Waits until it is connected.
     fn is_up(&self) -> impl Future<Output = ConnectionState> {
@@ -139,7 +147,10 @@ pub trait Watch {
 
 impl Watch for TallyClient {
     #[track_caller]
-    fn reaches(&self, wanted: impl FnMut(&ConnectionState) -> bool) -> impl Future<Output = ConnectionState> {
+    fn reaches(
+        &self,
+        wanted: impl FnMut(&ConnectionState) -> bool,
+    ) -> impl Future<Output = ConnectionState> {
         let mut state = self.state();
         within(async move { state.wait_for(wanted).await.unwrap().clone() })
     }

@@ -20,7 +20,9 @@ async fn cut_off(stage: &Stage, client: &TallyClient) {
 #[tokio::test]
 async fn a_full_outbox_makes_callers_wait_in_their_order() {
     let stage = Stage::new().await;
-    let client = within(stage.client().configure(|config| config.outbox_commands = 2).connect()).await.unwrap();
+    let client = within(stage.client().configure(|config| config.outbox_commands = 2).connect())
+        .await
+        .unwrap();
     cut_off(&stage, &client).await;
     let calls: Vec<_> = (1..=10).map(|value| client.add(LIST.into(), value)).collect();
     assert_eq!(client.status().queued, 10);
@@ -34,7 +36,8 @@ async fn a_full_outbox_makes_callers_wait_in_their_order() {
 #[tokio::test]
 async fn a_full_outbox_fails_callers_who_do_not_want_to_wait() {
     let stage = Stage::new().await;
-    let builder = stage.client().configure(|config| config.outbox_commands = 2).when_full(WhenFull::Fail);
+    let builder =
+        stage.client().configure(|config| config.outbox_commands = 2).when_full(WhenFull::Fail);
     let client = within(builder.connect()).await.unwrap();
     cut_off(&stage, &client).await;
     let first = client.add(LIST.into(), 1);
@@ -49,7 +52,10 @@ async fn a_full_outbox_fails_callers_who_do_not_want_to_wait() {
 #[tokio::test]
 async fn a_bound_on_those_who_wait_holds() {
     let stage = Stage::new().await;
-    let builder = stage.client().configure(|config| config.outbox_commands = 1).when_full(WhenFull::Wait { calls: 1 });
+    let builder = stage
+        .client()
+        .configure(|config| config.outbox_commands = 1)
+        .when_full(WhenFull::Wait { calls: 1 });
     let client = within(builder.connect()).await.unwrap();
     cut_off(&stage, &client).await;
     let _sent = client.add(LIST.into(), 1);
@@ -186,5 +192,8 @@ async fn closing_the_client_tells_everybody_who_waits() {
     within(stage.app.has_come("gate", 1)).await;
     within(client.close()).await;
     assert_eq!(within(sent).await, Err(CallError::Closed { maybe_executed: true }));
-    assert_eq!(within(client.echo("late".into())).await, Err(CallError::Closed { maybe_executed: false }));
+    assert_eq!(
+        within(client.echo("late".into())).await,
+        Err(CallError::Closed { maybe_executed: false })
+    );
 }

@@ -6,7 +6,9 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use steadfast::client::{Call, ConnectionState, Fate, Item, Subscription};
 use steadfast::wire::Heartbeat;
-use steadfast_e2e::{App, List, Stage, TallyClient, TallyError, TallyEvent, Watch, eventually, within};
+use steadfast_e2e::{
+    App, List, Stage, TallyClient, TallyError, TallyEvent, Watch, eventually, within,
+};
 use steadfast_proxy::{Plan, Side, Way};
 
 const LIST: &str = "list";
@@ -15,7 +17,8 @@ fn add(client: &TallyClient, values: std::ops::RangeInclusive<u64>) -> Vec<Call<
     values.map(|value| client.add(LIST.into(), value)).collect()
 }
 
-/// All of them are answered with the length that the list had then: nothing was executed twice or in another order.
+/// All of them are answered with the length that the list had then: nothing was executed twice or
+/// in another order.
 async fn answered(calls: Vec<Call<u64, TallyError>>, first: u64) {
     let replies = within(join_all(calls)).await;
     let wanted: Vec<_> = (first..).take(replies.len()).map(Ok).collect();
@@ -49,7 +52,10 @@ async fn resumed(client: &TallyClient, cut: impl FnOnce()) {
     state.mark_unchanged();
     cut();
     within(state.changed()).await.unwrap();
-    let up = within(state.wait_for(|state| matches!(state, ConnectionState::Connected { .. }))).await.unwrap().clone();
+    let up = within(state.wait_for(|state| matches!(state, ConnectionState::Connected { .. })))
+        .await
+        .unwrap()
+        .clone();
     assert!(matches!(up, ConnectionState::Connected { resumed: true, .. }), "{up:?}");
 }
 
@@ -88,7 +94,8 @@ async fn acks_in_flight_at_the_cut_cost_nothing() {
     let stage = Stage::new().await;
     let client = stage.connect().await;
     let mut list = follow(&client).await;
-    // Few enough that no ack has gone out yet when the answers are there: it would leave 250 ms later, into the stall.
+    // Few enough that no ack has gone out yet when the answers are there: it would leave 250 ms
+    // later, into the stall.
     answered(add(&client, 1..=5), 1).await;
     stage.proxy.stall(Way::Up);
     sees(&mut list, 1..=5).await;
@@ -194,7 +201,9 @@ async fn a_stall_is_given_up_by_heartbeat_on_both_sides() {
     sees(&mut list, 1..=5).await;
 }
 
-fn short_heartbeat(builder: steadfast::server::Builder<steadfast_e2e::TallyCommand>) -> steadfast_e2e::Decidedly {
+fn short_heartbeat(
+    builder: steadfast::server::Builder<steadfast_e2e::TallyCommand>,
+) -> steadfast_e2e::Decidedly {
     let heartbeat = Heartbeat { interval_ms: 100, timeout_ms: 50, missed: 2 };
     builder.configure(|config| config.heartbeat = heartbeat).allow_anonymous()
 }

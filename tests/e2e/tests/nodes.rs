@@ -10,7 +10,9 @@ use steadfast::server::Builder;
 use steadfast::session::store::{OpId, StoreOp, StoreOutcome, TopicId};
 use steadfast::store::{Advanced, MemoryStore, Store};
 use steadfast::wire::{Epoch, Name, Position, TopicSeq};
-use steadfast_e2e::{Decidedly, Stage, Tail, TallyClient, TallyCommand, TallyEvent, eventually, within};
+use steadfast_e2e::{
+    Decidedly, Stage, Tail, TallyClient, TallyCommand, TallyEvent, eventually, within,
+};
 
 const LIST: &str = "list";
 
@@ -87,7 +89,8 @@ impl Store for Moody {
             Mood::Panics if first => panic!("as the test wants it"),
             Mood::Empty if first => Vec::new(),
             Mood::Chatters => {
-                let topic = TopicId { name: Name::from_static("tail").unwrap(), key: "nobody's".into() };
+                let topic =
+                    TopicId { name: Name::from_static("tail").unwrap(), key: "nobody's".into() };
                 vec![Advanced { topic, head: Position { epoch: Epoch(1), ts: TopicSeq(1) } }]
             }
             _ => self.store.advanced().await,

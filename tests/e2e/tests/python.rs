@@ -1,5 +1,5 @@
-//! The client in `tests/python` was written from PROTOCOL.md alone. It meets our server here: connected, cut, resumed, away for
-//! longer than the topic remembers, and drained.
+//! The client in `tests/python` was written from PROTOCOL.md alone. It meets our server here:
+//! connected, cut, resumed, away for longer than the topic remembers, and drained.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -69,7 +69,11 @@ impl ChatHandler for Rooms {
                 Some(id) => id.clone(),
                 None => {
                     let id = format!("m{}", kept.messages.len() + 1);
-                    kept.messages.push(Message { id: id.clone(), from: from.clone(), text: text.clone() });
+                    kept.messages.push(Message {
+                        id: id.clone(),
+                        from: from.clone(),
+                        text: text.clone(),
+                    });
                     kept.by_command.insert(cx.idempotency_key(), id.clone());
                     id
                 }
@@ -86,7 +90,8 @@ impl ChatTopics for Rooms {
     }
 
     async fn room_snapshot(&self, _: &TopicCx, room: &String) -> Result<ChatEventHistory, NoError> {
-        let messages = self.0.lock().unwrap().get(room).map(|kept| kept.messages.clone()).unwrap_or_default();
+        let messages =
+            self.0.lock().unwrap().get(room).map(|kept| kept.messages.clone()).unwrap_or_default();
         Ok(ChatEventHistory { room: room.clone(), messages })
     }
 }
@@ -105,8 +110,15 @@ async fn serve(server: &Server<ChatCommand>) -> std::net::SocketAddr {
     addr
 }
 
-/// One line in, one line out: `drain` lets the server leave in order, behind it another one takes its place.
-async fn control(listener: TcpListener, rooms: Rooms, store: MemoryStore, mut old: Server<ChatCommand>, proxy: Proxy) {
+/// One line in, one line out: `drain` lets the server leave in order, behind it another one takes
+/// its place.
+async fn control(
+    listener: TcpListener,
+    rooms: Rooms,
+    store: MemoryStore,
+    mut old: Server<ChatCommand>,
+    proxy: Proxy,
+) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         let mut stream = BufReader::new(stream);
@@ -123,20 +135,27 @@ async fn control(listener: TcpListener, rooms: Rooms, store: MemoryStore, mut ol
 
 /// The interpreter that the test command has prepared.
 fn interpreter(root: &Path) -> PathBuf {
-    let prepared =
-        std::env::var_os("STEADFAST_PYTHON").map_or_else(|| root.join("target/python/bin/python"), Into::into);
+    let prepared = std::env::var_os("STEADFAST_PYTHON")
+        .map_or_else(|| root.join("target/python/bin/python"), Into::into);
     assert!(prepared.exists(), "{} is missing: `bash tests/run` prepares it", prepared.display());
     prepared
 }
 
 async fn run(script: &str, arguments: &[String]) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("tests/e2e is two below the root");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("tests/e2e is two below the root");
     let mut command = Command::new(interpreter(root));
     command.arg(root.join("tests/python").join(script)).args(arguments).kill_on_drop(true);
     let output = tokio::time::timeout(Duration::from_secs(240), command.output()).await;
     let output = output.expect("the scenario bounds itself").expect("the interpreter starts");
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{script}:\n{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{script}:\n{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     println!("{text}");
 }
 

@@ -8,11 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use steadfast::client::{CallError, ConnectError, ConnectionState, DialReason, Item, SnapshotReason};
+use steadfast::client::{
+    CallError, ConnectError, ConnectionState, DialReason, Item, SnapshotReason,
+};
 use steadfast::server::{Denied, Identity, Principal, bearer};
 use steadfast::store::MemoryStore;
 use steadfast::wire::ResetReason;
-use steadfast_e2e::{Decidedly, List, Stage, TallyClient, TallyCommand, TallyEvent, Watch, eventually, quick, within};
+use steadfast_e2e::{
+    Decidedly, List, Stage, TallyClient, TallyCommand, TallyEvent, Watch, eventually, quick, within,
+};
 use steadfast_proxy::Way;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -42,8 +46,14 @@ async fn a_server_that_died_with_its_memory_leaves_unknown_outcomes_and_a_report
     let client = stage.connect().await;
     let mut list = within(client.subscribe(List(LIST.into()))).await.unwrap();
     within(client.add(LIST.into(), 1)).await.unwrap();
-    assert!(matches!(within(list.next()).await.unwrap(), Item::Snapshot { reason: SnapshotReason::Initial, .. }));
-    assert!(matches!(within(list.next()).await.unwrap(), Item::Event(TallyEvent::Added { value: 1, .. })));
+    assert!(matches!(
+        within(list.next()).await.unwrap(),
+        Item::Snapshot { reason: SnapshotReason::Initial, .. }
+    ));
+    assert!(matches!(
+        within(list.next()).await.unwrap(),
+        Item::Event(TallyEvent::Added { value: 1, .. })
+    ));
     let sent = client.pass("gate".into());
     within(stage.app.has_come("gate", 1)).await;
     stage.proxy.refuse(true);
@@ -55,7 +65,9 @@ async fn a_server_that_died_with_its_memory_leaves_unknown_outcomes_and_a_report
     assert_eq!(within(sent).await, Err(CallError::OutcomeUnknown));
     assert_eq!(within(unsent).await, Ok(2));
     match within(list.next()).await.unwrap() {
-        Item::Snapshot { reason: SnapshotReason::Gap(gap), .. } => assert_eq!(gap.reason, ResetReason::Epoch),
+        Item::Snapshot { reason: SnapshotReason::Gap(gap), .. } => {
+            assert_eq!(gap.reason, ResetReason::Epoch)
+        }
         other => panic!("{other:?} instead of a snapshot after a gap"),
     }
     assert!(matches!(client.is_up().await, ConnectionState::Connected { resumed: false, .. }));
@@ -69,7 +81,10 @@ async fn a_server_that_died_and_left_its_store_costs_nothing() {
     let mut stage = Stage::with(move |builder| builder.store(kept).allow_anonymous()).await;
     let client = stage.connect().await;
     let mut list = within(client.subscribe(List(LIST.into()))).await.unwrap();
-    assert!(matches!(within(list.next()).await.unwrap(), Item::Snapshot { reason: SnapshotReason::Initial, .. }));
+    assert!(matches!(
+        within(list.next()).await.unwrap(),
+        Item::Snapshot { reason: SnapshotReason::Initial, .. }
+    ));
     stage.proxy.stall(Way::Down);
     let calls: Vec<_> = (1..=10).map(|value| client.add(LIST.into(), value)).collect();
     within(stage.app.has_added(10)).await;
@@ -93,7 +108,9 @@ async fn a_server_that_leaves_finishes_what_runs_and_its_clients_go_on_elsewhere
     let store = MemoryStore::default();
     let with_store = |store: &MemoryStore| {
         let store = store.clone();
-        move |builder: Undecided| builder.store(store).limits(|limits| limits.drain_spread_ms = 20).allow_anonymous()
+        move |builder: Undecided| {
+            builder.store(store).limits(|limits| limits.drain_spread_ms = 20).allow_anonymous()
+        }
     };
     let mut stage = Stage::with(with_store(&store)).await;
     let client = stage.connect().await;
@@ -125,7 +142,10 @@ async fn a_server_that_leaves_does_not_wait_longer_than_its_deadline() {
     let running = client.pass("never".into());
     within(stage.app.has_come("never", 1)).await;
     // Watched from the beginning: the next dial has another reason to fail.
-    tokio::join!(within(stage.server.shutdown(Duration::from_millis(100))), lost_with(&client, 4010));
+    tokio::join!(
+        within(stage.server.shutdown(Duration::from_millis(100))),
+        lost_with(&client, 4010)
+    );
     assert_eq!(stage.server.connections(), 0);
     drop(running);
 }
@@ -134,7 +154,10 @@ async fn a_server_that_leaves_does_not_wait_longer_than_its_deadline() {
 fn authenticated(builder: Undecided) -> Decidedly {
     builder.authenticate(bearer(|token: String| async move {
         let rest = token.strip_prefix("good").ok_or_else(|| Denied::new("no such token"))?;
-        Ok::<_, Denied>(Identity { principal: Principal::new("somebody"), expires_in_ms: rest.parse().ok() })
+        Ok::<_, Denied>(Identity {
+            principal: Principal::new("somebody"),
+            expires_in_ms: rest.parse().ok(),
+        })
     }))
 }
 
@@ -165,7 +188,10 @@ async fn refused_credentials_are_refreshed_and_given_up_after_a_while() {
     }
     let asked = asked.lock().unwrap().clone();
     assert_eq!(asked[0], DialReason::First);
-    assert!(asked.len() == 3 && asked[1..].iter().all(|reason| *reason == DialReason::Refused), "{asked:?}");
+    assert!(
+        asked.len() == 3 && asked[1..].iter().all(|reason| *reason == DialReason::Refused),
+        "{asked:?}"
+    );
 }
 
 #[tokio::test]
@@ -238,7 +264,10 @@ async fn close_code(mut stranger: WebSocketStream<TcpStream>) -> Option<u16> {
 
 #[tokio::test]
 async fn what_is_no_frame_closes_its_own_socket_only() {
-    let stage = Stage::with(|builder| builder.configure(|config| config.handshake_ms = 2_000).allow_anonymous()).await;
+    let stage = Stage::with(|builder| {
+        builder.configure(|config| config.handshake_ms = 2_000).allow_anonymous()
+    })
+    .await;
     let client = stage.connect().await;
     let nonsense = [
         (Message::text("hello"), 4400),
@@ -260,7 +289,10 @@ async fn what_is_no_frame_closes_its_own_socket_only() {
 
 #[tokio::test]
 async fn who_says_nothing_is_sent_away() {
-    let stage = Stage::with(|builder| builder.configure(|config| config.handshake_ms = 100).allow_anonymous()).await;
+    let stage = Stage::with(|builder| {
+        builder.configure(|config| config.handshake_ms = 100).allow_anonymous()
+    })
+    .await;
     assert_eq!(close_code(stranger(&stage).await).await, Some(4408));
 }
 
@@ -290,12 +322,16 @@ async fn a_client_reports_a_proxy_that_strips_the_subprotocol() {
 
 #[tokio::test]
 async fn a_page_of_a_foreign_origin_is_refused() {
-    let stage = Stage::with(|builder| builder.allow_origins(["https://ours.example"]).allow_anonymous()).await;
+    let stage =
+        Stage::with(|builder| builder.allow_origins(["https://ours.example"]).allow_anonymous())
+            .await;
     let url = stage.direct_url();
     for (origin, welcome) in [("https://ours.example", true), ("https://theirs.example", false)] {
         let stream = TcpStream::connect(url["ws://".len()..].trim_end_matches('/')).await.unwrap();
         let mut request = url.as_str().into_client_request().unwrap();
-        request.headers_mut().insert("Sec-WebSocket-Protocol", "steadfast.v1.json".parse().unwrap());
+        request
+            .headers_mut()
+            .insert("Sec-WebSocket-Protocol", "steadfast.v1.json".parse().unwrap());
         request.headers_mut().insert("Origin", origin.parse().unwrap());
         assert_eq!(within(client_async(request, stream)).await.is_ok(), welcome, "{origin}");
     }

@@ -13,7 +13,8 @@ fn start(port: u16) -> Child {
     Command::new(server).arg(port.to_string()).kill_on_drop(true).spawn().unwrap()
 }
 
-/// A server process with a client. Between choosing a port and serving on it somebody else may take it: then another one.
+/// A server process with a client. Between choosing a port and serving on it somebody else may take
+/// it: then another one.
 async fn started() -> (Child, u16, TallyClient) {
     for _ in 0..5 {
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
@@ -34,7 +35,8 @@ async fn tell(server: &Child, signal: &str) {
     assert!(within(Command::new("sh").args(["-c", &order]).status()).await.unwrap().success());
 }
 
-/// PROTOCOL.md 8.2: what runs is finished and answered, the socket is closed with 4010, the client comes back.
+/// PROTOCOL.md 8.2: what runs is finished and answered, the socket is closed with 4010, the client
+/// comes back.
 #[tokio::test]
 async fn a_process_that_is_told_to_stop_drains_and_exits_in_order() {
     for signal in ["TERM", "INT"] {
@@ -43,7 +45,9 @@ async fn a_process_that_is_told_to_stop_drains_and_exits_in_order() {
         let mut fates = running.fates();
         while within(fates.next()).await.is_some_and(|fate| fate != Fate::Acked) {}
         let drained = client.reaches(|state| match state {
-            ConnectionState::Reconnecting { reason, .. } => reason.code.map(|code| code.0) == Some(4010),
+            ConnectionState::Reconnecting { reason, .. } => {
+                reason.code.map(|code| code.0) == Some(4010)
+            }
             _ => false,
         });
         let (state, ()) = tokio::join!(drained, tell(&server, signal));

@@ -11,7 +11,8 @@ fn tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
 }
 
-/// Waits until as many tasks run as before: those of the proxy and of the server's connections come and go, too.
+/// Waits until as many tasks run as before: those of the proxy and of the server's connections come
+/// and go, too.
 async fn only(wanted: usize) {
     eventually(|| tasks() == wanted).await;
 }
@@ -89,7 +90,10 @@ async fn a_hundred_reconnects_leave_one_connection() {
         within(client.echo(round.to_string())).await.unwrap();
     }
     only(with_client).await;
-    assert_eq!((stage.server.connections(), stage.server.load().sessions, stage.proxy.open()), (1, 1, 1));
+    assert_eq!(
+        (stage.server.connections(), stage.server.load().sessions, stage.proxy.open()),
+        (1, 1, 1)
+    );
     drop(client);
     only(before).await;
 }

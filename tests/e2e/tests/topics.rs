@@ -9,7 +9,9 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use steadfast::client::{Item, SnapshotReason, SubscribeError, Subscription};
 use steadfast::wire::{ResetReason, UnsubscribeCode};
-use steadfast_e2e::{List, Stage, Tail, TallyClient, TallyEvent, TallyEventAdded, Watch, quick, within};
+use steadfast_e2e::{
+    List, Stage, Tail, TallyClient, TallyEvent, TallyEventAdded, Watch, quick, within,
+};
 use steadfast_proxy::Proxy;
 use tokio::time::sleep;
 
@@ -56,7 +58,9 @@ async fn two_clients_see_everything_once_and_in_the_same_order_under_random_cuts
 async fn two_clients_under_cuts(seed: u64) {
     let stage = Stage::new().await;
     let other_proxy =
-        Proxy::start(stage.direct_url()["ws://".len()..].trim_end_matches('/').parse().unwrap()).await.unwrap();
+        Proxy::start(stage.direct_url()["ws://".len()..].trim_end_matches('/').parse().unwrap())
+            .await
+            .unwrap();
     let one = stage.connect().await;
     let two = within(quick(TallyClient::builder(other_proxy.url("/"))).connect()).await.unwrap();
     let ((mut seen_by_one, _), (mut seen_by_two, _)) = (follow(&one).await, follow(&two).await);
@@ -78,7 +82,8 @@ async fn two_clients_under_cuts(seed: u64) {
             for chunk in 0..20 {
                 // The network is cut all the time, not only at the end.
                 proxy.until(|counts| counts.accepted > chunk).await;
-                let calls = (1..=10).map(|value| client.add(LIST.into(), base + chunk * 10 + value));
+                let calls =
+                    (1..=10).map(|value| client.add(LIST.into(), base + chunk * 10 + value));
                 for outcome in join_all(calls).await {
                     outcome.unwrap();
                 }
@@ -101,7 +106,11 @@ async fn two_clients_under_cuts(seed: u64) {
     assert_eq!(by_one, by_two, "seed {seed}");
     assert_eq!(by_one, stage.app.list(LIST), "seed {seed}");
     for base in [0, 1_000] {
-        let of_one: Vec<_> = by_one.iter().filter(|value| (base + 1..=base + 200).contains(*value)).copied().collect();
+        let of_one: Vec<_> = by_one
+            .iter()
+            .filter(|value| (base + 1..=base + 200).contains(*value))
+            .copied()
+            .collect();
         assert_eq!(of_one, (base + 1..=base + 200).collect::<Vec<_>>(), "seed {seed}");
     }
 }
@@ -109,7 +118,9 @@ async fn two_clients_under_cuts(seed: u64) {
 #[tokio::test]
 async fn a_subscription_that_nobody_polls_holds_up_nothing_else() {
     let stage = Stage::new().await;
-    let client = within(stage.client().configure(|config| config.credit.frames = 8).connect()).await.unwrap();
+    let client = within(stage.client().configure(|config| config.credit.frames = 8).connect())
+        .await
+        .unwrap();
     let (_never_polled, _) = follow(&client).await;
     let mut polled = within(client.subscribe(Tail(LIST.into()))).await.unwrap();
     for value in 1..=100 {
@@ -124,7 +135,9 @@ async fn a_subscription_that_nobody_polls_holds_up_nothing_else() {
 #[tokio::test]
 async fn a_command_can_be_awaited_inside_the_event_loop() {
     let stage = Stage::new().await;
-    let client = within(stage.client().configure(|config| config.credit.frames = 1).connect()).await.unwrap();
+    let client = within(stage.client().configure(|config| config.credit.frames = 1).connect())
+        .await
+        .unwrap();
     let (mut list, _) = follow(&client).await;
     within(client.add(LIST.into(), 1)).await.unwrap();
     for _ in 0..50 {
@@ -169,7 +182,10 @@ async fn a_follower_that_was_away_for_too_long_is_told_of_the_gap() {
     let mut tail = within(away.subscribe(Tail(LIST.into()))).await.unwrap();
     within(here.add(LIST.into(), 1)).await.unwrap();
     assert_eq!(next_value(&mut list).await, 1);
-    assert!(matches!(within(tail.next()).await.unwrap(), Item::Event(TallyEvent::Appended { value: 1, .. })));
+    assert!(matches!(
+        within(tail.next()).await.unwrap(),
+        Item::Event(TallyEvent::Appended { value: 1, .. })
+    ));
     stage.proxy.refuse(true);
     stage.proxy.cut_all();
     for value in 2..=50 {
@@ -185,7 +201,11 @@ async fn a_follower_that_was_away_for_too_long_is_told_of_the_gap() {
     }
     match within(tail.next()).await.unwrap() {
         Item::Gap(gap) => {
-            assert_eq!((gap.reason, gap.resumes_after.0), (ResetReason::Trimmed, 45), "what is held is not lost");
+            assert_eq!(
+                (gap.reason, gap.resumes_after.0),
+                (ResetReason::Trimmed, 45),
+                "what is held is not lost"
+            );
         }
         other => panic!("{other:?} instead of a gap"),
     }
@@ -215,7 +235,9 @@ async fn what_is_published_outside_of_commands_arrives_too() {
     let client = stage.connect().await;
     let (mut list, _) = follow(&client).await;
     for value in 1..=10 {
-        let position = within(stage.server.publish(&TallyEventAdded { list: LIST.into(), value })).await.unwrap();
+        let position = within(stage.server.publish(&TallyEventAdded { list: LIST.into(), value }))
+            .await
+            .unwrap();
         assert_eq!(position.map(|position| position.ts.0), Some(value));
         if value == 5 {
             stage.proxy.cut_all();
@@ -241,7 +263,10 @@ async fn a_dropped_subscription_can_be_made_again() {
     let stage = Stage::new().await;
     let client = stage.connect().await;
     let (list, _) = follow(&client).await;
-    assert_eq!(within(client.subscribe(List(LIST.into()))).await.err(), Some(SubscribeError::Duplicate));
+    assert_eq!(
+        within(client.subscribe(List(LIST.into()))).await.err(),
+        Some(SubscribeError::Duplicate)
+    );
     drop(list);
     within(client.add(LIST.into(), 1)).await.unwrap();
     let (_, state) = follow(&client).await;

@@ -1,16 +1,18 @@
-//! Target `bodies`: the fields of a message, a reply, an error, a topic key, read by what the derive made. The input is a name,
-//! a line break, and a body. Owns the properties of bodies in any codec.
+//! Target `bodies`: the fields of a message, a reply, an error, a topic key, read by what the
+//! derive made. The input is a name, a line break, and a body. Owns the properties of bodies in any
+//! codec.
 
 use serde::{Serialize, de::DeserializeOwned};
 use steadfast::stub::{
-    Message, Publish, ServerEnum, SnapshotState, WsError, decode_body, decode_reply, decode_topic_key, encode_body,
-    encode_reply, topic_key,
+    Message, Publish, ServerEnum, SnapshotState, WsError, decode_body, decode_reply,
+    decode_topic_key, encode_body, encode_reply, topic_key,
 };
 use steadfast::wire::{Codec, Epoch, LeaseId, MAX_NAME_BYTES, Name, SessionId};
 
 use crate::protocol::{
-    MarketCommandAsk, MarketCommandFlush, MarketCommandNudge, MarketCommandPlace, MarketCommandPlant, MarketError,
-    MarketEvent, MarketEventBlinked, MarketEventMoved, MarketEventOpened, MarketEventPlaced, Order, Side,
+    MarketCommandAsk, MarketCommandFlush, MarketCommandNudge, MarketCommandPlace,
+    MarketCommandPlant, MarketError, MarketEvent, MarketEventBlinked, MarketEventMoved,
+    MarketEventOpened, MarketEventPlaced, Order, Side,
 };
 
 /// A name and a body, as they stand in a frame.
@@ -50,7 +52,11 @@ fn names(bytes: &[u8]) {
     let name = Name::copy_from(bytes);
     assert_eq!(name.is_some(), Name::from_bytes(bytes::Bytes::copy_from_slice(bytes)).is_some());
     if let Some(name) = name {
-        assert!(name.as_bytes() == bytes && name.as_str().len() == bytes.len() && bytes.len() <= MAX_NAME_BYTES);
+        assert!(
+            name.as_bytes() == bytes
+                && name.as_str().len() == bytes.len()
+                && bytes.len() <= MAX_NAME_BYTES
+        );
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
         assert!(SessionId::parse(text).is_none_or(|id| id.to_string() == text));
@@ -87,7 +93,10 @@ fn reply<R: Serialize + DeserializeOwned>(body: &[u8], codec: Codec) {
 /// A message of a server is always something: what can't be read is kept as it came.
 fn event(name: &str, body: &[u8], codec: Codec) {
     if let MarketEvent::Unknown(unknown) = MarketEvent::decode(name, body, codec) {
-        assert!(unknown.name == name && unknown.body == body, "an unknown message is kept as it came");
+        assert!(
+            unknown.name == name && unknown.body == body,
+            "an unknown message is kept as it came"
+        );
     }
 }
 
@@ -95,7 +104,8 @@ fn error(name: &str, body: &[u8], codec: Codec) {
     if let Ok(error) = MarketError::decode(name, body, codec)
         && let Ok((written, fields)) = error.encode(codec)
     {
-        let again = MarketError::decode(written.as_str(), &fields, codec).expect("what was written can be read");
+        let again = MarketError::decode(written.as_str(), &fields, codec)
+            .expect("what was written can be read");
         assert_eq!(again.encode(codec), Ok((written, fields)));
     }
 }

@@ -1,6 +1,7 @@
-//! Target `client`: a client whose server sends raw messages and closes as it likes, while its application submits, follows and
-//! goes away. Owns the script's steps, and what must hold of one client: no command is lost or told twice, nothing that it sends
-//! breaks a rule, everything that it holds is bounded.
+//! Target `client`: a client whose server sends raw messages and closes as it likes, while its
+//! application submits, follows and goes away. Owns the script's steps, and what must hold of one
+//! client: no command is lost or told twice, nothing that it sends breaks a rule, everything that
+//! it holds is bounded.
 //!
 //! | Line | Step |
 //! |---|---|
@@ -23,7 +24,9 @@ use std::sync::Arc;
 
 use steadfast::session::client::{Client, ClientConfig, SubId, Submission, SubscriptionRequest};
 use steadfast::session::{Close, Now};
-use steadfast::wire::{Body, CloseCode, Codec, Dial, Epoch, MAX_SEQUENCE, Name, Position, TopicSeq, Window};
+use steadfast::wire::{
+    Body, CloseCode, Codec, Dial, Epoch, MAX_SEQUENCE, Name, Position, TopicSeq, Window,
+};
 
 use crate::ledger::Ledger;
 use crate::script::{self, number, pair, small};
@@ -34,18 +37,21 @@ use crate::world::name;
 /// The longest that a script waits at a time, in milliseconds.
 const PASS_MS: u64 = 700_000;
 
-/// Timers that fire in one stretch of time; then the rest of it passes at once, as when a driver comes late.
+/// Timers that fire in one stretch of time; then the rest of it passes at once, as when a driver
+/// comes late.
 const FIRED: usize = 100;
 
 /// Frames that a client has to send after one input: more than its small limits can explain.
 const FRAMES: usize = 200;
 
-/// Bytes that the client's state goes over when it is hashed. The limits below come to about half of it.
+/// Bytes that the client's state goes over when it is hashed. The limits below come to about half
+/// of it.
 const CLIENT_BYTES: u64 = 24_000;
 
 fn config() -> ClientConfig {
     let mut config = ClientConfig::new("chat", "1.0");
-    (config.outbox_commands, config.outbox_bytes, config.subscriptions, config.volatiles) = (6, 300, 3, 2);
+    (config.outbox_commands, config.outbox_bytes, config.subscriptions, config.volatiles) =
+        (6, 300, 3, 2);
     config.window = Window { frames: 8, bytes: 500 };
     config.credit = Window { frames: 4, bytes: 450 };
     (config.sequence_errors, config.credential_refusals) = (20, 20);
@@ -76,7 +82,15 @@ impl Attack {
     fn new() -> Self {
         let client = Client::new(Arc::new(config()), [2; 32]);
         let (server, ledger) = (Server::default(), Ledger::default());
-        let mut attack = Self { client, now: Now(1_000), dial: Dial::ZERO, blocked: false, calls: 0, server, ledger };
+        let mut attack = Self {
+            client,
+            now: Now(1_000),
+            dial: Dial::ZERO,
+            blocked: false,
+            calls: 0,
+            server,
+            ledger,
+        };
         attack.client.start(attack.now);
         attack.drain();
         attack
@@ -123,7 +137,8 @@ impl Attack {
                 self.client.handle_frame(self.now, self.dial, frame, message.len());
             }
             Err(error) => {
-                let close = Close { code: Some(error.close_code()), reason: error.to_string().into() };
+                let close =
+                    Close { code: Some(error.close_code()), reason: error.to_string().into() };
                 self.client.handle_closed(self.now, self.dial, close);
             }
         }
@@ -153,7 +168,9 @@ impl Attack {
 
     fn subscribe(&mut self, rest: &[u8]) {
         let (key, ts) = pair(rest);
-        let from = rest.contains(&b',').then_some(Position { epoch: Epoch(1), ts: TopicSeq(ts.min(MAX_SEQUENCE)) });
+        let from = rest
+            .contains(&b',')
+            .then_some(Position { epoch: Epoch(1), ts: TopicSeq(ts.min(MAX_SEQUENCE)) });
         let request = SubscriptionRequest { topic: room(), key: (key % 4).to_string(), from };
         if let Ok(sub) = self.client.subscribe(self.now, request)
             && let Some(from) = from
@@ -180,11 +197,13 @@ impl Attack {
         self.client.handle_timeout(self.now);
     }
 
-    /// Takes what the client has to send and to tell, and looks whether everything is as it must be.
+    /// Takes what the client has to send and to tell, and looks whether everything is as it must
+    /// be.
     fn drain(&mut self) {
         for round in 0.. {
             assert!(round < FRAMES, "the client comes to rest");
-            let frame = if self.blocked { None } else { self.client.poll_transmit(self.now, self.dial) };
+            let frame =
+                if self.blocked { None } else { self.client.poll_transmit(self.now, self.dial) };
             if let Some(frame) = &frame {
                 self.ledger.says(frame);
                 self.server.hears(frame);
@@ -201,9 +220,15 @@ impl Attack {
             }
         }
         let (commands, bytes) = self.client.outbox();
-        assert_eq!(commands, self.ledger.unresolved(), "every command is in the outbox until it has ended");
+        assert_eq!(
+            commands,
+            self.ledger.unresolved(),
+            "every command is in the outbox until it has ended"
+        );
         let config = self.client.config();
-        assert!(commands <= config.outbox_commands as usize && bytes <= config.outbox_bytes as usize);
+        assert!(
+            commands <= config.outbox_commands as usize && bytes <= config.outbox_bytes as usize
+        );
         let size = size(&self.client);
         assert!(size <= CLIENT_BYTES, "{size} bytes");
     }

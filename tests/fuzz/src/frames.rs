@@ -1,12 +1,14 @@
-//! Targets `client_frames` and `server_frames`: one message, read by the end that it is meant for. Owns the properties that
-//! hold for every codec; what only JSON can be asked is [`crate::oracle`]'s.
+//! Targets `client_frames` and `server_frames`: one message, read by the end that it is meant for.
+//! Owns the properties that hold for every codec; what only JSON can be asked is
+//! [`crate::oracle`]'s.
 
 use bytes::{Bytes, BytesMut};
 use steadfast::wire::{ClientFrame, Codec, FrameError, Outgoing, ServerFrame};
 
 use crate::oracle;
 
-/// Words that a reader does not know are written as the longest one that stands for them; nothing else grows.
+/// Words that a reader does not know are written as the longest one that stands for them; nothing
+/// else grows.
 const GROWTH_BYTES: usize = 16;
 
 /// A message of a client, read by a server.
@@ -45,7 +47,10 @@ fn same<F: PartialEq + std::fmt::Debug>(reread: &Result<F, FrameError>, frame: &
 
 fn steady(message: &[u8], canonical: &[u8], again: &[u8]) {
     assert_eq!(canonical, again, "the canonical form is written the same again");
-    assert!(canonical.len() <= message.len() + GROWTH_BYTES, "the canonical form is not longer than what came");
+    assert!(
+        canonical.len() <= message.len() + GROWTH_BYTES,
+        "the canonical form is not longer than what came"
+    );
 }
 
 /// A client's frame as a message.

@@ -1,5 +1,5 @@
-//! The honest client: a production core on a socket of its own, that posts and follows what it posted. Owns the check that its
-//! replies and events are its own, in order and without a gap.
+//! The honest client: a production core on a socket of its own, that posts and follows what it
+//! posted. Owns the check that its replies and events are its own, in order and without a gap.
 
 use std::sync::Arc;
 
@@ -59,8 +59,13 @@ impl Honest {
     pub(crate) fn post(&mut self, now: Now) {
         self.posted += 1;
         let body = Body(Bytes::from(format!("{{\"n\":{}}}", self.posted)));
-        let submission =
-            Submission { name: name("post"), body, timeout_ms: 600_000, declared_timeout_ms: 10_000, max_bytes: 500 };
+        let submission = Submission {
+            name: name("post"),
+            body,
+            timeout_ms: 600_000,
+            declared_timeout_ms: 10_000,
+            max_bytes: 500,
+        };
         self.client.submit(now, submission).expect("there is room");
     }
 
@@ -90,7 +95,10 @@ impl Honest {
                 Event::TimedOut { .. } | Event::SubscriptionEnded { .. } => {
                     assert!(self.replies > self.posted, "neither happens to the honest client");
                 }
-                Event::State(_) | Event::Fate { .. } | Event::Subscribed { .. } | Event::Readable { .. } => {}
+                Event::State(_)
+                | Event::Fate { .. }
+                | Event::Subscribed { .. }
+                | Event::Readable { .. } => {}
             }
         }
         let Some((dial, conn)) = self.socket else { return moved };
@@ -121,12 +129,21 @@ impl Honest {
         match item {
             Item::Event { body, .. } => {
                 self.seen += 1;
-                assert!(is(body, self.seen), "event {body:?} instead of the one of post {}", self.seen);
+                assert!(
+                    is(body, self.seen),
+                    "event {body:?} instead of the one of post {}",
+                    self.seen
+                );
             }
             Item::Snapshot { gap, .. } => {
-                assert!(gap.is_none() && !std::mem::replace(&mut self.begun, true), "one snapshot, at the start");
+                assert!(
+                    gap.is_none() && !std::mem::replace(&mut self.begun, true),
+                    "one snapshot, at the start"
+                );
             }
-            Item::Gap(_) | Item::Volatile { .. } => assert!(!self.begun, "neither happens in this topic: {item:?}"),
+            Item::Gap(_) | Item::Volatile { .. } => {
+                assert!(!self.begun, "neither happens in this topic: {item:?}")
+            }
         }
     }
 }

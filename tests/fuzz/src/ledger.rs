@@ -1,5 +1,6 @@
-//! The account of one client: what its application gave it, what it said about that, and what it told its server. Owns the rules
-//! that concern a client alone, whatever its server does (PROTOCOL.md 4.2, 5.2, 5.3, 5.8, 6.1, section 7).
+//! The account of one client: what its application gave it, what it said about that, and what it
+//! told its server. Owns the rules that concern a client alone, whatever its server does
+//! (PROTOCOL.md 4.2, 5.2, 5.3, 5.8, 6.1, section 7).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,7 +49,10 @@ impl Ledger {
                 assert!(self.calls.remove(&call), "{call:?} ends once");
             }
             Event::TimedOut { call } => {
-                assert!(self.calls.contains(&call) && self.told.insert(call), "{call:?} is told once, while it lasts");
+                assert!(
+                    self.calls.contains(&call) && self.told.insert(call),
+                    "{call:?} is told once, while it lasts"
+                );
             }
             Event::Fate { call, fate } => {
                 let ended = matches!(fate, Fate::Done | Fate::Failed | Fate::Unknown);
@@ -88,7 +92,8 @@ impl Ledger {
 
     // ---- the server ----
 
-    /// What a server says counts if the client takes it: that a lease is another one shows in the next command.
+    /// What a server says counts if the client takes it: that a lease is another one shows in the
+    /// next command.
     pub(crate) fn hears(&mut self, frame: &ServerFrame) {
         if let ServerFrame::Welcome(welcome) = frame
             && self.greeted
@@ -108,7 +113,11 @@ impl Ledger {
             }
             ClientFrame::Command(command) => {
                 assert!(self.welcomed, "nothing between HELLO and WELCOME");
-                assert!(command.low.0 >= 1 && command.low <= command.n && command.n.0 - command.low.0 < self.span);
+                assert!(
+                    command.low.0 >= 1
+                        && command.low <= command.n
+                        && command.n.0 - command.low.0 < self.span
+                );
                 let next = self.sent.is_none_or(|sent| command.seq == sent.next());
                 assert!(next && command.seq > Seq::ZERO, "{:?} after {:?}", command.seq, self.sent);
                 self.sent = Some(command.seq);

@@ -1,6 +1,6 @@
-//! Whatever a peer sends: decoders and whole sessions, fed with bytes that somebody hostile chose. Owns the bodies of the fuzz
-//! targets, their corpus, and its replay; refuses libFuzzer, which `libfuzzer/` wraps around them, so that everything here runs
-//! on the stable toolchain.
+//! Whatever a peer sends: decoders and whole sessions, fed with bytes that somebody hostile chose.
+//! Owns the bodies of the fuzz targets, their corpus, and its replay; refuses libFuzzer, which
+//! `libfuzzer/` wraps around them, so that everything here runs on the stable toolchain.
 
 mod bodies;
 mod client;
@@ -39,8 +39,16 @@ pub struct Target {
 #[must_use]
 pub fn targets() -> &'static [Target] {
     &[
-        Target { name: "client_frames", run: |input| each_codec(frames::client, input), files: 300 },
-        Target { name: "server_frames", run: |input| each_codec(frames::server, input), files: 300 },
+        Target {
+            name: "client_frames",
+            run: |input| each_codec(frames::client, input),
+            files: 300,
+        },
+        Target {
+            name: "server_frames",
+            run: |input| each_codec(frames::server, input),
+            files: 300,
+        },
         Target { name: "bodies", run: |input| each_codec(bodies::read, input), files: 300 },
         Target { name: "node", run: node::run, files: 300 },
         Target { name: "client", run: client::run, files: 300 },
@@ -67,7 +75,8 @@ pub fn corpus(target: &Target) -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder(target.name))? {
         let path = entry?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name =
+            path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         files.push((name, std::fs::read(&path)?));
     }
     files.sort();

@@ -1,5 +1,6 @@
-//! Target `node`: a node whose hostile clients send raw messages, connect, vanish and stop reading, while its store and handlers
-//! answer late and in any order. Owns the script's steps; what must hold is [`crate::world`]'s.
+//! Target `node`: a node whose hostile clients send raw messages, connect, vanish and stop reading,
+//! while its store and handlers answer late and in any order. Owns the script's steps; what must
+//! hold is [`crate::world`]'s.
 //!
 //! | Line | Step |
 //! |---|---|
@@ -79,7 +80,11 @@ impl Attack {
             b'0'..=b'2' => self.send(usize::from(first - b'0'), rest),
             b'+' => self.connect(place),
             b'-' => {
-                let close = if rest.ends_with(b"!") { Close::new(CloseCode::NORMAL, "") } else { Close::lost("cut") };
+                let close = if rest.ends_with(b"!") {
+                    Close::new(CloseCode::NORMAL, "")
+                } else {
+                    Close::lost("cut")
+                };
                 self.disconnect(place, close);
             }
             b'~' => self.stick(place),
@@ -89,7 +94,10 @@ impl Attack {
             b'h' => self.world.hooks_by_hand = true,
             b'x' => self.world.execute(small(pair(rest).0), pair(rest).1),
             b'p' => {
-                let _ = self.world.node.publish(self.world.now, publication(topic("log", "0"), Body::UNIT));
+                let _ = self
+                    .world
+                    .node
+                    .publish(self.world.now, publication(topic("log", "0"), Body::UNIT));
             }
             b'!' => self.world.the_honest_client_is_served(),
             _ => return,
@@ -125,7 +133,10 @@ impl Attack {
         if self.places[at].conn.is_none() {
             self.connect(at);
             let known = self.places[at].welcome.is_some();
-            match (text.starts_with(b"$H") || text.starts_with(b"$R") || text.starts_with(b"[20"), known) {
+            match (
+                text.starts_with(b"$H") || text.starts_with(b"$R") || text.starts_with(b"[20"),
+                known,
+            ) {
                 (true, _) => {}
                 (false, true) => self.say(at, b"$R"),
                 (false, false) => self.say(at, b"$H"),
@@ -177,7 +188,9 @@ impl Place {
                 }
                 self.welcome = Some(*welcome);
             }
-            ServerFrame::Result { seq, .. } | ServerFrame::Failed { seq, .. } | ServerFrame::Refused { seq, .. } => {
+            ServerFrame::Result { seq, .. }
+            | ServerFrame::Failed { seq, .. }
+            | ServerFrame::Refused { seq, .. } => {
                 self.received = seq.0;
             }
             ServerFrame::Subscribed(subscribed) => {
@@ -241,7 +254,8 @@ impl Place {
 const HELLO: &[u8] =
     br#"[20,{"v":1,"protocol":"chat","version":"1","instance":"$i","dial":$d,"window":{"frames":4,"bytes":500}}]"#;
 const RESUME: &[u8] = br#"[20,{"v":1,"protocol":"chat","version":"1","instance":"$i","dial":$d,"window":{"frames":4,"bytes":500},"resume":{"session":"$s","token":"$t","recv":$a},"lease":{"id":"$l","low":1,"next":$C}}]"#;
-const SUBSCRIBE: &[u8] = br#"[23,{"sub":$u,"topic":"log","key":"0","credit":{"events":4,"bytes":500}}]"#;
+const SUBSCRIBE: &[u8] =
+    br#"[23,{"sub":$u,"topic":"log","key":"0","credit":{"events":4,"bytes":500}}]"#;
 const FOLLOW: &[u8] =
     br#"[23,{"sub":$u,"topic":"log","key":"0","from":{"epoch":"$e","ts":0},"credit":{"events":4,"bytes":500}}]"#;
 

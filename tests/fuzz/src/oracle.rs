@@ -1,8 +1,11 @@
-//! The JSON codec against serde_json: the tables of PROTOCOL.md sections 3, 4.1 and 7.2 as data, and what serde_json makes of the
-//! same message. Owns the comparison in both directions; refuses to look at state.
+//! The JSON codec against serde_json: the tables of PROTOCOL.md sections 3, 4.1 and 7.2 as data,
+//! and what serde_json makes of the same message. Owns the comparison in both directions; refuses
+//! to look at state.
 
 use serde_json::Value;
-use steadfast::wire::{Body, ClientFrame, Codec, FrameError, MAX_NAME_BYTES, MAX_SEQUENCE, ServerFrame};
+use steadfast::wire::{
+    Body, ClientFrame, Codec, FrameError, MAX_NAME_BYTES, MAX_SEQUENCE, ServerFrame,
+};
 
 use crate::frames::{client_text, server_text};
 
@@ -46,7 +49,11 @@ const HELLO: Part = Object(&[
     ("instance", Hex(32), Must),
     ("dial", Number, Must),
     ("window", WINDOW, Must),
-    ("resume", Object(&[("session", Hex(32), Must), ("token", Hex(32), Must), ("recv", Number, Must)]), May),
+    (
+        "resume",
+        Object(&[("session", Hex(32), Must), ("token", Hex(32), Must), ("recv", Number, Must)]),
+        May,
+    ),
     ("lease", Object(&[("id", Hex(32), Must), ("low", Number, Must), ("next", Number, Must)]), May),
 ]);
 const WELCOME: Part = Object(&[
@@ -70,7 +77,11 @@ const WELCOME: Part = Object(&[
     ),
     (
         "heartbeat",
-        Object(&[("interval_ms", Number, Must), ("timeout_ms", Number, Must), ("missed", Number, Must)]),
+        Object(&[
+            ("interval_ms", Number, Must),
+            ("timeout_ms", Number, Must),
+            ("missed", Number, Must),
+        ]),
         Must,
     ),
 ]);
@@ -166,8 +177,8 @@ fn without_server_body(mut frame: ServerFrame) -> (ServerFrame, Option<Body>) {
 
 // ---- what our reader took ----
 
-/// A message that our reader took is JSON up to its body, with the values that our reader found; `ours` is the frame as it is
-/// written, with another body.
+/// A message that our reader took is JSON up to its body, with the values that our reader found;
+/// `ours` is the frame as it is written, with another body.
 fn agree(message: &[u8], body: Option<&Body>, ours: &[u8]) {
     let ours = array(ours).expect("our own frames are JSON");
     let Some(kind) = ours.first().and_then(Value::as_u64) else { return };
@@ -182,13 +193,17 @@ fn agree(message: &[u8], body: Option<&Body>, ours: &[u8]) {
         }
     };
     let Some(theirs) = theirs else {
-        // Unknown members may hold what serde_json passes over and can't keep: text that is not UTF-8, deep nesting.
+        // Unknown members may hold what serde_json passes over and can't keep: text that is not
+        // UTF-8, deep nesting.
         assert!(body.is_none() && kind >= 20, "the head is JSON");
         return;
     };
     assert_eq!(theirs.len(), ours.len(), "the elements of the layout, no more and no less");
     for (ours, theirs) in ours.iter().zip(&theirs).take(heads) {
-        assert!(same(kind, ours, theirs) && !is_lost(kind, ours, theirs), "{ours} was read from {theirs}");
+        assert!(
+            same(kind, ours, theirs) && !is_lost(kind, ours, theirs),
+            "{ours} was read from {theirs}"
+        );
     }
 }
 
@@ -213,21 +228,23 @@ fn trimmed(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// Whether the reader may have made `ours` of `theirs` in a frame of this kind: limits beyond 32 bits read as the largest one,
-/// and words of a later version as the one that stands for them.
+/// Whether the reader may have made `ours` of `theirs` in a frame of this kind: limits beyond 32
+/// bits read as the largest one, and words of a later version as the one that stands for them.
 fn same(kind: u64, ours: &Value, theirs: &Value) -> bool {
     match (ours, theirs) {
         (Value::Number(ours), Value::Number(theirs)) => match (ours.as_u64(), theirs.as_u64()) {
-            (Some(ours), Some(theirs)) => ours == theirs || (ours == u64::from(u32::MAX) && theirs > ours),
+            (Some(ours), Some(theirs)) => {
+                ours == theirs || (ours == u64::from(u32::MAX) && theirs > ours)
+            }
             _ => false,
         },
         (Value::String(ours), Value::String(theirs)) => {
             let (known, stand_in) = words(kind);
             ours == theirs || (ours == stand_in && !known.contains(&&theirs[..]))
         }
-        (Value::Object(ours), Value::Object(theirs)) => {
-            ours.iter().all(|(name, ours)| theirs.get(name).is_some_and(|theirs| same(kind, ours, theirs)))
-        }
+        (Value::Object(ours), Value::Object(theirs)) => ours
+            .iter()
+            .all(|(name, ours)| theirs.get(name).is_some_and(|theirs| same(kind, ours, theirs))),
         (ours, theirs) => ours == theirs,
     }
 }
@@ -241,27 +258,42 @@ fn is_lost(kind: u64, ours: &Value, theirs: &Value) -> bool {
         26 => &["retry_ms"],
         _ => &[],
     };
-    members.iter().any(|name| theirs.get(name).is_some_and(|value| !value.is_null()) && ours.get(name).is_none())
+    members.iter().any(|name| {
+        theirs.get(name).is_some_and(|value| !value.is_null()) && ours.get(name).is_none()
+    })
 }
 
-/// The words of a frame's codes, and the one that stands for all others (PROTOCOL.md 4.10, 5.7, 5.10, 7.5, 7.10).
+/// The words of a frame's codes, and the one that stands for all others (PROTOCOL.md 4.10, 5.7,
+/// 5.10, 7.5, 7.10).
 fn words(kind: u64) -> (&'static [&'static str], &'static str) {
     match kind {
         4 => (&["error", "internal", "timeout", "unknown"], "internal"),
         9 => (
-            &["draining", "overload", "rate_limited", "unsupported", "invalid", "too_large", "forbidden", "expired"],
+            &[
+                "draining",
+                "overload",
+                "rate_limited",
+                "unsupported",
+                "invalid",
+                "too_large",
+                "forbidden",
+                "expired",
+            ],
             "other",
         ),
         22 => (&["unknown", "expired", "token", "principal", "not_retained"], "unknown"),
         24 => (&["initial", "trimmed", "epoch", "ahead"], "epoch"),
-        26 => (&["forbidden", "unsupported", "duplicate", "invalid", "overload", "internal"], "other"),
+        26 => {
+            (&["forbidden", "unsupported", "duplicate", "invalid", "overload", "internal"], "other")
+        }
         _ => (&[], ""),
     }
 }
 
 // ---- what serde_json took ----
 
-/// A message that serde_json reads as a documented layout is a frame, and one that it reads as something else is none.
+/// A message that serde_json reads as a documented layout is a frame, and one that it reads as
+/// something else is none.
 fn judge(message: &[u8], taken: bool, layouts: &[Layout], read: impl Fn(&[u8]) -> bool) {
     let Ok(value) = serde_json::from_slice::<Value>(message) else { return };
     let Some(fits) = fits(&value, layouts) else { return };
@@ -277,7 +309,8 @@ fn judge(message: &[u8], taken: bool, layouts: &[Layout], read: impl Fn(&[u8]) -
 
 /// Whether the value is a frame; `None` where PROTOCOL.md leaves it open to the reader.
 fn fits(value: &Value, layouts: &[Layout]) -> Option<bool> {
-    let Some((kind, elements)) = value.as_array().and_then(|elements| elements.split_first()) else {
+    let Some((kind, elements)) = value.as_array().and_then(|elements| elements.split_first())
+    else {
         return Some(false);
     };
     let Some(kind) = kind.as_u64() else { return Some(false) };
@@ -290,8 +323,13 @@ fn fits(value: &Value, layouts: &[Layout]) -> Option<bool> {
         // Where a body ends is found without reading it (PROTOCOL.md 3.2).
         return None;
     }
-    let all = elements.len() == layout.len() && elements.iter().zip(*layout).all(|(value, part)| is(value, part));
-    Some(all && (!matches!(kind, 1 | 2) || low_is_at_least_1(elements) || layouts.len() == SERVER.len()))
+    let all = elements.len() == layout.len()
+        && elements.iter().zip(*layout).all(|(value, part)| is(value, part));
+    Some(
+        all && (!matches!(kind, 1 | 2)
+            || low_is_at_least_1(elements)
+            || layouts.len() == SERVER.len()),
+    )
 }
 
 /// `back` is below `n` (PROTOCOL.md 3.7).
@@ -311,7 +349,8 @@ fn is(value: &Value, part: &Part) -> bool {
         Part::Name => value.as_str().is_some_and(|text| !text.is_empty() && is_name(text)),
         Part::MaybeName => value.as_str().is_some_and(is_name),
         Part::Hex(digits) => value.as_str().is_some_and(|text| {
-            text.len() == *digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            text.len() == *digits
+                && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
         }),
         Part::LeaseState => matches!(value.as_str(), Some("new" | "ok")),
         Part::Body => true,
@@ -326,5 +365,7 @@ fn is(value: &Value, part: &Part) -> bool {
 
 fn is_name(text: &str) -> bool {
     text.len() <= MAX_NAME_BYTES
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }

@@ -1,5 +1,10 @@
-//! A protocol with every shape that a body can have: what the derive made of it reads whatever a peer sends.
-#![allow(missing_docs, unreachable_pub, reason = "the derive makes items of its own; nothing outside names them")]
+//! A protocol with every shape that a body can have: what the derive made of it reads whatever a
+//! peer sends.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "the derive makes items of its own; nothing outside names them"
+)]
 
 use serde::{Deserialize, Serialize};
 use steadfast::private::ServerBuilder;
@@ -118,7 +123,11 @@ impl MarketTopics for Market {
         if symbol == "no" { Err("no".into()) } else { Ok(()) }
     }
 
-    async fn book_snapshot(&self, _: &TopicCx, symbol: &String) -> Result<MarketEventOpened, NoError> {
+    async fn book_snapshot(
+        &self,
+        _: &TopicCx,
+        symbol: &String,
+    ) -> Result<MarketEventOpened, NoError> {
         Ok(MarketEventOpened { symbol: symbol.clone(), orders: Vec::new() })
     }
 

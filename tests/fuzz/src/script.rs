@@ -1,7 +1,8 @@
-//! Scripts: what a hostile peer does, one step per line, readable and easy to mutate. Owns lines, numbers, repetition and
-//! placeholders; what a step means is each target's.
+//! Scripts: what a hostile peer does, one step per line, readable and easy to mutate. Owns lines,
+//! numbers, repetition and placeholders; what a step means is each target's.
 
-/// Steps of one execution, repetitions counted: enough to fill every limit of the small configurations.
+/// Steps of one execution, repetitions counted: enough to fill every limit of the small
+/// configurations.
 const STEPS: usize = 120;
 
 /// Bytes of one message after its placeholders were filled in.
@@ -30,7 +31,9 @@ pub(crate) fn run(input: &[u8], mut step: impl FnMut(&[u8])) {
 /// The number that a text begins with; 0 if none.
 pub(crate) fn number(text: &[u8]) -> u64 {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
-    digits.fold(0, |value: u64, digit| value.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
+    digits.fold(0, |value: u64, digit| {
+        value.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
+    })
 }
 
 /// Two numbers with a comma between them.
@@ -44,7 +47,8 @@ pub(crate) fn small(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// Replaces `$x` by what `value` appends for `x`. What it appends may hold placeholders again, once.
+/// Replaces `$x` by what `value` appends for `x`. What it appends may hold placeholders again,
+/// once.
 pub(crate) fn filled(text: &[u8], mut value: impl FnMut(u8, &mut Vec<u8>)) -> Vec<u8> {
     let mut whole = once(text, &mut value);
     if whole.contains(&b'$') {

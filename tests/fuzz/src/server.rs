@@ -1,4 +1,5 @@
-//! What a hostile server remembers of its client, so that a script can name it. Owns placeholders; refuses to obey any rule.
+//! What a hostile server remembers of its client, so that a script can name it. Owns placeholders;
+//! refuses to obey any rule.
 
 use steadfast::wire::{ClientFrame, Codec};
 
@@ -24,7 +25,11 @@ impl Server {
     /// What the client says.
     pub(crate) fn hears(&mut self, frame: &ClientFrame) {
         let message = client_text(Codec::Json, frame);
-        assert_eq!(Codec::Json.read_client(&message).as_ref(), Ok(frame), "what was written can be read");
+        assert_eq!(
+            Codec::Json.read_client(&message).as_ref(),
+            Ok(frame),
+            "what was written can be read"
+        );
         match frame {
             ClientFrame::Command(command) => {
                 self.received = command.seq.0;

@@ -1,6 +1,7 @@
-//! Target `session`: both production cores, and between them a network that edits, repeats, drops, cuts and invents messages.
-//! Owns the script's steps, and what holds although nobody can trust a byte: no panic, everything bounded, no handler runs twice
-//! for one command, nobody waits in silence, and the client beside is served.
+//! Target `session`: both production cores, and between them a network that edits, repeats, drops,
+//! cuts and invents messages. Owns the script's steps, and what holds although nobody can trust a
+//! byte: no panic, everything bounded, no handler runs twice for one command, nobody waits in
+//! silence, and the client beside is served.
 //!
 //! | Line | Step |
 //! |---|---|
@@ -164,7 +165,9 @@ impl Stage {
                 }
             }
             b'e' => self.deliver(way, |message| vec![edited(&message, pair(rest))]),
-            b'c' => self.deliver(way, |message| vec![message.slice(..small(number(rest)) % (message.len() + 1))]),
+            b'c' => self.deliver(way, |message| {
+                vec![message.slice(..small(number(rest)) % (message.len() + 1))]
+            }),
             b'd' => self.deliver(way, |message| vec![message.clone(), message]),
             b'x' => self.deliver(way, |_| Vec::new()),
             b's' => {
@@ -202,7 +205,9 @@ impl Stage {
                     self.client.handle_frame(self.world.now, dial, frame, message.len());
                     None
                 }
-                Err(error) => Some(Close { code: Some(error.close_code()), reason: "not a frame".into() }),
+                Err(error) => {
+                    Some(Close { code: Some(error.close_code()), reason: "not a frame".into() })
+                }
             },
         };
         if let Some(close) = broken {
@@ -229,8 +234,8 @@ impl Stage {
         }
     }
 
-    /// The socket ends at both ends, as with this close. The close of somebody who mistrusts the bytes stops neither end for
-    /// good here, so that there is more to be seen.
+    /// The socket ends at both ends, as with this close. The close of somebody who mistrusts the
+    /// bytes stops neither end for good here, so that there is more to be seen.
     fn end(&mut self, close: Close) {
         if let Some(wire) = self.wire.take() {
             self.world.stuck.remove(&wire.conn);
@@ -334,13 +339,16 @@ impl Stage {
     fn is_bounded(&self) {
         let config = self.client.config();
         let (commands, bytes) = self.client.outbox();
-        assert!(commands <= config.outbox_commands as usize && bytes <= config.outbox_bytes as usize);
+        assert!(
+            commands <= config.outbox_commands as usize && bytes <= config.outbox_bytes as usize
+        );
         let size = size(&self.client);
         assert!(size <= CLIENT_BYTES, "{size} bytes");
         self.world.is_bounded();
     }
 
-    /// The network carries everything again: whoever waits hears something, and the client beside is served.
+    /// The network carries everything again: whoever waits hears something, and the client beside
+    /// is served.
     fn heal(&mut self) {
         self.world.hooks_by_hand = false;
         for _ in 0..8 {
@@ -348,13 +356,18 @@ impl Stage {
             self.pass(PATIENCE_MS / 4);
         }
         let silent: Vec<_> = self.submitted.difference(&self.heard).collect();
-        assert!(silent.is_empty(), "nobody told the callers of {silent:?}: {:?}", self.client.state());
+        assert!(
+            silent.is_empty(),
+            "nobody told the callers of {silent:?}: {:?}",
+            self.client.state()
+        );
         let mut ran = std::mem::take(&mut self.world.ran);
         let all = ran.len();
         ran.sort_unstable();
         ran.dedup();
         assert_eq!(ran.len(), all, "no handler runs twice for one command");
-        if !matches!(self.client.state(), ConnectionState::Failed { .. } | ConnectionState::Closed) {
+        if !matches!(self.client.state(), ConnectionState::Failed { .. } | ConnectionState::Closed)
+        {
             assert!(self.client.poll_timeout().is_some(), "something would wake the client");
         }
         self.world.the_honest_client_is_served();

@@ -1,5 +1,5 @@
-//! How much a core holds: the bytes that hashing its state goes over. The state is `Hash` to the last field, so nothing that is
-//! kept escapes this count, and it needs no allocator of its own.
+//! How much a core holds: the bytes that hashing its state goes over. The state is `Hash` to the
+//! last field, so nothing that is kept escapes this count, and it needs no allocator of its own.
 
 use std::hash::{Hash, Hasher};
 

@@ -1,5 +1,6 @@
-//! Target `upgrade`: the bytes of a connection, given to the tokio server: HTTP, WebSocket and frames as its driver reads them,
-//! over memory and in virtual time. Owns the script's steps, and that an honest client beside is served.
+//! Target `upgrade`: the bytes of a connection, given to the tokio server: HTTP, WebSocket and
+//! frames as its driver reads them, over memory and in virtual time. Owns the script's steps, and
+//! that an honest client beside is served.
 //!
 //! | Line | Step |
 //! |---|---|
@@ -34,7 +35,8 @@ const STUCK: Duration = Duration::from_secs(1);
 /// Until a server has answered an honest client, or let go of a socket.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+const UPGRADE: &[u8] =
+    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Protocol: steadfast.v1.json\r\nAuthorization: Bearer ann\r\n\r\n";
 
@@ -56,7 +58,8 @@ fn count_panics() {
 pub(crate) fn run(input: &[u8]) {
     count_panics();
     let before = PANICS.load(Ordering::Relaxed);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(attack(input));
     assert_eq!(PANICS.load(Ordering::Relaxed), before, "no task panicked");
 }
@@ -66,7 +69,11 @@ async fn attack(input: &[u8]) {
     script::run(input, |line| lines.push(line.to_vec()));
     let who = |shown: Credentials| {
         let user = shown.token.unwrap_or_else(|| "nobody".to_owned());
-        std::future::ready(if user == "no" { Err(Denied::new("no")) } else { Ok(Principal::new(user)) })
+        std::future::ready(if user == "no" {
+            Err(Denied::new("no"))
+        } else {
+            Ok(Principal::new(user))
+        })
     };
     let server = market().authenticate(who).allow_origins(["https://a.example"]).build();
     let mut socket = Socket::open(&server);
@@ -97,7 +104,10 @@ impl Socket {
         let (near, far) = tokio::io::duplex(PIPE_BYTES);
         let service = TowerToHyperService::new(server.router());
         let mut http = hyper::server::conn::http1::Builder::new();
-        let connection = http.timer(TokioTimer::new()).serve_connection(TokioIo::new(far), service).with_upgrades();
+        let connection = http
+            .timer(TokioTimer::new())
+            .serve_connection(TokioIo::new(far), service)
+            .with_upgrades();
         tokio::task::spawn(async move { drop(connection.await) });
         let (read, write) = split(near);
         Self { read, write }

@@ -1,15 +1,18 @@
-//! A node with a store that keeps its word, and one honest client beside whoever is hostile. Owns virtual time, what carries
-//! things to and fro, and the promise that the honest client is served whatever the others do.
+//! A node with a store that keeps its word, and one honest client beside whoever is hostile. Owns
+//! virtual time, what carries things to and fro, and the promise that the honest client is served
+//! whatever the others do.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use steadfast::session::node::{
-    ConnId, Denied, ExecId, Executed, Execution, Identity, MessageKind, MessageSpec, Node, NodeConfig, NodeEvent,
-    Principal, StagedPublish, TopicSpec,
+    ConnId, Denied, ExecId, Executed, Execution, Identity, MessageKind, MessageSpec, Node,
+    NodeConfig, NodeEvent, Principal, StagedPublish, TopicSpec,
 };
-use steadfast::session::store::{OpId, Outcome, Publication, Retention, StoreOp, StoreOutcome, TopicId};
+use steadfast::session::store::{
+    OpId, Outcome, Publication, Retention, StoreOp, StoreOutcome, TopicId,
+};
 use steadfast::session::{Close, Now};
 use steadfast::store::MemoryState;
 use steadfast::wire::{Body, Codec, Name, RefusalCode, UnsubscribeCode, Window};
@@ -23,12 +26,12 @@ const ROUNDS: usize = 5_000;
 /// Timers that fire in one stretch of time; then the rest of it does not pass.
 const FIRED: usize = 200;
 
-/// Milliseconds that an operation may wait for the script: a store that is silent for hours may forget, and who follows a
-/// topic is then told of a gap.
+/// Milliseconds that an operation may wait for the script: a store that is silent for hours may
+/// forget, and who follows a topic is then told of a gap.
 const STORE_MS: u64 = 20_000;
 
-/// Milliseconds in which the honest client is served, at the latest: a hostile one may hold every place for a handler until
-/// its time is over.
+/// Milliseconds in which the honest client is served, at the latest: a hostile one may hold every
+/// place for a handler until its time is over.
 const SERVED_MS: u64 = 120_000;
 
 /// Sockets that a target may have open beside the honest one.
@@ -55,7 +58,13 @@ fn config() -> NodeConfig {
         ("post", 0, MessageKind::Command { ordered: true }),
     ];
     for (text, index, kind) in kinds {
-        config.add_message(MessageSpec { name: name(text), index, kind, timeout_ms: 10_000, max_bytes: 500 });
+        config.add_message(MessageSpec {
+            name: name(text),
+            index,
+            kind,
+            timeout_ms: 10_000,
+            max_bytes: 500,
+        });
     }
     let retention = Retention { entries: 8, ttl_ms: 600_000 };
     config.topics.push(TopicSpec { name: name("room"), retention, snapshot: true });
@@ -83,7 +92,8 @@ pub(crate) struct World {
     pub(crate) ops: VecDeque<(Now, OpId, StoreOp)>,
     /// Times that an operation may still fail: fewer than a node tries.
     failures: u32,
-    /// Hooks about topics wait in `executions`, as commands of others than the honest client always do.
+    /// Hooks about topics wait in `executions`, as commands of others than the honest client always
+    /// do.
     pub(crate) hooks_by_hand: bool,
     pub(crate) executions: VecDeque<Execution>,
     /// Sockets that take nothing.
@@ -136,7 +146,8 @@ impl World {
                 Ok(())
             }
             Err(error) => {
-                let close = Close { code: Some(error.close_code()), reason: error.to_string().into() };
+                let close =
+                    Close { code: Some(error.close_code()), reason: error.to_string().into() };
                 self.node.handle_disconnected(self.now, conn, close.clone());
                 Err(close)
             }
@@ -174,7 +185,9 @@ impl World {
 
     fn on_event(&mut self, event: NodeEvent) {
         match event {
-            NodeEvent::Wake(conn) if self.honest.is(conn) => self.honest.read(&mut self.node, self.now),
+            NodeEvent::Wake(conn) if self.honest.is(conn) => {
+                self.honest.read(&mut self.node, self.now)
+            }
             NodeEvent::Wake(conn) if !self.stuck.contains(&conn) => self.read(conn),
             NodeEvent::Close(conn, close) => {
                 assert!(!self.honest.is(conn), "the honest client's socket was closed: {close}");
@@ -196,7 +209,8 @@ impl World {
     pub(crate) fn pass(&mut self, ms: u64) {
         let end = self.now.after_ms(ms);
         for _ in 0..FIRED {
-            let next = [self.node.poll_timeout(), self.honest.poll_timeout()].into_iter().flatten().min();
+            let next =
+                [self.node.poll_timeout(), self.honest.poll_timeout()].into_iter().flatten().min();
             let Some(at) = next.filter(|at| *at <= end) else {
                 self.now = end;
                 return;
@@ -233,16 +247,21 @@ impl World {
                 return self.executions.push_back(execution);
             }
             Execution::Volatile { .. } => return self.executions.push_back(execution),
-            Execution::Authorize { key, .. } if &**key == "no" => Executed::Authorized(Err(UnsubscribeCode::Forbidden)),
+            Execution::Authorize { key, .. } if &**key == "no" => {
+                Executed::Authorized(Err(UnsubscribeCode::Forbidden))
+            }
             Execution::Authorize { .. } => Executed::Authorized(Ok(())),
-            Execution::Snapshot { .. } => Executed::Snapshot(Some((name("state"), vec![(Codec::Json, Body::UNIT)]))),
+            Execution::Snapshot { .. } => {
+                Executed::Snapshot(Some((name("state"), vec![(Codec::Json, Body::UNIT)])))
+            }
         };
         self.node.handle_executed(self.now, exec_of(&execution), executed);
     }
 
     /// By the socket, not by what it says: the hostile one may guess every word.
     fn identity(&self, conn: ConnId, token: Option<&str>) -> Result<Identity, Denied> {
-        let principal = Principal::new(if self.honest.is(conn) { crate::honest::USER } else { "mallory" });
+        let principal =
+            Principal::new(if self.honest.is(conn) { crate::honest::USER } else { "mallory" });
         match token {
             Some("no") => Err(Denied { reason: "no".to_owned() }),
             Some("soon") => Ok(Identity { principal, expires_in_ms: Some(1_000) }),
@@ -259,20 +278,28 @@ impl World {
         let event = |key: &str| StagedPublish::Event(publication(topic("log", key), Body::UNIT));
         let executed = match (&execution, what % 8) {
             (Execution::Command { lease, n, .. }, 0) => {
-                // Its body did not fit: it has not run, and the same command would be refused again.
+                // Its body did not fit: it has not run, and the same command would be refused
+                // again.
                 self.ran.retain(|ran| *ran != (*lease, *n));
                 Executed::Refused(RefusalCode::Invalid)
             }
-            (Execution::Command { .. }, 1) => Executed::Command { outcome: failed(), publishes: vec![event("0")] },
+            (Execution::Command { .. }, 1) => {
+                Executed::Command { outcome: failed(), publishes: vec![event("0")] }
+            }
             (Execution::Command { .. }, 2) => {
-                let publishes = vec![event("0"), StagedPublish::Event(publication(topic("room", "0"), Body::UNIT))];
+                let publishes = vec![
+                    event("0"),
+                    StagedPublish::Event(publication(topic("room", "0"), Body::UNIT)),
+                ];
                 Executed::Command { outcome: Outcome::Ok(Body::UNIT), publishes }
             }
             (Execution::Command { body, .. }, _) => {
                 Executed::Command { outcome: Outcome::Ok(body.clone()), publishes: Vec::new() }
             }
             (Execution::Volatile { .. }, _) => Executed::Volatile { publishes: vec![event("0")] },
-            (Execution::Authorize { .. }, 0) => Executed::Authorized(Err(UnsubscribeCode::Overload)),
+            (Execution::Authorize { .. }, 0) => {
+                Executed::Authorized(Err(UnsubscribeCode::Overload))
+            }
             (Execution::Authorize { .. }, _) => Executed::Authorized(Ok(())),
             (Execution::Snapshot { .. }, 0) => Executed::Snapshot(None),
             (Execution::Snapshot { .. }, _) => {
@@ -328,14 +355,16 @@ impl World {
         let deadline = self.now.after_ms(SERVED_MS);
         self.settle();
         while !self.honest.is_served() {
-            let next = [self.node.poll_timeout(), self.honest.poll_timeout()].into_iter().flatten().min();
+            let next =
+                [self.node.poll_timeout(), self.honest.poll_timeout()].into_iter().flatten().min();
             let wait = next.map_or(SERVED_MS, |at| at.since(self.now)).max(1);
             assert!(self.now <= deadline, "the honest client waits: {:?}", self.honest);
             self.pass(wait);
         }
     }
 
-    /// Whatever was sent: what the node holds is bounded by its configuration, and by what its sockets may hold.
+    /// Whatever was sent: what the node holds is bounded by its configuration, and by what its
+    /// sockets may hold.
     pub(crate) fn is_bounded(&self) {
         let (load, config) = (self.node.load(), self.node.config());
         let conns = SOCKETS + 1;
@@ -348,7 +377,11 @@ impl World {
         assert!(load.answers_waiting <= load.sessions * config.span as usize, "{load:?}");
         assert!(load.leases <= LEASES, "{load:?}");
         assert!(load.commands_waiting <= load.leases * config.span as usize, "{load:?}");
-        assert!(load.timers <= 8 * (conns + load.sessions + load.leases + load.topics + load.store_operations) + 64);
+        assert!(
+            load.timers
+                <= 8 * (conns + load.sessions + load.leases + load.topics + load.store_operations)
+                    + 64
+        );
         let size = size(&self.node);
         assert!(size <= NODE_BYTES, "{size} bytes: {load:?}");
     }
@@ -357,12 +390,16 @@ impl World {
 /// Leases in the table: those of sessions, and those with something under way.
 const LEASES: usize = 64;
 
-/// Bytes that the node's state goes over when it is hashed: several times what millions of scripts came to, and less than one
-/// script can make it when something grows with every step.
+/// Bytes that the node's state goes over when it is hashed: several times what millions of scripts
+/// came to, and less than one script can make it when something grows with every step.
 const NODE_BYTES: u64 = 20_000;
 
 fn failed() -> Outcome {
-    Outcome::Failed { code: steadfast::wire::FailureCode::Error, name: name("nope"), body: Body::UNIT }
+    Outcome::Failed {
+        code: steadfast::wire::FailureCode::Error,
+        name: name("nope"),
+        body: Body::UNIT,
+    }
 }
 
 fn exec_of(execution: &Execution) -> ExecId {

@@ -1,5 +1,5 @@
-//! How much reading a message allocates: at most a small multiple of its own length, whatever it says. Alone in its program,
-//! because it counts what the whole program allocates.
+//! How much reading a message allocates: at most a small multiple of its own length, whatever it
+//! says. Alone in its program, because it counts what the whole program allocates.
 
 use std::alloc::System;
 
@@ -11,7 +11,8 @@ use steadfast_fuzz::{CODECS, corpus, targets};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Strings that grow while their escapes are read: to twice their length, by way of all smaller sizes.
+/// Strings that grow while their escapes are read: to twice their length, by way of all smaller
+/// sizes.
 const PER_BYTE: usize = 4;
 
 /// The boxes of HELLO, WELCOME and the like, and what growing strings begin with.

@@ -1,6 +1,7 @@
-//! The properties of the fuzz targets, over changes of the committed inputs and over frames made up from the tables: a few
-//! thousand of them in each test run, where the corpus alone repeats what is known. The round trip of every kind of frame is
-//! `runtime/tests/wire_round_trip.rs`; a differential between two codecs waits for the second one.
+//! The properties of the fuzz targets, over changes of the committed inputs and over frames made up
+//! from the tables: a few thousand of them in each test run, where the corpus alone repeats what is
+//! known. The round trip of every kind of frame is `runtime/tests/wire_round_trip.rs`; a
+//! differential between two codecs waits for the second one.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::collection::vec;
@@ -50,7 +51,8 @@ fn frame() -> impl Strategy<Value = String> {
     let kind = prop_oneof![4 => 0_u64..28, 1 => 0_u64..300];
     let parts = (kind, vec((token(), select(vec!["", " ", "\n"])), 0..8));
     parts.prop_map(|(kind, parts)| {
-        let elements: Vec<String> = parts.into_iter().map(|(token, space)| format!("{space}{token}{space}")).collect();
+        let elements: Vec<String> =
+            parts.into_iter().map(|(token, space)| format!("{space}{token}{space}")).collect();
         format!("[{}]", [vec![kind.to_string()], elements].concat().join(","))
     })
 }
@@ -70,10 +72,12 @@ fn change(bytes: &mut Vec<u8>, (what, at, byte): (u8, Index, u8)) {
 }
 
 fn changed(target: &'static str) -> impl Strategy<Value = Vec<u8>> {
-    (select(inputs(target)), vec(any::<(u8, Index, u8)>(), 1..6)).prop_map(|(mut bytes, changes)| {
-        changes.into_iter().for_each(|one| change(&mut bytes, one));
-        bytes
-    })
+    (select(inputs(target)), vec(any::<(u8, Index, u8)>(), 1..6)).prop_map(
+        |(mut bytes, changes)| {
+            changes.into_iter().for_each(|one| change(&mut bytes, one));
+            bytes
+        },
+    )
 }
 
 proptest! {

@@ -1,4 +1,5 @@
-//! A client's callers and followers against the task that owns its socket, in every order that threads can take.
+//! A client's callers and followers against the task that owns its socket, in every order that
+//! threads can take.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::future::poll_fn;
@@ -30,7 +31,8 @@ static POST: Message = Message {
     ..Message::EMPTY
 };
 
-/// Every interleaving with at most so many preemptions: those that loom's authors found to be enough for most bugs.
+/// Every interleaving with at most so many preemptions: those that loom's authors found to be
+/// enough for most bugs.
 fn model(story: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
@@ -70,15 +72,17 @@ impl Ends {
     /// What the socket's task hands in when a message has come.
     fn hear(&self, text: &'static str) {
         let frame = self.shared.codec.read_server(&Bytes::from_static(text.as_bytes())).unwrap();
-        let ((), wakers) = self.shared.enter(|now, inner| inner.core.handle_frame(now, self.dial, frame, text.len()));
+        let ((), wakers) = self
+            .shared
+            .enter(|now, inner| inner.core.handle_frame(now, self.dial, frame, text.len()));
         wakers.wake();
     }
 
     /// What the socket's task takes out to write.
     fn written(&self) -> Vec<ClientFrame> {
-        let (frames, wakers) = self
-            .shared
-            .enter(|now, inner| std::iter::from_fn(|| inner.core.poll_transmit(now, self.dial)).collect::<Vec<_>>());
+        let (frames, wakers) = self.shared.enter(|now, inner| {
+            std::iter::from_fn(|| inner.core.poll_transmit(now, self.dial)).collect::<Vec<_>>()
+        });
         wakers.wake();
         frames
     }
@@ -129,7 +133,8 @@ pub fn a_call_reaches_the_socket_and_its_answer_the_caller() {
 pub fn calls_of_two_threads_both_reach_the_socket() {
     model(|| {
         let ends = Ends::connected(|_| {});
-        let callers = [ends.clone(), ends.clone()].map(|ends| thread::spawn(move || drop(ends.call())));
+        let callers =
+            [ends.clone(), ends.clone()].map(|ends| thread::spawn(move || drop(ends.call())));
         let mut seen = 0;
         while seen < 2 {
             seen += ends.wait_for_commands();
@@ -146,7 +151,8 @@ pub fn a_call_that_waits_for_room_is_let_in() {
         let task = thread::spawn(move || {
             assert_eq!(task.wait_for_commands(), 1);
             task.hear("[3,1,1,1,0,1]");
-            // Unless the second one came so late that it has to be waited for, the answer has let it in.
+            // Unless the second one came so late that it has to be waited for, the answer has let
+            // it in.
             let written = commands(&task.written());
             assert_eq!(if written == 0 { task.wait_for_commands() } else { written }, 1);
             task.hear("[3,2,2,2,0,2]");
@@ -196,7 +202,8 @@ pub fn a_follower_of_a_call_sees_its_end() {
             task.hear("[3,1,1,1,0,5]");
         });
         let (mut fates, mut last) = (call.fates(), None);
-        while let Some(fate) = block_on(poll_fn(|cx| std::pin::Pin::new(&mut fates).poll_next(cx))) {
+        while let Some(fate) = block_on(poll_fn(|cx| std::pin::Pin::new(&mut fates).poll_next(cx)))
+        {
             last = Some(fate);
         }
         assert_eq!(last, Some(Fate::Done));
@@ -214,7 +221,9 @@ pub fn an_event_that_comes_before_the_end_of_a_subscription_is_seen() {
             task.shared.close();
         });
         let mut seen = 0;
-        while let Some(item) = block_on(poll_fn(|cx| slot.poll_item(cx, || ends.shared.next_item(sub)))) {
+        while let Some(item) =
+            block_on(poll_fn(|cx| slot.poll_item(cx, || ends.shared.next_item(sub))))
+        {
             assert!(matches!(item, Item::Event { .. }), "{item:?}");
             seen += 1;
         }
@@ -236,7 +245,9 @@ pub fn a_subscription_that_is_dropped_while_events_come_leaves_nothing_behind() 
         task.join().unwrap();
         assert_eq!(ends.shared.next_item(sub), None);
         assert_eq!(Arc::strong_count(&slot), 1);
-        assert!(ends.written().iter().any(|frame| matches!(frame, ClientFrame::Unsubscribe { .. })));
+        assert!(
+            ends.written().iter().any(|frame| matches!(frame, ClientFrame::Unsubscribe { .. }))
+        );
     });
 }
 
@@ -250,7 +261,11 @@ pub fn what_a_follower_has_finished_with_is_told_to_the_server() {
             task.hear(r#"[5,1,1,"ticked",{}]"#);
             block_on(poll_fn(|cx| {
                 while task.shared.wake.poll(cx) {
-                    if task.written().iter().any(|frame| matches!(frame, ClientFrame::Position { .. })) {
+                    if task
+                        .written()
+                        .iter()
+                        .any(|frame| matches!(frame, ClientFrame::Position { .. }))
+                    {
                         return Poll::Ready(());
                     }
                 }

@@ -37,7 +37,12 @@ impl Service for Nothing {
     fn volatile(&self, _: u16, _: Bytes, _: Cx) -> Result<BoxFuture<()>, DecodeError> {
         unreachable!("no message is declared")
     }
-    fn authorize(self: Arc<Self>, _: Principal, _: u16, _: String) -> BoxFuture<Result<(), Unauthorized>> {
+    fn authorize(
+        self: Arc<Self>,
+        _: Principal,
+        _: u16,
+        _: String,
+    ) -> BoxFuture<Result<(), Unauthorized>> {
         unreachable!("no topic is declared")
     }
     fn snapshot(self: Arc<Self>, _: TopicCx, _: u16, _: String) -> BoxFuture<SnapshotOutcome> {
@@ -87,7 +92,9 @@ impl Connection {
         shared.turn(|now, inner| inner.node.handle_frame(now, conn, frame));
         let welcome = connection.turn();
         assert!(
-            welcome.iter().any(|message| matches!(message, Outgoing::Frame(ServerFrame::Welcome(_)))),
+            welcome
+                .iter()
+                .any(|message| matches!(message, Outgoing::Frame(ServerFrame::Welcome(_)))),
             "{welcome:?}"
         );
         connection
@@ -107,7 +114,8 @@ impl Connection {
         messages
     }
 
-    /// Waits until it is told to look, takes everything, and looks whether it is to close: until `seen` has seen enough.
+    /// Waits until it is told to look, takes everything, and looks whether it is to close: until
+    /// `seen` has seen enough.
     fn serve<T>(&self, mut seen: impl FnMut(&[Outgoing], Option<CloseCode>) -> Option<T>) -> T {
         block_on(poll_fn(|cx| {
             while self.link.wake.poll(cx) {
@@ -124,7 +132,10 @@ impl Connection {
 }
 
 fn goaways(messages: &[Outgoing]) -> usize {
-    messages.iter().filter(|message| matches!(message, Outgoing::Frame(ServerFrame::GoAway { .. }))).count()
+    messages
+        .iter()
+        .filter(|message| matches!(message, Outgoing::Frame(ServerFrame::GoAway { .. })))
+        .count()
 }
 
 pub fn what_another_turn_has_to_send_wakes_a_waiting_connection() {
@@ -155,7 +166,9 @@ pub fn a_turn_of_one_connection_wakes_another_that_has_just_been_served() {
         let shared = server();
         let connections = [1, 2].map(|instance| Connection::welcomed(&shared, instance));
         let [one, other] = connections;
-        let waiting = thread::spawn(move || other.serve(|messages, _| (goaways(messages) == 1).then_some(())));
+        let waiting = thread::spawn(move || {
+            other.serve(|messages, _| (goaways(messages) == 1).then_some(()))
+        });
         one.shared.turn_and(
             &one.settings,
             |now, inner| inner.drain(now, 10_000, 0),

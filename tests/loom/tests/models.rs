@@ -1,4 +1,5 @@
-//! The models of `models/`, as tests: they need what is private in `runtime/src`, and so are part of it when loom compiles it.
+//! The models of `models/`, as tests: they need what is private in `runtime/src`, and so are part
+//! of it when loom compiles it.
 #![allow(missing_docs)]
 
 macro_rules! tests {

@@ -1,5 +1,5 @@
-//! What may happen next, and which of several orders need not be tried because they come to the same. Owns which actions a state
-//! has; refuses to know what they do.
+//! What may happen next, and which of several orders need not be tried because they come to the
+//! same. Owns which actions a state has; refuses to know what they do.
 
 use steadfast::session::node::{ExecId, Node};
 
@@ -102,11 +102,13 @@ impl Model {
         out.extend(first_asked(state).map(Action::Answer));
     }
 
-    /// A delivery that commutes with everything that may happen before it, so that no other order needs to be tried.
+    /// A delivery that commutes with everything that may happen before it, so that no other order
+    /// needs to be tried.
     ///
-    /// It is one to a client that has nothing of its own to begin and whose socket nothing can break any more. Until it happens no
-    /// other action changes that client or takes from the front of what is in flight to it, and it changes nothing else but the
-    /// end of what is in flight from it. Each such delivery shortens a queue, so that it puts nothing off for ever.
+    /// It is one to a client that has nothing of its own to begin and whose socket nothing can
+    /// break any more. Until it happens no other action changes that client or takes from the front
+    /// of what is in flight to it, and it changes nothing else but the end of what is in flight
+    /// from it. Each such delivery shortens a queue, so that it puts nothing off for ever.
     pub(crate) fn lone_delivery(&self, state: &State) -> Option<Action> {
         let Budget { cuts, crashes, client_crashes, .. } = state.budget;
         if !self.settings.reduced || cuts > 0 || crashes > 0 || client_crashes > 0 {
@@ -114,17 +116,23 @@ impl Model {
         }
         let waits = |id: &SocketId, client: usize| {
             let slot = &state.clients[client];
-            let begins = slot.to_submit > 0 || slot.readable || slot.core.poll_timeout().is_some_and(|at| at <= NOW);
+            let begins = slot.to_submit > 0
+                || slot.readable
+                || slot.core.poll_timeout().is_some_and(|at| at <= NOW);
             slot.current == Some(*id) && !begins
         };
         let mut sockets = state.sockets.iter();
         let (id, _) = sockets.find(|(id, socket)| {
-            socket.client_open && !socket.broken && !socket.down.is_empty() && waits(id, socket.client)
+            socket.client_open
+                && !socket.broken
+                && !socket.down.is_empty()
+                && waits(id, socket.client)
         })?;
         Some(Action::Deliver(*id, Way::Down))
     }
 
-    /// How many nodes are worth telling apart: as long as nothing has happened at any of them, the first one stands for all.
+    /// How many nodes are worth telling apart: as long as nothing has happened at any of them, the
+    /// first one stands for all.
     fn distinct_nodes(&self, state: &State) -> usize {
         let dialled = state.clients.iter().any(|slot| slot.dialling.is_none());
         let touched = dialled || state.budget != self.settings.budget;
@@ -133,7 +141,17 @@ impl Model {
 
     /// What applications begin, and what goes wrong.
     pub(crate) fn initiatives(&self, state: &State, out: &mut Vec<Action>) {
-        let Budget { cuts, crashes, client_crashes, drains, doubts, lapses, losses, strangers, events } = state.budget;
+        let Budget {
+            cuts,
+            crashes,
+            client_crashes,
+            drains,
+            doubts,
+            lapses,
+            losses,
+            strangers,
+            events,
+        } = state.budget;
         for (client, slot) in state.clients.iter().enumerate() {
             if slot.to_submit > 0 {
                 out.push(Action::Submit(client));
@@ -148,7 +166,10 @@ impl Model {
         for (node, slot) in state.nodes.iter().enumerate().take(self.distinct_nodes(state)) {
             out.extend((events > 0).then_some(Action::Publish(node)));
             out.extend((crashes > 0).then_some(Action::CrashNode(node)));
-            out.extend((drains > 0 && !slot.draining && open_nodes(state).count() > 1).then_some(Action::Drain(node)));
+            out.extend(
+                (drains > 0 && !slot.draining && open_nodes(state).count() > 1)
+                    .then_some(Action::Drain(node)),
+            );
         }
         for (id, socket) in &state.sockets {
             let open = socket.client_open && socket.node_open;
@@ -179,6 +200,7 @@ fn open_nodes(state: &State) -> impl Iterator<Item = usize> + '_ {
 
 /// The oldest operation of each process.
 fn first_asked(state: &State) -> impl Iterator<Item = usize> + '_ {
-    let first = |at: usize| !state.asked[..at].iter().any(|other| other.process == state.asked[at].process);
+    let first =
+        |at: usize| !state.asked[..at].iter().any(|other| other.process == state.asked[at].process);
     (0..state.asked.len()).filter(move |at| first(*at))
 }

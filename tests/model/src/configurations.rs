@@ -1,4 +1,5 @@
-//! What is explored: each configuration turns one fear up as far as it can be explored to its end, and keeps the rest small.
+//! What is explored: each configuration turns one fear up as far as it can be explored to its end,
+//! and keeps the rest small.
 
 use crate::explore::{Configuration, Size};
 use crate::marks::Mark;
@@ -11,8 +12,13 @@ const COMMANDS: Settings = Settings { subscribed: false, publishes: &[], ..Setti
 const TOPIC: Settings = Settings { commands: 0, slow_readers: true, ..Settings::CALM };
 
 /// Nothing lingers but what the faults leave: the room that this saves is for faults.
-const TIDY: Settings =
-    Settings { publishes: &[1, 2], slow_handlers: false, clean_breaks: true, nodes_forget: true, ..Settings::CALM };
+const TIDY: Settings = Settings {
+    publishes: &[1, 2],
+    slow_handlers: false,
+    clean_breaks: true,
+    nodes_forget: true,
+    ..Settings::CALM
+};
 
 const fn small(name: &'static str, settings: Settings, reaches: &'static [Mark]) -> Configuration {
     Configuration { name, size: Size::Small, settings, reaches }
@@ -37,12 +43,26 @@ fn sessions_and_commands() -> Vec<Configuration> {
         small(
             "two commands, a cut",
             Settings { budget: Budget { cuts: 1, ..NO_FAULT }, ..COMMANDS },
-            &[Mark::Resume, Mark::Takeover, Mark::Duplicate, Mark::Replaced, Mark::Retry, Mark::BelowLow],
+            &[
+                Mark::Resume,
+                Mark::Takeover,
+                Mark::Duplicate,
+                Mark::Replaced,
+                Mark::Retry,
+                Mark::BelowLow,
+            ],
         ),
         small(
             "two commands and their events, a cut",
             Settings { budget: Budget { cuts: 1, ..NO_FAULT }, ..Settings::CALM },
-            &[Mark::Resume, Mark::Takeover, Mark::Duplicate, Mark::Replaced, Mark::Retry, Mark::BelowLow],
+            &[
+                Mark::Resume,
+                Mark::Takeover,
+                Mark::Duplicate,
+                Mark::Replaced,
+                Mark::Retry,
+                Mark::BelowLow,
+            ],
         ),
         small(
             "two commands, three events, a cut, a crash",
@@ -71,17 +91,30 @@ fn sessions_and_commands() -> Vec<Configuration> {
         ),
         small(
             "a command, a cut, sessions that expire",
-            Settings { commands: 1, sessions_expire: true, budget: Budget { cuts: 1, ..NO_FAULT }, ..COMMANDS },
+            Settings {
+                commands: 1,
+                sessions_expire: true,
+                budget: Budget { cuts: 1, ..NO_FAULT },
+                ..COMMANDS
+            },
             &[Mark::Resume, Mark::ResumeFailed, Mark::Duplicate],
         ),
         small(
             "a command, a cut, another user",
-            Settings { commands: 1, budget: Budget { cuts: 1, strangers: 1, ..NO_FAULT }, ..COMMANDS },
+            Settings {
+                commands: 1,
+                budget: Budget { cuts: 1, strangers: 1, ..NO_FAULT },
+                ..COMMANDS
+            },
             &[Mark::ResumeFailed, Mark::LeaseLoss, Mark::OutcomeUnknown],
         ),
         small(
             "a command, a client that crashes",
-            Settings { commands: 1, budget: Budget { client_crashes: 1, ..NO_FAULT }, ..Settings::CALM },
+            Settings {
+                commands: 1,
+                budget: Budget { client_crashes: 1, ..NO_FAULT },
+                ..Settings::CALM
+            },
             &[],
         ),
     ]
@@ -127,7 +160,11 @@ fn stores() -> Vec<Configuration> {
         ),
         small(
             "a command and its event, a store that loses everything",
-            Settings { commands: 1, budget: Budget { losses: 1, events: 1, ..NO_FAULT }, ..Settings::CALM },
+            Settings {
+                commands: 1,
+                budget: Budget { losses: 1, events: 1, ..NO_FAULT },
+                ..Settings::CALM
+            },
             &[Mark::LeaseLoss, Mark::OutcomeUnknown, Mark::Gap],
         ),
     ]
@@ -142,7 +179,12 @@ fn topics() -> Vec<Configuration> {
         ),
         small(
             "two events, a cut, one is retained, snapshots",
-            Settings { retained: 1, snapshot: true, budget: Budget { events: 2, cuts: 1, ..NO_FAULT }, ..TOPIC },
+            Settings {
+                retained: 1,
+                snapshot: true,
+                budget: Budget { events: 2, cuts: 1, ..NO_FAULT },
+                ..TOPIC
+            },
             &[Mark::Resume, Mark::Gap, Mark::Snapshot],
         ),
         small(
@@ -152,7 +194,12 @@ fn topics() -> Vec<Configuration> {
         ),
         small(
             "two clients of one node, two events, a store that loses everything",
-            Settings { clients: 2, nodes: 1, budget: Budget { events: 2, losses: 1, ..NO_FAULT }, ..TOPIC },
+            Settings {
+                clients: 2,
+                nodes: 1,
+                budget: Budget { events: 2, losses: 1, ..NO_FAULT },
+                ..TOPIC
+            },
             &[Mark::Gap],
         ),
     ]
@@ -168,7 +215,14 @@ fn large_ones() -> Vec<Configuration> {
         large(
             "two commands and their events, a cut, a crash",
             Settings { budget: Budget { cuts: 1, crashes: 1, ..NO_FAULT }, ..Settings::CALM },
-            &[Mark::Resume, Mark::Takeover, Mark::Duplicate, Mark::StaleDial, Mark::Replaced, Mark::Retry],
+            &[
+                Mark::Resume,
+                Mark::Takeover,
+                Mark::Duplicate,
+                Mark::StaleDial,
+                Mark::Replaced,
+                Mark::Retry,
+            ],
         ),
         large(
             "two commands and their events, a cut, a drain",
@@ -178,7 +232,14 @@ fn large_ones() -> Vec<Configuration> {
         large(
             "two commands, two cuts, a crash",
             Settings { budget: Budget { cuts: 2, crashes: 1, ..NO_FAULT }, ..COMMANDS },
-            &[Mark::Resume, Mark::Takeover, Mark::Duplicate, Mark::StaleDial, Mark::Replaced, Mark::BelowLow],
+            &[
+                Mark::Resume,
+                Mark::Takeover,
+                Mark::Duplicate,
+                Mark::StaleDial,
+                Mark::Replaced,
+                Mark::BelowLow,
+            ],
         ),
         large(
             "a command, two cuts, a crash, a slow store that is in doubt",
@@ -192,7 +253,12 @@ fn large_ones() -> Vec<Configuration> {
         ),
         large(
             "three events, a cut, one is retained, snapshots",
-            Settings { retained: 1, snapshot: true, budget: Budget { events: 3, cuts: 1, ..NO_FAULT }, ..TOPIC },
+            Settings {
+                retained: 1,
+                snapshot: true,
+                budget: Budget { events: 3, cuts: 1, ..NO_FAULT },
+                ..TOPIC
+            },
             &[Mark::Resume, Mark::Gap, Mark::Snapshot],
         ),
         large(
@@ -202,7 +268,12 @@ fn large_ones() -> Vec<Configuration> {
         ),
         large(
             "two clients, two events, a slow store",
-            Settings { clients: 2, store: StorePace::Slow, budget: Budget { events: 2, ..NO_FAULT }, ..TOPIC },
+            Settings {
+                clients: 2,
+                store: StorePace::Slow,
+                budget: Budget { events: 2, ..NO_FAULT },
+                ..TOPIC
+            },
             &[],
         ),
         large(

@@ -73,8 +73,9 @@ pub struct Progress {
 }
 
 impl Configuration {
-    /// Explores every state, or stops at the first broken rule. Breadth first where it is small, so that a path to a broken rule is
-    /// a shortest one; depth first where it is large, so that few states wait at a time.
+    /// Explores every state, or stops at the first broken rule. Breadth first where it is small, so
+    /// that a path to a broken rule is a shortest one; depth first where it is large, so that few
+    /// states wait at a time.
     #[must_use]
     pub fn explore(&self, threads: usize) -> Explored {
         self.explore_watched(threads, Duration::from_millis(20), |_| {})
@@ -82,7 +83,12 @@ impl Configuration {
 
     /// The same, with a look at it each `interval`.
     #[must_use]
-    pub fn explore_watched(&self, threads: usize, interval: Duration, watch: impl FnMut(Progress)) -> Explored {
+    pub fn explore_watched(
+        &self,
+        threads: usize,
+        interval: Duration,
+        watch: impl FnMut(Progress),
+    ) -> Explored {
         let model = Model::new(self.settings.clone());
         let builder = model.checker().threads(threads).finish_when(HasDiscoveries::AnyFailures);
         match self.size {
@@ -92,7 +98,12 @@ impl Configuration {
     }
 
     #[expect(clippy::disallowed_types, reason = "a report says how long it took")]
-    fn run(&self, checker: impl Checker<Model>, interval: Duration, mut watch: impl FnMut(Progress)) -> Explored {
+    fn run(
+        &self,
+        checker: impl Checker<Model>,
+        interval: Duration,
+        mut watch: impl FnMut(Progress),
+    ) -> Explored {
         let started = std::time::Instant::now();
         while !checker.is_done() {
             std::thread::sleep(interval);
@@ -117,7 +128,10 @@ impl Configuration {
     }
 }
 
-fn told(property: &'static str, path: stateright::Path<crate::state::State, crate::action::Action>) -> Violation {
+fn told(
+    property: &'static str,
+    path: stateright::Path<crate::state::State, crate::action::Action>,
+) -> Violation {
     let steps = path.into_vec();
     let mut text = String::new();
     for (_, action) in &steps {

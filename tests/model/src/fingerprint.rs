@@ -1,17 +1,22 @@
-//! When two states are the same. Owns the one abstraction of the model: random ids count by where they occur, not by their value.
+//! When two states are the same. Owns the one abstraction of the model: random ids count by where
+//! they occur, not by their value.
 //!
-//! The cores draw session ids, resume tokens, lease ids and instance ids from generators that move with every draw. Two orders of
-//! the same events therefore end in states that differ in nothing but the values of ids, and in how far the generators are. Here
-//! each id is named by its first occurrence in the state, in the order in which the state is walked, and generators are passed
-//! over: no two have the same seed, so whatever they give next is new in either state. Processes are named in the same way. Equal
-//! fingerprints then mean that a renaming of ids makes the two states the same one.
+//! The cores draw session ids, resume tokens, lease ids and instance ids from generators that move
+//! with every draw. Two orders of the same events therefore end in states that differ in nothing
+//! but the values of ids, and in how far the generators are. Here each id is named by its first
+//! occurrence in the state, in the order in which the state is walked, and generators are passed
+//! over: no two have the same seed, so whatever they give next is new in either state. Processes
+//! are named in the same way. Equal fingerprints then mean that a renaming of ids makes the two
+//! states the same one.
 //!
-//! That is sound because the cores do nothing with these ids but compare them for equality and keep them in ordered maps: states
-//! that are equal up to a renaming have successors that are equal up to a renaming. Draws for anything else than an id would break
-//! this; in every configuration their bound is 0 ([`crate::settings::Settings::client`]), so that each of them gives 0. Which of two
-//! ids is the smaller one is explored for one seed only, in both cases. Two walks of a map agree only if its ids are in the same
-//! order in both, so a state may be explored several times over, but never is one left out; how often depends on which came first,
-//! so the number of states varies a little from run to run.
+//! That is sound because the cores do nothing with these ids but compare them for equality and keep
+//! them in ordered maps: states that are equal up to a renaming have successors that are equal up
+//! to a renaming. Draws for anything else than an id would break this; in every configuration their
+//! bound is 0 ([`crate::settings::Settings::client`]), so that each of them gives 0. Which of two
+//! ids is the smaller one is explored for one seed only, in both cases. Two walks of a map agree
+//! only if its ids are in the same order in both, so a state may be explored several times over,
+//! but never is one left out; how often depends on which came first, so the number of states varies
+//! a little from run to run.
 
 use std::hash::{Hash, Hasher};
 
@@ -32,7 +37,8 @@ pub fn seed(process: u64) -> [u8; 32] {
 /// The fingerprint of something that contains random ids.
 #[must_use]
 pub fn of(state: &impl Hash) -> u64 {
-    let mut walk = Walk { bytes: Vec::with_capacity(16 * 1024), ids: Vec::new(), counter_is_next: false };
+    let mut walk =
+        Walk { bytes: Vec::with_capacity(16 * 1024), ids: Vec::new(), counter_is_next: false };
     state.hash(&mut walk);
     walk.finish()
 }

@@ -1,5 +1,6 @@
-//! Explores configurations and says what was found: `cargo run --release -p steadfast-model -- [--large] [--threads N] [part of a name]`.
-//! Without `--large` the small ones, which the test command explores too. Ends with 1 if a property does not hold.
+//! Explores configurations and says what was found: `cargo run --release -p steadfast-model --
+//! [--large] [--threads N] [part of a name]`. Without `--large` the small ones, which the test
+//! command explores too. Ends with 1 if a property does not hold.
 #![expect(clippy::print_stdout, reason = "a program that prints what it found")]
 
 use std::process::ExitCode;
@@ -21,7 +22,10 @@ fn wish() -> Result<Wish, String> {
         match argument.as_str() {
             "--large" => wish.size = Size::Large,
             "--threads" => {
-                let threads = arguments.next().and_then(|number| number.parse().ok()).filter(|threads| *threads > 0);
+                let threads = arguments
+                    .next()
+                    .and_then(|number| number.parse().ok())
+                    .filter(|threads| *threads > 0);
                 wish.threads = threads.ok_or("--threads wants a number")?;
             }
             name if !name.starts_with('-') => name.clone_into(&mut wish.name),
@@ -44,7 +48,8 @@ fn main() -> ExitCode {
     println!("|---|---|---|---|---|---|---|");
     let explored: Vec<Explored> =
         configurations().into_iter().filter(asked).map(|of| explore(&of, wish.threads)).collect();
-    let holds = explored.iter().all(|of| of.exhaustive && of.sometimes.iter().all(|(_, reached)| *reached));
+    let holds =
+        explored.iter().all(|of| of.exhaustive && of.sometimes.iter().all(|(_, reached)| *reached));
     if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -66,9 +71,22 @@ fn explore(configuration: &Configuration, threads: usize) -> Explored {
 }
 
 fn row(explored: &Explored) {
-    let Explored { name, unique_states, generated_states, max_depth, seconds, exhaustive, sometimes, .. } = explored;
+    let Explored {
+        name,
+        unique_states,
+        generated_states,
+        max_depth,
+        seconds,
+        exhaustive,
+        sometimes,
+        ..
+    } = explored;
     let holds = if *exhaustive { "all hold" } else { "broken" };
-    let missing: Vec<&str> = sometimes.iter().filter(|(_, reached)| !reached).map(|(name, _)| *name).collect();
-    let reached = if missing.is_empty() { "all".to_owned() } else { format!("not: {}", missing.join(", ")) };
-    println!("| {name} | {unique_states} | {generated_states} | {max_depth} | {seconds:.1} | {holds} | {reached} |");
+    let missing: Vec<&str> =
+        sometimes.iter().filter(|(_, reached)| !reached).map(|(name, _)| *name).collect();
+    let reached =
+        if missing.is_empty() { "all".to_owned() } else { format!("not: {}", missing.join(", ")) };
+    println!(
+        "| {name} | {unique_states} | {generated_states} | {max_depth} | {seconds:.1} | {holds} | {reached} |"
+    );
 }

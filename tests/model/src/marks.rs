@@ -1,5 +1,5 @@
-//! What happened somewhere in an exploration: the proof that it was not about nothing. Kept beside the states, because a state that
-//! remembered how it came about would be explored once per past.
+//! What happened somewhere in an exploration: the proof that it was not about nothing. Kept beside
+//! the states, because a state that remembered how it came about would be explored once per past.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

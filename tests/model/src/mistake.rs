@@ -1,5 +1,5 @@
-//! Deliberate mistakes at the border between the cores and the world: each must break a property in some state, or the
-//! properties prove nothing.
+//! Deliberate mistakes at the border between the cores and the world: each must break a property in
+//! some state, or the properties prove nothing.
 
 /// What the world does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

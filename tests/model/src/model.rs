@@ -34,7 +34,11 @@ impl Model {
     }
 
     pub(crate) fn empty_store() -> Arc<MemoryState> {
-        let limits = MemoryLimits { topic_memory_ms: NEVER_MS, owed_ms: NEVER_MS, ..MemoryLimits::default() };
+        let limits = MemoryLimits {
+            topic_memory_ms: NEVER_MS,
+            owed_ms: NEVER_MS,
+            ..MemoryLimits::default()
+        };
         Arc::new(MemoryState::new(limits))
     }
 
@@ -74,7 +78,8 @@ impl Model {
         for at in 0..state.clients.len() {
             let slot = &state.clients[at];
             let (process, held, follows) = (slot.process, slot.core.outbox().0, slot.sub.is_some());
-            let rests = state.ledger.is_resolved(process) && (!follows || state.ledger.has_read_everything(process));
+            let rests = state.ledger.is_resolved(process)
+                && (!follows || state.ledger.has_read_everything(process));
             let ledger = Arc::make_mut(&mut state.ledger);
             ledger.outbox_is(process, held);
             ledger.require(!resting || rests, Rule::Rest, || format!("{process:?} waits for ever"));

@@ -1,5 +1,6 @@
-//! What a configuration is made of: how many of everything, which faults and how many of them, what the world does wrong on
-//! purpose. Owns the settings of the cores; refuses to know what happens with them.
+//! What a configuration is made of: how many of everything, which faults and how many of them, what
+//! the world does wrong on purpose. Owns the settings of the cores; refuses to know what happens
+//! with them.
 
 use std::sync::Arc;
 
@@ -23,7 +24,8 @@ pub const NEVER_MS: u64 = 1 << 40;
 /// A name that is known to be one.
 #[must_use]
 pub fn name(text: &'static str) -> Name {
-    Name::from_bytes(Bytes::from_static(text.as_bytes())).expect("the model uses names that fit PROTOCOL.md 3.4")
+    Name::from_bytes(Bytes::from_static(text.as_bytes()))
+        .expect("the model uses names that fit PROTOCOL.md 3.4")
 }
 
 /// The one topic.
@@ -55,8 +57,8 @@ pub struct Budget {
     pub events: u8,
 }
 
-/// Which store operations take time: between the question and its answer anything else may happen. The others are carried out
-/// at once.
+/// Which store operations take time: between the question and its answer anything else may happen.
+/// The others are carried out at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StorePace {
     /// None.
@@ -92,7 +94,8 @@ pub struct Settings {
     pub snapshot: bool,
     /// Entries that are retained, in the store and in each node.
     pub retained: u32,
-    /// Whether both ends of a socket learn at once that it is gone, and what was in flight is lost; else each in its time.
+    /// Whether both ends of a socket learn at once that it is gone, and what was in flight is lost;
+    /// else each in its time.
     pub clean_breaks: bool,
     /// What takes time in the store.
     pub store: StorePace,
@@ -100,11 +103,13 @@ pub struct Settings {
     pub settles: bool,
     /// Whether a session without a socket may expire at any moment; else never.
     pub sessions_expire: bool,
-    /// Whether nodes forget sessions that nobody can resume, and topics that nobody follows, as soon as no client has anything to
-    /// do with them; else never. Only for stores that answer at once and never doubt, and windows of 2: then no other timer of a
-    /// node is ever due, and these need not be told apart.
+    /// Whether nodes forget sessions that nobody can resume, and topics that nobody follows, as
+    /// soon as no client has anything to do with them; else never. Only for stores that answer at
+    /// once and never doubt, and windows of 2: then no other timer of a node is ever due, and these
+    /// need not be told apart.
     pub nodes_forget: bool,
-    /// Whether nodes tell the store at any moment what clients have resolved; else only with the next commit.
+    /// Whether nodes tell the store at any moment what clients have resolved; else only with the
+    /// next commit.
     pub leases_rest: bool,
     /// Faults.
     pub budget: Budget,
@@ -157,7 +162,8 @@ impl Settings {
         self.budget.losses > 0 || u64::from(self.retained) < published
     }
 
-    /// Events that a command's handler publishes; commands are numbered through all clients, from 1.
+    /// Events that a command's handler publishes; commands are numbered through all clients, from
+    /// 1.
     #[must_use]
     pub fn published_by(&self, command: u64) -> u64 {
         let place = usize::try_from((command - 1) % self.commands.max(1)).unwrap_or(usize::MAX);
@@ -181,7 +187,13 @@ impl Settings {
             window: self.window(),
             credit: self.window(),
             outbox_age_ms: NEVER_MS,
-            backoff: Backoff { base_ms: 0, cap_ms: 0, attempts: None, elapsed_ms: None, stable_ms: 0 },
+            backoff: Backoff {
+                base_ms: 0,
+                cap_ms: 0,
+                attempts: None,
+                elapsed_ms: None,
+                stable_ms: 0,
+            },
             dial_timeout_ms: NEVER_MS,
             welcome_timeout_ms: NEVER_MS,
             ack_ms: 0,
@@ -194,7 +206,13 @@ impl Settings {
     #[must_use]
     pub fn node(&self) -> NodeConfig {
         let kind = MessageKind::Command { ordered: true };
-        let command = MessageSpec { name: name(COMMAND), index: 0, kind, timeout_ms: NEVER_MS, max_bytes: 1024 };
+        let command = MessageSpec {
+            name: name(COMMAND),
+            index: 0,
+            kind,
+            timeout_ms: NEVER_MS,
+            max_bytes: 1024,
+        };
         let retention = Retention { entries: self.retained, ttl_ms: NEVER_MS };
         let mut config = NodeConfig {
             topics: vec![TopicSpec { name: name(TOPIC), retention, snapshot: self.snapshot }],

@@ -1,8 +1,10 @@
-//! Everything that there is at a moment: client and node processes with their production cores, the store, sockets with frames in
-//! flight, operations under way, what the applications and the observer know, and the faults that are left.
+//! Everything that there is at a moment: client and node processes with their production cores, the
+//! store, sockets with frames in flight, operations under way, what the applications and the
+//! observer know, and the faults that are left.
 //!
-//! There is no time in it. Every delay is either 0 or never ([`crate::settings`]), so each timer that can fire is due from the moment at
-//! which it is set, and *when* it fires is one more choice of the model.
+//! There is no time in it. Every delay is either 0 or never ([`crate::settings`]), so each timer
+//! that can fire is due from the moment at which it is set, and *when* it fires is one more choice
+//! of the model.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
@@ -13,7 +15,9 @@ use steadfast::session::node::{ConnId, ExecId, Node};
 use steadfast::session::store::{OpId, StoreOp};
 use steadfast::session::{Close, Now};
 use steadfast::store::MemoryState;
-use steadfast::wire::{ClientFrame, CommandNo, Dial, Epoch, LeaseId, Position, ServerFrame, SessionId};
+use steadfast::wire::{
+    ClientFrame, CommandNo, Dial, Epoch, LeaseId, Position, ServerFrame, SessionId,
+};
 
 use crate::fingerprint;
 use crate::ledger::Ledger;
@@ -22,8 +26,8 @@ use crate::settings::Budget;
 /// The only time there is.
 pub const NOW: Now = Now(0);
 
-/// Names a process, of a client or a node; never the same twice. As wide as the random ids, so that it counts as one of them
-/// ([`crate::fingerprint`]).
+/// Names a process, of a client or a node; never the same twice. As wide as the random ids, so that
+/// it counts as one of them ([`crate::fingerprint`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Process(pub u128);
 
@@ -172,8 +176,8 @@ pub struct State {
     pub nodes: Vec<Arc<NodeSlot>>,
     /// The one store.
     pub store: Arc<MemoryState>,
-    /// The latest incarnation of the topic. Nodes propose random epochs; the model puts the next number in their place, so that
-    /// epochs do not depend on how many proposals were made.
+    /// The latest incarnation of the topic. Nodes propose random epochs; the model puts the next
+    /// number in their place, so that epochs do not depend on how many proposals were made.
     pub epoch: Epoch,
     /// Under way to the store, in the order of asking; each node's are carried out in their order.
     pub asked: Vec<Asked>,
@@ -200,7 +204,8 @@ struct Whole<'s>(&'s State);
 
 impl Hash for Whole<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let State { clients, nodes, store, epoch, asked, sockets, hints, ledger, budget, .. } = self.0;
+        let State { clients, nodes, store, epoch, asked, sockets, hints, ledger, budget, .. } =
+            self.0;
         (clients, nodes, sockets, store, asked).hash(state);
         (epoch, hints, ledger, budget).hash(state);
     }

@@ -1,4 +1,5 @@
-//! The one abstraction of the model, put to the test: two states that count as one have futures that look the same.
+//! The one abstraction of the model, put to the test: two states that count as one have futures
+//! that look the same.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +15,30 @@ const DEPTH: u32 = 3;
 
 /// All of a state that can be seen without naming an id.
 fn look(state: &State) -> String {
-    let clients = state.clients.iter().map(|slot| (slot.core.outbox(), slot.dialling, slot.to_submit, slot.readable));
-    let nodes = state.nodes.iter().map(|slot| (slot.core.load(), slot.draining, slot.running.len()));
+    let clients = state
+        .clients
+        .iter()
+        .map(|slot| (slot.core.outbox(), slot.dialling, slot.to_submit, slot.readable));
+    let nodes =
+        state.nodes.iter().map(|slot| (slot.core.load(), slot.draining, slot.running.len()));
     let sockets = state.sockets.values().map(|socket| {
-        (socket.client, socket.node, socket.client_open, socket.node_open, socket.up.len(), socket.down.len())
+        (
+            socket.client,
+            socket.node,
+            socket.client_open,
+            socket.node_open,
+            socket.up.len(),
+            socket.down.len(),
+        )
     });
     let (clients, nodes): (Vec<_>, Vec<_>) = (clients.collect(), nodes.collect());
     let sockets: Vec<_> = sockets.collect();
-    format!("{clients:?} {nodes:?} {sockets:?} {:?} {:?} {}", state.hints, state.budget, state.asked.len())
+    format!(
+        "{clients:?} {nodes:?} {sockets:?} {:?} {:?} {}",
+        state.hints,
+        state.budget,
+        state.asked.len()
+    )
 }
 
 /// What can be seen of a state and of all that may follow it.
@@ -29,7 +46,8 @@ fn future(model: &Model, state: &State, depth: u32) -> String {
     if depth == 0 {
         return look(state);
     }
-    let mut futures: Vec<String> = model.next_states(state).iter().map(|next| future(model, next, depth - 1)).collect();
+    let mut futures: Vec<String> =
+        model.next_states(state).iter().map(|next| future(model, next, depth - 1)).collect();
     futures.sort_unstable();
     format!("{} [{}]", look(state), futures.join(", "))
 }

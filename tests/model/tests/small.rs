@@ -1,8 +1,10 @@
-//! Small configurations, explored to their end: every property holds in every state, and what they are about is reached.
+//! Small configurations, explored to their end: every property holds in every state, and what they
+//! are about is reached.
 
 use steadfast_model::{Explored, Size, configurations};
 
-/// So many states are few enough to explore each time, and too many to have been explored by accident.
+/// So many states are few enough to explore each time, and too many to have been explored by
+/// accident.
 const AT_LEAST: usize = 50_000;
 
 #[test]
@@ -12,8 +14,12 @@ fn small_configurations_keep_every_property_in_every_state() {
     let explored: Vec<Explored> = small.map(|of| of.explore(threads)).collect();
     let mut states = 0;
     for of in &explored {
-        eprintln!("{}: {} states, depth {}, {:.1} s", of.name, of.unique_states, of.max_depth, of.seconds);
-        let found: Vec<String> = of.violations.iter().map(|of| format!("{} after\n{}", of.property, of.path)).collect();
+        eprintln!(
+            "{}: {} states, depth {}, {:.1} s",
+            of.name, of.unique_states, of.max_depth, of.seconds
+        );
+        let found: Vec<String> =
+            of.violations.iter().map(|of| format!("{} after\n{}", of.property, of.path)).collect();
         assert!(of.exhaustive, "{}: {}", of.name, found.join("\n"));
         for (what, reached) in &of.sometimes {
             assert!(reached, "{}: nowhere {what}", of.name);
@@ -27,7 +33,10 @@ fn small_configurations_keep_every_property_in_every_state() {
 #[test]
 fn orders_that_are_left_out_make_no_difference() {
     let mut left_out = 0;
-    for of in configurations().into_iter().filter(|of| of.size == Size::Small && of.settings.budget.cuts == 0) {
+    for of in configurations()
+        .into_iter()
+        .filter(|of| of.size == Size::Small && of.settings.budget.cuts == 0)
+    {
         let mut full = of.clone();
         full.settings.reduced = false;
         let (reduced, full) = (of.explore(2), full.explore(2));

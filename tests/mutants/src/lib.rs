@@ -1,5 +1,6 @@
-//! Mistakes inside the production core, one at a time, and the search for a seed of the simulator that shows each. Owns the
-//! search; the mistakes stand in `runtime/src/mutant.rs` and in the lines that they change, the rules in `tests/sim`.
+//! Mistakes inside the production core, one at a time, and the search for a seed of the simulator
+//! that shows each. Owns the search; the mistakes stand in `runtime/src/mutant.rs` and in the lines
+//! that they change, the rules in `tests/sim`.
 
 pub mod runs;
 pub mod scripts;
@@ -44,7 +45,8 @@ pub fn search(mutant: Mutant, max_seeds: u64) -> Hunt {
     let planted = mutant.plant();
     let caught = match scripts::script(mutant) {
         Some(script) => script().map(|violation| caught(violation.rule.to_owned(), 0, 0)),
-        None => (0..max_seeds).find_map(|seed| runs::broken_rule(seed).map(|rule| caught(rule, seed, seed + 1))),
+        None => (0..max_seeds)
+            .find_map(|seed| runs::broken_rule(seed).map(|rule| caught(rule, seed, seed + 1))),
     };
     Hunt { caught, reached: planted.reached() }
 }

@@ -1,6 +1,7 @@
-//! One run of a seed, with whatever is planted in this thread. Every fourth seed is the simulator's own run; the others have
-//! more of what its chance gives rarely: takeovers with records half settled, HELLOs that arrive long after their client has gone
-//! on, topics that end while somebody reads. Owns these kinds; refuses to look for anything itself.
+//! One run of a seed, with whatever is planted in this thread. Every fourth seed is the simulator's
+//! own run; the others have more of what its chance gives rarely: takeovers with records half
+//! settled, HELLOs that arrive long after their client has gone on, topics that end while somebody
+//! reads. Owns these kinds; refuses to look for anything itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -47,7 +48,8 @@ pub fn run(seed: u64, recording: Recording) -> Option<Violation> {
     world.checkers.violation().cloned()
 }
 
-/// Clients move between nodes while records wait for their publications, and leases live long enough to be taken over.
+/// Clients move between nodes while records wait for their publications, and leases live long
+/// enough to be taken over.
 fn many_takeovers(plan: &mut Plan, rng: &mut Rng) -> Vec<Route> {
     plan.nodes = 2;
     plan.faults_ms = Some(rng.pick(&[(20, 200), (50, 800)]));
@@ -65,7 +67,8 @@ fn many_takeovers(plan: &mut Plan, rng: &mut Rng) -> Vec<Route> {
     (0..DIALS).map(|_| Route::To(rng.below(2) as usize)).collect()
 }
 
-/// One node, and a network that holds up every other HELLO until about the time at which its client has a newer socket.
+/// One node, and a network that holds up every other HELLO until about the time at which its client
+/// has a newer socket.
 fn late_hellos(plan: &mut Plan, rng: &mut Rng) -> Vec<Route> {
     plan.nodes = 1;
     plan.latency_ms = (5, 80);
@@ -76,11 +79,13 @@ fn late_hellos(plan: &mut Plan, rng: &mut Rng) -> Vec<Route> {
     client.welcome_timeout_ms = 300;
     client.backoff.base_ms = 20;
     Arc::make_mut(&mut plan.node).session_ttl_ms = 30_000;
-    let route = |_| if rng.chance(500) { Route::To(0) } else { Route::SlowUp(0, rng.within((300, 700))) };
+    let route =
+        |_| if rng.chance(500) { Route::To(0) } else { Route::SlowUp(0, rng.within((300, 700))) };
     (0..DIALS).map(route).collect()
 }
 
-/// A store that soon forgets topics: each has many epochs, and applications are in the middle of an earlier one.
+/// A store that soon forgets topics: each has many epochs, and applications are in the middle of an
+/// earlier one.
 fn topics_come_and_go(plan: &mut Plan, rng: &mut Rng) -> Vec<Route> {
     plan.store.topic_memory_ms = 100;
     plan.work_ms = Some(rng.pick(&[(5, 60), (20, 400)]));

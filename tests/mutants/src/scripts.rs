@@ -1,5 +1,5 @@
-//! Runs written out by hand, for mistakes whose situation is too rare for chance. Owns the situations; the rules are the
-//! simulator's.
+//! Runs written out by hand, for mistakes whose situation is too rare for chance. Owns the
+//! situations; the rules are the simulator's.
 
 use std::sync::Arc;
 
@@ -35,7 +35,8 @@ fn outcome(mut world: World) -> Option<Violation> {
     world.checkers.violation().cloned()
 }
 
-/// The store is restored from a backup while nobody is up; what was published since comes again with other bytes.
+/// The store is restored from a backup while nobody is up; what was published since comes again
+/// with other bytes.
 fn a_store_goes_back() -> Option<Violation> {
     let mut plan = Plan::calm();
     plan.handlers.manual = true; // Everything is published to the first topic and key.
@@ -61,15 +62,18 @@ fn publish_some(world: &mut World) {
     }
 }
 
-/// A client comes back with its lease to a node that has forgotten the session. While the store's answer to the claim is under
-/// way, the handler of its command ends and its record is written.
+/// A client comes back with its lease to a node that has forgotten the session. While the store's
+/// answer to the claim is under way, the handler of its command ends and its record is written.
 fn a_commit_overtakes_a_claim() -> Option<Violation> {
-    let mut plan = Plan::calm().node(|config| config.session_ttl_ms = 1).client(|config| config.backoff.base_ms = 10);
+    let mut plan = Plan::calm()
+        .node(|config| config.session_ttl_ms = 1)
+        .client(|config| config.backoff.base_ms = 10);
     plan.handlers.manual = true;
     let mut world = world(plan);
     let (command, _) = world.submit(0, ORDERED);
     world.run_until(1_000, |world| !world.held.is_empty());
-    let claims = |world: &World| world.nodes[0].core.as_ref().map_or(0, |core| core.load().store_operations);
+    let claims =
+        |world: &World| world.nodes[0].core.as_ref().map_or(0, |core| core.load().store_operations);
     world.plan.store.after_ms = (100, 100);
     world.cut(world.socket(0), Cut::CLEAN);
     world.run_until(5_000, |world| claims(world) > 0);

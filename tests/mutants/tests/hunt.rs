@@ -1,4 +1,5 @@
-//! Every mutant is found out within a bounded number of seeds; without one the same seeds keep every rule.
+//! Every mutant is found out within a bounded number of seeds; without one the same seeds keep
+//! every rule.
 
 #![expect(clippy::print_stdout, reason = "a replay is for a person at a terminal")]
 
@@ -12,7 +13,8 @@ use steadfast_mutants::scripts::script;
 use steadfast_mutants::{Hunt, Mutant, all, search};
 use steadfast_sim_mutated::trace::Recording;
 
-/// Seeds after which a mutant counts as one that the simulator can't find. The slowest needs less than a third.
+/// Seeds after which a mutant counts as one that the simulator can't find. The slowest needs less
+/// than a third.
 const SEEDS: u64 = 15_000;
 /// Seeds that must keep every rule while nothing is planted.
 const CLEAN_SEEDS: u64 = 3_000;
@@ -33,7 +35,8 @@ fn on_all_cores(work: impl Fn() + Sync) {
 /// All of them, or the one that `STEADFAST_MUTANT` names.
 fn wanted() -> Vec<Mutant> {
     let only: Option<String> = variable("STEADFAST_MUTANT");
-    let is_wanted = |mutant: &Mutant| only.as_ref().is_none_or(|only| format!("{mutant:?}") == *only);
+    let is_wanted =
+        |mutant: &Mutant| only.as_ref().is_none_or(|only| format!("{mutant:?}") == *only);
     all().iter().copied().filter(is_wanted).collect()
 }
 
@@ -55,8 +58,12 @@ fn table(hunts: &[(Mutant, Hunt)]) -> String {
     for (mutant, Hunt { caught, reached }) in hunts {
         let name = format!("{mutant:?}");
         match caught {
-            Some(caught) if caught.seeds_tried == 0 => writeln!(table, "{name:<26} {:>7}  {}", "script", caught.rule),
-            Some(caught) => writeln!(table, "{name:<26} {:>7}  {}", caught.seeds_tried, caught.rule),
+            Some(caught) if caught.seeds_tried == 0 => {
+                writeln!(table, "{name:<26} {:>7}  {}", "script", caught.rule)
+            }
+            Some(caught) => {
+                writeln!(table, "{name:<26} {:>7}  {}", caught.seeds_tried, caught.rule)
+            }
             None => writeln!(table, "{name:<26} {SEEDS:>7}  NOBODY; reached {reached} times"),
         }
         .expect("a string takes everything");
@@ -69,14 +76,18 @@ fn every_mutant_is_caught() {
     let hunts = hunt_all();
     // Not `println!`: the runner keeps that to itself while all is well.
     std::io::stdout().write_all(table(&hunts).as_bytes()).expect("somebody reads");
-    let escaped: Vec<Mutant> = hunts.iter().filter(|(_, hunt)| hunt.caught.is_none()).map(|(m, _)| *m).collect();
+    let escaped: Vec<Mutant> =
+        hunts.iter().filter(|(_, hunt)| hunt.caught.is_none()).map(|(m, _)| *m).collect();
     assert_eq!(escaped, [], "the simulator does not find these in {SEEDS} seeds");
-    for (mutant, caught) in hunts.iter().filter_map(|(mutant, hunt)| Some((mutant, hunt.caught.as_ref()?))) {
+    for (mutant, caught) in
+        hunts.iter().filter_map(|(mutant, hunt)| Some((mutant, hunt.caught.as_ref()?)))
+    {
         let clean = if caught.seeds_tried == 0 { None } else { broken_rule(caught.seed) };
         assert_eq!(clean, None, "without {mutant:?} seed {} breaks a rule too", caught.seed);
     }
     // What was never reached was caught for something else.
-    let unreached: Vec<Mutant> = hunts.iter().filter(|(_, hunt)| hunt.reached == 0).map(|(m, _)| *m).collect();
+    let unreached: Vec<Mutant> =
+        hunts.iter().filter(|(_, hunt)| hunt.reached == 0).map(|(m, _)| *m).collect();
     assert_eq!(unreached, []);
 }
 
@@ -111,11 +122,13 @@ fn a_mutant_is_gone_when_its_guard_is() {
     drop(planted);
 }
 
-/// `STEADFAST_MUTANT=<name> STEADFAST_SEED=<seed> cargo test -p steadfast-mutants replay -- --nocapture`
+/// `STEADFAST_MUTANT=<name> STEADFAST_SEED=<seed> cargo test -p steadfast-mutants replay --
+/// --nocapture`
 #[test]
 fn replay() {
     let Some(seed) = variable("STEADFAST_SEED") else { return };
-    let _planted = variable::<String>("STEADFAST_MUTANT").and_then(|_| wanted().first().map(|mutant| mutant.plant()));
+    let _planted = variable::<String>("STEADFAST_MUTANT")
+        .and_then(|_| wanted().first().map(|mutant| mutant.plant()));
     if let Some(violation) = run(seed, Recording::Print) {
         println!("broke the rule: {}\n  {}", violation.rule, violation.detail);
     }

@@ -1,4 +1,5 @@
-//! `steadfast` as its users build it has no mutants: no setting of theirs can turn one on. `tests/run` asks the compiler, too.
+//! `steadfast` as its users build it has no mutants: no setting of theirs can turn one on.
+//! `tests/run` asks the compiler, too.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,16 +11,24 @@ fn read(path: &str) -> Option<String> {
 #[test]
 fn no_published_package_has_a_switch_for_mutants() {
     for package in ["runtime", "macros", "schema"] {
-        let manifest = read(&format!("{package}/Cargo.toml")).expect("published packages have a manifest there");
-        assert!(!manifest.contains("mutant") && !manifest.contains("mutated"), "{package} knows of mutants");
-        assert!(!manifest.contains("build = ") && read(&format!("{package}/build.rs")).is_none(), "{package} is built");
+        let manifest = read(&format!("{package}/Cargo.toml"))
+            .expect("published packages have a manifest there");
+        assert!(
+            !manifest.contains("mutant") && !manifest.contains("mutated"),
+            "{package} knows of mutants"
+        );
+        assert!(
+            !manifest.contains("build = ") && read(&format!("{package}/build.rs")).is_none(),
+            "{package} is built"
+        );
     }
 }
 
 #[test]
 fn only_tests_depend_on_the_mutated_core() {
     let workspace = read("Cargo.toml").expect("the workspace has a manifest");
-    let members = workspace.lines().filter_map(|line| line.strip_prefix("    \"")?.strip_suffix("\","));
+    let members =
+        workspace.lines().filter_map(|line| line.strip_prefix("    \"")?.strip_suffix("\","));
     let users: Vec<&str> = members
         .filter(|member| {
             let manifest = read(&format!("{member}/Cargo.toml")).expect("members have a manifest");

@@ -1,4 +1,5 @@
-//! One function per check: what it asks of the crate beside it, what it tells a person meanwhile, and what it adds to the verdict.
+//! One function per check: what it asks of the crate beside it, what it tells a person meanwhile,
+//! and what it adds to the verdict.
 
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,9 +19,13 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Runs seeds of the simulator.
 pub(crate) fn simulate(settings: &Settings, verdict: &mut Verdict) {
     println!("simulator: {} seeds from {}", settings.seeds, settings.first);
-    let summary = steadfast_sim::run_many(settings.first, settings.seeds, settings.threads, |progress| {
-        println!("  {} seeds, {} steps, {:.0} s", progress.seeds, progress.steps, progress.seconds);
-    });
+    let summary =
+        steadfast_sim::run_many(settings.first, settings.seeds, settings.threads, |progress| {
+            println!(
+                "  {} seeds, {} steps, {:.0} s",
+                progress.seeds, progress.steps, progress.seconds
+            );
+        });
     for failure in &summary.failures {
         println!("\n{failure}");
     }
@@ -34,19 +39,25 @@ pub(crate) fn simulate(settings: &Settings, verdict: &mut Verdict) {
     verdict.row("violations", summary.failures.len().to_string());
     let missing = summary.sometimes.missing();
     if !missing.is_empty() {
-        verdict.hole(format!("in {} seeds these never happened: {}", summary.seeds, missing.join(", ")));
+        verdict.hole(format!(
+            "in {} seeds these never happened: {}",
+            summary.seeds,
+            missing.join(", ")
+        ));
     }
 }
 
 /// Explores the model's configurations to their ends.
 pub(crate) fn explore(settings: &Settings, verdict: &mut Verdict) {
     let wanted = |of: &Configuration| of.size == Size::Small || !settings.quick;
-    let configurations: Vec<Configuration> = steadfast_model::configurations().into_iter().filter(wanted).collect();
+    let configurations: Vec<Configuration> =
+        steadfast_model::configurations().into_iter().filter(wanted).collect();
     println!("model checker: {} configurations", configurations.len());
     if settings.quick {
         verdict.skipped("the large configurations of the model checker");
     }
-    let explored: Vec<Explored> = configurations.iter().map(|of| explore_one(of, settings.workers())).collect();
+    let explored: Vec<Explored> =
+        configurations.iter().map(|of| explore_one(of, settings.workers())).collect();
     let violations: usize = explored.iter().map(|of| of.violations.len()).sum();
     verdict.states = explored.iter().map(|of| of.unique_states).sum();
     verdict.violations += violations;
@@ -62,7 +73,8 @@ pub(crate) fn explore(settings: &Settings, verdict: &mut Verdict) {
     verdict.row("configurations of the model checker", explored.len().to_string());
     verdict.row("states, each configuration to its end", verdict.states.to_string());
     if let Some(largest) = largest {
-        verdict.row("states of the largest", format!("{} ({})", largest.unique_states, largest.name));
+        verdict
+            .row("states of the largest", format!("{} ({})", largest.unique_states, largest.name));
     }
     verdict.row("properties that do not hold", violations.to_string());
 }
@@ -86,10 +98,13 @@ pub(crate) fn hunt(settings: &Settings, verdict: &mut Verdict) {
             scope.spawn(|| {
                 while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let hunt = steadfast_mutants::search(*mutant, settings.mutant_seeds);
-                    // What was never reached, or what breaks a rule without the mistake too, was caught for something else.
+                    // What was never reached, or what breaks a rule without the mistake too, was
+                    // caught for something else.
                     let caught = hunt.caught.filter(|caught| {
                         let by_seed = caught.seeds_tried > 0;
-                        hunt.reached > 0 && !(by_seed && steadfast_mutants::runs::broken_rule(caught.seed).is_some())
+                        hunt.reached > 0
+                            && !(by_seed
+                                && steadfast_mutants::runs::broken_rule(caught.seed).is_some())
                     });
                     table.lock().unwrap_or_else(PoisonError::into_inner).push((*mutant, caught));
                 }
@@ -100,8 +115,11 @@ pub(crate) fn hunt(settings: &Settings, verdict: &mut Verdict) {
     table.sort_by_key(|(mutant, _)| *mutant);
     for (mutant, caught) in &table {
         match caught {
-            Some(caught) => println!("  {mutant:?}: {} seeds, “{}”", caught.seeds_tried, caught.rule),
-            None => verdict.hole(format!("nothing catches {mutant:?} in {} seeds", settings.mutant_seeds)),
+            Some(caught) => {
+                println!("  {mutant:?}: {} seeds, “{}”", caught.seeds_tried, caught.rule)
+            }
+            None => verdict
+                .hole(format!("nothing catches {mutant:?} in {} seeds", settings.mutant_seeds)),
         }
     }
     verdict.mutants = mutants.len();
@@ -110,7 +128,10 @@ pub(crate) fn hunt(settings: &Settings, verdict: &mut Verdict) {
     let by_script = |(_, caught): &&(Mutant, Option<steadfast_mutants::Caught>)| {
         caught.as_ref().is_some_and(|caught| caught.seeds_tried == 0)
     };
-    verdict.row("of these by a script, not by seeds", table.iter().filter(by_script).count().to_string());
+    verdict.row(
+        "of these by a script, not by seeds",
+        table.iter().filter(by_script).count().to_string(),
+    );
 }
 
 /// Runs every input that fuzzing has left.
@@ -125,7 +146,10 @@ pub(crate) fn replay_corpus(verdict: &mut Verdict) {
             }
             for target in steadfast_fuzz::targets() {
                 if !steadfast_fuzz::corpus(target).is_ok_and(|files| files.len() >= target.files) {
-                    verdict.hole(format!("the fuzz target {} has fewer than {} inputs", target.name, target.files));
+                    verdict.hole(format!(
+                        "the fuzz target {} has fewer than {} inputs",
+                        target.name, target.files
+                    ));
                 }
             }
         }

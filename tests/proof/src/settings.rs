@@ -41,7 +41,9 @@ impl Settings {
                 "--first" => settings.first = number(&name, given.next())?,
                 // No machine has more threads than a u16 counts.
                 "--threads" => {
-                    settings.threads = usize::from(u16::try_from(number(&name, given.next())?).unwrap_or(u16::MAX));
+                    settings.threads = usize::from(
+                        u16::try_from(number(&name, given.next())?).unwrap_or(u16::MAX),
+                    );
                 }
                 "--mutant-seeds" => settings.mutant_seeds = number(&name, given.next())?,
                 _ => return Err(format!("{name} is not known\n\n{HELP}")),
@@ -75,14 +77,22 @@ mod tests {
     #[test]
     fn each_argument_is_read() {
         let settings = parse("--seeds 1_000 --first 7 --threads 2 --mutant-seeds 9 --quick");
-        assert_eq!(settings, Ok(Settings { seeds: 1_000, first: 7, threads: 2, mutant_seeds: 9, quick: true }));
+        assert_eq!(
+            settings,
+            Ok(Settings { seeds: 1_000, first: 7, threads: 2, mutant_seeds: 9, quick: true })
+        );
         assert_eq!(parse(""), Ok(Settings::default()));
     }
 
     #[test]
     fn what_is_wrong_is_named() {
-        for (line, what) in [("--seed 3", "--seed"), ("--seeds", "needs a value"), ("--seeds many", "many")] {
-            assert!(parse(line).is_err_and(|why| why.contains(what) && why.contains("--quick")), "{line}");
+        for (line, what) in
+            [("--seed 3", "--seed"), ("--seeds", "needs a value"), ("--seeds many", "many")]
+        {
+            assert!(
+                parse(line).is_err_and(|why| why.contains(what) && why.contains("--quick")),
+                "{line}"
+            );
         }
     }
 }

@@ -21,7 +21,8 @@ pub(crate) struct Verdict {
     pub(crate) states: usize,
     /// What was left out on demand.
     skipped: Vec<&'static str>,
-    /// What should have happened somewhere and did not, or was not looked at: a proof that proves less than it says.
+    /// What should have happened somewhere and did not, or was not looked at: a proof that proves
+    /// less than it says.
     pub(crate) holes: Vec<String>,
 }
 

@@ -1,4 +1,5 @@
-//! How many bytes may still pass one way of a link. Owns the count, and finding the end of the upgrade's head.
+//! How many bytes may still pass one way of a link. Owns the count, and finding the end of the
+//! upgrade's head.
 
 use crate::{Plan, Way};
 
@@ -7,7 +8,8 @@ use crate::{Plan, Way};
 pub(crate) enum Allowance {
     /// Everything.
     Unlimited,
-    /// Everything up to an empty line, of whose four bytes `matched` have been seen; then so many bytes.
+    /// Everything up to an empty line, of whose four bytes `matched` have been seen; then so many
+    /// bytes.
     AfterHead { matched: usize, bytes: u64 },
     /// So many bytes.
     Bytes(u64),
@@ -20,8 +22,12 @@ impl Allowance {
     pub(crate) fn both(plan: Plan) -> [Self; 2] {
         match plan {
             Plan::Leave => [Self::Unlimited; 2],
-            Plan::CutAfter { way: Way::Up, bytes } => [Self::AfterHead { matched: 0, bytes }, Self::Unlimited],
-            Plan::CutAfter { way: Way::Down, bytes } => [Self::Unlimited, Self::AfterHead { matched: 0, bytes }],
+            Plan::CutAfter { way: Way::Up, bytes } => {
+                [Self::AfterHead { matched: 0, bytes }, Self::Unlimited]
+            }
+            Plan::CutAfter { way: Way::Down, bytes } => {
+                [Self::Unlimited, Self::AfterHead { matched: 0, bytes }]
+            }
         }
     }
 

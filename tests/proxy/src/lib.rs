@@ -1,8 +1,10 @@
-//! A TCP proxy that misbehaves on command: the network of the end-to-end tests and of the chat's demo.
+//! A TCP proxy that misbehaves on command: the network of the end-to-end tests and of the chat's
+//! demo.
 //!
-//! It stands on 127.0.0.1 in front of a server and forwards bytes; it knows nothing of WebSocket, except where the head of the
-//! upgrade ends ([`Plan`]). A *link* is one accepted connection together with the one that the proxy made to the server for it.
-//! Orders act on the links that are open now; rules (stall, slow, delay, refuse) on all links until they are taken back.
+//! It stands on 127.0.0.1 in front of a server and forwards bytes; it knows nothing of WebSocket,
+//! except where the head of the upgrade ends ([`Plan`]). A *link* is one accepted connection
+//! together with the one that the proxy made to the server for it. Orders act on the links that are
+//! open now; rules (stall, slow, delay, refuse) on all links until they are taken back.
 //!
 //! Owns its tasks: dropping the [`Proxy`] closes every link and the listener.
 
@@ -47,7 +49,8 @@ pub enum Side {
 pub enum Plan {
     /// Nothing.
     Leave,
-    /// After the head of the upgrade (up to its empty line) so many bytes may pass one way. The link is cut when another one comes.
+    /// After the head of the upgrade (up to its empty line) so many bytes may pass one way. The
+    /// link is cut when another one comes.
     CutAfter {
         /// Which way is counted.
         way: Way,
@@ -152,22 +155,26 @@ impl Proxy {
         self.order_all(Order::Reset)
     }
 
-    /// Closes one side of the newest link; the other stays open and silent until it is cut. `false` if none is open.
+    /// Closes one side of the newest link; the other stays open and silent until it is cut. `false`
+    /// if none is open.
     pub fn half_open(&self, closed: Side) -> bool {
         self.order_newest(Order::Close(closed))
     }
 
-    /// Lets so many more bytes pass one way on the newest link, and cuts it when another one comes. `false` if none is open.
+    /// Lets so many more bytes pass one way on the newest link, and cuts it when another one comes.
+    /// `false` if none is open.
     pub fn cut_after(&self, way: Way, bytes: u64) -> bool {
         self.order_newest(Order::CutAfter(way, bytes))
     }
 
-    /// Says what will happen to a link that does not exist yet; each new link takes one plan, in order.
+    /// Says what will happen to a link that does not exist yet; each new link takes one plan, in
+    /// order.
     pub fn plan(&self, plan: Plan) {
         lock(&self.shared.links).plans.push_back(plan);
     }
 
-    /// The next `links` links are cut when the server's first frame comes: the server has sent WELCOME, the client never sees it.
+    /// The next `links` links are cut when the server's first frame comes: the server has sent
+    /// WELCOME, the client never sees it.
     pub fn lose_welcomes(&self, links: usize) {
         for _ in 0..links {
             self.plan(Plan::CutAfter { way: Way::Down, bytes: 0 });
@@ -264,7 +271,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// Puts the link on the list first, so that an order can't miss it while its other half is being made.
+/// Puts the link on the list first, so that an order can't miss it while its other half is being
+/// made.
 async fn open(client: TcpStream, shared: Arc<Shared>) {
     let (sender, orders) = mpsc::unbounded_channel();
     let (number, plan) = {

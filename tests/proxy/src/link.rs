@@ -1,4 +1,5 @@
-//! One link: two sockets and what passes between them. Owns the sockets; refuses to know what the bytes mean.
+//! One link: two sockets and what passes between them. Owns the sockets; refuses to know what the
+//! bytes mean.
 
 use std::io;
 use std::sync::Mutex;
@@ -39,7 +40,8 @@ pub(crate) async fn run(
     allowances: [Allowance; 2],
     shared: &Shared,
 ) {
-    // Small frames must not wait for each other's ack: the proxy adds only the trouble that it was asked for.
+    // Small frames must not wait for each other's ack: the proxy adds only the trouble that it was
+    // asked for.
     let _ = client.set_nodelay(true);
     let _ = server.set_nodelay(true);
     let [up, down] = allowances.map(Mutex::new);
@@ -82,7 +84,11 @@ async fn keep(closed: TcpStream, kept: TcpStream, orders: &mut mpsc::UnboundedRe
     }
 }
 
-async fn obey(orders: &mut mpsc::UnboundedReceiver<Order>, up: &Mutex<Allowance>, down: &Mutex<Allowance>) -> End {
+async fn obey(
+    orders: &mut mpsc::UnboundedReceiver<Order>,
+    up: &Mutex<Allowance>,
+    down: &Mutex<Allowance>,
+) -> End {
     while let Some(order) = orders.recv().await {
         match order {
             Order::Cut => return End::Cut,
@@ -96,7 +102,10 @@ async fn obey(orders: &mut mpsc::UnboundedReceiver<Order>, up: &Mutex<Allowance>
 }
 
 /// Until both ways have seen their end of stream, or one way was cut or failed.
-async fn both(upward: impl Future<Output = Result<(), End>>, downward: impl Future<Output = Result<(), End>>) -> End {
+async fn both(
+    upward: impl Future<Output = Result<(), End>>,
+    downward: impl Future<Output = Result<(), End>>,
+) -> End {
     match tokio::try_join!(upward, downward) {
         Ok(((), ())) => End::Cut,
         Err(end) => end,
@@ -115,7 +124,10 @@ impl Pump<'_> {
         let mut buffer = vec![0; CHUNK];
         loop {
             self.gate().await;
-            let room = self.rules().bytes_per_second.map_or(CHUNK, |rate| (rate as usize / 20).clamp(1, CHUNK));
+            let room = self
+                .rules()
+                .bytes_per_second
+                .map_or(CHUNK, |rate| (rate as usize / 20).clamp(1, CHUNK));
             let read = from.read(&mut buffer[..room]).await.map_err(|_: io::Error| End::Reset)?;
             self.pace(read).await;
             self.gate().await;
@@ -148,9 +160,9 @@ impl Pump<'_> {
 
     async fn pace(&self, bytes: usize) {
         let rules = self.rules();
-        let slow = rules
-            .bytes_per_second
-            .map_or(Duration::ZERO, |rate| Duration::from_secs_f64(bytes as f64 / f64::from(rate.max(1))));
+        let slow = rules.bytes_per_second.map_or(Duration::ZERO, |rate| {
+            Duration::from_secs_f64(bytes as f64 / f64::from(rate.max(1)))
+        });
         let wait = rules.delay + slow;
         if !wait.is_zero() {
             sleep(wait).await;

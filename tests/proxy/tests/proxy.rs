@@ -11,7 +11,8 @@ use tokio::time::timeout;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A proxy before a listener, and one link through it: the proxy, the client's end, the server's end, the listener.
+/// A proxy before a listener, and one link through it: the proxy, the client's end, the server's
+/// end, the listener.
 async fn linked() -> (Proxy, TcpStream, TcpStream, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = Proxy::start(listener.local_addr().unwrap()).await.unwrap();

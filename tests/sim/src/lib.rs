@@ -1,5 +1,6 @@
-//! The simulator: production cores of client and node in virtual time, on a network, a store and applications that misbehave as a
-//! seed says, watched by checkers. Owns chance and time; refuses to know better than the cores what they should do.
+//! The simulator: production cores of client and node in virtual time, on a network, a store and
+//! applications that misbehave as a seed says, watched by checkers. Owns chance and time; refuses
+//! to know better than the cores what they should do.
 
 pub mod checkers;
 mod many;
@@ -63,7 +64,10 @@ impl Failure {
     pub fn replay(&self) -> String {
         let mut command = format!("cargo run --release -p steadfast-sim -- --replay {}", self.seed);
         if let Some(only) = &self.variant.only {
-            command += &format!(" --only {}", if only.is_empty() { "none".to_owned() } else { list(only.iter()) });
+            command += &format!(
+                " --only {}",
+                if only.is_empty() { "none".to_owned() } else { list(only.iter()) }
+            );
         }
         if !self.variant.ease.is_empty() {
             command += &format!(" --ease {}", list(&self.variant.ease));
@@ -76,7 +80,11 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, violation: Violation { rule, detail }, trace, deeds, .. } = self;
         writeln!(f, "seed {seed} broke the rule: {rule}\n  {detail}")?;
-        writeln!(f, "{} deeds of chance are enough for it; the last lines of its trace:\n{trace}", deeds.len())?;
+        writeln!(
+            f,
+            "{} deeds of chance are enough for it; the last lines of its trace:\n{trace}",
+            deeds.len()
+        )?;
         write!(f, "replay: {}", self.replay())
     }
 }
@@ -104,28 +112,52 @@ pub fn run_seed(seed: u64, recording: Recording) -> Result<Success, Box<Failure>
 ///
 /// # Errors
 /// When a rule was broken, as it should be.
-pub fn run_with(seed: u64, mistake: Option<Mistake>, recording: Recording) -> Result<Success, Box<Failure>> {
+pub fn run_with(
+    seed: u64,
+    mistake: Option<Mistake>,
+    recording: Recording,
+) -> Result<Success, Box<Failure>> {
     let variant = Variant { mistake, ..Variant::default() };
     let outcome = attempt(seed, &variant, recording);
     // A mistake is planted to be caught: nobody reads how.
-    if mistake.is_some() || recording == Recording::Print { outcome } else { outcome.map_err(shorten::shorten) }
+    if mistake.is_some() || recording == Recording::Print {
+        outcome
+    } else {
+        outcome.map_err(shorten::shorten)
+    }
 }
 
 /// Runs a variant of a seed as it is.
 ///
 /// # Errors
 /// When a rule was broken, or something panicked.
-pub fn attempt(seed: u64, variant: &Variant, recording: Recording) -> Result<Success, Box<Failure>> {
-    catch_unwind(AssertUnwindSafe(|| run_through(seed, variant, recording))).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-        let violation = Violation { rule: "no core panics", detail: text.unwrap_or("without a message").to_owned() };
-        // The trace went with the world; a replay prints it line by line.
-        let (deeds, trace) = (Default::default(), String::new());
-        Err(Box::new(Failure { seed, variant: variant.clone(), violation, deeds, trace }))
-    })
+pub fn attempt(
+    seed: u64,
+    variant: &Variant,
+    recording: Recording,
+) -> Result<Success, Box<Failure>> {
+    catch_unwind(AssertUnwindSafe(|| run_through(seed, variant, recording))).unwrap_or_else(
+        |panic| {
+            let text = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied());
+            let violation = Violation {
+                rule: "no core panics",
+                detail: text.unwrap_or("without a message").to_owned(),
+            };
+            // The trace went with the world; a replay prints it line by line.
+            let (deeds, trace) = (Default::default(), String::new());
+            Err(Box::new(Failure { seed, variant: variant.clone(), violation, deeds, trace }))
+        },
+    )
 }
 
-fn run_through(seed: u64, variant: &Variant, recording: Recording) -> Result<Success, Box<Failure>> {
+fn run_through(
+    seed: u64,
+    variant: &Variant,
+    recording: Recording,
+) -> Result<Success, Box<Failure>> {
     let mut rng = Rng::new(seed);
     let mut plan = Plan::random(&mut rng);
     plan.mistake = variant.mistake;

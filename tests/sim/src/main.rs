@@ -60,7 +60,10 @@ fn replay(seed: u64, variant: &Variant) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            println!("\nseed {seed} broke the rule: {}\n  {}", failure.violation.rule, failure.violation.detail);
+            println!(
+                "\nseed {seed} broke the rule: {}\n  {}",
+                failure.violation.rule, failure.violation.detail
+            );
             ExitCode::FAILURE
         }
     }

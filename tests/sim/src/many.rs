@@ -1,6 +1,9 @@
 //! Many seeds on many threads. Owns counting and progress; what a run is it does not know.
 
-#![expect(clippy::disallowed_types, reason = "how fast the simulator runs is measured outside of every run")]
+#![expect(
+    clippy::disallowed_types,
+    reason = "how fast the simulator runs is measured outside of every run"
+)]
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,7 +44,8 @@ pub struct Summary {
     pub seconds: f64,
     /// What happened in them.
     pub sometimes: Sometimes,
-    /// The first runs that broke a rule, shortened, by seed; after some of them the rest was not run.
+    /// The first runs that broke a rule, shortened, by seed; after some of them the rest was not
+    /// run.
     pub failures: Vec<Failure>,
 }
 
@@ -62,11 +66,17 @@ struct Shared {
     failures: Mutex<Vec<Failure>>,
 }
 
-/// Runs `seeds` seeds from `first_seed` on, on `threads` threads (0: one per core). `progress` is called now and then, from any of them.
+/// Runs `seeds` seeds from `first_seed` on, on `threads` threads (0: one per core). `progress` is
+/// called now and then, from any of them.
 ///
 /// # Panics
 /// When a run does.
-pub fn run_many(first_seed: u64, seeds: u64, threads: usize, progress: impl Fn(Progress) + Sync) -> Summary {
+pub fn run_many(
+    first_seed: u64,
+    seeds: u64,
+    threads: usize,
+    progress: impl Fn(Progress) + Sync,
+) -> Summary {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = if threads == 0 { cores } else { threads };
     let shared = Shared {
@@ -108,11 +118,14 @@ impl Shared {
                     self.steps.fetch_add(success.steps, Ordering::Relaxed);
                     sometimes.add(&success.sometimes);
                 }
-                Err(failure) => self.failures.lock().expect("nobody panics while holding it").push(*failure),
+                Err(failure) => {
+                    self.failures.lock().expect("nobody panics while holding it").push(*failure)
+                }
             }
             let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
             if done.is_multiple_of(EVERY) && done < seeds {
-                let (steps, seconds) = (self.steps.load(Ordering::Relaxed), self.begun.elapsed().as_secs_f64());
+                let (steps, seconds) =
+                    (self.steps.load(Ordering::Relaxed), self.begun.elapsed().as_secs_f64());
                 progress(Progress { seeds: done, of: seeds, steps, seconds, failures: failed });
             }
         }

@@ -1,5 +1,5 @@
-//! Deliberate mistakes at the border between the cores and the world: each must be caught by a checker, or the checkers
-//! prove nothing.
+//! Deliberate mistakes at the border between the cores and the world: each must be caught by a
+//! checker, or the checkers prove nothing.
 
 /// What the harness does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! Sockets as two queues of encoded frames, each in order, each with its own delays and ends. Owns what is under way;
-//! refuses to know what it means.
+//! Sockets as two queues of encoded frames, each in order, each with its own delays and ends. Owns
+//! what is under way; refuses to know what it means.
 
 use std::collections::VecDeque;
 
@@ -126,8 +126,9 @@ impl Pipe {
         self.queue.iter().map(Packet::bytes).sum()
     }
 
-    /// Loses everything to come, and what is under way beyond so many bytes; says whether that cuts a frame in two. The part of it
-    /// that arrives is no message (RFC 6455): the receiver's core never hears of it.
+    /// Loses everything to come, and what is under way beyond so many bytes; says whether that cuts
+    /// a frame in two. The part of it that arrives is no message (RFC 6455): the receiver's core
+    /// never hears of it.
     pub fn cut_after(&mut self, bytes: u64) -> bool {
         self.dead = true;
         let mut whole = 0;

@@ -1,5 +1,5 @@
-//! What a run is made of: sizes, delays, odds. A seed draws one; a named test writes its own. Refuses to decide anything
-//! while the run goes on.
+//! What a run is made of: sizes, delays, odds. A seed draws one; a named test writes its own.
+//! Refuses to decide anything while the run goes on.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,7 +28,8 @@ pub const KEYS: [&str; 2] = ["a", "b"];
 /// A name that is known to be one.
 #[must_use]
 pub fn name(text: &str) -> Name {
-    Name::from_bytes(Bytes::copy_from_slice(text.as_bytes())).expect("the harness uses names that fit PROTOCOL.md 3.4")
+    Name::from_bytes(Bytes::copy_from_slice(text.as_bytes()))
+        .expect("the harness uses names that fit PROTOCOL.md 3.4")
 }
 
 /// One run.
@@ -175,8 +176,13 @@ impl Plan {
     /// Takes one kind of trouble away.
     pub fn ease(&mut self, ease: Ease) {
         match ease {
-            Ease::Store => self.store = StorePlan { settles: self.store.settles, ..StorePlan::CALM },
-            Ease::Handlers => self.handlers = HandlerPlan { publishes: self.handlers.publishes, ..HandlerPlan::CALM },
+            Ease::Store => {
+                self.store = StorePlan { settles: self.store.settles, ..StorePlan::CALM }
+            }
+            Ease::Handlers => {
+                self.handlers =
+                    HandlerPlan { publishes: self.handlers.publishes, ..HandlerPlan::CALM }
+            }
             Ease::Latency => self.latency_ms = (1, 1),
             Ease::Clients => self.clients = 1,
             Ease::Nodes => self.nodes = 1,
@@ -220,7 +226,8 @@ impl Plan {
 
 fn client_config() -> ClientConfig {
     let mut config = ClientConfig::new("sim", "1.0");
-    config.backoff = Backoff { base_ms: 100, cap_ms: 1_000, attempts: None, elapsed_ms: None, stable_ms: 500 };
+    config.backoff =
+        Backoff { base_ms: 100, cap_ms: 1_000, attempts: None, elapsed_ms: None, stable_ms: 500 };
     config.dial_timeout_ms = 1_000;
     config.welcome_timeout_ms = 1_000;
     config.credential_refusals = 50;
@@ -238,7 +245,13 @@ fn node_config() -> NodeConfig {
     .enumerate()
     {
         let index = index as u16;
-        config.add_message(MessageSpec { name: name(text), index, kind, timeout_ms: 2_000, max_bytes: 2_048 });
+        config.add_message(MessageSpec {
+            name: name(text),
+            index,
+            kind,
+            timeout_ms: 2_000,
+            max_bytes: 2_048,
+        });
     }
     for (index, text) in TOPICS.into_iter().enumerate() {
         let retention = Retention { entries: 100, ttl_ms: 600_000 };
@@ -324,7 +337,8 @@ fn randomise_node(rng: &mut Rng, config: &mut NodeConfig) {
     config.ack_frames = rng.pick(&[1, 4, 32]);
     config.ack_ms = rng.pick(&[10, 250]);
     for topic in &mut config.topics {
-        topic.retention = Retention { entries: rng.pick(&[2, 5, 20, 100]), ttl_ms: rng.pick(&[500, 600_000]) };
+        topic.retention =
+            Retention { entries: rng.pick(&[2, 5, 20, 100]), ttl_ms: rng.pick(&[500, 600_000]) };
     }
     for message in &mut config.messages {
         message.timeout_ms = rng.pick(&[150, 600, 2_000]);
@@ -345,6 +359,7 @@ fn randomise_node(rng: &mut Rng, config: &mut NodeConfig) {
         config.snapshot_tries = rng.pick(&[1, 3]);
         config.publishes_waiting = rng.pick(&[1, 100]);
         config.store_tries = rng.pick(&[1, 3, 8]);
-        config.max_credit = Window { frames: rng.pick(&[1, 4, 4_096]), bytes: rng.pick(&[100, 1_000_000]) };
+        config.max_credit =
+            Window { frames: rng.pick(&[1, 4, 4_096]), bytes: rng.pick(&[100, 1_000_000]) };
     }
 }

@@ -1,5 +1,6 @@
-//! A failing run made smaller: deeds that it does not need are left out, troubles that it does not need are taken away, as long as
-//! it breaks the same rule. Owns what can be left out; refuses to judge a run.
+//! A failing run made smaller: deeds that it does not need are left out, troubles that it does not
+//! need are taken away, as long as it breaks the same rule. Owns what can be left out; refuses to
+//! judge a run.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,7 +13,8 @@ use crate::{Failure, Variant, attempt};
 /// Runs that a failure is worth.
 const TRIES: u32 = 1_500;
 
-/// Something that chance makes happen in a run: the k-th action of an application, or the k-th fault.
+/// Something that chance makes happen in a run: the k-th action of an application, or the k-th
+/// fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Deed {
     /// An application does something.
@@ -97,7 +99,10 @@ impl FromStr for Ease {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|ease| ease.to_string() == text).ok_or_else(|| format!("{text:?} can't be eased"))
+        Self::ALL
+            .into_iter()
+            .find(|ease| ease.to_string() == text)
+            .ok_or_else(|| format!("{text:?} can't be eased"))
     }
 }
 
@@ -140,7 +145,8 @@ impl Search {
             let mut from = 0;
             while from < self.best.deeds.len() {
                 let (before, rest) = self.best.deeds.split_at(from);
-                let kept: BTreeSet<Deed> = before.iter().chain(rest.iter().skip(length)).copied().collect();
+                let kept: BTreeSet<Deed> =
+                    before.iter().chain(rest.iter().skip(length)).copied().collect();
                 let variant = Variant { only: Some(Arc::new(kept)), ..self.best.variant.clone() };
                 if !self.breaks(variant) {
                     from += length;

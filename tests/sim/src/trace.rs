@@ -1,4 +1,5 @@
-//! What happened, in words: the last lines for a report, all lines for a replay, a hash for the proof of determinism.
+//! What happened, in words: the last lines for a report, all lines for a replay, a hash for the
+//! proof of determinism.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,5 @@
-//! Checkers that never fail prove nothing: in a world that makes a mistake, some seed must break the rule that is about it.
+//! Checkers that never fail prove nothing: in a world that makes a mistake, some seed must break
+//! the rule that is about it.
 
 #![expect(clippy::panic, reason = "a test that finds nothing says what it found instead")]
 
@@ -27,7 +28,11 @@ fn is_caught(mistake: Mistake, rules: &[&str]) {
 fn a_store_that_forgets_records_is_caught() {
     is_caught(
         Mistake::DropsRecords,
-        &["at most one commit per number", "at most one commit per command", "ordered commands commit in order"],
+        &[
+            "at most one commit per number",
+            "at most one commit per command",
+            "ordered commands commit in order",
+        ],
     );
 }
 
@@ -73,7 +78,11 @@ fn an_epoch_kept_over_a_roll_back_is_caught() {
 fn a_lease_kept_over_a_roll_back_is_caught() {
     is_caught(
         Mistake::KeepsLeasesOnRollback,
-        &["at most one commit per number", "at most one commit per command", "what was refused never ran"],
+        &[
+            "at most one commit per number",
+            "at most one commit per command",
+            "what was refused never ran",
+        ],
     );
 }
 
@@ -89,13 +98,20 @@ fn a_frame_lost_in_the_middle_is_caught() {
 
 #[test]
 fn a_commit_below_the_low_water_mark_is_caught() {
-    is_caught(Mistake::IgnoresLow, &["at most one commit per number", "what was refused never ran"]);
+    is_caught(
+        Mistake::IgnoresLow,
+        &["at most one commit per number", "what was refused never ran"],
+    );
 }
 
 #[test]
 fn a_principal_that_changes_is_caught() {
     is_caught(
         Mistake::SwapsPrincipals,
-        &["a lease never changes its principal", "resume never changes the principal", "an unknown lease has expired"],
+        &[
+            "a lease never changes its principal",
+            "resume never changes the principal",
+            "an unknown lease has expired",
+        ],
     );
 }

@@ -1,5 +1,5 @@
-//! What `window = replay buffer` and credit per subscription are for: an application that waits in an awkward place
-//! waits for nobody but itself (PROTOCOL.md 7.9).
+//! What `window = replay buffer` and credit per subscription are for: an application that waits in
+//! an awkward place waits for nobody but itself (PROTOCOL.md 7.9).
 
 use steadfast::wire::Window;
 use steadfast_sim::plan::{CONCURRENT, KEYS, ORDERED, Plan};
@@ -48,7 +48,11 @@ fn awaiting_a_command_inside_the_event_loop_makes_progress() {
         // The application does not ask for the next item before its command has ended.
         let (command, _) = world.submit(0, ORDERED);
         assert!(world.run_until(1_000, |world| world.finish(command, Answer::Ok(0))));
-        assert!(world.run_until(1_000, |world| world.clients[0].core.outbox().0 == 0), "{}", world.trace.tail());
+        assert!(
+            world.run_until(1_000, |world| world.clients[0].core.outbox().0 == 0),
+            "{}",
+            world.trace.tail()
+        );
     }
     world.heal();
     keeps_every_rule(&world);
@@ -64,7 +68,11 @@ fn never_polling_one_of_two_subscriptions_stalls_nothing_else() {
     for _ in 0..20 {
         let (command, _) = world.submit(0, CONCURRENT);
         assert!(world.run_until(1_000, |world| world.finish(command, Answer::Ok(3))));
-        assert!(world.run_until(1_000, |world| world.clients[0].core.outbox().0 == 0), "{}", world.trace.tail());
+        assert!(
+            world.run_until(1_000, |world| world.clients[0].core.outbox().0 == 0),
+            "{}",
+            world.trace.tail()
+        );
     }
     let process = world.clients[0].process;
     assert!(world.run_until(1_000, |world| world.checkers.not_at_head(process, busy).is_none()));
@@ -90,10 +98,22 @@ fn a_handler_that_awaits_the_same_client_makes_progress() {
     );
     // … and has sent, and got the result of, its next concurrent command.
     let (next, _) = world.submit(0, CONCURRENT);
-    assert!(world.run_until(200, |world| world.finish(next, Answer::Ok(1))), "{}", world.trace.tail());
-    assert!(world.run_until(200, |world| world.clients[0].core.outbox().0 == 1), "{}", world.trace.tail());
+    assert!(
+        world.run_until(200, |world| world.finish(next, Answer::Ok(1))),
+        "{}",
+        world.trace.tail()
+    );
+    assert!(
+        world.run_until(200, |world| world.clients[0].core.outbox().0 == 1),
+        "{}",
+        world.trace.tail()
+    );
     assert!(world.finish(waiting, Answer::Ok(0)));
-    assert!(world.run_until(200, |world| world.clients[0].core.outbox().0 == 0), "{}", world.trace.tail());
+    assert!(
+        world.run_until(200, |world| world.clients[0].core.outbox().0 == 0),
+        "{}",
+        world.trace.tail()
+    );
     world.heal();
     keeps_every_rule(&world);
 }

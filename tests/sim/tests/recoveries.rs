@@ -19,7 +19,8 @@ fn what_is_committed_under_a_lease_that_was_dropped_meanwhile_is_settled() {
     assert!(world.finish(command, Answer::Ok(1)));
     world.plan.store.after_ms = (0, 0);
     world.shelf.clock.jump(10_000);
-    // The record is written, and its answer on its way, when the node hears that the lease has expired.
+    // The record is written, and its answer on its way, when the node hears that the lease has
+    // expired.
     soon(&mut world, "the end of the lease", |world| count(world, "session ended by server") == 1);
     assert!(!world.checkers.all_settled());
     soon(&mut world, "the event", |world| world.checkers.all_settled());
@@ -47,7 +48,8 @@ fn events_of_a_commit_that_was_given_up_reach_live_subscribers() {
 
 #[test]
 fn events_of_a_commit_whose_lease_was_dropped_meanwhile_reach_live_subscribers() {
-    let mut world = connected(Plan { clients: 2, ..manual().node(|config| config.lease_ttl_ms = 3_000) });
+    let mut world =
+        connected(Plan { clients: 2, ..manual().node(|config| config.lease_ttl_ms = 3_000) });
     let sub = world.subscribe(1, 0, KEYS[0], Pace::Each(0));
     world.run_for(50);
     let (command, _) = world.submit(0, ORDERED);
@@ -78,7 +80,11 @@ fn what_a_node_that_never_comes_back_has_left_unsettled_is_settled() {
     world.close_client(0);
     world.crash_node(0, 1_000_000);
     assert!(!world.checkers.all_settled());
-    assert!(world.run_until(100_000, |world| world.checkers.all_settled()), "{}", world.trace.tail());
+    assert!(
+        world.run_until(100_000, |world| world.checkers.all_settled()),
+        "{}",
+        world.trace.tail()
+    );
 }
 
 #[test]
@@ -87,7 +93,9 @@ fn a_publication_that_may_be_in_its_log_is_not_called_unpublished() {
     world.plan.store.unknown_done = 1_000;
     world.publish(0).expect("the node is up");
     (world.plan.store.unknown_done, world.plan.store.failed) = (0, 1_000);
-    soon(&mut world, "the second try", |world| count(world, "publish failed: the store failed") == 1);
+    soon(&mut world, "the second try", |world| {
+        count(world, "publish failed: the store failed") == 1
+    });
     world.plan.store.failed = 0;
     ends_well(world);
 }
@@ -100,7 +108,8 @@ fn a_command_whose_lease_is_dropped_before_it_begins_never_begins() {
     begun(&mut world, first);
     world.run_for(10);
     world.shelf.clock.jump(1_000_000);
-    // The end of the first one begins the second one, and its commit finds that there is no lease, in one go.
+    // The end of the first one begins the second one, and its commit finds that there is no lease,
+    // in one go.
     assert!(world.finish(first, Answer::Ok(0)));
     assert_eq!(count(&world, "commit finds no lease"), 1);
     assert!(!world.held.iter().any(|held| held.command == second), "nobody would end it");
@@ -124,12 +133,15 @@ fn a_store_that_goes_back_makes_outcomes_unknown_and_gaps_known() {
     let process = world.clients[0].process;
     let before = world.checkers.topics.cursor(process, sub).expect("two events were read");
     assert!(world.roll_store_back(false));
-    // The node runs on: its next commit finds that the lease is gone, and the next event another epoch.
+    // The node runs on: its next commit finds that the lease is gone, and the next event another
+    // epoch.
     assert!(world.finish(open, Answer::Ok(0)));
     resolved(&mut world);
     assert_eq!((count(&world, "outcome unknown"), count(&world, "lease lost")), (1, 1));
     world.publish(0);
-    soon(&mut world, "the event", |world| count(world, "gap: Epoch") == 1 || world.checkers.violated());
+    soon(&mut world, "the event", |world| {
+        count(world, "gap: Epoch") == 1 || world.checkers.violated()
+    });
     let after = world.checkers.topics.cursor(process, sub).expect("it goes on");
     assert_ne!(before.epoch, after.epoch);
     ends_well(world);

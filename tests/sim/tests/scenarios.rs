@@ -9,7 +9,9 @@ use steadfast_sim::world::{Answer, Cut, Pace};
 
 mod support;
 
-use support::{begun, connected, count, ends_well, manual, resolved, soon, two_nodes, welcomed_again};
+use support::{
+    begun, connected, count, ends_well, manual, resolved, soon, two_nodes, welcomed_again,
+};
 
 #[test]
 fn a_lost_welcome_costs_nothing() {
@@ -34,10 +36,16 @@ fn a_stale_dial_is_refused_and_changes_nothing() {
     let first = world.socket(0);
     world.routes.push_back(Route::SlowUp(0, 1_900));
     world.cut(first, Cut::CLEAN);
-    soon(&mut world, "the second HELLO", |world| world.dials == 2 && world.is_open(world.socket(0)));
-    // It is held up, and the client's end of its socket goes away without a word: it gives up and dials a third time.
+    soon(&mut world, "the second HELLO", |world| {
+        world.dials == 2 && world.is_open(world.socket(0))
+    });
+    // It is held up, and the client's end of its socket goes away without a word: it gives up and
+    // dials a third time.
     let second = world.socket(0);
-    world.cut(second, Cut { up_bytes: u64::MAX, down_bytes: 0, client_notices_ms: None, server_notices_ms: None });
+    world.cut(
+        second,
+        Cut { up_bytes: u64::MAX, down_bytes: 0, client_notices_ms: None, server_notices_ms: None },
+    );
     soon(&mut world, "the third dial", |world| world.dials == 3 && world.is_connected(0));
     let third = world.socket(0);
     soon(&mut world, "the refusal", |world| count(world, "stale dial refused") == 1);
@@ -143,7 +151,10 @@ fn two_nodes_that_run_the_same_command_commit_it_once() {
     world.run_for(10);
     world.finish_held(0, Answer::Ok(1));
     resolved(&mut world);
-    assert_eq!((count(&world, "executed on two nodes"), count(&world, "commit finds a record")), (1, 1));
+    assert_eq!(
+        (count(&world, "executed on two nodes"), count(&world, "commit finds a record")),
+        (1, 1)
+    );
     ends_well(world);
 }
 
@@ -158,7 +169,8 @@ fn a_late_commit_below_the_low_water_mark_is_discarded() {
     soon(&mut world, "the takeover", |world| world.held.len() == 2);
     world.finish_held(1, Answer::Ok(1));
     resolved(&mut world);
-    // The client has told its new `low`, and the store has forgotten the record, before the old node is done.
+    // The client has told its new `low`, and the store has forgotten the record, before the old
+    // node is done.
     let (next, _) = world.submit(0, ORDERED);
     begun(&mut world, next);
     assert!(world.finish(next, Answer::Ok(0)));
@@ -167,7 +179,11 @@ fn a_late_commit_below_the_low_water_mark_is_discarded() {
     let (third, _) = world.submit(0, ORDERED);
     begun(&mut world, third);
     assert!(world.finish(third, Answer::Ok(0)));
-    let late = world.held.iter().position(|held| held.command == command).expect("the old node has not noticed");
+    let late = world
+        .held
+        .iter()
+        .position(|held| held.command == command)
+        .expect("the old node has not noticed");
     world.finish_held(late, Answer::Ok(1));
     assert_eq!(count(&world, "commit below low"), 1);
     ends_well(world);
@@ -175,7 +191,9 @@ fn a_late_commit_below_the_low_water_mark_is_discarded() {
 
 #[test]
 fn lost_acks_are_made_good_by_the_resume() {
-    let mut world = connected(Plan::calm().client(|config| config.window = Window { frames: 2, bytes: 10_000 }));
+    let mut world = connected(
+        Plan::calm().client(|config| config.window = Window { frames: 2, bytes: 10_000 }),
+    );
     for _ in 0..3 {
         let first = world.socket(0);
         // Results arrive, the acks for them do not.
@@ -196,10 +214,12 @@ fn lost_acks_are_made_good_by_the_resume() {
 
 #[test]
 fn a_reader_slower_than_retention_is_told_of_its_gap() {
-    let plan = manual().client(|config| config.credit = Window { frames: 2, bytes: 10_000 }).node(|config| {
-        config.live_entries = 3;
-        config.topics[0].retention = Retention { entries: 3, ttl_ms: 600_000 };
-    });
+    let plan = manual().client(|config| config.credit = Window { frames: 2, bytes: 10_000 }).node(
+        |config| {
+            config.live_entries = 3;
+            config.topics[0].retention = Retention { entries: 3, ttl_ms: 600_000 };
+        },
+    );
     let mut world = connected(plan);
     let sub = world.subscribe(0, 0, KEYS[0], Pace::Never);
     let other = world.subscribe(0, 0, KEYS[1], Pace::Each(0));
@@ -214,7 +234,11 @@ fn a_reader_slower_than_retention_is_told_of_its_gap() {
     assert_eq!(count(&world, "gap: Trimmed"), 1, "{}", world.trace.tail());
     let process = world.clients[0].process;
     assert_eq!(world.checkers.not_at_head(process, sub), None);
-    assert_eq!(world.checkers.topics.cursor(process, other), None, "other subscriptions notice nothing");
+    assert_eq!(
+        world.checkers.topics.cursor(process, other),
+        None,
+        "other subscriptions notice nothing"
+    );
     ends_well(world);
 }
 
@@ -222,14 +246,24 @@ fn a_reader_slower_than_retention_is_told_of_its_gap() {
 fn a_topic_forgotten_and_made_anew_has_another_epoch() {
     let mut plan = manual().node(|config| config.topic_idle_ms = 100);
     plan.store.topic_memory_ms = 500;
-    let mut world = connected(plan.node(|config| config.topics[0].retention = Retention { entries: 5, ttl_ms: 100 }));
+    let mut world = connected(
+        plan.node(|config| config.topics[0].retention = Retention { entries: 5, ttl_ms: 100 }),
+    );
     world.publish(0);
     world.run_for(10);
-    let before = world.checkers.topics.heads().next().map(|(_, head)| head).expect("something was published");
+    let before = world
+        .checkers
+        .topics
+        .heads()
+        .next()
+        .map(|(_, head)| head)
+        .expect("something was published");
     world.run_for(5_000);
-    let sub = world.subscribe_with(0, 0, KEYS[0], Some(before), Pace::Never).expect("there is room");
+    let sub =
+        world.subscribe_with(0, 0, KEYS[0], Some(before), Pace::Never).expect("there is room");
     soon(&mut world, "the gap", |world| world.poll_once(0, sub));
-    let cursor = world.checkers.topics.cursor(world.clients[0].process, sub).expect("something was seen");
+    let cursor =
+        world.checkers.topics.cursor(world.clients[0].process, sub).expect("something was seen");
     assert_ne!(cursor.epoch, before.epoch);
     assert_eq!(count(&world, &format!("gap: {:?}", ResetReason::Epoch)), 1);
     ends_well(world);
@@ -242,12 +276,21 @@ fn a_position_at_the_head_is_no_gap_whatever_is_retained() {
     }));
     world.publish(0);
     world.run_for(5_000);
-    let head = world.checkers.topics.heads().next().map(|(_, head)| head).expect("something was published");
+    let head = world
+        .checkers
+        .topics
+        .heads()
+        .next()
+        .map(|(_, head)| head)
+        .expect("something was published");
     let sub = world.subscribe_with(0, 0, KEYS[0], Some(head), Pace::Never).expect("there is room");
     world.run_for(100);
     world.publish(0);
     soon(&mut world, "the next event", |world| world.poll_once(0, sub));
-    assert_eq!(world.checkers.topics.cursor(world.clients[0].process, sub).map(|at| at.ts), Some(head.ts.next()));
+    assert_eq!(
+        world.checkers.topics.cursor(world.clients[0].process, sub).map(|at| at.ts),
+        Some(head.ts.next())
+    );
     ends_well(world);
 }
 
@@ -298,7 +341,11 @@ fn a_refusal_keeps_the_order_of_what_comes_after() {
         world.finish_held(0, Answer::Ok(1));
     }
     assert_eq!(order, [1, 2, 3, 4, 5, 6]);
-    assert!(count(&world, "refused: Overload") > 0, "some were refused on the way\n{}", world.trace.tail());
+    assert!(
+        count(&world, "refused: Overload") > 0,
+        "some were refused on the way\n{}",
+        world.trace.tail()
+    );
     ends_well(world);
 }
 
@@ -317,7 +364,9 @@ fn a_client_that_crashes_gets_a_new_lease_and_repeats_nothing() {
 
 #[test]
 fn a_slow_handshake_does_not_stop_a_client_for_good() {
-    let plan = manual().node(|config| config.handshake_ms = 200).client(|config| config.welcome_timeout_ms = 5_000);
+    let plan = manual()
+        .node(|config| config.handshake_ms = 200)
+        .client(|config| config.welcome_timeout_ms = 5_000);
     let mut world = connected(plan);
     let first = world.socket(0);
     world.routes.push_back(Route::SlowUp(0, 1_000));
@@ -338,7 +387,8 @@ fn nothing_is_handed_out_twice_when_a_resume_overlaps_what_is_buffered() {
             world.publish(0);
             world.run_for(5);
         }
-        if let Some(Item::Event { position, .. }) = world.clients[0].core.poll_item(world.now, sub) {
+        if let Some(Item::Event { position, .. }) = world.clients[0].core.poll_item(world.now, sub)
+        {
             seen.push(position.ts.0);
         }
         let socket = world.socket(0);
@@ -380,7 +430,8 @@ fn who_takes_a_lease_over_settles_what_its_predecessor_left() {
     let (command, _) = world.submit(0, ORDERED);
     begun(&mut world, command);
     assert!(world.finish(command, Answer::Ok(1)));
-    // The client has its result, and tells its new `low`; the node dies before the event is in its log, and for long.
+    // The client has its result, and tells its new `low`; the node dies before the event is in its
+    // log, and for long.
     soon(&mut world, "the result", |world| world.clients[0].core.outbox().0 == 0);
     world.crash_node(0, 60_000);
     assert!(!world.checkers.all_settled());

@@ -1,4 +1,5 @@
-//! Random runs: every seed keeps every rule, and together they reach every corner that the checkers know of.
+//! Random runs: every seed keeps every rule, and together they reach every corner that the checkers
+//! know of.
 
 use steadfast_sim::trace::Recording;
 use steadfast_sim::{Variant, attempt, run_many, run_seed};
@@ -18,10 +19,18 @@ fn random_seeds_keep_every_rule() {
     });
     let failures: Vec<String> = summary.failures.iter().map(ToString::to_string).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
-    let (steps, speed, report) = (summary.steps, summary.steps_per_second(), summary.sometimes.report());
-    eprintln!("{seeds} seeds, {steps} steps in {:.1} s, {speed:.0} steps/s\n{report}", summary.seconds);
+    let (steps, speed, report) =
+        (summary.steps, summary.steps_per_second(), summary.sometimes.report());
+    eprintln!(
+        "{seeds} seeds, {steps} steps in {:.1} s, {speed:.0} steps/s\n{report}",
+        summary.seconds
+    );
     if seeds >= SEEDS {
-        assert_eq!(summary.sometimes.missing(), Vec::<&str>::new(), "never happened in {seeds} seeds:\n{report}");
+        assert_eq!(
+            summary.sometimes.missing(),
+            Vec::<&str>::new(),
+            "never happened in {seeds} seeds:\n{report}"
+        );
     }
 }
 
@@ -36,7 +45,9 @@ fn replay() {
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in 0..20 {
-        let hash = || run_seed(seed, Recording::Tail).map(|success| success.trace_hash).map_err(|f| f.trace);
+        let hash = || {
+            run_seed(seed, Recording::Tail).map(|success| success.trace_hash).map_err(|f| f.trace)
+        };
         assert_eq!(hash(), hash(), "seed {seed}");
     }
 }

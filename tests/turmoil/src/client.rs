@@ -33,15 +33,19 @@ pub fn builder(stage: &Stage, who: u32, life: u32) -> steadfast::client::Builder
             config.dial_timeout_ms = 2_000;
             config.welcome_timeout_ms = 2_000;
         })
-        .insecure_seed(stage.seed.wrapping_mul(31).wrapping_add(u64::from(who) << 32 | u64::from(life)))
+        .insecure_seed(
+            stage.seed.wrapping_mul(31).wrapping_add(u64::from(who) << 32 | u64::from(life)),
+        )
 }
 
 /// A client's life, until the stage is over.
 pub(crate) async fn run(stage: Stage, who: u32) -> turmoil::Result {
     let life = stage.ledger.client_starts(who);
-    let mut random = fastrand::Rng::with_seed(stage.seed ^ u64::from(who) << 20 ^ u64::from(life) << 40);
+    let mut random =
+        fastrand::Rng::with_seed(stage.seed ^ u64::from(who) << 20 ^ u64::from(life) << 40);
     let client = builder(&stage, who, life).connect_lazily()?;
-    let (board, feed) = (follow_board(&client, &stage.ledger, who), follow_feed(&client, &stage.ledger, who));
+    let (board, feed) =
+        (follow_board(&client, &stage.ledger, who), follow_feed(&client, &stage.ledger, who));
     let watch = watch(&client, &stage.ledger, who);
     let talk = async {
         let mut tag = Tag { who, life, number: 0 };
@@ -103,7 +107,10 @@ async fn watch(client: &BoardClient, ledger: &Ledger, who: u32) {
                 format!("is connected, resumed: {resumed}")
             }
             ConnectionState::Reconnecting { attempt, reason, next_dial, .. } => {
-                format!("reconnects, attempt {attempt}, waits: {}, after: {reason}", next_dial.is_some())
+                format!(
+                    "reconnects, attempt {attempt}, waits: {}, after: {reason}",
+                    next_dial.is_some()
+                )
             }
             ConnectionState::Failed { reason } => {
                 ledger.wrong(format_args!("client {who} gave up: {reason}"));
@@ -131,7 +138,9 @@ pub async fn follow_board(client: &BoardClient, ledger: &Ledger, who: u32) {
             Item::Snapshot { state, reason: SnapshotReason::Gap(gap) } => {
                 Followed::Snapshot { at, tags: state.tags, gap: Some(gap.last) }
             }
-            Item::Event(other) => return ledger.wrong(format_args!("client {who} sees {other:?} on the board")),
+            Item::Event(other) => {
+                return ledger.wrong(format_args!("client {who} sees {other:?} on the board"));
+            }
         };
         ledger.saw(who, Topic::Board, &followed);
     }
@@ -144,12 +153,17 @@ pub async fn follow_feed(client: &BoardClient, ledger: &Ledger, who: u32) {
         let followed = match item {
             Item::Event(BoardEvent::Happened { tag, .. }) => match items.position() {
                 Some(at) => Followed::Event { at, tag },
-                None => return ledger.wrong(format_args!("client {who} got {tag} without a position")),
+                None => {
+                    return ledger.wrong(format_args!("client {who} got {tag} without a position"));
+                }
             },
-            Item::Gap(gap) => {
-                Followed::Gap { last: gap.last, at: Position { epoch: gap.epoch, ts: gap.resumes_after } }
+            Item::Gap(gap) => Followed::Gap {
+                last: gap.last,
+                at: Position { epoch: gap.epoch, ts: gap.resumes_after },
+            },
+            Item::Event(other) => {
+                return ledger.wrong(format_args!("client {who} sees {other:?} in the feed"));
             }
-            Item::Event(other) => return ledger.wrong(format_args!("client {who} sees {other:?} in the feed")),
         };
         ledger.saw(who, Topic::Feed, &followed);
     }

@@ -1,5 +1,5 @@
-//! What every side noted, in the order of virtual time: the trace of a run, and what is wrong with it. Owns the verdict; refuses
-//! to look into the protocol.
+//! What every side noted, in the order of virtual time: the trace of a run, and what is wrong with
+//! it. Owns the verdict; refuses to look into the protocol.
 
 mod follower;
 #[cfg(test)]
@@ -30,7 +30,8 @@ pub enum Outcome {
 /// A command, since when, and what became of it.
 #[derive(Debug)]
 struct Post {
-    /// How many ends servers had come to when the connection began that was its client's when it was posted.
+    /// How many ends servers had come to when the connection began that was its client's when it
+    /// was posted.
     ends: u32,
     outcome: Option<(Outcome, u32)>,
 }
@@ -170,7 +171,10 @@ impl Ledger {
         let mut notes = self.notes();
         notes.line(format_args!("{tag} is applied as {reply} in server life {server}"));
         if let Some(before) = notes.applied.insert(tag, Applied { server, reply }) {
-            notes.wrong(format_args!("{tag} was applied twice, first in server life {}", before.server));
+            notes.wrong(format_args!(
+                "{tag} was applied twice, first in server life {}",
+                before.server
+            ));
         }
     }
 
@@ -186,7 +190,11 @@ impl Ledger {
     pub fn pending(&self, who: u32) -> usize {
         let notes = self.notes();
         let life = notes.clients.get(&who).copied().unwrap_or_default();
-        notes.posts.iter().filter(|(tag, post)| tag.who == who && tag.life == life && post.outcome.is_none()).count()
+        notes
+            .posts
+            .iter()
+            .filter(|(tag, post)| tag.who == who && tag.life == life && post.outcome.is_none())
+            .count()
     }
 
     /// An item of a subscription.
@@ -232,7 +240,11 @@ impl Ledger {
     /// Every post with what its caller was told.
     #[must_use]
     pub fn outcomes(&self) -> BTreeMap<Tag, Option<Outcome>> {
-        self.notes().posts.iter().map(|(tag, post)| (*tag, post.outcome.map(|(outcome, _)| outcome))).collect()
+        self.notes()
+            .posts
+            .iter()
+            .map(|(tag, post)| (*tag, post.outcome.map(|(outcome, _)| outcome)))
+            .collect()
     }
 }
 

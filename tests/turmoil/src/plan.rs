@@ -1,6 +1,7 @@
 //! What goes wrong, and when: a seed's choice.
 
-/// Something that breaks, or is mended. Clients are numbered from 1; a link is that between a client and the server.
+/// Something that breaks, or is mended. Clients are numbered from 1; a link is that between a
+/// client and the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// What is sent on a client's link is lost, both ways.
@@ -14,7 +15,8 @@ pub enum Fault {
     },
     /// What is sent on a client's link waits.
     Hold(u32),
-    /// What a client sends on connections that exist, or begin in the next moment, waits; later ones get through before them.
+    /// What a client sends on connections that exist, or begin in the next moment, waits; later
+    /// ones get through before them.
     LateOld {
         /// Whose link.
         who: u32,

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use steadfast::{NoError, WsProtocol};
 
-/// Names a message for ever: who made it, in which of its lives, and which one it was. Servers have numbers from 1000.
+/// Names a message for ever: who made it, in which of its lives, and which one it was. Servers have
+/// numbers from 1000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Tag {
     /// Which client or server.
@@ -15,7 +16,8 @@ pub struct Tag {
 }
 
 impl Tag {
-    /// Whether it keeps its place among its client's: [`BoardCommand::Pin`], not [`BoardCommand::PinLater`]. The server's news do.
+    /// Whether it keeps its place among its client's: [`BoardCommand::Pin`], not
+    /// [`BoardCommand::PinLater`]. The server's news do.
     #[must_use]
     pub const fn is_ordered(self) -> bool {
         self.number.is_multiple_of(2)

@@ -8,8 +8,8 @@ use steadfast::server::{Cx, Denied, Principal, Server, TopicCx};
 use crate::ledger::Ledger;
 use crate::network::Port;
 use crate::protocol::{
-    BoardCommand, BoardEventHappened, BoardEventNotes, BoardEventPinned, BoardHandler, BoardServer, BoardTopics, Never,
-    Tag,
+    BoardCommand, BoardEventHappened, BoardEventNotes, BoardEventPinned, BoardHandler, BoardServer,
+    BoardTopics, Never, Tag,
 };
 use crate::stage::Stage;
 

@@ -1,4 +1,5 @@
-//! The hosts and the links between them: one server, some clients, and the hand that breaks things. Owns the clock's steps.
+//! The hosts and the links between them: one server, some clients, and the hand that breaks things.
+//! Owns the clock's steps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -18,7 +19,8 @@ use crate::{client, server};
 /// One step of the virtual clock; what happens within one step on two hosts has no order.
 const TICK: Duration = Duration::from_millis(5);
 
-/// Milliseconds of virtual time within which everybody has everything once nothing is broken any more.
+/// Milliseconds of virtual time within which everybody has everything once nothing is broken any
+/// more.
 const HEALING_MS: u64 = 60_000;
 
 /// For how long a link that is held counts what it holds as old, in milliseconds.
@@ -177,7 +179,11 @@ impl World<'_> {
                 self.sim.repair("server", host(who));
             }
             Fault::Latency { who, ms } => {
-                self.sim.set_link_max_message_latency("server", host(who), Duration::from_millis(ms));
+                self.sim.set_link_max_message_latency(
+                    "server",
+                    host(who),
+                    Duration::from_millis(ms),
+                );
             }
             Fault::CrashServer => {
                 if self.sim.is_host_running("server") {
@@ -227,14 +233,17 @@ impl World<'_> {
         }
     }
 
-    /// What a process says when it dies arrives at once. tokio drops the tasks of a runtime in an order that hangs on how many tasks
-    /// the whole program has had so far, so that each delay of these messages would be another one's in the next run.
+    /// What a process says when it dies arrives at once. tokio drops the tasks of a runtime in an
+    /// order that hangs on how many tasks the whole program has had so far, so that each delay of
+    /// these messages would be another one's in the next run.
     fn hear_the_last_of(&self, who: u32) {
         if self.held.contains(&who) {
             return;
         }
         let own = self.own_link(who);
-        self.sim.links(|links| links.filter(|link| own(link.pair())).for_each(turmoil::LinkIter::deliver_all));
+        self.sim.links(|links| {
+            links.filter(|link| own(link.pair())).for_each(turmoil::LinkIter::deliver_all)
+        });
     }
 
     /// Tells a client's link from others.
@@ -277,6 +286,9 @@ impl World<'_> {
 
 impl std::fmt::Debug for World<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("World").field("seed", &self.stage.seed).field("now_ms", &self.now_ms()).finish_non_exhaustive()
+        f.debug_struct("World")
+            .field("seed", &self.stage.seed)
+            .field("now_ms", &self.now_ms())
+            .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,5 @@
-//! Random runs: whatever befalls the network and the processes, every seed keeps the promise, and repeats itself.
+//! Random runs: whatever befalls the network and the processes, every seed keeps the promise, and
+//! repeats itself.
 #![allow(missing_docs)]
 
 use std::collections::BTreeMap;
@@ -11,8 +12,12 @@ use steadfast_turmoil::stage::World;
 const SEEDS: u64 = 60;
 
 /// What a set of this many seeds has to have seen.
-const EXPECTED: [&str; 4] =
-    ["a gap by a new epoch", "a gap within an epoch", "a session was resumed", "an outcome was unknown"];
+const EXPECTED: [&str; 4] = [
+    "a gap by a new epoch",
+    "a gap within an epoch",
+    "a session was resumed",
+    "an outcome was unknown",
+];
 
 struct Run {
     trace: Vec<String>,
@@ -36,7 +41,8 @@ fn random_seeds_keep_the_promise() {
     let seeds = number("STEADFAST_TURMOIL_SEEDS").unwrap_or(SEEDS);
     let first = number("STEADFAST_TURMOIL_FIRST").unwrap_or(0);
     let next = AtomicU64::new(first);
-    let (sometimes, failures) = (Mutex::new(BTreeMap::<&str, u64>::new()), Mutex::new(BTreeMap::new()));
+    let (sometimes, failures) =
+        (Mutex::new(BTreeMap::<&str, u64>::new()), Mutex::new(BTreeMap::new()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -63,7 +69,8 @@ fn random_seeds_keep_the_promise() {
     let sometimes = sometimes.into_inner().unwrap();
     eprintln!("{seeds} seeds: {sometimes:#?}");
     if seeds >= SEEDS {
-        let missing: Vec<&str> = EXPECTED.into_iter().filter(|what| !sometimes.contains_key(what)).collect();
+        let missing: Vec<&str> =
+            EXPECTED.into_iter().filter(|what| !sometimes.contains_key(what)).collect();
         assert!(missing.is_empty(), "never happened in {seeds} seeds: {missing:?}");
     }
 }
@@ -80,9 +87,11 @@ fn replay() {
 fn the_same_seed_gives_the_same_trace() {
     for seed in 0..10 {
         let (one, other) = (run(seed).trace, run(seed).trace);
-        if let Some(at) = (0..one.len().max(other.len())).find(|at| one.get(*at) != other.get(*at)) {
+        if let Some(at) = (0..one.len().max(other.len())).find(|at| one.get(*at) != other.get(*at))
+        {
             let from = at.saturating_sub(3);
-            let end = |lines: &[String]| lines.iter().skip(from).take(8).cloned().collect::<Vec<_>>();
+            let end =
+                |lines: &[String]| lines.iter().skip(from).take(8).cloned().collect::<Vec<_>>();
             panic!("seed {seed}, line {at}:\n{:#?}\n{:#?}", end(&one), end(&other));
         }
         assert!(one.len() > 100, "seed {seed} did nothing: {} lines", one.len());

@@ -1,4 +1,5 @@
-//! The bad network of the demo: what may happen to a connection, and when. Owns chance, all of it from one seed.
+//! The bad network of the demo: what may happen to a connection, and when. Owns chance, all of it
+//! from one seed.
 
 use std::time::Duration;
 

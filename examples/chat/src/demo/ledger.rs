@@ -1,9 +1,10 @@
-//! The demo's book-keeping: what each sender was told, what each client saw, and what is wrong with it. Owns the verdict, from
-//! its own notes alone; refuses to look into the protocol, so that a fault of the protocol can't hide here.
+//! The demo's book-keeping: what each sender was told, what each client saw, and what is wrong with
+//! it. Owns the verdict, from its own notes alone; refuses to look into the protocol, so that a
+//! fault of the protocol can't hide here.
 //!
-//! A message is known by its sender and the number that the sender gave it, and by the id that the server gave it. A client's
-//! journal is everything that its subscription yielded, in order. Notes have moments, so that what was known before the server
-//! was killed can't be blamed on the kill.
+//! A message is known by its sender and the number that the sender gave it, and by the id that the
+//! server gave it. A client's journal is everything that its subscription yielded, in order. Notes
+//! have moments, so that what was known before the server was killed can't be blamed on the kill.
 
 mod gaps;
 #[cfg(test)]
@@ -87,7 +88,8 @@ pub(crate) struct Ledger {
     now: Moment,
     sent: BTreeMap<Message, Post>,
     journals: BTreeMap<Who, Vec<Noted>>,
-    /// When the kill began to be near: what a client has not seen of the time before, it has not lost by the kill.
+    /// When the kill began to be near: what a client has not seen of the time before, it has not
+    /// lost by the kill.
     nearing: Moment,
     /// When the server was killed.
     killed: Option<Moment>,
@@ -108,12 +110,15 @@ pub(crate) struct Verdict {
     pub(crate) delivered: u64,
     /// Posted messages that did not come, and that a reported gap covers, counted once per client.
     pub(crate) gapped: u64,
-    /// Posted messages that neither came nor are covered, counted once per client; gaps that nothing justifies; messages
-    /// without any outcome, and those whose outcome is unknown although no server died with it.
+    /// Posted messages that neither came nor are covered, counted once per client; gaps that
+    /// nothing justifies; messages without any outcome, and those whose outcome is unknown although
+    /// no server died with it.
     pub(crate) lost: u64,
-    /// Messages that came again, under another id than their sender was told, or although it was told that they were not posted.
+    /// Messages that came again, under another id than their sender was told, or although it was
+    /// told that they were not posted.
     pub(crate) doubled: u64,
-    /// Messages that came after a later one of the same sender, or in another order than another client saw them in.
+    /// Messages that came after a later one of the same sender, or in another order than another
+    /// client saw them in.
     pub(crate) reordered: u64,
 }
 
@@ -156,7 +161,8 @@ impl Ledger {
         self.journals.entry(client).or_default().push(Noted { at, item });
     }
 
-    /// Notes that the server will be killed so soon that somebody who is cut off now may not be back in time.
+    /// Notes that the server will be killed so soon that somebody who is cut off now may not be
+    /// back in time.
     pub(crate) fn nearing_the_kill(&mut self) {
         self.nearing = self.tick();
     }
@@ -215,7 +221,9 @@ impl Ledger {
         for (message, post) in self.sent.iter().filter(|(message, _)| index.delivered(**message)) {
             match &post.outcome {
                 Some((_, Outcome::NotExecuted)) => verdict.doubled += 1,
-                Some((_, Outcome::Done(id))) if !index.only_as(*message, id) => verdict.doubled += 1,
+                Some((_, Outcome::Done(id))) if !index.only_as(*message, id) => {
+                    verdict.doubled += 1
+                }
                 _ => verdict.delivered += 1,
             }
         }
@@ -233,7 +241,8 @@ impl Ledger {
                 None => verdict.lost += 1,
                 Some((settled, Outcome::Unknown)) => {
                     verdict.unknown += 1;
-                    verdict.lost += u64::from(!self.may_be_unknown(post.sent, settled, told_of_the_kill));
+                    verdict.lost +=
+                        u64::from(!self.may_be_unknown(post.sent, settled, told_of_the_kill));
                 }
                 Some((_, Outcome::NotExecuted)) => verdict.not_executed += 1,
                 Some((_, Outcome::Done(_) | Outcome::Unreadable(_))) => {}
@@ -242,21 +251,29 @@ impl Ledger {
         verdict
     }
 
-    /// Whether an outcome can have died with the server: it was not known before, and the message may have been written to that
-    /// server. A client may write to a dead connection for a while; not any more once it was told of the new server's topic.
-    fn may_be_unknown(&self, sent: Moment, settled: Moment, told_of_the_kill: Option<Moment>) -> bool {
+    /// Whether an outcome can have died with the server: it was not known before, and the message
+    /// may have been written to that server. A client may write to a dead connection for a while;
+    /// not any more once it was told of the new server's topic.
+    fn may_be_unknown(
+        &self,
+        sent: Moment,
+        settled: Moment,
+        told_of_the_kill: Option<Moment>,
+    ) -> bool {
         let Some(killed) = self.killed else { return false };
         let over = told_of_the_kill.or(self.replaced).unwrap_or(Moment::MAX);
         settled > killed && sent < over
     }
 
-    /// Whether a posted message can have died with the server: it was settled shortly before the kill or later, and it was sent
-    /// before there was another server. That one has everything else; its snapshot has the latest if it is `full`.
+    /// Whether a posted message can have died with the server: it was settled shortly before the
+    /// kill or later, and it was sent before there was another server. That one has everything
+    /// else; its snapshot has the latest if it is `full`.
     fn died_with_the_server(&self, sent: Moment, settled: Moment, full: bool) -> bool {
         settled > self.nearing && (full || self.replaced.is_none_or(|replaced| sent < replaced))
     }
 
-    /// How often this client saw two events in the other order than a client before it. A topic has one order for everybody.
+    /// How often this client saw two events in the other order than a client before it. A topic has
+    /// one order for everybody.
     fn disagreements(&self, client: Who) -> u64 {
         let mine = first_events(self.journals.get(&client));
         let others = self.journals.range(..client);
@@ -276,15 +293,16 @@ fn first_events(journal: Option<&Vec<Noted>>) -> Vec<&str> {
 
 /// How often `mine` goes back in the order of `theirs`.
 fn descents(mine: &[&str], theirs: &[&str]) -> u64 {
-    let places: BTreeMap<&str, usize> = theirs.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+    let places: BTreeMap<&str, usize> =
+        theirs.iter().enumerate().map(|(place, id)| (*id, place)).collect();
     let common: Vec<usize> = mine.iter().filter_map(|id| places.get(id).copied()).collect();
     common.windows(2).filter(|pair| pair[1] < pair[0]).count() as u64
 }
 
 /// Events that came again, and events that came after a later one of their sender.
 ///
-/// A snapshot may contain more than the events up to its place (PROTOCOL.md 7.5): an event that follows and is in it already is
-/// dropped by its id, as every client must, and counts once.
+/// A snapshot may contain more than the events up to its place (PROTOCOL.md 7.5): an event that
+/// follows and is in it already is dropped by its id, as every client must, and counts once.
 fn judge_order(journal: &[Noted]) -> (u64, u64) {
     let (mut doubled, mut reordered) = (0, 0);
     let mut events = BTreeSet::new();

@@ -1,9 +1,11 @@
 //! `chat demo`: a server, three clients and a bad network; then the count.
 //!
-//! The server is a process of its own. Each client has its own proxy, and all of them are cut at random. Once the listener is
-//! drained and comes back in the same process, which must cost nothing; once the process is killed, and since its store is
-//! memory, what was under way must come back as unknown, and what died with it must be covered by a gap that each follower was
-//! told of. Everything that happens by chance comes from one seed (what the operating system does with it is its own).
+//! The server is a process of its own. Each client has its own proxy, and all of them are cut at
+//! random. Once the listener is drained and comes back in the same process, which must cost
+//! nothing; once the process is killed, and since its store is memory, what was under way must come
+//! back as unknown, and what died with it must be covered by a gap that each follower was told of.
+//! Everything that happens by chance comes from one seed (what the operating system does with it is
+//! its own).
 
 mod faults;
 mod ledger;
@@ -28,13 +30,15 @@ use script::{NAMES, Notes, Scripted, notes};
 /// How long everything may take to come to rest once nobody posts and the network behaves.
 const SETTLE: Duration = Duration::from_secs(30);
 
-/// Seconds before the kill from which on somebody who is cut off may not be back in time. Faults can follow each other.
+/// Seconds before the kill from which on somebody who is cut off may not be back in time. Faults
+/// can follow each other.
 const NEAR: u64 = 3;
 
 /// How long the server is not heard before it is killed.
 const LAST_WORDS: Duration = Duration::from_millis(150);
 
-/// Runs the demo. `false` if something was lost, doubled or reordered, or if it shows nothing: see [`failures`].
+/// Runs the demo. `false` if something was lost, doubled or reordered, or if it shows nothing: see
+/// [`failures`].
 ///
 /// # Errors
 /// When the server or a client can't be started.
@@ -70,7 +74,14 @@ impl Stage {
             clients.push(client.map_err(|error| io::Error::other(error.to_string()))?);
             proxies.push(proxy);
         }
-        Ok(Self { rng: Rng::with_seed(seed), server, proxies, clients, ledger, cuts: watch::Sender::new(0) })
+        Ok(Self {
+            rng: Rng::with_seed(seed),
+            server,
+            proxies,
+            clients,
+            ledger,
+            cuts: watch::Sender::new(0),
+        })
     }
 
     /// Load, faults, a restart and a kill, for so many seconds; says when it began.
@@ -112,7 +123,8 @@ impl Stage {
         Ok(began)
     }
 
-    /// Kills the server while it has answers that nobody has heard: those are the ones that it takes with it.
+    /// Kills the server while it has answers that nobody has heard: those are the ones that it
+    /// takes with it.
     async fn replace_server(&mut self) -> io::Result<()> {
         self.proxies.iter().for_each(|proxy| proxy.stall(Way::Down));
         sleep(LAST_WORDS).await;
@@ -128,13 +140,15 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits until everything has an outcome and has come to everybody, or could have; says who is connected then.
+    /// Waits until everything has an outcome and has come to everybody, or could have; says who is
+    /// connected then.
     async fn settle(&self, began: Instant) -> Vec<bool> {
         let deadline = Instant::now() + SETTLE;
         let mut shown = Instant::now();
         loop {
             let connected: Vec<bool> = self.clients.iter().map(Scripted::connected).collect();
-            let waiting = notes(&self.ledger).pending() > 0 || notes(&self.ledger).verdict(NAMES.len()).lost > 0;
+            let waiting = notes(&self.ledger).pending() > 0
+                || notes(&self.ledger).verdict(NAMES.len()).lost > 0;
             if !waiting && connected.iter().all(|connected| *connected) {
                 self.show(began, "at rest");
                 return connected;
@@ -166,10 +180,13 @@ impl Stage {
     /// The table and the line; whether the promise was kept.
     fn report(&self, connected: Vec<bool>) -> bool {
         let ledger = notes(&self.ledger);
-        println!("\nclient   sent  delivered   lost  doubled  reordered  unknown  gapped  reconnects  resumes");
+        println!(
+            "\nclient   sent  delivered   lost  doubled  reordered  unknown  gapped  reconnects  resumes"
+        );
         let (mut reconnects, mut resumes) = (0, 0);
         for (who, client) in self.clients.iter().enumerate() {
-            let Verdict { sent, delivered, lost, doubled, reordered, unknown, gapped, .. } = ledger.verdict_on(who);
+            let Verdict { sent, delivered, lost, doubled, reordered, unknown, gapped, .. } =
+                ledger.verdict_on(who);
             let (came_back, resumed) = client.links();
             println!(
                 "{:<6} {sent:>6} {delivered:>10} {lost:>6} {doubled:>8} {reordered:>10} {unknown:>8} {gapped:>7} {came_back:>11} {resumed:>8}",
@@ -179,7 +196,8 @@ impl Stage {
             resumes += resumed;
         }
         let verdict = ledger.verdict(NAMES.len());
-        let Verdict { sent, delivered, lost, doubled, reordered, unknown, gapped, not_executed } = verdict;
+        let Verdict { sent, delivered, lost, doubled, reordered, unknown, gapped, not_executed } =
+            verdict;
         if not_executed > 0 {
             println!("\n{not_executed} posts were reported as not executed.");
         }
@@ -187,7 +205,9 @@ impl Stage {
         for failure in &failures {
             println!("\nThe demo fails: {failure}.");
         }
-        println!("\nunknown and gapped were reported to their clients; lost is what nobody was told");
+        println!(
+            "\nunknown and gapped were reported to their clients; lost is what nobody was told"
+        );
         println!(
             "demo: sent={sent} delivered={delivered} lost={lost} doubled={doubled} reordered={reordered} \
              unknown={unknown} gapped={gapped} reconnects={reconnects} resumes={resumes}"

@@ -1,5 +1,6 @@
-//! The server as a process of its own, so that it can be killed. Owns the child and its two pipes: orders go in, addresses
-//! come out, a line each. The child ends when its input does, so it can't outlive the demo.
+//! The server as a process of its own, so that it can be killed. Owns the child and its two pipes:
+//! orders go in, addresses come out, a line each. The child ends when its input does, so it can't
+//! outlive the demo.
 
 use std::io;
 use std::net::SocketAddr;
@@ -68,8 +69,9 @@ impl ServerProcess {
 }
 
 async fn listening(answers: &mut Lines<BufReader<ChildStdout>>) -> io::Result<SocketAddr> {
-    let line =
-        timeout(PATIENCE, answers.next_line()).await.map_err(|_| io::Error::other("the server does not listen"))??;
+    let line = timeout(PATIENCE, answers.next_line())
+        .await
+        .map_err(|_| io::Error::other("the server does not listen"))??;
     let line = line.ok_or_else(|| io::Error::other("the server has ended"))?;
     let addr = line.strip_prefix(LISTENING).and_then(|addr| addr.trim().parse().ok());
     addr.ok_or_else(|| io::Error::other(format!("the server said `{line}`")))

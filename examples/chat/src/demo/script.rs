@@ -1,5 +1,5 @@
-//! One scripted client: it posts numbers, follows the room, and notes everything in the ledger. Owns the translation from what
-//! the client library says into the ledger's words; judges nothing.
+//! One scripted client: it posts numbers, follows the room, and notes everything in the ledger.
+//! Owns the translation from what the client library says into the ledger's words; judges nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,8 @@ use fastrand::Rng;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use steadfast::client::{
-    Call, CallError, ConnectError, ConnectionState, Item as TopicItem, SnapshotReason, SubscribeError, Subscription,
+    Call, CallError, ConnectError, ConnectionState, Item as TopicItem, SnapshotReason,
+    SubscribeError, Subscription,
 };
 use steadfast::wire::ResetReason;
 use tokio::sync::watch;
@@ -17,7 +18,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::ledger::{Cause, Item, Ledger, Message, Outcome, Seen, Who};
-use crate::protocol::{ChatClient, ChatError, ChatEvent, ChatMessage, MessageId, Room, RoomId, UserId};
+use crate::protocol::{
+    ChatClient, ChatError, ChatEvent, ChatMessage, MessageId, Room, RoomId, UserId,
+};
 
 /// Who takes part, by [`Who`].
 pub(crate) const NAMES: [&str; 3] = ["ada", "bo", "cy"];
@@ -65,12 +68,14 @@ impl std::fmt::Display for StartError {
 }
 
 impl Scripted {
-    /// Connects and follows the room. Everybody follows before anybody posts, so that a first snapshot hides nothing.
+    /// Connects and follows the room. Everybody follows before anybody posts, so that a first
+    /// snapshot hides nothing.
     pub(crate) async fn start(who: Who, url: String, ledger: &Notes) -> Result<Self, StartError> {
         let chat = ChatClient::builder(url)
             .token(move |_| async move { NAMES[who] })
             .configure(|config| {
-                // At the demo's pace: a dozen of the usual seconds-long pauses would be all that is to be seen.
+                // At the demo's pace: a dozen of the usual seconds-long pauses would be all that is
+                // to be seen.
                 config.backoff.base_ms = 40;
                 config.backoff.cap_ms = 400;
                 config.backoff.stable_ms = 500;
@@ -89,8 +94,12 @@ impl Scripted {
 
     /// Begins to post, until `stop` says so and everything has an outcome.
     pub(crate) fn post(&mut self, seed: u64, ledger: &Notes, stop: watch::Receiver<bool>) {
-        let posting =
-            Posting { who: self.who, chat: self.chat.clone(), rng: Rng::with_seed(seed), ledger: Arc::clone(ledger) };
+        let posting = Posting {
+            who: self.who,
+            chat: self.chat.clone(),
+            rng: Rng::with_seed(seed),
+            ledger: Arc::clone(ledger),
+        };
         self.sender = Some(tokio::spawn(posting.run(stop)));
     }
 
@@ -181,8 +190,10 @@ async fn read(who: Who, mut room: Subscription<Room>, ledger: Notes) {
     while let Some(item) = room.next().await {
         match item {
             TopicItem::Snapshot { state, reason } => {
-                let messages =
-                    state.messages.into_iter().filter_map(|ChatMessage { id, from, text }| seen(id, &from, &text));
+                let messages = state
+                    .messages
+                    .into_iter()
+                    .filter_map(|ChatMessage { id, from, text }| seen(id, &from, &text));
                 let item = Item::Snapshot { gap: cause(&reason), messages: messages.collect() };
                 notes(&ledger).saw(who, item);
             }

@@ -16,17 +16,20 @@ pub struct ClientConfig {
     pub codec: Codec,
     /// Sequenced frames and bytes that the server may have under way: 256 frames, 256 KiB.
     pub window: Window,
-    /// Commands that the outbox holds, and those that may be under way without an acknowledgement: 1024.
+    /// Commands that the outbox holds, and those that may be under way without an acknowledgement:
+    /// 1024.
     pub outbox_commands: u32,
     /// Body bytes that the outbox holds, and those that may be under way: 4 MiB.
     pub outbox_bytes: u32,
-    /// Milliseconds after which a command that was never sent is given up: 10 min. Reported as never executed.
+    /// Milliseconds after which a command that was never sent is given up: 10 min. Reported as
+    /// never executed.
     pub outbox_age_ms: u64,
     /// Subscriptions at a time: 256.
     pub subscriptions: u32,
     /// Events and bytes that may wait in a subscription for the application: 256 events, 256 KiB.
     pub credit: Window,
-    /// Volatile messages that may wait, per subscription and for sending; the oldest is dropped: 64.
+    /// Volatile messages that may wait, per subscription and for sending; the oldest is dropped:
+    /// 64.
     pub volatiles: u32,
     /// When to dial again.
     pub backoff: Backoff,
@@ -46,7 +49,8 @@ pub struct ClientConfig {
     pub position_ms: u64,
 }
 
-/// Delays between dials: exponential, capped, then full jitter (each delay is uniform between 0 and the cap of its attempt).
+/// Delays between dials: exponential, capped, then full jitter (each delay is uniform between 0 and
+/// the cap of its attempt).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Backoff {
     /// Upper end of the first delay in milliseconds: 1 s. The first retry is jittered too.
@@ -72,7 +76,13 @@ impl Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { base_ms: 1_000, cap_ms: 30_000, attempts: Some(20), elapsed_ms: Some(600_000), stable_ms: 5_000 }
+        Self {
+            base_ms: 1_000,
+            cap_ms: 30_000,
+            attempts: Some(20),
+            elapsed_ms: Some(600_000),
+            stable_ms: 5_000,
+        }
     }
 }
 

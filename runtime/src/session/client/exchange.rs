@@ -1,5 +1,6 @@
-//! Frames of an attachment, in and out: which one goes next, and whom an arriving one concerns. Owns the order of PROTOCOL.md
-//! 3 and 4.5 on one socket; every decision behind it is the outbox's, the session's or a subscription's.
+//! Frames of an attachment, in and out: which one goes next, and whom an arriving one concerns.
+//! Owns the order of PROTOCOL.md 3 and 4.5 on one socket; every decision behind it is the outbox's,
+//! the session's or a subscription's.
 
 use super::heartbeat::Beat;
 use super::link::Phase;
@@ -7,15 +8,19 @@ use super::outbox::Head;
 use super::timer::Timer;
 use super::{CallOutcome, Client};
 use crate::session::{Close, CloseCode, Now};
-use crate::wire::{Body, ClientFrame, CommandFrame, CommandNo, Dial, Name, RefusalCode, Seq, ServerFrame};
+use crate::wire::{
+    Body, ClientFrame, CommandFrame, CommandNo, Dial, Name, RefusalCode, Seq, ServerFrame,
+};
 
-/// The longest head of a COMMAND: two brackets, the kind, five numbers of 16 digits, a quoted name of 64, and commas.
+/// The longest head of a COMMAND: two brackets, the kind, five numbers of 16 digits, a quoted name
+/// of 64, and commas.
 pub(super) const COMMAND_HEAD_BYTES: u32 = 160;
 
 impl Client {
     // ---- out ----
 
-    /// The next frame of the attachment: signs of life first, then what releases the server, then what asks of it.
+    /// The next frame of the attachment: signs of life first, then what releases the server, then
+    /// what asks of it.
     pub(super) fn next_frame(&mut self, now: Now) -> Option<ClientFrame> {
         let attachment = self.link.attachment_mut()?;
         if std::mem::replace(&mut attachment.confirm, false) {
@@ -62,11 +67,20 @@ impl Client {
     /// What the server had not accepted when the last socket broke, again under its sequence.
     fn replayed_command(&mut self, now: Now) -> Option<CommandFrame> {
         let flight = self.session.as_mut()?.next_replay()?;
-        // A resolved command has a number below `low`; its head can't say so, and the server ignores a lower one (5.4).
+        // A resolved command has a number below `low`; its head can't say so, and the server
+        // ignores a lower one (5.4).
         let low = self.outbox.low().min(flight.n);
         let ack = self.tell(low)?;
         let deadline_ms = self.outbox.replay_deadline(now, flight.call);
-        Some(CommandFrame { seq: flight.seq, ack, n: flight.n, low, deadline_ms, name: flight.name, body: flight.body })
+        Some(CommandFrame {
+            seq: flight.seq,
+            ack,
+            n: flight.n,
+            low,
+            deadline_ms,
+            name: flight.name,
+            body: flight.body,
+        })
     }
 
     fn next_command(&mut self, now: Now) -> Option<CommandFrame> {
@@ -88,8 +102,13 @@ impl Client {
                 continue;
             }
             let ahead = n.0.saturating_sub(self.outbox.low().0);
-            let fits = self.session.as_ref().is_some_and(|session| session.has_room(attachment.window, bytes));
-            if !fits || ahead >= u64::from(attachment.span.max(1)) + u64::from(mutant!(SpanExceeded)) {
+            let fits = self
+                .session
+                .as_ref()
+                .is_some_and(|session| session.has_room(attachment.window, bytes));
+            if !fits
+                || ahead >= u64::from(attachment.span.max(1)) + u64::from(mutant!(SpanExceeded))
+            {
                 return None;
             }
             let sending = self.outbox.send(now, call, &mut self.fx)?;
@@ -97,7 +116,15 @@ impl Client {
             let seq = self.session.as_mut()?.send(call, n, name.clone(), body.clone());
             let low = self.outbox.low();
             let ack = self.tell(low)?;
-            return Some(CommandFrame { seq, ack, n, low, deadline_ms: sending.deadline_ms, name, body });
+            return Some(CommandFrame {
+                seq,
+                ack,
+                n,
+                low,
+                deadline_ms: sending.deadline_ms,
+                name,
+                body,
+            });
         }
     }
 
@@ -112,7 +139,13 @@ impl Client {
 
     // ---- in ----
 
-    pub(super) fn frame_arrived(&mut self, now: Now, dial: Dial, frame: ServerFrame, message_bytes: usize) {
+    pub(super) fn frame_arrived(
+        &mut self,
+        now: Now,
+        dial: Dial,
+        frame: ServerFrame,
+        message_bytes: usize,
+    ) {
         self.heard(now);
         if self.link.attachment().is_none() {
             return self.greeted(now, dial, frame);
@@ -132,22 +165,36 @@ impl Client {
             }
             ServerFrame::Ping { k } => self.pinged(k),
             ServerFrame::Pong { k } => self.ponged(now, k),
-            ServerFrame::GoAway { after_ms, deadline_ms } => self.go_away(now, after_ms, deadline_ms),
+            ServerFrame::GoAway { after_ms, deadline_ms } => {
+                self.go_away(now, after_ms, deadline_ms)
+            }
             ServerFrame::Ignored { .. } => {}
-            ServerFrame::Welcome(_) | ServerFrame::ResumeFailed { .. } => self.violated(now, "WELCOME twice"),
+            ServerFrame::Welcome(_) | ServerFrame::ResumeFailed { .. } => {
+                self.violated(now, "WELCOME twice")
+            }
             frame => self.topic_frame(now, frame, message_bytes),
         }
     }
 
     fn topic_frame(&mut self, now: Now, frame: ServerFrame, message_bytes: usize) {
         let result = match frame {
-            ServerFrame::Subscribed(frame) => self.subscriptions.subscribed(now, &frame, &self.config, &mut self.fx),
+            ServerFrame::Subscribed(frame) => {
+                self.subscriptions.subscribed(now, &frame, &self.config, &mut self.fx)
+            }
             ServerFrame::Unsubscribed { sub, code, retry_ms } => {
                 let answer = (sub, code, retry_ms);
-                self.subscriptions.unsubscribed(now, answer, &self.config, &mut self.random, &mut self.fx);
+                self.subscriptions.unsubscribed(
+                    now,
+                    answer,
+                    &self.config,
+                    &mut self.random,
+                    &mut self.fx,
+                );
                 Ok(())
             }
-            frame => self.subscriptions.handle(now, frame, message_bytes, &self.config, &mut self.fx),
+            frame => {
+                self.subscriptions.handle(now, frame, message_bytes, &self.config, &mut self.fx)
+            }
         };
         if let Err(what) = result {
             self.violated(now, what);
@@ -170,7 +217,8 @@ impl Client {
     }
 
     fn ponged(&mut self, now: Now, k: u64) {
-        let round_trip_ms = self.link.attachment_mut().and_then(|attachment| attachment.heart.pong(now, k));
+        let round_trip_ms =
+            self.link.attachment_mut().and_then(|attachment| attachment.heart.pong(now, k));
         if round_trip_ms.is_some() {
             self.link.latency_ms = round_trip_ms;
         }
@@ -192,7 +240,9 @@ impl Client {
         let Phase::Attached(attachment) = &mut self.link.phase else { return };
         match attachment.heart.look(now, &mut self.link.pings) {
             Beat::Wait(at) => self.fx.timers.set(Timer::Heartbeat, at),
-            Beat::Dead => self.abandon(now, Close::new(CloseCode::HEARTBEAT, "the server went silent")),
+            Beat::Dead => {
+                self.abandon(now, Close::new(CloseCode::HEARTBEAT, "the server went silent"))
+            }
         }
     }
 
@@ -206,7 +256,9 @@ impl Client {
 
     /// Lets go of what the server has accepted; `false` if it can't have.
     pub(super) fn acknowledged(&mut self, ack: Seq) -> bool {
-        let Some(session) = self.session.as_mut().filter(|session| session.admits(ack)) else { return false };
+        let Some(session) = self.session.as_mut().filter(|session| session.admits(ack)) else {
+            return false;
+        };
         while let Some(flight) = session.release(ack) {
             self.outbox.accepted(flight.call, &mut self.fx);
         }
@@ -228,14 +280,28 @@ impl Client {
         true
     }
 
-    fn answered(&mut self, now: Now, head: (Seq, Seq), n: CommandNo, bytes: usize, outcome: CallOutcome) {
+    fn answered(
+        &mut self,
+        now: Now,
+        head: (Seq, Seq),
+        n: CommandNo,
+        bytes: usize,
+        outcome: CallOutcome,
+    ) {
         if self.sequenced(now, head, bytes) {
             self.outbox.outcome(n, outcome, &mut self.fx);
             self.plan_retry(now);
         }
     }
 
-    fn refused(&mut self, now: Now, head: (Seq, Seq), n: CommandNo, code: RefusalCode, retry_ms: u64) {
+    fn refused(
+        &mut self,
+        now: Now,
+        head: (Seq, Seq),
+        n: CommandNo,
+        code: RefusalCode,
+        retry_ms: u64,
+    ) {
         if !code.is_retry() {
             return self.answered(now, head, n, 0, CallOutcome::Refused(code));
         }
@@ -248,7 +314,8 @@ impl Client {
     /// Takes a volatile if it can be sent now.
     pub(super) fn take_volatile(&mut self, name: Name, conflation: String, body: Body) -> bool {
         let live = self.link.attachment().is_some_and(|attachment| {
-            attachment.draining.is_none() && body.len() <= body_limit(attachment.frame_bytes) as usize
+            attachment.draining.is_none()
+                && body.len() <= body_limit(attachment.frame_bytes) as usize
         });
         if live {
             self.volatiles.put(name, conflation, body, self.config.volatiles);

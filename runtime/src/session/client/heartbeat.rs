@@ -1,4 +1,5 @@
-//! Heartbeats of one socket (PROTOCOL.md section 9). Owns silence and the numbers of pings; refuses to close anything.
+//! Heartbeats of one socket (PROTOCOL.md section 9). Owns silence and the numbers of pings; refuses
+//! to close anything.
 
 use crate::session::Now;
 use crate::wire::Heartbeat;

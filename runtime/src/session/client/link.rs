@@ -1,5 +1,5 @@
-//! Dials, handshakes, and what follows from the end of a socket (PROTOCOL.md 4.1, 4.7 to 4.12 and section 8). Owns the
-//! connection's state; refuses to look into commands and topics.
+//! Dials, handshakes, and what follows from the end of a socket (PROTOCOL.md 4.1, 4.7 to 4.12 and
+//! section 8). Owns the connection's state; refuses to look into commands and topics.
 
 use std::collections::VecDeque;
 
@@ -165,9 +165,12 @@ impl Client {
 
     fn show_attempt(&mut self, attempt: u32, next_dial: Option<Now>) {
         let state = match &self.link.lost {
-            Some((since, reason)) => {
-                ConnectionState::Reconnecting { attempt, next_dial, since: *since, reason: reason.clone() }
-            }
+            Some((since, reason)) => ConnectionState::Reconnecting {
+                attempt,
+                next_dial,
+                since: *since,
+                reason: reason.clone(),
+            },
             None => ConnectionState::Connecting { attempt },
         };
         self.set_state(state);
@@ -191,14 +194,18 @@ impl Client {
     pub(super) fn handshake_overdue(&mut self, now: Now) {
         match self.link.phase {
             Phase::Dialing { .. } => self.abandon(now, Close::lost("the dial took too long")),
-            Phase::Greeting { .. } => self.abandon(now, Close::lost("there was no WELCOME in time")),
+            Phase::Greeting { .. } => {
+                self.abandon(now, Close::lost("there was no WELCOME in time"))
+            }
             Phase::Idle | Phase::Waiting { .. } | Phase::Attached(_) => {}
         }
     }
 
     /// HELLO, if it is what the socket waits for.
     pub(super) fn take_hello(&mut self, dial: Dial) -> Option<ClientFrame> {
-        let Phase::Greeting { dial: current, token, hello_sent } = &mut self.link.phase else { return None };
+        let Phase::Greeting { dial: current, token, hello_sent } = &mut self.link.phase else {
+            return None;
+        };
         if *current != dial || std::mem::replace(hello_sent, true) {
             return None;
         }
@@ -226,7 +233,9 @@ impl Client {
         let asked = matches!(self.link.phase, Phase::Greeting { hello_sent: true, .. });
         match frame {
             ServerFrame::Welcome(welcome) if asked => self.welcomed(now, dial, &welcome),
-            ServerFrame::ResumeFailed { .. } if asked && self.session.is_some() => self.drop_session(),
+            ServerFrame::ResumeFailed { .. } if asked && self.session.is_some() => {
+                self.drop_session()
+            }
             ServerFrame::Ping { .. } | ServerFrame::Pong { .. } | ServerFrame::Ignored { .. } => {}
             _ => self.violated(now, "a frame before WELCOME"),
         }
@@ -260,7 +269,9 @@ impl Client {
     /// The session goes on; `false` if the server can't mean it.
     fn resumed(&mut self, welcome: &Welcome) -> bool {
         let same_lease = self.lease == Some(welcome.lease.id);
-        let Some(session) = self.session.as_mut().filter(|session| session.id == welcome.session && same_lease) else {
+        let Some(session) =
+            self.session.as_mut().filter(|session| session.id == welcome.session && same_lease)
+        else {
             return false;
         };
         session.resume(welcome.token, welcome.recv) && self.acknowledged(welcome.recv)
@@ -301,7 +312,8 @@ impl Client {
         self.ended(now, close, None);
     }
 
-    /// A server that refused the upgrade said when to come back; everybody who heard the same comes at another moment.
+    /// A server that refused the upgrade said when to come back; everybody who heard the same comes
+    /// at another moment.
     pub(super) fn upgrade_refused(&mut self, now: Now, close: Close, retry_ms: u64) {
         let spread_ms = self.random.up_to(self.config.backoff.base_ms);
         self.ended(now, close, Some(retry_ms.saturating_add(spread_ms)));

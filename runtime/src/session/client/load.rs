@@ -1,4 +1,5 @@
-//! How much a client holds, for metrics and for the proof that everything is bounded. Looks; changes nothing.
+//! How much a client holds, for metrics and for the proof that everything is bounded. Looks;
+//! changes nothing.
 
 use super::Client;
 
@@ -13,15 +14,18 @@ pub struct ClientLoad {
     pub unacknowledged: usize,
     /// Bytes of their bodies.
     pub unacknowledged_bytes: usize,
-    /// Subscriptions, with those that ended and are not yet read to their end ([`super::ClientConfig::subscriptions`]).
+    /// Subscriptions, with those that ended and are not yet read to their end
+    /// ([`super::ClientConfig::subscriptions`]).
     pub subscriptions: usize,
     /// Items that wait in the fullest subscription ([`super::ClientConfig::credit`]).
     pub items: usize,
     /// Bytes of the messages that wait in the one with most of them.
     pub item_bytes: u64,
-    /// Volatiles that wait for the socket, or in the fullest subscription ([`super::ClientConfig::volatiles`]).
+    /// Volatiles that wait for the socket, or in the fullest subscription
+    /// ([`super::ClientConfig::volatiles`]).
     pub volatiles: usize,
-    /// UNSUBSCRIBE frames that wait for the socket: at most one per subscription that was asked for.
+    /// UNSUBSCRIBE frames that wait for the socket: at most one per subscription that was asked
+    /// for.
     pub leaving: usize,
     /// Deadlines: at most one per command, two per subscription, and eight.
     pub timers: usize,
@@ -32,7 +36,8 @@ impl Client {
     #[must_use]
     pub fn load(&self) -> ClientLoad {
         let (outbox_commands, outbox_bytes) = self.outbox.size();
-        let (unacknowledged, unacknowledged_bytes) = self.session.as_ref().map_or((0, 0), |session| session.held());
+        let (unacknowledged, unacknowledged_bytes) =
+            self.session.as_ref().map_or((0, 0), |session| session.held());
         let fullest = self.subscriptions.fullest();
         ClientLoad {
             outbox_commands,

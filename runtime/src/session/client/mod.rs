@@ -1,5 +1,5 @@
-//! The client's end of a session: dialling, handshake, outbox, subscriptions. Owns every decision of a client; refuses
-//! sockets, clocks and application types.
+//! The client's end of a session: dialling, handshake, outbox, subscriptions. Owns every decision
+//! of a client; refuses sockets, clocks and application types.
 
 mod config;
 mod exchange;
@@ -18,8 +18,8 @@ mod volatiles;
 pub use config::{Backoff, ClientConfig};
 pub use load::ClientLoad;
 pub use types::{
-    CallId, CallOutcome, ConnectionState, DialReason, Event, Fate, Gap, Item, Status, SubId, Submission, SubmitError,
-    SubscribeError, SubscriptionEnd, SubscriptionRequest,
+    CallId, CallOutcome, ConnectionState, DialReason, Event, Fate, Gap, Item, Status, SubId,
+    Submission, SubmitError, SubscribeError, SubscriptionEnd, SubscriptionRequest,
 };
 
 use std::sync::Arc;
@@ -34,7 +34,8 @@ use volatiles::Volatiles;
 use crate::session::{Close, CloseCode, Now, Random};
 use crate::wire::{Body, ClientFrame, Dial, InstanceId, LeaseId, Name, ServerFrame};
 
-/// The client's core. One mutation, then drain [`Client::poll_transmit`] and, after it, [`Client::poll_event`].
+/// The client's core. One mutation, then drain [`Client::poll_transmit`] and, after it,
+/// [`Client::poll_event`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Client {
     config: Arc<ClientConfig>,
@@ -83,7 +84,8 @@ impl Client {
     /// Puts a command into the outbox; its place is its order.
     ///
     /// # Errors
-    /// When the outbox is full, the body too long, or the client closed or failed. Nothing was queued then.
+    /// When the outbox is full, the body too long, or the client closed or failed. Nothing was
+    /// queued then.
     pub fn submit(&mut self, now: Now, command: Submission) -> Result<CallId, SubmitError> {
         if self.is_over() {
             return Err(SubmitError::Closed);
@@ -96,12 +98,14 @@ impl Client {
         self.outbox.submit(now, command, &self.config, &mut self.fx)
     }
 
-    /// Withdraws a command that was certainly never sent. `false` if it may have been, or is resolved.
+    /// Withdraws a command that was certainly never sent. `false` if it may have been, or is
+    /// resolved.
     pub fn cancel(&mut self, _now: Now, call: CallId) -> bool {
         self.outbox.cancel(call, &mut self.fx)
     }
 
-    /// Hands a volatile to the live attachment, the latest per `conflation` key; `false` (and dropped) if there is none.
+    /// Hands a volatile to the live attachment, the latest per `conflation` key; `false` (and
+    /// dropped) if there is none.
     pub fn volatile(&mut self, _now: Now, name: Name, conflation: String, body: Body) -> bool {
         self.take_volatile(name, conflation, body)
     }
@@ -110,19 +114,25 @@ impl Client {
     ///
     /// # Errors
     /// When there are too many, one for that topic exists, or the client is closed or failed.
-    pub fn subscribe(&mut self, _now: Now, request: SubscriptionRequest) -> Result<SubId, SubscribeError> {
+    pub fn subscribe(
+        &mut self,
+        _now: Now,
+        request: SubscriptionRequest,
+    ) -> Result<SubId, SubscribeError> {
         if self.is_over() {
             return Err(SubscribeError::Closed);
         }
         self.subscriptions.add(request, &self.config)
     }
 
-    /// The next item of a subscription. Asking says that the application has finished with the one before.
+    /// The next item of a subscription. Asking says that the application has finished with the one
+    /// before.
     pub fn poll_item(&mut self, now: Now, sub: SubId) -> Option<Item> {
         self.subscriptions.next_item(now, sub, &self.config, &mut self.fx)
     }
 
-    /// Whether a position waits to be told: after [`Client::poll_item`] the driver looks for what to transmit then.
+    /// Whether a position waits to be told: after [`Client::poll_item`] the driver looks for what
+    /// to transmit then.
     #[must_use]
     pub fn owes_position(&self) -> bool {
         self.subscriptions.owes_position()
@@ -140,15 +150,16 @@ impl Client {
         }
     }
 
-    /// Closes for good: state `Closed`, socket closed with 1000 after a last ACK; unresolved calls end as
-    /// `CallOutcome::Closed { sent }`.
+    /// Closes for good: state `Closed`, socket closed with 1000 after a last ACK; unresolved calls
+    /// end as `CallOutcome::Closed { sent }`.
     pub fn close(&mut self, _now: Now) {
         if !self.is_over() {
             self.shut();
         }
     }
 
-    // ---- what the driver reports; anything about a dial that is not the current one is ignored ----
+    // ---- what the driver reports; anything about a dial that is not the current one is ignored
+    // ----
 
     /// The socket of `dial` is open; `token` is what the credentials callback gave.
     pub fn handle_connected(&mut self, now: Now, dial: Dial, token: Option<String>) {
@@ -169,14 +180,16 @@ impl Client {
         }
     }
 
-    /// The socket of `dial` ended, or could not be opened, or spoke nonsense (`close.code` says what this end thinks of it).
+    /// The socket of `dial` ended, or could not be opened, or spoke nonsense (`close.code` says
+    /// what this end thinks of it).
     pub fn handle_closed(&mut self, now: Now, dial: Dial, close: Close) {
         if self.link.dial() == Some(dial) {
             self.socket_ended(now, close);
         }
     }
 
-    /// The server refused the upgrade for now, and asked to wait so many milliseconds (`Retry-After`).
+    /// The server refused the upgrade for now, and asked to wait so many milliseconds
+    /// (`Retry-After`).
     pub fn handle_refused(&mut self, now: Now, dial: Dial, close: Close, retry_ms: u64) {
         if self.link.dial() == Some(dial) {
             self.upgrade_refused(now, close, retry_ms);
@@ -192,9 +205,9 @@ impl Client {
 
     // ---- what the driver is to do ----
 
-    /// The next frame to write on the socket of `dial`; `None` when there is nothing, or `dial` is not the current one.
-    /// A command counts as (possibly) sent from here on. Taking frames causes events (a command's fate, for one): drain
-    /// [`Client::poll_event`] after this.
+    /// The next frame to write on the socket of `dial`; `None` when there is nothing, or `dial` is
+    /// not the current one. A command counts as (possibly) sent from here on. Taking frames causes
+    /// events (a command's fate, for one): drain [`Client::poll_event`] after this.
     pub fn poll_transmit(&mut self, now: Now, dial: Dial) -> Option<ClientFrame> {
         if let Some(frame) = self.link.take_farewell(dial).or_else(|| self.take_hello(dial)) {
             return Some(frame);
@@ -273,7 +286,8 @@ impl Client {
             Timer::Call(call) => self.outbox.expired(call, &mut self.fx),
             Timer::Subscribe(sub) => self.subscriptions.retry(sub),
             Timer::Position(sub) => self.subscriptions.tell_position(sub),
-            // `poll_transmit` finds what may be sent again; what belonged to an earlier socket is void.
+            // `poll_transmit` finds what may be sent again; what belonged to an earlier socket is
+            // void.
             Timer::Retry | Timer::Dial | Timer::Drain => {}
         }
     }

@@ -1,5 +1,6 @@
-//! The outbox: commands in the order of their submission, from `submit` to their outcome (PROTOCOL.md sections 5 and 6).
-//! Owns numbering, resubmission, refusals and deadlines; refuses sequences and sockets.
+//! The outbox: commands in the order of their submission, from `submit` to their outcome
+//! (PROTOCOL.md sections 5 and 6). Owns numbering, resubmission, refusals and deadlines; refuses
+//! sequences and sockets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +31,8 @@ struct Entry {
     n: CommandNo,
     stage: Stage,
     fate: Fate,
-    /// Whether a transmission of an earlier session was never answered: then a refusal of a later one says nothing about it.
+    /// Whether a transmission of an earlier session was never answered: then a refusal of a later
+    /// one says nothing about it.
     exposed: bool,
     transmitted: bool,
     timed_out: bool,
@@ -98,7 +100,12 @@ impl Outbox {
     /// The lowest number that is not resolved (PROTOCOL.md 5.4).
     pub(super) fn low(&self) -> CommandNo {
         if mutant!(LowPassesRefused) {
-            return self.numbered.keys().find(|n| !self.again.contains_key(n)).copied().unwrap_or(self.next);
+            return self
+                .numbered
+                .keys()
+                .find(|n| !self.again.contains_key(n))
+                .copied()
+                .unwrap_or(self.next);
         }
         self.numbered.first_key_value().map_or(self.next, |(n, _)| *n)
     }
@@ -178,7 +185,9 @@ impl Outbox {
             CallOutcome::Failed { code: FailureCode::Unknown, .. }
             | CallOutcome::OutcomeUnknown
             | CallOutcome::Closed { sent: true } => Fate::Unknown,
-            CallOutcome::Failed { .. } | CallOutcome::Refused(_) | CallOutcome::Closed { sent: false } => Fate::Failed,
+            CallOutcome::Failed { .. }
+            | CallOutcome::Refused(_)
+            | CallOutcome::Closed { sent: false } => Fate::Failed,
         };
         fx.event(Event::Fate { call, fate });
         fx.event(Event::Resolved { call, outcome });
@@ -244,14 +253,16 @@ impl Outbox {
         let again = std::mem::replace(&mut entry.transmitted, true);
         entry.stage = Stage::Out;
         let deadline_ms = deadline(now, entry, again);
-        let sending = Sending { n: entry.n, deadline_ms, name: entry.name.clone(), body: entry.body.clone() };
+        let sending =
+            Sending { n: entry.n, deadline_ms, name: entry.name.clone(), body: entry.body.clone() };
         if entry.fate == Fate::Queued {
             self.set_fate(call, Fate::Written, fx);
         }
         Some(sending)
     }
 
-    /// What is left of a caller's patience when its command is replayed. A resolved one has nobody who waits for it.
+    /// What is left of a caller's patience when its command is replayed. A resolved one has nobody
+    /// who waits for it.
     pub(super) fn replay_deadline(&self, now: Now, call: CallId) -> Option<u64> {
         self.entries.get(&call).map_or(Some(0), |entry| deadline(now, entry, true))
     }
@@ -259,7 +270,11 @@ impl Outbox {
     /// A command that does not fit into what this server takes: it can't be sent (again).
     pub(super) fn too_large(&mut self, call: CallId, fx: &mut Effects) {
         let exposed = self.entries.get(&call).is_some_and(Entry::maybe_executed);
-        let outcome = if exposed { CallOutcome::OutcomeUnknown } else { CallOutcome::Refused(RefusalCode::TooLarge) };
+        let outcome = if exposed {
+            CallOutcome::OutcomeUnknown
+        } else {
+            CallOutcome::Refused(RefusalCode::TooLarge)
+        };
         self.resolve(call, outcome, fx);
     }
 
@@ -270,7 +285,11 @@ impl Outbox {
         if mutant!(OutboxLeavesOnAck) {
             self.remove(call, fx);
         }
-        if self.entries.get(&call).is_some_and(|entry| entry.stage == Stage::Out && entry.fate == Fate::Written) {
+        if self
+            .entries
+            .get(&call)
+            .is_some_and(|entry| entry.stage == Stage::Out && entry.fate == Fate::Written)
+        {
             self.set_fate(call, Fate::Acked, fx);
         }
     }
@@ -294,10 +313,12 @@ impl Outbox {
         self.again.insert(n, now.after_ms(retry_ms.min(RETRY_CAP_MS)));
     }
 
-    /// The session is gone: whatever it carried has to be sent again under its number (PROTOCOL.md 5.9).
+    /// The session is gone: whatever it carried has to be sent again under its number (PROTOCOL.md
+    /// 5.9).
     pub(super) fn session_lost(&mut self) {
         for (&n, call) in &self.numbered {
-            if let Some(entry) = self.entries.get_mut(call).filter(|entry| entry.stage == Stage::Out)
+            if let Some(entry) =
+                self.entries.get_mut(call).filter(|entry| entry.stage == Stage::Out)
                 && !mutant!(PendingNotResent)
             {
                 entry.stage = Stage::Again;
@@ -307,7 +328,8 @@ impl Outbox {
         }
     }
 
-    /// The lease is gone (PROTOCOL.md 5.1): what it may have executed has an unknown outcome, the rest is numbered anew.
+    /// The lease is gone (PROTOCOL.md 5.1): what it may have executed has an unknown outcome, the
+    /// rest is numbered anew.
     pub(super) fn lease_lost(&mut self, config: &ClientConfig, fx: &mut Effects) {
         let numbered = std::mem::take(&mut self.numbered);
         self.again.clear();
@@ -326,7 +348,8 @@ impl Outbox {
         }
     }
 
-    /// The time of a command has come: an unsent one is given up, for a sent one the caller is told.
+    /// The time of a command has come: an unsent one is given up, for a sent one the caller is
+    /// told.
     pub(super) fn expired(&mut self, call: CallId, fx: &mut Effects) {
         let Some(entry) = self.entries.get_mut(&call) else { return };
         if entry.stage == Stage::Fresh || mutant!(TimeoutResolves) {
@@ -337,7 +360,8 @@ impl Outbox {
     }
 }
 
-/// What travels as `deadline_ms` (PROTOCOL.md 5.13): nothing while the declared timeout is near enough.
+/// What travels as `deadline_ms` (PROTOCOL.md 5.13): nothing while the declared timeout is near
+/// enough.
 fn deadline(now: Now, entry: &Entry, again: bool) -> Option<u64> {
     let left = entry.submitted.after_ms(entry.timeout_ms).since(now);
     let differs = left.abs_diff(entry.declared_ms) > entry.declared_ms / 10;

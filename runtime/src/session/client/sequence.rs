@@ -1,13 +1,14 @@
-//! The client's half of a session: sequences, acks, and the replay buffer (PROTOCOL.md section 4). Owns what was sent and
-//! not acknowledged; refuses to know what a command means.
+//! The client's half of a session: sequences, acks, and the replay buffer (PROTOCOL.md section 4).
+//! Owns what was sent and not acknowledged; refuses to know what a command means.
 
 use std::collections::VecDeque;
 
 use super::{CallId, ClientConfig};
 use crate::wire::{Body, CommandNo, Name, ResumeToken, Seq, SessionId, Window};
 
-/// A command that the server has not acknowledged. Its entry in the outbox may be gone: a result can overtake the
-/// acknowledgement of a second transmission, but a sequence once given must be sent again.
+/// A command that the server has not acknowledged. Its entry in the outbox may be gone: a result
+/// can overtake the acknowledgement of a second transmission, but a sequence once given must be
+/// sent again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Flight {
     pub(super) seq: Seq,
@@ -56,8 +57,8 @@ impl Session {
         }
     }
 
-    /// Goes on with a new attachment. `false` if the server claims what can't be: less than it acknowledged, or more than
-    /// was sent.
+    /// Goes on with a new attachment. `false` if the server claims what can't be: less than it
+    /// acknowledged, or more than was sent.
     pub(super) fn resume(&mut self, token: ResumeToken, recv: Seq) -> bool {
         if recv < self.acked || recv > self.sent {
             return false;
@@ -104,7 +105,8 @@ impl Session {
     /// Whether one more command of this size fits into the server's window (PROTOCOL.md 4.6).
     pub(super) fn has_room(&self, window: Window, bytes: usize) -> bool {
         self.flights.is_empty()
-            || (self.flights.len() < window.frames as usize + usize::from(mutant!(CommandsExceedWindow))
+            || (self.flights.len()
+                < window.frames as usize + usize::from(mutant!(CommandsExceedWindow))
                 && self.flight_bytes.saturating_add(bytes) <= window.bytes as usize)
     }
 

@@ -1,10 +1,13 @@
-//! One subscription: what waits for the application, what it has finished with, and what the server may send
-//! (PROTOCOL.md section 7). Owns the rule that between two items nothing is missing that was not reported as a gap.
+//! One subscription: what waits for the application, what it has finished with, and what the server
+//! may send (PROTOCOL.md section 7). Owns the rule that between two items nothing is missing that
+//! was not reported as a gap.
 
 use std::collections::VecDeque;
 
 use super::{Gap, Item, SubscriptionRequest};
-use crate::wire::{Body, Epoch, Name, Position, ResetReason, SubNo, Subscribed, TopicNo, TopicSeq, Window};
+use crate::wire::{
+    Body, Epoch, Name, Position, ResetReason, SubNo, Subscribed, TopicNo, TopicSeq, Window,
+};
 
 /// A rule that the server broke; the socket ends with 4410.
 pub(super) type Broken = &'static str;
@@ -42,7 +45,8 @@ pub(super) struct Live {
     received: u64,
     finished: Finished,
     reported: Finished,
-    /// The number has changed: what was said under the earlier one may not have been heard, and is said again.
+    /// The number has changed: what was said under the earlier one may not have been heard, and is
+    /// said again.
     renumbered: bool,
 }
 
@@ -106,7 +110,8 @@ impl Subscription {
 
     // ---- the application ----
 
-    /// The next item. The one before is finished with; volatiles and others take turns, so that neither starves.
+    /// The next item. The one before is finished with; volatiles and others take turns, so that
+    /// neither starves.
     pub(super) fn next(&mut self) -> Option<Item> {
         self.finish();
         let volatile = !self.volatiles.is_empty() && (self.volatile_next || self.queue.is_empty());
@@ -154,14 +159,17 @@ impl Subscription {
 
     // ---- asking ----
 
-    /// Prepares SUBSCRIBE: from the highest position that was handed out or is still buffered. More than half of the credit is
-    /// not kept: the rest is announced as the new credit, which is therefore never too small to go on, and both together
-    /// never exceed what may wait.
+    /// Prepares SUBSCRIBE: from the highest position that was handed out or is still buffered. More
+    /// than half of the credit is not kept: the rest is announced as the new credit, which is
+    /// therefore never too small to go on, and both together never exceed what may wait.
     pub(super) fn ask(&mut self, sub: SubNo, credit: Window) -> (Option<Position>, Window) {
         self.truncate(u64::from(credit.frames / 2), u64::from(credit.bytes / 2));
         let rest = Window {
             frames: credit.frames.saturating_sub(count(self.queue.len())).max(1),
-            bytes: credit.bytes.saturating_sub(u32::try_from(self.queue_bytes).unwrap_or(u32::MAX)).max(1),
+            bytes: credit
+                .bytes
+                .saturating_sub(u32::try_from(self.queue_bytes).unwrap_or(u32::MAX))
+                .max(1),
         };
         let from = self.seen();
         self.stage = Stage::Asked { sub, from, credit: rest };
@@ -170,10 +178,14 @@ impl Subscription {
 
     /// Everything up to here was handed out or is buffered.
     fn seen(&self) -> Option<Position> {
-        self.queue.back().filter(|_| !mutant!(BufferedAskedAgain)).map_or(self.base, |(_, place)| Some(place.after))
+        self.queue
+            .back()
+            .filter(|_| !mutant!(BufferedAskedAgain))
+            .map_or(self.base, |(_, place)| Some(place.after))
     }
 
-    /// Lets go of the latest items, which nobody will finish: for the credit they count as finished with.
+    /// Lets go of the latest items, which nobody will finish: for the credit they count as finished
+    /// with.
     fn truncate(&mut self, frames: u64, bytes: u64) {
         while self.queue.len() as u64 > frames || self.queue_bytes > bytes {
             let Some((_, place)) = self.queue.pop_back() else { return };
@@ -189,7 +201,11 @@ impl Subscription {
     // ---- the server ----
 
     /// SUBSCRIBED, the first one or a reset. Returns the number that the topic had before.
-    pub(super) fn subscribed(&mut self, frame: &Subscribed, most: Window) -> Result<Option<TopicNo>, Broken> {
+    pub(super) fn subscribed(
+        &mut self,
+        frame: &Subscribed,
+        most: Window,
+    ) -> Result<Option<TopicNo>, Broken> {
         match &self.stage {
             Stage::Asked { from, .. } => {
                 let here = Position { epoch: frame.epoch, ts: frame.ts };
@@ -210,7 +226,10 @@ impl Subscription {
         let mut live = Live {
             sub: frame.sub,
             number: frame.number,
-            epoch: self.seen().filter(|_| mutant!(OldEpochNewOffset)).map_or(frame.epoch, |at| at.epoch),
+            epoch: self
+                .seen()
+                .filter(|_| mutant!(OldEpochNewOffset))
+                .map_or(frame.epoch, |at| at.epoch),
             cursor: frame.ts,
             begins: frame.ts,
             start: frame.ts,
@@ -224,7 +243,8 @@ impl Subscription {
         let mut number = None;
         match &self.stage {
             Stage::Asked { credit, .. } => live.credit = *credit,
-            // Bytes count on, so that a POSITION which is under way means the same before and after (PROTOCOL.md 7.8).
+            // Bytes count on, so that a POSITION which is under way means the same before and after
+            // (PROTOCOL.md 7.8).
             Stage::Live(earlier) => {
                 live.credit = earlier.credit;
                 live.received = earlier.received;
@@ -256,7 +276,8 @@ impl Subscription {
         }
     }
 
-    /// What to report; nothing when the application had asked for nothing in particular and has seen nothing.
+    /// What to report; nothing when the application had asked for nothing in particular and has
+    /// seen nothing.
     fn gap(&self, reason: ResetReason, here: Position) -> Option<Gap> {
         let last = self.seen();
         let silent = reason == ResetReason::Initial && last.is_none();
@@ -266,10 +287,19 @@ impl Subscription {
     fn push(&mut self, item: Item, after: Position, bytes: u64) {
         let Stage::Live(live) = &self.stage else { return };
         self.queue_bytes += bytes;
-        self.queue.push_back((item, Place { after, bytes, feed: self.feed, sub: live.sub, counts: bytes }));
+        self.queue.push_back((
+            item,
+            Place { after, bytes, feed: self.feed, sub: live.sub, counts: bytes },
+        ));
     }
 
-    pub(super) fn event(&mut self, ts: TopicSeq, name: Name, body: Body, bytes: u64) -> Result<(), Broken> {
+    pub(super) fn event(
+        &mut self,
+        ts: TopicSeq,
+        name: Name,
+        body: Body,
+        bytes: u64,
+    ) -> Result<(), Broken> {
         let Stage::Live(live) = &mut self.stage else { return Ok(()) };
         if live.awaited.is_some() {
             return Err("EVENT instead of SNAPSHOT");
@@ -279,7 +309,9 @@ impl Subscription {
         }
         let floor = live.reported.ts.max(live.start);
         let over_events = ts.0.saturating_sub(floor.0) > u64::from(live.credit.frames);
-        if over_events || live.received.saturating_sub(live.reported.bytes) >= u64::from(live.credit.bytes) {
+        if over_events
+            || live.received.saturating_sub(live.reported.bytes) >= u64::from(live.credit.bytes)
+        {
             return Err("EVENT beyond the credit");
         }
         live.cursor = ts;
@@ -289,9 +321,17 @@ impl Subscription {
         Ok(())
     }
 
-    pub(super) fn snapshot(&mut self, ts: TopicSeq, name: Name, body: Body, bytes: u64) -> Result<(), Broken> {
+    pub(super) fn snapshot(
+        &mut self,
+        ts: TopicSeq,
+        name: Name,
+        body: Body,
+        bytes: u64,
+    ) -> Result<(), Broken> {
         let Stage::Live(live) = &mut self.stage else { return Ok(()) };
-        let Some(reason) = live.awaited.take() else { return Err("SNAPSHOT that nothing announced") };
+        let Some(reason) = live.awaited.take() else {
+            return Err("SNAPSHOT that nothing announced");
+        };
         live.cursor = ts;
         live.start = ts;
         live.received = live.received.saturating_add(bytes);
@@ -301,7 +341,8 @@ impl Subscription {
         Ok(())
     }
 
-    /// Everything up to `ts` is not for this subscriber: it is finished with as soon as what came before is.
+    /// Everything up to `ts` is not for this subscriber: it is finished with as soon as what came
+    /// before is.
     pub(super) fn skip(&mut self, ts: TopicSeq) -> Result<(), Broken> {
         let Stage::Live(live) = &mut self.stage else { return Ok(()) };
         if live.awaited.is_some() || ts < live.cursor {
@@ -365,7 +406,8 @@ impl Subscription {
 }
 
 impl Place {
-    /// Extends what is seen with this item. Bytes of an earlier subscription do not count for a later one.
+    /// Extends what is seen with this item. Bytes of an earlier subscription do not count for a
+    /// later one.
     fn pass(&mut self, here: Position, feed: u64, sub: SubNo) {
         self.after = here;
         self.feed = feed;

@@ -1,14 +1,18 @@
-//! All subscriptions of a client and their frames. Owns the numbers by which client and server call them on the current
-//! attachment; what happens inside one is [`super::subscription`].
+//! All subscriptions of a client and their frames. Owns the numbers by which client and server call
+//! them on the current attachment; what happens inside one is [`super::subscription`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::config::RETRY_CAP_MS;
 use super::subscription::{Broken, Stage, Subscription};
 use super::timer::{Effects, Timer};
-use super::{ClientConfig, Event, Item, SubId, SubscribeError, SubscriptionEnd, SubscriptionRequest};
+use super::{
+    ClientConfig, Event, Item, SubId, SubscribeError, SubscriptionEnd, SubscriptionRequest,
+};
 use crate::session::{Now, Random};
-use crate::wire::{ClientFrame, Name, ServerFrame, SubNo, Subscribe, Subscribed, TopicNo, UnsubscribeCode};
+use crate::wire::{
+    ClientFrame, Name, ServerFrame, SubNo, Subscribe, Subscribed, TopicNo, UnsubscribeCode,
+};
 
 /// Of each SUBSCRIBE, what is not the key, in bytes: names, numbers and the object around them.
 const SUBSCRIBE_HEAD_BYTES: usize = 320;
@@ -51,16 +55,23 @@ impl Subscriptions {
     }
 
     pub(super) fn fullest(&self) -> Fullest {
-        self.all.values().map(Subscription::held).fold(Fullest::default(), |most, (items, bytes, volatiles)| Fullest {
-            items: most.items.max(items),
-            bytes: most.bytes.max(bytes),
-            volatiles: most.volatiles.max(volatiles),
-        })
+        self.all.values().map(Subscription::held).fold(
+            Fullest::default(),
+            |most, (items, bytes, volatiles)| Fullest {
+                items: most.items.max(items),
+                bytes: most.bytes.max(bytes),
+                volatiles: most.volatiles.max(volatiles),
+            },
+        )
     }
 
     // ---- the application ----
 
-    pub(super) fn add(&mut self, request: SubscriptionRequest, config: &ClientConfig) -> Result<SubId, SubscribeError> {
+    pub(super) fn add(
+        &mut self,
+        request: SubscriptionRequest,
+        config: &ClientConfig,
+    ) -> Result<SubId, SubscribeError> {
         let name = (request.topic.clone(), request.key.clone());
         if self.topics.contains_key(&name) {
             return Err(SubscribeError::Duplicate);
@@ -78,7 +89,13 @@ impl Subscriptions {
         Ok(id)
     }
 
-    pub(super) fn next_item(&mut self, now: Now, id: SubId, config: &ClientConfig, fx: &mut Effects) -> Option<Item> {
+    pub(super) fn next_item(
+        &mut self,
+        now: Now,
+        id: SubId,
+        config: &ClientConfig,
+        fx: &mut Effects,
+    ) -> Option<Item> {
         let subscription = self.all.get_mut(&id)?;
         let item = subscription.next();
         if item.is_none() && subscription.stage == Stage::Ended {
@@ -171,7 +188,9 @@ impl Subscriptions {
 
     /// A subscription that was refused for now may be asked for again.
     pub(super) fn retry(&mut self, id: SubId) {
-        if let Some(subscription) = self.all.get_mut(&id).filter(|subscription| subscription.stage == Stage::Waiting) {
+        if let Some(subscription) =
+            self.all.get_mut(&id).filter(|subscription| subscription.stage == Stage::Waiting)
+        {
             subscription.stage = Stage::Away;
             self.asking.insert(id);
         }
@@ -202,7 +221,8 @@ impl Subscriptions {
 
     // ---- frames out ----
 
-    /// The next frame about subscriptions. Leaving comes before asking, or the server would see a second one of a topic.
+    /// The next frame about subscriptions. Leaving comes before asking, or the server would see a
+    /// second one of a topic.
     pub(super) fn transmit(
         &mut self,
         frame_bytes: u32,
@@ -227,9 +247,17 @@ impl Subscriptions {
         None
     }
 
-    fn ask(&mut self, id: SubId, frame_bytes: u32, config: &ClientConfig, fx: &mut Effects) -> Option<ClientFrame> {
-        let subscription = self.all.get_mut(&id).filter(|subscription| subscription.stage == Stage::Away)?;
-        let most = subscription.key.len().saturating_mul(ESCAPED).saturating_add(SUBSCRIBE_HEAD_BYTES);
+    fn ask(
+        &mut self,
+        id: SubId,
+        frame_bytes: u32,
+        config: &ClientConfig,
+        fx: &mut Effects,
+    ) -> Option<ClientFrame> {
+        let subscription =
+            self.all.get_mut(&id).filter(|subscription| subscription.stage == Stage::Away)?;
+        let most =
+            subscription.key.len().saturating_mul(ESCAPED).saturating_add(SUBSCRIBE_HEAD_BYTES);
         if most > frame_bytes as usize {
             // The server would close the socket over it, again and again.
             self.end(id, SubscriptionEnd::Refused(UnsubscribeCode::Invalid), fx);
@@ -265,10 +293,16 @@ impl Subscriptions {
         let Some(&id) = self.by_number.get(topic) else { return Ok(()) };
         let Some(subscription) = self.all.get_mut(&id) else { return Ok(()) };
         match frame {
-            ServerFrame::Event { ts, name, body, .. } => subscription.event(ts, name, body, bytes)?,
-            ServerFrame::Snapshot { ts, name, body, .. } => subscription.snapshot(ts, name, body, bytes)?,
+            ServerFrame::Event { ts, name, body, .. } => {
+                subscription.event(ts, name, body, bytes)?
+            }
+            ServerFrame::Snapshot { ts, name, body, .. } => {
+                subscription.snapshot(ts, name, body, bytes)?
+            }
             ServerFrame::Skip { ts, .. } => subscription.skip(ts)?,
-            ServerFrame::TopicVolatile { name, body, .. } => subscription.volatile(name, body, config.volatiles),
+            ServerFrame::TopicVolatile { name, body, .. } => {
+                subscription.volatile(name, body, config.volatiles)
+            }
             _ => {}
         }
         if subscription.tell() {

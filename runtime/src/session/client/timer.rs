@@ -1,5 +1,5 @@
-//! What the client waits for, and what it has to say about it. Setting, moving and cancelling a timer costs O(log n), so
-//! that a full outbox of deadlines is as cheap as one.
+//! What the client waits for, and what it has to say about it. Setting, moving and cancelling a
+//! timer costs O(log n), so that a full outbox of deadlines is as cheap as one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -63,7 +63,8 @@ impl Timers {
         self.by_time.first().map(|(at, _)| *at)
     }
 
-    /// Takes everything whose time has come. What these set in turn belongs to the next call, so no setting can spin.
+    /// Takes everything whose time has come. What these set in turn belongs to the next call, so no
+    /// setting can spin.
     pub(super) fn due(&mut self, now: Now) -> Vec<Timer> {
         let mut due = Vec::new();
         while let Some(&(at, timer)) = self.by_time.first() {

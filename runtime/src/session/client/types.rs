@@ -2,7 +2,8 @@
 
 use crate::session::{Close, Now};
 use crate::wire::{
-    Body, Dial, Epoch, FailureCode, Name, Position, RefusalCode, ResetReason, TopicSeq, UnsubscribeCode,
+    Body, Dial, Epoch, FailureCode, Name, Position, RefusalCode, ResetReason, TopicSeq,
+    UnsubscribeCode,
 };
 
 /// Names a command that this client submitted; unique in the process.
@@ -22,7 +23,8 @@ pub struct Submission {
     pub body: Body,
     /// Milliseconds of patience, counted from submission.
     pub timeout_ms: u64,
-    /// Milliseconds that the protocol declares for this message: what the server assumes when no deadline travels.
+    /// Milliseconds that the protocol declares for this message: what the server assumes when no
+    /// deadline travels.
     pub declared_timeout_ms: u64,
     /// The declared limit of the body.
     pub max_bytes: u32,
@@ -82,7 +84,8 @@ pub enum CallOutcome {
     },
     /// Certainly never executed. `Expired` also when its time ran out before it was ever sent.
     Refused(RefusalCode),
-    /// The lease was lost after the command may have been sent: whether it was executed can't be known.
+    /// The lease was lost after the command may have been sent: whether it was executed can't be
+    /// known.
     OutcomeUnknown,
     /// The client was closed or gave up first. `sent` says whether it may have been executed.
     Closed {
@@ -234,7 +237,8 @@ pub enum Event {
         /// For the credentials callback.
         reason: DialReason,
     },
-    /// Write what [`super::Client::poll_transmit`] still has for this dial, then close it, within a bounded time.
+    /// Write what [`super::Client::poll_transmit`] still has for this dial, then close it, within a
+    /// bounded time.
     CloseSocket {
         /// Which.
         dial: Dial,

@@ -1,6 +1,7 @@
-//! Ordered commands handed out ahead of their turn, so that a driver whose handlers end at once need not come back after each.
-//! Owns the promise that makes this the same as one at a time: what is handed out ahead begins after the one before it has ended,
-//! or comes back unbegun (PROTOCOL.md 5.5).
+//! Ordered commands handed out ahead of their turn, so that a driver whose handlers end at once
+//! need not come back after each. Owns the promise that makes this the same as one at a time: what
+//! is handed out ahead begins after the one before it has ended, or comes back unbegun (PROTOCOL.md
+//! 5.5).
 
 use super::Node;
 use super::lease::{SlotState, Waiting};
@@ -11,8 +12,8 @@ use crate::session::table::Key;
 use crate::wire::CommandNo;
 
 impl Node {
-    /// The command whose turn comes when `exec` ends, if it is there already. Whoever takes it runs it after `exec` has ended,
-    /// or gives it back with [`Node::handle_unbegun`].
+    /// The command whose turn comes when `exec` ends, if it is there already. Whoever takes it runs
+    /// it after `exec` has ended, or gives it back with [`Node::handle_unbegun`].
     pub fn poll_execute_after(&mut self, now: Now, exec: ExecId) -> Option<Execution> {
         let (lease, n) = self.ordered_command(exec)?;
         let table = self.leases.get_mut(lease)?;
@@ -34,7 +35,8 @@ impl Node {
         None
     }
 
-    /// Commands of one lease that were handed out ahead and did not begin, in their order, because `exec` did not end at once.
+    /// Commands of one lease that were handed out ahead and did not begin, in their order, because
+    /// `exec` did not end at once.
     pub fn handle_unbegun(&mut self, now: Now, exec: ExecId, unbegun: Vec<Execution>) {
         let mut lease = None;
         for execution in unbegun.into_iter().rev() {
@@ -51,7 +53,9 @@ impl Node {
 
     /// The command of an execution that still counts.
     fn ordered_command(&self, exec: ExecId) -> Option<(LeaseKey, CommandNo)> {
-        let Running::Command(lease, n) = self.running.get(Key::from_raw(exec.0))?.what else { return None };
+        let Running::Command(lease, n) = self.running.get(Key::from_raw(exec.0))?.what else {
+            return None;
+        };
         let slot = self.leases.get(lease)?.slot(n)?;
         matches!(slot.state, SlotState::Running { ordered: true, exec: running, .. } if running == exec)
             .then_some((lease, n))
@@ -59,13 +63,23 @@ impl Node {
 
     /// From running to waiting; nothing has happened.
     fn take_back(&mut self, execution: Execution) -> Option<LeaseKey> {
-        let Execution::Command { exec, conn, message, body, timeout_ms, .. } = execution else { return None };
+        let Execution::Command { exec, conn, message, body, timeout_ms, .. } = execution else {
+            return None;
+        };
         let (lease, n) = self.ordered_command(exec)?;
         self.running.remove(Key::from_raw(exec.0));
         let table = self.leases.get_mut(lease)?;
         let slot = table.slot_mut(n)?;
         let SlotState::Running { hash, deadline, .. } = slot.state else { return None };
-        slot.state = SlotState::Waiting(Waiting { hash, message, body, ordered: true, deadline, timeout_ms, conn });
+        slot.state = SlotState::Waiting(Waiting {
+            hash,
+            message,
+            body,
+            ordered: true,
+            deadline,
+            timeout_ms,
+            conn,
+        });
         table.running -= 1;
         table.wait_in_order(n);
         self.commands_running -= 1;

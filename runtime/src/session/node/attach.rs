@@ -1,4 +1,5 @@
-//! From HELLO to WELCOME, and from there to the socket's end: authentication, resume, leases (PROTOCOL.md 4 and 5.1).
+//! From HELLO to WELCOME, and from there to the socket's end: authentication, resume, leases
+//! (PROTOCOL.md 4 and 5.1).
 
 use std::collections::VecDeque;
 
@@ -9,17 +10,25 @@ use super::types::{ConnId, Denied, Execution, Identity, Principal};
 use super::{Node, OpKind};
 use crate::session::{Close, CloseCode, Now};
 use crate::wire::{
-    Gen, Hello, LeaseGrant, LeaseState, ResumeFailure, ResumeToken, Seq, ServerFrame, SessionId, Welcome, Window,
+    Gen, Hello, LeaseGrant, LeaseState, ResumeFailure, ResumeToken, Seq, ServerFrame, SessionId,
+    Welcome, Window,
 };
 
 impl Node {
     pub(super) fn on_hello(&mut self, now: Now, conn: ConnId, hello: Box<Hello>) {
         if hello.v != 1 || hello.protocol != self.config.protocol {
-            let close = Close::new(CloseCode::UNSUPPORTED, "this server does not speak that protocol or version");
+            let close = Close::new(
+                CloseCode::UNSUPPORTED,
+                "this server does not speak that protocol or version",
+            );
             return self.close(now, conn, close);
         }
         if self.draining.is_some() {
-            return self.close(now, conn, Close::new(CloseCode::DRAINING, "this server is leaving"));
+            return self.close(
+                now,
+                conn,
+                Close::new(CloseCode::DRAINING, "this server is leaving"),
+            );
         }
         let exec = self.start_running(Running::Authenticate(conn));
         let token = hello.token.clone();
@@ -29,13 +38,25 @@ impl Node {
         self.execute_out.push_back(Execution::Authenticate { exec, conn, token });
     }
 
-    pub(super) fn on_authenticated(&mut self, now: Now, conn: ConnId, answer: Result<Identity, Denied>) {
+    pub(super) fn on_authenticated(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        answer: Result<Identity, Denied>,
+    ) {
         let Some(state) = self.conns.get_mut(&conn) else { return };
-        let Phase::Authenticating { hello, .. } = std::mem::replace(&mut state.phase, Phase::Silent) else { return };
+        let Phase::Authenticating { hello, .. } =
+            std::mem::replace(&mut state.phase, Phase::Silent)
+        else {
+            return;
+        };
         let identity = match answer {
             Ok(identity) => identity,
             Err(denied) => {
-                let close = Close { code: Some(CloseCode::CREDENTIALS_REFUSED), reason: shorten(denied.reason).into() };
+                let close = Close {
+                    code: Some(CloseCode::CREDENTIALS_REFUSED),
+                    reason: shorten(denied.reason).into(),
+                };
                 return self.close(now, conn, close);
             }
         };
@@ -45,11 +66,19 @@ impl Node {
             self.arm(until, Timer::Credentials(conn));
         }
         if self.draining.is_some() {
-            return self.close(now, conn, Close::new(CloseCode::DRAINING, "this server is leaving"));
+            return self.close(
+                now,
+                conn,
+                Close::new(CloseCode::DRAINING, "this server is leaving"),
+            );
         }
         match self.find_session(now, conn, &hello, &identity.principal) {
             Found::Resume(session) => self.resume(now, conn, &hello, session, identity.principal),
-            Found::Stale => self.close(now, conn, Close::new(CloseCode::STALE_DIAL, "a newer socket has taken over")),
+            Found::Stale => self.close(
+                now,
+                conn,
+                Close::new(CloseCode::STALE_DIAL, "a newer socket has taken over"),
+            ),
             Found::Failed(reason) => {
                 self.control(now, conn, ServerFrame::ResumeFailed { reason });
                 self.ask_for_lease(now, conn, *hello, identity.principal);
@@ -58,7 +87,13 @@ impl Node {
         }
     }
 
-    fn find_session(&mut self, now: Now, conn: ConnId, hello: &Hello, principal: &Principal) -> Found {
+    fn find_session(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        hello: &Hello,
+        principal: &Principal,
+    ) -> Found {
         let Some(resume) = &hello.resume else {
             return if self.is_stale(hello) { Found::Stale } else { Found::New };
         };
@@ -69,9 +104,14 @@ impl Node {
             };
             return if self.is_stale(hello) { Found::Stale } else { Found::Failed(reason) };
         };
-        let Some(session) = self.sessions.get(key) else { return Found::Failed(ResumeFailure::Unknown) };
+        let Some(session) = self.sessions.get(key) else {
+            return Found::Failed(ResumeFailure::Unknown);
+        };
         // Before the token: a late HELLO of this very process carries an old one.
-        if session.instance == hello.instance && hello.dial <= session.dial && !mutant!(StaleDialAccepted) {
+        if session.instance == hello.instance
+            && hello.dial <= session.dial
+            && !mutant!(StaleDialAccepted)
+        {
             return Found::Stale;
         }
         if session.token != resume.token && session.previous_token != Some(resume.token) {
@@ -82,8 +122,11 @@ impl Node {
             return Found::Failed(ResumeFailure::Principal);
         }
         let lease = self.leases.get(session.lease).map(|lease| lease.id);
-        let fits = session.conn != Some(conn) && lease.is_some() && lease == hello.lease.as_ref().map(|lease| lease.id);
-        let rewound = fits && self.sessions.get_mut(key).is_some_and(|session| session.rewind(resume.recv));
+        let fits = session.conn != Some(conn)
+            && lease.is_some()
+            && lease == hello.lease.as_ref().map(|lease| lease.id);
+        let rewound =
+            fits && self.sessions.get_mut(key).is_some_and(|session| session.rewind(resume.recv));
         if rewound {
             return Found::Resume(key);
         }
@@ -91,7 +134,8 @@ impl Node {
         Found::Failed(ResumeFailure::NotRetained)
     }
 
-    /// Whether a newer socket of the same process holds the lease that this HELLO names (PROTOCOL.md 4.9).
+    /// Whether a newer socket of the same process holds the lease that this HELLO names
+    /// (PROTOCOL.md 4.9).
     pub(super) fn is_stale(&self, hello: &Hello) -> bool {
         let lease = hello.lease.as_ref().and_then(|claim| self.lease_ids.get(&claim.id));
         lease
@@ -99,7 +143,14 @@ impl Node {
             .is_some_and(|lease| lease.instance == hello.instance && hello.dial <= lease.dial)
     }
 
-    fn resume(&mut self, now: Now, conn: ConnId, hello: &Hello, key: SessionKey, principal: Principal) {
+    fn resume(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        hello: &Hello,
+        key: SessionKey,
+        principal: Principal,
+    ) {
         let token = ResumeToken(self.random.u128());
         let Some(session) = self.sessions.get_mut(key) else { return };
         let presented = hello.resume.as_ref().map(|resume| resume.token);
@@ -145,10 +196,13 @@ impl Node {
         self.close(now, conn, close);
     }
 
-    /// Whether there is no room for the session that this HELLO needs; one that replaces another needs none.
+    /// Whether there is no room for the session that this HELLO needs; one that replaces another
+    /// needs none.
     pub(super) fn is_full(&self, hello: &Hello) -> bool {
         let claimed = hello.lease.as_ref().and_then(|claim| self.lease_ids.get(&claim.id));
-        let replaces = claimed.and_then(|key| self.leases.get(*key)).is_some_and(|lease| lease.session.is_some());
+        let replaces = claimed
+            .and_then(|key| self.leases.get(*key))
+            .is_some_and(|lease| lease.session.is_some());
         self.sessions.len() >= self.config.sessions as usize && !replaces
     }
 
@@ -212,7 +266,12 @@ impl Node {
             ttl_ms: self.config.session_ttl_ms,
             frame_bytes: self.config.frame_bytes,
             window: self.config.window,
-            lease: LeaseGrant { id, state, span: self.config.span, ttl_ms: self.config.lease_ttl_ms },
+            lease: LeaseGrant {
+                id,
+                state,
+                span: self.config.span,
+                ttl_ms: self.config.lease_ttl_ms,
+            },
             heartbeat: self.config.heartbeat,
         };
         if let Some(state) = self.conns.get_mut(&conn) {
@@ -246,7 +305,8 @@ impl Node {
         }
     }
 
-    /// The client is done: the session ends, and the lease too if nothing of it is open (PROTOCOL.md 5.15).
+    /// The client is done: the session ends, and the lease too if nothing of it is open
+    /// (PROTOCOL.md 5.15).
     pub(super) fn close_cleanly(&mut self, now: Now, session: SessionKey, lease: LeaseKey) {
         let done = |lease: &&Lease| lease.is_resolved() && lease.is_idle();
         let ended = self.leases.get(lease).filter(done).map(|lease| lease.id);
@@ -295,7 +355,10 @@ enum Found {
 }
 
 fn smaller(asked: Window, limit: Window) -> Window {
-    Window { frames: asked.frames.clamp(1, limit.frames.max(1)), bytes: asked.bytes.min(limit.bytes) }
+    Window {
+        frames: asked.frames.clamp(1, limit.frames.max(1)),
+        bytes: asked.bytes.min(limit.bytes),
+    }
 }
 
 /// A close reason has at most 123 bytes (RFC 6455 5.5).

@@ -1,4 +1,5 @@
-//! Leases as attachments get and lose them: issued, claimed, taken over, renewed, released (PROTOCOL.md 1.3, 5.1, 5.15).
+//! Leases as attachments get and lose them: issued, claimed, taken over, renewed, released
+//! (PROTOCOL.md 1.3, 5.1, 5.15).
 
 use super::lease::{Lease, Slot, SlotState};
 use super::state::{LeaseKey, Leasing, Phase};
@@ -10,7 +11,13 @@ use crate::session::{Close, CloseCode, Now};
 use crate::wire::{CommandNo, Hello, LeaseId, LeaseState};
 
 impl Node {
-    pub(super) fn ask_for_lease(&mut self, now: Now, conn: ConnId, hello: Hello, principal: Principal) {
+    pub(super) fn ask_for_lease(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        hello: Hello,
+        principal: Principal,
+    ) {
         if self.is_full(&hello) {
             return self.close(now, conn, FULL);
         }
@@ -31,24 +38,35 @@ impl Node {
         let claimed = leasing.hello.lease.as_ref().map(|claim| claim.id);
         let stale = claimed.and_then(|id| self.claims.remove(&(id, conn))).unwrap_or_default();
         match outcome {
-            // What this node has committed since the store answered is not in the answer, and not in the table any more.
-            StoreOutcome::Lease { .. } if stale && leasing.fresh.is_none() && !mutant!(StaleClaimUsed) => {
+            // What this node has committed since the store answered is not in the answer, and not
+            // in the table any more.
+            StoreOutcome::Lease { .. }
+                if stale && leasing.fresh.is_none() && !mutant!(StaleClaimUsed) =>
+            {
                 self.claims.extend(claimed.map(|id| ((id, conn), false)));
                 self.submit(OpKind::Lease(conn));
             }
             StoreOutcome::Lease { low, records } => {
-                let Phase::Leasing(leasing) = std::mem::replace(&mut state.phase, Phase::Silent) else { return };
+                let Phase::Leasing(leasing) = std::mem::replace(&mut state.phase, Phase::Silent)
+                else {
+                    return;
+                };
                 let codec = state.codec;
                 self.on_lease_granted(now, conn, codec, *leasing, low, records);
             }
             StoreOutcome::TooManyLeases => {
-                let close = Close::new(CloseCode::OVERLOADED, "this principal has as many clients as it may");
+                let close = Close::new(
+                    CloseCode::OVERLOADED,
+                    "this principal has as many clients as it may",
+                );
                 self.close(now, conn, close);
             }
-            // The client's own is gone: it gets a new one, and learns from its id that the old one is lost.
+            // The client's own is gone: it gets a new one, and learns from its id that the old one
+            // is lost.
             _ if leasing.fresh.is_none() => {
                 let lost = leasing.hello.lease.as_ref().map(|claim| claim.id);
-                leasing.fresh = Some(if mutant!(UnknownLeaseIsNew) { claimed.unwrap_or(fresh) } else { fresh });
+                leasing.fresh =
+                    Some(if mutant!(UnknownLeaseIsNew) { claimed.unwrap_or(fresh) } else { fresh });
                 let (user, codec) = (leasing.principal.id(), state.codec);
                 if let Some(lost) = lost
                     && self.is_theirs(lost, &user, codec)
@@ -57,11 +75,16 @@ impl Node {
                 }
                 self.submit(OpKind::Lease(conn));
             }
-            _ => self.close(now, conn, Close::new(CloseCode::OVERLOADED, "the store issues no lease")),
+            _ => self.close(
+                now,
+                conn,
+                Close::new(CloseCode::OVERLOADED, "the store issues no lease"),
+            ),
         }
     }
 
-    /// Whether a lease that this node holds is bound to this user and codec: a stranger who names it must not end it.
+    /// Whether a lease that this node holds is bound to this user and codec: a stranger who names
+    /// it must not end it.
     fn is_theirs(&self, id: LeaseId, user: &str, codec: crate::wire::Codec) -> bool {
         let lease = self.lease_ids.get(&id).and_then(|key| self.leases.get(*key));
         lease.is_some_and(|lease| lease.principal.user() == user && lease.codec == codec)
@@ -78,7 +101,11 @@ impl Node {
     ) {
         let Leasing { hello, principal, fresh } = leasing;
         if self.is_stale(&hello) {
-            return self.close(now, conn, Close::new(CloseCode::STALE_DIAL, "a newer socket has taken over"));
+            return self.close(
+                now,
+                conn,
+                Close::new(CloseCode::STALE_DIAL, "a newer socket has taken over"),
+            );
         }
         if self.is_full(&hello) {
             return self.close(now, conn, FULL);
@@ -105,7 +132,8 @@ impl Node {
         self.welcome(now, conn, session, lease, false, state);
     }
 
-    /// Makes the execution table fit what the store and the client know, and frees the lease from an earlier session.
+    /// Makes the execution table fit what the store and the client know, and frees the lease from
+    /// an earlier session.
     fn take_lease(
         &mut self,
         now: Now,
@@ -180,7 +208,8 @@ impl Node {
         }
     }
 
-    /// Some time after the client has resolved something: the store is told, unless a commit has told it.
+    /// Some time after the client has resolved something: the store is told, unless a commit has
+    /// told it.
     pub(super) fn on_rest(&mut self, key: LeaseKey) {
         let Some(lease) = self.leases.get_mut(key) else { return };
         lease.rest_timer = None;
@@ -209,7 +238,11 @@ impl Node {
 
     /// A lease that the store no longer has: whoever holds it must get another one.
     pub(super) fn drop_lease(&mut self, now: Now, id: LeaseId) {
-        let Some(mut lease) = self.lease_ids.get(&id).copied().and_then(|key| self.remove_lease(key)) else { return };
+        let Some(mut lease) =
+            self.lease_ids.get(&id).copied().and_then(|key| self.remove_lease(key))
+        else {
+            return;
+        };
         self.orphan(&mut lease);
         for slot in lease.slots {
             self.stop_slot(slot);
@@ -217,7 +250,11 @@ impl Node {
         self.fill_places(now);
         if let Some(session) = lease.session {
             if let Some(conn) = self.sessions.get(session).and_then(|session| session.conn) {
-                self.close(now, conn, Close::new(CloseCode::SESSION_ENDED, "the lease has expired"));
+                self.close(
+                    now,
+                    conn,
+                    Close::new(CloseCode::SESSION_ENDED, "the lease has expired"),
+                );
             }
             self.remove_session(session);
         }
@@ -253,4 +290,5 @@ impl Node {
     }
 }
 
-const FULL: Close = Close::new(CloseCode::OVERLOADED, "this server holds as many sessions as it may");
+const FULL: Close =
+    Close::new(CloseCode::OVERLOADED, "this server holds as many sessions as it may");

@@ -1,5 +1,5 @@
-//! Commands: acceptance, refusal, answer (PROTOCOL.md section 5). A command is accepted when it is in
-//! its lease's execution table; that never waits for application code.
+//! Commands: acceptance, refusal, answer (PROTOCOL.md section 5). A command is accepted when it is
+//! in its lease's execution table; that never waits for application code.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -36,7 +36,11 @@ impl Node {
         let hash = hash(&frame.name, &frame.body);
         let Some(table) = self.leases.get_mut(lease) else { return };
         if frame.n.0 >= table.low.0 + span {
-            return self.close(now, conn, Close::new(CloseCode::SEQUENCE, "a command beyond the span"));
+            return self.close(
+                now,
+                conn,
+                Close::new(CloseCode::SEQUENCE, "a command beyond the span"),
+            );
         }
         table.highest = table.highest.max(frame.n);
         let low = table.low;
@@ -48,7 +52,11 @@ impl Node {
         match slot.state.hash().filter(|_| !mutant!(DuplicateRunsAgain)) {
             None => self.on_new_command(now, conn, session, lease, frame, hash),
             Some(known) if known != hash => {
-                self.close(now, conn, Close::new(CloseCode::NUMBER_REUSED, "a command number was used again"));
+                self.close(
+                    now,
+                    conn,
+                    Close::new(CloseCode::NUMBER_REUSED, "a command number was used again"),
+                );
             }
             Some(_) => {
                 slot.asked = true;
@@ -61,7 +69,14 @@ impl Node {
     }
 
     /// PROTOCOL.md 4.2 and 4.6. `false` if the frame must not be looked at.
-    fn on_sequence(&mut self, now: Now, conn: ConnId, key: SessionKey, seq: Seq, bytes: usize) -> bool {
+    fn on_sequence(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        key: SessionKey,
+        seq: Seq,
+        bytes: usize,
+    ) -> bool {
         let window = self.config.window;
         let Some(session) = self.sessions.get_mut(key) else { return false };
         let rewindable = self.conns.get(&conn).is_some_and(|conn| conn.rewindable);
@@ -73,7 +88,11 @@ impl Node {
         let untold = session.untold_bytes + bytes as u64;
         let fits = frames <= u64::from(window.frames) && untold <= u64::from(window.bytes);
         if seq != session.recv.next() || !(fits || alone) {
-            self.close(now, conn, Close::new(CloseCode::SEQUENCE, "a sequence or window was broken"));
+            self.close(
+                now,
+                conn,
+                Close::new(CloseCode::SEQUENCE, "a sequence or window was broken"),
+            );
             return false;
         }
         session.recv = seq;
@@ -97,7 +116,11 @@ impl Node {
         let table = self.leases.get(lease);
         let honest = table.is_some_and(|lease| low.0 <= lease.highest.0 + 1 || low <= lease.low);
         if !known || !honest {
-            self.close(now, conn, Close::new(CloseCode::SEQUENCE, "an ack or a low-water mark was wrong"));
+            self.close(
+                now,
+                conn,
+                Close::new(CloseCode::SEQUENCE, "an ack or a low-water mark was wrong"),
+            );
             return false;
         }
         self.raise_low(now, lease, low);
@@ -108,7 +131,8 @@ impl Node {
         true
     }
 
-    /// Everything below is resolved at the client. What still runs of it, because another node has answered, is let go.
+    /// Everything below is resolved at the client. What still runs of it, because another node has
+    /// answered, is let go.
     pub(super) fn raise_low(&mut self, now: Now, key: LeaseKey, low: CommandNo) {
         let Some(lease) = self.leases.get_mut(key) else { return };
         if low > lease.low {
@@ -117,8 +141,10 @@ impl Node {
             let rest = now.after_ms(self.config.lease_rest_ms);
             let arm = lease.rest_timer.is_none();
             lease.rest_timer.get_or_insert(rest);
-            // Nor does it wait for answers that have no sequence yet: they must not pile up behind its window.
-            if let Some(session) = lease.session.and_then(|session| self.sessions.get_mut(session)) {
+            // Nor does it wait for answers that have no sequence yet: they must not pile up behind
+            // its window.
+            if let Some(session) = lease.session.and_then(|session| self.sessions.get_mut(session))
+            {
                 session.pending.retain(|owed| owed.n >= low);
             }
             self.commands_running -= running - lease.running;
@@ -170,7 +196,9 @@ impl Node {
             }
             Some(spec) => match spec.kind {
                 MessageKind::Command { ordered } => (spec.index, ordered, spec.timeout_ms),
-                MessageKind::Volatile => return self.refuse(session, lease, n, RefusalCode::Unsupported, false),
+                MessageKind::Volatile => {
+                    return self.refuse(session, lease, n, RefusalCode::Unsupported, false);
+                }
             },
             None => return self.refuse(session, lease, n, RefusalCode::Unsupported, false),
         };
@@ -187,7 +215,8 @@ impl Node {
         table.barred.remove(&n);
         table.queue_bytes += frame.body.len() as u64;
         let deadline = now.after_ms(frame.deadline_ms.unwrap_or(timeout_ms));
-        let waiting = Waiting { hash, message: index, body: frame.body, ordered, deadline, timeout_ms, conn };
+        let waiting =
+            Waiting { hash, message: index, body: frame.body, ordered, deadline, timeout_ms, conn };
         let Some(slot) = table.slot_mut(n) else { return };
         slot.state = SlotState::Waiting(waiting);
         slot.asked = true;
@@ -200,7 +229,13 @@ impl Node {
     }
 
     /// Why a new command can't be accepted now (PROTOCOL.md 5.10, 5.11).
-    fn refusal(&self, lease: LeaseKey, n: CommandNo, bytes: usize, ordered: bool) -> Option<RefusalCode> {
+    fn refusal(
+        &self,
+        lease: LeaseKey,
+        n: CommandNo,
+        bytes: usize,
+        ordered: bool,
+    ) -> Option<RefusalCode> {
         let table = self.leases.get(lease)?;
         if self.draining.is_some() {
             return Some(RefusalCode::Draining);
@@ -211,8 +246,10 @@ impl Node {
         {
             return Some(*code);
         }
-        let full = table.queue_bytes > 0 && table.queue_bytes + bytes as u64 > u64::from(self.config.lease_queue_bytes);
-        // A client that calls resolved what it was never told makes room in the table, not in the store.
+        let full = table.queue_bytes > 0
+            && table.queue_bytes + bytes as u64 > u64::from(self.config.lease_queue_bytes);
+        // A client that calls resolved what it was never told makes room in the table, not in the
+        // store.
         let leaving = table.leaving.len() >= self.config.span as usize;
         let owing = self.publishes_waiting >= self.config.publishes_waiting;
         (full || leaving || owing).then_some(RefusalCode::Overload)
@@ -238,7 +275,11 @@ impl Node {
                 slot.asked = true;
             }
         }
-        self.owe(session, lease, Owed { n, dup: false, answer: Answer::Refused { code, retry_ms } });
+        self.owe(
+            session,
+            lease,
+            Owed { n, dup: false, answer: Answer::Refused { code, retry_ms } },
+        );
     }
 
     /// Queues an answer for the session; the window decides when it goes.

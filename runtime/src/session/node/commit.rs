@@ -1,5 +1,6 @@
-//! From an execution's end to its record in the store, and from there into the topics' logs (PROTOCOL.md 5.6). One
-//! commit per lease is under way at a time and carries everything that has ended by then, in order; one append per topic.
+//! From an execution's end to its record in the store, and from there into the topics' logs
+//! (PROTOCOL.md 5.6). One commit per lease is under way at a time and carries everything that has
+//! ended by then, in order; one append per topic.
 
 use std::collections::VecDeque;
 
@@ -9,8 +10,8 @@ use super::timer::Timer;
 use super::types::{NodeEvent, PublishError, PublishId, StagedPublish};
 use super::{Node, NodeConfig, Op, OpKind};
 use crate::session::store::{
-    AppendKey, Appended, Commit, CommitOutcome, OpId, Outcome, Publication, Record, Retention, StoreOp, StoreOutcome,
-    TopicId,
+    AppendKey, Appended, Commit, CommitOutcome, OpId, Outcome, Publication, Record, Retention,
+    StoreOp, StoreOutcome, TopicId,
 };
 use crate::session::table::Key;
 use crate::session::{Close, CloseCode, Now};
@@ -40,7 +41,8 @@ fn failed(code: FailureCode) -> Outcome {
 }
 
 impl Node {
-    /// Splits what a handler published, within the limits; a command that breaks them fails and publishes nothing.
+    /// Splits what a handler published, within the limits; a command that breaks them fails and
+    /// publishes nothing.
     pub(super) fn stage(
         &self,
         outcome: Outcome,
@@ -49,7 +51,8 @@ impl Node {
         if outcome.bytes() > u64::from(self.config.reply_bytes) {
             return (failed(FailureCode::Internal), Vec::new(), Vec::new());
         }
-        if publishes.is_empty() || !(matches!(outcome, Outcome::Ok(_)) || mutant!(FailurePublishes)) {
+        if publishes.is_empty() || !(matches!(outcome, Outcome::Ok(_)) || mutant!(FailurePublishes))
+        {
             return (outcome, Vec::new(), Vec::new());
         }
         let mut bytes = 0;
@@ -69,14 +72,21 @@ impl Node {
             }
         }
         let count = events.len() + volatiles.len();
-        if count > self.config.publishes_per_command as usize || bytes > self.config.publish_bytes_per_command as usize
+        if count > self.config.publishes_per_command as usize
+            || bytes > self.config.publish_bytes_per_command as usize
         {
             return (failed(FailureCode::Internal), Vec::new(), Vec::new());
         }
         (outcome, events, volatiles)
     }
 
-    pub(super) fn commit(&mut self, key: LeaseKey, n: CommandNo, record: Record, volatiles: Vec<StagedPublish>) {
+    pub(super) fn commit(
+        &mut self,
+        key: LeaseKey,
+        n: CommandNo,
+        record: Record,
+        volatiles: Vec<StagedPublish>,
+    ) {
         let Some(lease) = self.leases.get_mut(key) else { return };
         let Some(slot) = lease.slot_mut(n) else { return };
         slot.state = SlotState::Committing(Box::new(Committing { record, volatiles }));
@@ -107,7 +117,8 @@ impl Node {
             let Some(lease) = self.leases.get_mut(key) else { continue };
             lease.commit_queued = false;
             let numbers: Vec<CommandNo> = lease.executed.drain(..).collect();
-            let op = self.ops.insert(Op { what: OpKind::Commit(key, numbers), tries: 0, maybe: false });
+            let op =
+                self.ops.insert(Op { what: OpKind::Commit(key, numbers), tries: 0, maybe: false });
             lease.commit = Some(OpId(op.raw()));
             lease.told_low = lease.low;
             if let Some(out) = self.commit_op(op) {
@@ -128,26 +139,36 @@ impl Node {
             let SlotState::Committing(committing) = &slot.state else { continue };
             let record = &committing.record;
             let topics = record.publications_topics();
-            // Once one record of the operation must wait for its topics, so must every later one on them.
+            // Once one record of the operation must wait for its topics, so must every later one on
+            // them.
             let settle = topics.clone().all(|topic| {
-                !self.appends.contains_key(topic) && (!earlier.contains(&topic) || mutant!(CommitOvertakesAppends))
+                !self.appends.contains_key(topic)
+                    && (!earlier.contains(&topic) || mutant!(CommitOvertakesAppends))
             });
             if !settle {
                 earlier.extend(topics);
             }
-            let retention = record.publishes.iter().map(|p| self.config.retention(&p.topic.name)).collect();
+            let retention =
+                record.publishes.iter().map(|p| self.config.retention(&p.topic.name)).collect();
             let fresh_epochs = record.publishes.iter().map(|_| Epoch(self.random.u64())).collect();
             commits.push(Commit { n: *n, record: record.clone(), settle, retention, fresh_epochs });
         }
         Some(StoreOp::Commit { lease: lease.id, low: lease.low, commits })
     }
 
-    pub(super) fn on_committed(&mut self, now: Now, key: LeaseKey, numbers: &[CommandNo], outcome: StoreOutcome) {
+    pub(super) fn on_committed(
+        &mut self,
+        now: Now,
+        key: LeaseKey,
+        numbers: &[CommandNo],
+        outcome: StoreOutcome,
+    ) {
         let Some(lease) = self.leases.get_mut(key) else { return };
         lease.commit = None;
         let id = lease.id;
         let StoreOutcome::Committed(outcomes) = outcome else {
-            // An earlier try may have written records before the lease ended: what they publish is still owed.
+            // An earlier try may have written records before the lease ended: what they publish is
+            // still owed.
             self.sweep_soon();
             return self.drop_lease(now, id);
         };
@@ -156,18 +177,28 @@ impl Node {
         }
         if let Some(lease) = self.leases.get_mut(key) {
             let left = numbers.iter().filter_map(|n| lease.leaving.remove(n));
-            let left: Vec<_> = left.flat_map(|left| left.record.publishes).map(|left| left.topic).collect();
+            let left: Vec<_> =
+                left.flat_map(|left| left.record.publishes).map(|left| left.topic).collect();
             self.on_orphan(&left);
         }
         self.queue_commit(key);
         let session = self.leases.get(key).and_then(|lease| lease.session);
-        if let Some(conn) = session.and_then(|session| self.sessions.get(session)).and_then(|session| session.conn) {
+        if let Some(conn) =
+            session.and_then(|session| self.sessions.get(session)).and_then(|session| session.conn)
+        {
             self.drain_if_quiet(now, conn);
         }
         self.release_lease(key);
     }
 
-    fn on_commit(&mut self, now: Now, key: LeaseKey, id: LeaseId, n: CommandNo, outcome: CommitOutcome) {
+    fn on_commit(
+        &mut self,
+        now: Now,
+        key: LeaseKey,
+        id: LeaseId,
+        n: CommandNo,
+        outcome: CommitOutcome,
+    ) {
         let limit = u64::from(self.config.lease_record_bytes);
         let Some(lease) = self.leases.get_mut(key) else { return };
         let ours = match lease.slot_mut(n).map(|slot| &mut slot.state) {
@@ -200,7 +231,8 @@ impl Node {
                 let same = record.hash == ours.record.hash;
                 let session = lease.session;
                 if record.settled {
-                    // By an earlier try whose answer was lost, or by another process: followers here have not heard of it.
+                    // By an earlier try whose answer was lost, or by another process: followers
+                    // here have not heard of it.
                     self.look_for(&record.publishes);
                 } else {
                     self.settle(id, n, &record);
@@ -208,10 +240,16 @@ impl Node {
                 if let Some(lease) = self.leases.get_mut(key) {
                     lease.keep(n, record.hash, record.outcome, limit);
                 }
-                let conn = session.and_then(|session| self.sessions.get(session)).and_then(|session| session.conn);
+                let conn = session
+                    .and_then(|session| self.sessions.get(session))
+                    .and_then(|session| session.conn);
                 match conn {
                     Some(conn) if !same => {
-                        self.close(now, conn, Close::new(CloseCode::NUMBER_REUSED, "a command number was used again"));
+                        self.close(
+                            now,
+                            conn,
+                            Close::new(CloseCode::NUMBER_REUSED, "a command number was used again"),
+                        );
                     }
                     _ => self.answer(key, n),
                 }
@@ -303,9 +341,10 @@ impl Node {
     pub(super) fn send_op(&mut self, op: Key<Op>, what: &OpKind) {
         let out = match what {
             OpKind::Lease(conn) => self.lease_op(*conn),
-            OpKind::Renew(lease) | OpKind::Forget(lease) => {
-                self.leases.get(*lease).map(|lease| StoreOp::RenewLease { id: lease.id, low: lease.low })
-            }
+            OpKind::Renew(lease) | OpKind::Forget(lease) => self
+                .leases
+                .get(*lease)
+                .map(|lease| StoreOp::RenewLease { id: lease.id, low: lease.low }),
             OpKind::End(id) => Some(StoreOp::EndLease { id: *id }),
             OpKind::Commit(..) => self.commit_op(op),
             OpKind::Orphan(_) => None,
@@ -331,7 +370,12 @@ impl Node {
         let fresh_epoch = Epoch(self.random.u64());
         let retention = self.config.retention(&topic.name);
         let append = self.appends.get(topic)?.queue.front()?;
-        Some(StoreOp::Append { key: append.key, publication: append.publication.clone(), retention, fresh_epoch })
+        Some(StoreOp::Append {
+            key: append.key,
+            publication: append.publication.clone(),
+            retention,
+            fresh_epoch,
+        })
     }
 
     fn lease_op(&mut self, conn: super::ConnId) -> Option<StoreOp> {
@@ -339,7 +383,9 @@ impl Node {
         let super::Phase::Leasing(leasing) = &state.phase else { return None };
         let principal = leasing.principal.id();
         Some(match (leasing.fresh, &leasing.hello.lease) {
-            (None, Some(claim)) => StoreOp::ClaimLease { id: claim.id, principal, codec: state.codec, low: claim.low },
+            (None, Some(claim)) => {
+                StoreOp::ClaimLease { id: claim.id, principal, codec: state.codec, low: claim.low }
+            }
             (fresh, _) => StoreOp::OpenLease {
                 id: fresh?,
                 principal,
@@ -352,7 +398,8 @@ impl Node {
         })
     }
 
-    /// An operation failed, or may have. It is repeated after a growing delay, a bounded number of times.
+    /// An operation failed, or may have. It is repeated after a growing delay, a bounded number of
+    /// times.
     pub(super) fn on_store_failure(&mut self, now: Now, key: Key<Op>, maybe: bool) {
         let limit = self.config.store_tries;
         let owed = self.is_owed(key);
@@ -369,8 +416,8 @@ impl Node {
         }
     }
 
-    /// Whether an operation appends what a record has promised: it is never given up, or what comes after it would overtake.
-    /// [`NodeConfig::publishes_waiting`] bounds how many wait.
+    /// Whether an operation appends what a record has promised: it is never given up, or what comes
+    /// after it would overtake. [`NodeConfig::publishes_waiting`] bounds how many wait.
     fn is_owed(&self, key: Key<Op>) -> bool {
         let Some(Op { what: OpKind::Append(topic), .. }) = self.ops.get(key) else { return false };
         let front = self.appends.get(topic).and_then(|appends| appends.queue.front());
@@ -380,7 +427,11 @@ impl Node {
     fn give_up(&mut self, now: Now, what: OpKind, maybe: bool) {
         match what {
             OpKind::Lease(conn) => {
-                self.close(now, conn, Close::new(CloseCode::OVERLOADED, "the store does not answer"));
+                self.close(
+                    now,
+                    conn,
+                    Close::new(CloseCode::OVERLOADED, "the store does not answer"),
+                );
             }
             OpKind::Renew(lease) => {
                 let wait_ms = self.renew_ms().min(self.config.store_retry_ms << 10);
@@ -403,7 +454,8 @@ impl Node {
         }
     }
 
-    /// The record may or may not have been written, and the store does not say: the outcome is unknown, and said so.
+    /// The record may or may not have been written, and the store does not say: the outcome is
+    /// unknown, and said so.
     fn give_up_commit(&mut self, now: Now, key: LeaseKey, numbers: &[CommandNo], maybe: bool) {
         let limit = u64::from(self.config.lease_record_bytes);
         if let Some(lease) = self.leases.get_mut(key) {
@@ -415,7 +467,9 @@ impl Node {
             let here = lease.slot_mut(*n).map(|slot| &mut slot.state);
             let publishes = match (left, here) {
                 (Some(left), _) => left.record.publishes,
-                (None, Some(SlotState::Committing(ours))) => std::mem::take(&mut ours.record.publishes),
+                (None, Some(SlotState::Committing(ours))) => {
+                    std::mem::take(&mut ours.record.publishes)
+                }
                 _ => Vec::new(),
             };
             // If they are in their logs all the same, followers here must not miss them.
@@ -424,7 +478,8 @@ impl Node {
             }
             let Some(lease) = self.leases.get_mut(key) else { return };
             let Some(hash) = lease.slot(*n).and_then(|slot| slot.state.hash()) else { continue };
-            let code = if mutant!(OutcomeGuessed) { FailureCode::Internal } else { FailureCode::Unknown };
+            let code =
+                if mutant!(OutcomeGuessed) { FailureCode::Internal } else { FailureCode::Unknown };
             lease.keep(*n, hash, failed(code), limit);
             self.answer(key, *n);
         }

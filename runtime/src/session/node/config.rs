@@ -66,7 +66,8 @@ pub struct NodeConfig {
     pub heartbeat: Heartbeat,
     /// Milliseconds that a session outlives its socket: 5 min.
     pub session_ttl_ms: u64,
-    /// Expired sessions that are remembered, so that their clients are told `expired` and not `unknown`: 1024.
+    /// Expired sessions that are remembered, so that their clients are told `expired` and not
+    /// `unknown`: 1024.
     pub expired_sessions: u32,
     /// Sessions, attached or not; more are refused with 4004: 100,000.
     pub sessions: u32,
@@ -80,13 +81,14 @@ pub struct NodeConfig {
     pub lease_ttl_ms: u64,
     /// The same, before its first command: 10 min.
     pub lease_unused_ttl_ms: u64,
-    /// Milliseconds after which the store is told what a client has resolved, if no commit has told it by then; what a burst
-    /// needed in memory is given back then too: 1 s.
+    /// Milliseconds after which the store is told what a client has resolved, if no commit has told
+    /// it by then; what a burst needed in memory is given back then too: 1 s.
     pub lease_rest_ms: u64,
-    /// Leases per principal, one per client: 64. A client beyond is refused with 4004 while all of them are held; one that nobody has
-    /// held for a while makes room.
+    /// Leases per principal, one per client: 64. A client beyond is refused with 4004 while all of
+    /// them are held; one that nobody has held for a while makes room.
     pub leases_per_principal: u32,
-    /// Executions of commands at a time in this process; more wait: 10,000. As many of volatiles beside them; more are dropped.
+    /// Executions of commands at a time in this process; more wait: 10,000. As many of volatiles
+    /// beside them; more are dropped.
     pub executions: u32,
     /// Volatile executions at a time per connection; more are dropped: 16.
     pub volatile_executions: u32,
@@ -94,15 +96,18 @@ pub struct NodeConfig {
     pub subscriptions: u32,
     /// Upper bound on the credit that a client asks for: 4096 events, 4 MiB.
     pub max_credit: Window,
-    /// Entries of a topic that this process holds for its live subscribers, even if fewer are retained for a resume: 256.
+    /// Entries of a topic that this process holds for its live subscribers, even if fewer are
+    /// retained for a resume: 256.
     pub live_entries: u32,
     /// Bytes of a topic's entries that this process holds: 16 MiB.
     pub topic_bytes: u32,
-    /// Topics that this process holds; beyond, one that nobody follows is forgotten, or a subscription refused: 100,000.
+    /// Topics that this process holds; beyond, one that nobody follows is forgotten, or a
+    /// subscription refused: 100,000.
     pub topics_held: u32,
     /// Milliseconds after which a topic that nobody follows is forgotten by this process: 10 min.
     pub topic_idle_ms: u64,
-    /// Milliseconds after which the store hears again of a topic that is followed, so that it does not forget a quiet one: 10 min.
+    /// Milliseconds after which the store hears again of a topic that is followed, so that it does
+    /// not forget a quiet one: 10 min.
     pub topic_touch_ms: u64,
     /// Volatiles that wait per subscription; the oldest is dropped: 64.
     pub volatiles: u32,
@@ -110,12 +115,13 @@ pub struct NodeConfig {
     pub topic_key_bytes: u32,
     /// Publications per command: 64.
     pub publishes_per_command: u32,
-    /// Bytes of a reply, or of an application error's fields; a command that answers more fails with `internal`: 1 MiB.
+    /// Bytes of a reply, or of an application error's fields; a command that answers more fails
+    /// with `internal`: 1 MiB.
     pub reply_bytes: u32,
     /// Bytes of publications per command: 256 KiB.
     pub publish_bytes_per_command: u32,
-    /// Publications that may wait for the store; beyond, those from outside commands fail, and commands are refused with
-    /// `overload`: 65,536.
+    /// Publications that may wait for the store; beyond, those from outside commands fail, and
+    /// commands are refused with `overload`: 65,536.
     pub publishes_waiting: u32,
     /// Tries of a snapshot whose position the log has left behind by the time that it is there: 3.
     pub snapshot_tries: u32,
@@ -123,8 +129,8 @@ pub struct NodeConfig {
     pub store_tries: u32,
     /// Milliseconds before the first repetition of a store operation, doubled each time: 50 ms.
     pub store_retry_ms: u64,
-    /// Milliseconds between looks for records that a process which is gone, or a store that went back, has left unsettled:
-    /// 60,000. Each look is one store operation.
+    /// Milliseconds between looks for records that a process which is gone, or a store that went
+    /// back, has left unsettled: 60,000. Each look is one store operation.
     pub sweep_ms: u64,
     /// What REFUSED and UNSUBSCRIBED tell a client to wait, in milliseconds: 250 ms.
     pub retry_ms: u64,

@@ -1,4 +1,5 @@
-//! Leaving in order: clients are told when to come back, what runs is finished, nothing new begins (PROTOCOL.md 8.2).
+//! Leaving in order: clients are told when to come back, what runs is finished, nothing new begins
+//! (PROTOCOL.md 8.2).
 
 use super::Node;
 use super::timer::Timer;
@@ -13,8 +14,9 @@ pub(super) struct Draining {
 }
 
 impl Node {
-    /// Tells every client to leave: GOAWAY with `after_ms` spread over `spread_ms`; new commands are refused; each connection is
-    /// closed when nothing is owed to it, at the latest after `deadline_ms`. A second call changes nothing.
+    /// Tells every client to leave: GOAWAY with `after_ms` spread over `spread_ms`; new commands
+    /// are refused; each connection is closed when nothing is owed to it, at the latest after
+    /// `deadline_ms`. A second call changes nothing.
     pub fn drain(&mut self, now: Now, deadline_ms: u64, spread_ms: u64) {
         if self.draining.is_some() {
             return;

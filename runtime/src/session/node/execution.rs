@@ -1,5 +1,6 @@
-//! Executions: when a command may start, what its end means, how long it may take (PROTOCOL.md 5.5 to 5.7, 5.11, 5.13), and
-//! the executions of volatiles. The driver runs them; what they answer comes in here.
+//! Executions: when a command may start, what its end means, how long it may take (PROTOCOL.md 5.5
+//! to 5.7, 5.11, 5.13), and the executions of volatiles. The driver runs them; what they answer
+//! comes in here.
 
 use super::lease::{SlotState, Waiting};
 use super::state::{LeaseKey, Running, SessionKey};
@@ -76,10 +77,15 @@ impl Node {
         Some(())
     }
 
-    /// A deadline that has passed is answered, not executed (PROTOCOL.md 5.13). That is recorded: another node may have the
-    /// command too, and must not run it when later ones have run.
+    /// A deadline that has passed is answered, not executed (PROTOCOL.md 5.13). That is recorded:
+    /// another node may have the command too, and must not run it when later ones have run.
     fn on_expired(&mut self, now: Now, lease: LeaseKey, n: CommandNo, waiting: &Waiting) {
-        let record = Record { hash: waiting.hash, outcome: Outcome::Expired, publishes: Vec::new(), settled: true };
+        let record = Record {
+            hash: waiting.hash,
+            outcome: Outcome::Expired,
+            publishes: Vec::new(),
+            settled: true,
+        };
         self.commit(lease, n, record, Vec::new());
         if let Some(table) = self.leases.get_mut(lease).filter(|_| waiting.ordered) {
             table.ordered_running = None;
@@ -95,18 +101,27 @@ impl Node {
             (Running::Command(lease, n), Executed::Command { outcome, publishes }) => {
                 self.on_executed(now, lease, n, exec, outcome, publishes);
             }
-            (Running::Command(lease, n), Executed::Refused(code)) => self.on_unexecutable(now, lease, n, exec, code),
-            (Running::Authenticate(conn), Executed::Authenticated(answer)) => self.on_authenticated(now, conn, answer),
+            (Running::Command(lease, n), Executed::Refused(code)) => {
+                self.on_unexecutable(now, lease, n, exec, code)
+            }
+            (Running::Authenticate(conn), Executed::Authenticated(answer)) => {
+                self.on_authenticated(now, conn, answer)
+            }
             (Running::Volatile(conn), Executed::Volatile { publishes }) => {
                 self.on_volatile_executed(now, conn, publishes);
             }
-            (Running::Authorize(conn, sub), Executed::Authorized(answer)) => self.on_authorized(now, conn, sub, answer),
-            (Running::Snapshot(topic), Executed::Snapshot(state)) => self.on_snapshot(now, topic, exec, state),
+            (Running::Authorize(conn, sub), Executed::Authorized(answer)) => {
+                self.on_authorized(now, conn, sub, answer)
+            }
+            (Running::Snapshot(topic), Executed::Snapshot(state)) => {
+                self.on_snapshot(now, topic, exec, state)
+            }
             (running, _) => self.on_mismatched(now, exec, running),
         }
     }
 
-    /// An answer that does not fit its execution counts as that execution's failure, so that nobody waits for ever.
+    /// An answer that does not fit its execution counts as that execution's failure, so that nobody
+    /// waits for ever.
     fn on_mismatched(&mut self, now: Now, exec: ExecId, running: Running) {
         let failed = |code| Outcome::Failed { code, name: Name::EMPTY, body: Body::UNIT };
         match running {
@@ -120,11 +135,20 @@ impl Node {
         }
     }
 
-    /// Takes a command out of `Running`; `None` if it is not there any more. The next ordered one may start.
-    fn end_execution(&mut self, now: Now, lease: LeaseKey, n: CommandNo, exec: ExecId) -> Option<u64> {
+    /// Takes a command out of `Running`; `None` if it is not there any more. The next ordered one
+    /// may start.
+    fn end_execution(
+        &mut self,
+        now: Now,
+        lease: LeaseKey,
+        n: CommandNo,
+        exec: ExecId,
+    ) -> Option<u64> {
         let table = self.leases.get_mut(lease)?;
         let slot = table.slot_mut(n)?;
-        let SlotState::Running { exec: running, hash, bytes, ordered, .. } = slot.state else { return None };
+        let SlotState::Running { exec: running, hash, bytes, ordered, .. } = slot.state else {
+            return None;
+        };
         if running != exec {
             return None;
         }
@@ -170,9 +194,17 @@ impl Node {
         self.start_next_ordered(now, lease);
     }
 
-    fn on_unexecutable(&mut self, now: Now, lease: LeaseKey, n: CommandNo, exec: ExecId, code: RefusalCode) {
+    fn on_unexecutable(
+        &mut self,
+        now: Now,
+        lease: LeaseKey,
+        n: CommandNo,
+        exec: ExecId,
+        code: RefusalCode,
+    ) {
         let slot = self.leases.get(lease).and_then(|lease| lease.slot(n));
-        let ordered = slot.is_some_and(|slot| matches!(slot.state, SlotState::Running { ordered: true, .. }));
+        let ordered =
+            slot.is_some_and(|slot| matches!(slot.state, SlotState::Running { ordered: true, .. }));
         if self.end_execution(now, lease, n, exec).is_some() {
             if code.is_retry() && ordered {
                 self.hold_back(lease, n, code);
@@ -184,7 +216,8 @@ impl Node {
         self.release_lease(lease);
     }
 
-    /// An ordered command is refused for now, and with it all that wait behind it (PROTOCOL.md 5.11).
+    /// An ordered command is refused for now, and with it all that wait behind it (PROTOCOL.md
+    /// 5.11).
     fn hold_back(&mut self, lease: LeaseKey, n: CommandNo, code: RefusalCode) {
         let Some(table) = self.leases.get_mut(lease) else { return };
         let behind = std::mem::take(&mut table.waiting);
@@ -221,17 +254,28 @@ impl Node {
         }
         for (n, exec) in late {
             self.abort(exec);
-            let outcome = Outcome::Failed { code: FailureCode::Timeout, name: Name::EMPTY, body: Body::UNIT };
+            let outcome =
+                Outcome::Failed { code: FailureCode::Timeout, name: Name::EMPTY, body: Body::UNIT };
             self.on_executed(now, key, n, exec, outcome, Vec::new());
         }
     }
 
-    pub(super) fn on_volatile(&mut self, now: Now, conn: ConnId, session: SessionKey, name: &Name, body: Body) {
+    pub(super) fn on_volatile(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        session: SessionKey,
+        name: &Name,
+        body: Body,
+    ) {
         let (limit, all) = (self.config.volatile_executions, self.config.executions);
         let Some(spec) = self.config.message(name) else { return };
         let (index, timeout_ms) = (spec.index, spec.timeout_ms);
         let fits = spec.kind == MessageKind::Volatile && body.len() <= spec.max_bytes as usize;
-        let Some(principal) = self.sessions.get(session).map(|session| session.principal.clone()) else { return };
+        let Some(principal) = self.sessions.get(session).map(|session| session.principal.clone())
+        else {
+            return;
+        };
         let Some(state) = self.conns.get_mut(&conn) else { return };
         // Those of sockets that are gone run on, so what each socket may have is not bound enough.
         let full = state.volatiles_running >= limit || self.volatiles_running >= all;
@@ -253,7 +297,12 @@ impl Node {
         });
     }
 
-    pub(super) fn on_volatile_executed(&mut self, now: Now, conn: ConnId, publishes: Vec<super::StagedPublish>) {
+    pub(super) fn on_volatile_executed(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        publishes: Vec<super::StagedPublish>,
+    ) {
         self.volatiles_running -= 1;
         if let Some(state) = self.conns.get_mut(&conn) {
             state.volatiles_running -= 1;

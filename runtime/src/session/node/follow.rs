@@ -1,4 +1,5 @@
-//! Subscriptions: from SUBSCRIBE to a cursor in the log, gaps and snapshots (PROTOCOL.md section 7).
+//! Subscriptions: from SUBSCRIBE to a cursor in the log, gaps and snapshots (PROTOCOL.md section
+//! 7).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use super::types::{ConnId, ExecId, Execution};
 use crate::session::store::TopicId;
 use crate::session::{Close, CloseCode, Now};
 use crate::wire::{
-    Body, Codec, Name, Position, ResetReason, ServerFrame, SubNo, Subscribe, Subscribed, TopicNo, TopicSeq,
-    UnsubscribeCode, Window,
+    Body, Codec, Name, Position, ResetReason, ServerFrame, SubNo, Subscribe, Subscribed, TopicNo,
+    TopicSeq, UnsubscribeCode, Window,
 };
 
 /// Where a subscription begins.
@@ -42,7 +43,11 @@ impl Node {
         let limits = (self.config.subscriptions as usize, self.config.topic_key_bytes as usize);
         let Some(state) = self.conns.get(&conn) else { return };
         if state.subs.contains_key(&sub) {
-            return self.close(now, conn, Close::new(CloseCode::MALFORMED, "a subscription number was used twice"));
+            return self.close(
+                now,
+                conn,
+                Close::new(CloseCode::MALFORMED, "a subscription number was used twice"),
+            );
         }
         let Some((spec, _)) = self.config.topic(&topic) else {
             return self.refuse_sub(now, conn, sub, UnsubscribeCode::Unsupported);
@@ -76,7 +81,13 @@ impl Node {
         if let Some(conn) = self.conns.get_mut(&conn) {
             conn.subs.insert(sub, state);
         }
-        self.execute_out.push_back(Execution::Authorize { exec, conn, principal, topic: spec, key });
+        self.execute_out.push_back(Execution::Authorize {
+            exec,
+            conn,
+            principal,
+            topic: spec,
+            key,
+        });
     }
 
     fn refuse_sub(&mut self, now: Now, conn: ConnId, sub: SubNo, code: UnsubscribeCode) {
@@ -89,8 +100,16 @@ impl Node {
         self.refuse_sub(now, conn, sub, code);
     }
 
-    pub(super) fn on_authorized(&mut self, now: Now, conn: ConnId, sub: SubNo, answer: Result<(), UnsubscribeCode>) {
-        let Some(state) = self.conns.get_mut(&conn).and_then(|conn| conn.subs.get_mut(&sub)) else { return };
+    pub(super) fn on_authorized(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        sub: SubNo,
+        answer: Result<(), UnsubscribeCode>,
+    ) {
+        let Some(state) = self.conns.get_mut(&conn).and_then(|conn| conn.subs.get_mut(&sub)) else {
+            return;
+        };
         let SubState::Authorizing { spec, key, .. } =
             std::mem::replace(&mut state.state, SubState::Opening { reads: 0, anew: false })
         else {
@@ -99,7 +118,10 @@ impl Node {
         if let Err(code) = answer {
             return self.end_sub(now, conn, sub, code);
         }
-        let Some(name) = self.config.topics.get(usize::from(spec)).map(|spec| spec.name.clone()) else { return };
+        let Some(name) = self.config.topics.get(usize::from(spec)).map(|spec| spec.name.clone())
+        else {
+            return;
+        };
         let Some(number) = self.hold_topic(TopicId { name, key }, spec) else {
             return self.end_sub(now, conn, sub, UnsubscribeCode::Overload);
         };
@@ -126,14 +148,16 @@ impl Node {
         }
     }
 
-    /// The log has been read: whoever waited for that can begin. `false` if it must be read again for somebody who came while
-    /// it was being read.
+    /// The log has been read: whoever waited for that can begin. `false` if it must be read again
+    /// for somebody who came while it was being read.
     pub(super) fn open_waiting(&mut self, now: Now, number: TopicNo) -> bool {
         let Some(topic) = self.topics.get(&number) else { return true };
-        let followers: Vec<_> = topic.followers.iter().map(|(conn, follower)| (*conn, follower.sub)).collect();
+        let followers: Vec<_> =
+            topic.followers.iter().map(|(conn, follower)| (*conn, follower.sub)).collect();
         let mut all = true;
         for (conn, sub) in followers {
-            let state = self.conns.get(&conn).and_then(|state| state.subs.get(&sub)).map(|sub| &sub.state);
+            let state =
+                self.conns.get(&conn).and_then(|state| state.subs.get(&sub)).map(|sub| &sub.state);
             if matches!(state, Some(SubState::Opening { .. })) {
                 all &= self.open(now, number, conn, sub);
             }
@@ -148,14 +172,18 @@ impl Node {
         let spec = self.config.topics.get(usize::from(topic.spec));
         topic.expire(now, spec.map_or(0, |spec| spec.retention.ttl_ms));
         let has_snapshot = spec.is_some_and(|spec| spec.snapshot);
-        let Some(state) = self.conns.get(&conn).and_then(|conn| conn.subs.get(&sub)) else { return true };
+        let Some(state) = self.conns.get(&conn).and_then(|conn| conn.subs.get(&sub)) else {
+            return true;
+        };
         let SubState::Opening { reads, anew } = state.state else { return true };
         let fresh = !topic.reading && topic.reads > reads;
-        match if anew { Place::Reset(ResetReason::Epoch) } else { place(state.from, topic, fresh) } {
+        match if anew { Place::Reset(ResetReason::Epoch) } else { place(state.from, topic, fresh) }
+        {
             Place::Unclear => return false,
             Place::At(ts) => self.announce(now, conn, sub, number, ts, None),
             Place::Reset(reason) => {
-                // Of another epoch the client may have seen everything; of this one nothing above the floor.
+                // Of another epoch the client may have seen everything; of this one nothing above
+                // the floor.
                 let kept = reason == ResetReason::Trimmed && !has_snapshot;
                 let ts = if kept { topic.floor() } else { topic.head };
                 self.announce(now, conn, sub, number, ts, Some(reason));
@@ -176,9 +204,11 @@ impl Node {
     ) {
         let Some(topic) = self.topics.get(&number) else { return };
         let Some(epoch) = topic.epoch else { return };
-        let has_snapshot = self.config.topics.get(usize::from(topic.spec)).is_some_and(|spec| spec.snapshot);
+        let has_snapshot =
+            self.config.topics.get(usize::from(topic.spec)).is_some_and(|spec| spec.snapshot);
         let snapshot = has_snapshot && reset.is_some();
-        // A state that is being read already will do: SUBSCRIBED says where it begins, so that a position never goes back.
+        // A state that is being read already will do: SUBSCRIBED says where it begins, so that a
+        // position never goes back.
         let run = topic.snapshot.as_ref().filter(|run| snapshot && run.ts >= topic.floor());
         let ts = run.map_or(ts, |run| run.ts);
         let head = topic.head;
@@ -197,8 +227,9 @@ impl Node {
         }
     }
 
-    /// A live subscription fell behind what is retained (PROTOCOL.md 7.6). It goes on at the head: at the oldest entry it would
-    /// fall behind again with the next one that is published, and a peer that takes nothing would be told so each time.
+    /// A live subscription fell behind what is retained (PROTOCOL.md 7.6). It goes on at the head:
+    /// at the oldest entry it would fall behind again with the next one that is published, and a
+    /// peer that takes nothing would be told so each time.
     pub(super) fn on_fallen_behind(&mut self, now: Now, conn: ConnId, sub: SubNo, number: TopicNo) {
         if let Some(head) = self.topics.get(&number).map(|topic| topic.head) {
             self.announce(now, conn, sub, number, head, Some(ResetReason::Trimmed));
@@ -218,7 +249,8 @@ impl Node {
         if topic.snapshot.is_some() || !topic.loaded || !topic.followers.iter().any(waits) {
             return;
         }
-        // The position is taken before the state is read: the state contains at least everything up to it.
+        // The position is taken before the state is read: the state contains at least everything up
+        // to it.
         let ts = topic.head;
         let (spec, key) = (topic.spec, Arc::clone(&topic.id.key));
         let exec = self.start_hook(now, self.config.hook_ms, Running::Snapshot(number));
@@ -226,7 +258,13 @@ impl Node {
             topic.snapshot = Some(SnapshotRun { exec, epoch, ts });
         }
         let position = Position { epoch, ts };
-        self.execute_out.push_back(Execution::Snapshot { exec, topic: spec, key, position, codecs });
+        self.execute_out.push_back(Execution::Snapshot {
+            exec,
+            topic: spec,
+            key,
+            position,
+            codecs,
+        });
     }
 
     pub(super) fn on_snapshot(
@@ -241,9 +279,11 @@ impl Node {
         let Some(run) = topic.snapshot.take_if(|run| run.exec == exec) else { return };
         let ts = if mutant!(SnapshotBeforePosition) { topic.head } else { run.ts };
         let usable = topic.epoch == Some(run.epoch) && ts >= topic.floor();
-        let frames =
-            state.map(|(name, bodies)| Encoded::of(&bodies, |codec, body| codec.snapshot(number, ts, &name, body)));
-        let followers: Vec<_> = topic.followers.iter().map(|(conn, follower)| (*conn, follower.sub)).collect();
+        let frames = state.map(|(name, bodies)| {
+            Encoded::of(&bodies, |codec, body| codec.snapshot(number, ts, &name, body))
+        });
+        let followers: Vec<_> =
+            topic.followers.iter().map(|(conn, follower)| (*conn, follower.sub)).collect();
         for (conn, no) in followers {
             let Some(state) = self.conns.get_mut(&conn) else { continue };
             let codec = state.codec;
@@ -268,12 +308,23 @@ impl Node {
         self.run_snapshot(now, number);
     }
 
-    pub(super) fn on_position(&mut self, _now: Now, conn: ConnId, number: TopicNo, ts: TopicSeq, bytes: u64) {
-        let Some(follower) = self.topics.get(&number).and_then(|topic| topic.followers.get(&conn)) else { return };
+    pub(super) fn on_position(
+        &mut self,
+        _now: Now,
+        conn: ConnId,
+        number: TopicNo,
+        ts: TopicSeq,
+        bytes: u64,
+    ) {
+        let Some(follower) = self.topics.get(&number).and_then(|topic| topic.followers.get(&conn))
+        else {
+            return;
+        };
         let no = follower.sub;
         let Some(state) = self.conns.get_mut(&conn) else { return };
         let Some(sub) = state.subs.get_mut(&no) else { return };
-        // Each of the two counts alone: after a reset an earlier position is too low, and its bytes are as good as ever.
+        // Each of the two counts alone: after a reset an earlier position is too low, and its bytes
+        // are as good as ever.
         sub.position = sub.position.max(ts.min(sub.cursor));
         sub.finished_bytes = sub.finished_bytes.max(bytes.min(sub.sent_bytes));
         state.ready(no);
@@ -316,10 +367,16 @@ impl Node {
         self.stop(exec);
         match running {
             Running::Volatile(conn) => self.on_volatile_executed(now, conn, Vec::new()),
-            Running::Authorize(conn, sub) => self.end_sub(now, conn, sub, UnsubscribeCode::Internal),
+            Running::Authorize(conn, sub) => {
+                self.end_sub(now, conn, sub, UnsubscribeCode::Internal)
+            }
             Running::Snapshot(topic) => self.on_snapshot(now, topic, exec, None),
             Running::Authenticate(conn) => {
-                self.close(now, conn, Close::new(CloseCode::OVERLOADED, "the credentials could not be checked"));
+                self.close(
+                    now,
+                    conn,
+                    Close::new(CloseCode::OVERLOADED, "the credentials could not be checked"),
+                );
             }
             // Commands have their lease's timer.
             Running::Command(..) => {}

@@ -1,5 +1,5 @@
-//! A producer lease and its execution table. Owns the rules that concern one lease alone: numbering, order, what is kept; refuses
-//! starting, committing and answering.
+//! A producer lease and its execution table. Owns the rules that concern one lease alone:
+//! numbering, order, what is kept; refuses starting, committing and answering.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,7 +7,9 @@ use super::state::SessionKey;
 use super::types::{Attempt, ConnId, ExecId, Principal, StagedPublish};
 use crate::session::Now;
 use crate::session::store::{OpId, Outcome, Record};
-use crate::wire::{Body, Codec, CommandNo, Dial, FailureCode, Hello, InstanceId, LeaseId, Name, RefusalCode};
+use crate::wire::{
+    Body, Codec, CommandNo, Dial, FailureCode, Hello, InstanceId, LeaseId, Name, RefusalCode,
+};
 
 /// A producer lease and its execution table (PROTOCOL.md 1.3, section 5).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -16,7 +18,8 @@ pub(super) struct Lease {
     pub(super) principal: Principal,
     pub(super) codec: Codec,
     pub(super) session: Option<SessionKey>,
-    /// The last process and socket that held it: an older socket of that process may not take it back (4.9).
+    /// The last process and socket that held it: an older socket of that process may not take it
+    /// back (4.9).
     pub(super) instance: InstanceId,
     pub(super) dial: Dial,
     /// Lowest number that the client has not resolved; `slots[0]` is its slot.
@@ -111,7 +114,9 @@ impl SlotState {
     pub(super) fn outcome(&self) -> Option<&Outcome> {
         match self {
             Self::Done { outcome, .. } => Some(outcome),
-            Self::Committing(ours) if mutant!(DedupeBeforeCommit | ResultBeforeCommit) => Some(&ours.record.outcome),
+            Self::Committing(ours) if mutant!(DedupeBeforeCommit | ResultBeforeCommit) => {
+                Some(&ours.record.outcome)
+            }
             _ => None,
         }
     }
@@ -246,12 +251,14 @@ impl Lease {
         }
     }
 
-    /// Keeps an outcome for duplicates, unless nobody can ask for it any more; shrinks the oldest replies when there are too
-    /// many bytes of them.
+    /// Keeps an outcome for duplicates, unless nobody can ask for it any more; shrinks the oldest
+    /// replies when there are too many bytes of them.
     pub(super) fn keep(&mut self, n: CommandNo, hash: u64, outcome: Outcome, limit: u64) {
         let bytes = outcome.bytes();
         let Some(slot) = self.slot_mut(n) else { return };
-        if let SlotState::Done { outcome, .. } = std::mem::replace(&mut slot.state, SlotState::Done { hash, outcome }) {
+        if let SlotState::Done { outcome, .. } =
+            std::mem::replace(&mut slot.state, SlotState::Done { hash, outcome })
+        {
             self.record_bytes -= outcome.bytes();
         }
         self.record_bytes += bytes;
@@ -263,16 +270,21 @@ impl Lease {
     }
 
     fn shrink(&mut self, n: CommandNo) {
-        let Some(Slot { state: SlotState::Done { outcome, .. }, .. }) = self.slot_mut(n) else { return };
+        let Some(Slot { state: SlotState::Done { outcome, .. }, .. }) = self.slot_mut(n) else {
+            return;
+        };
         let freed = outcome.bytes();
-        *outcome = Outcome::Failed { code: FailureCode::Unknown, name: Name::EMPTY, body: Body::UNIT };
+        *outcome =
+            Outcome::Failed { code: FailureCode::Unknown, name: Name::EMPTY, body: Body::UNIT };
         let left = outcome.bytes();
         self.record_bytes = self.record_bytes - freed + left;
     }
 
     /// Nothing runs, waits, or is being committed.
     pub(super) fn is_idle(&self) -> bool {
-        self.commit.is_none() && self.executed.is_empty() && !self.slots.iter().any(|slot| slot.state.is_live())
+        self.commit.is_none()
+            && self.executed.is_empty()
+            && !self.slots.iter().any(|slot| slot.state.is_live())
     }
 
     /// The client has resolved every number that it used.

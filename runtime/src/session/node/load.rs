@@ -1,4 +1,5 @@
-//! How much a node holds in one place, for the proof that everything is bounded. Looks; changes nothing.
+//! How much a node holds in one place, for the proof that everything is bounded. Looks; changes
+//! nothing.
 
 use super::Node;
 
@@ -11,7 +12,8 @@ pub struct NodePeaks {
     pub subscriptions: usize,
     /// Volatiles that wait for one subscriber ([`super::NodeConfig::volatiles`]).
     pub volatiles: usize,
-    /// Answers of one session that are not acknowledged (the client's window, [`super::NodeConfig::max_client_window`]).
+    /// Answers of one session that are not acknowledged (the client's window,
+    /// [`super::NodeConfig::max_client_window`]).
     pub unacknowledged: usize,
     /// Bytes of the bodies of the session with most of them, those with a single answer left out.
     pub unacknowledged_bytes: u64,
@@ -19,15 +21,19 @@ pub struct NodePeaks {
     pub answers_waiting: usize,
     /// Places in one lease's execution table ([`super::NodeConfig::span`]).
     pub slots: usize,
-    /// Bytes of commands that wait or run under one lease ([`super::NodeConfig::lease_queue_bytes`]).
+    /// Bytes of commands that wait or run under one lease
+    /// ([`super::NodeConfig::lease_queue_bytes`]).
     pub queue_bytes: u64,
-    /// Bytes of replies that one lease keeps, those with a single reply left out ([`super::NodeConfig::lease_record_bytes`]).
+    /// Bytes of replies that one lease keeps, those with a single reply left out
+    /// ([`super::NodeConfig::lease_record_bytes`]).
     pub record_bytes: u64,
     /// Ordered commands of one lease that bar later ones ([`super::NodeConfig::span`]).
     pub barred: usize,
-    /// Entries of one topic ([`super::NodeConfig::live_entries`], or the topic's retention if that is more).
+    /// Entries of one topic ([`super::NodeConfig::live_entries`], or the topic's retention if that
+    /// is more).
     pub topic_entries: usize,
-    /// Bytes of the entries of one topic, those with a single entry left out ([`super::NodeConfig::topic_bytes`]).
+    /// Bytes of the entries of one topic, those with a single entry left out
+    /// ([`super::NodeConfig::topic_bytes`]).
     pub topic_bytes: u64,
     /// Expired sessions that are remembered ([`super::NodeConfig::expired_sessions`]).
     pub expired_sessions: usize,
@@ -37,7 +43,8 @@ impl Node {
     /// The fullest buffer of each kind. Costs O(everything): for tests, not for every scrape.
     #[must_use]
     pub fn peaks(&self) -> NodePeaks {
-        let mut peaks = NodePeaks { expired_sessions: self.expired_sessions.len(), ..NodePeaks::default() };
+        let mut peaks =
+            NodePeaks { expired_sessions: self.expired_sessions.len(), ..NodePeaks::default() };
         self.connection_peaks(&mut peaks);
         for session in self.sessions.values() {
             let held = session.replay.len();

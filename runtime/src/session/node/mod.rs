@@ -1,5 +1,6 @@
-//! The server's end: attachments, sessions, lease and execution tables, topics and cursors. Owns every decision of a
-//! server; refuses sockets, clocks, handlers and storage, which it reaches as data.
+//! The server's end: attachments, sessions, lease and execution tables, topics and cursors. Owns
+//! every decision of a server; refuses sockets, clocks, handlers and storage, which it reaches as
+//! data.
 
 mod ahead;
 mod attach;
@@ -23,8 +24,8 @@ mod types;
 pub use config::{MessageKind, MessageSpec, NodeConfig, TopicSpec};
 pub use load::NodePeaks;
 pub use types::{
-    Attempt, ConnId, Denied, ExecId, Executed, Execution, Identity, NodeEvent, NodeLoad, Principal, PublishError,
-    PublishId, StagedPublish, TopicVolatile,
+    Attempt, ConnId, Denied, ExecId, Executed, Execution, Identity, NodeEvent, NodeLoad, Principal,
+    PublishError, PublishId, StagedPublish, TopicVolatile,
 };
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -42,8 +43,8 @@ use state::{Conn, LeaseKey, Phase, Run, Running, Session, SessionKey};
 use timer::Timer;
 use topic::Topic;
 
-/// One server process. One mutation, then drain [`Node::poll_store`], [`Node::poll_execute`], [`Node::poll_event`], and
-/// [`Node::poll_transmit`] of woken connections.
+/// One server process. One mutation, then drain [`Node::poll_store`], [`Node::poll_execute`],
+/// [`Node::poll_event`], and [`Node::poll_transmit`] of woken connections.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Node {
     config: Arc<NodeConfig>,
@@ -110,7 +111,8 @@ enum OpKind {
     Forget(LeaseKey),
     End(LeaseId),
     Commit(LeaseKey, Vec<crate::wire::CommandNo>),
-    /// A commit whose lease was dropped meanwhile: these topics may have got its events, and its records may be unsettled.
+    /// A commit whose lease was dropped meanwhile: these topics may have got its events, and its
+    /// records may be unsettled.
     Orphan(Vec<TopicId>),
     Append(TopicId),
     Settle(LeaseId, crate::wire::CommandNo),
@@ -197,7 +199,14 @@ impl Node {
         }
     }
 
-    fn on_attached_frame(&mut self, now: Now, conn: ConnId, session: SessionKey, lease: LeaseKey, frame: ClientFrame) {
+    fn on_attached_frame(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        session: SessionKey,
+        lease: LeaseKey,
+        frame: ClientFrame,
+    ) {
         if let Some(session) = self.sessions.get_mut(session) {
             session.previous_token = None;
         }
@@ -206,13 +215,19 @@ impl Node {
             ClientFrame::Ack { ack, low } => {
                 self.on_ack(now, conn, session, lease, ack, low);
             }
-            ClientFrame::Position { topic, ts, bytes } => self.on_position(now, conn, topic, ts, bytes),
+            ClientFrame::Position { topic, ts, bytes } => {
+                self.on_position(now, conn, topic, ts, bytes)
+            }
             ClientFrame::Subscribe(subscribe) => self.on_subscribe(now, conn, *subscribe),
             ClientFrame::Unsubscribe { sub } => self.remove_sub(now, conn, sub),
-            ClientFrame::Volatile { name, body } => self.on_volatile(now, conn, session, &name, body),
+            ClientFrame::Volatile { name, body } => {
+                self.on_volatile(now, conn, session, &name, body)
+            }
             ClientFrame::Ping { k } => self.on_ping(now, conn, k),
             ClientFrame::Pong { .. } | ClientFrame::Ignored { .. } => {}
-            ClientFrame::Hello(_) => self.close(now, conn, Close::new(CloseCode::MALFORMED, "a second HELLO")),
+            ClientFrame::Hello(_) => {
+                self.close(now, conn, Close::new(CloseCode::MALFORMED, "a second HELLO"))
+            }
         }
     }
 
@@ -272,18 +287,22 @@ impl Node {
         }
     }
 
-    /// Another node may have appended to a topic (a hint; a lost one costs time only). The epoch tells a topic that was made
-    /// anew from one that this node knows already.
+    /// Another node may have appended to a topic (a hint; a lost one costs time only). The epoch
+    /// tells a topic that was made anew from one that this node knows already.
     pub fn handle_advanced(&mut self, _now: Now, topic: &TopicId, head: Position) {
         if let Some(&number) = self.topic_numbers.get(topic)
-            && self.topics.get(&number).is_some_and(|topic| topic.head < head.ts || topic.epoch != Some(head.epoch))
+            && self
+                .topics
+                .get(&number)
+                .is_some_and(|topic| topic.head < head.ts || topic.epoch != Some(head.epoch))
         {
             self.read_log(number);
         }
     }
 
-    /// For attachments whose exchanges may be repeated (long-poll): the peer says that it has `recv`; everything above is sent
-    /// again, and a sequenced frame at or below the node's own `recv` is dropped from now on, not an error.
+    /// For attachments whose exchanges may be repeated (long-poll): the peer says that it has
+    /// `recv`; everything above is sent again, and a sequenced frame at or below the node's own
+    /// `recv` is dropped from now on, not an error.
     pub fn rewind(&mut self, now: Now, conn: ConnId, recv: Seq) {
         let Some(state) = self.conns.get_mut(&conn) else { return };
         state.rewindable = true;
@@ -292,7 +311,11 @@ impl Node {
         if known {
             self.wake(conn);
         } else {
-            self.close(now, conn, Close::new(CloseCode::SEQUENCE, "the position to rewind to is not retained"));
+            self.close(
+                now,
+                conn,
+                Close::new(CloseCode::SEQUENCE, "the position to rewind to is not retained"),
+            );
         }
     }
 
@@ -348,8 +371,8 @@ impl Node {
         }
     }
 
-    /// Queues a frame that waits for nothing but the socket. Bounded: a peer that makes us owe it more than its
-    /// subscriptions can explain does not read.
+    /// Queues a frame that waits for nothing but the socket. Bounded: a peer that makes us owe it
+    /// more than its subscriptions can explain does not read.
     fn control(&mut self, now: Now, conn: ConnId, frame: ServerFrame) {
         let limit = 64 + 2 * self.config.subscriptions as usize;
         let Some(state) = self.conns.get_mut(&conn) else { return };
@@ -394,8 +417,8 @@ impl Node {
         Some(what)
     }
 
-    /// Whether the node still waits for the end of an execution. One that was handed out and is not waited for any more has been
-    /// aborted, or has ended.
+    /// Whether the node still waits for the end of an execution. One that was handed out and is not
+    /// waited for any more has been aborted, or has ended.
     #[must_use]
     pub fn is_running(&self, exec: ExecId) -> bool {
         self.running.get(Key::from_raw(exec.0)).is_some()
@@ -407,8 +430,8 @@ impl Node {
         }
     }
 
-    /// An execution that has been ended here ends at the driver, too. What nobody has begun is not begun: it would run without
-    /// anybody who ends it.
+    /// An execution that has been ended here ends at the driver, too. What nobody has begun is not
+    /// begun: it would run without anybody who ends it.
     fn stop(&mut self, exec: ExecId) {
         let waiting = self.execute_out.iter().position(|execution| execution.exec() == exec);
         match waiting {

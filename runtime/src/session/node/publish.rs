@@ -30,11 +30,14 @@ impl Node {
         id
     }
 
-    /// Publishes a volatile to the topic's present subscribers; the latest per conflation key waits for each of them.
+    /// Publishes a volatile to the topic's present subscribers; the latest per conflation key waits
+    /// for each of them.
     pub fn publish_volatile(&mut self, _now: Now, volatile: TopicVolatile) {
         let Some(&number) = self.topic_numbers.get(&volatile.topic) else { return };
         let Some(topic) = self.topics.get(&number) else { return };
-        let frames = Encoded::of(&volatile.bodies, |codec, body| codec.topic_volatile(number, &volatile.name, body));
+        let frames = Encoded::of(&volatile.bodies, |codec, body| {
+            codec.topic_volatile(number, &volatile.name, body)
+        });
         let limit = self.config.volatiles as usize;
         let mut waiting = Vec::new();
         for (conn, follower) in &topic.followers {
@@ -44,7 +47,8 @@ impl Node {
             if !matches!(sub.state, SubState::Live) {
                 continue;
             }
-            let same = |old: &Volatile| old.name == volatile.name && old.conflation == volatile.conflation;
+            let same =
+                |old: &Volatile| old.name == volatile.name && old.conflation == volatile.conflation;
             sub.volatiles.retain(|old| !same(old));
             if sub.volatiles.len() >= limit {
                 sub.volatiles.pop_front();

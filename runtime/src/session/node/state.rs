@@ -1,5 +1,5 @@
-//! What a node remembers: attachments, sessions, leases with their execution tables, and what is under way. Owns the
-//! shapes and the small rules that concern one of them alone.
+//! What a node remembers: attachments, sessions, leases with their execution tables, and what is
+//! under way. Owns the shapes and the small rules that concern one of them alone.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,8 +11,8 @@ use crate::session::Now;
 use crate::session::store::Outcome;
 use crate::session::table::Key;
 use crate::wire::{
-    Body, Codec, CommandNo, Dial, Gen, Hello, InstanceId, LeaseId, Name, Outgoing, Position, RefusalCode, ResumeToken,
-    Seq, ServerFrame, SessionId, SubNo, TopicNo, TopicSeq, Window,
+    Body, Codec, CommandNo, Dial, Gen, Hello, InstanceId, LeaseId, Name, Outgoing, Position,
+    RefusalCode, ResumeToken, Seq, ServerFrame, SessionId, SubNo, TopicNo, TopicSeq, Window,
 };
 
 pub(super) type SessionKey = Key<Session>;
@@ -162,10 +162,18 @@ impl Owed {
     fn frame(&self, seq: Seq, ack: Seq) -> ServerFrame {
         let (n, dup) = (self.n, self.dup);
         match &self.answer {
-            Answer::Outcome(Outcome::Ok(body)) => ServerFrame::Result { seq, ack, n, dup, body: body.clone() },
-            Answer::Outcome(Outcome::Failed { code, name, body }) => {
-                ServerFrame::Failed { seq, ack, n, dup, code: *code, name: name.clone(), body: body.clone() }
+            Answer::Outcome(Outcome::Ok(body)) => {
+                ServerFrame::Result { seq, ack, n, dup, body: body.clone() }
             }
+            Answer::Outcome(Outcome::Failed { code, name, body }) => ServerFrame::Failed {
+                seq,
+                ack,
+                n,
+                dup,
+                code: *code,
+                name: name.clone(),
+                body: body.clone(),
+            },
             Answer::Outcome(Outcome::Expired) => {
                 ServerFrame::Refused { seq, ack, n, code: RefusalCode::Expired, retry_ms: 0 }
             }
@@ -177,7 +185,8 @@ impl Owed {
 }
 
 impl Session {
-    /// Releases what the client has accepted. `false` if it claims more than was written (PROTOCOL.md 4.4).
+    /// Releases what the client has accepted. `false` if it claims more than was written
+    /// (PROTOCOL.md 4.4).
     pub(super) fn on_ack(&mut self, ack: Seq) -> bool {
         if ack > self.sent {
             return false;
@@ -192,7 +201,8 @@ impl Session {
         true
     }
 
-    /// Everything above `recv` is written again. `false` if that is not retained, or was never sent.
+    /// Everything above `recv` is written again. `false` if that is not retained, or was never
+    /// sent.
     pub(super) fn rewind(&mut self, recv: Seq) -> bool {
         let acked = self.sent.0 - self.replay.len() as u64;
         if recv.0 < acked || recv.0 > self.sent.0 {
@@ -211,7 +221,8 @@ impl Session {
         let first = self.unwritten == 0;
         if first {
             let owed = self.pending.front()?;
-            let fits = self.replay.len() < self.window.frames as usize + usize::from(mutant!(AnswersExceedWindow))
+            let fits = self.replay.len()
+                < self.window.frames as usize + usize::from(mutant!(AnswersExceedWindow))
                 && self.replay_bytes + owed.bytes() <= u64::from(self.window.bytes);
             if !fits && !self.replay.is_empty() {
                 return None;
@@ -260,7 +271,8 @@ pub(super) struct Sub {
     pub(super) cursor: TopicSeq,
     /// What the application has finished with.
     pub(super) position: TopicSeq,
-    /// Bytes of EVENTs and SNAPSHOTs, and how many of them the application has finished with, since the first SUBSCRIBED.
+    /// Bytes of EVENTs and SNAPSHOTs, and how many of them the application has finished with, since
+    /// the first SUBSCRIBED.
     pub(super) sent_bytes: u64,
     pub(super) finished_bytes: u64,
     pub(super) volatiles: VecDeque<Volatile>,
@@ -278,8 +290,8 @@ pub(super) struct Volatile {
 pub(super) enum SubState {
     /// The hook is asked.
     Authorizing { exec: ExecId, spec: u16, key: std::sync::Arc<str> },
-    /// The topic is being read from the store. `reads` had begun when this one came; `anew` says that it was live in an
-    /// earlier incarnation of the topic.
+    /// The topic is being read from the store. `reads` had begun when this one came; `anew` says
+    /// that it was live in an earlier incarnation of the topic.
     Opening { reads: u64, anew: bool },
     /// SUBSCRIBED promised a snapshot; the hook runs.
     AwaitingSnapshot,
@@ -302,7 +314,8 @@ impl Sub {
 
     /// Whether credit lets one more message of the log go (PROTOCOL.md 7.8).
     pub(super) fn has_credit(&self) -> bool {
-        self.cursor.0 < self.position.0 + u64::from(self.credit.frames) + u64::from(mutant!(CreditExceeded))
+        self.cursor.0
+            < self.position.0 + u64::from(self.credit.frames) + u64::from(mutant!(CreditExceeded))
             && self.has_byte_credit()
     }
 

@@ -1,5 +1,5 @@
-//! What earlier lives have left: records whose publications are not in their logs, and events that followers here have not heard of
-//! (PROTOCOL.md 5.6). Owns when to look; refuses to settle.
+//! What earlier lives have left: records whose publications are not in their logs, and events that
+//! followers here have not heard of (PROTOCOL.md 5.6). Owns when to look; refuses to settle.
 
 use super::lease::{Lease, SlotState};
 use super::timer::Timer;
@@ -23,9 +23,12 @@ impl Node {
         }
     }
 
-    /// A lease is dropped while a commit of it is under way: what comes of the commit still concerns followers.
+    /// A lease is dropped while a commit of it is under way: what comes of the commit still
+    /// concerns followers.
     pub(super) fn orphan(&mut self, lease: &mut Lease) {
-        let Some(op) = lease.commit.and_then(|op| self.ops.get_mut(Key::from_raw(op.0))) else { return };
+        let Some(op) = lease.commit.and_then(|op| self.ops.get_mut(Key::from_raw(op.0))) else {
+            return;
+        };
         let slots = lease.slots.iter().filter_map(|slot| match &slot.state {
             SlotState::Committing(committing) => Some(committing),
             _ => None,
@@ -34,7 +37,8 @@ impl Node {
         op.what = OpKind::Orphan(records.flat_map(Record::publications_topics).cloned().collect());
     }
 
-    /// Records of an earlier life may be written, settled or not: followers here have not heard of them.
+    /// Records of an earlier life may be written, settled or not: followers here have not heard of
+    /// them.
     pub(super) fn on_orphan(&mut self, topics: &[TopicId]) {
         if !topics.is_empty() {
             topics.iter().for_each(|topic| self.look_at(topic));

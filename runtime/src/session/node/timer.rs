@@ -1,5 +1,5 @@
-//! Everything that waits for time, and what happens then. Timers are armed late and looked at when they fire, so that
-//! traffic does not move them.
+//! Everything that waits for time, and what happens then. Timers are armed late and looked at when
+//! they fire, so that traffic does not move them.
 
 use super::state::{ConnTimers, LeaseKey, SessionKey};
 use super::types::{ConnId, ExecId};
@@ -55,8 +55,12 @@ impl Node {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Now> {
         let timer = self.timers.first().map(|(at, _)| *at);
-        let idle = self.idle_topics.first().map(|(since, _)| since.after_ms(self.config.topic_idle_ms));
-        let quiet = self.followed_topics.first().map(|(since, _)| since.after_ms(self.config.topic_touch_ms));
+        let idle =
+            self.idle_topics.first().map(|(since, _)| since.after_ms(self.config.topic_idle_ms));
+        let quiet = self
+            .followed_topics
+            .first()
+            .map(|(since, _)| since.after_ms(self.config.topic_touch_ms));
         let sweep = self.swept.map(|swept| swept.after_ms(self.config.sweep_ms));
         timer.into_iter().chain(idle).chain(quiet).chain(sweep).min()
     }
@@ -80,7 +84,11 @@ impl Node {
             Timer::Heartbeat(conn) => self.on_heartbeat(now, conn),
             Timer::Ack(conn) => self.on_ack_timer(conn),
             Timer::Credentials(conn) => {
-                self.close(now, conn, Close::new(CloseCode::CREDENTIALS_EXPIRED, "the credentials have expired"));
+                self.close(
+                    now,
+                    conn,
+                    Close::new(CloseCode::CREDENTIALS_EXPIRED, "the credentials have expired"),
+                );
             }
             Timer::Session(session) => self.on_session_late(now, session),
             Timer::Renew(lease) => self.on_renew_timer(lease),

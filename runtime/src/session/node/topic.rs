@@ -1,5 +1,6 @@
-//! One bounded log per topic, as this process holds it: what the store has retained, kept up to date by what this
-//! process appends and by reading. Live delivery, replay and catching up all read from here.
+//! One bounded log per topic, as this process holds it: what the store has retained, kept up to
+//! date by what this process appends and by reading. Live delivery, replay and catching up all read
+//! from here.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,7 +8,9 @@ use super::state::{Encoded, SubState};
 use super::types::{ConnId, ExecId};
 use super::{Node, OpKind};
 use crate::session::Now;
-use crate::session::store::{Appended, LogEntry, Publication, StoreOp, StoreOutcome, TopicHead, TopicId};
+use crate::session::store::{
+    Appended, LogEntry, Publication, StoreOp, StoreOutcome, TopicHead, TopicId,
+};
 use crate::wire::{Epoch, SubNo, TopicNo, TopicSeq, UnsubscribeCode};
 
 /// Entries that one read of the log asks for.
@@ -111,7 +114,9 @@ impl Topic {
         self.head = self.head.next();
         self.bytes += entry.frames.bytes();
         self.entries.push_back(entry);
-        while self.entries.len() > limits.entries || (self.bytes > limits.bytes && self.entries.len() > 1) {
+        while self.entries.len() > limits.entries
+            || (self.bytes > limits.bytes && self.entries.len() > 1)
+        {
             self.pop();
         }
     }
@@ -128,7 +133,8 @@ impl Topic {
         self.head = head;
     }
 
-    /// Lets go of what a new subscriber may not be given any more; those who are live have it already, or are behind.
+    /// Lets go of what a new subscriber may not be given any more; those who are live have it
+    /// already, or are behind.
     pub(super) fn expire(&mut self, now: Now, ttl_ms: u64) {
         while self.entries.front().is_some_and(|entry| now.since(entry.at) > ttl_ms) {
             self.pop();
@@ -144,7 +150,8 @@ struct Limits {
 }
 
 impl Node {
-    /// The number of a topic, held from now on. `None` if as many are held as may, and all are followed.
+    /// The number of a topic, held from now on. `None` if as many are held as may, and all are
+    /// followed.
     pub(super) fn hold_topic(&mut self, id: TopicId, spec: u16) -> Option<TopicNo> {
         if let Some(number) = self.topic_numbers.get(&id) {
             return Some(*number);
@@ -182,7 +189,8 @@ impl Node {
         }
     }
 
-    /// A store forgets what nobody has asked for in a long time; a quiet topic with followers must not get another epoch for that.
+    /// A store forgets what nobody has asked for in a long time; a quiet topic with followers must
+    /// not get another epoch for that.
     pub(super) fn touch_followed_topics(&mut self, now: Now) {
         while let Some(&(touched, number)) = self.followed_topics.first()
             && touched.after_ms(self.config.topic_touch_ms) <= now
@@ -207,7 +215,12 @@ impl Node {
         let topic = self.topics.get_mut(&number)?;
         let epoch = topic.epoch?;
         topic.read_from = topic.head;
-        Some(StoreOp::ReadLog { topic: topic.id.clone(), epoch, after: topic.head, max: READ_ENTRIES })
+        Some(StoreOp::ReadLog {
+            topic: topic.id.clone(),
+            epoch,
+            after: topic.head,
+            max: READ_ENTRIES,
+        })
     }
 
     pub(super) fn on_topic_opened(&mut self, number: TopicNo, outcome: &StoreOutcome) {
@@ -240,9 +253,13 @@ impl Node {
         let Some(topic) = self.topics.get_mut(&number) else { return };
         topic.reading = false;
         // The store has forgotten the topic: it is made anew, with another epoch.
-        let StoreOutcome::Log { head, entries } = outcome else { return self.submit(OpKind::OpenTopic(number)) };
+        let StoreOutcome::Log { head, entries } = outcome else {
+            return self.submit(OpKind::OpenTopic(number));
+        };
         // Lower than `topic.head` is old news if an append was heard of in the meantime.
-        if (topic.epoch != Some(head.epoch) && !mutant!(EpochChangeMissed)) || head.head < topic.read_from {
+        if (topic.epoch != Some(head.epoch) && !mutant!(EpochChangeMissed))
+            || head.head < topic.read_from
+        {
             return self.start_over(number, head);
         }
         self.take_entries(now, number, entries);
@@ -271,13 +288,16 @@ impl Node {
             if entry.ts != topic.head.next() && !mutant!(HoleInTheTail) {
                 topic.clear(before(entry.ts));
             }
-            let frames = Encoded::of(&entry.bodies, |codec, body| codec.event(number, entry.ts, &entry.name, body));
+            let frames = Encoded::of(&entry.bodies, |codec, body| {
+                codec.event(number, entry.ts, &entry.name, body)
+            });
             topic.push(Entry { at: now, frames }, limits);
         }
     }
 
-    /// Continuity with what is here can't be proven: the log's incarnation is another one (PROTOCOL.md 7.1). It gets a number
-    /// of its own, so that frames and positions of the two are never taken for each other (7.6).
+    /// Continuity with what is here can't be proven: the log's incarnation is another one
+    /// (PROTOCOL.md 7.1). It gets a number of its own, so that frames and positions of the two are
+    /// never taken for each other (7.6).
     fn start_over(&mut self, number: TopicNo, head: TopicHead) {
         let Some(mut earlier) = self.topics.remove(&number) else { return };
         if let Some(run) = earlier.snapshot.take() {
@@ -301,7 +321,9 @@ impl Node {
         }
         for (conn, follower) in &mut topic.followers {
             follower.told = false;
-            if let Some(sub) = self.conns.get_mut(conn).and_then(|state| state.subs.get_mut(&follower.sub)) {
+            if let Some(sub) =
+                self.conns.get_mut(conn).and_then(|state| state.subs.get_mut(&follower.sub))
+            {
                 sub.begin_anew(anew);
             }
         }
@@ -323,8 +345,9 @@ impl Node {
             return;
         }
         let limits = self.config.limits(topic.spec);
-        let frames =
-            Encoded::of(&publication.bodies, |codec, body| codec.event(number, at.ts, &publication.name, body));
+        let frames = Encoded::of(&publication.bodies, |codec, body| {
+            codec.event(number, at.ts, &publication.name, body)
+        });
         topic.push(Entry { at: now, frames }, limits);
         self.tell_followers(number);
     }
@@ -346,11 +369,13 @@ impl Node {
         }
     }
 
-    /// The store does not give the topic: whoever waits for it is told, the rest goes on with what is here.
+    /// The store does not give the topic: whoever waits for it is told, the rest goes on with what
+    /// is here.
     pub(super) fn give_up_topic(&mut self, now: Now, number: TopicNo) {
         let Some(topic) = self.topics.get_mut(&number) else { return };
         topic.reading = false;
-        let waiting: Vec<_> = topic.followers.iter().map(|(conn, follower)| (*conn, follower.sub)).collect();
+        let waiting: Vec<_> =
+            topic.followers.iter().map(|(conn, follower)| (*conn, follower.sub)).collect();
         let loaded = topic.loaded;
         for (conn, sub) in waiting {
             let opening = self
@@ -375,7 +400,10 @@ impl Node {
 impl super::NodeConfig {
     fn limits(&self, topic: u16) -> Limits {
         let entries = self.topics.get(usize::from(topic)).map_or(0, |spec| spec.retention.entries);
-        Limits { entries: entries.max(self.live_entries) as usize, bytes: u64::from(self.topic_bytes) }
+        Limits {
+            entries: entries.max(self.live_entries) as usize,
+            bytes: u64::from(self.topic_bytes),
+        }
     }
 }
 

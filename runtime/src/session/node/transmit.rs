@@ -1,5 +1,6 @@
-//! What goes out on a socket, and in which order: control frames, answers, topics in turn, then acks of their own.
-//! Answers and control frames never wait for a subscription's credit (PROTOCOL.md 7.9).
+//! What goes out on a socket, and in which order: control frames, answers, topics in turn, then
+//! acks of their own. Answers and control frames never wait for a subscription's credit
+//! (PROTOCOL.md 7.9).
 
 use bytes::Bytes;
 
@@ -53,10 +54,13 @@ impl Node {
         None
     }
 
-    /// The answer to `n` has its sequence: the next duplicate gets another one. A frame that is sent again changes nothing.
+    /// The answer to `n` has its sequence: the next duplicate gets another one. A frame that is
+    /// sent again changes nothing.
     fn answered(&mut self, lease: super::LeaseKey, frame: &ServerFrame) {
         let n = match frame {
-            ServerFrame::Result { n, .. } | ServerFrame::Failed { n, .. } | ServerFrame::Refused { n, .. } => *n,
+            ServerFrame::Result { n, .. }
+            | ServerFrame::Failed { n, .. }
+            | ServerFrame::Refused { n, .. } => *n,
             _ => return,
         };
         if let Some(slot) = self.leases.get_mut(lease).and_then(|lease| lease.slot_mut(n)) {
@@ -78,7 +82,11 @@ impl Node {
                 }
                 Step::Nothing => {}
                 Step::FellBehind => {
-                    let number = self.conns.get(&conn).and_then(|state| state.subs.get(&no)).map(|sub| sub.topic);
+                    let number = self
+                        .conns
+                        .get(&conn)
+                        .and_then(|state| state.subs.get(&no))
+                        .map(|sub| sub.topic);
                     if let Some(number) = number {
                         self.on_fallen_behind(now, conn, no, number);
                     }

@@ -81,7 +81,8 @@ pub struct Denied {
 pub enum Attempt {
     /// Certainly for the first time.
     First,
-    /// It may have run, or begun to run, elsewhere without a record: effects outside of the context may exist.
+    /// It may have run, or begun to run, elsewhere without a record: effects outside of the context
+    /// may exist.
     MaybeRetry,
 }
 
@@ -222,7 +223,8 @@ pub enum Executed {
         /// What the handler published.
         publishes: Vec<StagedPublish>,
     },
-    /// Of [`Execution::Command`]: it did not run (its body did not fit). A terminal code: retry codes are the node's own to give.
+    /// Of [`Execution::Command`]: it did not run (its body did not fit). A terminal code: retry
+    /// codes are the node's own to give.
     Refused(RefusalCode),
     /// Of [`Execution::Volatile`].
     Volatile {
@@ -238,9 +240,11 @@ pub enum Executed {
 /// What a node's driver must do or pass on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum NodeEvent {
-    /// A connection has something for [`super::Node::poll_transmit`]. Said once until that returned `None`.
+    /// A connection has something for [`super::Node::poll_transmit`]. Said once until that returned
+    /// `None`.
     Wake(ConnId),
-    /// Write what was taken for the connection already, then close it, within a bounded time. The node has forgotten it.
+    /// Write what was taken for the connection already, then close it, within a bounded time. The
+    /// node has forgotten it.
     Close(ConnId, Close),
     /// Stop an execution; its answer is no longer wanted.
     Abort(ExecId),

@@ -1,5 +1,5 @@
-//! The memory store as nodes hold it: one state behind a lock, and for each node what the others have appended. Owns the
-//! lock and who is told; what an operation means is the state's.
+//! The memory store as nodes hold it: one state behind a lock, and for each node what the others
+//! have appended. Owns the lock and who is told; what an operation means is the state's.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -11,11 +11,12 @@ use crate::session::store::{OpId, StoreOp, StoreOutcome, TopicId};
 use crate::store::{Advanced, Clock, Store};
 use crate::wire::Position;
 
-/// The memory store: the default, for tests, and for applications whose history may die with the process. After a restart
-/// clients get unknown outcomes for what was under way, and a reported gap for each topic.
+/// The memory store: the default, for tests, and for applications whose history may die with the
+/// process. After a restart clients get unknown outcomes for what was under way, and a reported gap
+/// for each topic.
 ///
-/// Clones share what they hold. Servers of one process that share a store have a clone each, and tell each other's subscribers at
-/// once what they publish.
+/// Clones share what they hold. Servers of one process that share a store have a clone each, and
+/// tell each other's subscribers at once what they publish.
 pub struct MemoryStore {
     held: Arc<Mutex<Held>>,
     clock: Clock,
@@ -41,18 +42,22 @@ impl MemoryStore {
     /// An empty store. Clones share what they hold.
     #[must_use]
     pub fn new(limits: MemoryLimits, clock: Clock) -> Self {
-        let held = Held { state: MemoryState::new(limits), last_handle: 1, listeners: BTreeMap::new() };
+        let held =
+            Held { state: MemoryState::new(limits), last_handle: 1, listeners: BTreeMap::new() };
         Self { held: Arc::new(Mutex::new(held)), clock, handle: 1 }
     }
 
     /// Carries out a batch at once.
     #[must_use]
     pub fn execute_now(&self, batch: Vec<(OpId, StoreOp)>) -> Vec<(OpId, StoreOutcome)> {
-        self.changing(|held, wake| batch.into_iter().map(|(id, op)| (id, self.apply(held, op, wake))).collect())
+        self.changing(|held, wake| {
+            batch.into_iter().map(|(id, op)| (id, self.apply(held, op, wake))).collect()
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
-        // A panic in between can't leave a half-done operation that matters: each is done before the next begins.
+        // A panic in between can't leave a half-done operation that matters: each is done before
+        // the next begins.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -66,7 +71,8 @@ impl MemoryStore {
 
     fn apply(&self, held: &mut Held, op: StoreOp, wake: &mut Vec<Waker>) -> StoreOutcome {
         if matches!(op, StoreOp::OpenTopic { .. }) {
-            // Before the topic is read for the first time, so that nothing is missed until the node asks for news.
+            // Before the topic is read for the first time, so that nothing is missed until the node
+            // asks for news.
             held.listeners.entry(self.handle).or_default();
         }
         let heard = held.listeners.keys().any(|listener| *listener != self.handle);
@@ -128,7 +134,11 @@ impl Clone for MemoryStore {
     fn clone(&self) -> Self {
         let mut held = self.lock();
         held.last_handle += 1;
-        Self { held: Arc::clone(&self.held), clock: Arc::clone(&self.clock), handle: held.last_handle }
+        Self {
+            held: Arc::clone(&self.held),
+            clock: Arc::clone(&self.clock),
+            handle: held.last_handle,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
-//! Leases and their records (PROTOCOL.md 1.3, 5.4, 5.6). A record goes when the low-water mark passes it or its lease
-//! ends, but never before it is settled: what a command published is owed, whatever its client has seen since.
+//! Leases and their records (PROTOCOL.md 1.3, 5.4, 5.6). A record goes when the low-water mark
+//! passes it or its lease ends, but never before it is settled: what a command published is owed,
+//! whatever its client has seen since.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,10 +39,27 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(now: Now, principal: PrincipalId, codec: Codec, ttl_ms: u64, unused_ttl_ms: u64) -> Self {
+    pub(super) fn new(
+        now: Now,
+        principal: PrincipalId,
+        codec: Codec,
+        ttl_ms: u64,
+        unused_ttl_ms: u64,
+    ) -> Self {
         let due = now.after_ms(unused_ttl_ms);
         let (low, records) = (CommandNo(1), Records::default());
-        Self { principal, codec, low, records, contact: now, ttl_ms, unused_ttl_ms, ran: false, ended: None, due }
+        Self {
+            principal,
+            codec,
+            low,
+            records,
+            contact: now,
+            ttl_ms,
+            unused_ttl_ms,
+            ran: false,
+            ended: None,
+            due,
+        }
     }
 
     fn until(&self) -> Now {
@@ -69,7 +87,10 @@ impl Leases {
     ) -> StoreOutcome {
         if let Some(known) = self.leases.get(&id) {
             // The same question again, because its first answer was lost.
-            return match known.lives() && known.principal == lease.principal && known.codec == lease.codec {
+            return match known.lives()
+                && known.principal == lease.principal
+                && known.codec == lease.codec
+            {
                 true => StoreOutcome::Lease { low: known.low, records: Vec::new() },
                 false => StoreOutcome::LeaseGone,
             };
@@ -93,7 +114,11 @@ impl Leases {
     /// The lease of a principal that was idle longest, if there is no room for another one.
     fn one_too_many(&self, principal: &PrincipalId, max: u32) -> Option<LeaseId> {
         let first = (principal.clone(), LeaseId(0));
-        let theirs = self.by_principal.range(first..).take_while(|(other, _)| other == principal).map(|(_, id)| *id);
+        let theirs = self
+            .by_principal
+            .range(first..)
+            .take_while(|(other, _)| other == principal)
+            .map(|(_, id)| *id);
         let full = theirs.clone().count() >= max as usize;
         let oldest = || theirs.min_by_key(|id| self.leases.get(id).map(|lease| lease.contact));
         if full { oldest() } else { None }
@@ -107,13 +132,15 @@ impl Leases {
         codec: Codec,
         low: CommandNo,
     ) -> StoreOutcome {
-        let theirs = |lease: &Lease| lease.principal == *principal || mutant!(LeaseWithoutPrincipal);
+        let theirs =
+            |lease: &Lease| lease.principal == *principal || mutant!(LeaseWithoutPrincipal);
         if !self.live(id).is_some_and(|lease| theirs(lease) && lease.codec == codec) {
             return StoreOutcome::LeaseGone;
         }
         match self.contact(now, id, low) {
             Some(lease) => {
-                // Below the mark are only records that are not settled: whoever takes over owes their publications.
+                // Below the mark are only records that are not settled: whoever takes over owes
+                // their publications.
                 let records = lease.records.0.iter().cloned().collect();
                 StoreOutcome::Lease { low: lease.low, records }
             }
@@ -235,7 +262,8 @@ impl Leases {
 
     pub(super) fn unsettled(&self, max: u32) -> Vec<(LeaseId, CommandNo, Record)> {
         let first = self.unsettled.iter().take(max as usize);
-        let records = first.filter_map(|(id, n)| Some((*id, *n, self.leases.get(id)?.records.get(*n)?.clone())));
+        let records = first
+            .filter_map(|(id, n)| Some((*id, *n, self.leases.get(id)?.records.get(*n)?.clone())));
         records.collect()
     }
 
@@ -255,7 +283,9 @@ impl Leases {
         }
     }
 
-    pub(super) fn take_forgotten(&mut self) -> impl Iterator<Item = (LeaseId, CommandNo, Record)> + '_ {
+    pub(super) fn take_forgotten(
+        &mut self,
+    ) -> impl Iterator<Item = (LeaseId, CommandNo, Record)> + '_ {
         self.forgotten.drain(..)
     }
 }

@@ -1,5 +1,6 @@
-//! The memory store: everything in one process, gone with it. Each operation is carried out at once, and a commit appends
-//! its publications in the same step. Owns what an operation means; time comes in, nothing else does.
+//! The memory store: everything in one process, gone with it. Each operation is carried out at
+//! once, and a commit appends its publications in the same step. Owns what an operation means; time
+//! comes in, nothing else does.
 
 mod handle;
 mod leases;
@@ -13,13 +14,16 @@ use leases::Leases;
 use topics::Topics;
 
 use crate::session::Now;
-use crate::session::store::{AppendKey, Commit, CommitOutcome, Publication, Retention, StoreOp, StoreOutcome, TopicId};
+use crate::session::store::{
+    AppendKey, Commit, CommitOutcome, Publication, Retention, StoreOp, StoreOutcome, TopicId,
+};
 use crate::wire::{CommandNo, Epoch, LeaseId, Position};
 
 /// Bounds of a memory store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MemoryLimits {
-    /// Milliseconds that a topic's epoch and head outlive the time for which its last entry is kept: 1 h.
+    /// Milliseconds that a topic's epoch and head outlive the time for which its last entry is
+    /// kept: 1 h.
     pub topic_memory_ms: u64,
     /// Topics; beyond, the one that was idle longest is forgotten: 1,000,000.
     pub topics: usize,
@@ -27,18 +31,25 @@ pub struct MemoryLimits {
     pub leases: usize,
     /// Keys of publications from outside commands that are remembered per topic: 1024.
     pub direct_keys: usize,
-    /// Milliseconds for which the unsettled records of an ended lease are kept, so that their publications still arrive: 1 h.
+    /// Milliseconds for which the unsettled records of an ended lease are kept, so that their
+    /// publications still arrive: 1 h.
     pub owed_ms: u64,
 }
 
 impl Default for MemoryLimits {
     fn default() -> Self {
-        Self { topic_memory_ms: 3_600_000, topics: 1_000_000, leases: 1_000_000, direct_keys: 1024, owed_ms: 3_600_000 }
+        Self {
+            topic_memory_ms: 3_600_000,
+            topics: 1_000_000,
+            leases: 1_000_000,
+            direct_keys: 1024,
+            owed_ms: 3_600_000,
+        }
     }
 }
 
-/// The state of a memory store: pure, so that tests and simulators use the same rules as production. An operation costs
-/// O(log) of what is stored, plus what it returns or lets go.
+/// The state of a memory store: pure, so that tests and simulators use the same rules as
+/// production. An operation costs O(log) of what is stored, plus what it returns or lets go.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct MemoryState {
     limits: MemoryLimits,
@@ -53,7 +64,8 @@ impl MemoryState {
         Self { limits, ..Self::default() }
     }
 
-    /// Carries an operation out, after letting go of what has expired by `now`. A `now` that goes back expires nothing.
+    /// Carries an operation out, after letting go of what has expired by `now`. A `now` that goes
+    /// back expires nothing.
     pub fn apply(&mut self, now: Now, op: StoreOp) -> StoreOutcome {
         self.leases.expire(now, &self.limits);
         self.topics.expire(now, &self.limits);
@@ -64,8 +76,9 @@ impl MemoryState {
         outcome
     }
 
-    /// Gives a topic another epoch, and keeps its entries: what to do with each topic that was touched since the moment to which
-    /// a store was rolled back, because its numbers may come again with other bytes (PROTOCOL.md 7.1).
+    /// Gives a topic another epoch, and keeps its entries: what to do with each topic that was
+    /// touched since the moment to which a store was rolled back, because its numbers may come
+    /// again with other bytes (PROTOCOL.md 7.1).
     pub fn renew_epoch(&mut self, topic: &TopicId, epoch: Epoch) {
         self.topics.renew_epoch(topic, epoch);
     }
@@ -77,11 +90,21 @@ impl MemoryState {
 
     fn carry_out(&mut self, now: Now, op: StoreOp) -> StoreOutcome {
         match op {
-            StoreOp::OpenLease { id, principal, codec, ttl_ms, unused_ttl_ms, max_per_principal, held_ms } => {
+            StoreOp::OpenLease {
+                id,
+                principal,
+                codec,
+                ttl_ms,
+                unused_ttl_ms,
+                max_per_principal,
+                held_ms,
+            } => {
                 let lease = leases::Lease::new(now, principal, codec, ttl_ms, unused_ttl_ms);
                 self.leases.open(now, id, lease, (max_per_principal, held_ms), &self.limits)
             }
-            StoreOp::ClaimLease { id, principal, codec, low } => self.leases.claim(now, id, &principal, codec, low),
+            StoreOp::ClaimLease { id, principal, codec, low } => {
+                self.leases.claim(now, id, &principal, codec, low)
+            }
             StoreOp::RenewLease { id, low } => self.leases.renew(now, id, low),
             StoreOp::EndLease { id } => {
                 self.leases.end(now, id, &self.limits);
@@ -93,14 +116,22 @@ impl MemoryState {
             StoreOp::Append { key, publication, retention, fresh_epoch } => {
                 self.append(now, key, publication, retention, fresh_epoch)
             }
-            StoreOp::OpenTopic { topic, fresh_epoch, retention } => {
-                StoreOutcome::Topic(self.topics.open(now, &topic, fresh_epoch, retention, &self.limits))
+            StoreOp::OpenTopic { topic, fresh_epoch, retention } => StoreOutcome::Topic(
+                self.topics.open(now, &topic, fresh_epoch, retention, &self.limits),
+            ),
+            StoreOp::ReadLog { topic, epoch, after, max } => {
+                self.topics.read(now, &topic, epoch, after, max)
             }
-            StoreOp::ReadLog { topic, epoch, after, max } => self.topics.read(now, &topic, epoch, after, max),
         }
     }
 
-    fn commit(&mut self, now: Now, id: LeaseId, low: CommandNo, commits: Vec<Commit>) -> StoreOutcome {
+    fn commit(
+        &mut self,
+        now: Now,
+        id: LeaseId,
+        low: CommandNo,
+        commits: Vec<Commit>,
+    ) -> StoreOutcome {
         if !self.leases.begin_commit(now, id, low) {
             return StoreOutcome::LeaseGone;
         }
@@ -124,9 +155,17 @@ impl MemoryState {
         } else if settle && retention.len() == publishes && fresh_epochs.len() == publishes {
             let mut appended = Vec::with_capacity(publishes);
             let kept = retention.into_iter().zip(fresh_epochs);
-            for ((index, publication), (retention, epoch)) in (0..).zip(&record.publishes).zip(kept) {
+            for ((index, publication), (retention, epoch)) in (0..).zip(&record.publishes).zip(kept)
+            {
                 let key = AppendKey::Command { lease: id, n, index };
-                appended.push(self.topics.append(now, key, publication.clone(), retention, epoch, &self.limits));
+                appended.push(self.topics.append(
+                    now,
+                    key,
+                    publication.clone(),
+                    retention,
+                    epoch,
+                    &self.limits,
+                ));
             }
             Some(appended)
         } else {
@@ -137,8 +176,8 @@ impl MemoryState {
         CommitOutcome::Written { settled }
     }
 
-    /// A publication of a command is appended only while its record is unsettled; afterwards it is in the log already, and
-    /// only the key can tell where.
+    /// A publication of a command is appended only while its record is unsettled; afterwards it is
+    /// in the log already, and only the key can tell where.
     fn append(
         &mut self,
         now: Now,
@@ -155,6 +194,13 @@ impl MemoryState {
         {
             return StoreOutcome::LeaseGone;
         }
-        StoreOutcome::Appended(self.topics.append(now, key, publication, retention, fresh_epoch, &self.limits))
+        StoreOutcome::Appended(self.topics.append(
+            now,
+            key,
+            publication,
+            retention,
+            fresh_epoch,
+            &self.limits,
+        ))
     }
 }

@@ -37,7 +37,8 @@ impl Records {
         self.0.remove(at).map(|(_, record)| record)
     }
 
-    /// Lets go of what is settled below `low`; what had publications is told, since their keys can be forgotten too.
+    /// Lets go of what is settled below `low`; what had publications is told, since their keys can
+    /// be forgotten too.
     pub(super) fn resolve(&mut self, low: CommandNo) -> Vec<(CommandNo, Record)> {
         let mut published = Vec::new();
         let mut owed = Vec::new();

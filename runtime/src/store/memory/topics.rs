@@ -1,5 +1,5 @@
-//! Topics: one bounded log each (PROTOCOL.md 7.1). Owns epochs, numbers, retention, and the keys that make an append
-//! repeatable; a topic that was forgotten comes back with another epoch.
+//! Topics: one bounded log each (PROTOCOL.md 7.1). Owns epochs, numbers, retention, and the keys
+//! that make an append repeatable; a topic that was forgotten comes back with another epoch.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -39,7 +39,8 @@ impl Topic {
     fn trim(&mut self, now: Now) {
         let Retention { entries, ttl_ms } = self.retention;
         let over = |kept: &VecDeque<(Now, LogEntry)>| {
-            kept.len() > entries as usize || kept.front().is_some_and(|(at, _)| at.after_ms(ttl_ms) <= now)
+            kept.len() > entries as usize
+                || kept.front().is_some_and(|(at, _)| at.after_ms(ttl_ms) <= now)
         };
         while over(&self.entries) && self.entries.pop_front().is_some() {}
     }
@@ -149,7 +150,11 @@ impl Topics {
     /// Where an append landed, if its key is remembered.
     pub(super) fn landed(&self, key: AppendKey, id: &TopicId) -> Option<Appended> {
         let topic = self.topics.get(id)?;
-        topic.keys.get(&key).filter(|_| !mutant!(AppendKeyIgnored)).map(|ts| Appended { epoch: topic.epoch, ts: *ts })
+        topic
+            .keys
+            .get(&key)
+            .filter(|_| !mutant!(AppendKeyIgnored))
+            .map(|ts| Appended { epoch: topic.epoch, ts: *ts })
     }
 
     /// Appends; the caller knows that `key` is a new one.
@@ -176,13 +181,21 @@ impl Topics {
         appended
     }
 
-    pub(super) fn read(&mut self, now: Now, id: &TopicId, epoch: Epoch, after: TopicSeq, max: u32) -> StoreOutcome {
+    pub(super) fn read(
+        &mut self,
+        now: Now,
+        id: &TopicId,
+        epoch: Epoch,
+        after: TopicSeq,
+        max: u32,
+    ) -> StoreOutcome {
         let Some(topic) = self.topics.get_mut(id) else { return StoreOutcome::TopicGone };
         let head = topic.standing(now);
         if topic.epoch != epoch {
             return StoreOutcome::Log { head, entries: Vec::new() };
         }
-        // Entries are consecutive, so the place of the first one that is wanted can be told without looking.
+        // Entries are consecutive, so the place of the first one that is wanted can be told without
+        // looking.
         let skip = after.0.saturating_add(1).saturating_sub(head.oldest.0);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(topic.entries.len());
         let wanted = topic.entries.range(skip..).take(max as usize);

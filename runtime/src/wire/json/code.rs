@@ -1,5 +1,6 @@
-//! The words that stand for codes and reasons on the wire. Owns both directions in one table each; a word of a later
-//! version of the protocol reads as the value that PROTOCOL.md gives to unknown ones.
+//! The words that stand for codes and reasons on the wire. Owns both directions in one table each;
+//! a word of a later version of the protocol reads as the value that PROTOCOL.md gives to unknown
+//! ones.
 
 use crate::wire::{FailureCode, RefusalCode, ResetReason, ResumeFailure, UnsubscribeCode};
 

@@ -1,6 +1,6 @@
-//! The codec `steadfast.v1.json` (PROTOCOL.md section 3). Hot frames are read by hand in one pass over their head, and
-//! bodies are carried as bytes; only the objects of rare frames go through serde. Refuses to look into a body, and to
-//! judge whether a sequence fits: that is the session's.
+//! The codec `steadfast.v1.json` (PROTOCOL.md section 3). Hot frames are read by hand in one pass
+//! over their head, and bodies are carried as bytes; only the objects of rare frames go through
+//! serde. Refuses to look into a body, and to judge whether a sequence fits: that is the session's.
 
 mod code;
 mod rare;

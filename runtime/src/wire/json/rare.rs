@@ -1,5 +1,6 @@
-//! Rare frames: `[kind, {…}]` (PROTOCOL.md 3.3). Owns their wire structs, apart from the types that the core uses, so that
-//! what travels changes only here. Unknown members are passed over; limits beyond 32 bits read as the largest one.
+//! Rare frames: `[kind, {…}]` (PROTOCOL.md 3.3). Owns their wire structs, apart from the types that
+//! the core uses, so that what travels changes only here. Unknown members are passed over; limits
+//! beyond 32 bits read as the largest one.
 
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -7,9 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::code::Word;
 use super::reader::Reader;
 use crate::wire::{
-    ClientFrame, CommandNo, Dial, Epoch, FrameError, Gen, Heartbeat, Hello, InstanceId, LeaseClaim, LeaseGrant,
-    LeaseId, LeaseState, MAX_SEQUENCE, Name, Position, ResetReason, Resume, ResumeFailure, ResumeToken, Seq,
-    ServerFrame, SessionId, SubNo, Subscribe, Subscribed, TopicNo, TopicSeq, UnsubscribeCode, Welcome, Window,
+    ClientFrame, CommandNo, Dial, Epoch, FrameError, Gen, Heartbeat, Hello, InstanceId, LeaseClaim,
+    LeaseGrant, LeaseId, LeaseState, MAX_SEQUENCE, Name, Position, ResetReason, Resume,
+    ResumeFailure, ResumeToken, Seq, ServerFrame, SessionId, SubNo, Subscribe, Subscribed, TopicNo,
+    TopicSeq, UnsubscribeCode, Welcome, Window,
 };
 
 /// An integer in the range of sequences (PROTOCOL.md 1.6).
@@ -255,7 +257,11 @@ pub(super) fn hello(reader: &mut Reader<'_>) -> Result<ClientFrame, FrameError> 
         instance: wire.instance,
         dial: Dial(wire.dial.0),
         window: wire.window.0.into(),
-        resume: wire.resume.map(|Object(it)| Resume { session: it.session, token: it.token.0, recv: Seq(it.recv.0) }),
+        resume: wire.resume.map(|Object(it)| Resume {
+            session: it.session,
+            token: it.token.0,
+            recv: Seq(it.recv.0),
+        }),
         lease: wire.lease.map(|Object(it)| LeaseClaim {
             id: it.id,
             low: CommandNo(it.low.0),
@@ -273,11 +279,13 @@ pub(super) fn hello_object(hello: &Hello) -> impl Serialize {
         instance: hello.instance,
         dial: Int(hello.dial.0),
         window: Object(hello.window.into()),
-        resume: hello
-            .resume
+        resume: hello.resume.as_ref().map(|it| {
+            Object(WireResume { session: it.session, token: Token(it.token), recv: Int(it.recv.0) })
+        }),
+        lease: hello
+            .lease
             .as_ref()
-            .map(|it| Object(WireResume { session: it.session, token: Token(it.token), recv: Int(it.recv.0) })),
-        lease: hello.lease.as_ref().map(|it| Object(WireClaim { id: it.id, low: Int(it.low.0), next: Int(it.next.0) })),
+            .map(|it| Object(WireClaim { id: it.id, low: Int(it.low.0), next: Int(it.next.0) })),
     }
 }
 
@@ -293,7 +301,12 @@ pub(super) fn welcome(reader: &mut Reader<'_>) -> Result<ServerFrame, FrameError
         ttl_ms: wire.ttl_ms.0,
         frame_bytes: wire.frame_bytes.limit(),
         window: wire.window.0.into(),
-        lease: LeaseGrant { id: lease.id, state: lease.state, span: lease.span.limit(), ttl_ms: lease.ttl_ms.0 },
+        lease: LeaseGrant {
+            id: lease.id,
+            state: lease.state,
+            span: lease.span.limit(),
+            ttl_ms: lease.ttl_ms.0,
+        },
         heartbeat: Heartbeat {
             interval_ms: heartbeat.interval_ms.0,
             timeout_ms: heartbeat.timeout_ms.0,
@@ -388,7 +401,11 @@ pub(super) fn unsubscribed(reader: &mut Reader<'_>) -> Result<ServerFrame, Frame
     Ok(ServerFrame::Unsubscribed { sub: SubNo(wire.sub.0), code: wire.code.0, retry_ms })
 }
 
-pub(super) fn unsubscribed_object(sub: SubNo, code: UnsubscribeCode, retry_ms: Option<u64>) -> impl Serialize {
+pub(super) fn unsubscribed_object(
+    sub: SubNo,
+    code: UnsubscribeCode,
+    retry_ms: Option<u64>,
+) -> impl Serialize {
     WireUnsubscribed { sub: Int(sub.0), code: Coded(code), retry_ms: retry_ms.map(Int) }
 }
 

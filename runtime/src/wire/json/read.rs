@@ -6,8 +6,8 @@ use super::code::Word;
 use super::reader::{Reader, named};
 use super::{kind, rare};
 use crate::wire::{
-    Body, ClientFrame, CommandFrame, CommandNo, FailureCode, FrameError, RefusalCode, Seq, ServerFrame, TopicNo,
-    TopicSeq,
+    Body, ClientFrame, CommandFrame, CommandNo, FailureCode, FrameError, RefusalCode, Seq,
+    ServerFrame, TopicNo, TopicSeq,
 };
 
 /// Reads one message of a client.
@@ -22,7 +22,10 @@ pub(in crate::wire) fn read_client(message: &[u8]) -> Result<ClientFrame, FrameE
         kind::HELLO => return rare::hello(&mut reader),
         kind::SUBSCRIBE => return rare::subscribe(&mut reader),
         kind::UNSUBSCRIBE => return rare::unsubscribe(&mut reader),
-        kind::ACK => ClientFrame::Ack { ack: Seq(reader.next_number()?), low: CommandNo(reader.next_number()?) },
+        kind::ACK => ClientFrame::Ack {
+            ack: Seq(reader.next_number()?),
+            low: CommandNo(reader.next_number()?),
+        },
         kind::POSITION => ClientFrame::Position {
             topic: TopicNo(reader.next_number()?),
             ts: TopicSeq(reader.next_number()?),
@@ -60,7 +63,10 @@ pub(in crate::wire) fn read_server(message: &[u8]) -> Result<ServerFrame, FrameE
             code: RefusalCode::from_word(&reader.next_string()?),
             retry_ms: reader.next_number()?,
         },
-        kind::SKIP => ServerFrame::Skip { topic: TopicNo(reader.next_number()?), ts: TopicSeq(reader.next_number()?) },
+        kind::SKIP => ServerFrame::Skip {
+            topic: TopicNo(reader.next_number()?),
+            ts: TopicSeq(reader.next_number()?),
+        },
         kind::PING => ServerFrame::Ping { k: reader.next_number()? },
         kind::PONG => ServerFrame::Pong { k: reader.next_number()? },
         _ => return Ok(ServerFrame::Ignored { kind: ignorable(&mut reader, kind)? }),
@@ -88,7 +94,15 @@ fn command(reader: &mut Reader<'_>, has_deadline: bool) -> Result<ClientFrame, F
     let name = reader.next_name(false)?;
     let at = reader.at();
     let (name, body) = named(name, reader.next_rest()?, at)?;
-    Ok(ClientFrame::Command(CommandFrame { seq, ack, n: CommandNo(n), low: CommandNo(low), deadline_ms, name, body }))
+    Ok(ClientFrame::Command(CommandFrame {
+        seq,
+        ack,
+        n: CommandNo(n),
+        low: CommandNo(low),
+        deadline_ms,
+        name,
+        body,
+    }))
 }
 
 fn volatile(reader: &mut Reader<'_>) -> Result<ClientFrame, FrameError> {

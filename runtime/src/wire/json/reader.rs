@@ -1,5 +1,5 @@
-//! One pass over the bytes of a frame: brackets, commas, integers, names, and the body as what is left. Owns the position
-//! for error messages; never allocates except for a string with escapes.
+//! One pass over the bytes of a frame: brackets, commas, integers, names, and the body as what is
+//! left. Owns the position for error messages; never allocates except for a string with escapes.
 
 use std::borrow::Cow;
 
@@ -61,7 +61,11 @@ impl<'a> Reader<'a> {
     pub(super) fn close(&mut self) -> Result<(), FrameError> {
         self.take(b']', "expected the closing bracket")?;
         self.skip_space();
-        if self.at == self.bytes.len() { Ok(()) } else { self.malformed("expected the end of the message") }
+        if self.at == self.bytes.len() {
+            Ok(())
+        } else {
+            self.malformed("expected the end of the message")
+        }
     }
 
     /// A plain integer in the range of sequences (PROTOCOL.md 1.6).
@@ -69,7 +73,9 @@ impl<'a> Reader<'a> {
         self.skip_space();
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let (mut count, mut value) = (0, 0_u64);
-        while let Some(digit) = rest.get(count).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit <= 9) {
+        while let Some(digit) =
+            rest.get(count).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit <= 9)
+        {
             if count == MAX_DIGITS {
                 return self.malformed("number out of range");
             }
@@ -79,7 +85,9 @@ impl<'a> Reader<'a> {
         }
         match count {
             0 => return self.malformed("expected a plain integer"),
-            2.. if rest.first() == Some(&b'0') => return self.malformed("a number has no leading zeros"),
+            2.. if rest.first() == Some(&b'0') => {
+                return self.malformed("a number has no leading zeros");
+            }
             _ if value > MAX_SEQUENCE => return self.malformed("number out of range"),
             _ => self.at += count,
         }
@@ -101,7 +109,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A comma, then a name as it stands between its quotes; empty only if `may_be_empty`. Checked by [`named`].
+    /// A comma, then a name as it stands between its quotes; empty only if `may_be_empty`. Checked
+    /// by [`named`].
     pub(super) fn next_name(&mut self, may_be_empty: bool) -> Result<&'a [u8], FrameError> {
         self.comma()?;
         self.take(b'"', "expected a name")?;
@@ -146,7 +155,8 @@ impl<'a> Reader<'a> {
         Ok(text)
     }
 
-    /// A comma, then everything up to the frame's closing bracket, without the white space around it.
+    /// A comma, then everything up to the frame's closing bracket, without the white space around
+    /// it.
     pub(super) fn next_rest(&mut self) -> Result<&'a [u8], FrameError> {
         self.comma()?;
         self.skip_space();
@@ -162,7 +172,11 @@ impl<'a> Reader<'a> {
     /// Checks that what follows the kind of a frame that is to be ignored ends like a frame.
     pub(super) fn ignore_rest(&mut self) -> Result<(), FrameError> {
         self.skip_space();
-        if self.bytes.get(self.at) == Some(&b',') { self.next_rest().map(drop) } else { self.close() }
+        if self.bytes.get(self.at) == Some(&b',') {
+            self.next_rest().map(drop)
+        } else {
+            self.close()
+        }
     }
 }
 
@@ -171,7 +185,8 @@ fn trim_end(bytes: &[u8]) -> &[u8] {
     &bytes[..len]
 }
 
-/// Copies a name and a body, so that neither pins the read buffer. `at` is where the name ended, for the error.
+/// Copies a name and a body, so that neither pins the read buffer. `at` is where the name ended,
+/// for the error.
 pub(super) fn named(name: &[u8], body: &[u8], at: usize) -> Result<(Name, Body), FrameError> {
     match Name::copy_from(name) {
         Some(name) => Ok((name, Body(Bytes::copy_from_slice(body)))),

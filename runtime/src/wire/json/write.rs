@@ -1,14 +1,18 @@
-//! Writing: heads as integers straight into the buffer, bodies as they are. Each frame reserves its room once; a number
-//! above the range of PROTOCOL.md 1.6 is written as the largest one, a missing body as `{}`.
+//! Writing: heads as integers straight into the buffer, bodies as they are. Each frame reserves its
+//! room once; a number above the range of PROTOCOL.md 1.6 is written as the largest one, a missing
+//! body as `{}`.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 
 use super::code::Word;
 use super::{kind, rare};
-use crate::wire::{Body, ClientFrame, CommandFrame, MAX_SEQUENCE, Name, ServerFrame, TopicNo, TopicSeq};
+use crate::wire::{
+    Body, ClientFrame, CommandFrame, MAX_SEQUENCE, Name, ServerFrame, TopicNo, TopicSeq,
+};
 
-/// No head is longer than its kind, six numbers of 16 digits, two quoted words, and what separates them.
+/// No head is longer than its kind, six numbers of 16 digits, two quoted words, and what separates
+/// them.
 const HEAD_BYTES: usize = 3 + 6 * 17 + 2 * 16 + 1;
 
 /// Room for most rare frames; longer ones grow.
@@ -20,14 +24,20 @@ pub(in crate::wire) fn write_client(frame: &ClientFrame, out: &mut BytesMut) {
         ClientFrame::Command(command) => write_command(command, out),
         ClientFrame::Ack { ack, low } => numbers(out, kind::ACK, &[ack.0, low.0]),
         ClientFrame::Volatile { name, body } => {
-            Head::begin(out, kind::VOLATILE, name.as_bytes().len() + body.len()).name(name).body(body);
+            Head::begin(out, kind::VOLATILE, name.as_bytes().len() + body.len())
+                .name(name)
+                .body(body);
         }
-        ClientFrame::Position { topic, ts, bytes } => numbers(out, kind::POSITION, &[topic.0, ts.0, *bytes]),
+        ClientFrame::Position { topic, ts, bytes } => {
+            numbers(out, kind::POSITION, &[topic.0, ts.0, *bytes])
+        }
         ClientFrame::Ping { k } => numbers(out, kind::PING, &[*k]),
         ClientFrame::Pong { k } => numbers(out, kind::PONG, &[*k]),
         ClientFrame::Hello(hello) => object(out, kind::HELLO, &rare::hello_object(hello)),
         ClientFrame::Subscribe(it) => object(out, kind::SUBSCRIBE, &rare::subscribe_object(it)),
-        ClientFrame::Unsubscribe { sub } => object(out, kind::UNSUBSCRIBE, &rare::unsubscribe_object(*sub)),
+        ClientFrame::Unsubscribe { sub } => {
+            object(out, kind::UNSUBSCRIBE, &rare::unsubscribe_object(*sub))
+        }
         ClientFrame::Ignored { kind } => numbers(out, (*kind).into(), &[]),
     }
 }
@@ -48,8 +58,12 @@ pub(in crate::wire) fn write_server(frame: &ServerFrame, out: &mut BytesMut) {
             let head = Head::begin(out, kind::REFUSED, 0).number(seq.0).number(ack.0).number(n.0);
             head.word(code.word()).number(*retry_ms).end();
         }
-        ServerFrame::Event { topic, ts, name, body } => of_topic(out, kind::EVENT, &[topic.0, ts.0], name, body),
-        ServerFrame::Snapshot { topic, ts, name, body } => of_topic(out, kind::SNAPSHOT, &[topic.0, ts.0], name, body),
+        ServerFrame::Event { topic, ts, name, body } => {
+            of_topic(out, kind::EVENT, &[topic.0, ts.0], name, body)
+        }
+        ServerFrame::Snapshot { topic, ts, name, body } => {
+            of_topic(out, kind::SNAPSHOT, &[topic.0, ts.0], name, body)
+        }
         ServerFrame::TopicVolatile { topic, name, body } => {
             of_topic(out, kind::TOPIC_VOLATILE, &[topic.0], name, body);
         }
@@ -58,7 +72,9 @@ pub(in crate::wire) fn write_server(frame: &ServerFrame, out: &mut BytesMut) {
         ServerFrame::Ping { k } => numbers(out, kind::PING, &[*k]),
         ServerFrame::Pong { k } => numbers(out, kind::PONG, &[*k]),
         ServerFrame::Welcome(welcome) => object(out, kind::WELCOME, &rare::welcome_object(welcome)),
-        ServerFrame::ResumeFailed { reason } => object(out, kind::RESUME_FAILED, &rare::resume_failed_object(*reason)),
+        ServerFrame::ResumeFailed { reason } => {
+            object(out, kind::RESUME_FAILED, &rare::resume_failed_object(*reason))
+        }
         ServerFrame::Subscribed(it) => object(out, kind::SUBSCRIBED, &rare::subscribed_object(it)),
         ServerFrame::Unsubscribed { sub, code, retry_ms } => {
             object(out, kind::UNSUBSCRIBED, &rare::unsubscribed_object(*sub, *code, *retry_ms));
@@ -92,11 +108,16 @@ pub(in crate::wire) fn topic_volatile(topic: TopicNo, name: &Name, body: &Body) 
 }
 
 fn write_command(command: &CommandFrame, out: &mut BytesMut) {
-    debug_assert!(command.low.0 >= 1 && command.low <= command.n, "`low` is at most the number being sent");
-    let kind = if command.deadline_ms.is_some() { kind::COMMAND_WITH_DEADLINE } else { kind::COMMAND };
+    debug_assert!(
+        command.low.0 >= 1 && command.low <= command.n,
+        "`low` is at most the number being sent"
+    );
+    let kind =
+        if command.deadline_ms.is_some() { kind::COMMAND_WITH_DEADLINE } else { kind::COMMAND };
     let back = command.n.0.saturating_sub(command.low.0);
     let head = Head::begin(out, kind, command.name.as_bytes().len() + command.body.len());
-    let mut head = head.number(command.seq.0).number(command.ack.0).number(command.n.0).number(back);
+    let mut head =
+        head.number(command.seq.0).number(command.ack.0).number(command.n.0).number(back);
     if let Some(deadline_ms) = command.deadline_ms {
         head = head.number(deadline_ms);
     }
@@ -115,7 +136,8 @@ fn numbers(out: &mut BytesMut, kind: u64, numbers: &[u64]) {
 fn object(out: &mut BytesMut, kind: u64, object: &impl Serialize) {
     let head = Head::begin(out, kind, RARE_BYTES);
     head.out.put_u8(b',');
-    serde_json::to_writer((&mut *head.out).writer(), object).expect("structs of integers and strings, into memory");
+    serde_json::to_writer((&mut *head.out).writer(), object)
+        .expect("structs of integers and strings, into memory");
     head.end();
 }
 

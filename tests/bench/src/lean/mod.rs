@@ -1,5 +1,6 @@
-//! Clients as small as they can be, so that the server is what is measured: one task per connection, batches in, batches
-//! out, the same loop for both peers. Owns the loop; what is said is a [`Speaker`]'s.
+//! Clients as small as they can be, so that the server is what is measured: one task per
+//! connection, batches in, batches out, the same loop for both peers. Owns the loop; what is said
+//! is a [`Speaker`]'s.
 
 mod ours;
 mod raw;
@@ -107,7 +108,9 @@ impl<S: Speaker> Client<S> {
         stream.set_nodelay(true)?;
         let mut request = format!("ws://127.0.0.1:{port}/").into_client_request()?;
         if let Some(name) = S::SUBPROTOCOL {
-            request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));
+            request
+                .headers_mut()
+                .insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));
         }
         let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
         let (mut ws, _) = client_async_with_config(request, stream, Some(config)).await?;
@@ -189,7 +192,10 @@ impl<S: Speaker> Client<S> {
     }
 
     /// Waits for a message, then takes what else is there; counts replies and events.
-    async fn hear_batch(&mut self, reply: impl Fn(Bytes) -> Result<(), Failure>) -> Result<u64, Failure> {
+    async fn hear_batch(
+        &mut self,
+        reply: impl Fn(Bytes) -> Result<(), Failure>,
+    ) -> Result<u64, Failure> {
         let mut count = 0;
         while count == 0 {
             let mut next = Some(self.hear().await?);

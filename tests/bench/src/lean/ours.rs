@@ -1,5 +1,5 @@
-//! PROTOCOL.md by hand: HELLO, numbered commands, acks that ride along, positions when a quarter of the credit is used. Checks
-//! every sequence that comes back.
+//! PROTOCOL.md by hand: HELLO, numbered commands, acks that ride along, positions when a quarter of
+//! the credit is used. Checks every sequence that comes back.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
 use serde::Serialize;
 use steadfast::wire::{
-    Body, ClientFrame, Codec, CommandFrame, CommandNo, Dial, Hello, InstanceId, Name, Seq, ServerFrame, SubNo,
-    Subscribe, TopicNo, TopicSeq, Window,
+    Body, ClientFrame, Codec, CommandFrame, CommandNo, Dial, Hello, InstanceId, Name, Seq,
+    ServerFrame, SubNo, Subscribe, TopicNo, TopicSeq, Window,
 };
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
@@ -80,7 +80,8 @@ impl Speaker for Ours {
     const SUBPROTOCOL: Option<&'static str> = Some(Codec::Json.subprotocol());
 
     async fn begin(ws: &mut Ws) -> Result<Self, Failure> {
-        let instance = u128::from(std::process::id()) << 64 | u128::from(INSTANCES.fetch_add(1, Ordering::Relaxed));
+        let instance = u128::from(std::process::id()) << 64
+            | u128::from(INSTANCES.fetch_add(1, Ordering::Relaxed));
         let mut this = Self {
             text: "t".repeat(REQUEST_TEXT),
             out: BytesMut::new(),
@@ -106,7 +107,9 @@ impl Speaker for Ours {
         let hello = this.message(&ClientFrame::Hello(Box::new(hello)));
         ws.send(hello).await?;
         match ws.next().await.ok_or("no WELCOME")?? {
-            Message::Text(text) if matches!(Codec::Json.read_server(text.as_bytes())?, ServerFrame::Welcome(_)) => {}
+            Message::Text(text)
+                if matches!(Codec::Json.read_server(text.as_bytes())?, ServerFrame::Welcome(_)) => {
+            }
             other => return Err(format!("{other} instead of WELCOME").into()),
         }
         let ack = this.message(&ClientFrame::Ack { ack: Seq::ZERO, low: CommandNo(1) });
@@ -166,7 +169,11 @@ impl Speaker for Ours {
             && self.cursor.0 - self.reported.0 >= u64::from(WINDOW.frames / 4)
         {
             self.reported = self.cursor;
-            return Some(self.message(&ClientFrame::Position { topic, ts: self.cursor, bytes: self.received }));
+            return Some(self.message(&ClientFrame::Position {
+                topic,
+                ts: self.cursor,
+                bytes: self.received,
+            }));
         }
         idle.then(|| self.message(&ClientFrame::Ack { ack: self.recv, low: self.resolved.next() }))
     }

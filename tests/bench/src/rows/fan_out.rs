@@ -33,7 +33,11 @@ pub fn run(runtime: &Runtime, settings: &Settings, cores: &Cores) -> Result<Vec<
     Ok(lines)
 }
 
-async fn load<S: Speaker>(process: &Process, settings: &Settings, events: u32) -> Result<Sample, Failure> {
+async fn load<S: Speaker>(
+    process: &Process,
+    settings: &Settings,
+    events: u32,
+) -> Result<Sample, Failure> {
     let (ready, tally) = (Arc::new(Tally::default()), Arc::new(Tally::default()));
     let mut tasks = JoinSet::new();
     for client in connect::<S>(process.port, SUBSCRIBERS).await? {

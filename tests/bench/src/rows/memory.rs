@@ -1,4 +1,5 @@
-//! P6: resident memory of the server per idle connection, fresh and after a burst to each, and per session whose socket is gone.
+//! P6: resident memory of the server per idle connection, fresh and after a burst to each, and per
+//! session whose socket is gone.
 
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use crate::lean::{Client, Ours, Raw, Speaker};
 use crate::machine::Cores;
 use crate::peer::{Peer, Process, Role};
 use crate::report;
-use crate::settings::{BURST_REPLIES, BURST_REPLY_BYTES, DETACHED_TARGET_KIB, IDLE_TARGET_KIB, Settings};
+use crate::settings::{
+    BURST_REPLIES, BURST_REPLY_BYTES, DETACHED_TARGET_KIB, IDLE_TARGET_KIB, Settings,
+};
 use crate::{Failure, in_turn};
 
 /// Time for the server to finish what it does after the clients are done.
@@ -45,12 +48,21 @@ pub fn run(runtime: &Runtime, settings: &Settings, cores: &Cores) -> Result<Vec<
     let (_, detached) = of(|it| it.detached);
     Ok(vec![
         report::memory("idle connection, fresh", &raw_fresh, &ours_fresh, None),
-        report::memory("idle connection after a burst of 100 kB", &raw_burst, &ours_burst, Some(IDLE_TARGET_KIB)),
+        report::memory(
+            "idle connection after a burst of 100 kB",
+            &raw_burst,
+            &ours_burst,
+            Some(IDLE_TARGET_KIB),
+        ),
         report::memory("detached session", &[], &detached, Some(DETACHED_TARGET_KIB)),
     ])
 }
 
-async fn grow<S: Speaker>(process: &Process, settings: &Settings, waves: usize) -> Result<Footprint, Failure> {
+async fn grow<S: Speaker>(
+    process: &Process,
+    settings: &Settings,
+    waves: usize,
+) -> Result<Footprint, Failure> {
     let count = settings.idle_connections;
     // One connection first: what is allocated once is not any connection's.
     let mut first = connect::<S>(process.port, 1).await?;
@@ -60,8 +72,10 @@ async fn grow<S: Speaker>(process: &Process, settings: &Settings, waves: usize) 
     let fresh = rest(process).await?;
     burst(&mut clients).await?;
     let after_burst = rest(process).await?;
-    let per = |kib: u64, since: u64, count: usize| (kib as f64 - since as f64) / count.max(1) as f64;
-    // Each wave leaves its sessions behind and uses the memory of the sockets before: what grows is the sessions.
+    let per =
+        |kib: u64, since: u64, count: usize| (kib as f64 - since as f64) / count.max(1) as f64;
+    // Each wave leaves its sessions behind and uses the memory of the sockets before: what grows is
+    // the sessions.
     for _ in 0..waves {
         drop(clients);
         clients = wave(process, count).await?;

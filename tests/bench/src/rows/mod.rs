@@ -53,7 +53,9 @@ async fn connect<S: Speaker>(port: u16, count: usize) -> Result<Vec<Client<S>>, 
     let mut clients = Vec::with_capacity(count);
     while clients.len() < count {
         let batch = (count - clients.len()).min(AT_A_TIME);
-        clients.extend(futures_util::future::try_join_all((0..batch).map(|_| Client::connect(port))).await?);
+        clients.extend(
+            futures_util::future::try_join_all((0..batch).map(|_| Client::connect(port))).await?,
+        );
     }
     Ok(clients)
 }
@@ -66,7 +68,8 @@ async fn sample(
     heard: impl Fn() -> (u64, u64),
 ) -> Result<Sample, Failure> {
     tokio::time::sleep(warm_up).await;
-    let read = || Ok::<_, Failure>((process.cpu_ns()?, machine::cpu_ns(std::process::id())?, heard()));
+    let read =
+        || Ok::<_, Failure>((process.cpu_ns()?, machine::cpu_ns(std::process::id())?, heard()));
     let begun = std::time::Instant::now();
     let (server, client, (count, batches)) = read()?;
     tokio::time::sleep(window).await;

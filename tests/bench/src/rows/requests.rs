@@ -13,7 +13,12 @@ use crate::report::Comparison;
 use crate::settings::{Requests, Settings};
 use crate::{Failure, in_turn};
 
-pub fn run(runtime: &Runtime, settings: &Settings, cores: &Cores, row: Requests) -> Result<Vec<String>, Failure> {
+pub fn run(
+    runtime: &Runtime,
+    settings: &Settings,
+    cores: &Cores,
+    row: Requests,
+) -> Result<Vec<String>, Failure> {
     let title = format!("{} connections × {} requests under way", row.connections, row.window);
     let mut comparison = Comparison::new(row.name, title, row.target);
     for round in 0..settings.rounds {
@@ -29,7 +34,11 @@ pub fn run(runtime: &Runtime, settings: &Settings, cores: &Cores, row: Requests)
     Ok(vec![comparison.print()])
 }
 
-async fn load<S: Speaker>(process: &Process, settings: &Settings, row: Requests) -> Result<Sample, Failure> {
+async fn load<S: Speaker>(
+    process: &Process,
+    settings: &Settings,
+    row: Requests,
+) -> Result<Sample, Failure> {
     let tally = Arc::new(Tally::default());
     let mut tasks = JoinSet::new();
     for client in connect::<S>(process.port, row.connections).await? {

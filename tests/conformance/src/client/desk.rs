@@ -1,5 +1,6 @@
-//! What a server knows of one client process, and what every frame of it must keep, whatever a case is about. Owns sessions, the
-//! lease and the bookkeeping of commands and subscriptions; refuses to answer anything.
+//! What a server knows of one client process, and what every frame of it must keep, whatever a case
+//! is about. Owns sessions, the lease and the bookkeeping of commands and subscriptions; refuses to
+//! answer anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,13 +75,21 @@ impl Desk {
     pub(super) fn hello(&mut self, frame: &Frame) -> Step {
         let body = frame.body();
         ensure!("4.1", frame.kind == kind::HELLO, "the first frame is no HELLO: {}", frame.text);
-        ensure!("4.1", body["v"] == 1 && body["protocol"] == "conformance", "v and protocol: {body}");
+        ensure!(
+            "4.1",
+            body["v"] == 1 && body["protocol"] == "conformance",
+            "v and protocol: {body}"
+        );
         ensure!("4.1", body["version"].is_string(), "`version` is no string: {body}");
         for path in ["/window/frames", "/window/bytes", "/dial"] {
             frame.member("4.1", path)?;
         }
         let instance = frame.text_member("4.9", "/instance")?;
-        ensure!("1.5", is_id(&instance, 32), "`instance` is not 32 lower-case hexadecimal digits: {instance}");
+        ensure!(
+            "1.5",
+            is_id(&instance, 32),
+            "`instance` is not 32 lower-case hexadecimal digits: {instance}"
+        );
         let known = self.instance.get_or_insert_with(|| instance.clone());
         ensure!("4.9", *known == instance, "the instance changed from {known} to {instance}");
         let dial = frame.member("4.9", "/dial")?;
@@ -96,7 +105,11 @@ impl Desk {
             return Ok(());
         }
         let (low, next) = (frame.member("4.1", "/lease/low")?, frame.member("4.1", "/lease/next")?);
-        ensure!("5.1", self.issued && body["lease"]["id"] == self.lease.as_str(), "another lease was named: {body}");
+        ensure!(
+            "5.1",
+            self.issued && body["lease"]["id"] == self.lease.as_str(),
+            "another lease was named: {body}"
+        );
         let sent = self.commands.last_key_value().map_or(0, |(n, _)| *n);
         // What was on its way when the socket broke was sent, too.
         ensure!("4.1", next > sent, "`next` is {next} after n {sent}");
@@ -104,19 +117,36 @@ impl Desk {
     }
 
     fn resume(&self, body: &Value) -> Step {
-        let Some(session) = self.session.as_ref().filter(|_| !body["resume"].is_null()) else { return Ok(()) };
+        let Some(session) = self.session.as_ref().filter(|_| !body["resume"].is_null()) else {
+            return Ok(());
+        };
         let resume = &body["resume"];
-        ensure!("4.7", resume["session"] == session.id.as_str(), "another session is to be resumed: {resume}");
-        ensure!("4.8", resume["token"] == session.token.as_str(), "not the token of the last WELCOME: {resume}");
+        ensure!(
+            "4.7",
+            resume["session"] == session.id.as_str(),
+            "another session is to be resumed: {resume}"
+        );
+        ensure!(
+            "4.8",
+            resume["token"] == session.token.as_str(),
+            "not the token of the last WELCOME: {resume}"
+        );
         let recv = resume["recv"].as_u64().unwrap_or(u64::MAX);
         let fits = recv <= session.sent && recv >= session.acked;
-        ensure!("4.7", fits, "recv {recv}: {} were sent, {} acknowledged", session.sent, session.acked);
+        ensure!(
+            "4.7",
+            fits,
+            "recv {recv}: {} were sent, {} acknowledged",
+            session.sent,
+            session.acked
+        );
         Ok(())
     }
 
     // ---- WELCOME ----
 
-    /// A WELCOME that resumes the session, or begins a new one. Members of `changes` replace others.
+    /// A WELCOME that resumes the session, or begins a new one. Members of `changes` replace
+    /// others.
     pub(super) fn welcome(&mut self, resumed: bool, new_lease: bool, changes: &Value) -> Value {
         let state = if new_lease || !self.issued { "new" } else { "ok" };
         if new_lease {
@@ -145,8 +175,11 @@ impl Desk {
             "heartbeat": { "interval_ms": 30_000, "timeout_ms": 10_000, "missed": 3 },
         });
         merge(&mut welcome, changes);
-        let told = |path: &str| welcome.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
-        (session.id, session.token, self.lease) = (told("/session"), told("/token"), told("/lease/id"));
+        let told = |path: &str| {
+            welcome.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        (session.id, session.token, self.lease) =
+            (told("/session"), told("/token"), told("/lease/id"));
         let number = |path: &str| welcome.pointer(path).and_then(Value::as_u64).unwrap_or_default();
         self.attachment = Attachment {
             frame_bytes: usize::try_from(number("/frame_bytes")).unwrap_or(usize::MAX),
@@ -166,7 +199,12 @@ impl Desk {
     /// A frame after WELCOME.
     pub(super) fn frame(&mut self, frame: &Frame) -> Step {
         let limit = self.attachment.frame_bytes;
-        ensure!("2.3", frame.text.len() <= limit, "{} bytes, and {limit} are allowed", frame.text.len());
+        ensure!(
+            "2.3",
+            frame.text.len() <= limit,
+            "{} bytes, and {limit} are allowed",
+            frame.text.len()
+        );
         match frame.kind {
             kind::ACK => {
                 self.ack(frame.number(0))?;
@@ -175,9 +213,16 @@ impl Desk {
             kind::COMMAND | kind::COMMAND_WITH_DEADLINE => self.command(frame),
             kind::SUBSCRIBE => self.subscribe(frame),
             kind::POSITION => {
-                let Some((ts, bytes)) = self.attachment.sent.get(&frame.number(0)) else { return Ok(()) };
+                let Some((ts, bytes)) = self.attachment.sent.get(&frame.number(0)) else {
+                    return Ok(());
+                };
                 ensure!("7.8", frame.number(1) <= *ts, "a position beyond ts {ts}: {}", frame.text);
-                ensure!("7.8", frame.number(2) <= *bytes, "more than the {bytes} bytes that were sent: {}", frame.text);
+                ensure!(
+                    "7.8",
+                    frame.number(2) <= *bytes,
+                    "more than the {bytes} bytes that were sent: {}",
+                    frame.text
+                );
                 Ok(())
             }
             kind::PONG => {
@@ -199,7 +244,11 @@ impl Desk {
 
     fn check_low(&self, low: u64) -> Step {
         let unresolved = (1..low).find(|n| !self.resolved.contains(n));
-        ensure!("5.4", unresolved.is_none(), "low {low} passes n {unresolved:?}, which is not resolved");
+        ensure!(
+            "5.4",
+            unresolved.is_none(),
+            "low {low} passes n {unresolved:?}, which is not resolved"
+        );
         ensure!("1.6", low > 0, "the first `n` is 1, and low is 0");
         Ok(())
     }
@@ -209,7 +258,9 @@ impl Desk {
         let name = frame.string(if frame.kind == kind::COMMAND { 4 } else { 5 });
         let body = frame.body_text().to_owned();
         self.ack(frame.number(1))?;
-        let Some(session) = &mut self.session else { return Err(Stop::broken("4.1", "a command without a session")) };
+        let Some(session) = &mut self.session else {
+            return Err(Stop::broken("4.1", "a command without a session"));
+        };
         ensure!("4.2", seq == session.recv + 1, "seq {seq} after {}", session.recv);
         session.recv = seq;
         let this = (n, name.clone(), body.clone());
@@ -226,13 +277,22 @@ impl Desk {
         let next = self.commands.last_key_value().map_or(1, |(n, _)| n + 1);
         ensure!("5.2", n <= next && n > 0, "n {n} where the next is {next}");
         let before = self.commands.entry(n).or_insert_with(|| (name.clone(), body.clone()));
-        ensure!("5.8", *before == (name, body), "n {n} was used again with other bytes: {}", frame.text);
+        ensure!(
+            "5.8",
+            *before == (name, body),
+            "n {n} was used again with other bytes: {}",
+            frame.text
+        );
         let bytes = frame.window_bytes();
         let Attachment { unacked, window, replay_to, .. } = &mut self.attachment;
         if seq > *replay_to {
             let under_way: u64 = unacked.values().sum();
             let fits = (unacked.len() as u64) < window.0 && under_way + bytes <= window.1;
-            ensure!("4.6", fits || unacked.is_empty(), "seq {seq} is beyond a window of {window:?}");
+            ensure!(
+                "4.6",
+                fits || unacked.is_empty(),
+                "seq {seq} is beyond a window of {window:?}"
+            );
         }
         unacked.insert(seq, bytes);
         Ok(())
@@ -259,7 +319,11 @@ impl Desk {
         let new = self.attachment.subs.insert(sub);
         ensure!("7.3", new, "sub {sub} was used twice on one attachment");
         let from = &frame.body()["from"];
-        ensure!("7.2", from.is_null() || from["epoch"].is_string() && from["ts"].is_u64(), "from: {from}");
+        ensure!(
+            "7.2",
+            from.is_null() || from["epoch"].is_string() && from["ts"].is_u64(),
+            "from: {from}"
+        );
         Ok(())
     }
 

@@ -18,9 +18,11 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case<Trial>> {
     cases::ALL.iter().copied().flatten()
 }
 
-/// Holds a client against the clauses. The adapter is told where to dial: the suite listens on free ports of 127.0.0.1.
+/// Holds a client against the clauses. The adapter is told where to dial: the suite listens on free
+/// ports of 127.0.0.1.
 pub async fn run_client_suite(adapter: Adapter, selection: &Selection) -> Report {
     let adapter = Arc::new(adapter);
-    let outcomes = suite::run(cases(), selection, |exchange| Trial::new(Arc::clone(&adapter), exchange)).await;
+    let outcomes =
+        suite::run(cases(), selection, |exchange| Trial::new(Arc::clone(&adapter), exchange)).await;
     Report { side: "client", outcomes }
 }

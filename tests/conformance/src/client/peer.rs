@@ -1,5 +1,5 @@
-//! A server's end of one attachment, driven step by step. Owns numbering what it sends and checking what arrives; refuses to
-//! do anything by itself, acknowledging included.
+//! A server's end of one attachment, driven step by step. Owns numbering what it sends and checking
+//! what arrives; refuses to do anything by itself, acknowledging included.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,7 +54,10 @@ impl Peer {
         fits: impl Fn(&Frame) -> bool + Send,
     ) -> Step<Frame> {
         if let Some(at) = self.inbox.iter().position(&fits) {
-            return self.inbox.remove(at).ok_or_else(|| Stop::trouble("the inbox has lost a frame"));
+            return self
+                .inbox
+                .remove(at)
+                .ok_or_else(|| Stop::trouble("the inbox has lost a frame"));
         }
         loop {
             let frame = self.read(clause, what).await?;
@@ -70,17 +73,27 @@ impl Peer {
         loop {
             match self.socket.next().await {
                 Some(Arrival::Text(text)) => return Ok(Frame::read(&text, Sender::Client)?),
-                Some(Arrival::Binary) => return Err(Stop::broken("2.2", "a binary message on a JSON attachment")),
+                Some(Arrival::Binary) => {
+                    return Err(Stop::broken("2.2", "a binary message on a JSON attachment"));
+                }
                 Some(Arrival::WebSocketPong(_)) => {}
                 Some(Arrival::Closed(code)) => {
-                    return Err(Stop::broken(clause, format!("the socket ended with {code:?} instead of {what}")));
+                    return Err(Stop::broken(
+                        clause,
+                        format!("the socket ended with {code:?} instead of {what}"),
+                    ));
                 }
                 None => return Err(Stop::broken(clause, format!("no {what} in time"))),
             }
         }
     }
 
-    pub(crate) async fn take_kind(&mut self, clause: &'static str, what: &str, kind: u64) -> Step<Frame> {
+    pub(crate) async fn take_kind(
+        &mut self,
+        clause: &'static str,
+        what: &str,
+        kind: u64,
+    ) -> Step<Frame> {
         self.take(clause, what, |frame| frame.kind == kind).await
     }
 
@@ -106,7 +119,10 @@ impl Peer {
             match self.socket.next().await {
                 Some(Arrival::Closed(Some(code))) if code == wanted => return Ok(()),
                 Some(Arrival::Closed(code)) => {
-                    return Err(Stop::broken(clause, format!("the socket ended with {code:?}, not {wanted}")));
+                    return Err(Stop::broken(
+                        clause,
+                        format!("the socket ended with {code:?}, not {wanted}"),
+                    ));
                 }
                 None => return Err(Stop::broken(clause, format!("no close {wanted} in time"))),
                 Some(Arrival::Text(text)) => {
@@ -124,7 +140,9 @@ impl Peer {
         self.pings += 1;
         let k = self.pings;
         self.ping(k).await;
-        self.take(clause, "PONG", |frame| frame.kind == kind::PONG && frame.number(0) == k).await.map(drop)
+        self.take(clause, "PONG", |frame| frame.kind == kind::PONG && frame.number(0) == k)
+            .await
+            .map(drop)
     }
 
     pub(crate) async fn ping(&mut self, k: u64) {
@@ -148,7 +166,9 @@ impl Peer {
                     self.desk().frame(&frame)?;
                     self.inbox.push_back(frame);
                 }
-                Arrival::Closed(code) => return Err(Stop::broken(clause, format!("the socket ended with {code:?}"))),
+                Arrival::Closed(code) => {
+                    return Err(Stop::broken(clause, format!("the socket ended with {code:?}")));
+                }
                 Arrival::Binary | Arrival::WebSocketPong(_) => {}
             }
         }
@@ -169,7 +189,8 @@ impl Peer {
         self.say(json!([kind::WELCOME, welcome])).await;
     }
 
-    /// WELCOME with a new session, after RESUME_FAILED where one was asked for; under a new lease if so wanted.
+    /// WELCOME with a new session, after RESUME_FAILED where one was asked for; under a new lease
+    /// if so wanted.
     pub(crate) async fn welcome_anew(&mut self, new_lease: bool) {
         if self.wants_resume() {
             self.say(json!([kind::RESUME_FAILED, { "reason": "unknown" }])).await;
@@ -224,7 +245,13 @@ impl Peer {
         Ok(self.take_kind(clause, "SUBSCRIBE", kind::SUBSCRIBE).await?.body())
     }
 
-    pub(crate) async fn subscribed(&mut self, sub: &Value, number: u64, at: (&str, u64), reset: Option<&str>) {
+    pub(crate) async fn subscribed(
+        &mut self,
+        sub: &Value,
+        number: u64,
+        at: (&str, u64),
+        reset: Option<&str>,
+    ) {
         let snapshot = sub["topic"] == "list" && reset.is_some();
         let mut answer = json!({
             "sub": sub["sub"], "number": number, "epoch": at.0, "ts": at.1, "head": at.1, "snapshot": snapshot,
@@ -255,17 +282,28 @@ impl Peer {
         self.named_event(number, ts, "logged", text).await
     }
 
-    pub(crate) async fn named_event(&mut self, number: u64, ts: u64, name: &str, text: &str) -> u64 {
-        self.topic_frame(json!([kind::EVENT, number, ts, name, { "list": "l", "text": text }])).await
+    pub(crate) async fn named_event(
+        &mut self,
+        number: u64,
+        ts: u64,
+        name: &str,
+        text: &str,
+    ) -> u64 {
+        self.topic_frame(json!([kind::EVENT, number, ts, name, { "list": "l", "text": text }]))
+            .await
     }
 
     pub(crate) async fn snapshot(&mut self, number: u64, ts: u64, texts: &[&str]) -> u64 {
-        self.topic_frame(json!([kind::SNAPSHOT, number, ts, "state", { "list": "l", "texts": texts }])).await
+        self.topic_frame(
+            json!([kind::SNAPSHOT, number, ts, "state", { "list": "l", "texts": texts }]),
+        )
+        .await
     }
 
     async fn topic_frame(&mut self, frame: Value) -> u64 {
         let bytes = frame.to_string().len() as u64;
-        let (number, ts) = (frame[1].as_u64().unwrap_or_default(), frame[2].as_u64().unwrap_or_default());
+        let (number, ts) =
+            (frame[1].as_u64().unwrap_or_default(), frame[2].as_u64().unwrap_or_default());
         self.desk().sent(number, ts, bytes);
         self.say(frame).await;
         bytes
@@ -278,7 +316,8 @@ impl Peer {
     /// Waits for a POSITION with this `ts` and these bytes.
     pub(crate) async fn position(&mut self, number: u64, ts: u64, bytes: u64) -> Step {
         let fits = move |frame: &Frame| {
-            frame.kind == kind::POSITION && (frame.number(0), frame.number(1), frame.number(2)) == (number, ts, bytes)
+            frame.kind == kind::POSITION
+                && (frame.number(0), frame.number(1), frame.number(2)) == (number, ts, bytes)
         };
         self.take("7.8", &format!("POSITION [{number}, {ts}, {bytes}]"), fits).await.map(drop)
     }

@@ -1,5 +1,5 @@
-//! One case's stage: a client, told by its adapter where to dial, and the sockets that it opens. Refuses to know what a case
-//! is about.
+//! One case's stage: a client, told by its adapter where to dial, and the sockets that it opens.
+//! Refuses to know what a case is about.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -46,7 +46,8 @@ impl Trial {
         self.client_with(json!({}), &["ann"]).await
     }
 
-    /// A client with settings of ADAPTER.md, and credentials: the first for the first dial, the next when they were refused.
+    /// A client with settings of ADAPTER.md, and credentials: the first for the first dial, the
+    /// next when they were refused.
     pub(crate) async fn client_with(&self, mut settings: Value, tokens: &[&str]) -> Step<Client> {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Stop::trouble)?;
         let url = format!("ws://{}/", listener.local_addr().map_err(Stop::trouble)?);
@@ -78,7 +79,8 @@ impl Client {
     /// The next connection, with nothing read.
     async fn tcp(&mut self) -> Step<(TcpStream, String)> {
         let accepted = within(self.listener.accept()).await;
-        let accepted = accepted.ok_or_else(|| Stop::broken("8.1", "the client does not dial (again)"))?;
+        let accepted =
+            accepted.ok_or_else(|| Stop::broken("8.1", "the client does not dial (again)"))?;
         let (stream, _) = accepted.map_err(Stop::trouble)?;
         stream.set_nodelay(true).map_err(Stop::trouble)?;
         self.sockets += 1;
@@ -99,13 +101,16 @@ impl Client {
             let header = request.headers().get("Sec-WebSocket-Protocol");
             offered = header.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
             if let Some(answered) = answered {
-                response.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(answered));
+                response
+                    .headers_mut()
+                    .insert("Sec-WebSocket-Protocol", HeaderValue::from_static(answered));
             }
             Ok(response)
         };
         let upgraded = within(accept_hdr_async(stream, callback)).await;
         let upgraded = upgraded.ok_or_else(|| Stop::broken("2.1", "no upgrade request in time"))?;
-        let upgraded = upgraded.map_err(|error| Stop::broken("2.1", format!("not an upgrade: {error}")))?;
+        let upgraded =
+            upgraded.map_err(|error| Stop::broken("2.1", format!("not an upgrade: {error}")))?;
         let offers = offered.split(',').any(|offer| offer.trim() == SUBPROTOCOL);
         ensure!("2.1", offers, "the client offers `{offered}`");
         Ok(Socket::new(upgraded, name, self.exchange.clone()))
@@ -123,10 +128,12 @@ impl Client {
             }
             Ok::<(), std::io::Error>(())
         };
-        let read = within(read).await.ok_or_else(|| Stop::broken("2.1", "no upgrade request in time"))?;
+        let read =
+            within(read).await.ok_or_else(|| Stop::broken("2.1", "no upgrade request in time"))?;
         read.map_err(Stop::trouble)?;
         self.exchange.note(&name, &format!("upgrade refused with {status}"));
-        let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let answer =
+            format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         stream.write_all(answer.as_bytes()).await.map_err(Stop::trouble)?;
         stream.shutdown().await.map_err(Stop::trouble)
     }
@@ -185,18 +192,28 @@ impl Client {
 
     /// Waits until a caller has stopped waiting for a call.
     pub(crate) async fn gave_up(&mut self, call: u64) -> Step {
-        let event = self.adapter.event(move |event| event["event"] == "gave_up" && event["call"] == call).await?;
-        event.map(drop).ok_or_else(|| Stop::broken("6.2", format!("nobody stopped waiting for call {call}")))
+        let event = self
+            .adapter
+            .event(move |event| event["event"] == "gave_up" && event["call"] == call)
+            .await?;
+        event
+            .map(drop)
+            .ok_or_else(|| Stop::broken("6.2", format!("nobody stopped waiting for call {call}")))
     }
 
     pub(crate) async fn volatile(&mut self, list: &str) -> Step {
-        self.adapter.ask("volatile", json!({ "name": "nudge", "body": { "list": list } })).await.map(drop)
+        self.adapter
+            .ask("volatile", json!({ "name": "nudge", "body": { "list": list } }))
+            .await
+            .map(drop)
     }
 
     /// The application begins to follow a topic; its number in reports. It takes nothing yet.
     pub(crate) async fn subscribe(&mut self, topic: &str) -> Step<u64> {
         self.subs += 1;
-        self.adapter.ask("subscribe", json!({ "sub": self.subs, "topic": topic, "key": "l" })).await?;
+        self.adapter
+            .ask("subscribe", json!({ "sub": self.subs, "topic": topic, "key": "l" }))
+            .await?;
         Ok(self.subs)
     }
 
@@ -213,7 +230,10 @@ impl Client {
 
     /// The item that the application asked for.
     pub(crate) async fn taken(&mut self, clause: &'static str, sub: u64) -> Step<Value> {
-        let event = self.adapter.event(move |event| event["event"] == "item" && event["sub"] == sub).await?;
+        let event = self
+            .adapter
+            .event(move |event| event["event"] == "item" && event["sub"] == sub)
+            .await?;
         event.ok_or_else(|| Stop::broken(clause, "the application got no item in time"))
     }
 
@@ -236,8 +256,13 @@ impl Client {
 
     /// How a subscription ended.
     pub(crate) async fn ended(&mut self, clause: &'static str, sub: u64) -> Step<Value> {
-        let event = self.adapter.event(move |event| event["event"] == "ended" && event["sub"] == sub).await?;
-        event.ok_or_else(|| Stop::broken(clause, "the application was not told that its subscription has ended"))
+        let event = self
+            .adapter
+            .event(move |event| event["event"] == "ended" && event["sub"] == sub)
+            .await?;
+        event.ok_or_else(|| {
+            Stop::broken(clause, "the application was not told that its subscription has ended")
+        })
     }
 
     /// The application closes the client for good. It is not waited for.

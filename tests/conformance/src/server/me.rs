@@ -1,4 +1,5 @@
-//! What a client process knows of itself across its sockets. Owns the numbers; refuses to send anything.
+//! What a client process knows of itself across its sockets. Owns the numbers; refuses to send
+//! anything.
 
 use std::collections::BTreeMap;
 
@@ -66,7 +67,8 @@ impl Me {
             hello["token"] = json!(token);
         }
         if let Some(session) = &self.session {
-            hello["resume"] = json!({ "session": session.id, "token": session.token, "recv": session.recv });
+            hello["resume"] =
+                json!({ "session": session.id, "token": session.token, "recv": session.recv });
         }
         if let Some(lease) = &self.lease {
             hello["lease"] = json!({ "id": lease, "low": self.low, "next": self.next });

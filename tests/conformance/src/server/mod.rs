@@ -17,8 +17,8 @@ use trial::Trial;
 /// The server under test.
 #[derive(Debug, Clone)]
 pub enum Subject {
-    /// A server that runs, with the application of ADAPTER.md and settings of its own. Cases that need other settings, or that the
-    /// server drains or dies, are not applicable.
+    /// A server that runs, with the application of ADAPTER.md and settings of its own. Cases that
+    /// need other settings, or that the server drains or dies, are not applicable.
     Url(String),
     /// A program that starts servers.
     Adapter(Adapter),
@@ -32,6 +32,7 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case<Trial>> {
 /// Holds a server against the clauses.
 pub async fn run_server_suite(subject: Subject, selection: &Selection) -> Report {
     let subject = Arc::new(subject);
-    let outcomes = suite::run(cases(), selection, |exchange| Trial::new(Arc::clone(&subject), exchange)).await;
+    let outcomes =
+        suite::run(cases(), selection, |exchange| Trial::new(Arc::clone(&subject), exchange)).await;
     Report { side: "server", outcomes }
 }

@@ -1,5 +1,5 @@
-//! A client's end of one attachment, driven step by step. Owns numbering what it sends and checking what arrives; refuses to
-//! do anything by itself, acknowledging included.
+//! A client's end of one attachment, driven step by step. Owns numbering what it sends and checking
+//! what arrives; refuses to do anything by itself, acknowledging included.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -28,7 +28,16 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) fn new(socket: Socket, me: Me) -> Self {
         let rules = Rules::default();
-        Self { socket, me, welcome: None, resume_failed: None, rules, inbox: VecDeque::new(), subs: 0, pings: 1000 }
+        Self {
+            socket,
+            me,
+            welcome: None,
+            resume_failed: None,
+            rules,
+            inbox: VecDeque::new(),
+            subs: 0,
+            pings: 1000,
+        }
     }
 
     // ---- arriving ----
@@ -45,15 +54,22 @@ impl Peer {
                     self.resume_failed = Some(frame);
                 }
                 128..256 => {}
-                _ => return Err(Stop::broken("4.1", format!("a frame before WELCOME: {}", frame.text))),
+                _ => {
+                    return Err(Stop::broken(
+                        "4.1",
+                        format!("a frame before WELCOME: {}", frame.text),
+                    ));
+                }
             }
         };
         self.rules.welcome(&self.me, &frame)?;
         let body = frame.body();
         let of = |path: &str| frame.text_member("4.1", path);
         let before = self.me.session.take().filter(|_| body["resumed"] == true);
-        let (sent, recv, seq_of, replay) = before.map(|s| (s.sent, s.recv, s.seq_of, s.replay)).unwrap_or_default();
-        let (id, token, generation) = (of("/session")?, of("/token")?, frame.member("4.1", "/gen")?);
+        let (sent, recv, seq_of, replay) =
+            before.map(|s| (s.sent, s.recv, s.seq_of, s.replay)).unwrap_or_default();
+        let (id, token, generation) =
+            (of("/session")?, of("/token")?, frame.member("4.1", "/gen")?);
         self.me.session = Some(Session { id, token, generation, sent, recv, seq_of, replay });
         self.me.take_lease(of("/lease/id")?);
         self.welcome = Some(frame);
@@ -77,7 +93,10 @@ impl Peer {
         fits: impl Fn(&Frame) -> bool + Send,
     ) -> Step<Frame> {
         if let Some(at) = self.inbox.iter().position(&fits) {
-            return self.inbox.remove(at).ok_or_else(|| Stop::trouble("the inbox has lost a frame"));
+            return self
+                .inbox
+                .remove(at)
+                .ok_or_else(|| Stop::trouble("the inbox has lost a frame"));
         }
         loop {
             let frame = self.read(clause, what).await?;
@@ -92,15 +111,24 @@ impl Peer {
     async fn read(&mut self, clause: &'static str, what: &str) -> Step<Frame> {
         match self.socket.next().await {
             Some(Arrival::Text(text)) => Ok(Frame::read(&text, Sender::Server)?),
-            Some(Arrival::Binary) => Err(Stop::broken("2.2", "a binary message on a JSON attachment")),
+            Some(Arrival::Binary) => {
+                Err(Stop::broken("2.2", "a binary message on a JSON attachment"))
+            }
             Some(Arrival::WebSocketPong(_)) => Box::pin(self.read(clause, what)).await,
-            Some(Arrival::Closed(code)) => Err(Stop::broken(clause, format!("{} instead of {what}", ended(code)))),
+            Some(Arrival::Closed(code)) => {
+                Err(Stop::broken(clause, format!("{} instead of {what}", ended(code))))
+            }
             None => Err(Stop::broken(clause, format!("no {what} in time"))),
         }
     }
 
     /// The next frame of a kind.
-    pub(crate) async fn take_kind(&mut self, clause: &'static str, what: &str, kind: u64) -> Step<Frame> {
+    pub(crate) async fn take_kind(
+        &mut self,
+        clause: &'static str,
+        what: &str,
+        kind: u64,
+    ) -> Step<Frame> {
         self.take(clause, what, |frame| frame.kind == kind).await
     }
 
@@ -115,7 +143,10 @@ impl Peer {
             match self.socket.next().await {
                 Some(Arrival::Closed(Some(code))) if code == wanted => return Ok(self.me),
                 Some(Arrival::Closed(code)) => {
-                    return Err(Stop::broken(clause, format!("{} instead of close {wanted}", ended(code))));
+                    return Err(Stop::broken(
+                        clause,
+                        format!("{} instead of close {wanted}", ended(code)),
+                    ));
                 }
                 None => return Err(Stop::broken(clause, format!("no close {wanted} in time"))),
                 Some(Arrival::Text(text)) => {
@@ -145,11 +176,13 @@ impl Peer {
         self.pings += 1;
         let k = self.pings;
         self.say(json!([kind::PING, k])).await;
-        self.take(clause, "PONG", |frame| frame.kind == kind::PONG && frame.number(0) == k).await.map(drop)
+        self.take(clause, "PONG", |frame| frame.kind == kind::PONG && frame.number(0) == k)
+            .await
+            .map(drop)
     }
 
-    /// Looks at everything that the server has to say for now. What it must not say can't be waited for: it gets a moment, and
-    /// the chance to answer twice.
+    /// Looks at everything that the server has to say for now. What it must not say can't be waited
+    /// for: it gets a moment, and the chance to answer twice.
     pub(crate) async fn settle(&mut self, clause: &'static str) -> Step {
         for _ in 0..2 {
             self.is_alive(clause).await?;
@@ -185,7 +218,8 @@ impl Peer {
     /// Sends again what the server has not got (4.7).
     pub(crate) async fn replay(&mut self) {
         let recv = self.welcome()["recv"].as_u64().unwrap_or_default();
-        let missing = self.me.session.as_ref().map(|session| session.replay.clone().split_off(&(recv + 1)));
+        let missing =
+            self.me.session.as_ref().map(|session| session.replay.clone().split_off(&(recv + 1)));
         for (seq, (n, name, body)) in missing.into_iter().flatten() {
             let low = self.me.low.min(n);
             self.say(json!([kind::COMMAND, seq, self.me.recv(), n, n - low, name, body])).await;
@@ -221,8 +255,10 @@ impl Peer {
 
     /// The answer to a command, which resolves it unless it is refused for now.
     pub(crate) async fn answer(&mut self, clause: &'static str, n: u64) -> Step<Frame> {
-        let answers =
-            |frame: &Frame| matches!(frame.kind, kind::RESULT | kind::FAILED | kind::REFUSED) && frame.number(2) == n;
+        let answers = |frame: &Frame| {
+            matches!(frame.kind, kind::RESULT | kind::FAILED | kind::REFUSED)
+                && frame.number(2) == n
+        };
         let frame = self.take(clause, &format!("answer to n {n}"), answers).await?;
         let retry = ["draining", "overload", "rate_limited"];
         if frame.kind != kind::REFUSED || !retry.contains(&frame.string(3).as_str()) {
@@ -232,7 +268,12 @@ impl Peer {
     }
 
     /// Sends a command and waits for its RESULT.
-    pub(crate) async fn call(&mut self, clause: &'static str, name: &str, body: Value) -> Step<Value> {
+    pub(crate) async fn call(
+        &mut self,
+        clause: &'static str,
+        name: &str,
+        body: Value,
+    ) -> Step<Value> {
         let n = self.command(name, body).await;
         self.result(clause, n).await
     }
@@ -245,7 +286,12 @@ impl Peer {
     }
 
     /// A command must be refused with this code.
-    pub(crate) async fn refused(&mut self, clause: &'static str, n: u64, code: &str) -> Step<Frame> {
+    pub(crate) async fn refused(
+        &mut self,
+        clause: &'static str,
+        n: u64,
+        code: &str,
+    ) -> Step<Frame> {
         let frame = self.answer(clause, n).await?;
         let as_wanted = frame.kind == kind::REFUSED && frame.string(3) == code;
         ensure!(clause, as_wanted, "n {n} is not refused with `{code}`: {}", frame.text);
@@ -253,7 +299,11 @@ impl Peer {
     }
 
     /// Appends texts to a list, and with it to the topics of that list.
-    pub(crate) async fn append(&mut self, list: &str, texts: impl IntoIterator<Item = String>) -> Step {
+    pub(crate) async fn append(
+        &mut self,
+        list: &str,
+        texts: impl IntoIterator<Item = String>,
+    ) -> Step {
         for text in texts {
             self.call("5.7", "append", json!({ "list": list, "text": text })).await?;
             self.ack().await;
@@ -276,14 +326,23 @@ impl Peer {
     /// Everything that was appended to a list.
     pub(crate) async fn list(&mut self, list: &str) -> Step<Vec<String>> {
         let texts = self.call("5.7", "read", json!({ "list": list })).await?;
-        let texts = texts.as_array().into_iter().flatten().map(|text| text.as_str().unwrap_or_default().to_owned());
+        let texts = texts
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|text| text.as_str().unwrap_or_default().to_owned());
         Ok(texts.collect())
     }
 
     // ---- topics ----
 
     /// Sends SUBSCRIBE with ample credit.
-    pub(crate) async fn subscribe(&mut self, topic: &str, key: &str, from: Option<(String, u64)>) -> u64 {
+    pub(crate) async fn subscribe(
+        &mut self,
+        topic: &str,
+        key: &str,
+        from: Option<(String, u64)>,
+    ) -> u64 {
         self.subscribe_with(topic, key, from, (1_000, 1_000_000)).await
     }
 
@@ -307,29 +366,43 @@ impl Peer {
 
     /// The next SUBSCRIBED of a subscription.
     pub(crate) async fn subscribed(&mut self, clause: &'static str, sub: u64) -> Step<Value> {
-        let about =
-            |frame: &Frame| matches!(frame.kind, kind::SUBSCRIBED | kind::UNSUBSCRIBED) && frame.body()["sub"] == sub;
+        let about = |frame: &Frame| {
+            matches!(frame.kind, kind::SUBSCRIBED | kind::UNSUBSCRIBED)
+                && frame.body()["sub"] == sub
+        };
         let frame = self.take(clause, "SUBSCRIBED", about).await?;
         ensure!(clause, frame.kind == kind::SUBSCRIBED, "no SUBSCRIBED: {}", frame.text);
         Ok(frame.body())
     }
 
     /// A subscription must be ended with this code.
-    pub(crate) async fn unsubscribed(&mut self, clause: &'static str, sub: u64, code: &str) -> Step {
-        let about =
-            |frame: &Frame| matches!(frame.kind, kind::SUBSCRIBED | kind::UNSUBSCRIBED) && frame.body()["sub"] == sub;
+    pub(crate) async fn unsubscribed(
+        &mut self,
+        clause: &'static str,
+        sub: u64,
+        code: &str,
+    ) -> Step {
+        let about = |frame: &Frame| {
+            matches!(frame.kind, kind::SUBSCRIBED | kind::UNSUBSCRIBED)
+                && frame.body()["sub"] == sub
+        };
         let frame = self.take(clause, "UNSUBSCRIBED", about).await?;
         let as_wanted = frame.kind == kind::UNSUBSCRIBED && frame.body()["code"] == code;
         ensure!(clause, as_wanted, "no UNSUBSCRIBED `{code}`: {}", frame.text);
         Ok(())
     }
 
-    /// Subscribes from the beginning to the topic that has a snapshot, and takes SUBSCRIBED and SNAPSHOT.
+    /// Subscribes from the beginning to the topic that has a snapshot, and takes SUBSCRIBED and
+    /// SNAPSHOT.
     pub(crate) async fn follow(&mut self, key: &str) -> Step<(u64, Frame)> {
         let sub = self.subscribe("list", key, None).await;
         let subscribed = self.subscribed("7.2", sub).await?;
         let reset = &subscribed["reset"];
-        ensure!("7.5", reset == "initial" && subscribed["snapshot"] == true, "a first SUBSCRIBED: {subscribed}");
+        ensure!(
+            "7.5",
+            reset == "initial" && subscribed["snapshot"] == true,
+            "a first SUBSCRIBED: {subscribed}"
+        );
         let snapshot = self.take_kind("7.5", "SNAPSHOT", kind::SNAPSHOT).await?;
         Ok((sub, snapshot))
     }
@@ -376,5 +449,7 @@ impl Peer {
 }
 
 fn ended(code: Option<u16>) -> String {
-    code.map_or("the socket ended without a code".to_owned(), |code| format!("the socket was closed with {code}"))
+    code.map_or("the socket ended without a code".to_owned(), |code| {
+        format!("the socket was closed with {code}")
+    })
 }

@@ -1,5 +1,5 @@
-//! What every frame of a server must keep, whatever a case is about: sequences, acks, windows, positions, credit. Owns the
-//! bookkeeping of one attachment; refuses to expect anything.
+//! What every frame of a server must keep, whatever a case is about: sequences, acks, windows,
+//! positions, credit. Owns the bookkeeping of one attachment; refuses to expect anything.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,8 @@ use crate::frame::{Frame, is_id, kind};
 /// The bookkeeping of one attachment.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
-    /// Frames and bytes of which the server has not seen an ack, by `seq`; not kept on resumed sessions, whose replay has no limit.
+    /// Frames and bytes of which the server has not seen an ack, by `seq`; not kept on resumed
+    /// sessions, whose replay has no limit.
     unacked: Option<BTreeMap<u64, u64>>,
     subs: BTreeMap<u64, Sub>,
     by_number: BTreeMap<u64, u64>,
@@ -42,12 +43,23 @@ impl Rules {
         let of = |path: &str| frame.text_member("4.1", path);
         for (path, digits) in [("/session", 32), ("/token", 32), ("/lease/id", 32)] {
             let id = of(path)?;
-            ensure!("1.5", is_id(&id, digits), "{path} is not {digits} lower-case hexadecimal digits: {id}");
+            ensure!(
+                "1.5",
+                is_id(&id, digits),
+                "{path} is not {digits} lower-case hexadecimal digits: {id}"
+            );
         }
-        for path in ["/recv", "/ttl_ms", "/frame_bytes", "/window/frames", "/window/bytes", "/lease/span"] {
+        for path in
+            ["/recv", "/ttl_ms", "/frame_bytes", "/window/frames", "/window/bytes", "/lease/span"]
+        {
             frame.member("4.1", path)?;
         }
-        for path in ["/lease/ttl_ms", "/heartbeat/interval_ms", "/heartbeat/timeout_ms", "/heartbeat/missed"] {
+        for path in [
+            "/lease/ttl_ms",
+            "/heartbeat/interval_ms",
+            "/heartbeat/timeout_ms",
+            "/heartbeat/missed",
+        ] {
             frame.member("4.1", path)?;
         }
         ensure!("1.6", frame.member("4.1", "/gen")? > 0, "the first `gen` is 1");
@@ -66,10 +78,20 @@ impl Rules {
             return Err(Stop::broken("4.10", "WELCOME resumes what nobody asked for"));
         };
         ensure!("4.7", body["session"] == session.id.as_str(), "another session was resumed");
-        ensure!("4.7", body["lease"]["id"].as_str() == me.lease.as_deref(), "a resumed session with another lease");
+        ensure!(
+            "4.7",
+            body["lease"]["id"].as_str() == me.lease.as_deref(),
+            "a resumed session with another lease"
+        );
         ensure!("4.7", state == "ok", "a resumed session whose lease is `{state}`");
         ensure!("1.2", body["token"] != session.token.as_str(), "the resume token did not change");
-        ensure!("4.7", body["gen"] == session.generation + 1, "gen {} after {}", body["gen"], session.generation);
+        ensure!(
+            "4.7",
+            body["gen"] == session.generation + 1,
+            "gen {} after {}",
+            body["gen"],
+            session.generation
+        );
         let recv = frame.member("4.1", "/recv")?;
         ensure!("4.7", recv <= session.sent, "recv {recv}, and only {} were sent", session.sent);
         Ok(())
@@ -82,8 +104,12 @@ impl Rules {
             _ if frame.is_sequenced() => self.sequenced(me, frame),
             kind::SUBSCRIBED => self.subscribed(frame),
             kind::UNSUBSCRIBED => self.unsubscribed(frame),
-            kind::EVENT | kind::SNAPSHOT | kind::SKIP | kind::TOPIC_VOLATILE => self.of_topic(frame),
-            kind::GOAWAY => frame.member("8.2", "/after_ms").and(frame.member("8.2", "/deadline_ms")).map(drop),
+            kind::EVENT | kind::SNAPSHOT | kind::SKIP | kind::TOPIC_VOLATILE => {
+                self.of_topic(frame)
+            }
+            kind::GOAWAY => {
+                frame.member("8.2", "/after_ms").and(frame.member("8.2", "/deadline_ms")).map(drop)
+            }
             kind::WELCOME | kind::RESUME_FAILED => Err(Stop::broken("4.1", "a second WELCOME")),
             _ => Ok(()),
         }
@@ -94,16 +120,27 @@ impl Rules {
         ack(me, acked)?;
         let window = me.window;
         let next = me.next;
-        let Some(session) = &mut me.session else { return Err(Stop::broken("4.2", "an answer without a session")) };
+        let Some(session) = &mut me.session else {
+            return Err(Stop::broken("4.2", "an answer without a session"));
+        };
         ensure!("4.2", seq == session.recv + 1, "seq {seq} after {}", session.recv);
         session.recv = seq;
         ensure!("5.2", n > 0 && n < next, "an answer to n {n}, which was never sent");
         let carried = session.seq_of.get(&n).copied().unwrap_or_default();
-        ensure!("5.14", acked >= carried, "the answer to n {n} acks {acked}, not {carried} that carried it");
+        ensure!(
+            "5.14",
+            acked >= carried,
+            "the answer to n {n} acks {acked}, not {carried} that carried it"
+        );
         if let Some(unacked) = &mut self.unacked {
             let bytes: u64 = unacked.values().sum();
-            let fits = (unacked.len() as u64) < window.0 && bytes + frame.window_bytes() <= window.1;
-            ensure!("4.6", fits || unacked.is_empty(), "seq {seq} is beyond a window of {window:?}");
+            let fits =
+                (unacked.len() as u64) < window.0 && bytes + frame.window_bytes() <= window.1;
+            ensure!(
+                "4.6",
+                fits || unacked.is_empty(),
+                "seq {seq} is beyond a window of {window:?}"
+            );
             unacked.insert(seq, frame.window_bytes());
         }
         Ok(())
@@ -159,9 +196,15 @@ impl Rules {
             (None, None) => {
                 let from = sub.from.clone();
                 let here = from == Some((epoch.clone(), ts));
-                ensure!("7.4", here && !snapshot, "without `reset` it continues from {from:?}, not from {epoch} {ts}");
+                ensure!(
+                    "7.4",
+                    here && !snapshot,
+                    "without `reset` it continues from {from:?}, not from {epoch} {ts}"
+                );
             }
-            (None, Some(_)) => return Err(Stop::broken("7.6", "a second SUBSCRIBED without `reset`")),
+            (None, Some(_)) => {
+                return Err(Stop::broken("7.6", "a second SUBSCRIBED without `reset`"));
+            }
             (Some(_), Some(earlier)) if sub.epoch != epoch => {
                 ensure!("7.6", *earlier != number, "another epoch under the same number");
                 ensure!("7.6", !self.earlier.contains(&number), "a number that was used before");
@@ -173,7 +216,12 @@ impl Rules {
             (Some(reason), None) => {
                 let known = ["initial", "trimmed", "epoch", "ahead"].contains(&reason.as_str());
                 ensure!("7.5", known, "`{reason}` is not a reason");
-                ensure!("7.5", (reason == "initial") == sub.from.is_none(), "`{reason}` with from {:?}", sub.from);
+                ensure!(
+                    "7.5",
+                    (reason == "initial") == sub.from.is_none(),
+                    "`{reason}` with from {:?}",
+                    sub.from
+                );
             }
         }
         ensure!("7.4", head >= ts || snapshot, "the head {head} is below ts {ts}");
@@ -197,7 +245,11 @@ impl Rules {
     fn of_topic(&mut self, frame: &Frame) -> Step {
         let (number, ts) = (frame.number(0), frame.number(1));
         let Some(no) = self.by_number.get(&number) else {
-            ensure!("7.4", self.earlier.contains(&number), "a frame for number {number}, which SUBSCRIBED never gave");
+            ensure!(
+                "7.4",
+                self.earlier.contains(&number),
+                "a frame for number {number}, which SUBSCRIBED never gave"
+            );
             return Ok(());
         };
         let Some(sub) = self.subs.get_mut(no) else { return Ok(()) };
@@ -214,7 +266,11 @@ impl Rules {
             kind::EVENT => {
                 ensure!("7.5", !sub.awaits_snapshot, "an EVENT where SNAPSHOT is the next frame");
                 ensure!("7.7", ts == sub.cursor + 1, "ts {ts} after {}", sub.cursor);
-                ensure!("7.8", ts <= sub.position + sub.credit.0, "ts {ts} is beyond the credit in events");
+                ensure!(
+                    "7.8",
+                    ts <= sub.position + sub.credit.0,
+                    "ts {ts} is beyond the credit in events"
+                );
                 ensure!("7.8", in_bytes, "ts {ts} is beyond the credit in bytes");
                 sub.cursor = ts;
                 sub.sent += bytes;
@@ -228,7 +284,8 @@ impl Rules {
         Ok(())
     }
 
-    /// What a client reports when everything of a topic is finished with: its number, `ts`, and bytes.
+    /// What a client reports when everything of a topic is finished with: its number, `ts`, and
+    /// bytes.
     pub(super) fn finished(&self, no: u64) -> Option<(u64, u64, u64)> {
         let sub = self.subs.get(&no)?;
         Some((sub.number?, sub.cursor, sub.sent))

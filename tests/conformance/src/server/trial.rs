@@ -1,4 +1,5 @@
-//! One case's stage: servers as the case wants them, and sockets to them. Refuses to know what a case is about.
+//! One case's stage: servers as the case wants them, and sockets to them. Refuses to know what a
+//! case is about.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -50,8 +51,12 @@ impl Trial {
     /// A server with settings of ADAPTER.md.
     pub(crate) async fn server_with(&self, settings: Value) -> Step<Server<'_>> {
         match &*self.subject {
-            Subject::Url(_) => Err(Stop::NotApplicable("it needs settings of its own, and there is no adapter".into())),
-            Subject::Adapter(adapter) => self.start(adapter.connect(&self.exchange).await?, settings).await,
+            Subject::Url(_) => Err(Stop::NotApplicable(
+                "it needs settings of its own, and there is no adapter".into(),
+            )),
+            Subject::Adapter(adapter) => {
+                self.start(adapter.connect(&self.exchange).await?, settings).await
+            }
         }
     }
 
@@ -90,10 +95,13 @@ impl Server<'_> {
     pub(crate) async fn socket(&self) -> Step<Socket> {
         match self.upgrade(Some(SUBPROTOCOL)).await? {
             Upgrade::Open(socket, chosen) if chosen.as_deref() == Some(SUBPROTOCOL) => Ok(*socket),
-            Upgrade::Open(_, chosen) => {
-                Err(Stop::broken("2.1", format!("{chosen:?} was chosen where only {SUBPROTOCOL} was offered")))
+            Upgrade::Open(_, chosen) => Err(Stop::broken(
+                "2.1",
+                format!("{chosen:?} was chosen where only {SUBPROTOCOL} was offered"),
+            )),
+            Upgrade::Refused(status) => {
+                Err(Stop::broken("2.1", format!("the upgrade was refused with {status}")))
             }
-            Upgrade::Refused(status) => Err(Stop::broken("2.1", format!("the upgrade was refused with {status}"))),
         }
     }
 
@@ -139,7 +147,10 @@ impl Server<'_> {
         if peer.was_resumed() {
             return Ok(peer);
         }
-        let why = peer.resume_failed.as_ref().map_or("no RESUME_FAILED", |frame: &Frame| frame.text.as_str());
+        let why = peer
+            .resume_failed
+            .as_ref()
+            .map_or("no RESUME_FAILED", |frame: &Frame| frame.text.as_str());
         Err(Stop::broken("4.7", format!("the session lives, and was not resumed: {why}")))
     }
 

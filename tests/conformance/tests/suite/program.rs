@@ -52,19 +52,28 @@ fn a_failure_comes_with_its_exchange() {
     // An adapter that answers nothing: `cat` says the question again, which is not an answer.
     let output = suite(&["--clause", "9.2", "--server", "cat"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    assert!(text(&output).contains("FAIL  9.2") && text(&output).contains("adapter ←"), "{}", text(&output));
+    assert!(
+        text(&output).contains("FAIL  9.2") && text(&output).contains("adapter ←"),
+        "{}",
+        text(&output)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_runs_is_enough_for_most_clauses() {
-    let Adapter::Inside(connect): Adapter = crate::ours::adapter(|ends| crate::ours::server::adapt(ends, None)) else {
+    let Adapter::Inside(connect): Adapter =
+        crate::ours::adapter(|ends| crate::ours::server::adapt(ends, None))
+    else {
         unreachable!("it runs in this process")
     };
     let (url, _running) = started(connect).await;
     let output = tokio::task::spawn_blocking(move || suite(&["--url", &url])).await.unwrap();
     let report = text(&output);
     assert!(output.status.success(), "{report}");
-    assert!(report.contains("n/a   5.11  it needs settings of its own, and there is no adapter"), "{report}");
+    assert!(
+        report.contains("n/a   5.11  it needs settings of its own, and there is no adapter"),
+        "{report}"
+    );
     let passed = report.lines().filter(|line| line.starts_with("  pass ")).count();
     assert!(passed > 50, "{report}");
 }
@@ -75,6 +84,7 @@ async fn started(connect: Connect) -> (String, impl Sized) {
     let question = json!({ "id": 1, "do": "start", "settings": {} });
     pipes.writer.write_all(format!("{question}\n").as_bytes()).await.unwrap();
     let mut lines = BufReader::new(pipes.reader).lines();
-    let answer: serde_json::Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+    let answer: serde_json::Value =
+        serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
     (answer["ok"]["url"].as_str().unwrap().to_owned(), (lines, pipes.writer))
 }

@@ -1,5 +1,5 @@
-//! Clients with one mistake each: our client behind a relay that distorts it. The suite must find every one, and name the clause
-//! that is broken.
+//! Clients with one mistake each: our client behind a relay that distorts it. The suite must find
+//! every one, and name the clause that is broken.
 
 use std::time::Duration;
 
@@ -8,15 +8,19 @@ use steadfast_conformance::{Ending, Selection, run_client_suite};
 
 use crate::ours::relay::{Change, Fate, Mistake, Way, as_it_is, changed};
 
-/// Runs the cases of a clause against our client with a mistake, and wants the clause seen broken with an exchange that shows it.
+/// Runs the cases of a clause against our client with a mistake, and wants the clause seen broken
+/// with an exchange that shows it.
 async fn is_found(clause: &'static str, change: Change, close: fn(u16) -> u16) {
     let mistake = Mistake { change, close };
     // Much of what goes wrong is something that does not come.
-    let selection = Selection { patience: Some(Duration::from_secs(2)), ..Selection::of(&[clause]) };
-    let adapter = crate::ours::adapter(move |ends| crate::ours::client::adapt(ends, Some(mistake.clone())));
+    let selection =
+        Selection { patience: Some(Duration::from_secs(2)), ..Selection::of(&[clause]) };
+    let adapter =
+        crate::ours::adapter(move |ends| crate::ours::client::adapt(ends, Some(mistake.clone())));
     let report = run_client_suite(adapter, &selection).await;
     let found = report.outcomes.iter().any(|outcome| {
-        let broken = matches!(outcome.ending, Ending::Failed { clause: broken, .. } if broken == clause);
+        let broken =
+            matches!(outcome.ending, Ending::Failed { clause: broken, .. } if broken == clause);
         broken && !outcome.exchange.is_empty()
     });
     assert!(found, "the mistake was not found under {clause}:\n{report}");
@@ -166,7 +170,8 @@ mistakes! {
     };
     a_lost_answer_that_nobody_notices_is_found "4.2" |memory, way, frame, _| {
         match (way, frame[0].as_u64()) {
-            // The client is shown a sequence without the gap that there is, and the suite no ack of it.
+            // The client is shown a sequence without the gap that there is, and the suite no ack of
+            // it.
             (Way::Down, Some(3)) => {
                 memory.count += 1;
                 let next = memory.count;
@@ -189,8 +194,10 @@ mistakes! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_relay_itself_is_no_mistake() {
     let honest = Mistake { change: |_, _, _, _| Fate::Pass, close: as_it_is };
-    let adapter = crate::ours::adapter(move |ends| crate::ours::client::adapt(ends, Some(honest.clone())));
-    // Except that it answers upgrades by itself, and its WebSockets answer pings, so that behind it nobody is ever silent.
+    let adapter =
+        crate::ours::adapter(move |ends| crate::ours::client::adapt(ends, Some(honest.clone())));
+    // Except that it answers upgrades by itself, and its WebSockets answer pings, so that behind it
+    // nobody is ever silent.
     let except = vec!["silent".into(), "without_the_subprotocol".into()];
     let report = run_client_suite(adapter, &Selection { except, ..Selection::default() }).await;
     assert!(report.outcomes.iter().all(|outcome| outcome.ending == Ending::Passed), "{report}");

@@ -1,5 +1,5 @@
-//! Servers with one mistake each: our server behind a relay that distorts it. The suite must find every one, and name the clause
-//! that is broken.
+//! Servers with one mistake each: our server behind a relay that distorts it. The suite must find
+//! every one, and name the clause that is broken.
 
 use std::time::Duration;
 
@@ -8,16 +8,20 @@ use steadfast_conformance::{Ending, Selection, Subject, run_server_suite};
 
 use crate::ours::relay::{Change, Fate, Mistake, Way, as_it_is, changed};
 
-/// Runs the cases of a clause against our server with a mistake, and wants the clause seen broken with an exchange that shows it.
+/// Runs the cases of a clause against our server with a mistake, and wants the clause seen broken
+/// with an exchange that shows it.
 async fn is_found(clause: &'static str, change: Change, close: fn(u16) -> u16) {
     let mistake = Mistake { change, close };
     // Much of what goes wrong is something that does not come.
-    let selection = Selection { patience: Some(Duration::from_secs(2)), ..Selection::of(&[clause]) };
-    let subject =
-        Subject::Adapter(crate::ours::adapter(move |ends| crate::ours::server::adapt(ends, Some(mistake.clone()))));
+    let selection =
+        Selection { patience: Some(Duration::from_secs(2)), ..Selection::of(&[clause]) };
+    let subject = Subject::Adapter(crate::ours::adapter(move |ends| {
+        crate::ours::server::adapt(ends, Some(mistake.clone()))
+    }));
     let report = run_server_suite(subject, &selection).await;
     let found = report.outcomes.iter().any(|outcome| {
-        let broken = matches!(outcome.ending, Ending::Failed { clause: broken, .. } if broken == clause);
+        let broken =
+            matches!(outcome.ending, Ending::Failed { clause: broken, .. } if broken == clause);
         broken && !outcome.exchange.is_empty()
     });
     assert!(found, "the mistake was not found under {clause}:\n{report}");
@@ -36,8 +40,9 @@ macro_rules! mistakes {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_relay_itself_is_no_mistake() {
     let honest = Mistake { change: |_, _, _, _| Fate::Pass, close: as_it_is };
-    let subject =
-        Subject::Adapter(crate::ours::adapter(move |ends| crate::ours::server::adapt(ends, Some(honest.clone()))));
+    let subject = Subject::Adapter(crate::ours::adapter(move |ends| {
+        crate::ours::server::adapt(ends, Some(honest.clone()))
+    }));
     // Except that its WebSockets answer pings, so that behind it nobody is ever silent.
     let selection = Selection { except: vec!["silent".into()], ..Selection::default() };
     let report = run_server_suite(subject, &selection).await;

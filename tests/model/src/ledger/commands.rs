@@ -1,11 +1,13 @@
-//! Commands from submission to outcome: numbers, low, executions, commits, results (PROTOCOL.md sections 5 and 6).
+//! Commands from submission to outcome: numbers, low, executions, commits, results (PROTOCOL.md
+//! sections 5 and 6).
 
 use std::collections::BTreeMap;
 
 use steadfast::session::client::{CallId, CallOutcome};
 use steadfast::session::store::{Commit, CommitOutcome, Outcome, StoreOp, StoreOutcome};
 use steadfast::wire::{
-    Body, ClientFrame, CommandFrame, CommandNo, LeaseId, LeaseState, Position, RefusalCode, ServerFrame, Welcome,
+    Body, ClientFrame, CommandFrame, CommandNo, LeaseId, LeaseState, Position, RefusalCode,
+    ServerFrame, Welcome,
 };
 
 use super::sessions::sequence_of;
@@ -53,7 +55,11 @@ pub(super) struct CommandBook {
 /// The number in a body that the model made.
 #[must_use]
 pub fn number_in(body: &Body) -> u64 {
-    let digits = body.0.iter().skip_while(|byte| !byte.is_ascii_digit()).take_while(|byte| byte.is_ascii_digit());
+    let digits = body
+        .0
+        .iter()
+        .skip_while(|byte| !byte.is_ascii_digit())
+        .take_while(|byte| byte.is_ascii_digit());
     digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
 }
 
@@ -80,7 +86,9 @@ impl Ledger {
 
     pub(crate) fn outbox_is(&mut self, process: Process, held: usize) {
         let unresolved = self.clients.get(&process).map_or(0, |book| book.unresolved);
-        self.require(held == unresolved, Rule::Outbox, || format!("it holds {held}, {unresolved} are unresolved"));
+        self.require(held == unresolved, Rule::Outbox, || {
+            format!("it holds {held}, {unresolved} are unresolved")
+        });
     }
 
     /// The lease that a client has been told last.
@@ -93,9 +101,16 @@ impl Ledger {
         self.clients.get(&process).is_none_or(|book| book.unresolved == 0)
     }
 
-    pub(crate) fn resolved(&mut self, process: Process, call: CallId, outcome: &CallOutcome, marks: &Marks) {
+    pub(crate) fn resolved(
+        &mut self,
+        process: Process,
+        call: CallId,
+        outcome: &CallOutcome,
+        marks: &Marks,
+    ) {
         let Some(book) = self.clients.get_mut(&process) else { return };
-        let Some(&command) = usize::try_from(call.0).ok().and_then(|at| book.calls.get(at - 1)) else {
+        let Some(&command) = usize::try_from(call.0).ok().and_then(|at| book.calls.get(at - 1))
+        else {
             return self.require(false, Rule::Reasons, || format!("{call:?} was never submitted"));
         };
         let again = book.unresolved == 0;
@@ -106,13 +121,19 @@ impl Ledger {
             CallOutcome::Reply(_) => !again,
             CallOutcome::OutcomeUnknown => book.lost,
             // Nothing here expires, is malformed, fails, or is closed by its application.
-            CallOutcome::Failed { .. } | CallOutcome::Refused(_) | CallOutcome::Closed { .. } => false,
+            CallOutcome::Failed { .. } | CallOutcome::Refused(_) | CallOutcome::Closed { .. } => {
+                false
+            }
         };
-        self.require(holds, Rule::Reasons, || format!("command {command} ends as {outcome:?}: {book:?}"));
+        self.require(holds, Rule::Reasons, || {
+            format!("command {command} ends as {outcome:?}: {book:?}")
+        });
         match outcome {
-            CallOutcome::Reply(body) => self.require(book.committed.as_ref() == Some(body), Rule::ReplyIsTrue, || {
-                format!("command {command}: told {body:?}, committed {:?}", book.committed)
-            }),
+            CallOutcome::Reply(body) => {
+                self.require(book.committed.as_ref() == Some(body), Rule::ReplyIsTrue, || {
+                    format!("command {command}: told {body:?}, committed {:?}", book.committed)
+                })
+            }
             CallOutcome::OutcomeUnknown => marks.set(Mark::OutcomeUnknown),
             _ => {}
         }
@@ -142,7 +163,9 @@ impl Ledger {
         let Some(book) = self.clients.get(&process) else { return };
         let next = book.numbers.len() as u64 + 1;
         let lowest = book.open.first_key_value().map_or(next, |(n, _)| *n);
-        self.require(low.0 <= lowest, Rule::Low, || format!("low is {low}, {lowest} is unresolved"));
+        self.require(low.0 <= lowest, Rule::Low, || {
+            format!("low is {low}, {lowest} is unresolved")
+        });
     }
 
     /// A client writes a frame.
@@ -171,7 +194,9 @@ impl Ledger {
 
     fn command_leaves(&mut self, process: Process, frame: &CommandFrame) {
         let Some(book) = self.clients.get_mut(&process) else { return };
-        let (Some(lease), n, command) = (book.lease, frame.n.0, number_in(&frame.body)) else { return };
+        let (Some(lease), n, command) = (book.lease, frame.n.0, number_in(&frame.body)) else {
+            return;
+        };
         let at = n as usize - 1;
         if at == book.numbers.len() {
             book.numbers.push(command);
@@ -183,7 +208,9 @@ impl Ledger {
             return;
         }
         let known = book.numbers.get(at).copied();
-        self.require(known == Some(command), Rule::Numbers, || format!("{n} is {command}, was {known:?}"));
+        self.require(known == Some(command), Rule::Numbers, || {
+            format!("{n} is {command}, was {known:?}")
+        });
     }
 
     /// A frame is about to reach a node's core, on an attachment that counts.
@@ -213,10 +240,17 @@ impl Ledger {
             return self.require(!known, Rule::Principals, || format!("{id:?} is new twice"));
         }
         let owner = self.leases.get(&id).map(|book| book.stranger);
-        self.require(owner == Some(stranger), Rule::Principals, || format!("{id:?} goes on for another"));
+        self.require(owner == Some(stranger), Rule::Principals, || {
+            format!("{id:?} goes on for another")
+        });
     }
 
-    pub(crate) fn executing(&mut self, node: &NodeSlot, (lease, n): (LeaseId, CommandNo), command: u64) {
+    pub(crate) fn executing(
+        &mut self,
+        node: &NodeSlot,
+        (lease, n): (LeaseId, CommandNo),
+        command: u64,
+    ) {
         let sent = self.commands.get(&command).and_then(|book| book.sent);
         // A node that the client has left may still have it under an earlier lease.
         let earlier = sent.is_none_or(|(now, _)| now != lease);
@@ -227,11 +261,19 @@ impl Ledger {
             Running::Command { lease: other, n, .. } if *other == lease => Some(*n),
             _ => None,
         });
-        self.require(running.is_none(), Rule::StartsInOrder, || format!("{n} starts while {running:?} runs"));
+        self.require(running.is_none(), Rule::StartsInOrder, || {
+            format!("{n} starts while {running:?} runs")
+        });
     }
 
     /// A node writes a frame to an attached client.
-    pub(crate) fn node_sends(&mut self, socket: &Socket, frame: &ServerFrame, window: u32, marks: &Marks) {
+    pub(crate) fn node_sends(
+        &mut self,
+        socket: &Socket,
+        frame: &ServerFrame,
+        window: u32,
+        marks: &Marks,
+    ) {
         if let Some((seq, ack)) = sequence_of(frame) {
             self.sequence_leaves(socket.served, seq, window);
             self.ack_leaves(socket.served, Way::Up, ack);
@@ -267,7 +309,9 @@ impl Ledger {
             return marks.set(Mark::Refused);
         }
         let ran = self.command_of(socket, n).is_some_and(|book| book.committed.is_some());
-        self.require(!ran, Rule::RefusedNeverRan, || format!("{n} is refused with {code:?} and was committed"));
+        self.require(!ran, Rule::RefusedNeverRan, || {
+            format!("{n} is refused with {code:?} and was committed")
+        });
     }
 
     /// A frame is about to reach a client's core, on its current socket.
@@ -309,7 +353,13 @@ impl Ledger {
         }
     }
 
-    fn commit_happens(&mut self, lease: LeaseId, commit: &Commit, outcome: &CommitOutcome, marks: &Marks) {
+    fn commit_happens(
+        &mut self,
+        lease: LeaseId,
+        commit: &Commit,
+        outcome: &CommitOutcome,
+        marks: &Marks,
+    ) {
         let n = commit.n.0;
         let settled = match outcome {
             CommitOutcome::Exists(_) => return marks.set(Mark::RecordExists),
@@ -318,16 +368,23 @@ impl Ledger {
         };
         let fresh = self.commits.insert((lease, n));
         self.require(fresh, Rule::CommitOnce, || format!("{lease:?} {n} is committed again"));
-        let last = self.leases.get_mut(&lease).map_or(0, |book| std::mem::replace(&mut book.committed, n));
-        self.require(last < n || !fresh, Rule::CommitsInOrder, || format!("{n} is committed after {last}"));
+        let last =
+            self.leases.get_mut(&lease).map_or(0, |book| std::mem::replace(&mut book.committed, n));
+        self.require(last < n || !fresh, Rule::CommitsInOrder, || {
+            format!("{n} is committed after {last}")
+        });
         let Outcome::Ok(body) = &commit.record.outcome else {
-            return self.require(false, Rule::Reasons, || format!("{n} is committed as {:?}", commit.record.outcome));
+            return self.require(false, Rule::Reasons, || {
+                format!("{n} is committed as {:?}", commit.record.outcome)
+            });
         };
         let command = number_in(body);
         if let Some(book) = self.commands.get_mut(&command) {
             let refused = book.refused;
             let before = book.committed.replace(body.clone());
-            self.require(before.is_none(), Rule::EffectOnce, || format!("{command}: {before:?}, then {body:?}"));
+            self.require(before.is_none(), Rule::EffectOnce, || {
+                format!("{command}: {before:?}, then {body:?}")
+            });
             self.require(!refused, Rule::RefusedNeverRan, || format!("{command} was refused"));
         }
         for (publication, place) in commit.record.publishes.iter().zip(settled.iter().flatten()) {

@@ -1,6 +1,7 @@
-//! What must hold, each rule by its name, and what has to be remembered to tell: a second, naive opinion of every sequence, commit and
-//! cursor, fed with what crosses the border between the cores and the world. Never asks a core. Remembers as little as it can,
-//! because states that differ in it are explored twice.
+//! What must hold, each rule by its name, and what has to be remembered to tell: a second, naive
+//! opinion of every sequence, commit and cursor, fed with what crosses the border between the cores
+//! and the world. Never asks a core. Remembers as little as it can, because states that differ in
+//! it are explored twice.
 
 mod commands;
 mod sessions;

@@ -54,7 +54,8 @@ impl Ledger {
         socket.served = Some(welcome.session);
         let (stranger, generation) = (socket.stranger, welcome.generation.0);
         if !welcome.resumed {
-            let elsewhere = self.sessions.values().any(|book| book.process == process && book.node != node);
+            let elsewhere =
+                self.sessions.values().any(|book| book.process == process && book.node != node);
             if elsewhere && welcome.lease.state == LeaseState::Ok {
                 marks.set(Mark::Takeover);
             }
@@ -70,7 +71,9 @@ impl Ledger {
                 acked_down: 0,
             };
             let known = self.sessions.insert(welcome.session, book).is_some();
-            self.require(!known, Rule::Generations, || format!("{:?} is new twice", welcome.session));
+            self.require(!known, Rule::Generations, || {
+                format!("{:?} is new twice", welcome.session)
+            });
             return;
         }
         marks.set(Mark::Resume);
@@ -78,13 +81,25 @@ impl Ledger {
         let Some(book) = self.sessions.get_mut(&welcome.session) else { return };
         let before = std::mem::replace(&mut book.generation, generation);
         let (owner, accepted) = (book.stranger, book.up);
-        self.require(generation > before, Rule::Generations, || format!("{generation} follows {before}"));
-        self.require(owner == stranger, Rule::Principals, || format!("{:?} resumes for another", welcome.session));
-        self.require(welcome.recv.0 == accepted, Rule::Acks, || format!("{welcome:?}, accepted {accepted}"));
+        self.require(generation > before, Rule::Generations, || {
+            format!("{generation} follows {before}")
+        });
+        self.require(owner == stranger, Rule::Principals, || {
+            format!("{:?} resumes for another", welcome.session)
+        });
+        self.require(welcome.recv.0 == accepted, Rule::Acks, || {
+            format!("{welcome:?}, accepted {accepted}")
+        });
     }
 
     /// A client is told its session; it leaves any other one.
-    pub(crate) fn welcome_arrives(&mut self, process: Process, socket: &mut Socket, welcome: &Welcome, marks: &Marks) {
+    pub(crate) fn welcome_arrives(
+        &mut self,
+        process: Process,
+        socket: &mut Socket,
+        welcome: &Welcome,
+        marks: &Marks,
+    ) {
         socket.joined = Some(welcome.session);
         self.sessions.retain(|id, book| book.process != process || *id == welcome.session);
         self.lease_is_told(process, welcome.lease.id, marks);
@@ -95,20 +110,25 @@ impl Ledger {
         self.sessions.values().any(|book| book.node == node)
     }
 
-    /// On an attachment that counts, each sequenced frame is the last accepted one plus 1, across all attachments.
+    /// On an attachment that counts, each sequenced frame is the last accepted one plus 1, across
+    /// all attachments.
     pub(super) fn sequence_arrives(&mut self, id: Option<SessionId>, way: Way, seq: Seq) {
         let Some(book) = id.and_then(|id| self.sessions.get_mut(&id)) else { return };
         let accepted = book.accepted(way);
         let before = *accepted;
         *accepted = seq.0;
-        self.require(seq.0 == before + 1, Rule::Sequences, || format!("{way:?}: {seq} follows {before}"));
+        self.require(seq.0 == before + 1, Rule::Sequences, || {
+            format!("{way:?}: {seq} follows {before}")
+        });
     }
 
     /// An ack that is about to travel covers what has been accepted, and nothing else.
     pub(super) fn ack_leaves(&mut self, id: Option<SessionId>, of: Way, ack: Seq) {
         let Some(book) = id.and_then(|id| self.sessions.get_mut(&id)) else { return };
         let accepted = *book.accepted(of);
-        self.require(ack.0 <= accepted, Rule::Acks, || format!("{of:?}: ack {ack}, accepted {accepted}"));
+        self.require(ack.0 <= accepted, Rule::Acks, || {
+            format!("{of:?}: ack {ack}, accepted {accepted}")
+        });
     }
 
     pub(super) fn ack_arrives(&mut self, id: Option<SessionId>, ack: Seq) {
@@ -121,7 +141,9 @@ impl Ledger {
         let Some(book) = id.and_then(|id| self.sessions.get_mut(&id)) else { return };
         let (before, acked) = (book.sent_down, book.acked_down);
         book.sent_down = before.max(seq.0);
-        self.require(seq.0 <= before + 1, Rule::Sequences, || format!("{seq} is sent after {before}"));
+        self.require(seq.0 <= before + 1, Rule::Sequences, || {
+            format!("{seq} is sent after {before}")
+        });
         let again = seq.0 <= before;
         self.require(again || seq.0 - acked <= u64::from(window), Rule::WithinWindow, || {
             format!("{seq} is sent, {acked} is acknowledged, the window is {window}")

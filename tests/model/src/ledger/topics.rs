@@ -10,7 +10,8 @@ use super::{Ledger, Rule, number_in};
 use crate::marks::{Mark, Marks};
 use crate::state::Process;
 
-/// Events of commands are numbered from here by command; those from outside commands have lower numbers.
+/// Events of commands are numbered from here by command; those from outside commands have lower
+/// numbers.
 pub(crate) const OF_COMMANDS: u64 = 100;
 
 /// The topic's history.
@@ -40,28 +41,47 @@ impl Ledger {
         });
     }
 
-    pub(super) fn append_happens(&mut self, key: AppendKey, publication: &Publication, place: Appended) {
+    pub(super) fn append_happens(
+        &mut self,
+        key: AppendKey,
+        publication: &Publication,
+        place: Appended,
+    ) {
         let event = number_in(&publication.bodies[0].1);
         if let AppendKey::Command { .. } = key {
             let command = event / OF_COMMANDS;
-            let committed = self.commands.get(&command).is_some_and(|book| book.committed.is_some());
-            self.require(committed, Rule::OnlyCommitsPublish, || format!("{event} of command {command}"));
+            let committed =
+                self.commands.get(&command).is_some_and(|book| book.committed.is_some());
+            self.require(committed, Rule::OnlyCommitsPublish, || {
+                format!("{event} of command {command}")
+            });
         }
         self.event_lands(publication, place);
     }
 
-    /// Equal epoch and number mean equal bytes, for ever; an append that is repeated changes nothing.
+    /// Equal epoch and number mean equal bytes, for ever; an append that is repeated changes
+    /// nothing.
     pub(super) fn event_lands(&mut self, publication: &Publication, place: Appended) {
         let event = number_in(&publication.bodies[0].1);
         if let Some(before) = self.topic.places.get(&event).copied() {
-            return self.require(before == place.ts, Rule::OnePlace, || format!("{event}: {before}, then {place:?}"));
+            return self.require(before == place.ts, Rule::OnePlace, || {
+                format!("{event}: {before}, then {place:?}")
+            });
         }
         self.topic.places.insert(event, place.ts);
         let there = *self.topic.entries.entry((place.epoch, place.ts)).or_insert(event);
-        self.require(there == event, Rule::EqualBytes, || format!("{place:?}: {there}, then {event}"));
-        let next = self.topic.head.filter(|head| head.epoch == place.epoch).map_or(1, |head| head.ts.0 + 1);
+        self.require(there == event, Rule::EqualBytes, || {
+            format!("{place:?}: {there}, then {event}")
+        });
+        let next = self
+            .topic
+            .head
+            .filter(|head| head.epoch == place.epoch)
+            .map_or(1, |head| head.ts.0 + 1);
         self.topic.head = Some(Position { epoch: place.epoch, ts: place.ts });
-        self.require(place.ts.0 == next, Rule::OnePlace, || format!("{place:?} where {next} was due"));
+        self.require(place.ts.0 == next, Rule::OnePlace, || {
+            format!("{place:?} where {next} was due")
+        });
     }
 
     // ---- applications ----
@@ -77,7 +97,13 @@ impl Ledger {
     }
 
     /// An application is handed an item.
-    pub(crate) fn item(&mut self, process: Process, item: &Item, may_have_gaps: bool, marks: &Marks) {
+    pub(crate) fn item(
+        &mut self,
+        process: Process,
+        item: &Item,
+        may_have_gaps: bool,
+        marks: &Marks,
+    ) {
         let Some(book) = self.clients.get_mut(&process) else { return };
         let seen = book.seen;
         let here = match item {
@@ -88,14 +114,20 @@ impl Ledger {
         book.seen = Some(here);
         match item {
             Item::Event { body, .. } => {
-                let next = seen.is_some_and(|seen| seen.epoch == here.epoch && seen.ts.next() == here.ts);
+                let next =
+                    seen.is_some_and(|seen| seen.epoch == here.epoch && seen.ts.next() == here.ts);
                 self.require(next, Rule::NoHiddenGap, || format!("{here:?} follows {seen:?}"));
-                let (event, there) = (number_in(body), self.topic.entries.get(&(here.epoch, here.ts)).copied());
-                self.require(there == Some(event), Rule::EqualBytes, || format!("{here:?}: {there:?}, told {event}"));
+                let (event, there) =
+                    (number_in(body), self.topic.entries.get(&(here.epoch, here.ts)).copied());
+                self.require(there == Some(event), Rule::EqualBytes, || {
+                    format!("{here:?}: {there:?}, told {event}")
+                });
             }
             Item::Snapshot { gap, .. } => {
                 marks.set(Mark::Snapshot);
-                self.require(gap.is_some() || seen.is_none(), Rule::NoHiddenGap, || format!("{item:?} after {seen:?}"));
+                self.require(gap.is_some() || seen.is_none(), Rule::NoHiddenGap, || {
+                    format!("{item:?} after {seen:?}")
+                });
                 self.gap(seen, gap.as_ref(), may_have_gaps, marks);
             }
             Item::Gap(gap) => self.gap(seen, Some(gap), may_have_gaps, marks),
@@ -103,7 +135,13 @@ impl Ledger {
         }
     }
 
-    fn gap(&mut self, seen: Option<Position>, gap: Option<&Gap>, may_have_gaps: bool, marks: &Marks) {
+    fn gap(
+        &mut self,
+        seen: Option<Position>,
+        gap: Option<&Gap>,
+        may_have_gaps: bool,
+        marks: &Marks,
+    ) {
         let Some(gap) = gap else { return };
         marks.set(Mark::Gap);
         self.require(may_have_gaps, Rule::NoInventedGap, || format!("{gap:?} after {seen:?}"));

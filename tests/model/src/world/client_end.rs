@@ -25,10 +25,21 @@ impl World<'_> {
         let mut core = Client::new(Arc::clone(&self.model.client), seed);
         core.start(NOW);
         let request = SubscriptionRequest { topic: name(TOPIC), key: KEY.to_owned(), from: None };
-        let sub = self.settings().subscribed.then(|| core.subscribe(NOW, request).expect("it is the first one"));
+        let sub = self
+            .settings()
+            .subscribed
+            .then(|| core.subscribe(NOW, request).expect("it is the first one"));
         let stranger = false;
-        let slot =
-            ClientSlot { core, process, stranger, dialling: None, current: None, sub, readable: false, to_submit };
+        let slot = ClientSlot {
+            core,
+            process,
+            stranger,
+            dialling: None,
+            current: None,
+            sub,
+            readable: false,
+            to_submit,
+        };
         self.ledger().client_starts(process);
         match self.state.clients.get_mut(at) {
             Some(place) => *place = Arc::new(slot),
@@ -66,7 +77,9 @@ impl World<'_> {
         slot.readable = item.is_some();
         let Some(item) = item else { return };
         let times = match (self.settings().mistake, &item) {
-            (Some(Mistake::LosesItems), Item::Event { position, .. }) if self.state.ledger.goes_on_after(*position) => {
+            (Some(Mistake::LosesItems), Item::Event { position, .. })
+                if self.state.ledger.goes_on_after(*position) =>
+            {
                 0
             }
             (Some(Mistake::RepeatsItems), Item::Event { .. }) => 2,
@@ -128,8 +141,8 @@ impl World<'_> {
         self.clients_touched.remove(&at);
     }
 
-    /// A client without a socket waits for nothing but its next dial. When that begins makes no difference to anybody: the socket
-    /// opens whenever the model says so.
+    /// A client without a socket waits for nothing but its next dial. When that begins makes no
+    /// difference to anybody: the socket opens whenever the model says so.
     fn dials(&mut self, at: usize) -> bool {
         let stopped = self.is_mistaken(Mistake::StopsTimers);
         let slot = self.client(at);
@@ -194,17 +207,24 @@ impl World<'_> {
     }
 
     fn client_reads(&mut self, at: usize, id: SocketId, frame: ServerFrame, bytes: usize) {
-        if self.is_mistaken(Mistake::DropsFrames) && matches!(frame, ServerFrame::Result { seq: Seq(1), .. }) {
+        if self.is_mistaken(Mistake::DropsFrames)
+            && matches!(frame, ServerFrame::Result { seq: Seq(1), .. })
+        {
             return;
         }
         let frame = match frame {
-            ServerFrame::Result { seq, ack, n, dup, body } if self.is_mistaken(Mistake::ChangesReplies) => {
+            ServerFrame::Result { seq, ack, n, dup, body }
+                if self.is_mistaken(Mistake::ChangesReplies) =>
+            {
                 let body = Body(Bytes::from(String::from_utf8_lossy(&body.0).replace('d', "e")));
                 ServerFrame::Result { seq, ack, n, dup, body }
             }
             frame => frame,
         };
-        let Some(mut socket) = self.state.sockets.get(&id).map(|socket| Socket::clone(socket)) else { return };
+        let Some(mut socket) = self.state.sockets.get(&id).map(|socket| Socket::clone(socket))
+        else {
+            return;
+        };
         let marks = &self.model.marks;
         self.ledger().client_receives(id.process, &mut socket, &frame, marks);
         self.state.sockets.insert(id, Arc::new(socket));

@@ -14,7 +14,8 @@ use crate::settings::NEVER_MS;
 use crate::state::{End, NOW, SocketId};
 
 impl World<'_> {
-    /// A socket breaks. One end knows at once; what it had in flight may still arrive, until the other end notices.
+    /// A socket breaks. One end knows at once; what it had in flight may still arrive, until the
+    /// other end notices.
     pub(super) fn cut(&mut self, id: SocketId, first: End) {
         self.state.budget.cuts -= 1;
         if let Some(socket) = self.socket(id) {
@@ -55,7 +56,9 @@ impl World<'_> {
     }
 
     fn replace_node(&mut self, at: usize) {
-        let theirs = |(id, socket): (&SocketId, &Arc<crate::state::Socket>)| (socket.node == at).then_some(*id);
+        let theirs = |(id, socket): (&SocketId, &Arc<crate::state::Socket>)| {
+            (socket.node == at).then_some(*id)
+        };
         let sockets: Vec<SocketId> = self.state.sockets.iter().filter_map(theirs).collect();
         for id in sockets {
             let Some(socket) = self.socket(id).filter(|socket| socket.node_open) else { continue };
@@ -73,9 +76,11 @@ impl World<'_> {
         let current = self.state.clients[at].current;
         self.abandon(at, Close::lost("connection reset"));
         current.into_iter().for_each(|id| self.other_end_notices(id));
-        self.state.sockets.iter_mut().filter(|(id, _)| id.process == process).for_each(|(_, socket)| {
-            Arc::make_mut(socket).broken = true;
-        });
+        self.state.sockets.iter_mut().filter(|(id, _)| id.process == process).for_each(
+            |(_, socket)| {
+                Arc::make_mut(socket).broken = true;
+            },
+        );
         self.ledger().client_crashes(process);
         self.start_client(at);
     }

@@ -1,5 +1,6 @@
-//! One step of the world: an action makes one thing happen, then every output of the cores it touched is carried out until there is
-//! none. Owns what drivers, network, store and applications do; decides nothing that a core decides.
+//! One step of the world: an action makes one thing happen, then every output of the cores it
+//! touched is carried out until there is none. Owns what drivers, network, store and applications
+//! do; decides nothing that a core decides.
 
 mod client_end;
 mod faults;
@@ -140,7 +141,8 @@ impl<'m> World<'m> {
         }
     }
 
-    /// An end of a socket is gone: what is in flight to it is lost, and the other end learns of it after what is in flight there.
+    /// An end of a socket is gone: what is in flight to it is lost, and the other end learns of it
+    /// after what is in flight there.
     pub(super) fn end_closes(&mut self, id: SocketId, end: End, close: Close) {
         let Some(socket) = self.socket(id) else { return };
         match end {
@@ -164,7 +166,12 @@ impl<'m> World<'m> {
 
     /// Forgets a socket that neither end knows.
     pub(super) fn bury(&mut self, id: SocketId) {
-        if self.state.sockets.get(&id).is_some_and(|socket| !socket.client_open && !socket.node_open) {
+        if self
+            .state
+            .sockets
+            .get(&id)
+            .is_some_and(|socket| !socket.client_open && !socket.node_open)
+        {
             self.state.sockets.remove(&id);
         }
     }

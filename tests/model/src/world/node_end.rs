@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use steadfast::session::node::{
-    Attempt, ConnId, ExecId, Executed, Execution, Identity, Node, NodeEvent, Principal, StagedPublish,
+    Attempt, ConnId, ExecId, Executed, Execution, Identity, Node, NodeEvent, Principal,
+    StagedPublish,
 };
 use steadfast::session::store::{Outcome, Publication};
 use steadfast::session::{Close, CloseCode};
@@ -19,7 +20,11 @@ use crate::settings::{name, topic};
 use crate::state::{End, NOW, NodeSlot, Packet, Running, Socket, SocketId};
 
 fn publication(event: u64) -> Publication {
-    Publication { topic: topic(), name: name("posted"), bodies: vec![(Codec::Json, numbered(event, 0))] }
+    Publication {
+        topic: topic(),
+        name: name("posted"),
+        bodies: vec![(Codec::Json, numbered(event, 0))],
+    }
 }
 
 impl World<'_> {
@@ -43,8 +48,9 @@ impl World<'_> {
         self.node(at).core.publish(NOW, publication(event));
     }
 
-    /// Everything that the core has to say. Events come first: an execution is aborted before the one that waited for it starts.
-    /// Sockets are written last, so that what was answered at once takes the ack along.
+    /// Everything that the core has to say. Events come first: an execution is aborted before the
+    /// one that waited for it starts. Sockets are written last, so that what was answered at once
+    /// takes the ack along.
     pub(super) fn serve_node(&mut self, at: usize) {
         let mut woken = BTreeSet::new();
         loop {
@@ -77,7 +83,8 @@ impl World<'_> {
     }
 
     fn socket_of(&self, at: usize, conn: ConnId) -> Option<SocketId> {
-        let ours = |(id, socket): &(&SocketId, &Arc<Socket>)| id.conn() == conn && socket.node == at;
+        let ours =
+            |(id, socket): &(&SocketId, &Arc<Socket>)| id.conn() == conn && socket.node == at;
         self.state.sockets.iter().find(ours).map(|(id, _)| *id)
     }
 
@@ -92,11 +99,16 @@ impl World<'_> {
         let (frame, bytes) = match outgoing {
             Outgoing::Frame(frame) => (frame, 0),
             Outgoing::Shared(message) => {
-                let frame = Codec::Json.read_server(&message).expect("what the core has encoded can be read");
+                let frame = Codec::Json
+                    .read_server(&message)
+                    .expect("what the core has encoded can be read");
                 (frame, message.len())
             }
         };
-        let Some(mut socket) = self.state.sockets.get(&id).map(|socket| Socket::clone(socket)) else { return };
+        let Some(mut socket) = self.state.sockets.get(&id).map(|socket| Socket::clone(socket))
+        else {
+            return;
+        };
         let (marks, window) = (&self.model.marks, self.settings().window);
         match &frame {
             ServerFrame::Welcome(welcome) => {
@@ -123,11 +135,13 @@ impl World<'_> {
         // What the core has for the socket goes out before it ends: GOAWAY, for one.
         self.node_writes(at, conn);
         let Some(id) = self.socket_of(at, conn) else { return };
-        if self.is_mistaken(Mistake::DeliversStaleFrames) && close.code == Some(CloseCode::REPLACED) {
+        if self.is_mistaken(Mistake::DeliversStaleFrames) && close.code == Some(CloseCode::REPLACED)
+        {
             return;
         }
         self.end_closes(id, End::Node, close.clone());
-        // A driver reports the end of a socket that it closed on request, too; the core must not mind.
+        // A driver reports the end of a socket that it closed on request, too; the core must not
+        // mind.
         self.node(at).core.handle_disconnected(NOW, conn, close);
     }
 
@@ -143,10 +157,15 @@ impl World<'_> {
     }
 
     fn node_reads(&mut self, at: usize, id: SocketId, frame: ClientFrame) {
-        let current = self.state.clients.iter().find_map(|slot| slot.current.filter(|new| new.process == id.process));
+        let current = self
+            .state
+            .clients
+            .iter()
+            .find_map(|slot| slot.current.filter(|new| new.process == id.process));
         let attached = |socket: &Arc<Socket>| socket.node == at && socket.served.is_some();
         let newer = current.filter(|new| self.state.sockets.get(new).is_some_and(attached));
-        let stale = self.is_mistaken(Mistake::DeliversStaleFrames) && !matches!(frame, ClientFrame::Hello(_));
+        let stale = self.is_mistaken(Mistake::DeliversStaleFrames)
+            && !matches!(frame, ClientFrame::Hello(_));
         let id = if stale { newer.unwrap_or(id) } else { id };
         let Some(socket) = self.state.sockets.get(&id).cloned() else { return };
         self.ledger().node_receives(&socket, &frame);
@@ -163,7 +182,8 @@ impl World<'_> {
         match execution {
             Execution::Authenticate { exec, token, .. } => {
                 let principal = Principal::new(token.unwrap_or_default());
-                let answer = Executed::Authenticated(Ok(Identity { principal, expires_in_ms: None }));
+                let answer =
+                    Executed::Authenticated(Ok(Identity { principal, expires_in_ms: None }));
                 self.node(at).core.handle_executed(NOW, exec, answer);
             }
             Execution::Authorize { exec, .. } => {
@@ -178,10 +198,16 @@ impl World<'_> {
                 self.ledger().executing(&slot, (lease, n), command);
                 self.run(at, exec, Running::Command { lease, n, command });
             }
-            Execution::Snapshot { exec, position, .. } => self.run(at, exec, Running::Snapshot { position }),
+            Execution::Snapshot { exec, position, .. } => {
+                self.run(at, exec, Running::Snapshot { position })
+            }
             // The model has no volatiles: nothing of them is kept, so there is nothing to explore.
             Execution::Volatile { exec, .. } => {
-                self.node(at).core.handle_executed(NOW, exec, Executed::Volatile { publishes: Vec::new() });
+                self.node(at).core.handle_executed(
+                    NOW,
+                    exec,
+                    Executed::Volatile { publishes: Vec::new() },
+                );
             }
         }
     }
@@ -199,8 +225,8 @@ impl World<'_> {
         let slot = self.node(at);
         let executed = match slot.running.remove(&exec) {
             Some(Running::Command { command, .. }) => {
-                let events =
-                    (0..settings.published_by(command)).map(|index| publication(command * OF_COMMANDS + index));
+                let events = (0..settings.published_by(command))
+                    .map(|index| publication(command * OF_COMMANDS + index));
                 let outcome = Outcome::Ok(numbered(command, at as u64));
                 Executed::Command { outcome, publishes: events.map(StagedPublish::Event).collect() }
             }

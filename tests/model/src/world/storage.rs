@@ -1,5 +1,5 @@
-//! The one store of all nodes: when an operation happens, and what is said about it. What it means is the production memory store's
-//! business.
+//! The one store of all nodes: when an operation happens, and what is said about it. What it means
+//! is the production memory store's business.
 
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ impl World<'_> {
         }
         let process = self.state.nodes[node].process;
         let slow = self.is_slow(&body);
-        // What takes no time may not overtake what does, or a node's operations would change their order.
+        // What takes no time may not overtake what does, or a node's operations would change their
+        // order.
         let waits = self.state.asked.iter().any(|other| other.process == process);
         self.state.asked.push(Asked { node, process, op, body });
         if !slow && !waits {
@@ -32,11 +33,14 @@ impl World<'_> {
         match self.settings().store {
             StorePace::Instant => false,
             StorePace::Commits => matches!(body, StoreOp::Commit { .. }),
-            StorePace::Slow => !matches!(body, StoreOp::OpenTopic { .. } | StoreOp::ListUnsettled { .. }),
+            StorePace::Slow => {
+                !matches!(body, StoreOp::OpenTopic { .. } | StoreOp::ListUnsettled { .. })
+            }
         }
     }
 
-    /// An operation is carried out and answered; `doubt` says that the answer is "unknown", and whether it happened.
+    /// An operation is carried out and answered; `doubt` says that the answer is "unknown", and
+    /// whether it happened.
     pub(super) fn answer(&mut self, at: usize, doubt: Option<bool>) {
         let Asked { node, process, op, body } = self.state.asked.remove(at);
         let truth = doubt.unwrap_or(true).then(|| self.carry_out(node, body));
@@ -74,7 +78,8 @@ impl World<'_> {
         outcome
     }
 
-    /// The other nodes will hear of it; what they hear later makes what they hear first superfluous.
+    /// The other nodes will hear of it; what they hear later makes what they hear first
+    /// superfluous.
     fn spread(&mut self, from: usize, place: Appended) {
         if self.is_mistaken(Mistake::LosesHints) {
             return;
@@ -117,7 +122,10 @@ impl World<'_> {
             (Some(Mistake::ChangesEvents), StoreOp::ReadLog { .. }) => {
                 let mut outcome = Arc::make_mut(&mut self.state.store).apply(NOW, body.clone());
                 if let StoreOutcome::Log { entries, .. } = &mut outcome {
-                    entries.iter_mut().flat_map(|entry| &mut entry.bodies).for_each(|(_, body)| *body = Body::UNIT);
+                    entries
+                        .iter_mut()
+                        .flat_map(|entry| &mut entry.bodies)
+                        .for_each(|(_, body)| *body = Body::UNIT);
                 }
                 outcome
             }
@@ -133,9 +141,13 @@ fn forget_proposals(body: &mut StoreOp) {
 
 fn propose(body: &mut StoreOp, epoch: Epoch) {
     match body {
-        StoreOp::Append { fresh_epoch, .. } | StoreOp::OpenTopic { fresh_epoch, .. } => *fresh_epoch = epoch,
+        StoreOp::Append { fresh_epoch, .. } | StoreOp::OpenTopic { fresh_epoch, .. } => {
+            *fresh_epoch = epoch
+        }
         StoreOp::Commit { commits, .. } => {
-            commits.iter_mut().for_each(|commit| commit.fresh_epochs.iter_mut().for_each(|fresh| *fresh = epoch));
+            commits
+                .iter_mut()
+                .for_each(|commit| commit.fresh_epochs.iter_mut().for_each(|fresh| *fresh = epoch));
         }
         _ => {}
     }

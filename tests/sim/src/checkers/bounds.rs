@@ -1,4 +1,5 @@
-//! Memory: after every step each buffer of each core is within its named setting. Owns no numbers of its own.
+//! Memory: after every step each buffer of each core is within its named setting. Owns no numbers
+//! of its own.
 
 use steadfast::session::client::{ClientConfig, ClientLoad};
 use steadfast::session::node::{NodeConfig, NodeLoad, NodePeaks};
@@ -6,7 +7,8 @@ use steadfast::wire::Window;
 
 use super::Checkers;
 
-/// A message may exceed what is left of a number of bytes by its own length; the longest one of the harness.
+/// A message may exceed what is left of a number of bytes by its own length; the longest one of the
+/// harness.
 const MESSAGE_BYTES: u64 = 2_048 + 256;
 
 /// The first buffer that is over its bound.
@@ -21,7 +23,12 @@ fn size(value: usize) -> u64 {
 
 impl Checkers {
     /// A client's buffers, with the window that its server gives.
-    pub fn a_client_keeps_its_bounds(&mut self, process: u64, load: ClientLoad, config: &ClientConfig) {
+    pub fn a_client_keeps_its_bounds(
+        &mut self,
+        process: u64,
+        load: ClientLoad,
+        config: &ClientConfig,
+    ) {
         let window = self.node_config.window;
         let subscriptions = u64::from(config.subscriptions);
         let alone = load.unacknowledged <= 1;
@@ -29,28 +36,53 @@ impl Checkers {
             ("outbox_commands", size(load.outbox_commands), config.outbox_commands.into()),
             ("outbox_bytes", size(load.outbox_bytes), config.outbox_bytes.into()),
             ("window frames", size(load.unacknowledged), window.frames.max(1).into()),
-            ("window bytes", if alone { 0 } else { size(load.unacknowledged_bytes) }, window.bytes.into()),
+            (
+                "window bytes",
+                if alone { 0 } else { size(load.unacknowledged_bytes) },
+                window.bytes.into(),
+            ),
             ("subscriptions", size(load.subscriptions), subscriptions),
-            // A reset on a live subscription keeps what waits, and the events after it have credit of their own (PROTOCOL.md 7.6, 7.8).
+            // A reset on a live subscription keeps what waits, and the events after it have credit
+            // of their own (PROTOCOL.md 7.6, 7.8).
             ("credit events", size(load.items), 2 * (u64::from(config.credit.frames) + 1)),
             ("credit bytes", load.item_bytes, u64::from(config.credit.bytes) + MESSAGE_BYTES),
             ("volatiles", size(load.volatiles), config.volatiles.into()),
             ("UNSUBSCRIBE", size(load.leaving), subscriptions),
-            ("timers", size(load.timers), u64::from(config.outbox_commands) + 2 * subscriptions + 8),
+            (
+                "timers",
+                size(load.timers),
+                u64::from(config.outbox_commands) + 2 * subscriptions + 8,
+            ),
         ]);
-        self.require(found.is_none(), "buffers keep their bounds", || format!("client process {process}: {found:?}"));
+        self.require(found.is_none(), "buffers keep their bounds", || {
+            format!("client process {process}: {found:?}")
+        });
     }
 
     /// A node's buffers, with the window that its clients ask for.
-    pub fn a_node_keeps_its_bounds(&mut self, process: u64, load: NodeLoad, peaks: NodePeaks, window: Window) {
+    pub fn a_node_keeps_its_bounds(
+        &mut self,
+        process: u64,
+        load: NodeLoad,
+        peaks: NodePeaks,
+        window: Window,
+    ) {
         let found = over_at_node(&self.node_config, load, peaks, window);
-        self.require(found.is_none(), "buffers keep their bounds", || format!("node process {process}: {found:?}"));
+        self.require(found.is_none(), "buffers keep their bounds", || {
+            format!("node process {process}: {found:?}")
+        });
     }
 }
 
-fn over_at_node(config: &NodeConfig, load: NodeLoad, peaks: NodePeaks, asked: Window) -> Option<String> {
+fn over_at_node(
+    config: &NodeConfig,
+    load: NodeLoad,
+    peaks: NodePeaks,
+    asked: Window,
+) -> Option<String> {
     let most = config.max_client_window;
-    let window = Window { frames: asked.frames.min(most.frames), bytes: asked.bytes.min(most.bytes) };
+    let window =
+        Window { frames: asked.frames.min(most.frames), bytes: asked.bytes.min(most.bytes) };
     let retained = config.topics.iter().map(|topic| topic.retention.entries).max().unwrap_or(0);
     let span = u64::from(config.span);
     over(&[
@@ -61,7 +93,11 @@ fn over_at_node(config: &NodeConfig, load: NodeLoad, peaks: NodePeaks, asked: Wi
         ("window bytes", peaks.unacknowledged_bytes, window.bytes.into()),
         ("answers waiting", size(peaks.answers_waiting), span),
         ("slots", size(peaks.slots), span),
-        ("lease_queue_bytes", peaks.queue_bytes, u64::from(config.lease_queue_bytes) + MESSAGE_BYTES),
+        (
+            "lease_queue_bytes",
+            peaks.queue_bytes,
+            u64::from(config.lease_queue_bytes) + MESSAGE_BYTES,
+        ),
         ("lease_record_bytes", peaks.record_bytes, config.lease_record_bytes.into()),
         ("barred", size(peaks.barred), span),
         ("live_entries", size(peaks.topic_entries), config.live_entries.max(retained).into()),
@@ -74,7 +110,8 @@ fn over_at_node(config: &NodeConfig, load: NodeLoad, peaks: NodePeaks, asked: Wi
             size(load.publishes_waiting),
             // Those of accepted commands are never refused.
             u64::from(config.publishes_waiting)
-                + size(load.unsettled + load.store_operations) * u64::from(config.publishes_per_command),
+                + size(load.unsettled + load.store_operations)
+                    * u64::from(config.publishes_per_command),
         ),
     ])
 }

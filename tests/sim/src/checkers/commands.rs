@@ -1,11 +1,15 @@
-//! Commands from submission to outcome: numbers, low, commits, results, refusals (PROTOCOL.md sections 5 and 6).
+//! Commands from submission to outcome: numbers, low, commits, results, refusals (PROTOCOL.md
+//! sections 5 and 6).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use steadfast::session::client::{CallId, CallOutcome};
-use steadfast::session::store::{Commit, CommitOutcome, OpId, Outcome, Publication, StoreOp, StoreOutcome};
+use steadfast::session::store::{
+    Commit, CommitOutcome, OpId, Outcome, Publication, StoreOp, StoreOutcome,
+};
 use steadfast::wire::{
-    CommandFrame, FailureCode, Hello, LeaseId, LeaseState, RefusalCode, ServerFrame, SessionId, Welcome,
+    CommandFrame, FailureCode, Hello, LeaseId, LeaseState, RefusalCode, ServerFrame, SessionId,
+    Welcome,
 };
 
 use super::{Checkers, Owed, Restored, number_in};
@@ -93,7 +97,15 @@ impl Checkers {
         book.calls.insert(call, command);
         book.unresolved.insert(call);
         let fate = Fate::Open;
-        let book = CallBook { call, ordered, fate, sent: Vec::new(), commits: 0, answer: None, lease_lost: false };
+        let book = CallBook {
+            call,
+            ordered,
+            fate,
+            sent: Vec::new(),
+            commits: 0,
+            answer: None,
+            lease_lost: false,
+        };
         self.calls.insert(command, book);
     }
 
@@ -117,7 +129,9 @@ impl Checkers {
         let open = book.unresolved.remove(&call);
         book.open.retain(|_, other| *other != command);
         self.kept(process, Owed::Call(call));
-        self.require(open, "an outcome comes once", || format!("process {process} {call:?} command {command}"));
+        self.require(open, "an outcome comes once", || {
+            format!("process {process} {call:?} command {command}")
+        });
         Some(command)
     }
 
@@ -125,13 +139,17 @@ impl Checkers {
         let Some(book) = self.calls.get_mut(&command) else { return };
         book.fate = Fate::NeverRan;
         let commits = book.commits;
-        self.require(commits == 0, "what was refused never ran", || format!("command {command} was committed"));
+        self.require(commits == 0, "what was refused never ran", || {
+            format!("command {command} was committed")
+        });
     }
 
     /// A client reports an outcome.
     pub fn resolved(&mut self, process: u64, call: CallId, outcome: &CallOutcome) {
         let Some(command) = self.close_call(process, call) else {
-            return self.require(false, "an outcome belongs to a command", || format!("process {process} {call:?}"));
+            return self.require(false, "an outcome belongs to a command", || {
+                format!("process {process} {call:?}")
+            });
         };
         let closed = self.clients.get(&process).is_some_and(|book| book.closed);
         self.an_outcome_has_its_reason(command, outcome, closed);
@@ -139,11 +157,14 @@ impl Checkers {
             book.fate = Fate::Resolved;
         }
         match outcome {
-            CallOutcome::Reply(body) => self.an_outcome_is_what_was_committed(command, &Outcome::Ok(body.clone())),
+            CallOutcome::Reply(body) => {
+                self.an_outcome_is_what_was_committed(command, &Outcome::Ok(body.clone()))
+            }
             CallOutcome::Failed { code, name, body } => {
                 self.sometimes.count(&format!("failed: {code:?}"));
                 if *code != FailureCode::Unknown {
-                    let outcome = Outcome::Failed { code: *code, name: name.clone(), body: body.clone() };
+                    let outcome =
+                        Outcome::Failed { code: *code, name: name.clone(), body: body.clone() };
                     self.an_outcome_is_what_was_committed(command, &outcome);
                 }
             }
@@ -160,15 +181,18 @@ impl Checkers {
     /// A reply implies exactly one commit, with the same bytes.
     fn an_outcome_is_what_was_committed(&mut self, command: u64, outcome: &Outcome) {
         let Some(book) = self.calls.get(&command) else { return };
-        let commits: Vec<&CommitBook> = book.sent.iter().filter_map(|key| self.commits.get(key)).collect();
+        let commits: Vec<&CommitBook> =
+            book.sent.iter().filter_map(|key| self.commits.get(key)).collect();
         let same = commits.len() == 1 && commits[0].outcome == *outcome;
-        let found = format!("{:?}", commits.iter().map(|commit| &commit.outcome).collect::<Vec<_>>());
+        let found =
+            format!("{:?}", commits.iter().map(|commit| &commit.outcome).collect::<Vec<_>>());
         self.require(same, "a reply implies one commit with its bytes", || {
             format!("command {command}: told {outcome:?}, committed {found}")
         });
     }
 
-    /// An entry leaves only by result, failure, terminal refusal, lost lease, expiry before sending, or the end of the client.
+    /// An entry leaves only by result, failure, terminal refusal, lost lease, expiry before
+    /// sending, or the end of the client.
     fn an_outcome_has_its_reason(&mut self, command: u64, outcome: &CallOutcome, closed: bool) {
         let Some(book) = self.calls.get(&command) else { return };
         let unsent = book.sent.is_empty();
@@ -182,7 +206,9 @@ impl Checkers {
             CallOutcome::Closed { sent } => closed && (*sent || book.commits == 0),
         };
         let book = format!("{book:?}");
-        self.require(holds, "an outcome has its reason", || format!("command {command} ends as {outcome:?}: {book}"));
+        self.require(holds, "an outcome has its reason", || {
+            format!("command {command} ends as {outcome:?}: {book}")
+        });
     }
 
     // ---- numbers ----
@@ -218,16 +244,22 @@ impl Checkers {
 
     pub(super) fn numbers_stay_within_the_span(&mut self, command: &CommandFrame) {
         let span = u64::from(self.node_config.span);
-        self.require(command.n.0 - command.low.0 < span, "numbers stay within the span", || format!("{command:?}"));
+        self.require(command.n.0 - command.low.0 < span, "numbers stay within the span", || {
+            format!("{command:?}")
+        });
     }
 
     pub(super) fn command_is_sent(&mut self, process: u64, frame: &CommandFrame) {
         let Some(book) = self.clients.get_mut(&process) else { return };
-        let (Some(lease), n, command) = (book.lease, frame.n.0, number_in(&frame.body)) else { return };
+        let (Some(lease), n, command) = (book.lease, frame.n.0, number_in(&frame.body)) else {
+            return;
+        };
         if n == book.next {
             book.next += 1;
             let open = self.calls.get(&command).is_some_and(|call| call.fate == Fate::Open);
-            self.require(open, "only what is unresolved gets a number", || format!("command {command}"));
+            self.require(open, "only what is unresolved gets a number", || {
+                format!("command {command}")
+            });
             if let Some(book) = self.clients.get_mut(&process) {
                 book.open.insert(n, command);
             }
@@ -246,7 +278,9 @@ impl Checkers {
     }
 
     pub(super) fn answer_arrives(&mut self, process: u64, n: u64, refusal: Option<RefusalCode>) {
-        let Some(command) = self.clients.get(&process).and_then(|book| book.open.get(&n)) else { return };
+        let Some(command) = self.clients.get(&process).and_then(|book| book.open.get(&n)) else {
+            return;
+        };
         if let Some(code) = refusal.filter(|code| code.is_retry()) {
             self.sometimes.count(&format!("refused: {code:?}"));
         }
@@ -257,18 +291,29 @@ impl Checkers {
 
     // ---- the server ----
 
-    pub(super) fn lease_is_granted(&mut self, node: u64, hello: &Hello, welcome: &Welcome, user: &str) {
+    pub(super) fn lease_is_granted(
+        &mut self,
+        node: u64,
+        hello: &Hello,
+        welcome: &Welcome,
+        user: &str,
+    ) {
         let id = welcome.lease.id;
         let claimed = hello.lease.as_ref().map(|claim| claim.id);
         if welcome.lease.state == LeaseState::New {
             let known = self.leases.contains_key(&id);
-            self.require(!known && claimed != Some(id), "a lease id is used once", || format!("{id:?}"));
+            self.require(!known && claimed != Some(id), "a lease id is used once", || {
+                format!("{id:?}")
+            });
             self.leases.insert(id, LeaseBook { user: user.to_owned(), node, last_ordered: 0 });
             return;
         }
-        self.require(claimed == Some(id), "a lease goes on for who claims it", || format!("{id:?}, {claimed:?}"));
+        self.require(claimed == Some(id), "a lease goes on for who claims it", || {
+            format!("{id:?}, {claimed:?}")
+        });
         let Some(lease) = self.leases.get_mut(&id) else {
-            return self.require(false, "an unknown lease has expired", || format!("{id:?} goes on"));
+            return self
+                .require(false, "an unknown lease has expired", || format!("{id:?} goes on"));
         };
         let owner = lease.user.clone();
         self.lease_comes_with_records(node, id);
@@ -276,11 +321,18 @@ impl Checkers {
         if std::mem::replace(&mut lease.node, node) != node {
             self.sometimes.count("takeover");
         }
-        self.require(owner == user, "a lease never changes its principal", || format!("{id:?}: {owner}, {user}"));
+        self.require(owner == user, "a lease never changes its principal", || {
+            format!("{id:?}: {owner}, {user}")
+        });
     }
 
     /// RESULT and FAILED follow the commit, with its bytes (PROTOCOL.md 5.6).
-    pub(super) fn results_follow_commits(&mut self, session: SessionId, n: u64, frame: &ServerFrame) {
+    pub(super) fn results_follow_commits(
+        &mut self,
+        session: SessionId,
+        n: u64,
+        frame: &ServerFrame,
+    ) {
         let Some(lease) = self.sessions.get(&session).map(|session| session.lease) else { return };
         let told = match frame {
             ServerFrame::Result { body, .. } => Outcome::Ok(body.clone()),
@@ -296,14 +348,21 @@ impl Checkers {
         });
     }
 
-    /// A refusal says that the command was not executed (PROTOCOL.md 5.10). What a node says that another one has replaced
-    /// reaches nobody.
-    pub(super) fn refusals_say_the_truth(&mut self, process: u64, session: SessionId, n: u64, code: RefusalCode) {
+    /// A refusal says that the command was not executed (PROTOCOL.md 5.10). What a node says that
+    /// another one has replaced reaches nobody.
+    pub(super) fn refusals_say_the_truth(
+        &mut self,
+        process: u64,
+        session: SessionId,
+        n: u64,
+        code: RefusalCode,
+    ) {
         let Some(lease) = self.sessions.get(&session).map(|session| session.lease) else { return };
         if self.leases.get(&lease).is_some_and(|book| book.node != process) {
             return;
         }
-        let committed = self.commits.get(&(lease, n)).is_some_and(|commit| commit.outcome != Outcome::Expired);
+        let committed =
+            self.commits.get(&(lease, n)).is_some_and(|commit| commit.outcome != Outcome::Expired);
         self.require(code.is_retry() || !committed, "what was refused never ran", || {
             format!("{lease:?} {n} is refused with {code:?} and was committed")
         });
@@ -317,11 +376,15 @@ impl Checkers {
             (StoreOp::Commit { lease, commits, .. }, StoreOutcome::Committed(outcomes)) => {
                 for (commit, (n, outcome)) in commits.iter().zip(outcomes) {
                     let same = commit.n == *n;
-                    self.require(same, "commits are answered in order", || format!("{lease:?} {n}"));
+                    self.require(same, "commits are answered in order", || {
+                        format!("{lease:?} {n}")
+                    });
                     self.commit_happens(process, *lease, commit, outcome);
                 }
             }
-            (StoreOp::Commit { .. }, StoreOutcome::LeaseGone) => self.sometimes.count("commit finds no lease"),
+            (StoreOp::Commit { .. }, StoreOutcome::LeaseGone) => {
+                self.sometimes.count("commit finds no lease")
+            }
             (StoreOp::Settle { lease, n }, StoreOutcome::Done) => {
                 self.unsettled.remove(&(*lease, n.0));
             }
@@ -339,7 +402,13 @@ impl Checkers {
         }
     }
 
-    fn commit_happens(&mut self, process: u64, lease: LeaseId, commit: &Commit, outcome: &CommitOutcome) {
+    fn commit_happens(
+        &mut self,
+        process: u64,
+        lease: LeaseId,
+        commit: &Commit,
+        outcome: &CommitOutcome,
+    ) {
         let key = (lease, commit.n.0);
         let settled = match outcome {
             CommitOutcome::Written { settled } => settled,
@@ -347,24 +416,33 @@ impl Checkers {
                 self.sometimes.count("commit finds a record");
                 let stands = self.commits.get(&key).map(|commit| commit.outcome.clone());
                 let same = stands.as_ref() == Some(&record.outcome);
-                return self.require(same, "a record stands", || format!("{key:?}: {stands:?}, {record:?}"));
+                return self.require(same, "a record stands", || {
+                    format!("{key:?}: {stands:?}, {record:?}")
+                });
             }
             CommitOutcome::BelowLow => return self.sometimes.count("commit below low"),
         };
         self.at_most_one_commit(key, &commit.record.outcome);
         self.a_commit_is_what_a_handler_said(process, key, &commit.record.outcome);
         self.only_successes_publish(key, commit);
-        // A deadline that had passed is recorded without running anything: it has no place in the order.
+        // A deadline that had passed is recorded without running anything: it has no place in the
+        // order.
         if self.was_said(process, key, &commit.record.outcome) {
             self.commits_keep_their_order(key);
         }
-        let book = CommitBook { outcome: commit.record.outcome.clone(), publishes: commit.record.publishes.clone() };
+        let book = CommitBook {
+            outcome: commit.record.outcome.clone(),
+            publishes: commit.record.publishes.clone(),
+        };
         self.commits.insert(key, book);
         match settled {
             Some(places) => {
-                for (index, (publication, place)) in commit.record.publishes.iter().zip(places).enumerate() {
+                for (index, (publication, place)) in
+                    commit.record.publishes.iter().zip(places).enumerate()
+                {
                     let index = index as u32;
-                    let key = steadfast::session::store::AppendKey::Command { lease, n: commit.n, index };
+                    let key =
+                        steadfast::session::store::AppendKey::Command { lease, n: commit.n, index };
                     self.append_happens(key, publication, *place);
                 }
             }
@@ -377,21 +455,29 @@ impl Checkers {
 
     /// A handler that fails has published nothing (PROTOCOL.md 5.6).
     fn only_successes_publish(&mut self, key: (LeaseId, u64), commit: &Commit) {
-        let holds = matches!(commit.record.outcome, Outcome::Ok(_)) || commit.record.publishes.is_empty();
+        let holds =
+            matches!(commit.record.outcome, Outcome::Ok(_)) || commit.record.publishes.is_empty();
         self.require(holds, "only successes publish", || format!("{key:?}: {:?}", commit.record));
     }
 
     /// At most one committed effect per lease and number, and none of what was refused.
     fn at_most_one_commit(&mut self, key: (LeaseId, u64), outcome: &Outcome) {
         let again = self.commits.contains_key(&key);
-        self.require(!again, "at most one commit per number", || format!("{key:?} is committed again"));
+        self.require(!again, "at most one commit per number", || {
+            format!("{key:?} is committed again")
+        });
         let Some(command) = self.sent.get(&key).copied() else {
             return self.require(false, "only what was sent is committed", || format!("{key:?}"));
         };
-        let Some(call) = self.calls.get_mut(&command).filter(|_| *outcome != Outcome::Expired) else { return };
+        let Some(call) = self.calls.get_mut(&command).filter(|_| *outcome != Outcome::Expired)
+        else {
+            return;
+        };
         call.commits += 1;
         let (commits, fate, client) = (call.commits, call.fate, call.call);
-        self.require(commits == 1, "at most one commit per command", || format!("command {command} {client:?}"));
+        self.require(commits == 1, "at most one commit per command", || {
+            format!("command {command} {client:?}")
+        });
         self.require(fate != Fate::NeverRan, "what was refused never ran", || {
             format!("command {command} {client:?} is committed as {key:?} after it was refused or withdrawn")
         });
@@ -399,12 +485,18 @@ impl Checkers {
 
     /// Ordered commands of a lease are committed in the order of their numbers.
     fn commits_keep_their_order(&mut self, (lease, n): (LeaseId, u64)) {
-        let ordered = self.sent.get(&(lease, n)).and_then(|command| self.calls.get(command)).is_some_and(|c| c.ordered);
+        let ordered = self
+            .sent
+            .get(&(lease, n))
+            .and_then(|command| self.calls.get(command))
+            .is_some_and(|c| c.ordered);
         let Some(book) = self.leases.get_mut(&lease).filter(|_| ordered) else { return };
         let before = book.last_ordered;
         book.last_ordered = before.max(n);
         let holds = n > before || self.given_up;
-        self.require(holds, "ordered commands commit in order", || format!("{lease:?}: {n} after {before}"));
+        self.require(holds, "ordered commands commit in order", || {
+            format!("{lease:?}: {n} after {before}")
+        });
     }
 
     /// The store has lost everything.
@@ -414,7 +506,11 @@ impl Checkers {
     }
 
     /// The store has lost what it took last.
-    pub fn store_rolled_back(&mut self, restored: &[Restored], unsettled: BTreeSet<(LeaseId, u64)>) {
+    pub fn store_rolled_back(
+        &mut self,
+        restored: &[Restored],
+        unsettled: BTreeSet<(LeaseId, u64)>,
+    ) {
         self.sometimes.count("store rolled back");
         self.unsettled = unsettled;
         restored.iter().for_each(|restored| self.topics.restored(restored));
@@ -435,7 +531,9 @@ impl Checkers {
         self.records_are_told(process, op, outcome);
         match outcome {
             StoreOutcome::Unknown => self.sometimes.count("commit unknown"),
-            StoreOutcome::Unsettled(records) if !records.is_empty() => self.sometimes.count("unsettled record settled"),
+            StoreOutcome::Unsettled(records) if !records.is_empty() => {
+                self.sometimes.count("unsettled record settled")
+            }
             _ => {}
         }
     }

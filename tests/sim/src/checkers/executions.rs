@@ -1,4 +1,5 @@
-//! Handlers: which may start, when, and that commits are what they said (PROTOCOL.md 5.5, 5.6, 5.8).
+//! Handlers: which may start, when, and that commits are what they said (PROTOCOL.md 5.5, 5.6,
+//! 5.8).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +39,13 @@ impl Checkers {
         self.sometimes.count("node crashed");
     }
 
-    pub(super) fn command_arrives(&mut self, now: Now, node: u64, session: SessionId, command: &CommandFrame) {
+    pub(super) fn command_arrives(
+        &mut self,
+        now: Now,
+        node: u64,
+        session: SessionId,
+        command: &CommandFrame,
+    ) {
         let Some(lease) = self.sessions.get(&session).map(|session| session.lease) else { return };
         let declared_ms = self.node_config.message(&command.name).map_or(0, |spec| spec.timeout_ms);
         let until = now.after_ms(command.deadline_ms.unwrap_or(declared_ms));
@@ -52,7 +59,9 @@ impl Checkers {
 
     /// A node, whose clock says `now`, asks for an execution.
     pub fn executing(&mut self, now: Now, process: u64, execution: &Execution) {
-        let Execution::Command { exec, lease, n, attempt, body, principal, .. } = execution else { return };
+        let Execution::Command { exec, lease, n, attempt, body, principal, .. } = execution else {
+            return;
+        };
         let key = (*lease, n.0);
         self.only_what_arrived_is_executed(key, number_in(body));
         self.nothing_starts_after_its_deadline(now, process, key);
@@ -61,9 +70,11 @@ impl Checkers {
         self.one_execution_at_a_time(process, key);
         self.ordered_commands_start_in_order(process, key);
         let owner = self.lease_owner(*lease);
-        self.require(owner.as_deref() == Some(principal.user()), "a lease never changes its principal", || {
-            format!("{lease:?} of {owner:?} runs as {}", principal.user())
-        });
+        self.require(
+            owner.as_deref() == Some(principal.user()),
+            "a lease never changes its principal",
+            || format!("{lease:?} of {owner:?} runs as {}", principal.user()),
+        );
         if self.executions.begun.insert(key, process).is_some_and(|before| before != process) {
             self.sometimes.count("executed on two nodes");
         }
@@ -72,26 +83,40 @@ impl Checkers {
     }
 
     fn lease_owner(&self, lease: LeaseId) -> Option<String> {
-        self.sessions.values().find(|session| session.lease == lease).map(|session| session.user.clone())
+        self.sessions
+            .values()
+            .find(|session| session.lease == lease)
+            .map(|session| session.user.clone())
     }
 
     /// Frames of replaced sockets have no effect; nor has anything that nobody sent.
     fn only_what_arrived_is_executed(&mut self, key: (LeaseId, u64), command: u64) {
         let arrived = self.executions.arrived.contains(&key);
         let sent = self.sent.get(&key).copied();
-        self.require(arrived && sent == Some(command), "only what arrived on a live attachment is executed", || {
-            format!("{key:?} as command {command}; sent as {sent:?}, arrived: {arrived}")
+        self.require(
+            arrived && sent == Some(command),
+            "only what arrived on a live attachment is executed",
+            || format!("{key:?} as command {command}; sent as {sent:?}, arrived: {arrived}"),
+        );
+    }
+
+    /// A deadline that has passed is answered, not executed. One that came twice may go by its
+    /// later deadline.
+    fn nothing_starts_after_its_deadline(&mut self, now: Now, process: u64, key: (LeaseId, u64)) {
+        let until =
+            self.executions.deadlines.get(&(process, key.0, key.1)).copied().unwrap_or_default();
+        self.require(now < until, "nothing starts after its deadline", || {
+            format!("{key:?}: {until:?} at {now:?}")
         });
     }
 
-    /// A deadline that has passed is answered, not executed. One that came twice may go by its later deadline.
-    fn nothing_starts_after_its_deadline(&mut self, now: Now, process: u64, key: (LeaseId, u64)) {
-        let until = self.executions.deadlines.get(&(process, key.0, key.1)).copied().unwrap_or_default();
-        self.require(now < until, "nothing starts after its deadline", || format!("{key:?}: {until:?} at {now:?}"));
-    }
-
     /// A node that another one has replaced, and that does not know it, can't tell.
-    fn a_first_attempt_is_the_first(&mut self, process: u64, key: (LeaseId, u64), attempt: Attempt) {
+    fn a_first_attempt_is_the_first(
+        &mut self,
+        process: u64,
+        key: (LeaseId, u64),
+        attempt: Attempt,
+    ) {
         if attempt == Attempt::MaybeRetry {
             return self.sometimes.count("maybe retry");
         }
@@ -104,7 +129,9 @@ impl Checkers {
 
     fn one_execution_at_a_time(&mut self, process: u64, key: (LeaseId, u64)) {
         let twice = self.executions.running_numbers.contains(&(process, key.0, key.1));
-        self.require(!twice, "one execution at a time", || format!("{key:?} runs already in this process"));
+        self.require(!twice, "one execution at a time", || {
+            format!("{key:?} runs already in this process")
+        });
     }
 
     /// An ordered command starts when every lower ordered one has ended.
@@ -112,20 +139,28 @@ impl Checkers {
         if !self.is_ordered((lease, n)) {
             return;
         }
-        let running = self.executions.running_numbers.range((process, lease, 0)..(process, lease, n));
-        let lower = running.map(|(_, _, lower)| *lower).find(|lower| self.is_ordered((lease, *lower)));
+        let running =
+            self.executions.running_numbers.range((process, lease, 0)..(process, lease, n));
+        let lower =
+            running.map(|(_, _, lower)| *lower).find(|lower| self.is_ordered((lease, *lower)));
         self.require(lower.is_none(), "ordered commands start in order", || {
             format!("{lease:?}: {n} starts while {lower:?} runs")
         });
         let last = self.executions.last_started.entry((process, lease)).or_default();
         let before = std::mem::replace(last, (*last).max(n));
-        // An outcome that the store did not take is unknown; asked again, the command runs again, when later ones have run.
+        // An outcome that the store did not take is unknown; asked again, the command runs again,
+        // when later ones have run.
         let holds = n > before || self.given_up;
-        self.require(holds, "ordered commands start in order", || format!("{lease:?}: {n} starts after {before}"));
+        self.require(holds, "ordered commands start in order", || {
+            format!("{lease:?}: {n} starts after {before}")
+        });
     }
 
     pub(super) fn is_ordered(&self, key: (LeaseId, u64)) -> bool {
-        self.sent.get(&key).and_then(|command| self.calls.get(command)).is_some_and(|call| call.ordered)
+        self.sent
+            .get(&key)
+            .and_then(|command| self.calls.get(command))
+            .is_some_and(|call| call.ordered)
     }
 
     /// A handler ends, and its node is there to hear it.
@@ -162,15 +197,25 @@ impl Checkers {
     }
 
     /// A commit holds what the handler said in that very process, or a failure that the node found.
-    pub(super) fn a_commit_is_what_a_handler_said(&mut self, process: u64, key: (LeaseId, u64), outcome: &Outcome) {
+    pub(super) fn a_commit_is_what_a_handler_said(
+        &mut self,
+        process: u64,
+        key: (LeaseId, u64),
+        outcome: &Outcome,
+    ) {
         let own = matches!(
             outcome,
             Outcome::Expired
-                | Outcome::Failed { code: FailureCode::Timeout | FailureCode::Internal | FailureCode::Unknown, .. }
+                | Outcome::Failed {
+                    code: FailureCode::Timeout | FailureCode::Internal | FailureCode::Unknown,
+                    ..
+                }
         );
         let said = self.executions.said.get(&(process, key.0, key.1)).cloned();
-        self.require(own || said.as_ref() == Some(outcome), "a commit is what a handler said", || {
-            format!("{key:?}: said {said:?}, committed {outcome:?}")
-        });
+        self.require(
+            own || said.as_ref() == Some(outcome),
+            "a commit is what a handler said",
+            || format!("{key:?}: said {said:?}, committed {outcome:?}"),
+        );
     }
 }

@@ -1,25 +1,44 @@
 //! Every rule by name, with what it says: the names are those of a violation.
 
-/// Rules and their meaning. A rule that a checker requires and that is not listed here ends the run that breaks it.
+/// Rules and their meaning. A rule that a checker requires and that is not listed here ends the run
+/// that breaks it.
 pub const INVARIANTS: &[(&str, &str)] = &[
     // Commands (PROTOCOL.md sections 5 and 6).
-    ("at most one commit per number", "a lease's number is committed once, whatever nodes and stores do"),
+    (
+        "at most one commit per number",
+        "a lease's number is committed once, whatever nodes and stores do",
+    ),
     ("at most one commit per command", "a command takes effect once, under whichever number"),
-    ("a reply implies one commit with its bytes", "what a caller is told was committed exactly once, byte for byte"),
+    (
+        "a reply implies one commit with its bytes",
+        "what a caller is told was committed exactly once, byte for byte",
+    ),
     ("results follow commits", "RESULT and FAILED leave a node only for a record that stands"),
     ("a record stands", "whoever finds a record finds the first outcome"),
     ("a commit is what a handler said", "what is committed was said by a handler of that process"),
     ("commits are answered in order", "the store answers each commit of an operation, in order"),
     ("only what was sent is committed", "no record for a number that no client sent"),
-    ("only what arrived on a live attachment is executed", "frames of a replaced socket have no effect"),
-    ("a first attempt is the first", "a handler is told that it may be a retry whenever it may be one"),
+    (
+        "only what arrived on a live attachment is executed",
+        "frames of a replaced socket have no effect",
+    ),
+    (
+        "a first attempt is the first",
+        "a handler is told that it may be a retry whenever it may be one",
+    ),
     ("one execution at a time", "a number runs once at a time in a process"),
     ("ordered commands start in order", "an ordered command starts when all lower ones have ended"),
     ("ordered commands commit in order", "across sessions and nodes"),
     ("nothing starts after its deadline", "a deadline that has passed is answered, not executed"),
-    ("no handler runs over a record", "a record that a process has seen is settled, never made again"),
+    (
+        "no handler runs over a record",
+        "a record that a process has seen is settled, never made again",
+    ),
     ("only successes publish", "a handler that failed publishes nothing"),
-    ("what was refused never ran", "a terminal refusal and a withdrawal mean: never executed, not even later"),
+    (
+        "what was refused never ran",
+        "a terminal refusal and a withdrawal mean: never executed, not even later",
+    ),
     (
         "an outcome has its reason",
         "a command ends only by result, terminal refusal, lost lease, expiry unsent, or close",
@@ -34,21 +53,39 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     // Leases and sessions (sections 1 and 4).
     ("a lease id is used once", "an issued lease is a new one"),
     ("a lease goes on for who claims it", "a granted lease is the claimed one"),
-    ("an unknown lease has expired", "a lease that the store does not know is never taken for a new one"),
+    (
+        "an unknown lease has expired",
+        "a lease that the store does not know is never taken for a new one",
+    ),
     ("a lease never changes its principal", "commands run as the lease's owner"),
     ("resume never changes the principal", "a session goes on for its own principal only"),
     ("a session id is used once", "a new session has a new id"),
     ("one attachment per generation", "the generation rises with each attachment"),
-    ("a lost WELCOME costs nothing", "the token before a rotation is good until the new one has been used"),
-    ("a stale dial changes nothing", "a HELLO that is older than the newest is refused on its own socket"),
+    (
+        "a lost WELCOME costs nothing",
+        "the token before a rotation is good until the new one has been used",
+    ),
+    (
+        "a stale dial changes nothing",
+        "a HELLO that is older than the newest is refused on its own socket",
+    ),
     ("nothing new goes after GOAWAY", "a client that is told to leave sends no new command"),
-    ("sequences have no gap and no repeat", "1, 2, 3 … per session and direction, the same again when sent again"),
-    ("an attachment goes on where the last one broke off", "the first frame after WELCOME is recv + 1"),
+    (
+        "sequences have no gap and no repeat",
+        "1, 2, 3 … per session and direction, the same again when sent again",
+    ),
+    (
+        "an attachment goes on where the last one broke off",
+        "the first frame after WELCOME is recv + 1",
+    ),
     ("acked ≤ accepted ≤ sent", "an ack covers only what has arrived"),
     ("what is not acknowledged fits the window", "in frames and bytes, but for a single frame"),
     ("nothing goes between HELLO and WELCOME", "the client waits"),
     // Topics (section 7).
-    ("equal places have equal bytes", "equal topic, epoch and number mean equal bytes, on all nodes, for ever"),
+    (
+        "equal places have equal bytes",
+        "equal topic, epoch and number mean equal bytes, on all nodes, for ever",
+    ),
     ("a log has no gap", "appends are numbered 1, 2, 3 … within an epoch"),
     ("a head moves only by appends", "the store never tells another head"),
     ("an append is repeatable", "the same key lands in the same place"),
@@ -60,7 +97,10 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("records are settled at rest", "what a record publishes gets into its logs"),
     ("never live across an unreported gap", "events follow each other, or a gap was told"),
     ("a gap tells where it began", "a gap names the last position that was seen"),
-    ("a gap is never invented", "a reset has its reason in the log; a position at the head is no gap"),
+    (
+        "a gap is never invented",
+        "a reset has its reason in the log; a position at the head is no gap",
+    ),
     ("a snapshot without a gap is the first item", "a full sync in between is told as a gap"),
     ("a snapshot contains its position", "at least everything up to it"),
     ("a snapshot is announced", "SNAPSHOT follows a SUBSCRIBED that promised it"),
@@ -79,7 +119,10 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("timers make progress", "a timer that fired is not due again for ever"),
     ("buffers keep their bounds", "each buffer of client and node is within its named setting"),
     ("frames survive encoding", "a frame is the same after its bytes have been read"),
-    ("everything comes to rest when faults stop", "each command resolves, each subscriber reaches the head"),
+    (
+        "everything comes to rest when faults stop",
+        "each command resolves, each subscriber reaches the head",
+    ),
     ("nobody reconnects at rest", "without faults nobody dials"),
 ];
 
@@ -108,7 +151,10 @@ mod tests {
         ];
         for name in names {
             let quoted = format!("\"{name}\"");
-            assert!(sources.iter().any(|source| source.contains(&quoted)), "nothing requires {name:?}");
+            assert!(
+                sources.iter().any(|source| source.contains(&quoted)),
+                "nothing requires {name:?}"
+            );
         }
     }
 }

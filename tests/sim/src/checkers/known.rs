@@ -1,5 +1,5 @@
-//! Which records a node knows of, because it wrote them or was told with a lease: their handlers never run again there
-//! (ARCHITECTURE.md, invariant 11).
+//! Which records a node knows of, because it wrote them or was told with a lease: their handlers
+//! never run again there (ARCHITECTURE.md, invariant 11).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +34,8 @@ impl Checkers {
                 told.extend(records.iter().map(|(n, _)| n.0));
             }
             StoreOutcome::Committed(outcomes) => {
-                let stand = outcomes.iter().filter(|(_, outcome)| *outcome != CommitOutcome::BelowLow);
+                let stand =
+                    outcomes.iter().filter(|(_, outcome)| *outcome != CommitOutcome::BelowLow);
                 self.known.records.extend(stand.map(|(n, _)| (process, lease, n.0)));
             }
             _ => {}
@@ -47,8 +48,14 @@ impl Checkers {
     }
 
     /// A handler never runs again once a record of its command exists and its node knows it.
-    pub(super) fn no_handler_runs_over_a_record(&mut self, process: u64, (lease, n): (LeaseId, u64)) {
+    pub(super) fn no_handler_runs_over_a_record(
+        &mut self,
+        process: u64,
+        (lease, n): (LeaseId, u64),
+    ) {
         let known = self.known.records.contains(&(process, lease, n));
-        self.require(!known, "no handler runs over a record", || format!("{lease:?} {n} in process {process}"));
+        self.require(!known, "no handler runs over a record", || {
+            format!("{lease:?} {n} in process {process}")
+        });
     }
 }

@@ -1,5 +1,6 @@
-//! What must hold, whatever happens: each rule a small function named after it, fed with what crosses the border between
-//! the cores and the world. Owns a second, naive opinion of every sequence, commit and cursor; never asks a core.
+//! What must hold, whatever happens: each rule a small function named after it, fed with what
+//! crosses the border between the cores and the world. Owns a second, naive opinion of every
+//! sequence, commit and cursor; never asks a core.
 
 mod bounds;
 mod commands;
@@ -131,7 +132,12 @@ impl Checkers {
         self.violation.as_ref()
     }
 
-    pub(crate) fn require(&mut self, holds: bool, rule: &'static str, detail: impl FnOnce() -> String) {
+    pub(crate) fn require(
+        &mut self,
+        holds: bool,
+        rule: &'static str,
+        detail: impl FnOnce() -> String,
+    ) {
         if !holds && self.violation.is_none() {
             assert!(INVARIANTS.iter().any(|(name, _)| *name == rule), "{rule:?} is not listed");
             self.violation = Some(Violation { rule, detail: detail() });
@@ -140,23 +146,30 @@ impl Checkers {
 
     /// A frame is the same after its bytes have been read.
     pub fn frames_survive_encoding(&mut self, same: bool, message: &[u8]) {
-        self.require(same, "frames survive encoding", || String::from_utf8_lossy(message).into_owned());
+        self.require(same, "frames survive encoding", || {
+            String::from_utf8_lossy(message).into_owned()
+        });
     }
 
     /// A timer that fired is not due again at once, for ever.
     pub fn timers_make_progress(&mut self, spinning: bool, who: &'static str) {
-        self.require(!spinning, "timers make progress", || format!("a {who} asks for the same time again and again"));
+        self.require(!spinning, "timers make progress", || {
+            format!("a {who} asks for the same time again and again")
+        });
     }
 
     /// An input has an end: no core goes on for ever without time or anything else moving.
     pub fn outputs_come_to_an_end(&mut self, ends: bool) {
-        self.require(ends, "outputs come to an end", || "one input keeps everybody busy for ever".to_owned());
+        self.require(ends, "outputs come to an end", || {
+            "one input keeps everybody busy for ever".to_owned()
+        });
     }
 
     /// Both ends keep the rules, and the network changes no bytes: nobody may blame the other.
     fn nobody_breaks_a_rule(&mut self, close: &Close, who: &str) {
         let blame = close.code.is_some_and(|code| {
-            (4400..=4499).contains(&code.0) && code != steadfast::session::CloseCode::NO_HELLO || code.0 == 4300
+            (4400..=4499).contains(&code.0) && code != steadfast::session::CloseCode::NO_HELLO
+                || code.0 == 4300
         });
         self.require(!blame, "nobody breaks a rule", || format!("the {who} closes with {close}"));
     }

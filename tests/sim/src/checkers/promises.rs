@@ -1,5 +1,6 @@
-//! What is owed by time, by a naive second opinion: whoever waits has a timer that is due by then. Owns one deadline per thing
-//! that is waited for, in the time of whoever waits; never asks a core what it waits for.
+//! What is owed by time, by a naive second opinion: whoever waits has a timer that is due by then.
+//! Owns one deadline per thing that is waited for, in the time of whoever waits; never asks a core
+//! what it waits for.
 
 use std::collections::BTreeMap;
 
@@ -65,7 +66,8 @@ impl Checkers {
                 self.kept(process, Owed::Handshake);
                 self.promise(process, Owed::Dial, now.after_ms(self.backoff_cap_ms));
             }
-            ConnectionState::Disconnected | ConnectionState::Reconnecting { next_dial: None, .. } => {}
+            ConnectionState::Disconnected
+            | ConnectionState::Reconnecting { next_dial: None, .. } => {}
         }
     }
 
@@ -112,10 +114,11 @@ impl Checkers {
     /// A handler or a hook begins.
     pub fn runs_until(&mut self, process: u64, now: Now, execution: &Execution) {
         let (exec, ms) = match execution {
-            Execution::Command { exec, timeout_ms, .. } | Execution::Volatile { exec, timeout_ms, .. } => {
-                (*exec, *timeout_ms)
+            Execution::Command { exec, timeout_ms, .. }
+            | Execution::Volatile { exec, timeout_ms, .. } => (*exec, *timeout_ms),
+            Execution::Authorize { exec, .. } | Execution::Snapshot { exec, .. } => {
+                (*exec, self.node_config.hook_ms)
             }
-            Execution::Authorize { exec, .. } | Execution::Snapshot { exec, .. } => (*exec, self.node_config.hook_ms),
             // It has what is left of the handshake.
             Execution::Authenticate { exec, conn, .. } => {
                 self.authenticating.insert((process, *exec), *conn);
@@ -140,8 +143,8 @@ impl Checkers {
         self.promises.get(&process).is_some_and(|promises| promises.contains_key(&owed))
     }
 
-    /// Whoever waits for something has a timer for it: the next one is due no later than the first promise. What is overdue is
-    /// due now.
+    /// Whoever waits for something has a timer for it: the next one is due no later than the first
+    /// promise. What is overdue is due now.
     pub fn no_timer_is_lost(&mut self, process: u64, now: Now, timer: Option<Now>) {
         let timeout_ms = self.node_config.heartbeat.timeout_ms;
         let Some(promises) = self.promises.get(&process) else { return };
@@ -150,8 +153,10 @@ impl Checkers {
             Owed::Life | Owed::Alive(_) => by.max(now.after_ms(timeout_ms)),
             _ => by.max(now),
         };
-        let lost =
-            promises.iter().map(|(owed, at)| (*owed, by(*owed, *at))).find(|(_, at)| timer.is_none_or(|t| t > *at));
+        let lost = promises
+            .iter()
+            .map(|(owed, at)| (*owed, by(*owed, *at)))
+            .find(|(_, at)| timer.is_none_or(|t| t > *at));
         self.require(lost.is_none(), "no timer is lost", || {
             format!("process {process} at {now:?} waits for {lost:?}, its next timer is {timer:?}")
         });

@@ -57,7 +57,8 @@ impl Direction {
 }
 
 impl Checkers {
-    /// Per session and direction sequences go out as 1, 2, 3 …; one that goes out again is the same again.
+    /// Per session and direction sequences go out as 1, 2, 3 …; one that goes out again is the same
+    /// again.
     pub(super) fn sequences_have_no_gap_and_no_repeat(
         &mut self,
         id: SessionId,
@@ -76,10 +77,13 @@ impl Checkers {
             return self.unacked_fits_the_window(id, way, &direction);
         }
         let (sent, acked) = (direction.sent, direction.acked);
-        let known = seq.checked_sub(acked + 1).and_then(|at| direction.content.get(at as usize)).copied();
+        let known =
+            seq.checked_sub(acked + 1).and_then(|at| direction.content.get(at as usize)).copied();
         self.require(seq <= sent, rule, || format!("{id:?} {way:?}: {seq} follows {sent}"));
         if let Some((before, _)) = known {
-            self.require(before == content, rule, || format!("{id:?} {way:?}: {seq} was something else before"));
+            self.require(before == content, rule, || {
+                format!("{id:?} {way:?}: {seq} was something else before")
+            });
         }
     }
 
@@ -87,14 +91,20 @@ impl Checkers {
         let Some(window) = direction.window else { return };
         let frames = direction.content.len();
         let bytes = direction.unacked_bytes();
-        let fits = frames == 1 || (frames <= window.frames as usize && bytes <= window.bytes as usize);
+        let fits =
+            frames == 1 || (frames <= window.frames as usize && bytes <= window.bytes as usize);
         self.require(fits, "what is not acknowledged fits the window", || {
             format!("{id:?} {way:?}: {frames} frames, {bytes} bytes, {window:?}")
         });
     }
 
     /// On one attachment each sequenced frame is the last one plus 1.
-    pub(super) fn attachment_goes_on_where_it_should(&mut self, socket: SocketId, way: Way, seq: u64) {
+    pub(super) fn attachment_goes_on_where_it_should(
+        &mut self,
+        socket: SocketId,
+        way: Way,
+        seq: u64,
+    ) {
         let Some(book) = self.sockets.get_mut(&socket) else { return };
         let next = book.next(way);
         let expected = std::mem::replace(next, seq + 1);

@@ -1,4 +1,5 @@
-//! The client's state machine from outside: only legal edges, each change told once, nothing after the end.
+//! The client's state machine from outside: only legal edges, each change told once, nothing after
+//! the end.
 
 use steadfast::session::Now;
 use steadfast::session::client::ConnectionState;
@@ -36,13 +37,16 @@ fn is_edge(from: &ConnectionState, to: &ConnectionState) -> bool {
 impl Checkers {
     /// A client's state is another one.
     pub fn client_state(&mut self, process: u64, now: Now, state: &ConnectionState) {
-        let before = self.states.insert(process, state.clone()).unwrap_or(ConnectionState::Disconnected);
+        let before =
+            self.states.insert(process, state.clone()).unwrap_or(ConnectionState::Disconnected);
         self.require(is_edge(&before, state), "states follow legal edges", || {
             format!("process {process}: {before:?}, then {state:?}")
         });
         self.state_promises(process, now, state);
         if let ConnectionState::Failed { reason } = state {
-            self.require(false, "no client gives up", || format!("process {process} failed: {reason}"));
+            self.require(false, "no client gives up", || {
+                format!("process {process} failed: {reason}")
+            });
         }
     }
 
@@ -51,7 +55,9 @@ impl Checkers {
         let told = self.states.get(&process).unwrap_or(&ConnectionState::Disconnected);
         if told != state {
             let told = told.clone();
-            self.require(false, "states are told", || format!("process {process} told {told:?} and is {state:?}"));
+            self.require(false, "states are told", || {
+                format!("process {process} told {told:?} and is {state:?}")
+            });
         }
     }
 }
@@ -63,7 +69,12 @@ mod tests {
     use steadfast::session::Close;
 
     fn lost(attempt: u32, next_dial: Option<Now>) -> ConnectionState {
-        ConnectionState::Reconnecting { attempt, next_dial, since: Now(5), reason: Close::lost("a test") }
+        ConnectionState::Reconnecting {
+            attempt,
+            next_dial,
+            since: Now(5),
+            reason: Close::lost("a test"),
+        }
     }
 
     fn is_legal(states: &[ConnectionState]) -> bool {
@@ -74,15 +85,25 @@ mod tests {
 
     #[test]
     fn illegal_edges_are_found() {
-        let (dialling, there) =
-            (ConnectionState::Connecting { attempt: 1 }, ConnectionState::Connected { resumed: false, since: Now(1) });
+        let (dialling, there) = (
+            ConnectionState::Connecting { attempt: 1 },
+            ConnectionState::Connected { resumed: false, since: Now(1) },
+        );
         let began = [dialling.clone(), there.clone()];
-        assert!(is_legal(&[&began[..], &[lost(1, Some(Now(9))), lost(1, None), lost(2, Some(Now(20)))]].concat()));
+        assert!(is_legal(
+            &[&began[..], &[lost(1, Some(Now(9))), lost(1, None), lost(2, Some(Now(20)))]].concat()
+        ));
         assert!(is_legal(&[&began[..], &[ConnectionState::Closed]].concat()));
         assert!(!is_legal(std::slice::from_ref(&there)), "connected without a dial");
         assert!(!is_legal(&[dialling.clone(), lost(1, None)]), "lost what it never had");
-        assert!(!is_legal(&[&began[..], &[dialling]].concat()), "connected, then as if for the first time");
-        assert!(!is_legal(&[&began[..], &[lost(1, Some(Now(9))), lost(1, Some(Now(9)))]].concat()), "no dial between");
+        assert!(
+            !is_legal(&[&began[..], &[dialling]].concat()),
+            "connected, then as if for the first time"
+        );
+        assert!(
+            !is_legal(&[&began[..], &[lost(1, Some(Now(9))), lost(1, Some(Now(9)))]].concat()),
+            "no dial between"
+        );
         assert!(!is_legal(&[ConnectionState::Closed, there]), "back from the end");
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use steadfast::session::Now;
 use steadfast::session::store::TopicId;
 use steadfast::wire::{
-    ClientFrame, CommandFrame, Hello, LeaseState, Position, ResumeFailure, ServerFrame, SessionId, SubNo, Subscribe,
-    TopicNo, Welcome, Window,
+    ClientFrame, CommandFrame, Hello, LeaseState, Position, ResumeFailure, ServerFrame, SessionId,
+    SubNo, Subscribe, TopicNo, Welcome, Window,
 };
 
 use super::sequences::{Direction, SessionBook};
@@ -73,8 +73,13 @@ impl Checkers {
 
     /// The server has let go of a socket.
     pub fn detached(&mut self, socket: SocketId) {
-        let Some(session) = self.sockets.get_mut(&socket).and_then(|book| book.served.take()) else { return };
-        if let Some(session) = self.sessions.get_mut(&session).filter(|session| session.attached == Some(socket)) {
+        let Some(session) = self.sockets.get_mut(&socket).and_then(|book| book.served.take())
+        else {
+            return;
+        };
+        if let Some(session) =
+            self.sessions.get_mut(&session).filter(|session| session.attached == Some(socket))
+        {
             session.attached = None;
         }
     }
@@ -88,7 +93,9 @@ impl Checkers {
             return self.hello_leaves(process, hello);
         }
         let joined = self.sockets.get(&id).and_then(|book| book.joined);
-        self.require(joined.is_some(), "nothing goes between HELLO and WELCOME", || format!("{id:?}: {frame:?}"));
+        self.require(joined.is_some(), "nothing goes between HELLO and WELCOME", || {
+            format!("{id:?}: {frame:?}")
+        });
         let Some(session) = joined else { return };
         match frame {
             ClientFrame::Command(command) => self.command_leaves(id, process, session, command),
@@ -96,7 +103,9 @@ impl Checkers {
                 self.acks_cover_only_what_arrived(session, Way::Down, ack.0);
                 self.low_never_passes_an_unresolved_number(process, low.0);
             }
-            ClientFrame::Position { topic, ts, .. } => self.positions_are_finished_with(id, *topic, *ts),
+            ClientFrame::Position { topic, ts, .. } => {
+                self.positions_are_finished_with(id, *topic, *ts)
+            }
             ClientFrame::Subscribe(subscribe) => {
                 if let Some(book) = self.sockets.get_mut(&id) {
                     book.asking.insert(subscribe.sub, Subscribe::clone(subscribe));
@@ -115,19 +124,37 @@ impl Checkers {
         }
     }
 
-    fn command_leaves(&mut self, socket: SocketId, process: u64, session: SessionId, command: &CommandFrame) {
+    fn command_leaves(
+        &mut self,
+        socket: SocketId,
+        process: u64,
+        session: SessionId,
+        command: &CommandFrame,
+    ) {
         let content = digest(&(command.n, &command.name, &command.body));
         self.nothing_new_goes_after_goaway(socket, session, command);
         self.attachment_goes_on_where_it_should(socket, Way::Up, command.seq.0);
-        self.sequences_have_no_gap_and_no_repeat(session, Way::Up, command.seq.0, content, command.body.len());
+        self.sequences_have_no_gap_and_no_repeat(
+            session,
+            Way::Up,
+            command.seq.0,
+            content,
+            command.body.len(),
+        );
         self.acks_cover_only_what_arrived(session, Way::Down, command.ack.0);
         self.low_never_passes_an_unresolved_number(process, command.low.0);
         self.numbers_stay_within_the_span(command);
         self.command_is_sent(process, command);
     }
 
-    /// A client that was told to leave sends again what a resume asks for, and nothing else (PROTOCOL.md 8.2).
-    fn nothing_new_goes_after_goaway(&mut self, socket: SocketId, session: SessionId, command: &CommandFrame) {
+    /// A client that was told to leave sends again what a resume asks for, and nothing else
+    /// (PROTOCOL.md 8.2).
+    fn nothing_new_goes_after_goaway(
+        &mut self,
+        socket: SocketId,
+        session: SessionId,
+        command: &CommandFrame,
+    ) {
         let leaving = self.sockets.get(&socket).is_some_and(|book| book.leaving);
         let sent = self.sessions.get(&session).map_or(0, |session| session.up.sent);
         self.require(!leaving || command.seq.0 <= sent, "nothing new goes after GOAWAY", || {
@@ -152,11 +179,16 @@ impl Checkers {
             }
             ClientFrame::Ack { ack, .. } => self.ack_arrives(session, Way::Down, ack.0),
             ClientFrame::Subscribe(subscribe) => {
-                let topic = TopicId { name: subscribe.topic.clone(), key: subscribe.key.as_str().into() };
+                let topic =
+                    TopicId { name: subscribe.topic.clone(), key: subscribe.key.as_str().into() };
                 let head = self.topics.head(&topic);
-                book.asked.entry(subscribe.sub).or_insert_with(|| (Subscribe::clone(subscribe), head));
+                book.asked
+                    .entry(subscribe.sub)
+                    .or_insert_with(|| (Subscribe::clone(subscribe), head));
             }
-            ClientFrame::Position { topic, ts, bytes } => self.position_arrives(id, *topic, *ts, *bytes),
+            ClientFrame::Position { topic, ts, bytes } => {
+                self.position_arrives(id, *topic, *ts, *bytes)
+            }
             _ => {}
         }
     }
@@ -240,9 +272,12 @@ impl Checkers {
         }
     }
 
-    /// A token counts until the client has confirmed a later one; no client here shows one that it made up.
+    /// A token counts until the client has confirmed a later one; no client here shows one that it
+    /// made up.
     fn a_lost_welcome_costs_nothing(&mut self, socket: SocketId, reason: ResumeFailure) {
-        self.require(reason != ResumeFailure::Token, "a lost WELCOME costs nothing", || format!("{socket:?}"));
+        self.require(reason != ResumeFailure::Token, "a lost WELCOME costs nothing", || {
+            format!("{socket:?}")
+        });
     }
 
     /// A session belongs to the newest socket of a process.
@@ -250,7 +285,9 @@ impl Checkers {
         let Some(book) = self.sessions.get_mut(&session) else { return };
         let (instance, last) = std::mem::replace(&mut book.last_dial, (hello.instance, hello.dial));
         let newer = instance != hello.instance || hello.dial > last;
-        self.require(newer, "a stale dial changes nothing", || format!("{session:?}: {} after {last}", hello.dial));
+        self.require(newer, "a stale dial changes nothing", || {
+            format!("{session:?}: {} after {last}", hello.dial)
+        });
     }
 
     fn resume_keeps_the_principal(&mut self, session: SessionId, user: &str) {
@@ -285,7 +322,11 @@ impl Checkers {
                 book.up_next = welcome.recv.0 + 1;
             }
             self.ack_arrives(welcome.session, Way::Up, welcome.recv.0);
-            return self.lease_is_told(process, welcome.lease.id, welcome.lease.state == LeaseState::New);
+            return self.lease_is_told(
+                process,
+                welcome.lease.id,
+                welcome.lease.state == LeaseState::New,
+            );
         }
         let Some(session) = self.sockets.get(&id).and_then(|book| book.joined) else { return };
         if let Some((seq, ack)) = sequence_of(frame) {
@@ -299,9 +340,13 @@ impl Checkers {
                     book.leaving = true;
                 }
             }
-            ServerFrame::Result { n, .. } | ServerFrame::Failed { n, .. } => self.answer_arrives(process, n.0, None),
+            ServerFrame::Result { n, .. } | ServerFrame::Failed { n, .. } => {
+                self.answer_arrives(process, n.0, None)
+            }
             ServerFrame::Refused { n, code, .. } => self.answer_arrives(process, n.0, Some(*code)),
-            ServerFrame::Subscribed(_) | ServerFrame::Event { .. } | ServerFrame::Snapshot { .. } => {
+            ServerFrame::Subscribed(_)
+            | ServerFrame::Event { .. }
+            | ServerFrame::Snapshot { .. } => {
                 self.feed_arrives(id, frame);
             }
             ServerFrame::Unsubscribed { sub, code, .. } => {
@@ -325,7 +370,9 @@ const fn sequence_of(frame: &ServerFrame) -> Option<(u64, u64)> {
 fn content_of(frame: &ServerFrame) -> (u64, usize) {
     match frame {
         ServerFrame::Result { n, body, .. } => (digest(&(0, n, body)), body.len()),
-        ServerFrame::Failed { n, code, name, body, .. } => (digest(&(1, n, code, name, body)), body.len()),
+        ServerFrame::Failed { n, code, name, body, .. } => {
+            (digest(&(1, n, code, name, body)), body.len())
+        }
         ServerFrame::Refused { n, code, .. } => (digest(&(2, n, code)), 0),
         _ => (0, 0),
     }

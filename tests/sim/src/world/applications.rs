@@ -1,4 +1,5 @@
-//! The clients' applications, and whoever publishes from outside: what they ask of the cores, and how fast they read.
+//! The clients' applications, and whoever publishes from outside: what they ask of the cores, and
+//! how fast they read.
 
 use steadfast::session::client::{
     CallId, SubId, Submission, SubmitError, SubscribeError, SubscriptionEnd, SubscriptionRequest,
@@ -73,7 +74,8 @@ impl World {
     /// # Panics
     /// When the client refuses it.
     pub fn submit(&mut self, at: usize, message: &str) -> (u64, CallId) {
-        let done = self.submit_with(at, message, 0, 60_000).expect("a test does not fill the outbox");
+        let done =
+            self.submit_with(at, message, 0, 60_000).expect("a test does not fill the outbox");
         self.drain();
         done
     }
@@ -128,7 +130,9 @@ impl World {
         let from = match self.rng.below(6) {
             0 => known,
             1 => known.map(|at| Position { ts: TopicSeq(at.ts.0 / 2), ..at }),
-            2 if self.rng.chance(300) => known.map(|at| Position { ts: TopicSeq(at.ts.0 + 3), ..at }),
+            2 if self.rng.chance(300) => {
+                known.map(|at| Position { ts: TopicSeq(at.ts.0 + 3), ..at })
+            }
             _ => None,
         };
         let pace = match self.rng.below(6) {
@@ -144,7 +148,9 @@ impl World {
     /// # Panics
     /// When the client refuses it.
     pub fn subscribe(&mut self, at: usize, topic: usize, key: &str, pace: Pace) -> SubId {
-        let sub = self.subscribe_with(at, topic, key, None, pace).expect("a test does not subscribe too often");
+        let sub = self
+            .subscribe_with(at, topic, key, None, pace)
+            .expect("a test does not subscribe too often");
         self.drain();
         sub
     }
@@ -168,7 +174,12 @@ impl World {
         slot.subs.insert(sub, AppSub { topic, pace, asking: false });
         let process = slot.process;
         self.checkers.subscribes(process, sub, topic_id(topic, key), from);
-        self.note(|_| format!("client {at}: follows {} {key} as {sub:?} from {from:?}, {pace:?}", TOPICS[topic]));
+        self.note(|_| {
+            format!(
+                "client {at}: follows {} {key} as {sub:?} from {from:?}, {pace:?}",
+                TOPICS[topic]
+            )
+        });
         Ok(sub)
     }
 
@@ -236,7 +247,12 @@ impl World {
     fn send_volatile(&mut self, at: usize) {
         let unique = self.fresh();
         let now = self.client_now(at);
-        self.clients[at].core.volatile(now, name(VOLATILE), format!("k{}", unique % 3), numbered(unique, 0));
+        self.clients[at].core.volatile(
+            now,
+            name(VOLATILE),
+            format!("k{}", unique % 3),
+            numbered(unique, 0),
+        );
     }
 
     fn publish_something(&mut self) {

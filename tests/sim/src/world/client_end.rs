@@ -119,7 +119,8 @@ impl World {
         let bad = !self.healing && self.rng.chance(self.plan.handlers.bad_credentials);
         if !self.healing && self.rng.chance(self.plan.handlers.other_user) {
             let user = &mut self.clients[at].user;
-            *user = if user.starts_with('u') { user.replace('u', "v") } else { user.replace('v', "u") };
+            *user =
+                if user.starts_with('u') { user.replace('u', "v") } else { user.replace('v', "u") };
         }
         let user = if bad { "nobody" } else { self.clients[at].user.as_str() };
         let expires = !self.healing && self.rng.chance(self.plan.handlers.expiring);
@@ -132,7 +133,8 @@ impl World {
         self.open_socket(at, dial, Some(token));
     }
 
-    /// The client's end of a socket goes away; the server may learn of it soon, late, or only by its heartbeat.
+    /// The client's end of a socket goes away; the server may learn of it soon, late, or only by
+    /// its heartbeat.
     pub(super) fn abandon(&mut self, id: SocketId) {
         let healing = self.healing;
         let luck = if healing { 0 } else { self.rng.weighted(&[5, 2, 2]) };
@@ -169,7 +171,8 @@ impl World {
         if self.clients[at].current == Some(id) {
             self.clients[at].current = None;
         }
-        // A driver reports the end of a socket that it closed on request, too; the core must not mind.
+        // A driver reports the end of a socket that it closed on request, too; the core must not
+        // mind.
         self.after(wait, Due::Notice(id, End::Client, close));
     }
 
@@ -236,6 +239,9 @@ impl World {
     }
 }
 
-pub(super) fn socket_of(sockets: &BTreeMap<SocketId, crate::network::Socket>, id: SocketId) -> &crate::network::Socket {
+pub(super) fn socket_of(
+    sockets: &BTreeMap<SocketId, crate::network::Socket>,
+    id: SocketId,
+) -> &crate::network::Socket {
     &sockets[&id]
 }

@@ -1,5 +1,6 @@
-//! Every process has a clock of its own, which begins where it likes, jumps forwards and may stand still while its process sleeps. Owns
-//! what a core is told; refuses to let any core's time go back.
+//! Every process has a clock of its own, which begins where it likes, jumps forwards and may stand
+//! still while its process sleeps. Owns what a core is told; refuses to let any core's time go
+//! back.
 
 use steadfast::session::Now;
 
@@ -22,7 +23,11 @@ impl Clock {
     /// A clock that reads `origin_ms` now.
     #[must_use]
     pub fn new(now: Now, origin_ms: u64) -> Self {
-        Self { ahead_ms: i128::from(origin_ms) - i128::from(now.0), asleep_until: Now(0), counts: true }
+        Self {
+            ahead_ms: i128::from(origin_ms) - i128::from(now.0),
+            asleep_until: Now(0),
+            counts: true,
+        }
     }
 
     /// What it reads at a time of the run.
@@ -34,7 +39,8 @@ impl Clock {
     /// When its process, awake, can first read `own`.
     #[must_use]
     pub fn when(self, own: Now) -> Now {
-        Now(u64::try_from(i128::from(own.0) - self.ahead_ms).unwrap_or_default()).max(self.asleep_until)
+        Now(u64::try_from(i128::from(own.0) - self.ahead_ms).unwrap_or_default())
+            .max(self.asleep_until)
     }
 
     /// Whether its process does nothing.
@@ -118,7 +124,8 @@ impl World {
         self.after(ms, Due::Unblock);
     }
 
-    /// A node's process stops for a while, and does not know it: it believes that it holds what it held.
+    /// A node's process stops for a while, and does not know it: it believes that it holds what it
+    /// held.
     pub fn node_goes_to_sleep(&mut self, at: usize, ms: u64, counts: bool) {
         self.note(|_| format!("node {at}: sleeps for {ms} ms, its clock goes on: {counts}"));
         let now = self.now;
@@ -172,7 +179,9 @@ impl World {
     /// Whoever sleeps is woken, and hears what has happened.
     pub(super) fn everybody_wakes(&mut self) {
         let now = self.now;
-        let waits = |(&key, due): (&(Now, u64), &Due)| (self.waits_for_a_sleeper(due) == Some(key.0)).then_some(key);
+        let waits = |(&key, due): (&(Now, u64), &Due)| {
+            (self.waits_for_a_sleeper(due) == Some(key.0)).then_some(key)
+        };
         let waiting: Vec<(Now, u64)> = self.due.iter().filter_map(waits).collect();
         for key in waiting {
             if let Some(due) = self.due.remove(&key) {

@@ -8,7 +8,8 @@ use crate::network::{End, Packet, SocketId, Way};
 /// How a socket breaks.
 #[derive(Debug, Clone, Copy)]
 pub struct Cut {
-    /// How many bytes of what the client has sent already still arrive; a frame that is cut in two is lost.
+    /// How many bytes of what the client has sent already still arrive; a frame that is cut in two
+    /// is lost.
     pub up_bytes: u64,
     /// The same for the server.
     pub down_bytes: u64,
@@ -20,7 +21,8 @@ pub struct Cut {
 
 impl Cut {
     /// Both ends notice soon, everything under way is lost.
-    pub const CLEAN: Self = Self { up_bytes: 0, down_bytes: 0, client_notices_ms: Some(1), server_notices_ms: Some(1) };
+    pub const CLEAN: Self =
+        Self { up_bytes: 0, down_bytes: 0, client_notices_ms: Some(1), server_notices_ms: Some(1) };
     /// The client notices soon; the server believes that the socket lives.
     pub const HALF_OPEN: Self =
         Self { up_bytes: 0, down_bytes: 0, client_notices_ms: Some(1), server_notices_ms: None };
@@ -98,7 +100,8 @@ impl World {
         };
         let client_notices_ms = noticed(&mut self.rng);
         let server_notices_ms = noticed(&mut self.rng);
-        let under_way = self.sockets.get(&id).map_or((0, 0), |socket| (socket.up.bytes(), socket.down.bytes()));
+        let under_way =
+            self.sockets.get(&id).map_or((0, 0), |socket| (socket.up.bytes(), socket.down.bytes()));
         let up_bytes = self.some_bytes(under_way.0);
         let down_bytes = self.some_bytes(under_way.1);
         self.checkers.sometimes.count("connection cut");
@@ -156,10 +159,12 @@ impl World {
         }
     }
 
-    /// The WELCOME that was just written is lost with its socket; the client finds out after a while.
+    /// The WELCOME that was just written is lost with its socket; the client finds out after a
+    /// while.
     pub(super) fn lose_welcome(&mut self, id: SocketId) {
         let client_notices_ms = Some(self.rng.within((1, 300)));
-        let cut = Cut { up_bytes: u64::MAX, down_bytes: 0, client_notices_ms, server_notices_ms: None };
+        let cut =
+            Cut { up_bytes: u64::MAX, down_bytes: 0, client_notices_ms, server_notices_ms: None };
         self.checkers.sometimes.count("welcome lost");
         self.cut(id, cut);
     }

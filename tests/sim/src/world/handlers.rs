@@ -69,7 +69,9 @@ impl World {
         self.checkers.executing(now, process, &execution);
         self.checkers.runs_until(process, now, &execution);
         let (exec, after, executed) = match execution {
-            Execution::Authenticate { exec, token, .. } => (exec, self.hook_delay(), self.authenticate(token)),
+            Execution::Authenticate { exec, token, .. } => {
+                (exec, self.hook_delay(), self.authenticate(token))
+            }
             Execution::Command { exec, lease, n, ref body, .. } => {
                 let command = number_in(body);
                 if self.plan.handlers.manual {
@@ -86,7 +88,9 @@ impl World {
                 let verdict = if forbidden { Err(UnsubscribeCode::Forbidden) } else { Ok(()) };
                 (exec, self.hook_delay(), Executed::Authorized(verdict))
             }
-            Execution::Snapshot { exec, topic, ref key, .. } => (exec, self.hook_delay(), self.snapshot(topic, key)),
+            Execution::Snapshot { exec, topic, ref key, .. } => {
+                (exec, self.hook_delay(), self.snapshot(topic, key))
+            }
         };
         if after == 0 {
             self.report(node, process, exec, executed);
@@ -96,14 +100,17 @@ impl World {
         after == 0
     }
 
-    /// Runs an execution as a driver does that takes the ordered commands behind it along: one after the other as long as each
-    /// ends at once; the rest goes back unbegun.
+    /// Runs an execution as a driver does that takes the ordered commands behind it along: one
+    /// after the other as long as each ends at once; the rest goes back unbegun.
     pub(super) fn execute_with_followers(&mut self, node: usize, execution: Execution) {
         let now = self.node_now(node);
         let mut chain = VecDeque::from([execution]);
         if self.rng.chance(AHEAD) {
             while let Some(last) = chain.back().and_then(Execution::command)
-                && let Some(next) = self.nodes[node].core.as_mut().and_then(|core| core.poll_execute_after(now, last))
+                && let Some(next) = self.nodes[node]
+                    .core
+                    .as_mut()
+                    .and_then(|core| core.poll_execute_after(now, last))
             {
                 chain.push_back(next);
             }
@@ -173,7 +180,8 @@ impl World {
 
     fn executed(&mut self, answer: Answer) -> Executed {
         let unique = self.fresh();
-        let failed = |code, error: &str| Outcome::Failed { code, name: name(error), body: Body::UNIT };
+        let failed =
+            |code, error: &str| Outcome::Failed { code, name: name(error), body: Body::UNIT };
         let (outcome, events) = match answer {
             Answer::Ok(events) => (Outcome::Ok(numbered(unique, unique % 40)), events),
             Answer::Error => {
@@ -206,7 +214,12 @@ impl World {
         let topic = self.publication().topic;
         let unique = self.fresh();
         let conflation = format!("k{}", unique % 3);
-        TopicVolatile { topic, name: name("typing"), conflation, bodies: vec![(Codec::Json, numbered(unique, 0))] }
+        TopicVolatile {
+            topic,
+            name: name("typing"),
+            conflation,
+            bodies: vec![(Codec::Json, numbered(unique, 0))],
+        }
     }
 
     fn handle_volatile(&mut self) -> Executed {
@@ -219,7 +232,8 @@ impl World {
             self.checkers.sometimes.count("snapshot failed");
             return Executed::Snapshot(None);
         }
-        let head = self.checkers.topics.head(&topic_id(usize::from(topic), key)).map_or(0, |at| at.ts.0);
+        let head =
+            self.checkers.topics.head(&topic_id(usize::from(topic), key)).map_or(0, |at| at.ts.0);
         Executed::Snapshot(Some((name("everything"), vec![(Codec::Json, numbered(head, 0))])))
     }
 
@@ -240,9 +254,12 @@ impl World {
         self.checkers.kept(process, Owed::Run(exec));
     }
 
-    /// The handler that holds a command answers, the newest one if there are several; `false` if none does.
+    /// The handler that holds a command answers, the newest one if there are several; `false` if
+    /// none does.
     pub fn finish(&mut self, command: u64, answer: Answer) -> bool {
-        let Some(at) = self.held.iter().rposition(|held| held.command == command) else { return false };
+        let Some(at) = self.held.iter().rposition(|held| held.command == command) else {
+            return false;
+        };
         self.finish_held(at, answer);
         true
     }

@@ -1,4 +1,5 @@
-//! The second half of a run: faults stop, and everything must come to rest in bounded time. Also the deliberate mistakes.
+//! The second half of a run: faults stop, and everything must come to rest in bounded time. Also
+//! the deliberate mistakes.
 
 use steadfast::session::client::{ConnectionState, Item};
 use steadfast::session::node::ConnId;
@@ -37,13 +38,21 @@ impl World {
         }
         let why = self.unrest();
         self.checkers.everything_comes_to_rest(rested, &why);
-        // Within this time the last credentials expire, and a socket that is dead without a word is found out.
+        // Within this time the last credentials expire, and a socket that is dead without a word is
+        // found out.
         let heartbeat = self.plan.node.heartbeat;
-        self.run_for(2_000 + heartbeat.interval_ms + heartbeat.timeout_ms * u64::from(heartbeat.missed + 1));
-        if self.plan.node.leases_per_principal < 16 || self.plan.store.rolls_back || self.plan.clocks_jump {
-            // A lease that made room for a later one of its principal, or ended with a store that went back, is missed when
-            // it is renewed.
-            self.run_for(self.plan.node.lease_ttl_ms.min(self.plan.node.lease_unused_ttl_ms) / 3 + 1_000);
+        self.run_for(
+            2_000 + heartbeat.interval_ms + heartbeat.timeout_ms * u64::from(heartbeat.missed + 1),
+        );
+        if self.plan.node.leases_per_principal < 16
+            || self.plan.store.rolls_back
+            || self.plan.clocks_jump
+        {
+            // A lease that made room for a later one of its principal, or ended with a store that
+            // went back, is missed when it is renewed.
+            self.run_for(
+                self.plan.node.lease_ttl_ms.min(self.plan.node.lease_unused_ttl_ms) / 3 + 1_000,
+            );
         }
         let rested = self.run_until(self.plan.heal_ms, |world| world.is_at_rest());
         let why = self.unrest();
@@ -52,7 +61,8 @@ impl World {
         self.run_for(2_500);
         let again = self.dials - dials;
         self.checkers.nobody_reconnects_at_rest(again);
-        // A store that was given up is asked again after its longest delay; nodes look for what others have left.
+        // A store that was given up is asked again after its longest delay; nodes look for what
+        // others have left.
         let sweep_ms = (self.plan.node.store_retry_ms << 10).max(self.plan.node.sweep_ms) + 5_000;
         self.run_until(sweep_ms, |world| world.checkers.all_settled());
         self.checkers.records_are_settled_at_rest();
@@ -60,7 +70,8 @@ impl World {
 
     /// Hints may be lost for as long as there are faults; then each node hears of each topic.
     fn hint_at_everything(&mut self) {
-        let heads: Vec<_> = self.checkers.topics.heads().map(|(topic, head)| (topic.clone(), head)).collect();
+        let heads: Vec<_> =
+            self.checkers.topics.heads().map(|(topic, head)| (topic.clone(), head)).collect();
         for (topic, head) in heads {
             for node in 0..self.nodes.len() {
                 self.hint(node, &topic, head);
@@ -100,7 +111,9 @@ impl World {
     pub(super) fn meddle_items(&mut self, item: Item) -> Vec<Item> {
         let event = matches!(item, Item::Event { .. });
         match self.plan.mistake {
-            Some(Mistake::RepeatsItems) if event && self.rng.chance(100) => vec![item.clone(), item],
+            Some(Mistake::RepeatsItems) if event && self.rng.chance(100) => {
+                vec![item.clone(), item]
+            }
             Some(Mistake::LosesItems) if event && self.rng.chance(100) => vec![],
             _ => vec![item],
         }
@@ -119,7 +132,9 @@ impl World {
             }
             (Some(Mistake::DeliversStaleFrames), frame) => {
                 let current = self.clients[at].current.filter(|&current| current != id);
-                let now = current.and_then(|current| self.sockets.get(&current)).map_or(dial, |socket| socket.dial);
+                let now = current
+                    .and_then(|current| self.sockets.get(&current))
+                    .map_or(dial, |socket| socket.dial);
                 (frame, now)
             }
             (_, frame) => (frame, dial),
@@ -132,7 +147,9 @@ impl World {
         }
         let client = self.sockets[&id].client;
         let current = self.clients[client].current.and_then(|current| self.sockets.get(&current));
-        current.filter(|socket| socket.node == at && socket.server_open).map_or(conn, |socket| socket.conn)
+        current
+            .filter(|socket| socket.node == at && socket.server_open)
+            .map_or(conn, |socket| socket.conn)
     }
 
     pub(super) fn meddle_store(&mut self, op: &StoreOp) -> StoreOutcome {
@@ -147,7 +164,10 @@ impl World {
             (Some(Mistake::IgnoresLow), StoreOp::Commit { .. }) => {
                 let mut outcome = self.shelf.state.apply(now, op.clone());
                 if let StoreOutcome::Committed(outcomes) = &mut outcome {
-                    for (_, outcome) in outcomes.iter_mut().filter(|(_, outcome)| *outcome == CommitOutcome::BelowLow) {
+                    for (_, outcome) in outcomes
+                        .iter_mut()
+                        .filter(|(_, outcome)| *outcome == CommitOutcome::BelowLow)
+                    {
                         *outcome = CommitOutcome::Written { settled: Some(Vec::new()) };
                     }
                 }
@@ -162,7 +182,9 @@ impl World {
                 }
                 outcome
             }
-            (Some(Mistake::KeepsEpochs), op) => self.shelf.state.apply(now, with_constant_epoch(op)),
+            (Some(Mistake::KeepsEpochs), op) => {
+                self.shelf.state.apply(now, with_constant_epoch(op))
+            }
             (_, op) => self.shelf.state.apply(now, op.clone()),
         }
     }
@@ -208,9 +230,14 @@ impl World {
 fn with_constant_epoch(op: &StoreOp) -> StoreOp {
     let mut op = op.clone();
     match &mut op {
-        StoreOp::Append { fresh_epoch, .. } | StoreOp::OpenTopic { fresh_epoch, .. } => fresh_epoch.0 = 7,
+        StoreOp::Append { fresh_epoch, .. } | StoreOp::OpenTopic { fresh_epoch, .. } => {
+            fresh_epoch.0 = 7
+        }
         StoreOp::Commit { commits, .. } => {
-            commits.iter_mut().flat_map(|commit| &mut commit.fresh_epochs).for_each(|epoch| epoch.0 = 7);
+            commits
+                .iter_mut()
+                .flat_map(|commit| &mut commit.fresh_epochs)
+                .for_each(|epoch| epoch.0 = 7);
         }
         _ => {}
     }

@@ -1,5 +1,6 @@
-//! The world of a run: clients, nodes, a store, a network and a clock. [`World::step`] makes one thing happen, drains every
-//! output, and lets the checkers look. Owns the order of things; decides nothing that a core decides.
+//! The world of a run: clients, nodes, a store, a network and a clock. [`World::step`] makes one
+//! thing happen, drains every output, and lets the checkers look. Owns the order of things; decides
+//! nothing that a core decides.
 
 mod applications;
 mod client_end;
@@ -203,7 +204,10 @@ impl World {
         let due = self.due.first_key_value().map(|((when, _), _)| *when);
         let awake = self.clients.iter().filter(|slot| !slot.frozen);
         let clients = awake.filter_map(|slot| Some(slot.clock.when(slot.core.poll_timeout()?)));
-        let nodes = self.nodes.iter().filter_map(|slot| Some(slot.clock.when(slot.core.as_ref()?.poll_timeout()?)));
+        let nodes = self
+            .nodes
+            .iter()
+            .filter_map(|slot| Some(slot.clock.when(slot.core.as_ref()?.poll_timeout()?)));
         due.into_iter().chain(clients).chain(nodes).min()
     }
 
@@ -226,7 +230,10 @@ impl World {
         for slot in 0..self.clients.len() {
             let (now, asleep) = (self.client_now(slot), self.client_sleeps(slot));
             let client = &mut self.clients[slot];
-            if !asleep && !client.frozen && client.core.poll_timeout().is_some_and(|when| when <= now) {
+            if !asleep
+                && !client.frozen
+                && client.core.poll_timeout().is_some_and(|when| when <= now)
+            {
                 client.core.handle_timeout(now);
                 let spins = client.core.poll_timeout().is_some_and(|when| when <= now);
                 client.spins = if spins { client.spins + 1 } else { 0 };
@@ -262,9 +269,15 @@ impl World {
             Due::Arrive(socket, way) => self.arrive(socket, way),
             Due::Unblock => {}
             Due::Notice(socket, end, close) => self.notice(socket, end, close),
-            Due::StoreApply { node, process, op, body, odds } => self.apply(node, process, op, &body, odds),
-            Due::StoreAnswer { node, process, op, outcome } => self.answer_store(node, process, op, *outcome),
-            Due::Executed { node, process, exec, executed } => self.report(node, process, exec, *executed),
+            Due::StoreApply { node, process, op, body, odds } => {
+                self.apply(node, process, op, &body, odds)
+            }
+            Due::StoreAnswer { node, process, op, outcome } => {
+                self.answer_store(node, process, op, *outcome)
+            }
+            Due::Executed { node, process, exec, executed } => {
+                self.report(node, process, exec, *executed)
+            }
             Due::Hint { node, topic, head } => self.hint(node, &topic, head),
             Due::Poll { client, process, sub } => self.application_polls(client, process, sub),
             Due::Restart(node) => self.start_node(node),
@@ -272,8 +285,8 @@ impl World {
         }
     }
 
-    /// Each deed, and what goes on until the next one, has its chances from the seed and the deed's number: others stay what they
-    /// are when one is left out.
+    /// Each deed, and what goes on until the next one, has its chances from the seed and the deed's
+    /// number: others stay what they are when one is left out.
     fn plan_next(&mut self, deed: Deed) {
         let range = match deed {
             Deed::Work(_) => self.plan.work_ms,
@@ -319,7 +332,8 @@ impl World {
         }
     }
 
-    /// One more output is taken; `false` when there have been so many that there will be no end to them.
+    /// One more output is taken; `false` when there have been so many that there will be no end to
+    /// them.
     fn takes_output(&mut self) -> bool {
         self.outputs += 1;
         let ends = self.outputs < OUTPUTS;
@@ -340,8 +354,14 @@ impl World {
             }
         }
         for slot in &self.nodes {
-            let Some(core) = slot.core.as_ref().filter(|_| !slot.clock.sleeps(self.now)) else { continue };
-            self.checkers.no_timer_is_lost(slot.process, slot.clock.reads(self.now), core.poll_timeout());
+            let Some(core) = slot.core.as_ref().filter(|_| !slot.clock.sleeps(self.now)) else {
+                continue;
+            };
+            self.checkers.no_timer_is_lost(
+                slot.process,
+                slot.clock.reads(self.now),
+                core.poll_timeout(),
+            );
             let window = self.plan.client.window;
             self.checkers.a_node_keeps_its_bounds(slot.process, core.load(), core.peaks(), window);
         }
@@ -355,7 +375,8 @@ impl World {
             if done(self) {
                 return true;
             }
-            if self.checkers.violated() || left == 0 || self.next_at().is_none_or(|when| when > end) {
+            if self.checkers.violated() || left == 0 || self.next_at().is_none_or(|when| when > end)
+            {
                 self.now = self.now.max(end.min(self.next_at().unwrap_or(end)));
                 return false;
             }

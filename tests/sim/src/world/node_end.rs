@@ -1,4 +1,5 @@
-//! What a node's driver would do: carry out store operations and executions, write frames, report sockets.
+//! What a node's driver would do: carry out store operations and executions, write frames, report
+//! sockets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +42,8 @@ impl World {
         self.nodes[at] = NodeSlot { core: Some(core), clock, process, ..NodeSlot::down() };
     }
 
-    /// Ends a node's process without a word. Its sockets break; what it asked of the store may still happen.
+    /// Ends a node's process without a word. Its sockets break; what it asked of the store may
+    /// still happen.
     pub fn crash_node(&mut self, at: usize, restart_ms: u64) {
         if self.nodes[at].core.take().is_none() {
             return;
@@ -188,7 +190,8 @@ impl World {
             self.send(id, Way::Down, Packet::Closed(close.clone()));
         }
         let wait = self.latency();
-        // Until its driver has closed the socket, frames of it are still read; they must have no effect.
+        // Until its driver has closed the socket, frames of it are still read; they must have no
+        // effect.
         self.after(wait, Due::Notice(id, End::Server, close));
     }
 

@@ -62,7 +62,9 @@ impl World {
         match route {
             Route::To(_) | Route::SlowUp(..) => self.after(wait, Due::Accept(id)),
             Route::Nowhere => {}
-            Route::Refused => self.after(wait, Due::Notice(id, End::Client, Close::lost("connection refused"))),
+            Route::Refused => {
+                self.after(wait, Due::Notice(id, End::Client, Close::lost("connection refused")))
+            }
         }
     }
 
@@ -70,7 +72,8 @@ impl World {
         if let Some(route) = self.routes.pop_front() {
             return route;
         }
-        let up: Vec<usize> = (0..self.nodes.len()).filter(|&at| self.nodes[at].core.is_some()).collect();
+        let up: Vec<usize> =
+            (0..self.nodes.len()).filter(|&at| self.nodes[at].core.is_some()).collect();
         let open: Vec<usize> = up.iter().copied().filter(|&at| !self.nodes[at].draining).collect();
         let choices = if self.healing && !open.is_empty() { open } else { up };
         if choices.is_empty() {

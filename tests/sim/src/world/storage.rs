@@ -1,5 +1,5 @@
-//! The one store of all nodes, with delays and lies about what happened. Owns when an operation happens; what it means is
-//! the production memory store's business.
+//! The one store of all nodes, with delays and lies about what happened. Owns when an operation
+//! happens; what it means is the production memory store's business.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,7 +51,9 @@ impl Shelf {
                 // It may have ended another one of its principal.
                 backup.leases.extend(&self.issued);
             }
-            StoreOp::ClaimLease { id, .. } | StoreOp::RenewLease { id, .. } | StoreOp::EndLease { id } => {
+            StoreOp::ClaimLease { id, .. }
+            | StoreOp::RenewLease { id, .. }
+            | StoreOp::EndLease { id } => {
                 backup.leases.insert(*id);
             }
             StoreOp::Commit { lease, commits, .. } => {
@@ -60,7 +62,9 @@ impl Shelf {
                 backup.topics.extend(published.map(|publication| publication.topic.clone()));
             }
             StoreOp::Settle { lease, .. } => drop(backup.leases.insert(*lease)),
-            StoreOp::Append { publication, .. } => drop(backup.topics.insert(publication.topic.clone())),
+            StoreOp::Append { publication, .. } => {
+                drop(backup.topics.insert(publication.topic.clone()))
+            }
             StoreOp::OpenTopic { topic, .. } => drop(backup.topics.insert(topic.clone())),
             StoreOp::ReadLog { .. } | StoreOp::ListUnsettled { .. } => {}
         }
@@ -68,7 +72,8 @@ impl Shelf {
 
     /// Where a topic stands, without touching it.
     fn standing(&mut self, now: Now, topic: &TopicId) -> Option<Position> {
-        let look = StoreOp::ReadLog { topic: topic.clone(), epoch: Epoch(0), after: TopicSeq(0), max: 0 };
+        let look =
+            StoreOp::ReadLog { topic: topic.clone(), epoch: Epoch(0), after: TopicSeq(0), max: 0 };
         match self.state.apply(self.clock.reads(now), look) {
             StoreOutcome::Log { head, .. } => Some(Position { epoch: head.epoch, ts: head.head }),
             _ => None,
@@ -88,7 +93,10 @@ impl Shelf {
 }
 
 fn empty(plan: &StorePlan) -> MemoryState {
-    MemoryState::new(MemoryLimits { topic_memory_ms: plan.topic_memory_ms, ..MemoryLimits::default() })
+    MemoryState::new(MemoryLimits {
+        topic_memory_ms: plan.topic_memory_ms,
+        ..MemoryLimits::default()
+    })
 }
 
 /// What is to become of one operation.
@@ -143,7 +151,14 @@ impl World {
         }
     }
 
-    pub(super) fn apply(&mut self, node: usize, process: u64, op: OpId, body: &StoreOp, odds: Odds) {
+    pub(super) fn apply(
+        &mut self,
+        node: usize,
+        process: u64,
+        op: OpId,
+        body: &StoreOp,
+        odds: Odds,
+    ) {
         let orphan = self.nodes[node].process != process || self.nodes[node].core.is_none();
         let happens = odds.happens && !(orphan && self.rng.chance(500));
         let truth = happens.then(|| self.carry_out(node, process, body));
@@ -158,7 +173,10 @@ impl World {
         if odds.after_ms == 0 {
             self.answer_store(node, process, op, outcome);
         } else {
-            self.after(odds.after_ms, Due::StoreAnswer { node, process, op, outcome: Box::new(outcome) });
+            self.after(
+                odds.after_ms,
+                Due::StoreAnswer { node, process, op, outcome: Box::new(outcome) },
+            );
         }
     }
 
@@ -177,7 +195,9 @@ impl World {
             }
             (StoreOp::Commit { commits, .. }, StoreOutcome::Committed(outcomes)) => {
                 for (commit, (_, outcome)) in commits.iter().zip(outcomes) {
-                    let CommitOutcome::Written { settled: Some(places) } = outcome else { continue };
+                    let CommitOutcome::Written { settled: Some(places) } = outcome else {
+                        continue;
+                    };
                     for (publication, place) in commit.record.publishes.iter().zip(places) {
                         self.spread(node, &publication.topic, *place);
                     }
@@ -197,12 +217,22 @@ impl World {
             let wait = self.latency();
             self.after(
                 wait,
-                Due::Hint { node, topic: topic.clone(), head: Position { epoch: place.epoch, ts: place.ts } },
+                Due::Hint {
+                    node,
+                    topic: topic.clone(),
+                    head: Position { epoch: place.epoch, ts: place.ts },
+                },
             );
         }
     }
 
-    pub(super) fn answer_store(&mut self, node: usize, process: u64, op: OpId, outcome: StoreOutcome) {
+    pub(super) fn answer_store(
+        &mut self,
+        node: usize,
+        process: u64,
+        op: OpId,
+        outcome: StoreOutcome,
+    ) {
         let now = self.node_now(node);
         let slot = &mut self.nodes[node];
         let Some(core) = slot.core.as_mut().filter(|_| slot.process == process) else { return };
@@ -218,9 +248,10 @@ impl World {
         self.shelf.backup = Some(Backup { state: self.shelf.state.clone(), topics, leases });
     }
 
-    /// The store goes back to its backup, as after the failover to a replica that was behind; nodes run on. Topics get other epochs
-    /// (PROTOCOL.md 7.1), and leases end, so that an outcome is unknown and not committed again (5.1): all of them, or only those of
-    /// which anything may have been undone. `false` if there is no backup.
+    /// The store goes back to its backup, as after the failover to a replica that was behind; nodes
+    /// run on. Topics get other epochs (PROTOCOL.md 7.1), and leases end, so that an outcome is
+    /// unknown and not committed again (5.1): all of them, or only those of which anything may have
+    /// been undone. `false` if there is no backup.
     pub fn roll_store_back(&mut self, all: bool) -> bool {
         let Some(backup) = self.shelf.backup.take() else { return false };
         self.note(|_| format!("store: goes back to its backup; everything is another: {all}"));
@@ -232,21 +263,27 @@ impl World {
         for id in ended.into_iter().filter(|_| !keeps_leases) {
             self.shelf.state.apply(clock, StoreOp::EndLease { id });
         }
-        let topics: Vec<TopicId> = self.checkers.topics.heads().map(|(topic, _)| topic.clone()).collect();
+        let topics: Vec<TopicId> =
+            self.checkers.topics.heads().map(|(topic, _)| topic.clone()).collect();
         let mut restored = Vec::new();
         for topic in topics {
             let before = self.shelf.standing(now, &topic);
-            if (all || backup.topics.contains(&topic)) && self.plan.mistake != Some(Mistake::KeepsEpochsOnRollback) {
+            if (all || backup.topics.contains(&topic))
+                && self.plan.mistake != Some(Mistake::KeepsEpochsOnRollback)
+            {
                 let epoch = Epoch(self.rng.next_u64());
                 self.shelf.state.renew_epoch(&topic, epoch);
             }
             let after = self.shelf.standing(now, &topic);
             restored.push(Restored { topic, before, after });
         }
-        let unsettled = match self.shelf.state.apply(clock, StoreOp::ListUnsettled { max: u32::MAX }) {
-            StoreOutcome::Unsettled(records) => records.into_iter().map(|(lease, n, _)| (lease, n.0)).collect(),
-            _ => BTreeSet::new(),
-        };
+        let unsettled =
+            match self.shelf.state.apply(clock, StoreOp::ListUnsettled { max: u32::MAX }) {
+                StoreOutcome::Unsettled(records) => {
+                    records.into_iter().map(|(lease, n, _)| (lease, n.0)).collect()
+                }
+                _ => BTreeSet::new(),
+            };
         self.checkers.store_rolled_back(&restored, unsettled);
         true
     }

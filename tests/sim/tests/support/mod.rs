@@ -30,7 +30,12 @@ pub fn two_nodes(plan: Plan) -> World {
 #[track_caller]
 pub fn soon(world: &mut World, what: &str, done: impl FnMut(&mut World) -> bool) {
     let happened = world.run_until(10_000, done);
-    assert!(happened, "{what} never comes; {:?}\n{}", world.checkers.violation(), world.trace.tail());
+    assert!(
+        happened,
+        "{what} never comes; {:?}\n{}",
+        world.checkers.violation(),
+        world.trace.tail()
+    );
 }
 
 #[track_caller]

@@ -102,7 +102,10 @@ impl Notes {
             }
             Followed::Gap { last, at } => {
                 let at = place(*at);
-                self.line(format_args!("client {who} is told of a gap of {topic:?} up to {:x}/{}", at.0, at.1));
+                self.line(format_args!(
+                    "client {who} is told of a gap of {topic:?} up to {:x}/{}",
+                    at.0, at.1
+                ));
                 self.gap(who, topic, before, *last, at);
                 self.followers.entry((who, topic)).or_default().at = Some(at);
             }
@@ -121,7 +124,14 @@ impl Notes {
         }
     }
 
-    fn gap(&mut self, who: u32, topic: Topic, before: Option<(u64, u64)>, last: Option<Position>, at: (u64, u64)) {
+    fn gap(
+        &mut self,
+        who: u32,
+        topic: Topic,
+        before: Option<(u64, u64)>,
+        last: Option<Position>,
+        at: (u64, u64),
+    ) {
         self.once(match before {
             Some((epoch, _)) if epoch == at.0 => "a gap within an epoch",
             _ => "a gap by a new epoch",
@@ -131,17 +141,22 @@ impl Notes {
         let last = last.map(place);
         // A follower that has seen nothing yet stands where its subscription began.
         if before.is_some() && last != before {
-            self.wrong(format_args!("client {who} was at {before:x?} of {topic:?}, and the gap says {last:x?}"));
+            self.wrong(format_args!(
+                "client {who} was at {before:x?} of {topic:?}, and the gap says {last:x?}"
+            ));
         }
         if before.is_some_and(|(epoch, ts)| epoch == at.0 && ts >= at.1) {
-            self.wrong(format_args!("client {who} at {before:x?} of {topic:?} was told of a gap up to {at:x?}"));
+            self.wrong(format_args!(
+                "client {who} at {before:x?} of {topic:?} was told of a gap up to {at:x?}"
+            ));
         }
     }
 
     /// A state contains at least everything up to its position.
     fn covered(&mut self, topic: Topic, at: (u64, u64), known: &BTreeSet<Tag>) {
         let log = self.logs.entry((topic, at.0)).or_default();
-        let missing: Vec<Tag> = log.range(..=at.1).map(|(_, tag)| *tag).filter(|tag| !known.contains(tag)).collect();
+        let missing: Vec<Tag> =
+            log.range(..=at.1).map(|(_, tag)| *tag).filter(|tag| !known.contains(tag)).collect();
         if !missing.is_empty() {
             self.wrong(format_args!("the state of {topic:?} at {at:x?} lacks {missing:?}"));
         }

@@ -38,7 +38,10 @@ fn finds(what: &str, story: impl FnOnce(&Ledger)) {
     story(&ledger);
     ledger.judge();
     let mistakes = ledger.mistakes();
-    assert!(mistakes.iter().any(|mistake| mistake.contains(what)), "not found: {what}; found: {mistakes:?}");
+    assert!(
+        mistakes.iter().any(|mistake| mistake.contains(what)),
+        "not found: {what}; found: {mistakes:?}"
+    );
 }
 
 #[test]
@@ -83,13 +86,23 @@ fn what_subscriptions_do_not_fit_is_found() {
         saw(ledger, Followed::Snapshot { at: at(9, 1), tags: vec![tag(2)], gap: None });
     });
     finds("the gap says", |ledger| {
-        saw(ledger, Followed::Snapshot { at: at(9, 5), tags: vec![tag(2)], gap: Some(Some(at(9, 0))) });
+        saw(
+            ledger,
+            Followed::Snapshot { at: at(9, 5), tags: vec![tag(2)], gap: Some(Some(at(9, 0))) },
+        );
     });
     finds("lacks", |ledger| {
-        saw(ledger, Followed::Snapshot { at: at(9, 5), tags: Vec::new(), gap: Some(Some(at(9, 1))) });
+        saw(
+            ledger,
+            Followed::Snapshot { at: at(9, 5), tags: Vec::new(), gap: Some(Some(at(9, 1))) },
+        );
     });
-    finds("told of a gap", |ledger| saw(ledger, Followed::Gap { last: Some(at(9, 1)), at: at(9, 1) }));
-    finds("incarnations", |ledger| saw(ledger, Followed::Gap { last: Some(at(9, 1)), at: at(6, 0) }));
+    finds("told of a gap", |ledger| {
+        saw(ledger, Followed::Gap { last: Some(at(9, 1)), at: at(9, 1) })
+    });
+    finds("incarnations", |ledger| {
+        saw(ledger, Followed::Gap { last: Some(at(9, 1)), at: at(6, 0) })
+    });
     finds("before an earlier one", |ledger| {
         for (ts, number) in [(2, 6), (3, 4)] {
             ledger.applied(tag(number), 1, ts);
@@ -120,5 +133,9 @@ fn what_is_still_to_come_is_named() {
         ledger.client_starts(2);
         ledger.finished(2);
     };
-    assert!(missing(&on_the_board).starts_with("client 2 does not know"), "{}", missing(&on_the_board));
+    assert!(
+        missing(&on_the_board).starts_with("client 2 does not know"),
+        "{}",
+        missing(&on_the_board)
+    );
 }

@@ -1,12 +1,14 @@
-//! What was not seen, and whether a reported gap excuses it. Owns which gaps are legitimate: one per client for the killed
-//! server, and those of a follower that was away for longer than a topic retains. Every other gap is a loss that was announced.
+//! What was not seen, and whether a reported gap excuses it. Owns which gaps are legitimate: one
+//! per client for the killed server, and those of a follower that was away for longer than a topic
+//! retains. Every other gap is a loss that was announced.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use super::{Cause, Item, Ledger, Message, Moment, Noted, Outcome, Post, Seen};
 
-/// Events of a room that the protocol retains (`replay` of its topic): whoever misses fewer must not be told of trimming.
+/// Events of a room that the protocol retains (`replay` of its topic): whoever misses fewer must
+/// not be told of trimming.
 const RETAINED: usize = 500;
 /// Messages of a room's snapshot: a shorter one is complete.
 const HISTORY: usize = 200;
@@ -48,13 +50,22 @@ impl<'a> Index<'a> {
         for (place, Noted { at, item }) in journal.iter().enumerate() {
             let messages = match item {
                 Item::Event(seen) => {
-                    seen_until = sent.get(&seen.message).map_or(0, |post| post.sent).max(seen_until);
+                    seen_until =
+                        sent.get(&seen.message).map_or(0, |post| post.sent).max(seen_until);
                     std::slice::from_ref(seen)
                 }
                 Item::Snapshot { gap, messages } => {
                     if let Some(cause) = *gap {
-                        let fresh = messages.iter().filter(|seen| !index.delivered(seen.message)).count();
-                        index.gaps.push(Gap { place, at: *at, cause, messages: messages.len(), fresh, seen_until });
+                        let fresh =
+                            messages.iter().filter(|seen| !index.delivered(seen.message)).count();
+                        index.gaps.push(Gap {
+                            place,
+                            at: *at,
+                            cause,
+                            messages: messages.len(),
+                            fresh,
+                            seen_until,
+                        });
                     }
                     messages
                 }
@@ -79,7 +90,9 @@ impl<'a> Index<'a> {
     /// Everything that was posted and did not come.
     pub(super) fn missing(&self, ledger: &Ledger) -> Missing {
         let posted = ledger.sent.iter().filter_map(|(message, post)| match &post.outcome {
-            Some((at, Outcome::Done(_))) if !self.delivered(*message) => Some((*message, post.sent, *at)),
+            Some((at, Outcome::Done(_))) if !self.delivered(*message) => {
+                Some((*message, post.sent, *at))
+            }
             _ => None,
         });
         let posted: Vec<(Message, Moment, Moment)> = posted.collect();
@@ -99,7 +112,8 @@ impl<'a> Index<'a> {
             let excused = excuses.iter().any(|(gap, trimmed)| {
                 self.stands_at(gap, message)
                     && gap.seen_until < settled
-                    && (*trimmed || ledger.died_with_the_server(sent, settled, gap.messages >= HISTORY))
+                    && (*trimmed
+                        || ledger.died_with_the_server(sent, settled, gap.messages >= HISTORY))
             });
             if excused {
                 missing.gapped += 1;
@@ -121,14 +135,21 @@ impl<'a> Index<'a> {
         self.gaps.iter().position(|gap| gap.cause == Cause::Epoch && gap.at > killed)
     }
 
-    /// Whether a message should have stood where this gap was reported: after the last item with an earlier message of its
-    /// sender, and not after the first item with a later one. A sender's messages are posted in order, so its neighbours tell.
+    /// Whether a message should have stood where this gap was reported: after the last item with an
+    /// earlier message of its sender, and not after the first item with a later one. A sender's
+    /// messages are posted in order, so its neighbours tell.
     fn stands_at(&self, gap: &Gap, Message { sender, number }: Message) -> bool {
         let of_sender = |numbers: RangeInclusive<u64>| {
-            self.places.range(Message { sender, number: *numbers.start() }..=Message { sender, number: *numbers.end() })
+            self.places.range(
+                Message { sender, number: *numbers.start() }..=Message {
+                    sender,
+                    number: *numbers.end(),
+                },
+            )
         };
         let after = of_sender(0..=number.saturating_sub(1)).map(|(_, (_, last))| *last).max();
-        let until = of_sender(number.saturating_add(1)..=u64::MAX).map(|(_, (first, _))| *first).min();
+        let until =
+            of_sender(number.saturating_add(1)..=u64::MAX).map(|(_, (first, _))| *first).min();
         after.is_none_or(|after| gap.place > after) && until.is_none_or(|until| gap.place <= until)
     }
 }

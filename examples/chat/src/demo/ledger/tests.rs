@@ -15,7 +15,10 @@ fn event(sender: Who, number: u64) -> Item {
 }
 
 fn snapshot(gap: Option<Cause>, messages: &[(Who, u64)]) -> Item {
-    Item::Snapshot { gap, messages: messages.iter().map(|(sender, number)| seen(*sender, *number)).collect() }
+    Item::Snapshot {
+        gap,
+        messages: messages.iter().map(|(sender, number)| seen(*sender, *number)).collect(),
+    }
 }
 
 const EPOCH: Option<Cause> = Some(Cause::Epoch);
@@ -64,7 +67,8 @@ fn killed(done: u64, journal: impl IntoIterator<Item = Item>) -> Ledger {
 
 #[test]
 fn a_clean_run_is_clean() {
-    let verdict = ledger(3, [snapshot(None, &[]), event(0, 1), event(0, 2), event(0, 3)]).verdict(1);
+    let verdict =
+        ledger(3, [snapshot(None, &[]), event(0, 1), event(0, 2), event(0, 3)]).verdict(1);
     assert_eq!(verdict, Verdict { sent: 3, delivered: 3, ..Verdict::default() });
     assert!(verdict.kept());
 }
@@ -188,7 +192,11 @@ fn a_run_in_which_every_reconnect_costs_a_gap_is_lost() {
         see(&mut ledger, [snapshot(EPOCH, &[(0, number)])]);
     }
     let whole = ledger.verdict(1);
-    assert_eq!((whole.delivered, whole.lost, whole.gapped), (4, 4, 0), "nothing is missing, and nothing went on");
+    assert_eq!(
+        (whole.delivered, whole.lost, whole.gapped),
+        (4, 4, 0),
+        "nothing is missing, and nothing went on"
+    );
     post(&mut ledger, 5);
     post(&mut ledger, 6);
     see(&mut ledger, [snapshot(EPOCH, &[(0, 6)])]);
@@ -203,7 +211,11 @@ fn a_run_in_which_every_outcome_is_unknown_is_lost() {
     assert_eq!((verdict.unknown, verdict.lost), (3, 3));
     kill(&mut ledger);
     (4..=5).for_each(|number| unknown(&mut ledger, number));
-    assert_eq!(ledger.verdict(1).lost, 5, "neither those from before the kill nor those of the new server");
+    assert_eq!(
+        ledger.verdict(1).lost,
+        5,
+        "neither those from before the kill nor those of the new server"
+    );
 }
 
 #[test]

@@ -35,7 +35,10 @@ fn a_command_whose_record_is_settled_and_forgotten_appends_no_more() {
     shelf.settle(1, 1);
     shelf.renew(1, 2);
     assert!(gone(&shelf.append(command(1, 1), event("a", "x"))));
-    assert!(gone(&shelf.append(command(1, 7), event("a", "x"))), "nor does one that was never committed");
+    assert!(
+        gone(&shelf.append(command(1, 7), event("a", "x"))),
+        "nor does one that was never committed"
+    );
     assert_eq!(shelf.head("a").head, TopicSeq(1));
 }
 
@@ -46,7 +49,8 @@ fn keys_of_commands_are_forgotten_with_their_records() {
     shelf.open(1, "ann");
     shelf.written(1, 1, 1, &[event("a", "x")], true);
     shelf.written(1, 2, 1, &[event("a", "y")], false);
-    shelf.append(AppendKey::Command { lease: lease(1), n: CommandNo(2), index: 0 }, event("a", "y"));
+    shelf
+        .append(AppendKey::Command { lease: lease(1), n: CommandNo(2), index: 0 }, event("a", "y"));
     let keys = |shelf: &Shelf| shelf.state.topics.keys_of(&topic("a"));
     assert_eq!(keys(&shelf), 3);
     shelf.renew(1, 3);

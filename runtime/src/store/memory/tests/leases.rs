@@ -25,7 +25,10 @@ fn opening_again_after_a_lost_answer_changes_nothing() {
     shelf.open(1, "ann");
     shelf.written(1, 1, 1, &[], true);
     let before = shelf.state.clone();
-    assert_eq!(shelf.open(1, "ann"), StoreOutcome::Lease { low: CommandNo(1), records: Vec::new() });
+    assert_eq!(
+        shelf.open(1, "ann"),
+        StoreOutcome::Lease { low: CommandNo(1), records: Vec::new() }
+    );
     assert_eq!(shelf.state, before);
     assert!(gone(&shelf.open(1, "bob")));
 }

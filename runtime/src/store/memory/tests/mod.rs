@@ -11,8 +11,8 @@ use bytes::Bytes;
 use super::{MemoryLimits, MemoryState};
 use crate::session::Now;
 use crate::session::store::{
-    AppendKey, Appended, Commit, CommitOutcome, LogEntry, Outcome, Publication, Record, Retention, StoreOp,
-    StoreOutcome, TopicHead, TopicId,
+    AppendKey, Appended, Commit, CommitOutcome, LogEntry, Outcome, Publication, Record, Retention,
+    StoreOp, StoreOutcome, TopicHead, TopicId,
 };
 use crate::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name, TopicSeq};
 
@@ -38,7 +38,11 @@ fn topic(key: &str) -> TopicId {
 
 fn event(key: &str, text: &str) -> Publication {
     let bodies = vec![(Codec::Json, Body(Bytes::copy_from_slice(text.as_bytes())))];
-    Publication { topic: topic(key), name: Name::from_static("said").expect("a legal name"), bodies }
+    Publication {
+        topic: topic(key),
+        name: Name::from_static("said").expect("a legal name"),
+        bodies,
+    }
 }
 
 fn record(publishes: &[Publication]) -> Record {
@@ -98,17 +102,34 @@ impl Shelf {
         self.apply(StoreOp::EndLease { id: lease(id) })
     }
 
-    fn commit(&mut self, id: u128, n: u64, low: u64, publishes: &[Publication], settle: bool) -> StoreOutcome {
+    fn commit(
+        &mut self,
+        id: u128,
+        n: u64,
+        low: u64,
+        publishes: &[Publication],
+        settle: bool,
+    ) -> StoreOutcome {
         let fresh_epochs = publishes.iter().map(|_| self.fresh()).collect();
         let retention = vec![KEPT; publishes.len()];
-        let commit = Commit { n: CommandNo(n), record: record(publishes), settle, retention, fresh_epochs };
+        let commit =
+            Commit { n: CommandNo(n), record: record(publishes), settle, retention, fresh_epochs };
         self.apply(StoreOp::Commit { lease: lease(id), low: CommandNo(low), commits: vec![commit] })
     }
 
     /// A commit of one record by a lease that lives.
-    fn written(&mut self, id: u128, n: u64, low: u64, publishes: &[Publication], settle: bool) -> CommitOutcome {
+    fn written(
+        &mut self,
+        id: u128,
+        n: u64,
+        low: u64,
+        publishes: &[Publication],
+        settle: bool,
+    ) -> CommitOutcome {
         match self.commit(id, n, low, publishes, settle) {
-            StoreOutcome::Committed(mut outcomes) if outcomes.len() == 1 && outcomes[0].0 == CommandNo(n) => {
+            StoreOutcome::Committed(mut outcomes)
+                if outcomes.len() == 1 && outcomes[0].0 == CommandNo(n) =>
+            {
                 outcomes.remove(0).1
             }
             other => panic!("{other:?}"),
@@ -121,7 +142,9 @@ impl Shelf {
 
     fn unsettled(&mut self) -> Vec<(LeaseId, CommandNo)> {
         match self.apply(StoreOp::ListUnsettled { max: 100 }) {
-            StoreOutcome::Unsettled(records) => records.into_iter().map(|(id, n, _)| (id, n)).collect(),
+            StoreOutcome::Unsettled(records) => {
+                records.into_iter().map(|(id, n, _)| (id, n)).collect()
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -146,8 +169,15 @@ impl Shelf {
         }
     }
 
-    fn read(&mut self, key: &str, epoch: Epoch, after: u64, max: u32) -> (TopicHead, Vec<LogEntry>) {
-        match self.apply(StoreOp::ReadLog { topic: topic(key), epoch, after: TopicSeq(after), max }) {
+    fn read(
+        &mut self,
+        key: &str,
+        epoch: Epoch,
+        after: u64,
+        max: u32,
+    ) -> (TopicHead, Vec<LogEntry>) {
+        match self.apply(StoreOp::ReadLog { topic: topic(key), epoch, after: TopicSeq(after), max })
+        {
             StoreOutcome::Log { head, entries } => (head, entries),
             other => panic!("{other:?}"),
         }

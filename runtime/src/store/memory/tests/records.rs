@@ -6,7 +6,10 @@ use super::*;
 fn a_record_is_written_once_and_the_first_one_stands() {
     let mut shelf = Shelf::new();
     shelf.open(1, "ann");
-    assert_eq!(shelf.written(1, 1, 1, &[], true), CommitOutcome::Written { settled: Some(Vec::new()) });
+    assert_eq!(
+        shelf.written(1, 1, 1, &[], true),
+        CommitOutcome::Written { settled: Some(Vec::new()) }
+    );
     let second = shelf.written(1, 1, 1, &[event("a", "x")], true);
     assert_eq!(second, CommitOutcome::Exists(Box::new(record(&[]))));
     assert_eq!(shelf.head("a").head, TopicSeq(0), "the second one's effects are discarded");
@@ -26,7 +29,9 @@ fn commits_of_one_operation_are_carried_out_in_order() {
     let commits = vec![one(2, "x"), one(1, "y"), one(2, "z")];
     let outcome = shelf.apply(StoreOp::Commit { lease: lease(1), low: CommandNo(1), commits });
     let StoreOutcome::Committed(outcomes) = outcome else { panic!("{outcome:?}") };
-    let at = |ts| CommitOutcome::Written { settled: Some(vec![Appended { epoch: Epoch(2), ts: TopicSeq(ts) }]) };
+    let at = |ts| CommitOutcome::Written {
+        settled: Some(vec![Appended { epoch: Epoch(2), ts: TopicSeq(ts) }]),
+    };
     assert_eq!(outcomes[0], (CommandNo(2), at(1)));
     assert_eq!(outcomes[1], (CommandNo(1), at(2)));
     assert!(matches!(&outcomes[2], (CommandNo(2), CommitOutcome::Exists(_))));
@@ -50,16 +55,24 @@ fn a_claim_gives_the_records_from_low_on_and_forgets_those_below() {
         shelf.written(1, n, 1, &[], true);
     }
     let expected = [2, 4].map(|n| (CommandNo(n), record(&[]))).to_vec();
-    assert_eq!(shelf.claim(1, "ann", 2), StoreOutcome::Lease { low: CommandNo(2), records: expected.clone() });
+    assert_eq!(
+        shelf.claim(1, "ann", 2),
+        StoreOutcome::Lease { low: CommandNo(2), records: expected.clone() }
+    );
     let outcome = shelf.claim(1, "ann", 1);
-    assert_eq!(outcome, StoreOutcome::Lease { low: CommandNo(2), records: expected }, "low never goes back");
+    assert_eq!(
+        outcome,
+        StoreOutcome::Lease { low: CommandNo(2), records: expected },
+        "low never goes back"
+    );
 }
 
 #[test]
 fn a_commit_that_may_settle_appends_in_the_same_step() {
     let mut shelf = Shelf::new();
     shelf.open(1, "ann");
-    let outcome = shelf.written(1, 1, 1, &[event("a", "x"), event("b", "y"), event("a", "z")], true);
+    let outcome =
+        shelf.written(1, 1, 1, &[event("a", "x"), event("b", "y"), event("a", "z")], true);
     let CommitOutcome::Written { settled: Some(at) } = outcome else { panic!("{outcome:?}") };
     assert_eq!(at.iter().map(|at| at.ts.0).collect::<Vec<_>>(), [1, 1, 2]);
     assert_eq!(shelf.read_numbers("a", 0, 10), [1, 2]);
@@ -70,7 +83,10 @@ fn a_commit_that_may_settle_appends_in_the_same_step() {
 fn a_commit_that_may_not_settle_leaves_it_to_the_node() {
     let mut shelf = Shelf::new();
     shelf.open(1, "ann");
-    assert_eq!(shelf.written(1, 1, 1, &[event("a", "x")], false), CommitOutcome::Written { settled: None });
+    assert_eq!(
+        shelf.written(1, 1, 1, &[event("a", "x")], false),
+        CommitOutcome::Written { settled: None }
+    );
     assert_eq!(shelf.head("a").head, TopicSeq(0));
     assert_eq!(shelf.unsettled(), [(lease(1), CommandNo(1))]);
     shelf.append(command(1, 1), event("a", "x"));
@@ -86,9 +102,15 @@ fn what_is_unsettled_outlives_the_low_water_mark() {
     shelf.open(1, "ann");
     shelf.written(1, 1, 1, &[event("a", "x")], false);
     shelf.written(1, 2, 1, &[], true);
-    let StoreOutcome::Lease { low, records } = shelf.claim(1, "ann", 3) else { panic!("the lease lives") };
+    let StoreOutcome::Lease { low, records } = shelf.claim(1, "ann", 3) else {
+        panic!("the lease lives")
+    };
     let numbers: Vec<CommandNo> = records.into_iter().map(|(n, _)| n).collect();
-    assert_eq!((low, numbers), (CommandNo(3), vec![CommandNo(1)]), "who takes over owes what is not settled");
+    assert_eq!(
+        (low, numbers),
+        (CommandNo(3), vec![CommandNo(1)]),
+        "who takes over owes what is not settled"
+    );
     assert_eq!(shelf.unsettled(), [(lease(1), CommandNo(1))]);
     assert!(matches!(shelf.append(command(1, 1), event("a", "x")), StoreOutcome::Appended(_)));
     shelf.settle(1, 1);

@@ -56,8 +56,14 @@ fn nothing_is_kept_of_a_topic_with_retention_0_but_its_head() {
     let mut shelf = Shelf::new();
     let retention = Retention { entries: 0, ttl_ms: 500 };
     let key = AppendKey::Direct { node: 1, count: 1 };
-    shelf.apply(StoreOp::Append { key, publication: event("a", "x"), retention, fresh_epoch: Epoch(9) });
-    let opened = shelf.apply(StoreOp::OpenTopic { topic: topic("a"), fresh_epoch: Epoch(10), retention });
+    shelf.apply(StoreOp::Append {
+        key,
+        publication: event("a", "x"),
+        retention,
+        fresh_epoch: Epoch(9),
+    });
+    let opened =
+        shelf.apply(StoreOp::OpenTopic { topic: topic("a"), fresh_epoch: Epoch(10), retention });
     let head = TopicHead { epoch: Epoch(9), head: TopicSeq(1), oldest: TopicSeq(2) };
     assert_eq!(opened, StoreOutcome::Topic(head));
 }
@@ -78,7 +84,8 @@ fn a_topic_forgotten_and_made_anew_has_another_epoch() {
     shelf.wait(memory - 1);
     assert_eq!(shelf.head("a").epoch, first.epoch);
     shelf.wait(memory);
-    let read = StoreOp::ReadLog { topic: topic("a"), epoch: first.epoch, after: TopicSeq(0), max: 1 };
+    let read =
+        StoreOp::ReadLog { topic: topic("a"), epoch: first.epoch, after: TopicSeq(0), max: 1 };
     assert_eq!(shelf.apply(read), StoreOutcome::TopicGone);
     let again = shelf.publish(2, "a", "y");
     assert_ne!(again.epoch, first.epoch);
@@ -124,11 +131,17 @@ fn bodies_are_shared_not_copied() {
 
 #[test]
 fn the_store_answers_every_operation_of_a_batch_in_order_at_once() {
-    let store: Arc<dyn DynStore> = Arc::new(MemoryStore::new(MemoryLimits::default(), Arc::new(|| Now(5))));
+    let store: Arc<dyn DynStore> =
+        Arc::new(MemoryStore::new(MemoryLimits::default(), Arc::new(|| Now(5))));
     let end = |id| (OpId(id), StoreOp::EndLease { id: lease(1) });
     let mut answer = store.execute_boxed(vec![end(3), end(1), end(2)]);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let std::task::Poll::Ready(answers) = answer.as_mut().poll(&mut context) else { panic!("it does not wait") };
+    let std::task::Poll::Ready(answers) = answer.as_mut().poll(&mut context) else {
+        panic!("it does not wait")
+    };
     assert_eq!(answers.iter().map(|(id, _)| id.0).collect::<Vec<_>>(), [3, 1, 2]);
-    assert!(store.advanced_boxed().as_mut().poll(&mut context).is_pending(), "no other node can have appended");
+    assert!(
+        store.advanced_boxed().as_mut().poll(&mut context).is_pending(),
+        "no other node can have appended"
+    );
 }

@@ -78,7 +78,8 @@ async fn a_resume_on_a_server_that_leaves_is_finished(trial: &Trial) -> Step {
     client.echo("3").await?;
     peer.welcome(json!({ "recv": 0 })).await;
     peer.say(json!([kind::GOAWAY, { "after_ms": 5, "deadline_ms": 20_000 }])).await;
-    // What the resume owes may come, and must come in order; of the new one the server can't complain if it was faster.
+    // What the resume owes may come, and must come in order; of the new one the server can't
+    // complain if it was faster.
     for n in 1..=2 {
         peer.command_no("8.2", n).await?;
     }
@@ -97,7 +98,11 @@ async fn a_silent_server_is_asked_and_abandoned(trial: &Trial) -> Step {
             Some(Arrival::Text(text)) if text.replace(' ', "").starts_with("[12,") => pings += 1,
             Some(Arrival::Closed(code)) => {
                 // The code may be lost where the socket was dropped at once.
-                ensure!("9.1", matches!(code, Some(4003) | None), "a silent server was abandoned with {code:?}");
+                ensure!(
+                    "9.1",
+                    matches!(code, Some(4003) | None),
+                    "a silent server was abandoned with {code:?}"
+                );
                 break;
             }
             Some(_) => {}
@@ -113,7 +118,11 @@ async fn any_message_counts_as_life(trial: &Trial) -> Step {
     let (_client, mut peer) = trial.attached_with(heartbeat).await?;
     for round in 0..6 {
         let ping = peer.take_kind("9.1", "PING", kind::PING).await?;
-        let answer = if round < 3 { json!([kind::PONG, ping.number(0)]) } else { json!([200, "any message"]) };
+        let answer = if round < 3 {
+            json!([kind::PONG, ping.number(0)])
+        } else {
+            json!([200, "any message"])
+        };
         peer.say(answer).await;
     }
     peer.is_alive("9.1").await

@@ -42,7 +42,9 @@ async fn the_lease_is_named_again_in_every_hello(trial: &Trial) -> Step {
     Ok(())
 }
 
-async fn after_a_lost_lease_what_was_sent_is_unknown_and_the_rest_is_numbered_anew(trial: &Trial) -> Step {
+async fn after_a_lost_lease_what_was_sent_is_unknown_and_the_rest_is_numbered_anew(
+    trial: &Trial,
+) -> Step {
     let window = json!({ "window": { "frames": 2, "bytes": 60_000 } });
     let (mut client, mut peer) = trial.attached_with(window).await?;
     let mut calls = Vec::new();
@@ -79,7 +81,11 @@ async fn a_refused_command_is_not_unknown_after_a_lost_lease(trial: &Trial) -> S
     let mut peer = client.accept().await?;
     peer.welcome_anew(true).await;
     peer.settle("5.1").await?;
-    ensure!("5.1", !client.is_over(call), "a command that was certainly not executed has an outcome");
+    ensure!(
+        "5.1",
+        !client.is_over(call),
+        "a command that was certainly not executed has an outcome"
+    );
     Ok(())
 }
 
@@ -90,7 +96,12 @@ async fn numbers_are_given_in_the_order_of_calls(trial: &Trial) -> Step {
     }
     for n in 1..=40 {
         let command = peer.command_no("5.2", n).await?;
-        ensure!("5.2", command.body()["text"] == n.to_string().as_str(), "n {n} is {}", command.text);
+        ensure!(
+            "5.2",
+            command.body()["text"] == n.to_string().as_str(),
+            "n {n} is {}",
+            command.text
+        );
         peer.result(n, json!("x")).await;
     }
     Ok(())
@@ -122,7 +133,9 @@ async fn low_is_told_and_never_passes_what_is_unresolved(trial: &Trial) -> Step 
         peer.result(n, json!("x")).await;
     }
     let acks = |seq: u64, low: u64| {
-        move |frame: &Frame| frame.kind == kind::ACK && frame.number(0) == seq && frame.number(1) == low
+        move |frame: &Frame| {
+            frame.kind == kind::ACK && frame.number(0) == seq && frame.number(1) == low
+        }
     };
     peer.take("5.4", "ACK with low 1", acks(2, 1)).await?;
     peer.result(1, json!("x")).await;
@@ -189,7 +202,12 @@ async fn a_deadline_tells_what_is_left(trial: &Trial) -> Step {
     let mut peer = client.attach_with(json!({ "recv": 0 })).await?;
     let again = peer.command("5.13").await?;
     if again.kind == kind::COMMAND_WITH_DEADLINE {
-        ensure!("5.13", again.number(4) <= 300, "more patience than the caller has: {}", again.text);
+        ensure!(
+            "5.13",
+            again.number(4) <= 300,
+            "more patience than the caller has: {}",
+            again.text
+        );
     }
     Ok(())
 }

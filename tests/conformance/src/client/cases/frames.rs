@@ -30,7 +30,9 @@ async fn ids_come_back_as_they_were_given(trial: &Trial) -> Step {
         peer.is_alive("1.5").await?;
         peer.socket.cut();
         let hello = client.accept().await?.hello;
-        let same = hello["resume"]["session"] == id && hello["resume"]["token"] == id && hello["lease"]["id"] == id;
+        let same = hello["resume"]["session"] == id
+            && hello["resume"]["token"] == id
+            && hello["lease"]["id"] == id;
         ensure!("1.5", same, "{id} came back as {hello}");
     }
     Ok(())
@@ -65,18 +67,23 @@ async fn white_space_between_tokens_is_allowed(trial: &Trial) -> Step {
 }
 
 async fn an_element_too_many_is_an_error(trial: &Trial) -> Step {
-    all_close(trial, "3.2", &["[12,1,2]", "[0,0,1]", "[27,{\"after_ms\":1,\"deadline_ms\":1},1]"]).await
+    all_close(trial, "3.2", &["[12,1,2]", "[0,0,1]", "[27,{\"after_ms\":1,\"deadline_ms\":1},1]"])
+        .await
 }
 
 async fn unknown_members_and_nulls_are_ignored(trial: &Trial) -> Step {
-    let (mut client, mut peer) = trial.attached_with(json!({ "later": [1], "lease": { "colour": "red" } })).await?;
+    let (mut client, mut peer) =
+        trial.attached_with(json!({ "later": [1], "lease": { "colour": "red" } })).await?;
     client.subscribe("log").await?;
     let asked = peer.subscribe("3.3").await?;
     let from = json!({ "sub": asked["sub"], "number": 1, "epoch": EPOCH, "ts": 0, "head": 0, "snapshot": false });
     let mut answer = from;
     (answer["reset"], answer["later"]) = (json!("initial"), json!(null));
     peer.say(json!([kind::SUBSCRIBED, answer])).await;
-    peer.say(json!([kind::UNSUBSCRIBED, { "sub": asked["sub"], "code": "forbidden", "retry_ms": null }])).await;
+    peer.say(
+        json!([kind::UNSUBSCRIBED, { "sub": asked["sub"], "code": "forbidden", "retry_ms": null }]),
+    )
+    .await;
     peer.is_alive("3.3").await
 }
 
@@ -92,7 +99,10 @@ async fn unknown_members_of_a_body_are_ignored(trial: &Trial) -> Step {
     let (mut client, mut peer) = trial.attached().await?;
     let sub = client.subscribe("log").await?;
     peer.accept_log().await?;
-    peer.say(json!([kind::EVENT, 7, 1, "logged", { "later": { "a": 1 }, "list": "l", "text": "known" }])).await;
+    peer.say(
+        json!([kind::EVENT, 7, 1, "logged", { "later": { "a": 1 }, "list": "l", "text": "known" }]),
+    )
+    .await;
     client.sees("3.5", sub, "known").await
 }
 
@@ -115,7 +125,8 @@ async fn an_event_that_can_not_be_read_is_told_and_harms_nobody(trial: &Trial) -
 
 async fn a_reply_that_can_not_be_read_is_told_and_harms_nobody(trial: &Trial) -> Step {
     let (mut client, mut peer) = trial.attached().await?;
-    let (broken, other, fine) = (client.echo("1").await?, client.echo("2").await?, client.echo("3").await?);
+    let (broken, other, fine) =
+        (client.echo("1").await?, client.echo("2").await?, client.echo("3").await?);
     for _ in 0..3 {
         peer.command("3.5").await?;
     }

@@ -32,7 +32,12 @@ async fn after_a_lost_session_everything_unresolved_is_sent_again_in_order(trial
     peer.welcome_anew(false).await;
     for (seq, n) in (1..).zip([1, 3, 5, 6]) {
         let command = peer.command_no("5.9", n).await?;
-        ensure!("4.12", command.number(0) == seq, "the sequence does not begin anew: {}", command.text);
+        ensure!(
+            "4.12",
+            command.number(0) == seq,
+            "the sequence does not begin anew: {}",
+            command.text
+        );
     }
     Ok(())
 }

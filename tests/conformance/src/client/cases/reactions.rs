@@ -18,7 +18,10 @@ cases! { Trial;
 }
 
 async fn it_resumes_after_what_ends_the_attachment_alone(trial: &Trial) -> Step {
-    let codes = [1001, 1006, 1011, 1012, 1013, 3000, 4000, 4001, 4002, 4003, 4004, 4005, 4010, 4099, 4408, 4500];
+    let codes = [
+        1001, 1006, 1011, 1012, 1013, 3000, 4000, 4001, 4002, 4003, 4004, 4005, 4010, 4099, 4408,
+        4500,
+    ];
     let (mut client, mut peer) = trial.attached().await?;
     for code in codes.into_iter().filter(|code| *code != 1006) {
         peer.is_alive("8.1").await?;
@@ -42,7 +45,12 @@ async fn it_begins_a_new_session_after_what_ended_the_session(trial: &Trial) -> 
         peer.socket.close(code, "").await;
         let mut peer = client.accept().await?;
         ensure!("8.1", !peer.wants_resume(), "a resume after {code}: {}", peer.hello);
-        ensure!("8.1", !peer.hello["lease"].is_null(), "the lease was given up after {code}: {}", peer.hello);
+        ensure!(
+            "8.1",
+            !peer.hello["lease"].is_null(),
+            "the lease was given up after {code}: {}",
+            peer.hello
+        );
         peer.welcome_anew(false).await;
         peer.command_no("4.12", 1).await?;
     }
@@ -67,7 +75,12 @@ async fn it_asks_for_new_credentials_and_resumes(trial: &Trial) -> Step {
         peer.is_alive("8.1").await?;
         peer.socket.close(code, "").await;
         let peer = client.accept().await?;
-        ensure!("8.1", peer.hello["token"] == "second", "the old credentials after {code}: {}", peer.hello);
+        ensure!(
+            "8.1",
+            peer.hello["token"] == "second",
+            "the old credentials after {code}: {}",
+            peer.hello
+        );
         ensure!("8.1", peer.wants_resume(), "no resume after {code}: {}", peer.hello);
     }
     Ok(())

@@ -83,7 +83,8 @@ async fn a_result_is_acknowledged_without_the_application(trial: &Trial) -> Step
     client.echo("x").await?;
     peer.command("4.5").await?;
     peer.result(1, json!("x")).await;
-    let acks = |frame: &Frame| frame.kind == kind::ACK && frame.number(0) == 1 && frame.number(1) == 2;
+    let acks =
+        |frame: &Frame| frame.kind == kind::ACK && frame.number(0) == 1 && frame.number(1) == 2;
     peer.take("4.5", "ACK of one RESULT, with low above it", acks).await.map(drop)
 }
 
@@ -203,7 +204,9 @@ async fn sending_again_is_not_limited_by_the_window(trial: &Trial) -> Step {
         peer.command("4.7").await?;
     }
     peer.socket.cut();
-    let mut peer = client.attach_with(json!({ "recv": 0, "window": { "frames": 4, "bytes": 60_000 } })).await?;
+    let mut peer = client
+        .attach_with(json!({ "recv": 0, "window": { "frames": 4, "bytes": 60_000 } }))
+        .await?;
     for n in 1..=4 {
         peer.command_no("4.7", n).await?;
     }
@@ -234,7 +237,11 @@ async fn welcomes_that_were_lost_are_not_believed(trial: &Trial) -> Step {
     lost.socket.cut();
     // Nothing arrived: the process still has the token of the WELCOME before.
     let peer = client.accept().await?;
-    ensure!("4.8", peer.hello["resume"]["token"] == token, "another token than that of the last WELCOME");
+    ensure!(
+        "4.8",
+        peer.hello["resume"]["token"] == token,
+        "another token than that of the last WELCOME"
+    );
     Ok(())
 }
 
@@ -248,7 +255,12 @@ async fn a_failed_resume_begins_a_new_session(trial: &Trial) -> Step {
     peer.welcome_anew(false).await;
     let again = peer.command("5.9").await?;
     ensure!("4.12", again.number(0) == 1, "the sequence does not begin anew: {}", again.text);
-    ensure!("5.9", again.number(2) == first.number(2), "another n under the same lease: {}", again.text);
+    ensure!(
+        "5.9",
+        again.number(2) == first.number(2),
+        "another n under the same lease: {}",
+        again.text
+    );
     peer.result(1, json!("done")).await;
     client.ends("5.9", call, json!({ "outcome": "reply", "body": "done" })).await
 }

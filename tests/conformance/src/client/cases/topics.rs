@@ -66,7 +66,11 @@ async fn it_goes_on_from_what_the_application_has_finished_with(trial: &Trial) -
     peer.subscribed(&asked, 9, (EPOCH, 3), None).await;
     peer.event(9, 4, "next").await;
     let item = client.taken("7.4", sub).await?;
-    ensure!("7.4", item["item"] == "event" && item["body"]["text"] == "next", "not the next event: {item}");
+    ensure!(
+        "7.4",
+        item["item"] == "event" && item["body"]["text"] == "next",
+        "not the next event: {item}"
+    );
     Ok(())
 }
 
@@ -89,7 +93,11 @@ async fn a_first_subscription_is_no_gap(trial: &Trial) -> Step {
     client.sees("7.5", sub, "first").await?;
     let (mut client, _peer, sub, _) = following(trial, "list").await?;
     let item = client.item("7.5", sub).await?;
-    ensure!("7.5", item["item"] == "snapshot" && item["gap"].is_null(), "the first state came as {item}");
+    ensure!(
+        "7.5",
+        item["item"] == "snapshot" && item["gap"].is_null(),
+        "the first state came as {item}"
+    );
     Ok(())
 }
 
@@ -113,7 +121,11 @@ async fn a_gap_is_told_where_there_is_no_snapshot(trial: &Trial) -> Step {
         peer.subscribed(&asked, 8, (EPOCH, 9), Some(reason)).await;
         peer.event(8, 10, "after").await;
         let gap = client.item("7.5", sub).await?;
-        ensure!("7.5", gap["item"] == "gap" && gap["reason"] == reason, "`{reason}` was told as {gap}");
+        ensure!(
+            "7.5",
+            gap["item"] == "gap" && gap["reason"] == reason,
+            "`{reason}` was told as {gap}"
+        );
         client.sees("7.5", sub, "after").await?;
     }
     Ok(())
@@ -125,7 +137,11 @@ async fn a_gap_is_told_with_the_snapshot(trial: &Trial) -> Step {
         peer.subscribed(&asked, 8, (LATER, 9), Some(reason)).await;
         peer.snapshot(8, 9, &["state"]).await;
         let item = client.item("7.5", sub).await?;
-        ensure!("7.5", item["item"] == "snapshot" && item["gap"] == reason, "`{reason}` was told as {item}");
+        ensure!(
+            "7.5",
+            item["item"] == "snapshot" && item["gap"] == reason,
+            "`{reason}` was told as {item}"
+        );
         ensure!("7.5", item["body"]["texts"] == json!(["state"]), "another state: {item}");
     }
     Ok(())
@@ -164,7 +180,11 @@ async fn another_epoch_comes_under_another_number(trial: &Trial) -> Step {
     peer.renumber(7, 8);
     peer.subscribed(&asked, 8, (LATER, 0), Some("epoch")).await;
     let gap = client.taken("7.6", sub).await?;
-    ensure!("7.6", gap["item"] == "gap" && gap["reason"] == "epoch", "another epoch was told as {gap}");
+    ensure!(
+        "7.6",
+        gap["item"] == "gap" && gap["reason"] == "epoch",
+        "another epoch was told as {gap}"
+    );
     // What was said under the earlier number may not have been heard.
     peer.position(8, 0, bytes).await?;
     peer.event(8, 1, "after").await;

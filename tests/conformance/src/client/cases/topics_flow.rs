@@ -44,7 +44,9 @@ async fn nothing_is_finished_before_the_application_says_so(trial: &Trial) -> St
     peer.event(7, 2, "2").await;
     client.sees("7.8", sub, "1").await?;
     peer.settle("7.8").await?;
-    let early = |frame: &Frame| frame.kind == kind::POSITION && (frame.number(1) > 0 || frame.number(2) > 0);
+    let early = |frame: &Frame| {
+        frame.kind == kind::POSITION && (frame.number(1) > 0 || frame.number(2) > 0)
+    };
     ensure!("7.8", !peer.has(early), "an item that the application is still with was reported");
     client.sees("7.8", sub, "2").await?;
     peer.position(7, 1, first).await
@@ -108,7 +110,11 @@ async fn a_final_code_ends_the_subscription(trial: &Trial) -> Step {
         let ended = client.ended("7.10", sub).await?;
         ensure!("7.10", ended["code"] == code, "`{code}` was told as {ended}");
         peer.settle("7.10").await?;
-        ensure!("7.10", !peer.has(|frame| frame.kind == kind::SUBSCRIBE), "`{code}` is final, and was asked again");
+        ensure!(
+            "7.10",
+            !peer.has(|frame| frame.kind == kind::SUBSCRIBE),
+            "`{code}` is final, and was asked again"
+        );
     }
     Ok(())
 }
@@ -118,7 +124,10 @@ async fn a_code_for_now_is_asked_again(trial: &Trial) -> Step {
     let sub = client.subscribe("log").await?;
     for code in ["overload", "internal"] {
         let asked = peer.subscribe("7.10").await?;
-        peer.say(json!([kind::UNSUBSCRIBED, { "sub": asked["sub"], "code": code, "retry_ms": 10 }])).await;
+        peer.say(
+            json!([kind::UNSUBSCRIBED, { "sub": asked["sub"], "code": code, "retry_ms": 10 }]),
+        )
+        .await;
     }
     peer.accept_log().await?;
     peer.event(7, 1, "at last").await;

@@ -38,7 +38,9 @@ async fn an_answer_without_the_subprotocol_stops_it(trial: &Trial) -> Step {
     client.stops("2.1").await?;
     match socket.next().await {
         Some(Arrival::Closed(_)) => Ok(()),
-        other => Err(Stop::broken("2.1", format!("{other:?} on a socket whose subprotocol was changed"))),
+        other => {
+            Err(Stop::broken("2.1", format!("{other:?} on a socket whose subprotocol was changed")))
+        }
     }
 }
 
@@ -46,7 +48,12 @@ async fn an_upgrade_refused_with_401_asks_for_new_credentials(trial: &Trial) -> 
     let mut client = trial.client_with(json!({}), &["stale", "ann"]).await?;
     client.refuse_upgrade(401).await?;
     let peer = client.accept().await?;
-    ensure!("2.1", peer.hello["token"] == "ann", "the credentials were not renewed: {}", peer.hello);
+    ensure!(
+        "2.1",
+        peer.hello["token"] == "ann",
+        "the credentials were not renewed: {}",
+        peer.hello
+    );
     Ok(())
 }
 
@@ -103,7 +110,9 @@ async fn a_websocket_ping_is_answered(trial: &Trial) -> Step {
     peer.socket.send_websocket_ping(b"life").await;
     loop {
         match peer.socket.next().await {
-            Some(Arrival::WebSocketPong(payload)) if payload == b"life" => return peer.is_alive("2.4").await,
+            Some(Arrival::WebSocketPong(payload)) if payload == b"life" => {
+                return peer.is_alive("2.4").await;
+            }
             Some(Arrival::Text(_)) => {}
             other => return Err(Stop::broken("2.4", format!("{other:?} instead of a pong"))),
         }

@@ -37,7 +37,8 @@ async fn a_draining_server_says_goaway_refuses_and_finishes(trial: &Trial) -> St
     let goaway = peer.take_kind("8.2", "GOAWAY", kind::GOAWAY).await?;
     goaway.member("8.2", "/after_ms")?;
     goaway.member("8.2", "/deadline_ms")?;
-    let refused = peer.command("append", json!({ "list": fresh("list"), "text": "too late" })).await;
+    let refused =
+        peer.command("append", json!({ "list": fresh("list"), "text": "too late" })).await;
     peer.refused("8.2", refused, "draining").await?;
     // Nobody can open a gate any more by a command.
     server.control("open", json!({ "gate": gate })).await?;
@@ -77,7 +78,9 @@ async fn a_draining_server_takes_no_new_attachment(trial: &Trial) -> Step {
     match arrived {
         // Not listening any more is an answer too.
         Ok(Upgrade::Refused(500..=599)) | Err(Stop::Trouble(_)) => {}
-        Ok(Upgrade::Refused(status)) => return Err(Stop::broken("2.1", format!("{status} does not mean come back"))),
+        Ok(Upgrade::Refused(status)) => {
+            return Err(Stop::broken("2.1", format!("{status} does not mean come back")));
+        }
         Ok(Upgrade::Open(socket, _)) => {
             let mut me = Me::new("bob");
             me.dial = 1;
@@ -106,7 +109,9 @@ async fn a_server_never_says_1000_first(trial: &Trial) -> Step {
     server.restart(true).await?;
     match peer.ends().await? {
         Some(1000) => Err(Stop::broken("8.1", "a server that went away said 1000")),
-        Some(4100..=4199 | 4300..=4499) => Err(Stop::broken("8.1", "a server that went away stopped its client")),
+        Some(4100..=4199 | 4300..=4499) => {
+            Err(Stop::broken("8.1", "a server that went away stopped its client"))
+        }
         _ => Ok(()),
     }
 }

@@ -36,7 +36,12 @@ async fn an_unknown_lease_is_replaced_and_not_taken_as_new(trial: &Trial) -> Ste
     (me.lease, me.next, me.low) = (Some(unknown.clone()), 8, 3);
     let peer = server.attach(me).await?;
     let lease = peer.welcome()["lease"].clone();
-    ensure!("5.1", lease["state"] == "new", "a lease that the server can't know is `{}`", lease["state"]);
+    ensure!(
+        "5.1",
+        lease["state"] == "new",
+        "a lease that the server can't know is `{}`",
+        lease["state"]
+    );
     ensure!("1.3", lease["id"] != unknown.as_str(), "a lease was made up for an unknown id");
     Ok(())
 }
@@ -49,7 +54,12 @@ async fn the_lease_of_another_principal_is_replaced(trial: &Trial) -> Step {
     (bob.lease, bob.next, bob.low) = (ann.me.lease.clone(), 2, 2);
     let bob = server.attach(bob).await?;
     ensure!("5.1", bob.me.lease != ann.me.lease, "bob got ann's lease");
-    ensure!("5.1", bob.welcome()["lease"]["state"] == "new", "bob's lease is {}", bob.welcome()["lease"]);
+    ensure!(
+        "5.1",
+        bob.welcome()["lease"]["state"] == "new",
+        "bob's lease is {}",
+        bob.welcome()["lease"]
+    );
     ann.is_alive("5.1").await
 }
 
@@ -101,7 +111,12 @@ async fn an_application_error_has_its_name_and_fields(trial: &Trial) -> Step {
     let n = peer.command("fail", json!({ "list": list })).await;
     let frame = peer.answer("5.7", n).await?;
     ensure!("5.7", frame.kind == kind::FAILED, "no FAILED: {}", frame.text);
-    ensure!("5.7", frame.string(4) == "error", "the code of an application's error: {}", frame.text);
+    ensure!(
+        "5.7",
+        frame.string(4) == "error",
+        "the code of an application's error: {}",
+        frame.text
+    );
     ensure!("5.7", frame.string(5) == "failed", "its name: {}", frame.text);
     ensure!("5.7", frame.body()["list"] == list.as_str(), "its fields: {}", frame.text);
     Ok(())
@@ -114,13 +129,24 @@ async fn a_handler_that_fails_is_internal_and_commits_nothing(trial: &Trial) -> 
     peer.subscribed("7.2", sub).await?;
     let n = peer.command("crash", json!({ "list": list })).await;
     let frame = peer.answer("5.7", n).await?;
-    let as_wanted = frame.kind == kind::FAILED && frame.string(4) == "internal" && frame.string(5).is_empty();
-    ensure!("5.7", as_wanted && frame.body() == json!({}), "a handler that fails inside: {}", frame.text);
+    let as_wanted =
+        frame.kind == kind::FAILED && frame.string(4) == "internal" && frame.string(5).is_empty();
+    ensure!(
+        "5.7",
+        as_wanted && frame.body() == json!({}),
+        "a handler that fails inside: {}",
+        frame.text
+    );
     let n = peer.command("fail", json!({ "list": list })).await;
     peer.answer("5.7", n).await?;
     peer.append(&list, ["committed".to_owned()]).await?;
     let event = peer.event("5.6").await?;
-    ensure!("5.6", event.number(1) == 1 && event.body()["text"] == "committed", "published: {}", event.text);
+    ensure!(
+        "5.6",
+        event.number(1) == 1 && event.body()["text"] == "committed",
+        "published: {}",
+        event.text
+    );
     Ok(())
 }
 
@@ -128,14 +154,23 @@ async fn a_handler_that_takes_too_long_is_a_timeout(trial: &Trial) -> Step {
     let mut peer = trial.peer().await?;
     let n = peer.command("late", json!({ "gate": fresh("never") })).await;
     let frame = peer.answer("5.7", n).await?;
-    ensure!("5.7", frame.kind == kind::FAILED && frame.string(4) == "timeout", "not a timeout: {}", frame.text);
+    ensure!(
+        "5.7",
+        frame.kind == kind::FAILED && frame.string(4) == "timeout",
+        "not a timeout: {}",
+        frame.text
+    );
     Ok(())
 }
 
 async fn a_command_without_reply_is_answered_with_an_object_or_null(trial: &Trial) -> Step {
     let mut peer = trial.peer().await?;
     let reply = peer.call("5.7", "open", json!({ "gate": fresh("gate") })).await?;
-    ensure!("5.7", reply == json!({}) || reply.is_null(), "the reply of a message that has none: {reply}");
+    ensure!(
+        "5.7",
+        reply == json!({}) || reply.is_null(),
+        "the reply of a message that has none: {reply}"
+    );
     Ok(())
 }
 
@@ -148,8 +183,14 @@ async fn terminal_refusals_are_not_executed_and_resolve(trial: &Trial) -> Step {
         let again = peer.again(n, "no_such_message", &json!({}));
         peer.me.low = peer.me.low.min(n);
         peer.say(again).await;
-        let second = peer.take("5.10", "the same refusal", |frame| frame.kind == kind::REFUSED).await?;
-        ensure!("5.10", second.string(3) == frame.string(3), "refused differently: {}", second.text);
+        let second =
+            peer.take("5.10", "the same refusal", |frame| frame.kind == kind::REFUSED).await?;
+        ensure!(
+            "5.10",
+            second.string(3) == frame.string(3),
+            "refused differently: {}",
+            second.text
+        );
         peer.me.low = n + 1;
     }
     let reply = peer.call("5.10", "echo", json!({ "text": "next" })).await?;
@@ -220,7 +261,12 @@ async fn a_clean_close_with_nothing_open_ends_the_lease(trial: &Trial) -> Step {
     let me = peer.close(1000).await;
     let lease = me.lease.clone();
     let peer = server.attach(me.without_session()).await?;
-    ensure!("5.15", peer.welcome()["lease"]["state"] == "new", "the lease did not end: {}", peer.welcome());
+    ensure!(
+        "5.15",
+        peer.welcome()["lease"]["state"] == "new",
+        "the lease did not end: {}",
+        peer.welcome()
+    );
     ensure!("1.3", peer.me.lease != lease, "the lease that had ended began anew");
     Ok(())
 }
@@ -233,7 +279,12 @@ async fn a_clean_close_with_something_open_keeps_the_lease(trial: &Trial) -> Ste
     peer.take("5.15", "RESULT", Frame::is_sequenced).await?;
     let me = peer.close(1000).await;
     let mut peer = server.attach(me.without_session()).await?;
-    ensure!("5.15", peer.welcome()["lease"]["state"] == "ok", "the lease ended: {}", peer.welcome());
+    ensure!(
+        "5.15",
+        peer.welcome()["lease"]["state"] == "ok",
+        "the lease ended: {}",
+        peer.welcome()
+    );
     let again = peer.again(n, "echo", &json!({ "text": "kept" }));
     peer.say(again).await;
     let reply = peer.result("5.15", n).await?;
@@ -255,7 +306,9 @@ async fn a_volatile_has_no_answer_and_no_number(trial: &Trial) -> Step {
 
 async fn a_volatile_that_is_unknown_or_does_not_fit_is_dropped(trial: &Trial) -> Step {
     let mut peer = trial.peer().await?;
-    for (name, body) in [("no_such_message", json!({})), ("nudge", json!({ "list": 7 })), ("echo", json!({}))] {
+    for (name, body) in
+        [("no_such_message", json!({})), ("nudge", json!({ "list": 7 })), ("echo", json!({}))]
+    {
         peer.say(json!([kind::VOLATILE, name, body])).await;
     }
     peer.is_alive("5.16").await

@@ -61,7 +61,15 @@ async fn all_close(trial: &Trial, clause: &'static str, messages: &[&str]) -> St
 }
 
 async fn numbers_out_of_range_or_not_written_as_integers_close_with_4400(trial: &Trial) -> Step {
-    let messages = ["[12,9007199254740992]", "[12,1.0]", "[12,1e3]", "[12,-1]", "[12,01]", "[12,\"1\"]", "[12,null]"];
+    let messages = [
+        "[12,9007199254740992]",
+        "[12,1.0]",
+        "[12,1e3]",
+        "[12,-1]",
+        "[12,01]",
+        "[12,\"1\"]",
+        "[12,null]",
+    ];
     all_close(trial, "1.6", &messages).await
 }
 
@@ -82,7 +90,11 @@ async fn durations_are_told_in_milliseconds_as_configured(trial: &Trial) -> Step
     });
     let peer = trial.peer_with(settings).await?;
     let welcome = peer.welcome();
-    ensure!("1.7", welcome["heartbeat"] == heartbeat, "another heartbeat than configured: {welcome}");
+    ensure!(
+        "1.7",
+        welcome["heartbeat"] == heartbeat,
+        "another heartbeat than configured: {welcome}"
+    );
     ensure!("1.7", welcome["ttl_ms"] == 61_001, "another ttl_ms than configured: {welcome}");
     ensure!("4.1", welcome["lease"]["span"] == 17, "another span than configured: {welcome}");
     let window = json!({ "frames": 9, "bytes": 9_999 });
@@ -209,13 +221,21 @@ async fn a_body_that_does_not_fit_concerns_its_message_alone(trial: &Trial) -> S
 async fn a_deeply_nested_body_concerns_its_message_alone(trial: &Trial) -> Step {
     let mut peer = trial.peer().await?;
     let (open, close) = ("[".repeat(20_000), "]".repeat(20_000));
-    for body in [format!("{{\"text\":{open}{close}}}"), format!("{{\"text\":\"x\",\"later\":{open}{close}}}")] {
+    for body in [
+        format!("{{\"text\":{open}{close}}}"),
+        format!("{{\"text\":\"x\",\"later\":{open}{close}}}"),
+    ] {
         let (n, frame) = peer.number("echo", &json!("BODY"));
         peer.socket.send(frame.to_string().replace("\"BODY\"", &body)).await;
         // How deep a body may be is for the server to say.
         let answer = peer.answer("3.5", n).await?;
         let refused = answer.kind == kind::REFUSED && answer.string(3) == "invalid";
-        ensure!("3.5", refused || answer.kind == kind::RESULT, "a deep body was answered with {}", answer.text);
+        ensure!(
+            "3.5",
+            refused || answer.kind == kind::RESULT,
+            "a deep body was answered with {}",
+            answer.text
+        );
     }
     let reply = peer.call("3.5", "echo", json!({ "text": "alive" })).await?;
     ensure!("3.5", reply == "alive", "another reply: {reply}");
@@ -231,7 +251,8 @@ async fn unknown_kinds_from_128_are_ignored(trial: &Trial) -> Step {
 }
 
 async fn other_unknown_kinds_close_with_4400(trial: &Trial) -> Step {
-    let messages = ["[14,1]", "[19]", "[28,{}]", "[39,{}]", "[40]", "[127,{}]", "[256]", "[1000000]"];
+    let messages =
+        ["[14,1]", "[19]", "[28,{}]", "[39,{}]", "[40]", "[127,{}]", "[256]", "[1000000]"];
     all_close(trial, "3.6", &messages).await
 }
 
@@ -249,6 +270,15 @@ async fn frames_of_the_other_direction_close_with_4400(trial: &Trial) -> Step {
 }
 
 async fn frames_cut_short_close_with_4400(trial: &Trial) -> Step {
-    let messages = ["[12]", "[12,", "[0,0]", "[1,1,0,1,0,\"echo\"]", "[1,1,0", "[8,1,1]", "[6,\"nudge\"]", "[255"];
+    let messages = [
+        "[12]",
+        "[12,",
+        "[0,0]",
+        "[1,1,0,1,0,\"echo\"]",
+        "[1,1,0",
+        "[8,1,1]",
+        "[6,\"nudge\"]",
+        "[255",
+    ];
     all_close(trial, "3.6", &messages).await
 }

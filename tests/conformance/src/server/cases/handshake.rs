@@ -87,9 +87,17 @@ async fn the_first_welcome_has_a_new_session_and_a_new_lease(trial: &Trial) -> S
     let peer = trial.peer().await?;
     let welcome = peer.welcome();
     ensure!("4.10", peer.resume_failed.is_none(), "RESUME_FAILED to a first HELLO");
-    ensure!("4.10", welcome["resumed"] == false && welcome["recv"] == 0, "not a new session: {welcome}");
+    ensure!(
+        "4.10",
+        welcome["resumed"] == false && welcome["recv"] == 0,
+        "not a new session: {welcome}"
+    );
     ensure!("1.6", welcome["gen"] == 1, "the first `gen` is 1: {welcome}");
-    ensure!("5.1", welcome["lease"]["state"] == "new", "a client without a lease gets a new one: {welcome}");
+    ensure!(
+        "5.1",
+        welcome["lease"]["state"] == "new",
+        "a client without a lease gets a new one: {welcome}"
+    );
     Ok(())
 }
 
@@ -110,7 +118,8 @@ async fn an_attachment_has_no_subscriptions_to_begin_with(trial: &Trial) -> Step
     let mut peer = server.resume(peer.cut()).await?;
     peer.append(&list, ["unseen".to_owned()]).await?;
     peer.settle("1.1").await?;
-    let seen = peer.has(|frame| matches!(frame.kind, kind::EVENT | kind::SNAPSHOT | kind::SUBSCRIBED));
+    let seen =
+        peer.has(|frame| matches!(frame.kind, kind::EVENT | kind::SNAPSHOT | kind::SUBSCRIBED));
     ensure!("1.1", !seen, "a subscription went on after its attachment had ended");
     Ok(())
 }

@@ -55,7 +55,11 @@ async fn order_holds_across_sessions(trial: &Trial) -> Step {
     let behind = peer.command("append", json!({ "list": list, "text": "behind" })).await;
     peer.settle("5.5").await?;
     let texts = peer.list(&list).await?;
-    ensure!("5.5", texts.is_empty(), "a command of a new session overtook one of the session before");
+    ensure!(
+        "5.5",
+        texts.is_empty(),
+        "a command of a new session overtook one of the session before"
+    );
     peer.call("5.5", "open", json!({ "gate": gate })).await?;
     peer.result("5.5", held).await?;
     peer.result("5.5", behind).await.map(drop)
@@ -65,7 +69,9 @@ async fn commands_take_effect_in_the_order_of_their_numbers(trial: &Trial) -> St
     let mut peer = trial.peer().await?;
     let list = fresh("list");
     let commands: Vec<String> = (1..=30)
-        .map(|text| peer.number("append", &json!({ "list": list, "text": text.to_string() })).1.to_string())
+        .map(|text| {
+            peer.number("append", &json!({ "list": list, "text": text.to_string() })).1.to_string()
+        })
         .collect();
     peer.socket.send_together(&commands).await;
     for n in 1..=30 {
@@ -77,7 +83,8 @@ async fn commands_take_effect_in_the_order_of_their_numbers(trial: &Trial) -> St
 
 async fn leases_do_not_wait_for_each_other(trial: &Trial) -> Step {
     let server = trial.server().await?;
-    let (mut one, mut two) = (server.attach(Me::new("ann")).await?, server.attach(Me::new("ann")).await?);
+    let (mut one, mut two) =
+        (server.attach(Me::new("ann")).await?, server.attach(Me::new("ann")).await?);
     let gate = fresh("gate");
     let held = one.command("hold", json!({ "gate": gate })).await;
     one.has_come(&gate).await?;
@@ -86,7 +93,8 @@ async fn leases_do_not_wait_for_each_other(trial: &Trial) -> Step {
     one.result("5.5", held).await.map(drop)
 }
 
-/// A lease in which a command runs that fills its queue, and the next one was refused with `overload`.
+/// A lease in which a command runs that fills its queue, and the next one was refused with
+/// `overload`.
 async fn with_a_barrier(trial: &Trial) -> Step<(super::super::peer::Peer, String, String, u64)> {
     let settings = json!({ "queue_bytes": 600, "retry_ms": 1 });
     let mut peer = trial.peer_with(settings).await?;

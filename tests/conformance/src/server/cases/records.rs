@@ -21,7 +21,8 @@ cases! { Trial;
 
 async fn a_result_comes_with_its_events(trial: &Trial) -> Step {
     let server = trial.server().await?;
-    let (mut writer, mut reader) = (server.attach(Me::new("ann")).await?, server.attach(Me::new("bob")).await?);
+    let (mut writer, mut reader) =
+        (server.attach(Me::new("ann")).await?, server.attach(Me::new("bob")).await?);
     let list = fresh("list");
     writer.append(&list, ["one".to_owned()]).await?;
     // Whoever subscribes after the RESULT finds the event: it was committed with it.
@@ -29,7 +30,12 @@ async fn a_result_comes_with_its_events(trial: &Trial) -> Step {
     let subscribed = reader.subscribed("5.6", sub).await?;
     ensure!("5.6", subscribed["head"] == 1, "the head after one event: {subscribed}");
     let (_, snapshot) = reader.follow(&list).await?;
-    ensure!("5.6", snapshot.number(1) == 1 && snapshot.body()["texts"] == json!(["one"]), "{}", snapshot.text);
+    ensure!(
+        "5.6",
+        snapshot.number(1) == 1 && snapshot.body()["texts"] == json!(["one"]),
+        "{}",
+        snapshot.text
+    );
     Ok(())
 }
 
@@ -46,7 +52,12 @@ async fn a_duplicate_of_a_finished_command_gets_its_record(trial: &Trial) -> Ste
         let again = peer.again(n, "append", &body);
         peer.say(again).await;
         let frame = peer.take("5.8", "the recorded outcome", Frame::is_sequenced).await?;
-        ensure!("5.8", frame.kind == kind::RESULT && frame.number(3) == 1, "no `dup: 1`: {}", frame.text);
+        ensure!(
+            "5.8",
+            frame.kind == kind::RESULT && frame.number(3) == 1,
+            "no `dup: 1`: {}",
+            frame.text
+        );
         ensure!("5.8", frame.body_text() == first.body_text(), "another outcome: {}", frame.text);
     }
     let texts = peer.list(&list).await?;
@@ -88,8 +99,14 @@ async fn a_duplicate_of_a_failed_command_gets_the_same_failure(trial: &Trial) ->
         let again = peer.again(n, name, &body);
         peer.say(again).await;
         let second = peer.take("5.8", "the recorded failure", Frame::is_sequenced).await?;
-        ensure!("5.8", second.kind == kind::FAILED && second.number(3) == 1, "no `dup: 1`: {}", second.text);
-        let same = (4..7).all(|at| first.string(at) == second.string(at)) && first.body() == second.body();
+        ensure!(
+            "5.8",
+            second.kind == kind::FAILED && second.number(3) == 1,
+            "no `dup: 1`: {}",
+            second.text
+        );
+        let same =
+            (4..7).all(|at| first.string(at) == second.string(at)) && first.body() == second.body();
         ensure!("5.8", same, "{} became {}", first.text, second.text);
     }
     Ok(())
@@ -97,7 +114,9 @@ async fn a_duplicate_of_a_failed_command_gets_the_same_failure(trial: &Trial) ->
 
 async fn a_number_used_again_with_other_bytes_closes_with_4409(trial: &Trial) -> Step {
     let server = trial.server().await?;
-    for (name, body) in [("echo", json!({ "text": "other" })), ("whoami", json!({ "text": "first" }))] {
+    for (name, body) in
+        [("echo", json!({ "text": "other" })), ("whoami", json!({ "text": "first" }))]
+    {
         let mut peer = server.attach(Me::new("ann")).await?;
         let n = peer.command("echo", json!({ "text": "first" })).await;
         peer.take("5.8", "RESULT", Frame::is_sequenced).await?;
@@ -135,11 +154,21 @@ async fn records_outlive_the_server(trial: &Trial) -> Step {
     let lease = me.lease.clone();
     let mut peer = server.attach(me).await?;
     ensure!("4.10", !peer.was_resumed(), "a session outlived its server");
-    ensure!("1.3", peer.me.lease == lease && peer.welcome()["lease"]["state"] == "ok", "{}", peer.welcome());
+    ensure!(
+        "1.3",
+        peer.me.lease == lease && peer.welcome()["lease"]["state"] == "ok",
+        "{}",
+        peer.welcome()
+    );
     let again = peer.again(n, "append", &body);
     peer.say(again).await;
     let frame = peer.answer("5.8", n).await?;
-    ensure!("5.8", frame.kind == kind::RESULT && frame.number(3) == 1, "not its record: {}", frame.text);
+    ensure!(
+        "5.8",
+        frame.kind == kind::RESULT && frame.number(3) == 1,
+        "not its record: {}",
+        frame.text
+    );
     let sub = peer.subscribe("log", &list, None).await;
     let head = peer.subscribed("7.2", sub).await?["head"].clone();
     ensure!("5.6", head == 1, "its event was published again: the head is {head}");

@@ -38,7 +38,12 @@ async fn a_resume_goes_on_with_a_new_token_and_the_next_generation(trial: &Trial
         peer.call("4.7", "echo", json!({ "text": "" })).await?;
         peer.ack().await;
         peer = server.resume(peer.cut()).await?;
-        ensure!("1.2", peer.welcome()["gen"] == generation, "gen is not {generation}: {}", peer.welcome());
+        ensure!(
+            "1.2",
+            peer.welcome()["gen"] == generation,
+            "gen is not {generation}: {}",
+            peer.welcome()
+        );
     }
     Ok(())
 }
@@ -92,7 +97,8 @@ async fn nothing_that_was_received_is_sent_again(trial: &Trial) -> Step {
     for _ in 0..3 {
         peer.call("4.7", "echo", json!({ "text": "" })).await?;
     }
-    // `recv` in HELLO is the first that the server hears of it; a frame below it would break 4.2 here.
+    // `recv` in HELLO is the first that the server hears of it; a frame below it would break 4.2
+    // here.
     let mut peer = server.resume(peer.cut()).await?;
     peer.call("4.7", "echo", json!({ "text": "" })).await?;
     ensure!("4.7", peer.me.recv() == 4, "the sequence is at {} after four answers", peer.me.recv());
@@ -106,7 +112,8 @@ async fn what_was_announced_does_not_shrink_within_a_session(trial: &Trial) -> S
     let after = server.resume(peer.cut()).await?.welcome();
     for path in ["/window/frames", "/window/bytes", "/lease/span", "/frame_bytes"] {
         let (before, after) = (before.pointer(path), after.pointer(path));
-        let shrunk = after.and_then(|after| after.as_u64()) < before.and_then(|before| before.as_u64());
+        let shrunk =
+            after.and_then(|after| after.as_u64()) < before.and_then(|before| before.as_u64());
         ensure!("4.7", !shrunk, "{path} shrank from {before:?} to {after:?}");
     }
     Ok(())
@@ -117,10 +124,16 @@ async fn lost_welcomes_cost_nothing(trial: &Trial) -> Step {
     let peer = server.attach(Me::new("ann")).await?;
     let mut me = peer.cut();
     for _ in 0..3 {
-        // The server answers; the answer never arrives, and the process still has the token that it confirmed last.
+        // The server answers; the answer never arrives, and the process still has the token that it
+        // confirmed last.
         let token_before = me.clone();
         let lost = server.attach_silently(me).await?;
-        ensure!("4.8", lost.was_resumed(), "a resume with the confirmed token: {:?}", lost.resume_failed);
+        ensure!(
+            "4.8",
+            lost.was_resumed(),
+            "a resume with the confirmed token: {:?}",
+            lost.resume_failed
+        );
         let dial = lost.me.dial;
         lost.socket.cut();
         me = token_before;
@@ -139,8 +152,16 @@ async fn a_token_before_the_confirmed_one_is_refused(trial: &Trial) -> Step {
     confirmed.is_alive("4.8").await?;
     old.dial = confirmed.me.dial;
     let intruder = server.attach(old).await?;
-    ensure!("4.8", !intruder.was_resumed(), "a token that was replaced by a confirmed one still resumes");
-    ensure!("4.10", intruder.resume_failed.is_some(), "WELCOME with a new session, and no RESUME_FAILED");
+    ensure!(
+        "4.8",
+        !intruder.was_resumed(),
+        "a token that was replaced by a confirmed one still resumes"
+    );
+    ensure!(
+        "4.10",
+        intruder.resume_failed.is_some(),
+        "WELCOME with a new session, and no RESUME_FAILED"
+    );
     Ok(())
 }
 
@@ -192,12 +213,20 @@ async fn another_process_that_resumes_closes_the_earlier_socket_with_4300(trial:
 }
 
 /// Attaches, and wants a new session after a RESUME_FAILED.
-async fn fails_to_resume(server: &Server<'_>, me: Me, reason: &str) -> Step<super::super::peer::Peer> {
+async fn fails_to_resume(
+    server: &Server<'_>,
+    me: Me,
+    reason: &str,
+) -> Step<super::super::peer::Peer> {
     let before = me.session.clone();
     let peer = server.attach(me).await?;
     let failed = peer.resume_failed.as_ref();
     let told = failed.map(Frame::body).unwrap_or_default()["reason"].clone();
-    ensure!("4.10", !peer.was_resumed() && told == reason, "the resume did not fail with `{reason}`, but with {told}");
+    ensure!(
+        "4.10",
+        !peer.was_resumed() && told == reason,
+        "the resume did not fail with `{reason}`, but with {told}"
+    );
     let fresh = before.is_none_or(|before| peer.welcome()["session"] != before.id.as_str());
     ensure!("4.10", fresh, "the new session has the id of the old one");
     Ok(peer)
@@ -235,7 +264,11 @@ async fn another_principal_ends_the_session(trial: &Trial) -> Step {
     let mut ann = ann;
     ann.dial = peer.me.dial;
     let again = server.attach(ann).await?;
-    ensure!("4.10", !again.was_resumed(), "the session lived on after another principal had claimed it");
+    ensure!(
+        "4.10",
+        !again.was_resumed(),
+        "the session lived on after another principal had claimed it"
+    );
     Ok(())
 }
 
@@ -310,13 +343,27 @@ async fn a_new_session_numbers_anew_and_keeps_the_lease(trial: &Trial) -> Step {
     peer.take("4.12", "RESULT", answered).await?;
     let lease = peer.me.lease.clone();
     let mut peer = server.attach(peer.cut().without_session()).await?;
-    ensure!("1.3", peer.me.lease == lease && peer.welcome()["lease"]["state"] == "ok", "the lease did not outlive it");
+    ensure!(
+        "1.3",
+        peer.me.lease == lease && peer.welcome()["lease"]["state"] == "ok",
+        "the lease did not outlive it"
+    );
     let again = peer.again(n, "append", &json!({ "list": list, "text": "two" }));
     ensure!("4.12", again[1] == 1, "the suite does not number anew");
     peer.say(again).await;
     let frame = peer.answer("5.9", n).await?;
-    ensure!("5.9", frame.kind == kind::RESULT && frame.body() == 2, "not the outcome of n {n}: {}", frame.text);
-    ensure!("4.12", frame.number(0) == 1, "the server's sequence does not begin at 1: {}", frame.text);
+    ensure!(
+        "5.9",
+        frame.kind == kind::RESULT && frame.body() == 2,
+        "not the outcome of n {n}: {}",
+        frame.text
+    );
+    ensure!(
+        "4.12",
+        frame.number(0) == 1,
+        "the server's sequence does not begin at 1: {}",
+        frame.text
+    );
     let texts = peer.list(&list).await?;
     ensure!("5.6", texts == ["one", "two"], "the list is {texts:?}");
     Ok(())

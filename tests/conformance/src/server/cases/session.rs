@@ -51,7 +51,11 @@ async fn accepting_does_not_wait_for_the_handler(trial: &Trial) -> Step {
     let n = peer.command("hold", json!({ "gate": gate })).await;
     let acks = |frame: &crate::frame::Frame| frame.kind == kind::ACK && frame.number(0) == 1;
     peer.take("4.5", "ACK of a command whose handler runs", acks).await?;
-    ensure!("4.3", !peer.has(|frame| frame.kind == kind::RESULT), "a result before the gate was opened");
+    ensure!(
+        "4.3",
+        !peer.has(|frame| frame.kind == kind::RESULT),
+        "a result before the gate was opened"
+    );
     peer.call("4.3", "open", json!({ "gate": gate })).await?;
     peer.result("4.3", n).await.map(drop)
 }
@@ -105,7 +109,9 @@ async fn half_of_the_servers_window_is_acknowledged(trial: &Trial) -> Step {
         for _ in 0..2 {
             peer.command("wait", json!({ "gate": gate })).await;
         }
-        let acks = move |frame: &crate::frame::Frame| frame.kind == kind::ACK && frame.number(0) == 2 * round;
+        let acks = move |frame: &crate::frame::Frame| {
+            frame.kind == kind::ACK && frame.number(0) == 2 * round
+        };
         peer.take("4.5", "ACK of half of the window", acks).await?;
     }
     peer.call("4.6", "open", json!({ "gate": gate })).await?;
@@ -122,7 +128,8 @@ async fn no_more_answers_than_the_clients_window_are_under_way(trial: &Trial) ->
     for text in 0..6 {
         // The ack in the head stays 0: nothing releases the server.
         let seq = text + 1;
-        peer.say(json!([kind::COMMAND, seq, 0, seq, text, "echo", { "text": text.to_string() }])).await;
+        peer.say(json!([kind::COMMAND, seq, 0, seq, text, "echo", { "text": text.to_string() }]))
+            .await;
         peer.number("echo", &json!({}));
     }
     for n in [1, 2] {
@@ -166,7 +173,9 @@ async fn one_answer_may_always_be_under_way(trial: &Trial) -> Step {
     Ok(())
 }
 
-async fn a_command_larger_than_the_window_is_taken_when_nothing_is_under_way(trial: &Trial) -> Step {
+async fn a_command_larger_than_the_window_is_taken_when_nothing_is_under_way(
+    trial: &Trial,
+) -> Step {
     let mut peer = trial.peer_with(json!({ "window": { "frames": 2, "bytes": 100 } })).await?;
     for text in ["x".repeat(500), "y".repeat(900)] {
         let reply = peer.call("4.6", "echo", json!({ "text": text })).await?;

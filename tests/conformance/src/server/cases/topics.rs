@@ -45,7 +45,11 @@ async fn events_are_numbered_from_1_without_gap(trial: &Trial) -> Step {
     let list = fresh("list");
     let sub = peer.subscribe("log", &list, None).await;
     let subscribed = peer.subscribed("7.1", sub).await?;
-    ensure!("7.1", subscribed["ts"] == 0 && subscribed["head"] == 0, "a topic without events: {subscribed}");
+    ensure!(
+        "7.1",
+        subscribed["ts"] == 0 && subscribed["head"] == 0,
+        "a topic without events: {subscribed}"
+    );
     peer.append(&list, texts(6)).await?;
     for ts in 1..=6 {
         let event = peer.event("7.1").await?;
@@ -57,16 +61,19 @@ async fn events_are_numbered_from_1_without_gap(trial: &Trial) -> Step {
 
 async fn equal_positions_mean_equal_bytes(trial: &Trial) -> Step {
     let server = trial.server().await?;
-    let (mut live, mut other) = (server.attach(Me::new("ann")).await?, server.attach(Me::new("bob")).await?);
+    let (mut live, mut other) =
+        (server.attach(Me::new("ann")).await?, server.attach(Me::new("bob")).await?);
     let list = fresh("list");
     for peer in [&mut live, &mut other] {
         let sub = peer.subscribe("log", &list, None).await;
         peer.subscribed("7.1", sub).await?;
     }
-    live.append(&list, ["plain".to_owned(), "é \" \\ \u{1F980} \u{7}".to_owned(), String::new()]).await?;
+    live.append(&list, ["plain".to_owned(), "é \" \\ \u{1F980} \u{7}".to_owned(), String::new()])
+        .await?;
     let mut first = Vec::new();
     for _ in 0..3 {
-        let (here, there) = (identity(&live.event("7.1").await?), identity(&other.event("7.1").await?));
+        let (here, there) =
+            (identity(&live.event("7.1").await?), identity(&other.event("7.1").await?));
         ensure!("7.1", here == there, "{here:?} and {there:?}");
         first.push(here);
     }
@@ -102,8 +109,16 @@ async fn a_position_outlives_the_server(trial: &Trial) -> Step {
     let mut peer = server.attach(me).await?;
     let sub = peer.subscribe("log", &list, Some((epoch.clone(), 2))).await;
     let subscribed = peer.subscribed("1.4", sub).await?;
-    ensure!("1.4", subscribed["reset"].is_null(), "a position did not outlive the server: {subscribed}");
-    ensure!("7.1", subscribed["epoch"] == epoch.as_str(), "the epoch changed, and nothing was lost: {subscribed}");
+    ensure!(
+        "1.4",
+        subscribed["reset"].is_null(),
+        "a position did not outlive the server: {subscribed}"
+    );
+    ensure!(
+        "7.1",
+        subscribed["epoch"] == epoch.as_str(),
+        "the epoch changed, and nothing was lost: {subscribed}"
+    );
     for ts in [3, 4] {
         let event = peer.event("7.4").await?;
         ensure!("7.4", event.number(1) == ts, "ts {ts} is {}", event.text);
@@ -122,8 +137,16 @@ async fn a_lost_log_changes_the_epoch(trial: &Trial) -> Step {
     let mut peer = server.attach(me).await?;
     let sub = peer.subscribe("log", &list, Some((epoch.clone(), ts))).await;
     let subscribed = peer.subscribed("7.1", sub).await?;
-    ensure!("7.1", subscribed["epoch"] != epoch.as_str(), "the log was lost, and the epoch is the same: {subscribed}");
-    ensure!("7.5", subscribed["reset"] == "epoch", "another epoch is no reason to continue: {subscribed}");
+    ensure!(
+        "7.1",
+        subscribed["epoch"] != epoch.as_str(),
+        "the log was lost, and the epoch is the same: {subscribed}"
+    );
+    ensure!(
+        "7.5",
+        subscribed["reset"] == "epoch",
+        "another epoch is no reason to continue: {subscribed}"
+    );
     Ok(())
 }
 
@@ -147,7 +170,12 @@ async fn a_first_subscription_begins_with_the_state(trial: &Trial) -> Step {
     peer.append(&list, texts(3)).await?;
     let (_, snapshot) = peer.follow(&list).await?;
     ensure!("7.5", snapshot.number(1) == 3, "the state's position: {}", snapshot.text);
-    ensure!("7.5", snapshot.body()["texts"] == json!(["0", "1", "2"]), "the state: {}", snapshot.text);
+    ensure!(
+        "7.5",
+        snapshot.body()["texts"] == json!(["0", "1", "2"]),
+        "the state: {}",
+        snapshot.text
+    );
     peer.append(&list, ["next".to_owned()]).await?;
     let event = peer.event("7.5").await?;
     ensure!("7.5", event.number(1) == 4, "the event after the state: {}", event.text);
@@ -160,7 +188,11 @@ async fn without_a_snapshot_a_first_subscription_begins_at_the_head(trial: &Tria
     peer.append(&list, texts(3)).await?;
     let sub = peer.subscribe("log", &list, None).await;
     let subscribed = peer.subscribed("7.5", sub).await?;
-    ensure!("7.5", subscribed["reset"] == "initial" && subscribed["snapshot"] == false, "{subscribed}");
+    ensure!(
+        "7.5",
+        subscribed["reset"] == "initial" && subscribed["snapshot"] == false,
+        "{subscribed}"
+    );
     ensure!("7.5", subscribed["ts"] == 3 && subscribed["head"] == 3, "{subscribed}");
     peer.append(&list, ["next".to_owned()]).await?;
     let event = peer.event("7.5").await?;
@@ -191,7 +223,11 @@ async fn one_attachment_follows_several_topics(trial: &Trial) -> Step {
         let sub = peer.subscribe(topic, key, None).await;
         numbers.push(peer.subscribed("7.4", sub).await?["number"].clone());
     }
-    ensure!("7.4", numbers[0] != numbers[1] && numbers[1] != numbers[2], "one number for two topics: {numbers:?}");
+    ensure!(
+        "7.4",
+        numbers[0] != numbers[1] && numbers[1] != numbers[2],
+        "one number for two topics: {numbers:?}"
+    );
     peer.append(&two, ["x".to_owned()]).await?;
     let event = peer.event("7.4").await?;
     ensure!("7.4", event.number(0) == numbers[1], "an event of {two} came as {}", event.text);
@@ -205,7 +241,8 @@ async fn a_position_at_the_head_is_no_gap(trial: &Trial) -> Step {
     let mut peer = server.resume(me).await?;
     let sub = peer.subscribe("log", &list, Some((epoch, ts))).await;
     let subscribed = peer.subscribed("7.6", sub).await?;
-    let goes_on = subscribed["reset"].is_null() && subscribed["ts"] == ts && subscribed["head"] == ts;
+    let goes_on =
+        subscribed["reset"].is_null() && subscribed["ts"] == ts && subscribed["head"] == ts;
     ensure!("7.6", goes_on, "a position at the head: {subscribed}");
     Ok(())
 }
@@ -217,7 +254,8 @@ async fn what_is_not_retained_is_reported_as_trimmed(trial: &Trial) -> Step {
     server.attach(Me::new("bob")).await?.append(&list, texts(RETAINED_AT_MOST)).await?;
     let mut peer = server.resume(me).await?;
     for (topic, snapshot) in [("log", false), ("list", true)] {
-        let epoch = if topic == "log" { epoch.clone() } else { epoch_of(&mut peer, "list", &list).await? };
+        let epoch =
+            if topic == "log" { epoch.clone() } else { epoch_of(&mut peer, "list", &list).await? };
         let sub = peer.subscribe(topic, &list, Some((epoch, ts))).await;
         let subscribed = peer.subscribed("7.5", sub).await?;
         let told = subscribed["reset"] == "trimmed" && subscribed["snapshot"] == snapshot;
@@ -225,12 +263,21 @@ async fn what_is_not_retained_is_reported_as_trimmed(trial: &Trial) -> Step {
         if snapshot {
             let state = peer.take_kind("7.5", "SNAPSHOT", kind::SNAPSHOT).await?;
             let texts = state.body()["texts"].as_array().map_or(0, Vec::len);
-            ensure!("7.5", texts == RETAINED_AT_MOST + 4, "the state lacks something: {}", state.text);
+            ensure!(
+                "7.5",
+                texts == RETAINED_AT_MOST + 4,
+                "the state lacks something: {}",
+                state.text
+            );
             continue;
         }
         // What is still retained may come; what comes begins right after SUBSCRIBED's position.
         let number = |name: &str| subscribed[name].as_u64().unwrap_or_default();
-        ensure!("7.5", number("ts") > ts, "it goes on where it was said to be trimmed: {subscribed}");
+        ensure!(
+            "7.5",
+            number("ts") > ts,
+            "it goes on where it was said to be trimmed: {subscribed}"
+        );
         for ts in number("ts") + 1..=number("head") {
             let event = peer.event("7.5").await?;
             ensure!("7.7", event.number(1) == ts, "ts {ts} is {}", event.text);
@@ -260,7 +307,11 @@ async fn a_position_ahead_of_the_head_is_reported(trial: &Trial) -> Step {
     let mut peer = server.resume(me).await?;
     let sub = peer.subscribe("log", &list, Some((epoch, ts + 1))).await;
     let subscribed = peer.subscribed("7.5", sub).await?;
-    ensure!("7.5", subscribed["reset"] == "ahead", "a position that the log has not reached: {subscribed}");
+    ensure!(
+        "7.5",
+        subscribed["reset"] == "ahead",
+        "a position that the log has not reached: {subscribed}"
+    );
     Ok(())
 }
 
@@ -280,7 +331,11 @@ async fn falls_behind(trial: &Trial, topic: &str) -> Step<(Peer, u64, Value)> {
     peer.finish(sub).await;
     let again = peer.subscribed("7.6", sub).await?;
     ensure!("7.6", again["reset"] == "trimmed", "a live subscription that fell behind: {again}");
-    ensure!("7.6", again["number"] == first["number"], "the number changed, and the epoch did not: {again}");
+    ensure!(
+        "7.6",
+        again["number"] == first["number"],
+        "the number changed, and the epoch did not: {again}"
+    );
     Ok((peer, sub, again))
 }
 
@@ -309,7 +364,12 @@ async fn a_subscription_that_falls_behind_gets_the_state(trial: &Trial) -> Step 
     ensure!("7.5", again["snapshot"] == true, "a topic with a snapshot heals its gaps: {again}");
     let state = peer.take_kind("7.5", "SNAPSHOT", kind::SNAPSHOT).await?;
     let texts = state.body()["texts"].as_array().map_or(0, Vec::len);
-    ensure!("7.5", texts as u64 >= state.number(1), "the state at ts {} has {texts} texts", state.number(1));
+    ensure!(
+        "7.5",
+        texts as u64 >= state.number(1),
+        "the state at ts {} has {texts} texts",
+        state.number(1)
+    );
     Ok(())
 }
 
@@ -330,12 +390,25 @@ async fn an_epoch_that_changes_under_a_subscription_changes_its_number(trial: &T
     // Whoever begins now has a lease that the store knows.
     server.attach(Me::new("bob")).await?.append(&list, ["after".to_owned()]).await?;
     let again = peer.subscribed("7.6", sub).await?;
-    ensure!("7.1", again["epoch"] != first["epoch"], "the log was lost, and the epoch is the same: {again}");
+    ensure!(
+        "7.1",
+        again["epoch"] != first["epoch"],
+        "the log was lost, and the epoch is the same: {again}"
+    );
     ensure!("7.6", again["reset"] == "epoch", "why it begins anew: {again}");
-    ensure!("7.6", again["number"] != first["number"], "another epoch under the same number: {again}");
+    ensure!(
+        "7.6",
+        again["number"] != first["number"],
+        "another epoch under the same number: {again}"
+    );
     server.attach(Me::new("bob")).await?.append(&list, ["later".to_owned()]).await?;
     let later = |frame: &Frame| frame.kind == kind::EVENT && frame.body()["text"] == "later";
     let event = peer.take("7.6", "EVENT of the new epoch", later).await?;
-    ensure!("7.6", event.number(0) == again["number"], "an event under another number: {}", event.text);
+    ensure!(
+        "7.6",
+        event.number(0) == again["number"],
+        "an event under another number: {}",
+        event.text
+    );
     Ok(())
 }

@@ -25,7 +25,12 @@ cases! { Trial;
 }
 
 /// Follows a log with this credit, while another client appends so many texts of a length.
-async fn log(trial: &Trial, credit: (u64, u64), count: usize, length: usize) -> Step<(Peer, u64, u64)> {
+async fn log(
+    trial: &Trial,
+    credit: (u64, u64),
+    count: usize,
+    length: usize,
+) -> Step<(Peer, u64, u64)> {
     let server = trial.server().await?;
     let list = fresh("list");
     let mut peer = server.attach(Me::new("ann")).await?;
@@ -133,7 +138,8 @@ async fn bytes_count_on_across_a_reset(trial: &Trial) -> Step {
     let server = trial.server().await?;
     let list = fresh("list");
     let mut peer = server.attach(Me::new("ann")).await?;
-    // The first event uses up the bytes, and is not reported until the subscription has fallen behind.
+    // The first event uses up the bytes, and is not reported until the subscription has fallen
+    // behind.
     let sub = peer.subscribe_with("log", &list, None, (1_000, 50)).await;
     peer.subscribed("7.8", sub).await?;
     server.attach(Me::new("bob")).await?.append(&list, (0..70).map(|_| "x".repeat(60))).await?;
@@ -175,7 +181,11 @@ async fn unsubscribe_ends_a_subscription(trial: &Trial) -> Step {
     peer.is_alive("7.10").await?;
     peer.append(&list, ["unseen".to_owned()]).await?;
     peer.settle("7.10").await?;
-    ensure!("7.10", !peer.has(|frame| frame.kind == kind::EVENT), "an event came after UNSUBSCRIBE had been read");
+    ensure!(
+        "7.10",
+        !peer.has(|frame| frame.kind == kind::EVENT),
+        "an event came after UNSUBSCRIBE had been read"
+    );
     peer.unsubscribe(99).await;
     // In one breath: the earlier one has ended when the later one is read.
     let first = peer.subscribe("log", &list, None).await;
@@ -203,7 +213,8 @@ async fn a_topic_that_is_unknown_is_unsupported(trial: &Trial) -> Step {
 async fn a_topic_volatile_reaches_followers_without_number_and_credit(trial: &Trial) -> Step {
     let server = trial.server().await?;
     let list = fresh("list");
-    let (mut peer, mut other) = (server.attach(Me::new("ann")).await?, server.attach(Me::new("bob")).await?);
+    let (mut peer, mut other) =
+        (server.attach(Me::new("ann")).await?, server.attach(Me::new("bob")).await?);
     // The state uses up the credit of one byte.
     let sub = peer.subscribe_with("list", &list, None, (1, 1)).await;
     let number = peer.subscribed("7.11", sub).await?["number"].clone();
@@ -215,7 +226,12 @@ async fn a_topic_volatile_reaches_followers_without_number_and_credit(trial: &Tr
         peer.settle("7.11").await?;
         if peer.has(|frame| frame.kind == kind::TOPIC_VOLATILE) {
             let frame = peer.take_kind("7.11", "TOPIC_VOLATILE", kind::TOPIC_VOLATILE).await?;
-            ensure!("7.11", frame.number(0) == number && frame.string(1) == "nudged", "{}", frame.text);
+            ensure!(
+                "7.11",
+                frame.number(0) == number && frame.string(1) == "nudged",
+                "{}",
+                frame.text
+            );
             ensure!("7.11", frame.body()["list"] == list.as_str(), "{}", frame.text);
             return Ok(());
         }

@@ -25,11 +25,17 @@ async fn the_offered_subprotocol_is_selected(trial: &Trial) -> Step {
     let offered = format!("other.v9, {SUBPROTOCOL}");
     match server.upgrade(Some(&offered)).await? {
         Upgrade::Open(socket, chosen) => {
-            ensure!("2.1", chosen.as_deref() == Some(SUBPROTOCOL), "{chosen:?} was chosen of {offered}");
+            ensure!(
+                "2.1",
+                chosen.as_deref() == Some(SUBPROTOCOL),
+                "{chosen:?} was chosen of {offered}"
+            );
             socket.cut();
             Ok(())
         }
-        Upgrade::Refused(status) => Err(Stop::broken("2.1", format!("{offered} was refused with {status}"))),
+        Upgrade::Refused(status) => {
+            Err(Stop::broken("2.1", format!("{offered} was refused with {status}")))
+        }
     }
 }
 
@@ -39,10 +45,16 @@ async fn an_upgrade_without_a_known_subprotocol_is_refused_with_400(trial: &Tria
         match server.upgrade(offered).await? {
             Upgrade::Refused(400) => {}
             Upgrade::Refused(status) => {
-                return Err(Stop::broken("2.1", format!("{offered:?} was refused with {status}, not 400")));
+                return Err(Stop::broken(
+                    "2.1",
+                    format!("{offered:?} was refused with {status}, not 400"),
+                ));
             }
             Upgrade::Open(_, chosen) => {
-                return Err(Stop::broken("2.1", format!("{offered:?} was let in, {chosen:?} was chosen")));
+                return Err(Stop::broken(
+                    "2.1",
+                    format!("{offered:?} was let in, {chosen:?} was chosen"),
+                ));
             }
         }
     }
@@ -64,7 +76,11 @@ async fn every_frame_is_one_text_message(trial: &Trial) -> Step {
     let list = fresh("list");
     peer.follow(&list).await?;
     let commands: Vec<String> = (0..6)
-        .map(|index| peer.number("append", &json!({ "list": list, "text": format!("{index}") })).1.to_string())
+        .map(|index| {
+            peer.number("append", &json!({ "list": list, "text": format!("{index}") }))
+                .1
+                .to_string()
+        })
         .collect();
     peer.socket.send_together(&commands).await;
     for n in 1..=6 {
@@ -100,7 +116,12 @@ async fn the_length_of_a_message_is_that_of_its_utf8_bytes(trial: &Trial) -> Ste
 async fn a_frame_beyond_frame_bytes_closes_with_4413(trial: &Trial) -> Step {
     let server = trial.server_with(json!({ "frame_bytes": 4096 })).await?;
     let mut peer = server.attach(Me::new("ann")).await?;
-    ensure!("2.3", peer.welcome()["frame_bytes"] == 4096, "another frame_bytes than configured: {}", peer.welcome());
+    ensure!(
+        "2.3",
+        peer.welcome()["frame_bytes"] == 4096,
+        "another frame_bytes than configured: {}",
+        peer.welcome()
+    );
     peer.command("echo", json!({ "text": "x".repeat(4096) })).await;
     peer.closes_with("2.3", 4413).await.map(drop)
 }
@@ -114,7 +135,11 @@ async fn a_frame_of_exactly_frame_bytes_is_taken(trial: &Trial) -> Step {
     ensure!("2.3", frame.to_string().len() == 4096, "the suite has miscounted");
     peer.say(frame).await;
     let text = peer.result("2.3", n).await?;
-    ensure!("2.3", text.as_str().map(str::len) == Some(rest), "another reply than was sent: {text}");
+    ensure!(
+        "2.3",
+        text.as_str().map(str::len) == Some(rest),
+        "another reply than was sent: {text}"
+    );
     Ok(())
 }
 

@@ -198,7 +198,11 @@ impl ConformanceTopics for App {
         if list == "forbidden" { Err(Denied::new("not this one")) } else { Ok(()) }
     }
 
-    async fn list_snapshot(&self, _: &TopicCx, list: &String) -> Result<ConformanceEventState, ConformanceError> {
+    async fn list_snapshot(
+        &self,
+        _: &TopicCx,
+        list: &String,
+    ) -> Result<ConformanceEventState, ConformanceError> {
         let texts = self.lists().get(list).cloned().unwrap_or_default();
         Ok(ConformanceEventState { list: list.clone(), texts })
     }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use steadfast::client::{
-    Call, CallError, ConnectionState, DialReason, Gap, Item, SnapshotReason, SubscribeError, Subscription,
-    SubscriptionEnd, TopicItem,
+    Call, CallError, ConnectionState, DialReason, Gap, Item, SnapshotReason, SubscribeError,
+    Subscription, SubscriptionEnd, TopicItem,
 };
 use steadfast::stub::{Reply, TopicKey};
 use steadfast::wire::{RefusalCode, ResetReason, UnsubscribeCode};
@@ -16,7 +16,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::Ends;
-use super::application::{ConformanceClient, ConformanceError, ConformanceEvent, ConformanceEventState, List, Log};
+use super::application::{
+    ConformanceClient, ConformanceError, ConformanceEvent, ConformanceEventState, List, Log,
+};
 use super::lines::{self, Answers};
 use super::relay::{Mistake, Relay};
 
@@ -98,10 +100,12 @@ fn start(question: &Value, url: String, answers: &Answers) -> ConformanceClient 
             let backoff_ms = settings["backoff_ms"].as_u64().unwrap();
             (config.backoff.base_ms, config.backoff.cap_ms) = (backoff_ms, backoff_ms);
             (config.backoff.attempts, config.backoff.elapsed_ms) = (None, None);
-            config.welcome_timeout_ms = settings["welcome_timeout_ms"].as_u64().unwrap_or(config.welcome_timeout_ms);
+            config.welcome_timeout_ms =
+                settings["welcome_timeout_ms"].as_u64().unwrap_or(config.welcome_timeout_ms);
         })
         .transport(|transport| {
-            let bytes = settings["message_bytes"].as_u64().map(|bytes| usize::try_from(bytes).unwrap());
+            let bytes =
+                settings["message_bytes"].as_u64().map(|bytes| usize::try_from(bytes).unwrap());
             transport.message_bytes = bytes.unwrap_or(transport.message_bytes);
         })
         .connect_lazily()
@@ -148,14 +152,18 @@ fn report<T: Reply + serde::Serialize + Send + 'static>(
             Err(CallError::App(ConformanceError::Failed { list })) => {
                 json!({ "outcome": "error", "name": "failed", "body": { "list": list } })
             }
-            Err(CallError::Refused { code }) => json!({ "outcome": "refused", "code": refusal(code) }),
+            Err(CallError::Refused { code }) => {
+                json!({ "outcome": "refused", "code": refusal(code) })
+            }
             Err(CallError::TooLarge { .. }) => json!({ "outcome": "refused", "code": "too_large" }),
             Err(CallError::OutcomeUnknown | CallError::Closed { maybe_executed: true }) => {
                 json!({ "outcome": "unknown" })
             }
             Err(CallError::HandlerFailed) => json!({ "outcome": "failed", "code": "internal" }),
             Err(CallError::HandlerTimedOut) => json!({ "outcome": "failed", "code": "timeout" }),
-            Err(CallError::Undecodable { .. } | CallError::App(_)) => json!({ "outcome": "unreadable" }),
+            Err(CallError::Undecodable { .. } | CallError::App(_)) => {
+                json!({ "outcome": "unreadable" })
+            }
             Err(_) => json!({ "outcome": "not_sent" }),
         };
         (told["event"], told["call"]) = (json!("outcome"), json!(id));

@@ -1,4 +1,5 @@
-//! This implementation in front of the suite: the application of ADAPTER.md, and the adapters of our server and our client.
+//! This implementation in front of the suite: the application of ADAPTER.md, and the adapters of
+//! our server and our client.
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 

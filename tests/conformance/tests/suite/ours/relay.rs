@@ -1,5 +1,5 @@
-//! A relay between the suite and an implementation that makes one mistake in the implementation's name. Knows frames as text; both
-//! ends are WebSockets.
+//! A relay between the suite and an implementation that makes one mistake in the implementation's
+//! name. Knows frames as text; both ends are WebSockets.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -132,8 +132,10 @@ async fn link(stream: TcpStream, target: String, mistake: Mistake, memory: Arc<M
     // The other end first: if it lets nobody in, neither does the relay.
     let far = dial(&target).await;
     let accepted = accept_hdr_async(stream, |request: &Request, mut response: Response| {
-        let offered = request.headers().get("Sec-WebSocket-Protocol").and_then(|value| value.to_str().ok());
-        let known = offered.is_some_and(|list| list.split(',').any(|offer| offer.trim() == SUBPROTOCOL));
+        let offered =
+            request.headers().get("Sec-WebSocket-Protocol").and_then(|value| value.to_str().ok());
+        let known =
+            offered.is_some_and(|list| list.split(',').any(|offer| offer.trim() == SUBPROTOCOL));
         let status = match &far {
             _ if !known => Some(StatusCode::BAD_REQUEST),
             Ok(_) => None,
@@ -145,7 +147,9 @@ async fn link(stream: TcpStream, target: String, mistake: Mistake, memory: Arc<M
             *refusal.status_mut() = status;
             return Err(refusal);
         }
-        response.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(SUBPROTOCOL));
+        response
+            .headers_mut()
+            .insert("Sec-WebSocket-Protocol", HeaderValue::from_static(SUBPROTOCOL));
         Ok(response)
     })
     .await;

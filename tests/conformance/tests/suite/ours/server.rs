@@ -1,4 +1,5 @@
-//! The adapter of our server (ADAPTER.md, "For a server"). A server has a runtime of its own, so that it can be killed.
+//! The adapter of our server (ADAPTER.md, "For a server"). A server has a runtime of its own, so
+//! that it can be killed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -43,7 +44,11 @@ struct Running {
 
 impl Running {
     async fn start(app: &App, store: &Losable, settings: &Value) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let (app, store, settings) = (app.clone(), store.clone(), settings.clone());
         let started = runtime.spawn(async move {
             let server = ConformanceServer::builder(app)
@@ -105,8 +110,12 @@ fn configure(config: &mut NodeConfig, settings: &Value) {
     small("/window/frames").into_iter().for_each(|value| config.window.frames = value);
     small("/window/bytes").into_iter().for_each(|value| config.window.bytes = value);
     small("/heartbeat/missed").into_iter().for_each(|value| config.heartbeat.missed = value);
-    number("/heartbeat/interval_ms").into_iter().for_each(|value| config.heartbeat.interval_ms = value);
-    number("/heartbeat/timeout_ms").into_iter().for_each(|value| config.heartbeat.timeout_ms = value);
+    number("/heartbeat/interval_ms")
+        .into_iter()
+        .for_each(|value| config.heartbeat.interval_ms = value);
+    number("/heartbeat/timeout_ms")
+        .into_iter()
+        .for_each(|value| config.heartbeat.timeout_ms = value);
     number("/handshake_ms").into_iter().for_each(|value| config.handshake_ms = value);
     number("/retry_ms").into_iter().for_each(|value| config.retry_ms = value);
     number("/session_ttl_ms").into_iter().for_each(|value| config.session_ttl_ms = value);
@@ -121,7 +130,11 @@ pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
         match (question["do"].as_str().unwrap(), &running) {
             ("start", _) => {
                 settings = question["settings"].clone();
-                let unknown = settings.as_object().unwrap().keys().find(|name| !SETTINGS.contains(&name.as_str()));
+                let unknown = settings
+                    .as_object()
+                    .unwrap()
+                    .keys()
+                    .find(|name| !SETTINGS.contains(&name.as_str()));
                 if let Some(name) = unknown {
                     answers.unsupported(&question, &format!("the setting `{name}`"));
                     continue;
@@ -135,9 +148,12 @@ pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
                 }
             }
             ("drain", Some((server, _))) => {
-                let (leaving, deadline_ms) = (server.server.clone(), question["deadline_ms"].as_u64().unwrap());
+                let (leaving, deadline_ms) =
+                    (server.server.clone(), question["deadline_ms"].as_u64().unwrap());
                 let runtime = server.runtime.as_ref().unwrap();
-                runtime.spawn(async move { leaving.shutdown(Duration::from_millis(deadline_ms)).await });
+                runtime.spawn(
+                    async move { leaving.shutdown(Duration::from_millis(deadline_ms)).await },
+                );
                 answers.ok(&question, json!({}));
                 continue;
             }

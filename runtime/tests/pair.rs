@@ -9,7 +9,7 @@ use steadfast::session::client::{
 };
 use steadfast::session::node::{
     ConnId, Executed, Execution, Identity, MessageKind, MessageSpec, Node, NodeConfig, NodeEvent,
-    Principal, StagedPublish, TopicSpec,
+    Output, Principal, StagedPublish, TopicSpec,
 };
 use steadfast::session::store::{Outcome, Publication, Retention, TopicId};
 use steadfast::session::{Close, Now};
@@ -72,7 +72,7 @@ impl Pair {
 
     fn step(&mut self) -> bool {
         let mut moved = false;
-        while let Some(event) = self.client.poll_event() {
+        while let Some(event) = self.client.poll_output() {
             moved = true;
             match &event {
                 Event::Dial { dial, .. } => {
@@ -94,26 +94,29 @@ impl Pair {
         for (dial, conn) in self.conns.clone() {
             moved |= self.carry(dial, conn);
         }
-        while let Some(execution) = self.node.poll_execute() {
+        while let Some(output) = self.node.poll_output(self.now) {
             moved = true;
-            self.execute(execution);
-        }
-        while let Some((op, store_op)) = self.node.poll_store() {
-            moved = true;
-            let outcome = self.store.apply(self.now, store_op);
-            self.node.handle_store(self.now, op, outcome);
-        }
-        while let Some(event) = self.node.poll_event() {
-            moved = true;
-            if let NodeEvent::Close(conn, close) = event {
-                let dial = self.conns.iter().find(|(_, of)| **of == conn).map(|(dial, _)| *dial);
-                if let Some(dial) = dial {
-                    self.conns.remove(&dial);
-                    self.client.handle_closed(self.now, dial, close);
+            match output {
+                // Each has ended when the next one is handed out, ahead of its order or not.
+                Output::Execute { execution, .. } => self.execute(execution),
+                Output::Store(op, what) => {
+                    let outcome = self.store.apply(self.now, what);
+                    self.node.handle_store(self.now, op, outcome);
                 }
+                Output::Event(event) => self.on_event(event),
             }
         }
         moved
+    }
+
+    fn on_event(&mut self, event: NodeEvent) {
+        if let NodeEvent::Close(conn, close) = event {
+            let dial = self.conns.iter().find(|(_, of)| **of == conn).map(|(dial, _)| *dial);
+            if let Some(dial) = dial {
+                self.conns.remove(&dial);
+                self.client.handle_closed(self.now, dial, close);
+            }
+        }
     }
 
     fn carry(&mut self, dial: Dial, conn: ConnId) -> bool {

@@ -302,7 +302,7 @@ impl Inner {
 
     fn pass_on(&mut self, now: Now, shared: &Shared, wakers: &mut Wakers) {
         loop {
-            while let Some(event) = self.core.poll_event() {
+            while let Some(event) = self.core.poll_output() {
                 self.on_event(event, shared, wakers);
             }
             if self.line.is_empty() {

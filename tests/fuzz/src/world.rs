@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use steadfast::session::node::{
     ConnId, Denied, ExecId, Executed, Execution, Identity, MessageKind, MessageSpec, Node,
-    NodeConfig, NodeEvent, Principal, StagedPublish, TopicSpec,
+    NodeConfig, NodeEvent, Output, Principal, StagedPublish, TopicSpec,
 };
 use steadfast::session::store::{
     OpId, Outcome, Publication, Retention, StoreOp, StoreOutcome, TopicId,
@@ -163,22 +163,31 @@ impl World {
 
     fn carry(&mut self) -> bool {
         let mut moved = self.honest.carry(&mut self.node, self.now, &mut self.last_conn);
-        while let Some((op, what)) = self.node.poll_store() {
+        let mut before = None;
+        while let Some(output) = self.node.poll_output(self.now) {
             moved = true;
-            if self.store_by_hand {
-                self.ops.push_back((self.now, op, what));
-            } else {
-                let outcome = self.store.apply(self.now, what);
-                self.node.handle_store(self.now, op, outcome);
+            match output {
+                Output::Event(event) => self.on_event(event),
+                Output::Store(op, what) if self.store_by_hand => {
+                    self.ops.push_back((self.now, op, what));
+                }
+                Output::Store(op, what) => {
+                    let outcome = self.store.apply(self.now, what);
+                    self.node.handle_store(self.now, op, outcome);
+                }
+                Output::Execute { execution, ahead } => {
+                    let exec = execution.exec();
+                    match before.filter(|before| ahead && self.node.is_running(*before)) {
+                        Some(before) => {
+                            self.node.handle_unbegun(self.now, before, vec![execution]);
+                        }
+                        None => {
+                            before = Some(exec);
+                            self.take(execution);
+                        }
+                    }
+                }
             }
-        }
-        while let Some(execution) = self.node.poll_execute() {
-            moved = true;
-            self.take(execution);
-        }
-        while let Some(event) = self.node.poll_event() {
-            moved = true;
-            self.on_event(event);
         }
         moved
     }

@@ -35,7 +35,7 @@ use crate::session::{Close, CloseCode, Now, Random};
 use crate::wire::{Body, ClientFrame, Dial, InstanceId, LeaseId, Name, ServerFrame};
 
 /// The client's core. One mutation, then drain [`Client::poll_transmit`] and, after it,
-/// [`Client::poll_event`].
+/// [`Client::poll_output`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Client {
     config: Arc<ClientConfig>,
@@ -207,7 +207,7 @@ impl Client {
 
     /// The next frame to write on the socket of `dial`; `None` when there is nothing, or `dial` is
     /// not the current one. A command counts as (possibly) sent from here on. Taking frames causes
-    /// events (a command's fate, for one): drain [`Client::poll_event`] after this.
+    /// events (a command's fate, for one): drain [`Client::poll_output`] after this.
     pub fn poll_transmit(&mut self, now: Now, dial: Dial) -> Option<ClientFrame> {
         if let Some(frame) = self.link.take_farewell(dial).or_else(|| self.take_hello(dial)) {
             return Some(frame);
@@ -217,7 +217,7 @@ impl Client {
     }
 
     /// The next thing that happened.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_output(&mut self) -> Option<Event> {
         self.fx.events.pop_front()
     }
 

@@ -35,7 +35,7 @@ impl Node {
         if let Some(state) = self.conns.get_mut(&conn) {
             state.phase = Phase::Authenticating { hello, exec };
         }
-        self.execute_out.push_back(Execution::Authenticate { exec, conn, token });
+        self.execute(Execution::Authenticate { exec, conn, token });
     }
 
     pub(super) fn on_authenticated(

@@ -8,7 +8,7 @@ use super::lease::{Committing, SlotState};
 use super::state::LeaseKey;
 use super::timer::Timer;
 use super::types::{NodeEvent, PublishError, PublishId, StagedPublish};
-use super::{Node, NodeConfig, Op, OpKind};
+use super::{Node, NodeConfig, Op, OpKind, Output};
 use crate::session::store::{
     AppendKey, Appended, Commit, CommitOutcome, OpId, Outcome, Publication, Record, Retention,
     StoreOp, StoreOutcome, TopicId,
@@ -108,11 +108,8 @@ impl Node {
         }
     }
 
-    /// The next store operation.
-    pub fn poll_store(&mut self) -> Option<(OpId, StoreOp)> {
-        if let Some(op) = self.store_out.pop_front() {
-            return Some(op);
-        }
+    /// The commit of a lease whose commands have ended.
+    pub(super) fn next_commit(&mut self) -> Option<(OpId, StoreOp)> {
         while let Some(key) = self.uncommitted.pop_front() {
             let Some(lease) = self.leases.get_mut(key) else { continue };
             lease.commit_queued = false;
@@ -314,7 +311,7 @@ impl Node {
         self.publishes_waiting -= 1;
         match key {
             AppendKey::Direct { count, .. } => {
-                self.events.push_back(NodeEvent::Published(PublishId(count), appended));
+                self.event(NodeEvent::Published(PublishId(count), appended));
             }
             AppendKey::Command { lease, n, .. } => match self.settling.get_mut(&(lease, n)) {
                 Some(_) if appended.is_err() => {
@@ -355,7 +352,7 @@ impl Node {
             OpKind::ListUnsettled => Some(StoreOp::ListUnsettled { max: super::sweep::SWEEP }),
         };
         match out {
-            Some(out) => self.store_out.push_back((OpId(op.raw()), out)),
+            Some(out) => self.outputs.push_back(Output::Store(OpId(op.raw()), out)),
             // What it was for is gone.
             None => {
                 self.ops.remove(op);

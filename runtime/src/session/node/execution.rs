@@ -73,7 +73,7 @@ impl Node {
         if arm {
             self.arm(overdue, Timer::Overdue(key));
         }
-        self.execute_out.push_back(execution);
+        self.execute(execution);
         Some(())
     }
 
@@ -286,7 +286,7 @@ impl Node {
         self.volatiles_running += 1;
         let codec = state.codec;
         let exec = self.start_hook(now, timeout_ms, Running::Volatile(conn));
-        self.execute_out.push_back(Execution::Volatile {
+        self.execute(Execution::Volatile {
             exec,
             conn,
             message: index,

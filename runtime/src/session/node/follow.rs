@@ -81,13 +81,7 @@ impl Node {
         if let Some(conn) = self.conns.get_mut(&conn) {
             conn.subs.insert(sub, state);
         }
-        self.execute_out.push_back(Execution::Authorize {
-            exec,
-            conn,
-            principal,
-            topic: spec,
-            key,
-        });
+        self.execute(Execution::Authorize { exec, conn, principal, topic: spec, key });
     }
 
     fn refuse_sub(&mut self, now: Now, conn: ConnId, sub: SubNo, code: UnsubscribeCode) {
@@ -258,13 +252,7 @@ impl Node {
             topic.snapshot = Some(SnapshotRun { exec, epoch, ts });
         }
         let position = Position { epoch, ts };
-        self.execute_out.push_back(Execution::Snapshot {
-            exec,
-            topic: spec,
-            key,
-            position,
-            codecs,
-        });
+        self.execute(Execution::Snapshot { exec, topic: spec, key, position, codecs });
     }
 
     pub(super) fn on_snapshot(

@@ -364,7 +364,7 @@ impl Node {
             state.ready(follower.sub);
             if !state.woken {
                 state.woken = true;
-                self.events.push_back(super::NodeEvent::Wake(*conn));
+                self.outputs.push_back(super::Output::Event(super::NodeEvent::Wake(*conn)));
             }
         }
     }

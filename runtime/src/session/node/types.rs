@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::session::Close;
-use crate::session::store::{Appended, Outcome, Publication, TopicId};
+use crate::session::store::{Appended, OpId, Outcome, Publication, StoreOp, TopicId};
 use crate::wire::{Body, Codec, CommandNo, LeaseId, Name, Position, RefusalCode, UnsubscribeCode};
 
 /// Names a socket of this process; never used twice.
@@ -235,6 +235,23 @@ pub enum Executed {
     Authorized(Result<(), UnsubscribeCode>),
     /// Of [`Execution::Snapshot`]: name, and body per codec; `None` if it failed.
     Snapshot(Option<(Name, Vec<(Codec, Body)>)>),
+}
+
+/// What a node wants done, in the order in which it wants it: see [`super::Node::poll_output`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// Do this, or pass it on.
+    Event(NodeEvent),
+    /// Carry this out; the answer goes to [`super::Node::handle_store`].
+    Store(OpId, StoreOp),
+    /// Run this; what comes of it goes to [`super::Node::handle_executed`].
+    Execute {
+        /// What.
+        execution: Execution,
+        /// It is handed out ahead of its order: it begins after the execution that was handed out
+        /// before it has ended, or goes back unbegun ([`super::Node::handle_unbegun`]).
+        ahead: bool,
+    },
 }
 
 /// What a node's driver must do or pass on.

@@ -63,7 +63,7 @@ impl Shelf {
             }
             StoreOp::Settle { lease, .. } => drop(backup.leases.insert(*lease)),
             StoreOp::Append { publication, .. } => {
-                drop(backup.topics.insert(publication.topic.clone()))
+                backup.topics.insert(publication.topic.clone());
             }
             StoreOp::OpenTopic { topic, .. } => drop(backup.topics.insert(topic.clone())),
             StoreOp::ReadLog { .. } | StoreOp::ListUnsettled { .. } => {}

@@ -14,8 +14,7 @@
 //!   outbox until their **outcome is known, or reported as unknown**; it is never guessed.
 //! - Events of a topic arrive in order and without holes. Where something was missed for good,
 //!   **the gap is reported**, with the topic's state where it has a snapshot.
-//! - Everything is bounded by a setting with its unit in its name. A peer's data never panics the
-//!   other end.
+//! - Everything is bounded by a named setting. A peer's data never panics the other end.
 //!
 //! # What is not
 //!

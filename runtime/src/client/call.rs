@@ -110,7 +110,7 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
                 f.write_str("its time was over before it could be executed")
             }
             Self::Refused { code } => {
-                write!(f, "the server refused it ({code:?}); it was not executed")
+                write!(f, "the server refused it ({code}); it was not executed")
             }
             Self::Timeout => f.write_str("there is no answer yet; it may still be executed"),
             Self::OutcomeUnknown => f.write_str("whether it was executed can't be known"),

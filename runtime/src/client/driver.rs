@@ -285,7 +285,7 @@ impl Driver {
 
     /// Ends a socket within a bounded time, beside the next one.
     fn let_go(&self, mut open: Open, close: Option<Close>, discard: bool) {
-        let limit = Duration::from_millis(self.endpoint.transport.close_timeout_ms);
+        let limit = self.endpoint.transport.close_timeout;
         let alive = self.alive.clone();
         driver::spawn(async move {
             let _ = tokio::time::timeout(limit, async {
@@ -324,7 +324,7 @@ impl Open {
                 return true;
             }
             Poll::Pending => {
-                if self.poll_stall(cx, endpoint.transport.write_timeout_ms).is_ready() {
+                if self.poll_stall(cx, endpoint.transport.write_timeout).is_ready() {
                     ready.ended = Some((Close::lost("the server takes nothing"), true));
                     return true;
                 }
@@ -376,9 +376,9 @@ impl Open {
         }
     }
 
-    fn poll_stall(&mut self, cx: &mut Context<'_>, timeout_ms: u64) -> Poll<()> {
+    fn poll_stall(&mut self, cx: &mut Context<'_>, timeout: Duration) -> Poll<()> {
         let written = self.socket.written();
-        let fresh = || (written, driver::sleep(Duration::from_millis(timeout_ms)));
+        let fresh = || (written, driver::sleep(timeout));
         let stall = self.stall.get_or_insert_with(fresh);
         if stall.0 != written {
             *stall = fresh();

@@ -57,7 +57,7 @@ pub enum SubscribeError {
         limit: u32,
     },
     /// The server said no.
-    #[error("the server refused the subscription: {code:?}")]
+    #[error("the server refused the subscription: {code}")]
     Refused {
         /// Why.
         code: UnsubscribeCode,
@@ -89,7 +89,7 @@ pub enum SubscriptionEnd {
 impl fmt::Display for SubscriptionEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(code) => write!(f, "the server ended the subscription: {code:?}"),
+            Self::Refused(code) => write!(f, "the server ended the subscription: {code}"),
             Self::Closed => f.write_str("the client is closed"),
             Self::Unreadable { reason } => write!(f, "the topic can't be read: {reason}"),
         }

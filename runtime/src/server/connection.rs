@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
@@ -236,7 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let written = self.socket.written();
-        let patience = Duration::from_millis(self.shared.transport.write_timeout_ms);
+        let patience = self.shared.transport.write_timeout;
         let stall =
             self.stall.get_or_insert_with(|| Stall { written, until: driver::sleep(patience) });
         if stall.written != written {
@@ -297,7 +296,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let (End::Peer(close) | End::Own { close, .. }) = &end;
         tracing::debug!(conn = self.conn.0, %close, "disconnected");
         self.disconnect.close = Some(close.clone());
-        let limit = Duration::from_millis(self.shared.transport.close_timeout_ms);
+        let limit = self.shared.transport.close_timeout;
         let _ = tokio::time::timeout(limit, async {
             match end {
                 // Nothing more can come: the node need not wait for the closing handshake.

@@ -17,4 +17,5 @@ mod table;
 pub use crate::wire::CloseCode;
 pub use close::{Close, Reaction};
 pub use now::Now;
+pub(crate) use now::millis;
 pub use random::Random;

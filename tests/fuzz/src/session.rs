@@ -59,7 +59,7 @@ fn config() -> ClientConfig {
     (config.outbox_commands, config.outbox_bytes, config.subscriptions) = (8, 500, 3);
     config.window = Window { frames: 8, bytes: 500 };
     config.credit = Window { frames: 4, bytes: 450 };
-    (config.backoff.attempts, config.backoff.elapsed_ms) = (None, None);
+    (config.backoff.attempts, config.backoff.elapsed) = (None, None);
     (config.sequence_errors, config.credential_refusals) = (1_000, 1_000);
     config
 }

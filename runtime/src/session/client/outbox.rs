@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::config::RETRY_CAP_MS;
 use super::timer::{Effects, Timer};
 use super::{CallId, CallOutcome, ClientConfig, Event, Fate, Submission, SubmitError};
-use crate::session::Now;
+use crate::session::{Now, millis};
 use crate::wire::{Body, CommandNo, FailureCode, LeaseClaim, LeaseId, Name, RefusalCode};
 
 /// Where a command stands.
@@ -146,7 +146,8 @@ impl Outbox {
         };
         self.bytes += bytes;
         self.fresh.insert(call);
-        fx.timers.set(Timer::Call(call), now.after_ms(entry.timeout_ms.min(config.outbox_age_ms)));
+        fx.timers
+            .set(Timer::Call(call), now.after_ms(entry.timeout_ms.min(millis(config.outbox_age))));
         self.entries.insert(call, entry);
         Ok(call)
     }
@@ -342,7 +343,7 @@ impl Outbox {
             }
             entry.stage = Stage::Fresh;
             entry.n = CommandNo::ZERO;
-            let patience_ms = entry.timeout_ms.min(config.outbox_age_ms);
+            let patience_ms = entry.timeout_ms.min(millis(config.outbox_age));
             fx.timers.set(Timer::Call(call), entry.submitted.after_ms(patience_ms));
             self.fresh.insert(call);
         }

@@ -21,7 +21,7 @@ mod topic;
 mod transmit;
 mod types;
 
-pub use config::{MessageKind, MessageSpec, NodeConfig, TopicSpec};
+pub use config::{Heartbeat, MessageKind, MessageSpec, NodeConfig, TopicSpec};
 pub use load::NodePeaks;
 pub use types::{
     Attempt, ConnId, Denied, ExecId, Executed, Execution, Identity, NodeEvent, NodeLoad, Output,
@@ -30,6 +30,7 @@ pub use types::{
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::session::store::{OpId, StoreOutcome, TopicId};
 use crate::session::table::{Key, Table};
@@ -174,7 +175,7 @@ impl Node {
     /// A socket was accepted. `conn` must never have been used before.
     pub fn handle_connected(&mut self, now: Now, conn: ConnId, codec: Codec) {
         let mut state = Conn::new(now, codec);
-        let until = now.after_ms(self.config.handshake_ms);
+        let until = now.after(self.config.handshake);
         state.timers.handshake = Some(until);
         self.conns.insert(conn, Box::new(state));
         self.arm(until, Timer::Handshake(conn));
@@ -417,9 +418,9 @@ impl Node {
         ExecId(self.running.insert(Run { what, until: None }).raw())
     }
 
-    /// A hook: late after `ms`.
-    fn start_hook(&mut self, now: Now, ms: u64, what: Running) -> ExecId {
-        let until = now.after_ms(ms);
+    /// A hook: late after `limit`.
+    fn start_hook(&mut self, now: Now, limit: Duration, what: Running) -> ExecId {
+        let until = now.after(limit);
         let exec = ExecId(self.running.insert(Run { what, until: Some(until) }).raw());
         self.arm(until, Timer::Hook(exec));
         exec

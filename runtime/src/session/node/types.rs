@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::session::Close;
 use crate::session::store::{Appended, OpId, Outcome, Publication, StoreOp, TopicId};
@@ -62,11 +63,27 @@ impl Principal {
 
 /// What an authentication hook found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Identity {
     /// Who it is.
     pub principal: Principal,
-    /// Milliseconds for which the credentials are good; the connection is closed with 4202 then.
-    pub expires_in_ms: Option<u64>,
+    /// For how long the credentials are good; the connection is closed with 4202 then. `None`: until
+    /// the connection ends.
+    pub expires_in: Option<Duration>,
+}
+
+impl Identity {
+    /// Good until the connection ends.
+    #[must_use]
+    pub const fn new(principal: Principal) -> Self {
+        Self { principal, expires_in: None }
+    }
+
+    /// Good for so long.
+    #[must_use]
+    pub const fn expiring(principal: Principal, expires_in: Duration) -> Self {
+        Self { principal, expires_in: Some(expires_in) }
+    }
 }
 
 /// A hook's no.

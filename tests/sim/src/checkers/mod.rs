@@ -16,6 +16,7 @@ mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use steadfast::session::Close;
 use steadfast::session::client::ConnectionState;
@@ -73,7 +74,7 @@ pub struct Checkers {
     promises: BTreeMap<u64, Promises>,
     /// Whose credentials a hook looks at.
     authenticating: BTreeMap<(u64, ExecId), ConnId>,
-    backoff_cap_ms: u64,
+    backoff_cap: Duration,
 }
 
 /// The number of a body that the harness made.
@@ -116,7 +117,7 @@ impl Checkers {
             states: BTreeMap::new(),
             promises: BTreeMap::new(),
             authenticating: BTreeMap::new(),
-            backoff_cap_ms: plan.client.backoff.cap_ms,
+            backoff_cap: plan.client.backoff.cap,
         }
     }
 

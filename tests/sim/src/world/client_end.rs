@@ -128,7 +128,7 @@ impl World {
         if *reason == DialReason::Refused {
             self.checkers.sometimes.count("credentials asked for again");
         }
-        let by = self.client_now(at).after_ms(self.plan.client.dial_timeout_ms);
+        let by = self.client_now(at).after(self.plan.client.dial_timeout);
         self.checkers.dials(self.clients[at].process, by);
         self.open_socket(at, dial, Some(token));
     }
@@ -209,7 +209,7 @@ impl World {
                 self.note(|_| format!("client {at} {id:?}: open"));
                 self.clients[at].core.handle_connected(now, dial, token);
                 if current {
-                    let by = now.after_ms(self.plan.client.welcome_timeout_ms);
+                    let by = now.after(self.plan.client.welcome_timeout);
                     self.checkers.promise(process, Owed::Handshake, by);
                 }
             }

@@ -72,7 +72,7 @@ impl Pair {
 
     fn step(&mut self) -> bool {
         let mut moved = false;
-        while let Some(event) = self.client.poll_event() {
+        while let Some(event) = self.client.poll_output() {
             moved = true;
             match &event {
                 Event::Dial { dial, .. } => {

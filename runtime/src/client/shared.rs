@@ -185,6 +185,8 @@ impl Shared {
             }
             Place::Over => false,
         });
+        // What stood behind it may be free to go.
+        self.wake_task();
         if cancelled {
             slot.end(End::Cancelled).into_iter().flatten().for_each(Waker::wake);
         }
@@ -302,7 +304,7 @@ impl Inner {
 
     fn pass_on(&mut self, now: Now, shared: &Shared, wakers: &mut Wakers) {
         loop {
-            while let Some(event) = self.core.poll_event() {
+            while let Some(event) = self.core.poll_output() {
                 self.on_event(event, shared, wakers);
             }
             if self.line.is_empty() {

@@ -123,7 +123,7 @@ impl Rig {
 
     pub fn drain(&mut self) {
         self.transmit();
-        while let Some(event) = self.client.poll_event() {
+        while let Some(event) = self.client.poll_output() {
             if let Event::Dial { dial, .. } = event {
                 assert!(dial > self.dial, "dial numbers grow");
                 self.dial = dial;

@@ -209,7 +209,7 @@ impl Attack {
                 self.server.hears(frame);
             }
             let mut moved = frame.is_some();
-            while let Some(event) = self.client.poll_event() {
+            while let Some(event) = self.client.poll_output() {
                 moved = true;
                 if let Some(dial) = self.ledger.happens(event) {
                     self.dial = dial;

@@ -269,7 +269,7 @@ impl Stage {
             }
         }
         moved |= self.transmit();
-        while let Some(event) = self.client.poll_event() {
+        while let Some(event) = self.client.poll_output() {
             moved = true;
             self.on_event(event);
         }

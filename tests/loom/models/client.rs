@@ -65,7 +65,11 @@ impl Ends {
     }
 
     fn call(&self) -> Call<u64, NoError> {
-        let slot = self.shared.submit(&POST, Body(Bytes::from_static(b"{}")));
+        self.call_with(b"{}")
+    }
+
+    fn call_with(&self, body: &'static [u8]) -> Call<u64, NoError> {
+        let slot = self.shared.submit(&POST, Body(Bytes::from_static(body)));
         Call::new(slot, Arc::clone(&self.shared))
     }
 
@@ -160,6 +164,24 @@ pub fn a_call_that_waits_for_room_is_let_in() {
         assert_eq!(block_on(ends.call()), Ok(2));
         assert_eq!(block_on(first), Ok(1));
         task.join().unwrap();
+    });
+}
+
+pub fn a_call_behind_one_that_is_withdrawn_is_written() {
+    model(|| {
+        // Room for one of the first two and for the last one.
+        let ends = Ends::connected(|config| config.outbox_bytes = 10);
+        let _under_way = ends.call_with(b"{\"a\":1}");
+        assert_eq!(ends.wait_for_commands(), 1);
+        let too_large = ends.call_with(b"{\"b\":1}");
+        let _small = ends.call();
+        while ends.shared.wake.take() {
+            assert_eq!(commands(&ends.written()), 0);
+        }
+        let task = ends.clone();
+        let task = thread::spawn(move || task.wait_for_commands());
+        assert!(too_large.cancel());
+        assert_eq!(task.join().unwrap(), 1);
     });
 }
 

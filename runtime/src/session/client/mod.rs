@@ -34,8 +34,12 @@ use volatiles::Volatiles;
 use crate::session::{Close, CloseCode, Now, Random};
 use crate::wire::{Body, ClientFrame, Dial, InstanceId, LeaseId, Name, ServerFrame};
 
-/// The client's core. One mutation, then drain [`Client::poll_transmit`] and, after it,
-/// [`Client::poll_event`].
+/// The client's core.
+///
+/// Every method that takes `&mut self` is an input, [`Client::poll_transmit`] and
+/// [`Client::poll_item`] among them: each may cause events. After it [`Client::poll_output`] is
+/// polled until there is none, so that nothing waits for the next input. An input may also give the
+/// socket something to carry: after one from the application the driver takes frames anew.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Client {
     config: Arc<ClientConfig>,
@@ -206,8 +210,9 @@ impl Client {
     // ---- what the driver is to do ----
 
     /// The next frame to write on the socket of `dial`; `None` when there is nothing, or `dial` is
-    /// not the current one. A command counts as (possibly) sent from here on. Taking frames causes
-    /// events (a command's fate, for one): drain [`Client::poll_event`] after this.
+    /// not the current one. A command counts as (possibly) sent from here on. Taking a frame is an
+    /// input: it causes events (a command's fate, for one), so [`Client::poll_output`] is polled
+    /// after each, until there is none.
     pub fn poll_transmit(&mut self, now: Now, dial: Dial) -> Option<ClientFrame> {
         if let Some(frame) = self.link.take_farewell(dial).or_else(|| self.take_hello(dial)) {
             return Some(frame);
@@ -216,8 +221,9 @@ impl Client {
         self.next_frame(now)
     }
 
-    /// The next thing that happened.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    /// The next thing that the driver has to do or to pass on, in the core's own order. Polled until
+    /// there is none after every input; the one method with `&mut self` that is no input itself.
+    pub fn poll_output(&mut self) -> Option<Event> {
         self.fx.events.pop_front()
     }
 

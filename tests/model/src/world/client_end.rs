@@ -121,7 +121,7 @@ impl World<'_> {
     pub(super) fn serve_client(&mut self, at: usize) {
         loop {
             let slot = self.client(at);
-            if let Some(event) = slot.core.poll_event() {
+            if let Some(event) = slot.core.poll_output() {
                 self.client_event(at, event);
                 continue;
             }

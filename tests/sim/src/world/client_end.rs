@@ -62,7 +62,7 @@ impl World {
         if self.client_sleeps(at) {
             return false;
         }
-        while let Some(event) = self.clients[at].core.poll_event() {
+        while let Some(event) = self.clients[at].core.poll_output() {
             busy = true;
             self.client_event(at, event);
         }

@@ -1,90 +1,82 @@
 //! The task that owns a client's socket: it dials when the core says so, reads what is there, lets
-//! callers run, writes what they bring in one go. Decides nothing.
+//! callers run, writes what they bring in one go. It decides nothing.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
-use super::dial::{Dialled, Endpoint, Refused};
-use super::shared::{Order, Shared};
-use super::state::ConnectionState;
+use super::dial::{Dialled, Endpoint, NoSocket};
+use super::shared::{Order, SharedClient};
 use crate::driver::{self, BoxFuture};
 use crate::session::client::DialReason;
-use crate::session::{Close, CloseCode, Now};
-use crate::transport::{Inbound, Socket, Stream};
+use crate::session::{Close, Now};
+use crate::transport::{
+    Arrivals, FRAMES_PER_PASS, Pump, Socket, SocketEnd, Stream, client_frame_bytes,
+};
 use crate::wire::{ClientFrame, Dial, ServerFrame};
-
-/// Frames taken from the core in one pass under its lock.
-const SENT_PER_PASS: usize = 64;
 
 /// Calls that end in one pass from which on their callers get to run before what they bring is
 /// written: with fewer, writing at once overlaps better with the server's work.
 const CROWD: usize = 4;
 
-struct Driver {
-    shared: Arc<Shared>,
+struct Task {
+    shared: Arc<SharedClient>,
     endpoint: Endpoint,
-    link: Link,
+    connection: Connection,
     timer: Option<(Now, Pin<Box<Sleep>>)>,
     scratch: BytesMut,
-    /// Whether WELCOME has ever arrived.
-    known: bool,
     alive: watch::Receiver<()>,
 }
 
-enum Link {
+/// The one socket that the core knows of.
+enum Connection {
     None,
-    Opening { dial: Dial, opening: BoxFuture<Result<Dialled, Refused>> },
-    Open(Box<Open>),
+    Opening { dial: Dial, opening: BoxFuture<Result<Dialled, NoSocket>> },
+    Open(Box<OpenSocket>),
 }
 
-struct Open {
+struct OpenSocket {
     dial: Dial,
-    socket: Socket<Stream>,
+    pump: Pump<Stream>,
+    /// The core has more than the write buffer had room for.
     starved: bool,
-    stall: Option<(u64, Pin<Box<Sleep>>)>,
 }
 
 /// What a wait brought.
-#[derive(Default)]
-struct Ready {
-    opened: Option<(Dial, Result<Dialled, Refused>)>,
-    frames: Vec<(ServerFrame, usize)>,
-    alive: bool,
-    /// How the socket ended; `true` if this end still has to say so.
-    ended: Option<(Close, bool)>,
+struct Brought {
+    opened: Option<(Dial, Result<Dialled, NoSocket>)>,
+    arrivals: Arrivals<(ServerFrame, usize)>,
 }
 
 /// Starts a client's task.
-pub(super) fn start(shared: Arc<Shared>, endpoint: Endpoint) {
-    let alive = shared.alive.subscribe();
-    let driver = Driver {
+pub(super) fn start(shared: Arc<SharedClient>, endpoint: Endpoint) {
+    let alive = shared.alive().subscribe();
+    let task = Task {
         shared: Arc::clone(&shared),
         endpoint,
-        link: Link::None,
+        connection: Connection::None,
         timer: None,
         scratch: BytesMut::new(),
-        known: false,
         alive,
     };
-    let ((), wakers) = shared.enter(|now, inner| inner.core.start(now));
+    let ((), wakers) = shared.pass(|pass| pass.input(|now, core| core.start(now)));
     wakers.wake();
-    driver::spawn(driver.run());
+    driver::spawn(task.run());
 }
 
-impl Driver {
+impl Task {
     async fn run(mut self) {
         self.orders();
         while !self.is_over() {
-            let ready = poll_fn(|cx| self.poll_ready(cx)).await;
-            let crowd = self.take(ready);
+            let brought = poll_fn(|cx| self.poll_brought(cx)).await;
+            let crowd = self.take(brought);
             if crowd {
                 // Callers that were just woken put what they do next into the same write.
                 tokio::task::yield_now().await;
@@ -95,138 +87,154 @@ impl Driver {
     }
 
     fn is_over(&self) -> bool {
-        matches!(self.link, Link::None) && self.shared.state.borrow().is_over()
+        matches!(self.connection, Connection::None) && self.shared.state().borrow().is_over()
     }
 
     // ---- waiting ----
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Ready> {
-        let mut ready = Ready::default();
-        let mut work = self.shared.wake.poll(cx);
+    fn poll_brought(&mut self, cx: &mut Context<'_>) -> Poll<Brought> {
+        let mut brought = Brought { opened: None, arrivals: Arrivals::into(Vec::new()) };
+        let mut work = self.shared.wake().poll(cx);
         if let Some((_, timer)) = &mut self.timer
             && timer.as_mut().poll(cx).is_ready()
         {
             self.timer = None;
             work = true;
         }
-        match &mut self.link {
-            Link::None => {}
-            Link::Opening { dial, opening } => {
+        match &mut self.connection {
+            Connection::None => {}
+            Connection::Opening { dial, opening } => {
                 if let Poll::Ready(opened) = opening.as_mut().poll(cx) {
-                    ready.opened = Some((*dial, opened));
-                    self.link = Link::None;
+                    brought.opened = Some((*dial, opened));
+                    self.connection = Connection::None;
                     work = true;
                 }
             }
-            Link::Open(open) => work |= open.poll(cx, &self.shared, &self.endpoint, &mut ready),
+            Connection::Open(open) => {
+                let codec = self.shared.codec();
+                open.pump.poll(cx, &mut brought.arrivals, |_, message| {
+                    Ok((codec.read_server(message)?, message.len()))
+                });
+                work |= open.starved && open.pump.socket().has_room();
+                work |= !brought.arrivals.is_empty();
+            }
         }
-        if work { Poll::Ready(ready) } else { Poll::Pending }
+        if work { Poll::Ready(brought) } else { Poll::Pending }
     }
 
     // ---- one pass ----
 
     /// Hands everything to the core; whether many calls have ended by it.
-    fn take(&mut self, ready: Ready) -> bool {
-        let current = match &self.link {
-            Link::Open(open) => Some(open.dial),
-            _ => None,
+    fn take(&mut self, brought: Brought) -> bool {
+        let Brought { opened, arrivals } = brought;
+        let current = match &self.connection {
+            Connection::Open(open) => Some(open.dial),
+            Connection::None | Connection::Opening { .. } => None,
         };
-        let mut opened = None;
-        let ((), wakers) = self.shared.enter(|now, inner| {
-            if let Some((dial, result)) = ready.opened {
-                match result {
-                    Ok(Dialled { socket, token }) => {
-                        inner.core.handle_connected(now, dial, token);
-                        opened = Some(Open { dial, socket, starved: false, stall: None });
-                    }
-                    Err(Refused { close, retry_ms: None }) => {
-                        inner.core.handle_closed(now, dial, close)
-                    }
-                    Err(Refused { close, retry_ms: Some(ms) }) => {
-                        inner.core.handle_refused(now, dial, close, ms)
-                    }
+        let mut socket = None;
+        let ((), wakers) = self.shared.pass(|pass| {
+            match opened {
+                Some((dial, Ok(Dialled { socket: open, token }))) => {
+                    pass.input(|now, core| core.handle_connected(now, dial, token));
+                    socket = Some((dial, open));
                 }
+                Some((dial, Err(NoSocket::Refused(refusal)))) => {
+                    pass.input(|now, core| core.handle_refused(now, dial, refusal));
+                }
+                Some((dial, Err(NoSocket::Lost(close)))) => {
+                    pass.input(|now, core| core.handle_closed(now, dial, close));
+                }
+                None => {}
             }
             if let Some(dial) = current {
-                if ready.alive {
-                    inner.core.handle_alive(now, dial);
+                if arrivals.alive {
+                    pass.input(|now, core| core.handle_alive(now, dial));
                 }
-                for (frame, bytes) in ready.frames {
-                    inner.core.handle_frame(now, dial, frame, bytes);
+                for (frame, bytes) in arrivals.frames {
+                    pass.input(|now, core| core.handle_frame(now, dial, frame, bytes));
                 }
-                if let Some((close, _)) = &ready.ended {
-                    inner.core.handle_closed(now, dial, close.clone());
+                if let Some(end) = &arrivals.end {
+                    pass.input(|now, core| core.handle_closed(now, dial, end.close().clone()));
                 }
             }
-            // Timers that are due are seen to together with what arrived, after it: a frame that
-            // came in time counts.
-            if inner.core.poll_timeout().is_some_and(|at| at <= now) {
-                inner.core.handle_timeout(now);
-            }
+            // After what arrived: a frame that came in time counts.
+            pass.expire();
         });
-        let crowd = wakers.resolved >= CROWD;
+        let crowd = wakers.resolved() >= CROWD;
         wakers.wake();
-        if let Some(open) = opened {
-            self.link = Link::Open(Box::new(open));
+        if let Some((dial, socket)) = socket {
+            self.connection = Connection::Open(Box::new(self.open(dial, socket)));
         }
-        if let Some((close, own)) = ready.ended
-            && let Link::Open(open) = std::mem::replace(&mut self.link, Link::None)
+        if let Some(end) = arrivals.end
+            && let Connection::Open(open) = self.take_connection()
         {
-            self.let_go(*open, if own { Some(close) } else { None }, own);
+            self.let_go(*open, end);
         }
         crowd
     }
 
+    fn open(&self, dial: Dial, socket: Socket<Stream>) -> OpenSocket {
+        let slow = Close::lost("the server takes nothing");
+        OpenSocket { dial, pump: Pump::new(socket, &self.endpoint.transport, slow), starved: false }
+    }
+
+    fn take_connection(&mut self) -> Connection {
+        std::mem::replace(&mut self.connection, Connection::None)
+    }
+
     /// Takes what the core has to send, as long as there is room.
     fn send(&mut self) {
-        let Link::Open(open) = &mut self.link else {
-            let (timeout, wakers) = self.shared.enter(|_, inner| inner.arm());
+        let Connection::Open(open) = &mut self.connection else {
+            let (timeout, wakers) = self.shared.pass(|pass| pass.arm());
             wakers.wake();
             return self.arm(timeout);
         };
         loop {
             let mut frames = Vec::new();
-            let mut room = open.socket.room();
+            let mut room = open.pump.socket().room();
             open.starved = true;
-            let (timeout, wakers) = self.shared.enter(|now, inner| {
-                while room > 0 && frames.len() < SENT_PER_PASS {
-                    let Some(frame) = inner.core.poll_transmit(now, open.dial) else {
+            let (timeout, wakers) = self.shared.pass(|pass| {
+                while room > 0 && frames.len() < FRAMES_PER_PASS {
+                    let frame = pass.input(|now, core| core.poll_transmit(now, open.dial));
+                    let Some(frame) = frame else {
                         open.starved = false;
                         break;
                     };
-                    room = room.saturating_sub(estimate(&frame));
+                    room = room.saturating_sub(client_frame_bytes(&frame));
                     frames.push(frame);
                 }
-                inner.arm()
+                pass.arm()
             });
             wakers.wake();
-            let more = frames.len() == SENT_PER_PASS;
+            let (socket, more) = (open.pump.socket(), frames.len() == FRAMES_PER_PASS);
             for frame in frames {
                 self.scratch.clear();
-                self.shared.codec.write_client(&frame, &mut self.scratch);
-                open.socket.send_masked(self.scratch.split().freeze());
+                self.shared.codec().write_client(&frame, &mut self.scratch);
+                socket.send_masked(self.scratch.split().freeze());
                 if matches!(frame, ClientFrame::Ping { .. }) {
-                    open.socket.ping();
+                    socket.ping();
                 }
             }
-            if !more || !open.socket.has_room() {
+            if !more || !socket.has_room() {
                 return self.arm(timeout);
             }
         }
     }
 
     fn arm(&mut self, timeout: Option<Now>) {
+        // Without one there is nothing to wake for, and a timer that runs finds nothing due.
         let Some(at) = timeout else { return };
-        // One that comes too early finds nothing due, and is set anew.
+        // One that comes too early finds nothing due either, and is set anew.
         if self.timer.as_ref().is_none_or(|(armed, _)| at < *armed) {
-            self.timer = Some((at, driver::sleep_until(self.shared.clock.at(at))));
+            self.timer = Some((at, driver::sleep_until(self.shared.clock().at(at))));
         }
     }
 
-    /// Does what the core ordered.
+    // ---- what the core ordered ----
+
     fn orders(&mut self) {
         loop {
-            let (orders, wakers) = self.shared.enter(|_, inner| std::mem::take(&mut inner.orders));
+            let (orders, wakers) = self.shared.pass(|pass| pass.take_orders());
             wakers.wake();
             if orders.is_empty() {
                 return;
@@ -245,156 +253,42 @@ impl Driver {
     }
 
     fn dial(&mut self, dial: Dial, reason: DialReason) {
-        if let Link::Open(open) = std::mem::replace(&mut self.link, Link::None) {
-            self.let_go(
-                *open,
-                Some(Close::new(CloseCode::GOING_AWAY, "a newer socket takes over")),
-                false,
-            );
-        }
-        let known = self.known();
-        let opening = self.endpoint.clone().dial(reason, self.shared.codec, known);
-        self.link = Link::Opening { dial, opening: Box::pin(opening) };
-        // The new future has not been polled yet.
-        self.shared.wake_task();
-    }
-
-    fn known(&mut self) -> bool {
-        let state = self.shared.state.borrow();
-        self.known |= matches!(
-            *state,
-            ConnectionState::Connected { .. } | ConnectionState::Reconnecting { .. }
+        debug_assert!(
+            matches!(self.connection, Connection::None),
+            "the core closes a socket, or hears of its end, before it dials anew"
         );
-        self.known
+        let opening = self.endpoint.clone().dial(reason, self.shared.codec());
+        self.connection = Connection::Opening { dial, opening: Box::pin(opening) };
+        // The new future has not been polled yet.
+        self.shared.wake().raise();
     }
 
-    fn close(&mut self, dial: Dial, close: Close) {
-        match std::mem::replace(&mut self.link, Link::None) {
-            Link::Open(open) if open.dial == dial => {
-                self.link = Link::Open(open);
-                // A last ACK waits.
-                self.send();
-                if let Link::Open(open) = std::mem::replace(&mut self.link, Link::None) {
-                    self.let_go(*open, Some(close), false);
-                }
+    fn close(&mut self, ordered: Dial, close: Close) {
+        match &self.connection {
+            Connection::Open(open) if open.dial == ordered => {}
+            Connection::Opening { dial, .. } if *dial == ordered => {
+                self.connection = Connection::None;
+                return;
             }
-            Link::Opening { dial: opening, .. } if opening == dial => {}
-            other => self.link = other,
+            // Its end was read in the same pass in which the core gave it up.
+            Connection::None | Connection::Opening { .. } | Connection::Open(_) => return,
+        }
+        // A last ACK waits.
+        self.send();
+        if let Connection::Open(open) = self.take_connection() {
+            self.let_go(*open, SocketEnd::Own { close, broken: false });
         }
     }
 
     /// Ends a socket within a bounded time, beside the next one.
-    fn let_go(&self, mut open: Open, close: Option<Close>, discard: bool) {
+    fn let_go(&self, mut open: OpenSocket, end: SocketEnd) {
         let limit = Duration::from_millis(self.endpoint.transport.close_timeout_ms);
         let alive = self.alive.clone();
         driver::spawn(async move {
-            let _ = tokio::time::timeout(limit, async {
-                match close {
-                    Some(close) => {
-                        open.socket.start_close(&close);
-                        poll_fn(|cx| open.socket.poll_closed(cx, discard)).await;
-                    }
-                    None => {
-                        open.socket.finish_close();
-                        let _ = poll_fn(|cx| open.socket.poll_drain(cx)).await;
-                    }
-                }
-            })
-            .await;
+            // Whoever does not close in time is dropped.
+            let _ = tokio::time::timeout(limit, open.pump.finish(&end)).await;
             drop(open);
             drop(alive);
         });
     }
-}
-
-impl Open {
-    /// Writes what waits, reads what is there; whether there is anything to do.
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        shared: &Shared,
-        endpoint: &Endpoint,
-        ready: &mut Ready,
-    ) -> bool {
-        match self.socket.poll_drain(cx) {
-            Poll::Ready(Ok(())) => self.stall = None,
-            Poll::Ready(Err(error)) => {
-                let close = Close { code: None, reason: format!("writing failed: {error}").into() };
-                ready.ended = Some((close, false));
-                return true;
-            }
-            Poll::Pending => {
-                if self.poll_stall(cx, endpoint.transport.write_timeout_ms).is_ready() {
-                    ready.ended = Some((Close::lost("the server takes nothing"), true));
-                    return true;
-                }
-            }
-        }
-        self.poll_frames(cx, shared, endpoint.transport.messages_per_turn, ready);
-        (self.starved && self.socket.has_room())
-            || ready.alive
-            || ready.ended.is_some()
-            || !ready.frames.is_empty()
-    }
-
-    fn poll_frames(
-        &mut self,
-        cx: &mut Context<'_>,
-        shared: &Shared,
-        most: usize,
-        ready: &mut Ready,
-    ) {
-        while ready.frames.len() < most {
-            match self.socket.poll_read(cx) {
-                Poll::Pending => return,
-                Poll::Ready(Inbound::Alive) => {
-                    ready.alive = true;
-                    return cx.waker().wake_by_ref();
-                }
-                Poll::Ready(Inbound::Ended(close)) => {
-                    ready.ended = Some((close, false));
-                    return;
-                }
-                Poll::Ready(Inbound::Broken(close)) => {
-                    ready.ended = Some((close, true));
-                    return;
-                }
-                Poll::Ready(Inbound::Message(message)) => {
-                    match shared.codec.read_server(&message) {
-                        Ok(frame) => ready.frames.push((frame, message.len())),
-                        Err(error) => {
-                            let close = Close {
-                                code: Some(CloseCode::MALFORMED),
-                                reason: error.to_string().into(),
-                            };
-                            ready.ended = Some((close, true));
-                            return;
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    fn poll_stall(&mut self, cx: &mut Context<'_>, timeout_ms: u64) -> Poll<()> {
-        let written = self.socket.written();
-        let fresh = || (written, driver::sleep(Duration::from_millis(timeout_ms)));
-        let stall = self.stall.get_or_insert_with(fresh);
-        if stall.0 != written {
-            *stall = fresh();
-        }
-        ready!(stall.1.as_mut().poll(cx));
-        Poll::Ready(())
-    }
-}
-
-/// Bytes on the wire, roughly.
-fn estimate(frame: &ClientFrame) -> usize {
-    const HEAD_BYTES: usize = 64;
-    HEAD_BYTES
-        + match frame {
-            ClientFrame::Command(command) => command.body.len(),
-            ClientFrame::Volatile { body, .. } => body.len(),
-            _ => 0,
-        }
 }

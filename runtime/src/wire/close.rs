@@ -21,6 +21,7 @@ impl CloseCode {
     pub const SUPERSEDED: Self = Self(4300);
     pub const MALFORMED: Self = Self(4400);
     pub const UNSUPPORTED: Self = Self(4401);
+    pub const FORBIDDEN: Self = Self(4403);
     pub const NO_HELLO: Self = Self(4408);
     pub const NUMBER_REUSED: Self = Self(4409);
     pub const SEQUENCE: Self = Self(4410);

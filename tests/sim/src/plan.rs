@@ -231,6 +231,7 @@ fn client_config() -> ClientConfig {
     config.dial_timeout_ms = 1_000;
     config.welcome_timeout_ms = 1_000;
     config.credential_refusals = 50;
+    config.retry_after_cap_ms = 3_000;
     config
 }
 
@@ -304,6 +305,8 @@ fn randomise_client(rng: &mut Rng, config: &mut ClientConfig) {
         config.credit = small_window(rng);
         config.outbox_commands = rng.pick(&[2, 5, 50]);
         config.outbox_bytes = rng.pick(&[300, 3_000, 100_000]);
+        config.backlog_calls = rng.pick(&[0, 1, 5, 1_024]);
+        config.backlog_bytes = rng.pick(&[200, 5_000, 100_000]);
         config.subscriptions = rng.pick(&[1, 2, 8]);
         config.volatiles = rng.pick(&[1, 3]);
     }

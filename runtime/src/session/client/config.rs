@@ -21,8 +21,13 @@ pub struct ClientConfig {
     pub outbox_commands: u32,
     /// Body bytes that the outbox holds, and those that may be under way: 4 MiB.
     pub outbox_bytes: u32,
-    /// Milliseconds after which a command that was never sent is given up: 10 min. Reported as
-    /// never executed.
+    /// Calls that may wait, in their order, while the outbox has no room; what is beyond ends at
+    /// once, and with 0 every call does that finds the outbox full: 1024.
+    pub backlog_calls: u32,
+    /// Body bytes of the calls that may wait: 4 MiB, like the outbox itself.
+    pub backlog_bytes: u32,
+    /// Milliseconds after which a command that was never sent is given up, wherever it waits: 10
+    /// min. Reported as never executed.
     pub outbox_age_ms: u64,
     /// Subscriptions at a time: 256.
     pub subscriptions: u32,
@@ -35,6 +40,10 @@ pub struct ClientConfig {
     pub backoff: Backoff,
     /// Milliseconds for credentials, name resolution, TCP, TLS and upgrade together: 10 s.
     pub dial_timeout_ms: u64,
+    /// The longest wait, in milliseconds, that a server may ask for by `Retry-After` when it refuses
+    /// the upgrade: 5 min. Beyond that a mistaken proxy would keep a client away from a server that
+    /// has long come back; below it a server that is restored step by step may spread its clients.
+    pub retry_after_cap_ms: u64,
     /// Milliseconds from HELLO to WELCOME: 10 s.
     pub welcome_timeout_ms: u64,
     /// Refused credentials in a row after which the client fails: 3.
@@ -97,12 +106,15 @@ impl ClientConfig {
             window: Window { frames: 256, bytes: 256 * 1024 },
             outbox_commands: 1024,
             outbox_bytes: 4 * 1024 * 1024,
+            backlog_calls: 1024,
+            backlog_bytes: 4 * 1024 * 1024,
             outbox_age_ms: 600_000,
             subscriptions: 256,
             credit: Window { frames: 256, bytes: 256 * 1024 },
             volatiles: 64,
             backoff: Backoff::default(),
             dial_timeout_ms: 10_000,
+            retry_after_cap_ms: 300_000,
             welcome_timeout_ms: 10_000,
             credential_refusals: 3,
             sequence_errors: 3,

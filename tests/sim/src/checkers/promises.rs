@@ -64,7 +64,9 @@ impl Checkers {
             ConnectionState::Failed { .. } | ConnectionState::Closed => self.owes_nothing(process),
             ConnectionState::Connecting { .. } => {
                 self.kept(process, Owed::Handshake);
-                self.promise(process, Owed::Dial, now.after_ms(self.backoff_cap_ms));
+                let by = self.dials_until(process);
+                let by = by.unwrap_or_else(|| now.after_ms(self.backoff_cap_ms));
+                self.promise(process, Owed::Dial, by);
             }
             ConnectionState::Disconnected
             | ConnectionState::Reconnecting { next_dial: None, .. } => {}

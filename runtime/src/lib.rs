@@ -14,8 +14,7 @@
 //!   outbox until their **outcome is known, or reported as unknown**; it is never guessed.
 //! - Events of a topic arrive in order and without holes. Where something was missed for good,
 //!   **the gap is reported**, with the topic's state where it has a snapshot.
-//! - Everything is bounded by a setting with its unit in its name. A peer's data never panics the
-//!   other end.
+//! - Everything is bounded by a named setting. A peer's data never panics the other end.
 //!
 //! # What is not
 //!
@@ -75,7 +74,11 @@
 //!     async fn may_subscribe_room(&self, _: &Principal, _: &u32) -> Result<(), Denied> {
 //!         Ok(())
 //!     }
-//!     async fn room_snapshot(&self, _: &TopicCx, room: &u32) -> Result<ChatEventHistory, steadfast::NoError> {
+//!     async fn room_snapshot(
+//!         &self,
+//!         _: &TopicCx,
+//!         room: &u32,
+//!     ) -> Result<ChatEventHistory, steadfast::NoError> {
 //!         Ok(ChatEventHistory { room: *room, texts: vec![] })
 //!     }
 //! }
@@ -87,12 +90,14 @@
 //! let address = listener.local_addr()?;
 //! tokio::spawn(async move { server.serve_listener(listener).await });
 //!
-//! let chat = ChatClient::builder(format!("ws://{address}")).connect().await?; let mut events =
-//! chat.subscribe(Room(7)).await?; let number = chat.post(7, "hello".into()).await?; // survives
-//! any number of reconnects while it waits assert_eq!(number, 1); while let Some(item) =
-//! events.next().await {
+//! let chat = ChatClient::builder(format!("ws://{address}")).connect().await?;
+//! let mut events = chat.subscribe(Room(7)).await?;
+//! // Survives any number of reconnects while it waits.
+//! let number = chat.post(7, "hello".into()).await?;
+//! assert_eq!(number, 1);
+//! while let Some(item) = events.next().await {
 //!     match item {
-//!         Item::Snapshot { state, .. } => assert!(state.texts.is_empty()), // first sync, or after a gap
+//!         Item::Snapshot { state, .. } => assert!(state.texts.is_empty()), // or after a gap
 //!         Item::Event(ChatEvent::Posted { text, .. }) => {
 //!             assert_eq!(text, "hello");
 //!             break;
@@ -114,8 +119,8 @@
 //! | `server` | yes | [`server`]: the tokio server, with a router for axum |
 //! | `schema` | no | JSON Schema of every message |
 //!
-//! Without any of them this crate is the pure core: [`session`] and [`wire`], every decision of both ends without socket, clock
-//! or task, for drivers of one's own, for tests and for simulation.
+//! Without any of them this crate is the pure core: [`session`] and [`wire`], every decision of
+//! both ends without socket, clock or task, for drivers of one's own, for tests and for simulation.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(steadfast_mutants)]

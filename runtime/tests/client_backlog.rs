@@ -2,6 +2,8 @@
 
 mod client_support;
 
+use std::time::Duration;
+
 use client_support::{Rig, command};
 use steadfast::session::client::{CallId, CallOutcome, Event, Fate, Submission, SubmitError};
 use steadfast::wire::RefusalCode;
@@ -104,7 +106,7 @@ fn the_time_of_a_call_counts_while_it_waits() {
 fn a_call_that_waits_is_given_up_with_the_age_of_the_outbox() {
     let mut rig = Rig::with(|config| {
         config.outbox_commands = 1;
-        config.outbox_age_ms = 1_000;
+        config.outbox_age = Duration::from_secs(1);
     });
     let first = rig.submit("1");
     let second = rig.submit("2");

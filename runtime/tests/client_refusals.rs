@@ -2,6 +2,8 @@
 
 mod client_support;
 
+use std::time::Duration;
+
 use client_support::{Rig, lost};
 use steadfast::session::client::{ConnectionState, DialReason, Event, HttpRefusal};
 use steadfast::session::{CloseCode, Now};
@@ -23,7 +25,7 @@ fn after(code: u16, ms: u64) -> HttpRefusal {
 
 /// A client that dials, for the first time or again after a connection.
 fn dialling(known: bool) -> Rig {
-    let mut rig = Rig::with(|config| config.backoff.base_ms = BASE_MS);
+    let mut rig = Rig::with(|config| config.backoff.base = Duration::from_millis(BASE_MS));
     rig.start();
     if known {
         rig.connect();
@@ -145,7 +147,7 @@ fn it_comes_when_the_server_asked_it_to_and_not_at_the_same_moment_as_all_others
 #[test]
 fn no_server_keeps_it_away_for_longer_than_the_setting_says() {
     let mut rig = dialling(true);
-    let cap_ms = rig.client.config().retry_after_cap_ms;
+    let cap_ms = rig.client.config().retry_after_cap.as_millis() as u64;
     let dial = rig.dial;
     rig.act(|client, now| client.handle_refused(now, dial, after(429, u64::MAX)));
     let (waited, _) = next_dial(&mut rig);

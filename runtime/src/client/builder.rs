@@ -83,7 +83,7 @@ impl<C: ClientStub> Builder<C> {
     /// Where credentials come from: asked before every dial, with the reason.
     ///
     /// # Cancellation
-    /// The future is dropped when [`ClientConfig::dial_timeout_ms`] is over, or the client is
+    /// The future is dropped when [`ClientConfig::dial_timeout`] is over, or the client is
     /// closed.
     pub fn token<F, R>(mut self, source: F) -> Self
     where
@@ -121,7 +121,7 @@ impl<C: ClientStub> Builder<C> {
     /// client backs off and tries again. So does a panic in it.
     ///
     /// # Cancellation
-    /// [`ClientConfig::dial_timeout_ms`] bounds the connector together with the rest of the dial:
+    /// [`ClientConfig::dial_timeout`] bounds the connector together with the rest of the dial:
     /// the future is dropped when it is over, and when the client is closed.
     pub fn connector<F, R, S>(mut self, connect: F) -> Self
     where

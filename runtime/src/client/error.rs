@@ -123,7 +123,7 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
                 f.write_str("its time was over before it could be executed")
             }
             Self::Refused { code } => {
-                write!(f, "the server refused it ({code:?}); it was not executed")
+                write!(f, "the server refused it ({code}); it was not executed")
             }
             Self::Timeout => f.write_str("there is no answer yet; it may still be executed"),
             Self::OutcomeUnknown => f.write_str("whether it was executed can't be known"),
@@ -167,7 +167,7 @@ pub enum SubscribeError {
         limit: u32,
     },
     /// The server said no.
-    #[error("the server refused the subscription: {code:?}")]
+    #[error("the server refused the subscription: {code}")]
     Refused {
         /// Why.
         code: UnsubscribeCode,
@@ -227,7 +227,7 @@ impl From<core::SubscriptionEnd> for SubscriptionEnd {
 impl fmt::Display for SubscriptionEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(code) => write!(f, "the server ended the subscription: {code:?}"),
+            Self::Refused(code) => write!(f, "the server ended the subscription: {code}"),
             Self::Closed => f.write_str("the client is closed"),
             Self::Unreadable { reason } => write!(f, "the topic can't be read: {reason}"),
         }

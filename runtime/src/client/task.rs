@@ -6,7 +6,6 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::sync::watch;
@@ -282,7 +281,7 @@ impl Task {
 
     /// Ends a socket within a bounded time, beside the next one.
     fn let_go(&self, mut open: OpenSocket, end: SocketEnd) {
-        let limit = Duration::from_millis(self.endpoint.transport.close_timeout_ms);
+        let limit = self.endpoint.transport.close_timeout;
         let alive = self.alive.clone();
         driver::spawn(async move {
             // Whoever does not close in time is dropped.

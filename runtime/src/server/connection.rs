@@ -6,7 +6,6 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -205,7 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn close(mut self: Box<Self>, end: SocketEnd) {
         tracing::debug!(conn = self.conn.0, close = %end.close(), "disconnected");
         self.disconnect.close = Some(end.close().clone());
-        let limit = Duration::from_millis(self.shared.transport.close_timeout_ms);
+        let limit = self.shared.transport.close_timeout;
         // Whoever does not close in time is dropped.
         let _ = tokio::time::timeout(limit, async {
             match end {

@@ -79,7 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         Self {
             socket,
             stall: None,
-            write_timeout: Duration::from_millis(config.write_timeout_ms),
+            write_timeout: config.write_timeout,
             messages_per_turn: config.messages_per_turn,
             slow,
         }

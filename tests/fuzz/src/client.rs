@@ -21,6 +21,7 @@
 //! | `*2,9` | the last 2 lines again, 9 times |
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use steadfast::session::client::{
     Client, ClientConfig, HttpRefusal, SubId, Submission, SubscriptionRequest,
@@ -58,7 +59,8 @@ fn config() -> ClientConfig {
     config.window = Window { frames: 8, bytes: 500 };
     config.credit = Window { frames: 4, bytes: 450 };
     (config.sequence_errors, config.credential_refusals) = (20, 20);
-    (config.backoff.attempts, config.backoff.elapsed_ms) = (Some(50), Some(10_000_000));
+    (config.backoff.attempts, config.backoff.elapsed) =
+        (Some(50), Some(Duration::from_secs(10_000)));
     config
 }
 

@@ -60,7 +60,7 @@ fn config() -> ClientConfig {
     (config.backlog_calls, config.backlog_bytes) = (4, 300);
     config.window = Window { frames: 8, bytes: 500 };
     config.credit = Window { frames: 4, bytes: 450 };
-    (config.backoff.attempts, config.backoff.elapsed_ms) = (None, None);
+    (config.backoff.attempts, config.backoff.elapsed) = (None, None);
     (config.sequence_errors, config.credential_refusals) = (1_000, 1_000);
     config
 }

@@ -7,7 +7,7 @@ use super::link::Phase;
 use super::outbox::NextCommand;
 use super::timer::ClientTimer;
 use super::{CallOutcome, Client};
-use crate::session::{Close, CloseCode, Now};
+use crate::session::{Close, CloseCode, Now, millis};
 use crate::wire::{
     Body, ClientFrame, CommandFrame, CommandNo, Dial, Name, RefusalCode, Seq, ServerFrame,
 };
@@ -228,7 +228,7 @@ impl Client {
         if let Some(attachment) = self.link.attachment_mut() {
             attachment.draining = Some(after_ms);
             // A server that forgets to close must not keep the outbox waiting.
-            let patience_ms = deadline_ms.saturating_add(self.config.welcome_timeout_ms);
+            let patience_ms = deadline_ms.saturating_add(millis(self.config.welcome_timeout));
             self.fx.timers.set_once(ClientTimer::Drain, now.after_ms(patience_ms));
             self.volatiles.clear();
             self.plan_retry(now);
@@ -276,7 +276,7 @@ impl Client {
             self.violated(now, "a sequence that is not the next one");
             return false;
         }
-        self.fx.timers.set_once(ClientTimer::Ack, now.after_ms(self.config.ack_ms));
+        self.fx.timers.set_once(ClientTimer::Ack, now.after(self.config.ack_delay));
         true
     }
 

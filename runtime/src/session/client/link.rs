@@ -7,7 +7,7 @@ use super::heartbeat::Heart;
 use super::sequence::Session;
 use super::timer::ClientTimer;
 use super::{Client, ClientConfig, ConnectionState, DialReason, Event, HttpRefusal};
-use crate::session::{Close, CloseCode, Now, Reaction};
+use crate::session::{Close, CloseCode, Now, Reaction, millis};
 use crate::wire::{ClientFrame, Dial, Hello, Resume, ServerFrame, Welcome, Window};
 
 /// Pings of a server that may wait for the socket; then the oldest goes unanswered.
@@ -144,8 +144,8 @@ impl Client {
     // ---- dialling ----
 
     pub(super) fn begin(&mut self, now: Now) {
-        if let Some(ms) = self.config.backoff.elapsed_ms {
-            self.fx.timers.set(ClientTimer::Elapsed, now.after_ms(ms));
+        if let Some(time) = self.config.backoff.elapsed {
+            self.fx.timers.set(ClientTimer::Elapsed, now.after(time));
         }
         self.dial(now);
     }
@@ -157,7 +157,7 @@ impl Client {
         self.link.dials = self.link.dials.saturating_add(1);
         let dial = self.link.last_dial;
         self.link.phase = Phase::Dialing { dial };
-        self.fx.timers.set(ClientTimer::Handshake, now.after_ms(self.config.dial_timeout_ms));
+        self.fx.timers.set(ClientTimer::Handshake, now.after(self.config.dial_timeout));
         self.show_attempt(self.link.dials, None);
         let reason = std::mem::replace(&mut self.link.reason, DialReason::Reconnect);
         self.fx.event(Event::Dial { dial, reason });
@@ -186,9 +186,7 @@ impl Client {
     pub(super) fn connected(&mut self, now: Now, dial: Dial, token: Option<String>) {
         if self.link.phase == (Phase::Dialing { dial }) {
             self.link.phase = Phase::Greeting { dial, token, hello_sent: false };
-            self.fx
-                .timers
-                .set(ClientTimer::Handshake, now.after_ms(self.config.welcome_timeout_ms));
+            self.fx.timers.set(ClientTimer::Handshake, now.after(self.config.welcome_timeout));
         }
     }
 
@@ -318,8 +316,8 @@ impl Client {
     pub(super) fn upgrade_refused(&mut self, now: Now, refusal: HttpRefusal) {
         let asked_ms = refusal.retry_after_ms.map(|ms| {
             // Everybody who heard the same comes at another moment.
-            let spread_ms = self.random.up_to(self.config.backoff.base_ms);
-            ms.min(self.config.retry_after_cap_ms).saturating_add(spread_ms)
+            let spread_ms = self.random.up_to(millis(self.config.backoff.base));
+            ms.min(millis(self.config.retry_after_cap)).saturating_add(spread_ms)
         });
         // Whoever was connected once has a lease, and never lets go of it.
         let known = self.lease.is_some();
@@ -373,10 +371,10 @@ impl Client {
 
     fn connection_lost(&mut self, now: Now, attachment: &Attachment, close: &Close) {
         self.link.lost = Some((now, close.clone()));
-        if let Some(ms) = self.config.backoff.elapsed_ms {
-            self.fx.timers.set(ClientTimer::Elapsed, now.after_ms(ms));
+        if let Some(time) = self.config.backoff.elapsed {
+            self.fx.timers.set(ClientTimer::Elapsed, now.after(time));
         }
-        if now.since(attachment.since) >= self.config.backoff.stable_ms {
+        if attachment.since.after(self.config.backoff.stable) <= now {
             self.link.dials = 0;
             self.link.delays = 0;
             self.link.sequence_errors = 0;
@@ -392,9 +390,9 @@ impl Client {
     /// Waits as long as a leaving server asked for, or else a random part of the backoff.
     fn wait_to_dial(&mut self, now: Now, after_ms: Option<u64>) {
         let delay_ms = after_ms.unwrap_or_else(|| {
-            let ceiling_ms = self.config.backoff.ceiling_ms(self.link.delays);
+            let ceiling = self.config.backoff.ceiling(self.link.delays);
             self.link.delays = self.link.delays.saturating_add(1);
-            self.random.up_to(ceiling_ms)
+            self.random.up_to(millis(ceiling))
         });
         let until = now.after_ms(delay_ms);
         self.link.phase = Phase::Waiting { until };

@@ -9,7 +9,7 @@ use super::command::Command;
 use super::config::RETRY_CAP_MS;
 use super::timer::{ClientTimer, Effects};
 use super::{CallId, CallOutcome, ClientConfig, Event, Fate, Submission, SubmitError};
-use crate::session::Now;
+use crate::session::{Now, millis};
 use crate::wire::{Body, CommandNo, FailureCode, LeaseClaim, LeaseId, Name, RefusalCode};
 
 /// Where a command stands.
@@ -98,7 +98,7 @@ impl Outbox {
             backlog: Backlog::new(config),
             most_commands: config.outbox_commands as usize,
             most_bytes: config.outbox_bytes as usize,
-            age_ms: config.outbox_age_ms,
+            age_ms: millis(config.outbox_age),
             entries: BTreeMap::new(),
             bytes: 0,
             fresh: BTreeSet::new(),

@@ -22,7 +22,7 @@ pub struct HttpRefusal {
     /// used.
     pub status: Option<u16>,
     /// What `Retry-After` said, in milliseconds. Heeded where the client backs off, up to
-    /// [`super::ClientConfig::retry_after_cap_ms`].
+    /// [`super::ClientConfig::retry_after_cap`].
     pub retry_after_ms: Option<u64>,
     /// Whether something on the way changed the subprotocol.
     pub subprotocol_changed: bool,

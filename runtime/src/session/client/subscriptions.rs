@@ -9,7 +9,7 @@ use super::timer::{ClientTimer, Effects};
 use super::{
     ClientConfig, Event, Item, SubId, SubscribeError, SubscriptionEnd, SubscriptionRequest,
 };
-use crate::session::{Now, Random};
+use crate::session::{Now, Random, millis};
 use crate::wire::{
     ClientFrame, Name, ServerFrame, SubNo, Subscribe, Subscribed, TopicNo, UnsubscribeCode,
 };
@@ -213,7 +213,7 @@ impl Subscriptions {
                 self.telling.insert(id);
             }
             Some(false) if !self.telling.contains(&id) => {
-                fx.timers.set_once(ClientTimer::Position(id), now.after_ms(config.position_ms));
+                fx.timers.set_once(ClientTimer::Position(id), now.after(config.position_delay));
             }
             Some(false) | None => {}
         }
@@ -356,7 +356,7 @@ impl Subscriptions {
         self.detach_one(id, fx, false);
         let Some(subscription) = self.all.get_mut(&id) else { return };
         subscription.stage = Stage::Waiting;
-        let jitter_ms = random.up_to(config.backoff.ceiling_ms(subscription.refusals));
+        let jitter_ms = random.up_to(millis(config.backoff.ceiling(subscription.refusals)));
         subscription.refusals = subscription.refusals.saturating_add(1);
         let asked_ms = retry_ms.unwrap_or(0).min(RETRY_CAP_MS);
         fx.timers.set(ClientTimer::Subscribe(id), now.after_ms(asked_ms.saturating_add(jitter_ms)));

@@ -3,18 +3,26 @@
 //! is handed out ahead begins after the one before it has ended, or comes back unbegun (PROTOCOL.md
 //! 5.5).
 
-use super::Node;
 use super::lease::{SlotState, Waiting};
 use super::state::{LeaseKey, Running};
 use super::types::{ExecId, Execution};
+use super::{Node, Output};
 use crate::session::Now;
 use crate::session::table::Key;
 use crate::wire::CommandNo;
 
 impl Node {
-    /// The command whose turn comes when `exec` ends, if it is there already. Whoever takes it runs
-    /// it after `exec` has ended, or gives it back with [`Node::handle_unbegun`].
-    pub fn poll_execute_after(&mut self, now: Now, exec: ExecId) -> Option<Execution> {
+    /// The command whose order comes when the one that was handed out last has ended, if it is
+    /// there already. Whoever takes it runs it then, or gives it back with
+    /// [`Node::handle_unbegun`].
+    pub(super) fn next_ahead(&mut self, now: Now) -> Option<Execution> {
+        let exec = self.handed_out.take()?;
+        let next = self.hand_out_after(now, exec)?;
+        self.handed_out = next.command();
+        Some(next)
+    }
+
+    fn hand_out_after(&mut self, now: Now, exec: ExecId) -> Option<Execution> {
         let (lease, n) = self.ordered_command(exec)?;
         let table = self.leases.get_mut(lease)?;
         let last = table.ordered_running == Some(n);
@@ -23,10 +31,14 @@ impl Node {
         }
         let next = table.waiting.pop_front()?;
         table.ordered_running = Some(next);
-        let before = self.execute_out.len();
+        let before = self.outputs.len();
         self.begin(now, lease, next);
-        if self.execute_out.len() > before {
-            return self.execute_out.pop_back();
+        if self.outputs.len() > before {
+            // Beginning a command puts out that command and nothing after it.
+            match self.outputs.pop_back() {
+                Some(Output::Execute { execution, .. }) => return Some(execution),
+                other => self.outputs.extend(other),
+            }
         }
         // It had expired, and so had all that waited.
         if let Some(table) = self.leases.get_mut(lease) {

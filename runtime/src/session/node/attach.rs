@@ -8,7 +8,7 @@ use super::state::{LeaseKey, Phase, Running, Session, SessionKey};
 use super::timer::Timer;
 use super::types::{ConnId, Denied, Execution, Identity, Principal};
 use super::{Node, OpKind};
-use crate::session::{Close, CloseCode, Now};
+use crate::session::{Close, CloseCode, Now, millis};
 use crate::wire::{
     Gen, Hello, LeaseGrant, LeaseState, ResumeFailure, ResumeToken, Seq, ServerFrame, SessionId,
     Welcome, Window,
@@ -35,7 +35,7 @@ impl Node {
         if let Some(state) = self.conns.get_mut(&conn) {
             state.phase = Phase::Authenticating { hello, exec };
         }
-        self.execute_out.push_back(Execution::Authenticate { exec, conn, token });
+        self.execute(Execution::Authenticate { exec, conn, token });
     }
 
     pub(super) fn on_authenticated(
@@ -60,8 +60,8 @@ impl Node {
                 return self.close(now, conn, close);
             }
         };
-        if let Some(ms) = identity.expires_in_ms {
-            let until = now.after_ms(ms);
+        if let Some(time) = identity.expires_in {
+            let until = now.after(time);
             state.timers.credentials = Some(until);
             self.arm(until, Timer::Credentials(conn));
         }
@@ -263,16 +263,16 @@ impl Node {
             generation: session.generation,
             resumed,
             recv: session.recv,
-            ttl_ms: self.config.session_ttl_ms,
+            ttl_ms: millis(self.config.session_ttl),
             frame_bytes: self.config.frame_bytes,
             window: self.config.window,
             lease: LeaseGrant {
                 id,
                 state,
                 span: self.config.span,
-                ttl_ms: self.config.lease_ttl_ms,
+                ttl_ms: millis(self.config.lease_ttl),
             },
-            heartbeat: self.config.heartbeat,
+            heartbeat: self.config.heartbeat.on_wire(),
         };
         if let Some(state) = self.conns.get_mut(&conn) {
             state.phase = Phase::Attached { session: key, lease };
@@ -280,7 +280,7 @@ impl Node {
             self.disarm(handshake, Timer::Handshake(conn));
         }
         self.control(now, conn, ServerFrame::Welcome(Box::new(welcome)));
-        self.arm_heartbeat(conn, now.after_ms(self.config.heartbeat.interval_ms));
+        self.arm_heartbeat(conn, now.after(self.config.heartbeat.interval));
     }
 
     /// Ends a session for good; its lease stays while something of it runs.
@@ -334,7 +334,7 @@ impl Node {
     }
 
     fn detach(&mut self, now: Now, key: SessionKey) {
-        let until = now.after_ms(self.config.session_ttl_ms);
+        let until = now.after(self.config.session_ttl);
         if let Some(session) = self.sessions.get_mut(key) {
             session.conn = None;
             session.detached = now;

@@ -7,7 +7,7 @@ use super::timer::Timer;
 use super::types::{ConnId, Principal};
 use super::{Node, OpKind};
 use crate::session::store::{Record, StoreOutcome};
-use crate::session::{Close, CloseCode, Now};
+use crate::session::{Close, CloseCode, Now, millis};
 use crate::wire::{CommandNo, Hello, LeaseId, LeaseState};
 
 impl Node {
@@ -233,7 +233,7 @@ impl Node {
 
     /// Contact is told to the store often enough for the shortest life of a lease.
     pub(super) fn renew_ms(&self) -> u64 {
-        (self.config.lease_ttl_ms.min(self.config.lease_unused_ttl_ms) / 3).max(1)
+        (millis(self.config.lease_ttl.min(self.config.lease_unused_ttl)) / 3).max(1)
     }
 
     /// A lease that the store no longer has: whoever holds it must get another one.

@@ -8,7 +8,7 @@ use super::state::{Answer, LeaseKey, Owed, SessionKey};
 use super::timer::Timer;
 use super::types::ConnId;
 use super::{MessageKind, Node};
-use crate::session::{Close, CloseCode, Now};
+use crate::session::{Close, CloseCode, Now, millis};
 use crate::wire::{Body, CommandFrame, CommandNo, Name, RefusalCode, Seq};
 
 /// Tells a retry from a reused number; over the bytes that travelled (PROTOCOL.md 5.8).
@@ -138,7 +138,7 @@ impl Node {
         if low > lease.low {
             let running = lease.running;
             let stopped = lease.raise_low(low);
-            let rest = now.after_ms(self.config.lease_rest_ms);
+            let rest = now.after(self.config.lease_rest);
             let arm = lease.rest_timer.is_none();
             lease.rest_timer.get_or_insert(rest);
             // Nor does it wait for answers that have no sequence yet: they must not pile up behind
@@ -174,7 +174,7 @@ impl Node {
             state.ack_due = true;
             self.wake(conn);
         } else if state.timers.ack.is_none() {
-            let at = now.after_ms(self.config.ack_ms);
+            let at = now.after(self.config.ack_delay);
             state.timers.ack = Some(at);
             self.arm(at, Timer::Ack(conn));
         }
@@ -195,7 +195,7 @@ impl Node {
                 return self.refuse(session, lease, n, RefusalCode::TooLarge, false);
             }
             Some(spec) => match spec.kind {
-                MessageKind::Command { ordered } => (spec.index, ordered, spec.timeout_ms),
+                MessageKind::Command { ordered } => (spec.index, ordered, millis(spec.timeout)),
                 MessageKind::Volatile => {
                     return self.refuse(session, lease, n, RefusalCode::Unsupported, false);
                 }
@@ -263,7 +263,7 @@ impl Node {
         code: RefusalCode,
         ordered: bool,
     ) {
-        let retry_ms = if code.is_retry() { self.config.retry_ms } else { 0 };
+        let retry_ms = if code.is_retry() { millis(self.config.retry_after) } else { 0 };
         if let Some(table) = self.leases.get_mut(lease) {
             if code.is_retry() && ordered && !mutant!(RefusalBarsNothing) {
                 table.barred.insert(n, code);

@@ -3,18 +3,19 @@
 //! ended by then, in order; one append per topic.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::lease::{Committing, SlotState};
 use super::state::LeaseKey;
 use super::timer::Timer;
 use super::types::{NodeEvent, PublishError, PublishId, StagedPublish};
-use super::{Node, NodeConfig, Op, OpKind};
+use super::{Node, NodeConfig, Op, OpKind, Output};
 use crate::session::store::{
     AppendKey, Appended, Commit, CommitOutcome, OpId, Outcome, Publication, Record, Retention,
     StoreOp, StoreOutcome, TopicId,
 };
 use crate::session::table::Key;
-use crate::session::{Close, CloseCode, Now};
+use crate::session::{Close, CloseCode, Now, millis};
 use crate::wire::{Body, CommandNo, Epoch, FailureCode, LeaseId, Name};
 
 /// Appends to one topic: at most one is under way, so that order holds under retries.
@@ -108,11 +109,8 @@ impl Node {
         }
     }
 
-    /// The next store operation.
-    pub fn poll_store(&mut self) -> Option<(OpId, StoreOp)> {
-        if let Some(op) = self.store_out.pop_front() {
-            return Some(op);
-        }
+    /// The commit of a lease whose commands have ended.
+    pub(super) fn next_commit(&mut self) -> Option<(OpId, StoreOp)> {
         while let Some(key) = self.uncommitted.pop_front() {
             let Some(lease) = self.leases.get_mut(key) else { continue };
             lease.commit_queued = false;
@@ -314,7 +312,7 @@ impl Node {
         self.publishes_waiting -= 1;
         match key {
             AppendKey::Direct { count, .. } => {
-                self.events.push_back(NodeEvent::Published(PublishId(count), appended));
+                self.event(NodeEvent::Published(PublishId(count), appended));
             }
             AppendKey::Command { lease, n, .. } => match self.settling.get_mut(&(lease, n)) {
                 Some(_) if appended.is_err() => {
@@ -355,7 +353,7 @@ impl Node {
             OpKind::ListUnsettled => Some(StoreOp::ListUnsettled { max: super::sweep::SWEEP }),
         };
         match out {
-            Some(out) => self.store_out.push_back((OpId(op.raw()), out)),
+            Some(out) => self.outputs.push_back(Output::Store(OpId(op.raw()), out)),
             // What it was for is gone.
             None => {
                 self.ops.remove(op);
@@ -390,8 +388,8 @@ impl Node {
                 id: fresh?,
                 principal,
                 codec: state.codec,
-                ttl_ms: self.config.lease_ttl_ms,
-                unused_ttl_ms: self.config.lease_unused_ttl_ms,
+                ttl_ms: millis(self.config.lease_ttl),
+                unused_ttl_ms: millis(self.config.lease_unused_ttl),
                 max_per_principal: self.config.leases_per_principal,
                 held_ms: 2 * self.renew_ms(),
             },
@@ -407,8 +405,8 @@ impl Node {
         op.tries = op.tries.saturating_add(1);
         op.maybe |= maybe;
         if op.tries < limit || owed {
-            let delay = self.config.store_retry_ms << (op.tries - 1).min(10);
-            self.arm(now.after_ms(delay), Timer::Retry(OpId(key.raw())));
+            let delay = self.config.store_retry.saturating_mul(1 << (op.tries - 1).min(10));
+            self.arm(now.after(delay), Timer::Retry(OpId(key.raw())));
             return;
         }
         if let Some(op) = self.ops.remove(key) {
@@ -434,7 +432,8 @@ impl Node {
                 );
             }
             OpKind::Renew(lease) => {
-                let wait_ms = self.renew_ms().min(self.config.store_retry_ms << 10);
+                let wait_ms =
+                    self.renew_ms().min(millis(self.config.store_retry).saturating_mul(1 << 10));
                 self.arm_renew(lease, now.after_ms(wait_ms));
             }
             OpKind::Forget(_) | OpKind::End(_) => {}
@@ -513,6 +512,6 @@ impl Record {
 impl NodeConfig {
     /// How long a topic's entries are kept; nothing is kept of a topic that is not declared.
     pub(super) fn retention(&self, topic: &Name) -> Retention {
-        self.topic(topic).map_or(Retention { entries: 0, ttl_ms: 0 }, |(_, spec)| spec.retention)
+        self.topic(topic).map_or(Retention::new(0, Duration::ZERO), |(_, spec)| spec.retention)
     }
 }

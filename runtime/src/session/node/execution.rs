@@ -7,8 +7,8 @@ use super::state::{LeaseKey, Running, SessionKey};
 use super::timer::Timer;
 use super::types::{ConnId, ExecId, Executed, Execution};
 use super::{MessageKind, Node};
-use crate::session::Now;
 use crate::session::store::{Outcome, Record};
+use crate::session::{Now, millis};
 use crate::wire::{Body, CommandNo, FailureCode, Name, RefusalCode};
 
 impl Node {
@@ -73,7 +73,7 @@ impl Node {
         if arm {
             self.arm(overdue, Timer::Overdue(key));
         }
-        self.execute_out.push_back(execution);
+        self.execute(execution);
         Some(())
     }
 
@@ -270,7 +270,7 @@ impl Node {
     ) {
         let (limit, all) = (self.config.volatile_executions, self.config.executions);
         let Some(spec) = self.config.message(name) else { return };
-        let (index, timeout_ms) = (spec.index, spec.timeout_ms);
+        let (index, timeout) = (spec.index, spec.timeout);
         let fits = spec.kind == MessageKind::Volatile && body.len() <= spec.max_bytes as usize;
         let Some(principal) = self.sessions.get(session).map(|session| session.principal.clone())
         else {
@@ -285,15 +285,15 @@ impl Node {
         state.volatiles_running += 1;
         self.volatiles_running += 1;
         let codec = state.codec;
-        let exec = self.start_hook(now, timeout_ms, Running::Volatile(conn));
-        self.execute_out.push_back(Execution::Volatile {
+        let exec = self.start_hook(now, timeout, Running::Volatile(conn));
+        self.execute(Execution::Volatile {
             exec,
             conn,
             message: index,
             body,
             codec,
             principal,
-            timeout_ms,
+            timeout_ms: millis(timeout),
         });
     }
 

@@ -10,7 +10,7 @@ use super::timer::Timer;
 use super::topic::{Follower, SnapshotRun, Topic};
 use super::types::{ConnId, ExecId, Execution};
 use crate::session::store::TopicId;
-use crate::session::{Close, CloseCode, Now};
+use crate::session::{Close, CloseCode, Now, millis};
 use crate::wire::{
     Body, Codec, Name, Position, ResetReason, ServerFrame, SubNo, Subscribe, Subscribed, TopicNo,
     TopicSeq, UnsubscribeCode, Window,
@@ -61,7 +61,7 @@ impl Node {
         let principal = state.attached().and_then(|(session, _)| self.sessions.get(session));
         let Some(principal) = principal.map(|session| session.principal.clone()) else { return };
         let key: Arc<str> = key.into();
-        let exec = self.start_hook(now, self.config.hook_ms, Running::Authorize(conn, sub));
+        let exec = self.start_hook(now, self.config.hook_timeout, Running::Authorize(conn, sub));
         let max = self.config.max_credit;
         let state = Sub {
             state: SubState::Authorizing { exec, spec, key: Arc::clone(&key) },
@@ -81,17 +81,11 @@ impl Node {
         if let Some(conn) = self.conns.get_mut(&conn) {
             conn.subs.insert(sub, state);
         }
-        self.execute_out.push_back(Execution::Authorize {
-            exec,
-            conn,
-            principal,
-            topic: spec,
-            key,
-        });
+        self.execute(Execution::Authorize { exec, conn, principal, topic: spec, key });
     }
 
     fn refuse_sub(&mut self, now: Now, conn: ConnId, sub: SubNo, code: UnsubscribeCode) {
-        let retry_ms = code.is_retry().then_some(self.config.retry_ms);
+        let retry_ms = code.is_retry().then_some(millis(self.config.retry_after));
         self.control(now, conn, ServerFrame::Unsubscribed { sub, code, retry_ms });
     }
 
@@ -170,7 +164,7 @@ impl Node {
     fn open(&mut self, now: Now, number: TopicNo, conn: ConnId, sub: SubNo) -> bool {
         let Some(topic) = self.topics.get_mut(&number) else { return true };
         let spec = self.config.topics.get(usize::from(topic.spec));
-        topic.expire(now, spec.map_or(0, |spec| spec.retention.ttl_ms));
+        topic.expire(now, spec.map_or(0, |spec| millis(spec.retention.ttl)));
         let has_snapshot = spec.is_some_and(|spec| spec.snapshot);
         let Some(state) = self.conns.get(&conn).and_then(|conn| conn.subs.get(&sub)) else {
             return true;
@@ -253,18 +247,12 @@ impl Node {
         // to it.
         let ts = topic.head;
         let (spec, key) = (topic.spec, Arc::clone(&topic.id.key));
-        let exec = self.start_hook(now, self.config.hook_ms, Running::Snapshot(number));
+        let exec = self.start_hook(now, self.config.hook_timeout, Running::Snapshot(number));
         if let Some(topic) = self.topics.get_mut(&number) {
             topic.snapshot = Some(SnapshotRun { exec, epoch, ts });
         }
         let position = Position { epoch, ts };
-        self.execute_out.push_back(Execution::Snapshot {
-            exec,
-            topic: spec,
-            key,
-            position,
-            codecs,
-        });
+        self.execute(Execution::Snapshot { exec, topic: spec, key, position, codecs });
     }
 
     pub(super) fn on_snapshot(
@@ -384,6 +372,6 @@ impl Node {
     }
 
     pub(super) fn read_log_later(&mut self, now: Now, number: TopicNo) {
-        self.arm(now.after_ms(self.config.store_retry_ms << 10), Timer::Read(number));
+        self.arm(now.after(self.config.store_retry.saturating_mul(1 << 10)), Timer::Read(number));
     }
 }

@@ -21,17 +21,18 @@ mod topic;
 mod transmit;
 mod types;
 
-pub use config::{MessageKind, MessageSpec, NodeConfig, TopicSpec};
+pub use config::{Heartbeat, MessageKind, MessageSpec, NodeConfig, TopicSpec};
 pub use load::NodePeaks;
 pub use types::{
-    Attempt, ConnId, Denied, ExecId, Executed, Execution, Identity, NodeEvent, NodeLoad, Principal,
-    PublishError, PublishId, StagedPublish, TopicVolatile,
+    Attempt, ConnId, Denied, ExecId, Executed, Execution, Identity, NodeEvent, NodeLoad, Output,
+    Principal, PublishError, PublishId, StagedPublish, TopicVolatile,
 };
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::session::store::{OpId, StoreOp, StoreOutcome, TopicId};
+use crate::session::store::{OpId, StoreOutcome, TopicId};
 use crate::session::table::{Key, Table};
 use crate::session::{Close, CloseCode, Now, Random};
 use crate::wire::{ClientFrame, Codec, LeaseId, Position, Seq, ServerFrame, SessionId, TopicNo};
@@ -43,8 +44,9 @@ use state::{Conn, LeaseKey, Phase, Run, Running, Session, SessionKey};
 use timer::Timer;
 use topic::Topic;
 
-/// One server process. One mutation, then drain [`Node::poll_store`], [`Node::poll_execute`],
-/// [`Node::poll_event`], and [`Node::poll_transmit`] of woken connections.
+/// One server process. Every call that takes `&mut self` is an input, [`Node::poll_transmit`] too:
+/// after it, [`Node::poll_output`] is polled until there is none. Then woken connections take what
+/// [`Node::poll_transmit`] has for them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Node {
     config: Arc<NodeConfig>,
@@ -89,9 +91,9 @@ pub struct Node {
     expired_sessions: VecDeque<SessionId>,
     draining: Option<Draining>,
     timers: BTreeSet<(Now, Timer)>,
-    store_out: VecDeque<(OpId, StoreOp)>,
-    execute_out: VecDeque<Execution>,
-    events: VecDeque<NodeEvent>,
+    outputs: VecDeque<Output>,
+    /// The command that was handed out last, if the next one of its lease may follow it.
+    handed_out: Option<ExecId>,
 }
 
 /// A store operation that is under way, or waits to be repeated.
@@ -159,9 +161,8 @@ impl Node {
             expired_sessions: VecDeque::new(),
             draining: None,
             timers: BTreeSet::new(),
-            store_out: VecDeque::new(),
-            execute_out: VecDeque::new(),
-            events: VecDeque::new(),
+            outputs: VecDeque::new(),
+            handed_out: None,
         }
     }
 
@@ -174,7 +175,7 @@ impl Node {
     /// A socket was accepted. `conn` must never have been used before.
     pub fn handle_connected(&mut self, now: Now, conn: ConnId, codec: Codec) {
         let mut state = Conn::new(now, codec);
-        let until = now.after_ms(self.config.handshake_ms);
+        let until = now.after(self.config.handshake);
         state.timers.handshake = Some(until);
         self.conns.insert(conn, Box::new(state));
         self.arm(until, Timer::Handshake(conn));
@@ -319,14 +320,28 @@ impl Node {
         }
     }
 
-    /// The next thing that happened.
-    pub fn poll_event(&mut self) -> Option<NodeEvent> {
-        self.events.pop_front()
+    /// The next thing to do, in the node's own order: what was caused first comes first, commands
+    /// that may be handed out ahead follow the one before them, and commits come when nothing else
+    /// is left, so that one carries everything that has ended.
+    pub fn poll_output(&mut self, now: Now) -> Option<Output> {
+        if let Some(execution) = self.next_ahead(now) {
+            return Some(Output::Execute { execution, ahead: true });
+        }
+        let Some(output) = self.outputs.pop_front() else {
+            return self.next_commit().map(|(op, what)| Output::Store(op, what));
+        };
+        if let Output::Execute { execution, .. } = &output {
+            self.handed_out = execution.command();
+        }
+        Some(output)
     }
 
-    /// The next execution: run it, then report with [`Node::handle_executed`].
-    pub fn poll_execute(&mut self) -> Option<Execution> {
-        self.execute_out.pop_front()
+    fn event(&mut self, event: NodeEvent) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn execute(&mut self, execution: Execution) {
+        self.outputs.push_back(Output::Execute { execution, ahead: false });
     }
 
     /// The configuration.
@@ -367,7 +382,7 @@ impl Node {
             && !state.woken
         {
             state.woken = true;
-            self.events.push_back(NodeEvent::Wake(conn));
+            self.event(NodeEvent::Wake(conn));
         }
     }
 
@@ -395,7 +410,7 @@ impl Node {
     fn close(&mut self, now: Now, conn: ConnId, close: Close) {
         if self.conns.contains_key(&conn) {
             self.forget_conn(now, conn);
-            self.events.push_back(NodeEvent::Close(conn, close));
+            self.event(NodeEvent::Close(conn, close));
         }
     }
 
@@ -403,9 +418,9 @@ impl Node {
         ExecId(self.running.insert(Run { what, until: None }).raw())
     }
 
-    /// A hook: late after `ms`.
-    fn start_hook(&mut self, now: Now, ms: u64, what: Running) -> ExecId {
-        let until = now.after_ms(ms);
+    /// A hook: late after `limit`.
+    fn start_hook(&mut self, now: Now, limit: Duration, what: Running) -> ExecId {
+        let until = now.after(limit);
         let exec = ExecId(self.running.insert(Run { what, until: Some(until) }).raw());
         self.arm(until, Timer::Hook(exec));
         exec
@@ -433,10 +448,10 @@ impl Node {
     /// An execution that has been ended here ends at the driver, too. What nobody has begun is not
     /// begun: it would run without anybody who ends it.
     fn stop(&mut self, exec: ExecId) {
-        let waiting = self.execute_out.iter().position(|execution| execution.exec() == exec);
-        match waiting {
-            Some(at) => drop(self.execute_out.remove(at)),
-            None => self.events.push_back(NodeEvent::Abort(exec)),
+        let begins = |output: &Output| matches!(output, Output::Execute { execution, .. } if execution.exec() == exec);
+        match self.outputs.iter().position(begins) {
+            Some(at) => drop(self.outputs.remove(at)),
+            None => self.event(NodeEvent::Abort(exec)),
         }
     }
 }

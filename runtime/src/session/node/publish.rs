@@ -23,7 +23,7 @@ impl Node {
             None
         };
         if let Some(error) = refused {
-            self.events.push_back(NodeEvent::Published(id, Err(error)));
+            self.event(NodeEvent::Published(id, Err(error)));
             return id;
         }
         self.append(AppendKey::Direct { node: self.id, count: id.0 }, publication);

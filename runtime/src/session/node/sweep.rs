@@ -62,7 +62,7 @@ impl Node {
 
     /// A process that never comes back, or a store that went back, may have left some.
     pub(super) fn sweep_now_and_then(&mut self, now: Now) {
-        if self.swept.is_some_and(|swept| swept.after_ms(self.config.sweep_ms) <= now) {
+        if self.swept.is_some_and(|swept| swept.after(self.config.sweep_interval) <= now) {
             self.swept = Some(now);
             self.sweep_soon();
         }
@@ -85,7 +85,7 @@ impl Node {
 
     pub(super) fn sweep_later(&mut self, now: Now) {
         if !std::mem::replace(&mut self.sweep_armed, true) {
-            self.arm(now.after_ms(self.config.store_retry_ms << 10), Timer::Sweep);
+            self.arm(now.after(self.config.store_retry.saturating_mul(1 << 10)), Timer::Sweep);
         }
     }
 }

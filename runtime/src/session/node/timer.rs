@@ -55,13 +55,10 @@ impl Node {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Now> {
         let timer = self.timers.first().map(|(at, _)| *at);
-        let idle =
-            self.idle_topics.first().map(|(since, _)| since.after_ms(self.config.topic_idle_ms));
-        let quiet = self
-            .followed_topics
-            .first()
-            .map(|(since, _)| since.after_ms(self.config.topic_touch_ms));
-        let sweep = self.swept.map(|swept| swept.after_ms(self.config.sweep_ms));
+        let idle = self.idle_topics.first().map(|(since, _)| since.after(self.config.topic_idle));
+        let quiet =
+            self.followed_topics.first().map(|(since, _)| since.after(self.config.topic_touch));
+        let sweep = self.swept.map(|swept| swept.after(self.config.sweep_interval));
         timer.into_iter().chain(idle).chain(quiet).chain(sweep).min()
     }
 
@@ -112,10 +109,10 @@ impl Node {
     }
 
     fn on_session_late(&mut self, now: Now, session: SessionKey) {
-        let ttl = self.config.session_ttl_ms;
+        let ttl = self.config.session_ttl;
         let Some(state) = self.sessions.get_mut(session) else { return };
         state.timer = None;
-        let until = state.detached.after_ms(ttl);
+        let until = state.detached.after(ttl);
         if state.conn.is_some() {
             return;
         }
@@ -133,7 +130,7 @@ impl Node {
     fn on_heartbeat(&mut self, now: Now, conn: ConnId) {
         let heartbeat = self.config.heartbeat;
         let Some(state) = self.conns.get_mut(&conn) else { return };
-        let quiet_until = state.heard.after_ms(heartbeat.interval_ms);
+        let quiet_until = state.heard.after(heartbeat.interval);
         if state.missed == 0 && quiet_until > now {
             return self.arm_heartbeat(conn, quiet_until);
         }
@@ -143,7 +140,7 @@ impl Node {
         state.missed += 1;
         state.pings += 1;
         let k = state.pings;
-        self.arm_heartbeat(conn, now.after_ms(heartbeat.timeout_ms));
+        self.arm_heartbeat(conn, now.after(heartbeat.timeout));
         self.control(now, conn, ServerFrame::Ping { k });
     }
 

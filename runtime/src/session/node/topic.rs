@@ -182,7 +182,7 @@ impl Node {
 
     pub(super) fn forget_idle_topics(&mut self, now: Now) {
         while let Some(&(since, number)) = self.idle_topics.first()
-            && since.after_ms(self.config.topic_idle_ms) <= now
+            && since.after(self.config.topic_idle) <= now
         {
             self.idle_topics.pop_first();
             self.forget_topic(number);
@@ -193,7 +193,7 @@ impl Node {
     /// not get another epoch for that.
     pub(super) fn touch_followed_topics(&mut self, now: Now) {
         while let Some(&(touched, number)) = self.followed_topics.first()
-            && touched.after_ms(self.config.topic_touch_ms) <= now
+            && touched.after(self.config.topic_touch) <= now
         {
             self.followed_topics.pop_first();
             if let Some(topic) = self.topics.get_mut(&number) {
@@ -364,7 +364,7 @@ impl Node {
             state.ready(follower.sub);
             if !state.woken {
                 state.woken = true;
-                self.events.push_back(super::NodeEvent::Wake(*conn));
+                self.outputs.push_back(super::Output::Event(super::NodeEvent::Wake(*conn)));
             }
         }
     }

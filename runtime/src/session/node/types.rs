@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::session::Close;
-use crate::session::store::{Appended, Outcome, Publication, TopicId};
+use crate::session::store::{Appended, OpId, Outcome, Publication, StoreOp, TopicId};
 use crate::wire::{Body, Codec, CommandNo, LeaseId, Name, Position, RefusalCode, UnsubscribeCode};
 
 /// Names a socket of this process; never used twice.
@@ -62,11 +63,27 @@ impl Principal {
 
 /// What an authentication hook found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Identity {
     /// Who it is.
     pub principal: Principal,
-    /// Milliseconds for which the credentials are good; the connection is closed with 4202 then.
-    pub expires_in_ms: Option<u64>,
+    /// For how long the credentials are good; the connection is closed with 4202 then. `None`: until
+    /// the connection ends.
+    pub expires_in: Option<Duration>,
+}
+
+impl Identity {
+    /// Good until the connection ends.
+    #[must_use]
+    pub const fn new(principal: Principal) -> Self {
+        Self { principal, expires_in: None }
+    }
+
+    /// Good for so long.
+    #[must_use]
+    pub const fn expiring(principal: Principal, expires_in: Duration) -> Self {
+        Self { principal, expires_in: Some(expires_in) }
+    }
 }
 
 /// A hook's no.
@@ -235,6 +252,23 @@ pub enum Executed {
     Authorized(Result<(), UnsubscribeCode>),
     /// Of [`Execution::Snapshot`]: name, and body per codec; `None` if it failed.
     Snapshot(Option<(Name, Vec<(Codec, Body)>)>),
+}
+
+/// What a node wants done, in the order in which it wants it: see [`super::Node::poll_output`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// Do this, or pass it on.
+    Event(NodeEvent),
+    /// Carry this out; the answer goes to [`super::Node::handle_store`].
+    Store(OpId, StoreOp),
+    /// Run this; what comes of it goes to [`super::Node::handle_executed`].
+    Execute {
+        /// What.
+        execution: Execution,
+        /// It is handed out ahead of its order: it begins after the execution that was handed out
+        /// before it has ended, or goes back unbegun ([`super::Node::handle_unbegun`]).
+        ahead: bool,
+    },
 }
 
 /// What a node's driver must do or pass on.

@@ -88,7 +88,7 @@ fn over_at_node(
     let most = config.max_client_window;
     let window =
         Window { frames: asked.frames.min(most.frames), bytes: asked.bytes.min(most.bytes) };
-    let retained = config.topics.iter().map(|topic| topic.retention.entries).max().unwrap_or(0);
+    let retained = config.topics().iter().map(|topic| topic.retention.entries).max().unwrap_or(0);
     let span = u64::from(config.span);
     over(&[
         ("control", size(peaks.control), 64 + 2 * u64::from(config.subscriptions)),

@@ -47,7 +47,10 @@ impl Checkers {
         command: &CommandFrame,
     ) {
         let Some(lease) = self.sessions.get(&session).map(|session| session.lease) else { return };
-        let declared_ms = self.node_config.message(&command.name).map_or(0, |spec| spec.timeout_ms);
+        let declared_ms = self
+            .node_config
+            .message(&command.name)
+            .map_or(0, |spec| spec.timeout.as_millis() as u64);
         let until = now.after_ms(command.deadline_ms.unwrap_or(declared_ms));
         self.executions.arrived.insert((lease, command.n.0));
         let latest = self.executions.deadlines.entry((node, lease, command.n.0)).or_default();

@@ -18,6 +18,7 @@ mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use steadfast::session::Close;
 use steadfast::session::client::ConnectionState;
@@ -81,7 +82,7 @@ pub struct Checkers {
     promises: BTreeMap<u64, Promises>,
     /// Whose credentials a hook looks at.
     authenticating: BTreeMap<(u64, ExecId), ConnId>,
-    backoff_cap_ms: u64,
+    backoff_cap: Duration,
 }
 
 /// The number of a body that the harness made.
@@ -126,7 +127,7 @@ impl Checkers {
             refusals: BTreeMap::new(),
             promises: BTreeMap::new(),
             authenticating: BTreeMap::new(),
-            backoff_cap_ms: plan.client.backoff.cap_ms,
+            backoff_cap: plan.client.backoff.cap,
         }
     }
 

@@ -19,8 +19,12 @@ pub(super) enum Reaction {
 
 fn expected(known: bool, now: Now, refusal: &HttpRefusal, config: &ClientConfig) -> Reaction {
     let backs_off = |asked_ms: Option<u64>, new_credentials| {
-        let asked_ms = asked_ms.map(|ms| ms.min(config.retry_after_cap_ms));
-        let most_ms = asked_ms.map_or(config.backoff.cap_ms, |ms| ms + config.backoff.base_ms);
+        let asked_ms = asked_ms.map(|ms| ms.min(config.retry_after_cap.as_millis() as u64));
+        let backoff = &config.backoff;
+        let most_ms = match asked_ms {
+            Some(ms) => ms + backoff.base.as_millis() as u64,
+            None => backoff.cap.as_millis() as u64,
+        };
         Reaction::Dial {
             earliest: now.after_ms(asked_ms.unwrap_or(0)),
             latest: now.after_ms(most_ms),

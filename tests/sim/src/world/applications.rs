@@ -118,7 +118,7 @@ impl World {
             name: name(message),
             body: numbered(written, padding),
             timeout_ms: self.meddle_patience(timeout_ms),
-            declared_timeout_ms: spec.map_or(1_000, |spec| spec.timeout_ms),
+            declared_timeout_ms: spec.map_or(1_000, |spec| spec.timeout.as_millis() as u64),
             max_bytes: 2_048,
         };
         let now = self.client_now(at);

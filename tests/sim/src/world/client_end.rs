@@ -146,7 +146,7 @@ impl World {
         }
         let now = self.client_now(at);
         self.checkers.dials_after_a_refusal(self.clients[at].process, now, reason);
-        let by = now.after_ms(self.plan.client.dial_timeout_ms);
+        let by = now.after(self.plan.client.dial_timeout);
         self.checkers.dials(self.clients[at].process, by);
         self.open_socket(at, dial, Some(token));
     }
@@ -251,7 +251,7 @@ impl World {
                 self.note(|_| format!("client {at} {id:?}: open"));
                 self.clients[at].core.handle_connected(now, dial, token);
                 if current {
-                    let by = now.after_ms(self.plan.client.welcome_timeout_ms);
+                    let by = now.after(self.plan.client.welcome_timeout);
                     self.checkers.promise(process, Owed::Handshake, by);
                 }
             }

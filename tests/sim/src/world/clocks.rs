@@ -2,6 +2,8 @@
 //! still while its process sleeps. Owns what a core is told; refuses to let any core's time go
 //! back.
 
+use std::time::Duration;
+
 use steadfast::session::Now;
 
 use steadfast::store::MemoryLimits;
@@ -168,7 +170,7 @@ impl World {
             }
             _ => {
                 self.shelf.clock.jump(ms);
-                if ms >= MemoryLimits::default().owed_ms {
+                if Duration::from_millis(ms) >= MemoryLimits::default().owed {
                     self.checkers.what_is_owed_may_expire();
                 }
                 self.note(|_| format!("store: its clock jumps by {ms} ms"));

@@ -69,6 +69,7 @@ fn a_full_outbox_takes_nothing_more() {
     let mut rig = Rig::with(|config| {
         config.outbox_commands = 3;
         config.outbox_bytes = 10;
+        config.backlog_calls = 0;
     });
     rig.submit("12345");
     let six = command("123456");

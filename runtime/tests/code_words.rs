@@ -119,6 +119,7 @@ fn a_close_code_reads_as_its_number_and_its_name() {
         (CloseCode::SESSION_ENDED, "4100 session_ended"),
         (CloseCode::CREDENTIALS_REFUSED, "4201 credentials_refused"),
         (CloseCode::CREDENTIALS_EXPIRED, "4202 credentials_expired"),
+        (CloseCode::FORBIDDEN, "4403 forbidden"),
         (CloseCode::SUPERSEDED, "4300 superseded"),
         (CloseCode::MALFORMED, "4400 malformed"),
         (CloseCode::UNSUPPORTED, "4401 unsupported"),

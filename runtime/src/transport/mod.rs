@@ -3,11 +3,17 @@
 //! bytes; refuses frames' meaning, timers and tasks.
 
 mod pipe;
+mod pump;
 mod socket;
 mod stream;
 
 use std::time::Duration;
 
+#[cfg(feature = "client")]
+pub(crate) use pump::client_frame_bytes;
+#[cfg(feature = "server")]
+pub(crate) use pump::outgoing_bytes;
+pub(crate) use pump::{Arrivals, FRAMES_PER_PASS, Pump, SocketEnd};
 #[cfg(feature = "client")]
 pub(crate) use socket::HandshakeFailure;
 pub(crate) use socket::{Inbound, Socket};

@@ -23,6 +23,7 @@ impl CloseCode {
     pub const SUPERSEDED: Self = Self(4300);
     pub const MALFORMED: Self = Self(4400);
     pub const UNSUPPORTED: Self = Self(4401);
+    pub const FORBIDDEN: Self = Self(4403);
     pub const NO_HELLO: Self = Self(4408);
     pub const NUMBER_REUSED: Self = Self(4409);
     pub const SEQUENCE: Self = Self(4410);
@@ -49,6 +50,7 @@ impl CloseCode {
             Self::SUPERSEDED => "superseded",
             Self::MALFORMED => "malformed",
             Self::UNSUPPORTED => "unsupported",
+            Self::FORBIDDEN => "forbidden",
             Self::NO_HELLO => "no_hello",
             Self::NUMBER_REUSED => "number_reused",
             Self::SEQUENCE => "sequence",

@@ -234,6 +234,7 @@ fn client_config() -> ClientConfig {
     config.dial_timeout = Duration::from_secs(1);
     config.welcome_timeout = Duration::from_secs(1);
     config.credential_refusals = 50;
+    config.retry_after_cap = Duration::from_secs(3);
     config
 }
 
@@ -302,6 +303,8 @@ fn randomise_client(rng: &mut Rng, config: &mut ClientConfig) {
         config.credit = small_window(rng);
         config.outbox_commands = rng.pick(&[2, 5, 50]);
         config.outbox_bytes = rng.pick(&[300, 3_000, 100_000]);
+        config.backlog_calls = rng.pick(&[0, 1, 5, 1_024]);
+        config.backlog_bytes = rng.pick(&[200, 5_000, 100_000]);
         config.subscriptions = rng.pick(&[1, 2, 8]);
         config.volatiles = rng.pick(&[1, 3]);
     }

@@ -22,8 +22,13 @@ pub struct ClientConfig {
     pub outbox_commands: u32,
     /// Body bytes that the outbox holds, and those that may be under way: 4 MiB.
     pub outbox_bytes: u32,
-    /// Time after which a command that was never sent is given up: 10 min. Reported as never
-    /// executed.
+    /// Calls that may wait, in their order, while the outbox has no room; what is beyond ends at
+    /// once, and with 0 every call does that finds the outbox full: 1024.
+    pub backlog_calls: u32,
+    /// Body bytes of the calls that may wait: 4 MiB, like the outbox itself.
+    pub backlog_bytes: u32,
+    /// Time after which a command that was never sent is given up, wherever it waits: 10 min.
+    /// Reported as never executed.
     pub outbox_age: Duration,
     /// Subscriptions at a time: 256.
     pub subscriptions: u32,
@@ -36,6 +41,10 @@ pub struct ClientConfig {
     pub backoff: Backoff,
     /// Time for credentials, name resolution, TCP, TLS and upgrade together: 10 s.
     pub dial_timeout: Duration,
+    /// The longest wait that a server may ask for by `Retry-After` when it refuses the upgrade: 5
+    /// min. Beyond that a mistaken proxy would keep a client away from a server that has long come
+    /// back; below it a server that is restored step by step may spread its clients.
+    pub retry_after_cap: Duration,
     /// Time from HELLO to WELCOME: 10 s.
     pub welcome_timeout: Duration,
     /// Refused credentials in a row after which the client fails: 3.
@@ -99,12 +108,15 @@ impl ClientConfig {
             window: Window { frames: 256, bytes: 256 * 1024 },
             outbox_commands: 1024,
             outbox_bytes: 4 * 1024 * 1024,
+            backlog_calls: 1024,
+            backlog_bytes: 4 * 1024 * 1024,
             outbox_age: Duration::from_secs(600),
             subscriptions: 256,
             credit: Window { frames: 256, bytes: 256 * 1024 },
             volatiles: 64,
             backoff: Backoff::default(),
             dial_timeout: Duration::from_secs(10),
+            retry_after_cap: Duration::from_secs(300),
             welcome_timeout: Duration::from_secs(10),
             credential_refusals: 3,
             sequence_errors: 3,
@@ -113,6 +125,7 @@ impl ClientConfig {
             position_delay: Duration::from_millis(200),
         }
     }
+
     /// Name of the application's protocol.
     #[must_use]
     pub fn protocol(&self) -> &str {

@@ -68,6 +68,7 @@ impl Checkers {
         let key = (*lease, n.0);
         self.only_what_arrived_is_executed(key, number_in(body));
         self.nothing_starts_after_its_deadline(now, process, key);
+        self.nothing_runs_that_waited_too_long(number_in(body));
         self.no_handler_runs_over_a_record(process, key);
         self.a_first_attempt_is_the_first(process, key, *attempt);
         self.one_execution_at_a_time(process, key);

@@ -65,7 +65,9 @@ impl Checkers {
             ConnectionState::Failed { .. } | ConnectionState::Closed => self.owes_nothing(process),
             ConnectionState::Connecting { .. } => {
                 self.kept(process, Owed::Handshake);
-                self.promise(process, Owed::Dial, now.after(self.backoff_cap));
+                let by = self.dials_until(process);
+                let by = by.unwrap_or_else(|| now.after(self.backoff_cap));
+                self.promise(process, Owed::Dial, by);
             }
             ConnectionState::Disconnected
             | ConnectionState::Reconnecting { next_dial: None, .. } => {}

@@ -108,6 +108,7 @@ impl World {
             Due::Accept(id) | Due::Arrive(id, Way::Up) => end(id, End::Server),
             Due::Arrive(id, Way::Down) => end(id, End::Client),
             Due::Notice(id, who, _) => end(id, *who),
+            Due::Answer(id, ..) => end(id, End::Client),
             Due::StoreAnswer { node, .. } | Due::Executed { node, .. } | Due::Hint { node, .. } => {
                 Some(self.nodes[*node].clock)
             }

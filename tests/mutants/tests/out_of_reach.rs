@@ -1,5 +1,4 @@
 //! `steadfast` as its users build it has no mutants: no setting of theirs can turn one on.
-//! `tests/run` asks the compiler, too.
 
 use std::fs;
 use std::path::PathBuf;

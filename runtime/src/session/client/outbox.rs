@@ -99,14 +99,6 @@ impl Outbox {
 
     /// The lowest number that is not resolved (PROTOCOL.md 5.4).
     pub(super) fn low(&self) -> CommandNo {
-        if mutant!(LowPassesRefused) {
-            return self
-                .numbered
-                .keys()
-                .find(|n| !self.again.contains_key(n))
-                .copied()
-                .unwrap_or(self.next);
-        }
         self.numbered.first_key_value().map_or(self.next, |(n, _)| *n)
     }
 
@@ -282,9 +274,6 @@ impl Outbox {
 
     /// The server's core has this transmission.
     pub(super) fn accepted(&mut self, call: CallId, fx: &mut Effects) {
-        if mutant!(OutboxLeavesOnAck) {
-            self.remove(call, fx);
-        }
         if self
             .entries
             .get(&call)
@@ -319,7 +308,6 @@ impl Outbox {
         for (&n, call) in &self.numbered {
             if let Some(entry) =
                 self.entries.get_mut(call).filter(|entry| entry.stage == Stage::Out)
-                && !mutant!(PendingNotResent)
             {
                 entry.stage = Stage::Again;
                 entry.exposed = true;
@@ -336,7 +324,7 @@ impl Outbox {
         self.next = CommandNo(1);
         for call in numbered.into_values() {
             let Some(entry) = self.entries.get_mut(&call) else { continue };
-            if entry.maybe_executed() && !mutant!(LostLeaseResends) {
+            if entry.maybe_executed() {
                 self.resolve(call, CallOutcome::OutcomeUnknown, fx);
                 continue;
             }
@@ -352,7 +340,7 @@ impl Outbox {
     /// told.
     pub(super) fn expired(&mut self, call: CallId, fx: &mut Effects) {
         let Some(entry) = self.entries.get_mut(&call) else { return };
-        if entry.stage == Stage::Fresh || mutant!(TimeoutResolves) {
+        if entry.stage == Stage::Fresh {
             self.resolve(call, CallOutcome::Refused(RefusalCode::Expired), fx);
         } else if !std::mem::replace(&mut entry.timed_out, true) {
             fx.event(Event::TimedOut { call });

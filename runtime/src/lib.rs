@@ -124,13 +124,6 @@
 //! both ends without socket, clock or task, for drivers of one's own, for tests and for simulation.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-/// Whether a mistake is planted here: it never is, but in the copy that `tests/mutants` makes.
-macro_rules! mutant {
-    ($($name:ident)|+) => {
-        false
-    };
-}
-
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "tokio")]

@@ -108,16 +108,13 @@ impl Node {
             return Found::Failed(ResumeFailure::Unknown);
         };
         // Before the token: a late HELLO of this very process carries an old one.
-        if session.instance == hello.instance
-            && hello.dial <= session.dial
-            && !mutant!(StaleDialAccepted)
-        {
+        if session.instance == hello.instance && hello.dial <= session.dial {
             return Found::Stale;
         }
         if session.token != resume.token && session.previous_token != Some(resume.token) {
             return Found::Failed(ResumeFailure::Token);
         }
-        if session.principal.user() != principal.user() && !mutant!(ResumeWithoutPrincipal) {
+        if session.principal.user() != principal.user() {
             self.end_session(now, key);
             return Found::Failed(ResumeFailure::Principal);
         }
@@ -154,9 +151,9 @@ impl Node {
         let token = ResumeToken(self.random.u128());
         let Some(session) = self.sessions.get_mut(key) else { return };
         let presented = hello.resume.as_ref().map(|resume| resume.token);
-        session.previous_token = presented.filter(|_| !mutant!(EarlierTokenForgotten));
+        session.previous_token = presented;
         session.token = token;
-        session.generation = Gen(session.generation.0 + u64::from(!mutant!(GenerationKept)));
+        session.generation = Gen(session.generation.0 + 1);
         session.window = smaller(hello.window, self.config.max_client_window);
         let other_process = session.instance != hello.instance;
         session.instance = hello.instance;
@@ -165,9 +162,7 @@ impl Node {
         session.principal = principal.clone();
         let earlier = session.conn.replace(conn);
         let key_of_lease = session.lease;
-        if let Some(earlier) = earlier
-            && !mutant!(EarlierSocketKept)
-        {
+        if let Some(earlier) = earlier {
             self.replace_conn(now, earlier, other_process);
         }
         if let Some(claim) = &hello.lease
@@ -188,9 +183,7 @@ impl Node {
             Close::new(CloseCode::REPLACED, "a newer socket has taken over")
         };
         // The session goes on: it must not notice that its earlier socket ends.
-        if let Some(state) = self.conns.get_mut(&conn)
-            && !mutant!(EarlierSocketDetaches)
-        {
+        if let Some(state) = self.conns.get_mut(&conn) {
             state.phase = Phase::Silent;
         }
         self.close(now, conn, close);

@@ -40,9 +40,7 @@ impl Node {
         match outcome {
             // What this node has committed since the store answered is not in the answer, and not
             // in the table any more.
-            StoreOutcome::Lease { .. }
-                if stale && leasing.fresh.is_none() && !mutant!(StaleClaimUsed) =>
-            {
+            StoreOutcome::Lease { .. } if stale && leasing.fresh.is_none() => {
                 self.claims.extend(claimed.map(|id| ((id, conn), false)));
                 self.submit(OpKind::Lease(conn));
             }
@@ -65,8 +63,7 @@ impl Node {
             // is lost.
             _ if leasing.fresh.is_none() => {
                 let lost = leasing.hello.lease.as_ref().map(|claim| claim.id);
-                leasing.fresh =
-                    Some(if mutant!(UnknownLeaseIsNew) { claimed.unwrap_or(fresh) } else { fresh });
+                leasing.fresh = Some(fresh);
                 let (user, codec) = (leasing.principal.id(), state.codec);
                 if let Some(lost) = lost
                     && self.is_theirs(lost, &user, codec)
@@ -168,7 +165,7 @@ impl Node {
             self.remove_session(session);
         }
         for (n, record) in records {
-            if !record.settled && !mutant!(SettlingSkippedOnTakeover) {
+            if !record.settled {
                 self.settle(id, n, &record);
             }
             self.adopt_record(key, n, record);
@@ -181,7 +178,7 @@ impl Node {
         let limit = u64::from(self.config.lease_record_bytes);
         let span = u64::from(self.config.span);
         let Some(lease) = self.leases.get_mut(key) else { return };
-        if n.0 >= lease.low.0 + span || (!record.settled && mutant!(RunsOverUnsettledRecord)) {
+        if n.0 >= lease.low.0 + span {
             return;
         }
         let Some(slot) = lease.slot_entry(n) else { return };

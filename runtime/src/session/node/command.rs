@@ -49,7 +49,7 @@ impl Node {
             debug_assert!(frame.n < low, "the span was checked");
             return;
         };
-        match slot.state.hash().filter(|_| !mutant!(DuplicateRunsAgain)) {
+        match slot.state.hash() {
             None => self.on_new_command(now, conn, session, lease, frame, hash),
             Some(known) if known != hash => {
                 self.close(
@@ -203,12 +203,7 @@ impl Node {
             None => return self.refuse(session, lease, n, RefusalCode::Unsupported, false),
         };
         if let Some(code) = self.refusal(lease, n, frame.body.len(), ordered) {
-            if !mutant!(AckOnReceipt) {
-                self.refuse(session, lease, n, code, ordered);
-            }
-            if !mutant!(RefusedAndRun) {
-                return;
-            }
+            return self.refuse(session, lease, n, code, ordered);
         }
         let Some(table) = self.leases.get_mut(lease) else { return };
         table.used = true;
@@ -265,7 +260,7 @@ impl Node {
     ) {
         let retry_ms = if code.is_retry() { self.config.retry_ms } else { 0 };
         if let Some(table) = self.leases.get_mut(lease) {
-            if code.is_retry() && ordered && !mutant!(RefusalBarsNothing) {
+            if code.is_retry() && ordered {
                 table.barred.insert(n, code);
             } else {
                 table.barred.remove(&n);

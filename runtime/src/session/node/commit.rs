@@ -51,8 +51,7 @@ impl Node {
         if outcome.bytes() > u64::from(self.config.reply_bytes) {
             return (failed(FailureCode::Internal), Vec::new(), Vec::new());
         }
-        if publishes.is_empty() || !(matches!(outcome, Outcome::Ok(_)) || mutant!(FailurePublishes))
-        {
+        if publishes.is_empty() || !matches!(outcome, Outcome::Ok(_)) {
             return (outcome, Vec::new(), Vec::new());
         }
         let mut bytes = 0;
@@ -91,9 +90,6 @@ impl Node {
         let Some(slot) = lease.slot_mut(n) else { return };
         slot.state = SlotState::Committing(Box::new(Committing { record, volatiles }));
         lease.executed.push_back(n);
-        if mutant!(ResultBeforeCommit) {
-            self.answer(key, n);
-        }
         self.queue_commit(key);
     }
 
@@ -138,10 +134,9 @@ impl Node {
             let topics = record.publications_topics();
             // Once one record of the operation must wait for its topics, so must every later one on
             // them.
-            let settle = topics.clone().all(|topic| {
-                !self.appends.contains_key(topic)
-                    && (!earlier.contains(&topic) || mutant!(CommitOvertakesAppends))
-            });
+            let settle = topics
+                .clone()
+                .all(|topic| !self.appends.contains_key(topic) && !earlier.contains(&topic));
             if !settle {
                 earlier.extend(topics);
             }
@@ -214,7 +209,6 @@ impl Node {
                 lease.keep(n, record.hash, record.outcome, limit);
                 match settled {
                     Some(appended) => self.on_settled(now, &record.publishes, &appended),
-                    None if mutant!(SettlingSkipped) => {}
                     None => self.settle_publishes(id, n, record.publishes),
                 }
                 for volatile in volatiles {
@@ -475,9 +469,7 @@ impl Node {
             }
             let Some(lease) = self.leases.get_mut(key) else { return };
             let Some(hash) = lease.slot(*n).and_then(|slot| slot.state.hash()) else { continue };
-            let code =
-                if mutant!(OutcomeGuessed) { FailureCode::Internal } else { FailureCode::Unknown };
-            lease.keep(*n, hash, failed(code), limit);
+            lease.keep(*n, hash, failed(FailureCode::Unknown), limit);
             self.answer(key, *n);
         }
         self.sweep_later(now);

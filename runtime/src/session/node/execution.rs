@@ -15,7 +15,7 @@ impl Node {
     /// Order is per lease: one ordered command at a time, the lowest first (PROTOCOL.md 5.5).
     pub(super) fn start_next_ordered(&mut self, now: Now, lease: LeaseKey) {
         while let Some(table) = self.leases.get_mut(lease)
-            && (table.ordered_running.is_none() || mutant!(OrderNotKept))
+            && table.ordered_running.is_none()
             && let Some(n) = table.waiting.pop_front()
         {
             table.ordered_running = Some(n);
@@ -43,7 +43,7 @@ impl Node {
         let SlotState::Waiting(_) = slot.state else { return None };
         let SlotState::Waiting(waiting) = std::mem::take(&mut slot.state) else { return None };
         let bytes = waiting.body.len();
-        if waiting.deadline <= now && !mutant!(DeadlineIgnored) {
+        if waiting.deadline <= now {
             lease.queue_bytes -= bytes as u64;
             self.on_expired(now, key, n, &waiting);
             return None;
@@ -182,12 +182,7 @@ impl Node {
         publishes: Vec<super::StagedPublish>,
     ) {
         if let Some(hash) = self.end_execution(now, lease, n, exec) {
-            let (outcome, mut publishes, volatiles) = self.stage(outcome, publishes);
-            if mutant!(PublishedBeforeCommit) {
-                for event in publishes.drain(..) {
-                    self.publish(now, event);
-                }
-            }
+            let (outcome, publishes, volatiles) = self.stage(outcome, publishes);
             let settled = publishes.is_empty();
             self.commit(lease, n, Record { hash, outcome, publishes, settled }, volatiles);
         }

@@ -28,10 +28,10 @@ enum Place {
 
 fn place(from: Option<Position>, topic: &Topic, fresh: bool) -> Place {
     let Some(from) = from else { return Place::Reset(ResetReason::Initial) };
-    if topic.epoch != Some(from.epoch) && !mutant!(OldEpochResumed) {
+    if topic.epoch != Some(from.epoch) {
         return if fresh { Place::Reset(ResetReason::Epoch) } else { Place::Unclear };
     }
-    if from.ts > topic.head && !mutant!(AheadTaken) {
+    if from.ts > topic.head {
         return if fresh { Place::Reset(ResetReason::Ahead) } else { Place::Unclear };
     }
     if from.ts < topic.floor() { Place::Reset(ResetReason::Trimmed) } else { Place::At(from.ts) }
@@ -265,7 +265,7 @@ impl Node {
         let tries = self.config.snapshot_tries;
         let Some(topic) = self.topics.get_mut(&number) else { return };
         let Some(run) = topic.snapshot.take_if(|run| run.exec == exec) else { return };
-        let ts = if mutant!(SnapshotBeforePosition) { topic.head } else { run.ts };
+        let ts = run.ts;
         let usable = topic.epoch == Some(run.epoch) && ts >= topic.floor();
         let frames = state.map(|(name, bodies)| {
             Encoded::of(&bodies, |codec, body| codec.snapshot(number, ts, &name, body))

@@ -208,9 +208,7 @@ impl Session {
         if recv.0 < acked || recv.0 > self.sent.0 {
             return false;
         }
-        if !mutant!(ReplaysWhatWasAccepted) {
-            self.on_ack(recv);
-        }
+        self.on_ack(recv);
         self.unwritten = self.replay.len();
         true
     }
@@ -221,8 +219,7 @@ impl Session {
         let first = self.unwritten == 0;
         if first {
             let owed = self.pending.front()?;
-            let fits = self.replay.len()
-                < self.window.frames as usize + usize::from(mutant!(AnswersExceedWindow))
+            let fits = self.replay.len() < self.window.frames as usize
                 && self.replay_bytes + owed.bytes() <= u64::from(self.window.bytes);
             if !fits && !self.replay.is_empty() {
                 return None;
@@ -314,9 +311,7 @@ impl Sub {
 
     /// Whether credit lets one more message of the log go (PROTOCOL.md 7.8).
     pub(super) fn has_credit(&self) -> bool {
-        self.cursor.0
-            < self.position.0 + u64::from(self.credit.frames) + u64::from(mutant!(CreditExceeded))
-            && self.has_byte_credit()
+        self.cursor.0 < self.position.0 + u64::from(self.credit.frames) && self.has_byte_credit()
     }
 
     pub(super) fn has_byte_credit(&self) -> bool {

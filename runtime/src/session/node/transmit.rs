@@ -118,10 +118,7 @@ impl Node {
             return Step::Send(volatile.frame);
         }
         if sub.cursor < topic.floor() {
-            if !mutant!(TrimmedInSilence) {
-                return Step::FellBehind;
-            }
-            sub.cursor = topic.floor();
+            return Step::FellBehind;
         }
         if sub.has_credit()
             && let Some(entry) = topic.entry(sub.cursor.next())
@@ -131,9 +128,7 @@ impl Node {
             sub.sent_bytes += frame.len() as u64;
             return Step::Send(frame.clone());
         }
-        if !mutant!(FollowerNotWoken) {
-            topic.untell(conn);
-        }
+        topic.untell(conn);
         Step::Nothing
     }
 }

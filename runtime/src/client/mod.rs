@@ -7,9 +7,6 @@ mod call;
 mod dial;
 mod driver;
 mod line;
-#[cfg(steadfast_loom)]
-#[path = "../../../tests/loom/models/client.rs"]
-pub mod models;
 mod shared;
 mod state;
 mod subscription;

@@ -21,7 +21,7 @@ fn build() -> Result<()> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo says where"));
     let mutants = changes(Path::new("../patches"))?;
     none(mutants.iter().filter_map(mistake).collect())?;
-    let mut core = Sources::read(Path::new("../../../runtime/src"), CORE)?;
+    let mut core = Sources::read_parts(Path::new("../../../runtime/src"), CORE)?;
     core.apply(&mutants, USE)?;
     core.behead("lib.rs")?;
     // It is for generated code, and exports macros, which an included file can't.

@@ -16,30 +16,45 @@ pub struct Sources {
 }
 
 impl Sources {
+    /// Reads everything in a folder, and has cargo watch it.
+    ///
+    /// # Errors
+    /// When something there is no text.
+    pub fn read(folder: &Path) -> Result<Self> {
+        watch(folder);
+        let mut sources = Self::default();
+        sources.read_folder(folder, "")?;
+        Ok(sources)
+    }
+
     /// Reads parts of a folder, each a file or a folder with everything in it, and has cargo watch
     /// them.
     ///
     /// # Errors
     /// When a part is not there or is no text.
-    pub fn read(folder: &Path, parts: &[&str]) -> Result<Self> {
+    pub fn read_parts(folder: &Path, parts: &[&str]) -> Result<Self> {
         let mut sources = Self::default();
         for part in parts {
             watch(&folder.join(part));
-            sources.read_part(folder, part)?;
+            sources.read_part(&folder.join(part), part)?;
         }
         Ok(sources)
     }
 
-    fn read_part(&mut self, folder: &Path, part: &str) -> Result<()> {
-        let path = folder.join(part);
-        if !path.is_dir() {
-            let text = fs::read_to_string(&path).map_err(|why| Mistake::of_file(&path, &why))?;
-            self.put(part, text);
-            return Ok(());
+    fn read_part(&mut self, path: &Path, part: &str) -> Result<()> {
+        if path.is_dir() {
+            return self.read_folder(path, &format!("{part}/"));
         }
-        for entry in fs::read_dir(&path).map_err(|why| Mistake::of_file(&path, &why))? {
-            let name = entry.map_err(|why| Mistake::of_file(&path, &why))?.file_name();
-            self.read_part(folder, &format!("{part}/{}", name.to_string_lossy()))?;
+        let text = fs::read_to_string(path).map_err(|why| Mistake::of_file(path, &why))?;
+        self.put(part, text);
+        Ok(())
+    }
+
+    fn read_folder(&mut self, folder: &Path, prefix: &str) -> Result<()> {
+        for entry in fs::read_dir(folder).map_err(|why| Mistake::of_file(folder, &why))? {
+            let path = entry.map_err(|why| Mistake::of_file(folder, &why))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            self.read_part(&path, &format!("{prefix}{name}"))?;
         }
         Ok(())
     }
@@ -47,6 +62,26 @@ impl Sources {
     /// Puts a file in the place of the one that has this path, or beside the others.
     pub fn put(&mut self, file: &str, text: String) {
         self.files.insert(file.to_owned(), text);
+    }
+
+    /// Like [`put`](Self::put), with the text of a file elsewhere, which cargo watches then.
+    ///
+    /// # Errors
+    /// When that can't be read.
+    pub fn put_file(&mut self, file: &str, from: &Path) -> Result<()> {
+        watch(from);
+        let text = fs::read_to_string(from).map_err(|why| Mistake::of_file(from, &why))?;
+        self.put(file, text);
+        Ok(())
+    }
+
+    /// Adds to the end of a file.
+    ///
+    /// # Errors
+    /// When there is no such file.
+    pub fn append(&mut self, file: &str, text: &str) -> Result<()> {
+        self.text_mut(file)?.push_str(text);
+        Ok(())
     }
 
     /// The text of a file.
@@ -119,12 +154,15 @@ impl Sources {
     /// # Errors
     /// When there is no such file.
     pub fn behead(&mut self, file: &str) -> Result<()> {
-        let Some(text) = self.files.get_mut(file) else {
-            return Err(vec![Mistake(format!("there is no {file}"))]);
-        };
+        let text = self.text_mut(file)?;
         let head = head(text);
         text.replace_range(..head, "");
         Ok(())
+    }
+
+    fn text_mut(&mut self, file: &str) -> Result<&mut String> {
+        let none = || vec![Mistake(format!("there is no {file}"))];
+        self.files.get_mut(file).ok_or_else(none)
     }
 
     /// Writes everything into a folder that holds nothing else then.

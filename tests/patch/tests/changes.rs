@@ -172,14 +172,33 @@ fn what_is_written_is_what_was_read_and_nothing_of_an_earlier_copy() {
     let mut written = sources();
     written.put("lib.rs", "mod a;\n".to_owned());
     written.write(&from).expect("it can be written");
-    let read = Sources::read(&from, &["a", "lib.rs"]).expect("it can be read");
-    assert_eq!(read, written);
+    assert_eq!(Sources::read(&from), Ok(written.clone()));
+    assert_eq!(Sources::read_parts(&from, &["a", "lib.rs"]), Ok(written));
+    assert_eq!(Sources::read_parts(&from, &["a"]), Ok(sources()));
     sources().write(&to).expect("it can be written");
     let mut others = Sources::default();
     others.put("lib.rs", String::new());
     others.write(&to).expect("it can be written");
     assert!(!to.join("a/place.rs").exists());
-    assert_eq!(told(Sources::read(&to, &["a"])).len(), 1, "a part that is missing is a mistake");
+    assert_eq!(
+        told(Sources::read_parts(&to, &["a"])).len(),
+        1,
+        "a part that is missing is a mistake"
+    );
+}
+
+#[test]
+fn a_file_from_elsewhere_takes_the_place_of_one_and_another_is_added_to() {
+    let folder = folder("elsewhere");
+    let mut ours = Sources::default();
+    ours.put("place.rs", "fn ours() {}\n".to_owned());
+    ours.write(&folder).expect("it can be written");
+    let mut sources = sources();
+    sources.put_file("a/place.rs", &folder.join("place.rs")).expect("it can be read");
+    sources.append("a/place.rs", "mod models;\n").expect("it is there");
+    assert_eq!(sources.text("a/place.rs"), Some("fn ours() {}\nmod models;\n"));
+    assert_eq!(told(sources.append("b.rs", "mod models;\n")), ["there is no b.rs"]);
+    assert_eq!(told(sources.put_file("b.rs", &folder.join("b.rs"))).len(), 1);
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! The primitives by which tasks of the drivers share state: std's and futures', or loom's where
-//! `tests/loom` compiles this crate to try every interleaving. Everything that two tasks lock or
-//! wake goes through here.
+//! The locks, flags and wakers that a driver's tasks share: std's and futures', or loom's when
+//! `tests/loom` compiles this crate. Whatever two tasks lock or wake comes from here, so that loom
+//! sees it; tokio's own primitives do not.
 
 #[cfg(not(steadfast_loom))]
 pub(crate) use futures_util::task::AtomicWaker;
@@ -12,7 +12,7 @@ pub(crate) use loom::sync::{Mutex, MutexGuard, atomic::AtomicBool};
 #[cfg(steadfast_loom)]
 pub(crate) use model::AtomicWaker;
 
-/// loom's, with the names of futures'.
+/// loom's waker under the names that futures gives its own.
 #[cfg(steadfast_loom)]
 mod model {
     use std::task::Waker;

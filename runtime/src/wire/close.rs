@@ -1,4 +1,5 @@
-//! The codes with which sockets end (PROTOCOL.md 8.1, 8.3).
+//! The codes with which sockets end (PROTOCOL.md 8.1, 8.3). What a client does about each of them
+//! is decided in `session/close.rs`.
 
 /// A WebSocket close code (RFC 6455 7.4, PROTOCOL.md 8.1 and 8.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

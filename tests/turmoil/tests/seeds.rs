@@ -1,5 +1,5 @@
-//! Random runs: whatever befalls the network and the processes, every seed keeps the promise, and
-//! repeats itself.
+//! Random runs: whatever happens to the network and the processes, every seed keeps the promise,
+//! and repeats itself.
 #![allow(missing_docs)]
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use steadfast_turmoil::stage::World;
 
 const SEEDS: u64 = 60;
 
-/// What a set of this many seeds has to have seen.
+/// What must have happened at least once in this many seeds.
 const EXPECTED: [&str; 4] = [
     "a gap by a new epoch",
     "a gap within an epoch",

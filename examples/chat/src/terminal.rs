@@ -379,11 +379,11 @@ impl Terminal {
         if let Some(Back { away, resumed, missed, .. }) = self.back.take() {
             let how = if resumed { "" } else { " in a new session" };
             let news = match missed {
-                0 => "nothing was said meanwhile".to_owned(),
-                1 => "1 message came meanwhile".to_owned(),
-                count => format!("{count} messages came meanwhile"),
+                0 => String::new(),
+                1 => "; 1 message came meanwhile".to_owned(),
+                count => format!("; {count} messages came meanwhile"),
             };
-            println!("-- connected again{how} after {:.1} s; {news}", away.as_secs_f64());
+            println!("-- connected again{how} after {:.1} s{news}", away.as_secs_f64());
         }
     }
 

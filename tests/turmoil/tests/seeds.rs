@@ -64,7 +64,8 @@ fn random_seeds_keep_the_promise() {
         }
     });
     let failures = failures.into_inner().unwrap();
-    let replay = "STEADFAST_TURMOIL_SEED=<seed> cargo test -p steadfast-turmoil --test seeds replay -- --nocapture";
+    let replay = "STEADFAST_TURMOIL_SEED=<seed> \
+                  cargo test -p steadfast-turmoil --test seeds replay -- --nocapture";
     assert!(failures.is_empty(), "{failures:#?}\nthe whole trace of one: {replay}");
     let sometimes = sometimes.into_inner().unwrap();
     eprintln!("{seeds} seeds: {sometimes:#?}");

@@ -1,4 +1,5 @@
-//! The codes with which sockets end (PROTOCOL.md 8.1, 8.3).
+//! The codes with which sockets end (PROTOCOL.md 8.1, 8.3). What a client does about each of them
+//! is decided in `session/close.rs`.
 
 use std::fmt;
 

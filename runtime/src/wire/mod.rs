@@ -1,5 +1,5 @@
-//! Frames, their text, and their encodings (PROTOCOL.md section 3). Owns the shape of bytes on the
-//! wire; refuses state, clocks and decisions.
+//! Frames, the ids and texts inside them, and their encodings (PROTOCOL.md section 3). Here is the
+//! shape of the bytes on the wire; state, clocks and decisions are elsewhere.
 
 mod close;
 mod codec;

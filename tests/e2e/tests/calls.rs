@@ -10,7 +10,7 @@ use steadfast_proxy::Way;
 
 const LIST: &str = "list";
 
-/// Cuts the client off: what it is asked from now on waits in its outbox.
+/// Cuts the client off, so that new calls wait in its outbox.
 async fn cut_off(stage: &Stage, client: &TallyClient) {
     stage.proxy.refuse(true);
     stage.proxy.cut_all();
@@ -107,7 +107,7 @@ async fn the_fate_of_a_call_can_be_followed() {
     assert_eq!(call.fate(), Fate::Queued);
     stage.proxy.stall(Way::Down);
     stage.proxy.refuse(false);
-    // Nothing comes back while the way down is stalled, not even WELCOME: queued it stays.
+    // While the way down is stalled nothing arrives, not even WELCOME, so the call stays queued.
     stage.proxy.resume();
     eventually(|| call.fate() >= Fate::Written).await;
     within(stage.app.has_come("gate", 1)).await;

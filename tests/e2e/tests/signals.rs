@@ -1,4 +1,4 @@
-//! A server process that is told to stop by a signal.
+//! A server process that a signal tells to stop.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed step is a failed test")]
 
@@ -13,8 +13,8 @@ fn start(port: u16) -> Child {
     Command::new(server).arg(port.to_string()).kill_on_drop(true).spawn().unwrap()
 }
 
-/// A server process with a client. Between choosing a port and serving on it somebody else may take
-/// it: then another one.
+/// A server process with a client. If somebody else takes the port between its choice and its use,
+/// another one is tried.
 async fn started() -> (Child, u16, TallyClient) {
     for _ in 0..5 {
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
@@ -29,14 +29,14 @@ async fn started() -> (Child, u16, TallyClient) {
     panic!("no port can be had")
 }
 
-/// A shell's own `kill`: to one process, by its id.
+/// Signals one process by its id, with the shell's own `kill`.
 async fn tell(server: &Child, signal: &str) {
     let order = format!("kill -{signal} {}", server.id().unwrap());
     assert!(within(Command::new("sh").args(["-c", &order]).status()).await.unwrap().success());
 }
 
-/// PROTOCOL.md 8.2: what runs is finished and answered, the socket is closed with 4010, the client
-/// comes back.
+/// PROTOCOL.md 8.2: what runs is finished and answered, the socket is closed with 4010, and the
+/// client comes back.
 #[tokio::test]
 async fn a_process_that_is_told_to_stop_drains_and_exits_in_order() {
     for signal in ["TERM", "INT"] {

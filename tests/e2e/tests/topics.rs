@@ -80,7 +80,7 @@ async fn two_clients_under_cuts(seed: u64) {
     let talk = async {
         let say = async |client: &TallyClient, proxy: &Proxy, base: u64| {
             for chunk in 0..20 {
-                // The network is cut all the time, not only at the end.
+                // So that the network is cut all the time, and not only at the end.
                 proxy.until(|counts| counts.accepted > chunk).await;
                 let calls =
                     (1..=10).map(|value| client.add(LIST.into(), base + chunk * 10 + value));

@@ -13,9 +13,9 @@ use crate::wire::{Codec, CommandNo, LeaseId};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Leases {
     leases: BTreeMap<LeaseId, Lease>,
-    /// Those that live; one set for all, because most principals have one lease.
+    /// Leases that live. One set for all principals, because most have one lease.
     by_principal: BTreeSet<(PrincipalId, LeaseId)>,
-    /// One entry per lease, at or before the time at which it expires.
+    /// One entry per lease, at or before the time when it expires.
     due: BTreeSet<(Now, LeaseId)>,
     unsettled: BTreeSet<(LeaseId, CommandNo)>,
     /// Records let go by the operation under way.
@@ -32,7 +32,7 @@ pub(super) struct Lease {
     ttl_ms: u64,
     unused_ttl_ms: u64,
     ran: bool,
-    /// It is gone for everybody but those who settle its records; until then.
+    /// Set once it is gone for everybody except those who settle its records, who have until then.
     ended: Option<Now>,
     /// Its entry in `Leases::due`.
     due: Now,
@@ -86,7 +86,7 @@ impl Leases {
         limits: &MemoryLimits,
     ) -> StoreOutcome {
         if let Some(known) = self.leases.get(&id) {
-            // The same question again, because its first answer was lost.
+            // The same request again: its first answer was lost.
             return match known.lives()
                 && known.principal == lease.principal
                 && known.codec == lease.codec
@@ -111,7 +111,7 @@ impl Leases {
         StoreOutcome::Lease { low, records: Vec::new() }
     }
 
-    /// The lease of a principal that was idle longest, if there is no room for another one.
+    /// The lease of a principal that was idle longest, if the principal may not have another one.
     fn one_too_many(&self, principal: &PrincipalId, max: u32) -> Option<LeaseId> {
         let first = (principal.clone(), LeaseId(0));
         let theirs = self
@@ -138,8 +138,8 @@ impl Leases {
         }
         match self.contact(now, id, low) {
             Some(lease) => {
-                // Below the mark are only records that are not settled: whoever takes over owes
-                // their publications.
+                // Those below the mark are not settled, and whoever takes over owes their
+                // publications.
                 let records = lease.records.0.iter().cloned().collect();
                 StoreOutcome::Lease { low: lease.low, records }
             }
@@ -204,7 +204,7 @@ impl Leases {
         }
     }
 
-    /// The contact that comes with a commit. False if there is no such lease.
+    /// A commit counts as contact. False if there is no such lease.
     pub(super) fn begin_commit(&mut self, now: Now, id: LeaseId, low: CommandNo) -> bool {
         if self.contact(now, id, low).is_none() {
             return false;
@@ -262,7 +262,7 @@ impl Leases {
         records.collect()
     }
 
-    /// Looks only at leases whose time may have come.
+    /// Ends what has expired. Looks only at leases whose time may have come.
     pub(super) fn expire(&mut self, now: Now, limits: &MemoryLimits) {
         while let Some(&(at, id)) = self.due.first()
             && at <= now

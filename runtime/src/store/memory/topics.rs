@@ -1,5 +1,5 @@
-//! Topics: one bounded log each (PROTOCOL.md 7.1). Owns epochs, numbers, retention, and the keys
-//! that make an append repeatable; a topic that was forgotten comes back with another epoch.
+//! Topics, each with one bounded log (PROTOCOL.md 7.1): epochs, numbers, retention, and the keys
+//! that make an append repeatable. A topic that was forgotten comes back with another epoch.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -13,9 +13,9 @@ use crate::wire::{CommandNo, Epoch, LeaseId, Position, TopicSeq};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Topics {
     topics: BTreeMap<TopicId, Topic>,
-    /// By last use, for when there are too many.
+    /// By last use, to forget the one that was idle longest when there are too many.
     used: BTreeSet<(Now, TopicId)>,
-    /// One entry per topic, at or before the time at which entries of it, or all of it, are to go.
+    /// One entry per topic, at or before the time at which some of its log, or all of it, is to go.
     due: BTreeSet<(Now, TopicId)>,
 }
 
@@ -23,15 +23,15 @@ pub(super) struct Topics {
 struct Topic {
     epoch: Epoch,
     head: TopicSeq,
-    /// Consecutive, the last one is `head`.
+    /// Numbered without a gap; the last one has the number `head`.
     entries: VecDeque<(Now, LogEntry)>,
     used: Now,
     /// Its entry in `Topics::due`.
     due: Now,
     retention: Retention,
-    /// Where each remembered append landed.
+    /// The number that each remembered append got.
     keys: BTreeMap<AppendKey, TopicSeq>,
-    /// The keys from outside commands, oldest first.
+    /// The keys of appends from outside of commands, oldest first.
     direct: VecDeque<AppendKey>,
 }
 
@@ -54,7 +54,7 @@ impl Topic {
         self.entries.front().map_or(self.head.next(), |(_, entry)| entry.ts)
     }
 
-    /// When all of it is forgotten, if nobody uses it again.
+    /// When the whole topic is forgotten, if nobody uses it again.
     fn until(&self, limits: &MemoryLimits) -> Now {
         self.used.after(self.retention.ttl).after(limits.topic_memory)
     }
@@ -79,7 +79,7 @@ impl Topic {
 }
 
 impl Topics {
-    /// Finds a topic or makes it, and counts as use.
+    /// Finds a topic, or makes it. Counts as use.
     fn touch(
         &mut self,
         now: Now,
@@ -190,8 +190,7 @@ impl Topics {
         if topic.epoch != epoch {
             return StoreOutcome::Log { head, entries: Vec::new() };
         }
-        // Entries are consecutive, so the place of the first one that is wanted can be told without
-        // looking.
+        // Numbers have no gaps, so the place of the first wanted entry follows from its number.
         let skip = after.0.saturating_add(1).saturating_sub(head.oldest.0);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(topic.entries.len());
         let wanted = topic.entries.range(skip..).take(max as usize);
@@ -204,7 +203,7 @@ impl Topics {
         }
     }
 
-    /// The record that owed these appends is gone: nobody will repeat them.
+    /// Forgets the keys of a record that is gone: nobody will repeat its appends.
     pub(super) fn forget_keys(&mut self, lease: LeaseId, n: CommandNo, record: &Record) {
         for (index, publication) in (0..).zip(&record.publishes) {
             if let Some(topic) = self.topics.get_mut(&publication.topic) {
@@ -213,7 +212,7 @@ impl Topics {
         }
     }
 
-    /// Looks only at topics whose time may have come.
+    /// Lets go of what has expired. Looks only at topics whose time may have come.
     pub(super) fn expire(&mut self, now: Now, limits: &MemoryLimits) {
         while let Some((at, id)) = self.due.first().cloned()
             && at <= now

@@ -1,4 +1,4 @@
-//! The server as a process of its own, until a signal: `tally_server <port>`.
+//! The server as a process of its own, which runs until a signal: `tally_server <port>`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Epochs, numbers and retention (PROTOCOL.md 7.1), and the store around the state.
+//! Epochs, numbers and retention (PROTOCOL.md 7.1), and the store around its state.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The adapter of our server (ADAPTER.md, "For a server"). A server has a runtime of its own, so
+//! The adapter of our server (ADAPTER.md, "For a server"). Each server has a runtime of its own, so
 //! that it can be killed.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +35,7 @@ impl Store for Losable {
     }
 }
 
-/// A server with all that it runs on.
+/// A server and everything that it runs on.
 struct Running {
     server: Server<ConformanceCommand>,
     runtime: Option<Runtime>,
@@ -101,7 +101,7 @@ fn configure(config: &mut NodeConfig, settings: &Value) {
     let number = |path: &str| settings.pointer(path).and_then(Value::as_u64);
     let small = |path: &str| number(path).map(|number| u32::try_from(number).unwrap());
     config.live_entries = 8;
-    // A run against one server leaves many clients of few principals behind.
+    // A run against one server leaves behind many clients of few principals.
     config.leases_per_principal = 1_000;
     small("/frame_bytes").into_iter().for_each(|value| config.frame_bytes = value);
     small("/queue_bytes").into_iter().for_each(|value| config.lease_queue_bytes = value);
@@ -118,7 +118,7 @@ fn configure(config: &mut NodeConfig, settings: &Value) {
     time("/session_ttl_ms").into_iter().for_each(|value| config.session_ttl = value);
 }
 
-/// The adapter; with a mistake, a relay that makes it stands before the server.
+/// Runs the adapter. If there is a mistake, a relay in front of the server makes it.
 pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
     let (mut questions, answers) = lines::of(ends);
     let (mut app, store, mut settings) = (App::default(), Losable::default(), json!({}));

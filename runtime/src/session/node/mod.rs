@@ -173,6 +173,11 @@ impl Node {
 
     /// A socket was accepted. `conn` must never have been used before.
     pub fn handle_connected(&mut self, now: Now, conn: ConnId, codec: Codec) {
+        if self.draining.is_some() {
+            // Admitted before the drain began, connected after it: a drain would wait for its HELLO.
+            let close = Close::new(CloseCode::DRAINING, "this server is leaving");
+            return self.event(NodeEvent::Close(conn, close));
+        }
         let mut state = Conn::new(now, codec);
         let until = now.after_ms(self.config.handshake_ms);
         state.timers.handshake = Some(until);

@@ -140,7 +140,7 @@ macro_rules! mutant {
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "tokio")]
-mod driver;
+mod host;
 #[doc(hidden)]
 pub mod private;
 #[cfg(feature = "server")]

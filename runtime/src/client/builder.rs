@@ -11,7 +11,7 @@ use super::dial::{Connector, Endpoint, Target, TokenSource};
 use super::shared::Shared;
 use super::state::ConnectionState;
 use super::{Client, driver as task};
-use crate::driver;
+use crate::host;
 use crate::session::Close;
 use crate::session::client::{ClientConfig, DialReason};
 use crate::stub::{ClientEnum, ClientStub};
@@ -236,7 +236,7 @@ impl<C: ClientStub> Builder<C> {
 
     fn start(self) -> Result<Client<C::Commands>, ConnectError> {
         let endpoint = Endpoint::parse(self.url, self.connector, self.token, self.transport)?;
-        let shared = Shared::new(self.config, self.when_full, driver::seed(self.seed));
+        let shared = Shared::new(self.config, self.when_full, host::seed(self.seed));
         task::start(Arc::clone(&shared), endpoint);
         Ok(Client::new(shared))
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 
 use super::builder::ConnectError;
-use crate::driver::{BoxFuture, Guarded};
+use crate::host::{BoxFuture, Guarded};
 use crate::session::client::DialReason;
 use crate::session::{Close, CloseCode};
 use crate::transport::{HandshakeFailure, Socket, Stream, TransportConfig};

@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 use super::dial::{Dialled, Endpoint, Refused};
 use super::shared::{Order, Shared};
 use super::state::ConnectionState;
-use crate::driver::{self, BoxFuture};
+use crate::host::{self, BoxFuture};
 use crate::session::client::DialReason;
 use crate::session::{Close, CloseCode, Now};
 use crate::transport::{Inbound, Socket, Stream};
@@ -76,7 +76,7 @@ pub(super) fn start(shared: Arc<Shared>, endpoint: Endpoint) {
     };
     let ((), wakers) = shared.enter(|now, inner| inner.core.start(now));
     wakers.wake();
-    driver::spawn(driver.run());
+    host::spawn(driver.run());
 }
 
 impl Driver {
@@ -219,7 +219,7 @@ impl Driver {
         let Some(at) = timeout else { return };
         // One that comes too early finds nothing due, and is set anew.
         if self.timer.as_ref().is_none_or(|(armed, _)| at < *armed) {
-            self.timer = Some((at, driver::sleep_until(self.shared.clock.at(at))));
+            self.timer = Some((at, host::sleep_until(self.shared.clock.at(at))));
         }
     }
 
@@ -287,7 +287,7 @@ impl Driver {
     fn let_go(&self, mut open: Open, close: Option<Close>, discard: bool) {
         let limit = Duration::from_millis(self.endpoint.transport.close_timeout_ms);
         let alive = self.alive.clone();
-        driver::spawn(async move {
+        host::spawn(async move {
             let _ = tokio::time::timeout(limit, async {
                 match close {
                     Some(close) => {
@@ -378,7 +378,7 @@ impl Open {
 
     fn poll_stall(&mut self, cx: &mut Context<'_>, timeout_ms: u64) -> Poll<()> {
         let written = self.socket.written();
-        let fresh = || (written, driver::sleep(Duration::from_millis(timeout_ms)));
+        let fresh = || (written, host::sleep(Duration::from_millis(timeout_ms)));
         let stall = self.stall.get_or_insert_with(fresh);
         if stall.0 != written {
             *stall = fresh();

@@ -13,7 +13,7 @@ use super::call::{End, Place, Slot};
 use super::line::Line;
 use super::state::{ConnectionState, Status};
 use super::subscription::SubSlot;
-use crate::driver::{Clock, WakeFlag};
+use crate::host::{Clock, WakeFlag};
 use crate::session::client::{
     self as core, CallId, CallOutcome, ClientConfig, DialReason, Event, Item, SubId, Submission,
     SubmitError, SubscribeError, SubscriptionRequest,

@@ -8,7 +8,7 @@ use steadfast_schema::Kind;
 
 use super::auth::{self, Credentials, Hook};
 use super::{Limits, Server};
-use crate::driver::Clock;
+use crate::host::Clock;
 use crate::session::node::{Denied, Identity, MessageKind, MessageSpec, NodeConfig, TopicSpec};
 use crate::session::store::Retention;
 use crate::store::{DynStore, MemoryLimits, MemoryStore, Store};

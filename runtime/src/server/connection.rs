@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 
 use super::cx::Settings;
 use super::shared::{Inner, Link, Shared, Shown};
-use crate::driver;
+use crate::host;
 use crate::session::node::ConnId;
 use crate::session::{Close, CloseCode, Now};
 use crate::transport::{Inbound, Socket};
@@ -238,9 +238,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let written = self.socket.written();
         let patience = Duration::from_millis(self.shared.transport.write_timeout_ms);
         let stall =
-            self.stall.get_or_insert_with(|| Stall { written, until: driver::sleep(patience) });
+            self.stall.get_or_insert_with(|| Stall { written, until: host::sleep(patience) });
         if stall.written != written {
-            *stall = Stall { written, until: driver::sleep(patience) };
+            *stall = Stall { written, until: host::sleep(patience) };
         }
         stall.until.as_mut().poll(cx)
     }

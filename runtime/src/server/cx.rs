@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::driver;
+use crate::host;
 use crate::session::node::{Attempt, ExecId, NodeConfig, Principal, StagedPublish};
 use crate::stub::Publish;
 use crate::wire::{Codec, CommandNo, LeaseId, Position};
@@ -104,7 +104,7 @@ impl Cx {
     /// What is left until [`Cx::deadline`].
     #[must_use]
     pub fn time_left(&self) -> Duration {
-        self.shared.deadline.saturating_duration_since(driver::instant())
+        self.shared.deadline.saturating_duration_since(host::instant())
     }
 
     /// Publishes an event or a volatile, if and when this command succeeds: an event is committed

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use super::auth::Credentials;
 use super::cx::{Cx, CxParts, IdempotencyKey, Settings, Stage, TopicCx};
 use super::shared::{Shared, Shown};
-use crate::driver::{Guarded, Panicked, guarded};
+use crate::host::{Guarded, Panicked, guarded};
 use crate::session::Now;
 use crate::session::node::{Denied, ExecId, Executed, Execution, Identity};
 use crate::session::store::{OpId, Outcome, StoreOp, StoreOutcome};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::shared::Shared;
-use crate::driver::{self, Guarded, Panicked};
+use crate::host::{self, Guarded, Panicked};
 use crate::store::{Advanced, DynStore};
 
 /// Rest after a panic or an answer without content: a store that always gives one must not keep a
@@ -46,7 +46,7 @@ pub(super) async fn run(
 /// `None` if the store panicked.
 async fn next(store: &Arc<dyn DynStore>, rested: bool) -> Option<Vec<Advanced>> {
     if !rested {
-        driver::sleep(REST).await;
+        host::sleep(REST).await;
     }
     let store = Arc::clone(store);
     let hints = Guarded(Box::pin(async move { store.advanced_boxed().await })).await;
@@ -57,7 +57,7 @@ async fn next(store: &Arc<dyn DynStore>, rested: bool) -> Option<Vec<Advanced>> 
 
 /// `false` if the turn panicked.
 fn pass(shared: &Arc<Shared>, hints: &[Advanced]) -> bool {
-    let turn = driver::guarded(|| {
+    let turn = host::guarded(|| {
         shared.turn(|now, inner| {
             for Advanced { topic, head } in hints {
                 inner.node.handle_advanced(now, topic, *head);

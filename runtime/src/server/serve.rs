@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 
 use super::shared::Shared;
 use super::{Server, upgrade};
-use crate::driver;
+use crate::host;
 use crate::stub::ClientEnum;
 
 impl<C: ClientEnum> Server<C> {
@@ -95,7 +95,7 @@ impl<C: ClientEnum> Server<C> {
             };
             let peer = (&address as &dyn Any).downcast_ref::<SocketAddr>().copied();
             let shared = Arc::clone(&self.shared);
-            driver::spawn(async move {
+            host::spawn(async move {
                 let _place = place;
                 if let Err(error) = http(shared, stream, peer).await {
                     tracing::debug!(?address, %error, "a connection ended before its upgrade");

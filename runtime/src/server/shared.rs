@@ -15,7 +15,7 @@ use super::builder::Parts;
 use super::cx::Settings;
 use super::execute::{self, Prepared};
 use super::{Limits, hints, timer};
-use crate::driver::{self, Clock, Panicked, WakeFlag};
+use crate::host::{self, Clock, Panicked, WakeFlag};
 use crate::session::node::{
     ConnId, ExecId, Executed, Execution, Node, NodeConfig, NodeEvent, Output, PublishError,
     PublishId,
@@ -155,7 +155,7 @@ impl Shared {
         let store = parts.take_store();
         let config = Arc::new(parts.config);
         let inner = Inner {
-            node: Node::new(Arc::clone(&config), driver::seed(parts.seed)),
+            node: Node::new(Arc::clone(&config), host::seed(parts.seed)),
             conns: BTreeMap::new(),
             last_conn: 0,
             aborts: BTreeMap::new(),
@@ -191,8 +191,8 @@ impl Shared {
     /// Starts the server's own tasks. Needs a runtime, which building a server does not.
     pub(super) fn start(self: &Arc<Self>) {
         self.started.call_once(|| {
-            driver::spawn(timer::run(Arc::downgrade(self), Arc::clone(&self.timer)));
-            driver::spawn(hints::run(
+            host::spawn(timer::run(Arc::downgrade(self), Arc::clone(&self.timer)));
+            host::spawn(hints::run(
                 Arc::downgrade(self),
                 Arc::clone(&self.store),
                 self.leaving.subscribe(),
@@ -293,7 +293,7 @@ impl Shared {
                 Ok(stored) => done.stored = stored,
                 Err(pending) => {
                     let shared = Arc::clone(self);
-                    driver::spawn(async move {
+                    host::spawn(async move {
                         let stored = pending.await;
                         shared.turn(|now, inner| {
                             inner.feed(now, &mut Done { stored, ..Done::default() })
@@ -313,10 +313,10 @@ impl Shared {
         if !inner.node.is_running(exec) {
             // Aborted during its first poll. The application's code is dropped outside of the lock.
             drop(inner);
-            let _ = driver::guarded(|| drop(running));
+            let _ = host::guarded(|| drop(running));
             return;
         }
-        let task = driver::spawn(async move {
+        let task = host::spawn(async move {
             let executed = running.await;
             shared.turn(|now, inner| {
                 inner.aborts.remove(&exec);
@@ -421,7 +421,7 @@ impl Inner {
                     work.executions.push(Prepared::following(execution));
                 }
                 Output::Execute { execution, ahead: false } => self.prepare(execution, work),
-                Output::Store(id, op) => match driver::guarded(|| store.execute_at_once_dyn(op)) {
+                Output::Store(id, op) => match host::guarded(|| store.execute_at_once_dyn(op)) {
                     Ok(Ok(outcome)) => self.node.handle_store(work.now, id, outcome),
                     Ok(Err(op)) => work.operations.push((id, op)),
                     Err(Panicked) => {

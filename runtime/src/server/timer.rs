@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use tokio::sync::Notify;
 
 use super::shared::Shared;
-use crate::driver::{self, Panicked};
+use crate::host::{self, Panicked};
 
 /// How long the timer rests after a turn that panicked, in milliseconds: one that always does must
 /// not keep a core busy.
@@ -29,7 +29,7 @@ pub(super) async fn run(shared: Weak<Shared>, changed: Arc<Notify>) {
             None => changed.notified().await,
         }
         if let Some(shared) = shared.upgrade() {
-            let ticked = driver::guarded(|| shared.tick());
+            let ticked = host::guarded(|| shared.tick());
             if ticked == Err(Panicked) {
                 tracing::error!("a timer's turn panicked");
                 shared.tick_later();

@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::connection::{self, Counted, HELLO_BYTES};
 use super::shared::{Shared, Shown};
-use crate::driver;
+use crate::host;
 use crate::transport::{Socket, Stream};
 use crate::wire::Codec;
 
@@ -42,7 +42,7 @@ pub(super) fn upgrade(shared: &Arc<Shared>, mut request: Request) -> Response {
     match accept(shared, &mut request) {
         Ok((upgrade, counted, codec, accept_key)) => {
             let shown = shown(&request);
-            driver::spawn(serve(Arc::clone(shared), counted, upgrade, codec, shown));
+            host::spawn(serve(Arc::clone(shared), counted, upgrade, codec, shown));
             switching(codec, &accept_key)
         }
         Err(refusal) => refused(&refusal),

@@ -14,7 +14,7 @@ use super::builder::Parts;
 use super::cx::{Cx, Settings, TopicCx};
 use super::shared::{Link, Shared, Shown};
 use super::{Denied, Limits, NodeConfig, Principal, TransportConfig};
-use crate::driver::Clock;
+use crate::host::Clock;
 use crate::session::CloseCode;
 use crate::session::node::ConnId;
 use crate::session::store::Outcome;

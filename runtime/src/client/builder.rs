@@ -10,11 +10,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::dial::{Connector, Endpoint, Target, TokenSource};
 use super::shared::Shared;
 use super::state::ConnectionState;
+use super::stub::ClientStub;
 use super::{Client, driver as task};
 use crate::host;
+use crate::protocol::ClientEnum;
 use crate::session::Close;
 use crate::session::client::{ClientConfig, DialReason};
-use crate::stub::{ClientEnum, ClientStub};
 use crate::transport::{Stream, TransportConfig};
 
 /// What a call does when the outbox has no room.
@@ -143,7 +144,7 @@ impl<C: ClientStub> Builder<C> {
     ///
     /// ```
     /// # use steadfast::client::{Builder, ConnectError};
-    /// # use steadfast::stub::ClientStub;
+    /// # use steadfast::client::ClientStub;
     /// # #[cfg(unix)]
     /// # async fn connect<ChatClient: ClientStub>() -> Result<ChatClient, ConnectError> {
     /// // Generated clients begin with `ChatClient::builder(url)`.

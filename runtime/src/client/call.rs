@@ -12,8 +12,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use super::shared::Shared;
+use crate::protocol::{EncodeError, Reply, WsError, decode_reply};
 use crate::session::client::{CallId, CallOutcome, Fate};
-use crate::stub::{EncodeError, Reply, WsError, decode_reply};
 use crate::sync::{Mutex, MutexGuard};
 use crate::wire::{FailureCode, RefusalCode};
 

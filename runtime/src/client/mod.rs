@@ -12,6 +12,7 @@ mod line;
 pub mod models;
 mod shared;
 mod state;
+mod stub;
 mod subscription;
 
 use std::fmt;
@@ -25,13 +26,13 @@ pub use builder::{Builder, ConnectError, IntoToken, WhenFull};
 pub use call::{Call, CallError, Fates, Settled};
 pub use dial::Target;
 pub use state::{ConnectionState, Status};
+pub use stub::ClientStub;
 pub use subscription::{
     Item, SnapshotReason, Subscribe, SubscribeError, Subscription, SubscriptionEnd, TopicItem,
 };
 
+use crate::protocol::{ClientEnum, EncodeError, TopicKey};
 pub use crate::session::client::{Backoff, ClientConfig, DialReason, Fate, Gap};
-pub use crate::stub::ClientStub;
-use crate::stub::{ClientEnum, EncodeError, TopicKey};
 pub use crate::transport::TransportConfig;
 use crate::wire::{Body, Codec};
 use shared::Shared;

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker, ready};
 use futures_core::Stream;
 
 use super::shared::Shared;
+use crate::protocol::{EncodeError, GapItem, ServerEnum, SnapshotState, TopicKey};
 use crate::session::client::{self as core, Gap, SubId, SubscriptionRequest};
-use crate::stub::{EncodeError, GapItem, ServerEnum, SnapshotState, TopicKey};
 use crate::sync::{Mutex, MutexGuard};
 use crate::wire::{Name, Position, UnsubscribeCode};
 

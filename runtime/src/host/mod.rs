@@ -7,8 +7,12 @@ mod seed;
 mod tasks;
 mod wake;
 
-pub(crate) use clock::{Clock, instant};
-pub(crate) use guard::{Guarded, Panicked, guarded};
+pub(crate) use clock::Clock;
+#[cfg(feature = "server")]
+pub(crate) use clock::instant;
+pub(crate) use guard::Guarded;
+#[cfg(feature = "server")]
+pub(crate) use guard::{Panicked, guarded};
 pub(crate) use seed::seed;
 #[cfg(feature = "client")]
 pub(crate) use tasks::{BoxFuture, sleep_until};

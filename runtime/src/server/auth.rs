@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::service::BoxFuture;
 use crate::session::node::{Denied, Identity, Principal};
-use crate::stub::BoxFuture;
 use crate::wire::InstanceId;
 
 /// What a client showed.

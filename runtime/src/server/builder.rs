@@ -7,12 +7,13 @@ use std::sync::Arc;
 use steadfast_schema::Kind;
 
 use super::auth::{self, Credentials, Hook};
+use super::service::Service;
 use super::{Limits, Server};
 use crate::host::Clock;
+use crate::protocol::ClientEnum;
 use crate::session::node::{Denied, Identity, MessageKind, MessageSpec, NodeConfig, TopicSpec};
 use crate::session::store::Retention;
 use crate::store::{DynStore, MemoryLimits, MemoryStore, Store};
-use crate::stub::{ClientEnum, Service};
 use crate::transport::TransportConfig;
 use crate::wire::Name;
 

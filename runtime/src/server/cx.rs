@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::host;
+use crate::protocol::Publish;
 use crate::session::node::{Attempt, ExecId, NodeConfig, Principal, StagedPublish};
-use crate::stub::Publish;
 use crate::wire::{Codec, CommandNo, LeaseId, Position};
 
 use super::publication::{self, EncodeFailure};

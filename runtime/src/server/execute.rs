@@ -8,13 +8,14 @@ use std::task::{Context, Poll, Waker};
 
 use super::auth::Credentials;
 use super::cx::{Cx, CxParts, IdempotencyKey, Settings, Stage, TopicCx};
+use super::service::{BoxFuture, Unauthorized};
 use super::shared::{Shared, Shown};
 use crate::host::{Guarded, Panicked, guarded};
+use crate::protocol::DecodeError;
 use crate::session::Now;
 use crate::session::node::{Denied, ExecId, Executed, Execution, Identity};
 use crate::session::store::{OpId, Outcome, StoreOp, StoreOutcome};
 use crate::store::DynStore;
-use crate::stub::{BoxFuture, DecodeError, Unauthorized};
 use crate::wire::{Body, Codec, FailureCode, InstanceId, Name, RefusalCode, UnsubscribeCode};
 
 /// An execution, with what the driver knows beside it.

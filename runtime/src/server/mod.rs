@@ -13,6 +13,7 @@ mod hints;
 pub mod models;
 mod publication;
 mod serve;
+mod service;
 mod shared;
 mod timer;
 mod upgrade;
@@ -29,13 +30,15 @@ pub use auth::{Credentials, bearer};
 pub use builder::{AccessDecided, Builder, Decided, Undecided};
 pub use cx::{Cx, IdempotencyKey, TopicCx};
 pub use publication::EncodeFailure;
+pub(crate) use service::no_snapshot;
+pub use service::{BoxFuture, CommandHooks, Service, SnapshotOutcome, TopicHooks, Unauthorized};
 
 /// What [`Server::serve_listener`] accepts connections from; axum's.
 pub use axum::serve::Listener;
 
+use crate::protocol::{ClientEnum, Publish};
 pub use crate::session::node::{Attempt, Denied, Identity, NodeConfig, NodeLoad, Principal};
 use crate::session::node::{PublishError as NodePublishError, StagedPublish};
-use crate::stub::{ClientEnum, Publish};
 pub use crate::transport::TransportConfig;
 use crate::wire::Position;
 use builder::Parts;

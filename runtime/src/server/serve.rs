@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 use super::shared::Shared;
 use super::{Server, upgrade};
 use crate::host;
-use crate::stub::ClientEnum;
+use crate::protocol::ClientEnum;
 
 impl<C: ClientEnum> Server<C> {
     /// A router that answers WebSocket upgrades at `/`, to be nested where the application likes.
@@ -63,7 +63,7 @@ impl<C: ClientEnum> Server<C> {
     ///
     /// ```
     /// # use steadfast::server::{Listener, Server};
-    /// # async fn serve<C: steadfast::stub::ClientEnum>(server: Server<C>) -> std::io::Result<()> {
+    /// # async fn serve<C: steadfast::protocol::ClientEnum>(server: Server<C>) -> std::io::Result<()> {
     /// # #[cfg(unix)]
     /// # {
     /// let listener = tokio::net::UnixListener::bind("/run/chat.sock")?;
@@ -111,7 +111,7 @@ impl<C: ClientEnum> Server<C> {
     ///
     /// ```
     /// # use steadfast::server::Server;
-    /// # fn serve<C: steadfast::stub::ClientEnum>(server: Server<C>) {
+    /// # fn serve<C: steadfast::protocol::ClientEnum>(server: Server<C>) {
     /// let (ours, theirs) = tokio::io::duplex(64 * 1024);
     /// tokio::spawn(async move { server.serve_connection(ours, None).await });
     /// # let _ = theirs;

@@ -14,6 +14,7 @@ use super::auth::Hook;
 use super::builder::Parts;
 use super::cx::Settings;
 use super::execute::{self, Prepared};
+use super::service::Service;
 use super::{Limits, hints, timer};
 use crate::host::{self, Clock, Panicked, WakeFlag};
 use crate::session::node::{
@@ -23,7 +24,6 @@ use crate::session::node::{
 use crate::session::store::{Appended, OpId, StoreOp, StoreOutcome};
 use crate::session::{Close, Now};
 use crate::store::DynStore;
-use crate::stub::Service;
 use crate::sync::{Mutex, MutexGuard};
 use crate::transport::TransportConfig;
 use crate::wire::Codec;

@@ -12,13 +12,14 @@ use loom::thread;
 use super::auth::{anonymous, hook};
 use super::builder::Parts;
 use super::cx::{Cx, Settings, TopicCx};
+use super::service::{BoxFuture, Service, SnapshotOutcome, Unauthorized};
 use super::shared::{Link, Shared, Shown};
 use super::{Denied, Limits, NodeConfig, Principal, TransportConfig};
 use crate::host::Clock;
+use crate::protocol::DecodeError;
 use crate::session::CloseCode;
 use crate::session::node::ConnId;
 use crate::session::store::Outcome;
-use crate::stub::{BoxFuture, DecodeError, Service, SnapshotOutcome, Unauthorized};
 use crate::wire::{Codec, Outgoing, ServerFrame};
 
 /// An application without messages.

@@ -89,11 +89,7 @@ pub fn reply<R: Reply, C: ClientEnum>(codec: Codec, result: Result<R, C::Error>)
             body: Body(body),
         }),
     };
-    encoded.unwrap_or(Outcome::Failed {
-        code: FailureCode::Internal,
-        name: Name::EMPTY,
-        body: Body::UNIT,
-    })
+    encoded.unwrap_or(Outcome::internal())
 }
 
 /// A snapshot as its hook returned it.

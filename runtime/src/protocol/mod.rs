@@ -1,5 +1,6 @@
 //! The traits, errors and types of a protocol that users meet in bounds and in error messages: what
-//! the derive implements, never a user by hand. Holds no state, and knows neither client nor server.
+//! the derive implements, never a user by hand. Holds no state, and knows neither client nor
+//! server.
 
 mod body;
 mod error;

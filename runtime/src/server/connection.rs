@@ -1,27 +1,26 @@
 //! One socket's task: read what is there, one turn of the node, write what there is to write, wait.
-//! Owns the socket and its write deadline; decides nothing.
+//! Keeps the socket and its write deadline, and decides nothing.
 
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
-use super::cx::Settings;
-use super::shared::{Inner, Link, Shared, Shown};
+use super::auth::Shown;
+use super::engine::Engine;
+use super::registry::ConnHandle;
+use super::settings::NodeSettings;
+use super::state::State;
 use crate::host;
 use crate::session::node::ConnId;
 use crate::session::{Close, CloseCode, Now};
 use crate::transport::{Inbound, Socket};
 use crate::wire::{ClientFrame, Codec, Outgoing, ServerFrame};
-
-/// The longest HELLO (PROTOCOL.md 2.3).
-pub(super) const HELLO_BYTES: usize = 64 * 1024;
 
 /// Messages taken from the node in one pass under its lock, so that one connection does not hold
 /// the others up.
@@ -34,12 +33,12 @@ thread_local! {
 }
 
 struct Connection<S> {
-    shared: Arc<Shared>,
+    engine: Arc<Engine>,
     socket: Socket<S>,
     conn: ConnId,
-    link: Arc<Link>,
+    handle: Arc<ConnHandle>,
     codec: Codec,
-    settings: Settings,
+    settings: NodeSettings,
     greeted: bool,
     /// The node has more than the write buffer had room for.
     starved: bool,
@@ -69,32 +68,12 @@ enum End {
     Own { close: Close, broken: bool },
 }
 
-/// Counts a socket for as long as it lives.
-pub(super) struct Counted(Arc<Shared>);
-
-impl Counted {
-    /// One more, if there may be.
-    pub(super) fn admit(shared: &Arc<Shared>) -> Option<Self> {
-        let limit = shared.limits.connections as usize;
-        let admitted = shared.sockets.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
-            (count < limit).then_some(count + 1)
-        });
-        admitted.ok().map(|_| Self(Arc::clone(shared)))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.socket_gone();
-    }
-}
-
 /// Serves a socket to its end.
 ///
 /// What lives as long as the connection is boxed, so that the task around it is not as large as its
 /// largest moment.
 pub(super) fn run<S>(
-    shared: Arc<Shared>,
+    engine: Arc<Engine>,
     socket: Socket<S>,
     codec: Codec,
     shown: Shown,
@@ -102,7 +81,7 @@ pub(super) fn run<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut connection = Box::new(Connection::open(shared, socket, codec, shown));
+    let mut connection = Box::new(Connection::open(engine, socket, codec, shown));
     async move {
         let end = connection.serve().await;
         Box::pin(connection.close(end)).await;
@@ -111,7 +90,7 @@ where
 
 /// Tells the node that a socket is gone, even if its task is dropped.
 struct Disconnect {
-    shared: Arc<Shared>,
+    engine: Arc<Engine>,
     conn: ConnId,
     close: Option<Close>,
     told: bool,
@@ -121,7 +100,7 @@ impl Disconnect {
     fn tell(&mut self) {
         if let Some(close) = self.close.take() {
             self.told = true;
-            self.shared.disconnect(self.conn, close);
+            self.engine.disconnect(self.conn, close);
         }
     }
 }
@@ -136,13 +115,13 @@ impl Drop for Disconnect {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn open(shared: Arc<Shared>, socket: Socket<S>, codec: Codec, shown: Shown) -> Self {
-        let (conn, link) = shared.connect(codec, shown);
+    fn open(engine: Arc<Engine>, socket: Socket<S>, codec: Codec, shown: Shown) -> Self {
+        let (conn, handle) = engine.connect(codec, shown);
         tracing::debug!(conn = conn.0, "connected");
-        let disconnect = Disconnect { shared: Arc::clone(&shared), conn, close: None, told: false };
-        let settings = Arc::new(Arc::clone(&shared.config));
+        let disconnect = Disconnect { engine: Arc::clone(&engine), conn, close: None, told: false };
+        let settings = engine.env.settings();
         let (greeted, starved, stall) = (false, false, None);
-        Self { shared, socket, conn, link, codec, settings, greeted, starved, stall, disconnect }
+        Self { engine, socket, conn, handle, codec, settings, greeted, starved, stall, disconnect }
     }
 
     async fn serve(&mut self) -> End {
@@ -153,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Some(end) = ready.end {
                 return end;
             }
-            if let Some(close) = self.link.take_close() {
+            if let Some(close) = self.handle.take_close() {
                 return End::Own { close, broken: false };
             }
         }
@@ -162,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Writes what waits, reads what is there; ready if anything is to be done.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Ready> {
         let mut ready = Ready { frames: FRAMES.take(), ..Ready::default() };
-        let mut work = self.link.wake.poll(cx);
+        let mut work = self.handle.wake.poll(cx);
         match self.socket.poll_drain(cx) {
             Poll::Ready(Ok(())) => self.stall = None,
             Poll::Ready(Err(error)) => {
@@ -183,7 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         work |= self.starved && self.socket.has_room();
         self.poll_frames(cx, &mut ready);
         if work || ready.alive || ready.end.is_some() || !ready.frames.is_empty() {
-            self.link.wake.rest();
+            self.handle.wake.rest();
             return Poll::Ready(ready);
         }
         FRAMES.set(ready.frames);
@@ -191,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn poll_frames(&mut self, cx: &mut Context<'_>, ready: &mut Ready) {
-        while ready.frames.len() < self.shared.transport.messages_per_turn {
+        while ready.frames.len() < self.engine.env.transport.messages_per_turn {
             match self.socket.poll_read(cx) {
                 Poll::Pending => return,
                 Poll::Ready(Inbound::Alive) => {
@@ -230,13 +209,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn greet(&mut self) {
         if !self.greeted {
             self.greeted = true;
-            self.socket.set_message_bytes(self.shared.config.frame_bytes as usize);
+            self.socket.set_message_bytes(self.engine.env.config.frame_bytes as usize);
         }
     }
 
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let written = self.socket.written();
-        let patience = Duration::from_millis(self.shared.transport.write_timeout_ms);
+        let patience = Duration::from_millis(self.engine.env.transport.write_timeout_ms);
         let stall =
             self.stall.get_or_insert_with(|| Stall { written, until: host::sleep(patience) });
         if stall.written != written {
@@ -247,26 +226,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Hands frames to the node, and takes what it has to send as long as there is room.
     fn turn(&mut self, mut frames: Vec<ClientFrame>, alive: bool) -> Vec<Outgoing> {
-        let (conn, mut outbox) = (self.conn, Outbox::new(self.socket.room()));
-        let link = Arc::clone(&self.link);
-        let shared = Arc::clone(&self.shared);
-        shared.turn_and(
+        let (conn, mut outbox) = (self.conn, Taken::new(self.socket.room()));
+        let handle = Arc::clone(&self.handle);
+        let engine = Arc::clone(&self.engine);
+        engine.turn_with(
             &self.settings,
-            |now, inner| {
+            |now, state| {
                 if alive {
-                    inner.node.handle_alive(now, conn);
+                    state.node.handle_alive(now, conn);
                 }
                 for frame in frames.drain(..) {
                     if let ClientFrame::Hello(hello) = &frame {
-                        inner.introduce(conn, hello.instance);
+                        state.registry.introduce(conn, hello.instance);
                     }
-                    inner.node.handle_frame(now, conn, frame);
+                    state.node.handle_frame(now, conn, frame);
                 }
             },
-            |now, inner, wakes| {
-                outbox.fill(now, inner, conn);
+            |now, state, wakes| {
+                outbox.fill(now, state, conn);
                 if !outbox.more {
-                    wakes.served(&link);
+                    wakes.served(&handle);
                 }
             },
         );
@@ -297,7 +276,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let (End::Peer(close) | End::Own { close, .. }) = &end;
         tracing::debug!(conn = self.conn.0, %close, "disconnected");
         self.disconnect.close = Some(close.clone());
-        let limit = Duration::from_millis(self.shared.transport.close_timeout_ms);
+        let limit = Duration::from_millis(self.engine.env.transport.close_timeout_ms);
         let _ = tokio::time::timeout(limit, async {
             match end {
                 // Nothing more can come: the node need not wait for the closing handshake.
@@ -333,21 +312,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 /// What is taken from the node in one turn.
-struct Outbox {
+struct Taken {
     messages: Vec<Outgoing>,
     room: usize,
     more: bool,
 }
 
-impl Outbox {
+impl Taken {
     fn new(room: usize) -> Self {
         Self { messages: MESSAGES.take(), room, more: false }
     }
 
-    fn fill(&mut self, now: Now, inner: &mut Inner, conn: ConnId) {
+    fn fill(&mut self, now: Now, state: &mut State, conn: ConnId) {
         self.more = false;
         while self.room > 0 && self.messages.len() < SENT_PER_PASS {
-            let Some(message) = inner.node.poll_transmit(now, conn) else { return };
+            let Some(message) = state.node.poll_transmit(now, conn) else { return };
             self.room = self.room.saturating_sub(estimate(&message));
             self.messages.push(message);
         }

@@ -2,6 +2,7 @@
 //! every decision of a server; refuses sockets, clocks, handlers and storage, which it reaches as
 //! data.
 
+pub mod admission;
 mod ahead;
 mod attach;
 mod claim;
@@ -10,6 +11,7 @@ mod commit;
 mod config;
 mod drain;
 mod execution;
+pub mod fault;
 mod follow;
 mod lease;
 mod load;

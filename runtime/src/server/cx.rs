@@ -111,6 +111,29 @@ impl Cx {
     /// A message that can't be encoded, is too long for its topic, or exceeds
     /// [`NodeConfig::publishes_per_command`] or [`NodeConfig::publish_bytes_per_command`] makes the
     /// whole command fail with `internal`, with a line in the log; the handler goes on unaware.
+    ///
+    #[cfg_attr(feature = "derive", doc = "```")]
+    #[cfg_attr(not(feature = "derive"), doc = "```ignore")]
+    /// # use steadfast::{UnknownMessage, WsProtocol};
+    /// # #[derive(Debug, Clone, WsProtocol)]
+    /// # #[ws(server, protocol = "chat", topic(Room, key = room: u32, replay = 100, ttl = "10m"))]
+    /// # pub enum ChatEvent {
+    /// #     #[ws(event(Room))]
+    /// #     Posted { room: u32, text: String },
+    /// #     #[ws(unknown)]
+    /// #     Unknown(UnknownMessage),
+    /// # }
+    /// # #[derive(Debug)]
+    /// # pub enum ChatError {
+    /// #     Empty,
+    /// # }
+    /// # use steadfast::server::Cx;
+    /// async fn post(cx: &Cx, room: u32, text: String) -> Result<(), ChatError> {
+    ///     cx.publish(ChatEventPosted { room, text: text.clone() });
+    ///     // An error takes back what was published: nobody sees an empty post.
+    ///     if text.is_empty() { Err(ChatError::Empty) } else { Ok(()) }
+    /// }
+    /// ```
     pub fn publish<P: Publish>(&self, message: P) {
         let mut staged = self.state.staged.lock().unwrap_or_else(PoisonError::into_inner);
         if staged.failure.is_some() {

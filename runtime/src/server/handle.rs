@@ -62,6 +62,30 @@ impl<C: ClientEnum> Server<C> {
     ///
     /// Publications of one task that awaits each are in the order of its calls.
     ///
+    #[cfg_attr(feature = "derive", doc = "```")]
+    #[cfg_attr(not(feature = "derive"), doc = "```ignore")]
+    /// # use steadfast::{UnknownMessage, WsProtocol};
+    /// # #[derive(Debug, Clone, WsProtocol)]
+    /// # #[ws(server, protocol = "chat", topic(Room, key = room: u32, replay = 100, ttl = "10m"))]
+    /// # pub enum ChatEvent {
+    /// #     #[ws(event(Room))]
+    /// #     Posted { room: u32, text: String },
+    /// #     #[ws(unknown)]
+    /// #     Unknown(UnknownMessage),
+    /// # }
+    /// # use steadfast::protocol::ClientEnum;
+    /// use steadfast::server::{PublishError, Server};
+    ///
+    /// async fn announce<C>(server: &Server<C>, text: String) -> Result<(), PublishError>
+    /// where
+    ///     C: ClientEnum<ServerEnum = ChatEvent>,
+    /// {
+    ///     let position = server.publish(&ChatEventPosted { room: 7, text }).await?;
+    ///     println!("stored at {position:?}");
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// See [`PublishError`]. After `Store { maybe: true }` it may be in the log.
     ///
@@ -107,6 +131,23 @@ impl<C: ClientEnum> Server<C> {
     /// back at a moment of its own, what runs is finished, and what is still there after `deadline`
     /// is closed. Returns when nothing is left, at the latest a closing handshake's time after
     /// `deadline`. What [`Server::serve`] serves ends too.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use steadfast::protocol::ClientEnum;
+    /// # use steadfast::server::Server;
+    /// # async fn run<C: ClientEnum>(
+    /// #     server: Server<C>,
+    /// #     mut stop: tokio::sync::oneshot::Receiver<()>,
+    /// # ) -> std::io::Result<()> {
+    /// tokio::select! {
+    ///     served = server.serve("127.0.0.1:8080") => served?,
+    ///     // Whatever tells this process to stop.
+    ///     _ = &mut stop => server.shutdown(Duration::from_secs(20)).await,
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Cancellation
     /// Dropping the future does not stop the drain.

@@ -1,6 +1,7 @@
 //! From a server's index of a message or topic to the handler that the application wrote, and back
 //! from its result to an outcome. Knows no order, no deadline and no record.
 
+use std::any::type_name;
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -10,8 +11,8 @@ use serde::de::DeserializeOwned;
 use steadfast_schema as schema;
 
 use crate::protocol::{
-    ClientEnum, DecodeError, Message, Reply, ServerEnum, WsError, decode_topic_key, encode_body,
-    encode_reply,
+    ClientEnum, DecodeError, EncodeError, Message, Reply, ServerEnum, WsError, decode_topic_key,
+    encode_body, encode_reply,
 };
 use crate::server::{
     self, BoxFuture, CommandHooks, Cx, Service, SnapshotOutcome, TopicCx, TopicHooks, Unauthorized,
@@ -79,17 +80,25 @@ where
 }
 
 /// What the caller is told. A reply or error that can't be encoded is the server's fault:
-/// `internal` (PROTOCOL.md 5.7).
+/// `internal` (PROTOCOL.md 5.7), and the log says which type it was.
 pub fn reply<R: Reply, C: ClientEnum>(codec: Codec, result: Result<R, C::Error>) -> Outcome {
-    let encoded = match result {
-        Ok(reply) => encode_reply(&reply, codec).map(|body| Outcome::Ok(Body(body))),
-        Err(error) => error.encode(codec).map(|(name, body)| Outcome::Failed {
-            code: FailureCode::Error,
-            name,
-            body: Body(body),
-        }),
-    };
-    encoded.unwrap_or(Outcome::internal())
+    match result {
+        Ok(reply) => match encode_reply(&reply, codec) {
+            Ok(body) => Outcome::Ok(Body(body)),
+            Err(error) => unencodable(type_name::<R>(), &error),
+        },
+        Err(failed) => match failed.encode(codec) {
+            Ok((name, body)) => {
+                Outcome::Failed { code: FailureCode::Error, name, body: Body(body) }
+            }
+            Err(error) => unencodable(type_name::<C::Error>(), &error),
+        },
+    }
+}
+
+fn unencodable(type_name: &'static str, error: &EncodeError) -> Outcome {
+    tracing::error!(type_name, %error, "a handler's answer can't be sent");
+    Outcome::internal()
 }
 
 /// A snapshot as its hook returned it.
@@ -142,4 +151,81 @@ pub const fn unknown_topic() -> Result<(), Unauthorized> {
 #[must_use]
 pub fn unknown_message(message: u16) -> DecodeError {
     DecodeError::unknown_message(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Mutex, PoisonError};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Untold;
+
+    impl WsError for Untold {
+        const DESCRIPTION: &'static schema::ErrorEnum = &schema::ErrorEnum::EMPTY;
+
+        fn encode(self, codec: Codec) -> Result<(Name, Bytes), EncodeError> {
+            encode_body(&7, codec).map(|body| (Name::EMPTY, body))
+        }
+
+        fn decode(_: &str, _: &[u8], _: Codec) -> Result<Self, DecodeError> {
+            Ok(Self)
+        }
+    }
+
+    struct Commands;
+
+    impl ClientEnum for Commands {
+        const DESCRIPTION: &'static schema::ClientEnum = &schema::ClientEnum {
+            protocol: "",
+            version: "",
+            rust_name: "",
+            docs: "",
+            messages: &[],
+            reserved: &[],
+        };
+        type ServerEnum = Events;
+        type Error = Untold;
+    }
+
+    struct Events;
+
+    impl ServerEnum for Events {
+        const DESCRIPTION: &'static schema::ServerEnum = &schema::ServerEnum::EMPTY;
+
+        fn decode(_: &str, _: &[u8], _: Codec) -> Self {
+            Self
+        }
+    }
+
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_error_that_cant_be_encoded_is_logged_with_its_type() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        let outcome = tracing::subscriber::with_default(subscriber, || {
+            reply::<u64, Commands>(Codec::Json, Err(Untold))
+        });
+        assert_eq!(outcome, Outcome::internal());
+        let text = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains("ERROR") && text.contains("Untold"), "{text}");
+        assert!(text.contains("wrap the value in a struct"), "{text}");
+    }
 }

@@ -127,23 +127,23 @@
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "tokio")]
-mod driver;
+mod host;
 #[doc(hidden)]
 pub mod private;
+pub mod protocol;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod session;
 pub mod store;
-pub mod stub;
 #[cfg(feature = "tokio")]
 mod sync;
 #[cfg(feature = "tokio")]
 mod transport;
 pub mod wire;
 
-pub use session::client::Gap;
+pub use protocol::{DecodeError, EncodeError, NoError, UnknownMessage};
 pub use steadfast_schema as schema;
-pub use stub::{DecodeError, EncodeError, NoError, UnknownMessage};
+pub use wire::Gap;
 
 /// Makes a typed client, a typed server and typed topics from annotated enums.
 #[cfg(feature = "derive")]

@@ -117,6 +117,16 @@ fn draining_finishes_what_runs_and_refuses_what_is_new() {
     assert!(bench.node.is_drained());
 }
 
+/// Its HELLO could only be refused, and until it comes the drain would wait.
+#[test]
+fn a_socket_that_comes_while_draining_is_closed_before_it_says_anything() {
+    let mut bench = Bench::new();
+    bench.act(|node, now| node.drain(now, 30_000, 0));
+    let late = bench.accept();
+    assert_eq!(bench.code(late), Some(4010));
+    assert!(bench.node.is_drained());
+}
+
 /// PROTOCOL.md 8.2
 #[test]
 fn draining_ends_at_its_deadline() {

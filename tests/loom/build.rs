@@ -24,7 +24,7 @@ fn build() -> Result<()> {
         copy.put_file(&format!("{side}/models.rs"), Path::new(&models))?;
     }
     // It is for generated code, and exports macros, which an included file can't.
-    copy.put("private.rs", String::new());
+    copy.put("private/mod.rs", String::new());
     copy.behead("lib.rs")?;
     copy.write(&out.join("copy"))
 }

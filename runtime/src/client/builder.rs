@@ -12,11 +12,12 @@ use super::error::ConnectError;
 use super::handle::Client;
 use super::shared::SharedClient;
 use super::state::ConnectionState;
+use super::stub::ClientStub;
 use super::task;
-use crate::driver;
+use crate::host;
+use crate::protocol::ClientEnum;
 use crate::session::Close;
 use crate::session::client::{ClientConfig, DialReason};
-use crate::stub::{ClientEnum, ClientStub};
 use crate::transport::{Stream, TransportConfig};
 
 /// What a token callback may return: a `String`, an `Option<String>` (`None`: no token), or a
@@ -105,7 +106,7 @@ impl<C: ClientStub> Builder<C> {
     ///
     /// ```
     /// # use steadfast::client::{Builder, ConnectError};
-    /// # use steadfast::stub::ClientStub;
+    /// # use steadfast::client::ClientStub;
     /// # #[cfg(unix)]
     /// # async fn connect<ChatClient: ClientStub>() -> Result<ChatClient, ConnectError> {
     /// // Generated clients begin with `ChatClient::builder(url)`.
@@ -193,7 +194,7 @@ impl<C: ClientStub> Builder<C> {
 
     fn start(self) -> Result<Client<C::Commands>, ConnectError> {
         let endpoint = Endpoint::parse(self.url, self.connector, self.token, self.transport)?;
-        let shared = SharedClient::new(self.config, driver::seed(self.seed));
+        let shared = SharedClient::new(self.config, host::seed(self.seed));
         task::start(Arc::clone(&shared), endpoint);
         Ok(Client::new(shared))
     }

@@ -14,8 +14,8 @@ use futures_core::Stream;
 use super::error::CallError;
 use super::shared::SharedClient;
 use super::slot::{CallEnd, CallSlot};
+use crate::protocol::{Reply, WsError, decode_reply};
 use crate::session::client::{CallOutcome, Fate};
-use crate::stub::{Reply, WsError, decode_reply};
 use crate::wire::FailureCode;
 
 /// A command under way: a future of its reply.

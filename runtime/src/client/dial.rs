@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 
 use super::error::ConnectError;
-use crate::driver::{BoxFuture, Guarded};
+use crate::host::{BoxFuture, Guarded};
 use crate::session::Close;
 use crate::session::client::{DialReason, HttpRefusal};
 use crate::transport::{HandshakeFailure, Socket, Stream, TransportConfig};

@@ -5,9 +5,9 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::protocol::EncodeError;
 use crate::session::Close;
 use crate::session::client as core;
-use crate::stub::EncodeError;
 use crate::wire::{RefusalCode, UnsubscribeCode};
 
 /// Why there is no client.

@@ -13,7 +13,7 @@ use super::shared::SharedClient;
 use super::slot::{CallEnd, CallSlot};
 use super::state::{ConnectionState, Status};
 use super::subscription::Subscribe;
-use crate::stub::{ClientEnum, EncodeError, TopicKey};
+use crate::protocol::{ClientEnum, EncodeError, TopicKey};
 use crate::wire::{Body, Codec};
 
 /// A client of the protocol whose client enum is `C`. A handle: clones share one connection, which

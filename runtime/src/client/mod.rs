@@ -9,6 +9,7 @@ mod handle;
 mod shared;
 mod slot;
 mod state;
+mod stub;
 mod subscription;
 mod task;
 
@@ -18,8 +19,8 @@ pub use dial::Target;
 pub use error::{CallError, ConnectError, SubscribeError, SubscriptionEnd};
 pub use handle::Client;
 pub use state::{ConnectionState, Status};
+pub use stub::ClientStub;
 pub use subscription::{Item, SnapshotReason, Subscribe, Subscription, TopicItem};
 
 pub use crate::session::client::{Backoff, ClientConfig, DialReason, Fate, Gap};
-pub use crate::stub::ClientStub;
 pub use crate::transport::TransportConfig;

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::slot::{CallEnd, CallSlot, SubscriptionSlot};
 use super::state::{ConnectionState, Status};
-use crate::driver::{Clock, WakeFlag};
+use crate::host::{Clock, WakeFlag};
 use crate::session::client::{
     self as core, CallId, CallOutcome, ClientConfig, DialReason, Event, Item, SubId, Submission,
     SubmitError, SubscribeError, SubscriptionRequest,

@@ -4,8 +4,8 @@
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use crate::protocol::EncodeError;
 use crate::session::client::{CallId, CallOutcome, Fate, SubscriptionEnd};
-use crate::stub::EncodeError;
 use crate::sync::{Mutex, MutexGuard};
 
 /// What a call and the client share.

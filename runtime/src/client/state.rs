@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::driver::Clock;
+use crate::host::Clock;
 use crate::session::Close;
 use crate::session::client as core;
 

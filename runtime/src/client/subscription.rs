@@ -12,8 +12,8 @@ use futures_core::Stream;
 use super::error::{SubscribeError, SubscriptionEnd};
 use super::shared::SharedClient;
 use super::slot::SubscriptionSlot;
+use crate::protocol::{GapItem, ServerEnum, SnapshotState, TopicKey};
 use crate::session::client::{self as core, Gap, SubId, SubscriptionRequest};
-use crate::stub::{GapItem, ServerEnum, SnapshotState, TopicKey};
 use crate::wire::{Name, Position, UnsubscribeCode};
 
 /// What a subscription yields. Where a topic has a snapshot, `G` is [`std::convert::Infallible`]

@@ -13,7 +13,7 @@ use tokio::time::Sleep;
 
 use super::dial::{Dialled, Endpoint, NoSocket};
 use super::shared::{Order, SharedClient};
-use crate::driver::{self, BoxFuture};
+use crate::host::{self, BoxFuture};
 use crate::session::client::DialReason;
 use crate::session::{Close, Now};
 use crate::transport::{
@@ -67,7 +67,7 @@ pub(super) fn start(shared: Arc<SharedClient>, endpoint: Endpoint) {
     };
     let ((), wakers) = shared.pass(|pass| pass.input(|now, core| core.start(now)));
     wakers.wake();
-    driver::spawn(task.run());
+    host::spawn(task.run());
 }
 
 impl Task {
@@ -225,7 +225,7 @@ impl Task {
         let Some(at) = timeout else { return };
         // One that comes too early finds nothing due either, and is set anew.
         if self.timer.as_ref().is_none_or(|(armed, _)| at < *armed) {
-            self.timer = Some((at, driver::sleep_until(self.shared.clock().at(at))));
+            self.timer = Some((at, host::sleep_until(self.shared.clock().at(at))));
         }
     }
 
@@ -283,7 +283,7 @@ impl Task {
     fn let_go(&self, mut open: OpenSocket, end: SocketEnd) {
         let limit = self.endpoint.transport.close_timeout;
         let alive = self.alive.clone();
-        driver::spawn(async move {
+        host::spawn(async move {
             // Whoever does not close in time is dropped.
             let _ = tokio::time::timeout(limit, open.pump.finish(&end)).await;
             drop(open);

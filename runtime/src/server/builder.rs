@@ -1,5 +1,5 @@
-//! What a server is told before it starts. Owns the turn from the enums' descriptions into the
-//! node's configuration; refuses to be built before it was said who may connect.
+//! What a server is told before it starts, and the node's configuration from what its enums
+//! declare. There is no server before it was said who may connect.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use steadfast_schema::Kind;
 
-use super::auth::{self, Credentials, Hook};
-use super::{Limits, Server};
-use crate::driver::Clock;
+use super::auth::{self, AuthHook, Credentials};
+use super::env::Env;
+use super::handle::Server;
+use super::service::Service;
+use super::settings::Limits;
+use crate::host::Clock;
+use crate::protocol::ClientEnum;
 use crate::session::node::{Denied, Identity, MessageKind, MessageSpec, NodeConfig, TopicSpec};
 use crate::session::store::Retention;
 use crate::store::{DynStore, MemoryLimits, MemoryStore, Store};
-use crate::stub::{ClientEnum, Service};
 use crate::transport::TransportConfig;
 use crate::wire::Name;
 
@@ -43,16 +46,15 @@ pub struct Builder<C, A = Undecided> {
 }
 
 /// Everything that was said.
-pub(super) struct Parts {
-    pub(super) service: Arc<dyn Service>,
-    pub(super) config: NodeConfig,
-    pub(super) transport: TransportConfig,
-    pub(super) limits: Limits,
-    pub(super) store: Option<Arc<dyn DynStore>>,
-    pub(super) authenticate: Hook,
-    pub(super) origins: Option<Vec<String>>,
-    pub(super) clock: Clock,
-    pub(super) seed: Option<u64>,
+struct Parts {
+    service: Arc<dyn Service>,
+    config: NodeConfig,
+    transport: TransportConfig,
+    limits: Limits,
+    store: Option<Arc<dyn DynStore>>,
+    authenticate: AuthHook,
+    origins: Option<Vec<String>>,
+    seed: Option<u64>,
 }
 
 impl<C: ClientEnum> Builder<C> {
@@ -72,7 +74,6 @@ impl<C: ClientEnum> Builder<C> {
                 std::future::ready(Err::<Identity, _>(Denied::new("nobody may connect")))
             }),
             origins: None,
-            clock: Clock::new(),
             seed: None,
         };
         Self { parts, protocol: PhantomData }
@@ -153,7 +154,8 @@ impl<C: ClientEnum, A> Builder<C, A> {
     where
         A: AccessDecided,
     {
-        Server::new(self.parts)
+        let seed = self.parts.seed;
+        Server::new(self.parts.env(), seed)
     }
 }
 
@@ -164,11 +166,21 @@ impl<C, A> std::fmt::Debug for Builder<C, A> {
 }
 
 impl Parts {
-    pub(super) fn take_store(&mut self) -> Arc<dyn DynStore> {
-        let clock = self.clock;
-        self.store.take().unwrap_or_else(|| {
+    fn env(self) -> Env {
+        let clock = Clock::new();
+        let store = self.store.unwrap_or_else(|| {
             Arc::new(MemoryStore::new(MemoryLimits::default(), Arc::new(move || clock.now())))
-        })
+        });
+        Env {
+            service: self.service,
+            config: Arc::new(self.config),
+            transport: self.transport,
+            limits: self.limits,
+            store,
+            authenticate: self.authenticate,
+            origins: self.origins,
+            clock,
+        }
     }
 }
 

@@ -1,23 +1,22 @@
 //! One socket's task: read what is there, one turn of the node, write what there is to write, wait.
-//! Owns the socket and its write deadline; decides nothing.
+//! Keeps the socket and its write deadline, and decides nothing.
 
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::cx::Settings;
-use super::shared::{Inner, Link, Shared, Shown};
+use super::auth::Shown;
+use super::engine::Engine;
+use super::registry::ConnHandle;
+use super::settings::NodeSettings;
+use super::state::State;
 use crate::session::node::ConnId;
 use crate::session::{Close, CloseCode, Now};
 use crate::transport::{Arrivals, FRAMES_PER_PASS, Pump, Socket, SocketEnd, outgoing_bytes};
 use crate::wire::{ClientFrame, Codec, Outgoing, ServerFrame};
-
-/// The longest HELLO (PROTOCOL.md 2.3).
-pub(super) const HELLO_BYTES: usize = 64 * 1024;
 
 thread_local! {
     /// Room that the connections of a thread use one after another.
@@ -26,36 +25,16 @@ thread_local! {
 }
 
 struct Connection<S> {
-    shared: Arc<Shared>,
+    engine: Arc<Engine>,
     pump: Pump<S>,
     conn: ConnId,
-    link: Arc<Link>,
+    handle: Arc<ConnHandle>,
     codec: Codec,
-    settings: Settings,
+    settings: NodeSettings,
     greeted: bool,
     /// The node has more than the write buffer had room for.
     starved: bool,
     disconnect: Disconnect,
-}
-
-/// Counts a socket for as long as it lives.
-pub(super) struct Counted(Arc<Shared>);
-
-impl Counted {
-    /// One more, if there may be.
-    pub(super) fn admit(shared: &Arc<Shared>) -> Option<Self> {
-        let limit = shared.limits.connections as usize;
-        let admitted = shared.sockets.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
-            (count < limit).then_some(count + 1)
-        });
-        admitted.ok().map(|_| Self(Arc::clone(shared)))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.socket_gone();
-    }
 }
 
 /// Serves a socket to its end.
@@ -63,7 +42,7 @@ impl Drop for Counted {
 /// What lives as long as the connection is boxed, so that the task around it is not as large as its
 /// largest moment.
 pub(super) fn run<S>(
-    shared: Arc<Shared>,
+    engine: Arc<Engine>,
     socket: Socket<S>,
     codec: Codec,
     shown: Shown,
@@ -71,7 +50,7 @@ pub(super) fn run<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut connection = Box::new(Connection::open(shared, socket, codec, shown));
+    let mut connection = Box::new(Connection::open(engine, socket, codec, shown));
     async move {
         let end = connection.serve().await;
         Box::pin(connection.close(end)).await;
@@ -80,7 +59,7 @@ where
 
 /// Tells the node that a socket is gone, even if its task is dropped.
 struct Disconnect {
-    shared: Arc<Shared>,
+    engine: Arc<Engine>,
     conn: ConnId,
     close: Option<Close>,
     told: bool,
@@ -90,7 +69,7 @@ impl Disconnect {
     fn tell(&mut self) {
         if let Some(close) = self.close.take() {
             self.told = true;
-            self.shared.disconnect(self.conn, close);
+            self.engine.disconnect(self.conn, close);
         }
     }
 }
@@ -105,15 +84,15 @@ impl Drop for Disconnect {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn open(shared: Arc<Shared>, socket: Socket<S>, codec: Codec, shown: Shown) -> Self {
-        let (conn, link) = shared.connect(codec, shown);
+    fn open(engine: Arc<Engine>, socket: Socket<S>, codec: Codec, shown: Shown) -> Self {
+        let (conn, handle) = engine.connect(codec, shown);
         tracing::debug!(conn = conn.0, "connected");
-        let disconnect = Disconnect { shared: Arc::clone(&shared), conn, close: None, told: false };
-        let settings = Arc::new(Arc::clone(&shared.config));
+        let disconnect = Disconnect { engine: Arc::clone(&engine), conn, close: None, told: false };
+        let settings = engine.env.settings();
         let slow = Close::new(CloseCode::SLOW, "the peer reads too slowly");
-        let pump = Pump::new(socket, &shared.transport, slow);
+        let pump = Pump::new(socket, &engine.env.transport, slow);
         let (greeted, starved) = (false, false);
-        Self { shared, pump, conn, link, codec, settings, greeted, starved, disconnect }
+        Self { engine, pump, conn, handle, codec, settings, greeted, starved, disconnect }
     }
 
     async fn serve(&mut self) -> SocketEnd {
@@ -124,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Some(end) = ready.end {
                 return end;
             }
-            if let Some(close) = self.link.take_close() {
+            if let Some(close) = self.handle.take_close() {
                 return SocketEnd::Own { close, broken: false };
             }
         }
@@ -133,9 +112,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Writes what waits, reads what is there; ready if anything is to be done.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Arrivals<ClientFrame>> {
         let mut arrivals = Arrivals::into(FRAMES.take());
-        let mut work = self.link.wake.poll(cx);
+        let mut work = self.handle.wake.poll(cx);
         let (codec, greeted) = (self.codec, &mut self.greeted);
-        let frame_bytes = self.shared.config.frame_bytes as usize;
+        let frame_bytes = self.engine.env.config.frame_bytes as usize;
         self.pump.poll(cx, &mut arrivals, |socket, message| {
             let frame = codec.read_client(message)?;
             if !std::mem::replace(greeted, true) {
@@ -145,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         });
         work |= self.starved && self.pump.socket().has_room();
         if work || !arrivals.is_empty() {
-            self.link.wake.rest();
+            self.handle.wake.rest();
             return Poll::Ready(arrivals);
         }
         FRAMES.set(arrivals.frames);
@@ -154,26 +133,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Hands frames to the node, and takes what it has to send as long as there is room.
     fn turn(&mut self, mut frames: Vec<ClientFrame>, alive: bool) -> Vec<Outgoing> {
-        let (conn, mut outbox) = (self.conn, Outbox::new(self.pump.socket().room()));
-        let link = Arc::clone(&self.link);
-        let shared = Arc::clone(&self.shared);
-        shared.turn_and(
+        let (conn, mut outbox) = (self.conn, Taken::new(self.pump.socket().room()));
+        let handle = Arc::clone(&self.handle);
+        let engine = Arc::clone(&self.engine);
+        engine.turn_with(
             &self.settings,
-            |now, inner| {
+            |now, state| {
                 if alive {
-                    inner.node.handle_alive(now, conn);
+                    state.node.handle_alive(now, conn);
                 }
                 for frame in frames.drain(..) {
                     if let ClientFrame::Hello(hello) = &frame {
-                        inner.introduce(conn, hello.instance);
+                        state.registry.introduce(conn, hello.instance);
                     }
-                    inner.node.handle_frame(now, conn, frame);
+                    state.node.handle_frame(now, conn, frame);
                 }
             },
-            |now, inner, wakes| {
-                outbox.fill(now, inner, conn);
+            |now, state, wakes| {
+                outbox.fill(now, state, conn);
                 if !outbox.more {
-                    wakes.served(&link);
+                    wakes.served(&handle);
                 }
             },
         );
@@ -204,7 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn close(mut self: Box<Self>, end: SocketEnd) {
         tracing::debug!(conn = self.conn.0, close = %end.close(), "disconnected");
         self.disconnect.close = Some(end.close().clone());
-        let limit = self.shared.transport.close_timeout;
+        let limit = self.engine.env.transport.close_timeout;
         // Whoever does not close in time is dropped.
         let _ = tokio::time::timeout(limit, async {
             match end {
@@ -230,21 +209,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 /// What is taken from the node in one turn.
-struct Outbox {
+struct Taken {
     messages: Vec<Outgoing>,
     room: usize,
     more: bool,
 }
 
-impl Outbox {
+impl Taken {
     fn new(room: usize) -> Self {
         Self { messages: MESSAGES.take(), room, more: false }
     }
 
-    fn fill(&mut self, now: Now, inner: &mut Inner, conn: ConnId) {
+    fn fill(&mut self, now: Now, state: &mut State, conn: ConnId) {
         self.more = false;
         while self.room > 0 && self.messages.len() < FRAMES_PER_PASS {
-            let Some(message) = inner.node.poll_transmit(now, conn) else { return };
+            let Some(message) = state.node.poll_transmit(now, conn) else { return };
             self.room = self.room.saturating_sub(outgoing_bytes(&message));
             self.messages.push(message);
         }

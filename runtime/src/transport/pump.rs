@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
 use super::{Inbound, Socket, TransportConfig};
-use crate::driver;
+use crate::host;
 use crate::session::{Close, CloseCode};
 #[cfg(feature = "client")]
 use crate::wire::ClientFrame;
@@ -117,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
     /// Ready when the peer has taken nothing for too long.
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (written, patience) = (self.socket.written(), self.write_timeout);
-        let fresh = || Stall { written, until: driver::sleep(patience) };
+        let fresh = || Stall { written, until: host::sleep(patience) };
         let stall = self.stall.get_or_insert_with(fresh);
         if stall.written != written {
             *stall = fresh();

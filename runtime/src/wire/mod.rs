@@ -4,6 +4,7 @@
 mod close;
 mod codec;
 mod frame;
+mod gap;
 mod ids;
 mod json;
 mod text;
@@ -11,5 +12,6 @@ mod text;
 pub use close::CloseCode;
 pub use codec::{Codec, FrameError};
 pub use frame::*;
+pub use gap::Gap;
 pub use ids::*;
 pub use text::{Body, MAX_NAME_BYTES, Name};

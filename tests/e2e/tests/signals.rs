@@ -4,6 +4,7 @@
 
 use futures_util::StreamExt;
 use steadfast::client::{CallError, ConnectionState, Fate};
+use steadfast::session::CloseCode;
 use steadfast_e2e::{TallyClient, Watch, quick, within};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -35,6 +36,24 @@ async fn tell(server: &Child, signal: &str) {
     assert!(within(Command::new("sh").args(["-c", &order]).status()).await.unwrap().success());
 }
 
+fn was_told_to_leave(state: &ConnectionState) -> bool {
+    match state {
+        ConnectionState::Reconnecting { reason, .. } => reason.code == Some(CloseCode::DRAINING),
+        _ => false,
+    }
+}
+
+/// PROTOCOL.md 8.2: nothing is owed to it, so neither its silence nor a deadline is waited for.
+#[tokio::test]
+async fn a_process_that_is_told_to_stop_closes_an_idle_client_in_order() {
+    for signal in ["TERM", "INT"] {
+        let (mut server, _, client) = started().await;
+        let told = client.reaches(was_told_to_leave);
+        let (_, ()) = tokio::join!(told, tell(&server, signal));
+        assert_eq!(within(server.wait()).await.unwrap().code(), Some(0), "{signal}");
+    }
+}
+
 /// PROTOCOL.md 8.2: what runs is finished and answered, the socket is closed with 4010, and the
 /// client comes back.
 #[tokio::test]
@@ -44,12 +63,7 @@ async fn a_process_that_is_told_to_stop_drains_and_exits_in_order() {
         let running = client.pass_soon("never".into());
         let mut fates = running.fates();
         while within(fates.next()).await.is_some_and(|fate| fate != Fate::Acked) {}
-        let drained = client.reaches(|state| match state {
-            ConnectionState::Reconnecting { reason, .. } => {
-                reason.code.map(|code| code.0) == Some(4010)
-            }
-            _ => false,
-        });
+        let drained = client.reaches(was_told_to_leave);
         let (state, ()) = tokio::join!(drained, tell(&server, signal));
         assert!(matches!(state, ConnectionState::Reconnecting { .. }));
         assert_eq!(

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use steadfast_patch::{Change, Mistake, Result, Sources, changes, none, report};
 
 /// What `steadfast` is made of without its default features.
-const CORE: &[&str] = &["lib.rs", "session", "store", "stub", "wire"];
+const CORE: &[&str] = &["lib.rs", "session", "store", "protocol", "wire"];
 
 /// What a file with a mutant in it needs.
 const USE: &str = "\nuse crate::mutant::{Mutant::*, planted};\n";

@@ -1,10 +1,9 @@
 //! What goes in and out of a client's core.
 
 use crate::session::{Close, Now};
-use crate::wire::{
-    Body, Dial, Epoch, FailureCode, Name, Position, RefusalCode, ResetReason, TopicSeq,
-    UnsubscribeCode,
-};
+use crate::wire::{Body, Dial, FailureCode, Name, Position, RefusalCode, UnsubscribeCode};
+
+pub use crate::wire::Gap;
 
 /// Names a command that this client submitted; unique in the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -157,19 +156,6 @@ pub enum Item {
         /// Its fields.
         body: Body,
     },
-}
-
-/// A stretch of a topic that this client did not see.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Gap {
-    /// Why.
-    pub reason: ResetReason,
-    /// Everything up to here was seen.
-    pub last: Option<Position>,
-    /// The topic's incarnation now.
-    pub epoch: Epoch,
-    /// Events continue after this one.
-    pub resumes_after: TopicSeq,
 }
 
 /// Why a subscription ended.

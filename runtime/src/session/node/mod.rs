@@ -6,10 +6,12 @@
 //! (what they have asked for), `topics` (what they follow), `appends` (what is on its way into a
 //! log) and `effects` (what they cause).
 
+pub mod admission;
 mod answer;
 mod appends;
 mod config;
 mod effects;
+pub mod fault;
 mod keys;
 mod leases;
 mod load;

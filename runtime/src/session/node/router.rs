@@ -16,6 +16,9 @@ use crate::session::store::{Publication, TopicId};
 use crate::session::{Close, CloseCode, Now, Random};
 use crate::wire::{ClientFrame, Codec, Outgoing, Position, Seq, ServerFrame};
 
+/// Why nobody may come, or stay, while a node drains (PROTOCOL.md 8.2).
+pub(super) const LEAVING: Close = Close::new(CloseCode::DRAINING, "this server is leaving");
+
 /// One server process. Every call that takes `&mut self` is an input, [`Node::poll_transmit`] too:
 /// after it, [`Node::poll_output`] is polled until there is none. Then woken connections take what
 /// [`Node::poll_transmit`] has for them.
@@ -62,6 +65,10 @@ impl Node {
 
     /// A socket was accepted. `conn` must never have been used before.
     pub fn handle_connected(&mut self, now: Now, conn: ConnId, codec: Codec) {
+        if self.draining.is_some() {
+            // Admitted before the drain began, connected after it: nobody waits for its HELLO.
+            return self.fx.event(NodeEvent::Close(conn, LEAVING));
+        }
         self.seats.connect(now, conn, codec, &self.config, &mut self.fx);
     }
 

@@ -153,7 +153,7 @@ impl Drop for MemoryStore {
 impl Default for MemoryStore {
     /// An empty store with the default limits and tokio's clock.
     fn default() -> Self {
-        let clock = crate::driver::Clock::new();
+        let clock = crate::host::Clock::new();
         Self::new(MemoryLimits::default(), Arc::new(move || clock.now()))
     }
 }

@@ -1,13 +1,11 @@
 //! Leaving in order: clients are told when to come back, what runs is finished, nothing new begins
 //! (PROTOCOL.md 8.2).
 
+use crate::session::Now;
 use crate::session::node::effects::Timer;
-use crate::session::node::router::Node;
+use crate::session::node::router::{LEAVING, Node};
 use crate::session::node::types::ConnId;
-use crate::session::{Close, CloseCode, Now};
 use crate::wire::ServerFrame;
-
-const LEAVING: Close = Close::new(CloseCode::DRAINING, "this server is leaving");
 
 impl Node {
     /// Tells every client to leave: GOAWAY with `after_ms` spread over `spread_ms`; new commands

@@ -3,7 +3,7 @@
 use crate::session::node::effects::Purpose;
 use crate::session::node::keys::{LeaseKey, Seat, SessionKey};
 use crate::session::node::leases::Grant;
-use crate::session::node::router::Node;
+use crate::session::node::router::{LEAVING, Node};
 use crate::session::node::seats::{Found, Leasing, Opening, Replaced};
 use crate::session::node::types::{ConnId, Denied, Execution, Identity, Principal};
 use crate::session::store::{Record, StoreOp, StoreOutcome};
@@ -13,7 +13,6 @@ use crate::wire::{Codec, CommandNo, Hello, LeaseGrant, LeaseId, LeaseState, Serv
 const FULL: Close =
     Close::new(CloseCode::OVERLOADED, "this server holds as many sessions as it may");
 const STALE: Close = Close::new(CloseCode::STALE_DIAL, "a newer socket has taken over");
-const LEAVING: Close = Close::new(CloseCode::DRAINING, "this server is leaving");
 
 impl Node {
     pub(in crate::session::node) fn on_hello(&mut self, now: Now, conn: ConnId, hello: Box<Hello>) {

@@ -11,7 +11,7 @@ use steadfast::client::{
     Call, CallError, ConnectionState, DialReason, Gap, Item, SnapshotReason, SubscribeError,
     Subscription, SubscriptionEnd, TopicItem,
 };
-use steadfast::stub::{Reply, TopicKey};
+use steadfast::protocol::{Reply, TopicKey};
 use steadfast::wire::{RefusalCode, ResetReason, UnsubscribeCode};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;

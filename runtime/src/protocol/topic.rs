@@ -1,15 +1,14 @@
-//! Topics as types: keys, snapshots, gaps and what may be published. Owns the text form of keys;
-//! refuses history.
+//! Topics as types: keys and their text, snapshots, gaps and what may be published. What a topic
+//! holds is elsewhere.
 
 use std::convert::Infallible;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::body::{DecodeError, EncodeError, decode_body};
+use super::body::{DecodeError, EncodeError};
 use super::message::{Message, ServerEnum};
-use crate::session::client::Gap;
-use crate::wire::Codec;
+use crate::wire::{Codec, Gap};
 
 /// Names one topic: the key type that `topic(Room, key = room: RoomId, ..)` declares, as in
 /// `chat.subscribe(Room(room))`.
@@ -49,22 +48,6 @@ impl SnapshotState for Infallible {
             "the topic declares no snapshot, and the server sent `{name}`"
         )))
     }
-}
-
-/// Reads a snapshot under one of its names.
-///
-/// # Errors
-/// When the name is another one's, or the body does not fit.
-pub fn decode_snapshot<M: Message>(
-    names: &[&str],
-    name: &str,
-    body: &[u8],
-    codec: Codec,
-) -> Result<M, DecodeError> {
-    if !names.contains(&name) {
-        return Err(DecodeError::UNKNOWN_NAME);
-    }
-    decode_body(body, codec)
 }
 
 /// What a subscription yields for events that were missed.

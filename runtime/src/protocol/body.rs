@@ -1,5 +1,5 @@
-//! Bodies: a message's fields as bytes, in the codec of an attachment (PROTOCOL.md 3.5). Owns what
-//! counts as an empty body; refuses frames.
+//! Bodies: a message's fields as bytes, in the codec of an attachment (PROTOCOL.md 3.5). Says what
+//! counts as an empty body; knows nothing of the frames around it.
 
 use std::cell::Cell;
 
@@ -49,6 +49,12 @@ impl DecodeError {
 
     pub(crate) fn new(reason: impl Into<String>) -> Self {
         Self(Reason::Body(reason.into()))
+    }
+
+    /// The client enum has no message of this index that could be asked like this.
+    #[cfg(feature = "server")]
+    pub(crate) fn unknown_message(message: u16) -> Self {
+        Self::new(format!("the protocol has no message {message} of this kind"))
     }
 }
 

@@ -1,5 +1,5 @@
-//! How others make a task look again. Owns the order of flag and waker, on which hangs that no
-//! wake-up is lost; refuses to know what there is to look at.
+//! How others make a task look again. Keeps the order of flag and waker, on which hangs that no
+//! wake-up is lost; does not know what there is to look at.
 
 use std::sync::atomic::Ordering;
 use std::task::Context;

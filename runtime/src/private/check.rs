@@ -1,6 +1,6 @@
 //! Assertions that generated code makes at compile time, about what one enum can't see of another.
 
-use super::message::{ClientEnum, ServerEnum};
+use crate::protocol::{ClientEnum, ServerEnum};
 
 /// The client enum and the server enum that it names are of one protocol.
 ///

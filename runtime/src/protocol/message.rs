@@ -1,11 +1,10 @@
-//! Messages and the enums that list them. Owns what happens to a message that this build does not
-//! know; refuses delivery.
+//! Messages and the enums that list them, and the message that this build does not know. Nothing
+//! here delivers any.
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use steadfast_schema as schema;
 
-use super::body::DecodeError;
 use super::error::WsError;
 use crate::wire::Codec;
 
@@ -67,11 +66,4 @@ pub struct UnknownMessage {
     pub body: Bytes,
     /// Why a message of a known name could not be read; `None` when the name itself is unknown.
     pub error: Option<String>,
-}
-
-/// The unknown variant's content.
-#[must_use]
-pub fn undecoded(name: &str, body: &[u8], error: DecodeError) -> UnknownMessage {
-    let error = (error != DecodeError::UNKNOWN_NAME).then(|| error.to_string());
-    UnknownMessage { name: name.to_owned(), body: Bytes::copy_from_slice(body), error }
 }

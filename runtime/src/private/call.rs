@@ -1,19 +1,10 @@
-//! What a generated client is to the driver.
+//! What a method of a generated client calls. Sends one message; what becomes of it is the
+//! client's.
 
 use serde::Serialize;
 
-use super::body::encode_body;
-use super::message::ClientEnum;
 use crate::client::{Call, Client};
-
-/// A generated client: a name for [`Client`] with a method per message.
-pub trait ClientStub: Sized {
-    /// What it sends.
-    type Commands: ClientEnum;
-
-    /// Wraps a connected client.
-    fn from_inner(inner: Client<Self::Commands>) -> Self;
-}
+use crate::protocol::{ClientEnum, encode_body};
 
 /// Sends the request or command of this index. Asks nothing of `R`, so that a reply that can't
 /// travel is reported once, by the server's half of the expansion or by whoever awaits the call.

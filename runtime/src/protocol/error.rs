@@ -1,5 +1,5 @@
 //! Application errors: named on the wire like messages, so that a new one does not break old
-//! clients (PROTOCOL.md 5.7). Refuses the protocol's own failures, which are `CallError`'s.
+//! clients (PROTOCOL.md 5.7). The protocol's own failures are not here, but in `CallError`.
 
 use std::fmt;
 
@@ -57,17 +57,4 @@ impl WsError for NoError {
             "the protocol declares no errors, and the server answered with `{name}`"
         )))
     }
-}
-
-/// The fields of a unit variant: none, and room for later ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Empty {}
-
-/// A wire name, checked.
-///
-/// # Errors
-/// When it breaks PROTOCOL.md 3.4: only for an error that came in as unknown and goes out again.
-pub fn error_name(name: impl Into<Bytes>) -> Result<Name, EncodeError> {
-    let name = Name::from_bytes(name.into()).filter(|name| !name.is_empty());
-    name.ok_or_else(|| EncodeError::new("the error's name is not a wire name"))
 }

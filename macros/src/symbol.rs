@@ -1,4 +1,5 @@
-//! Names of attributes and their keys. No logic.
+//! The words that this derive knows: attributes, their keys, and names that are taken. There is no
+//! logic here.
 
 pub(crate) const WS: &str = "ws";
 pub(crate) const SERDE: &str = "serde";
@@ -35,7 +36,7 @@ pub(crate) const VOLATILE_KEYS: &[&str] = &["latest_by", "max_bytes"];
 pub(crate) const TOPIC_KEYS: &[&str] = &["key", "replay", "ttl", "max_bytes"];
 
 /// What a generated client has already: its own functions and those of `steadfast::client::Client`.
-pub(crate) const RESERVED_METHODS: &[&str] = &[
+pub(crate) const CLIENT_METHODS: &[&str] = &[
     "builder",
     "inner",
     "subscribe",

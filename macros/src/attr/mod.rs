@@ -11,7 +11,7 @@ mod variant;
 
 pub(crate) use container::{EnumAttrs, Role};
 pub(crate) use docs::{deprecated, docs};
-pub(crate) use field::FieldAttrs;
+pub(crate) use field::{FieldAttrs, bare};
 pub(crate) use serde::{SerdeEnum, SerdeVariant};
 pub(crate) use topic::TopicAttrs;
-pub(crate) use variant::{KindAttr, RawKind, VariantAttrs};
+pub(crate) use variant::{KindAttr, NO_REPLY, RawKind, VariantAttrs};

@@ -35,17 +35,6 @@ pub(crate) const COMMAND_KEYS: &[&str] = &["concurrent", "timeout", "max_bytes"]
 pub(crate) const VOLATILE_KEYS: &[&str] = &["latest_by", "max_bytes"];
 pub(crate) const TOPIC_KEYS: &[&str] = &["key", "replay", "ttl", "max_bytes"];
 
-/// What a generated client has already: its own functions and those of `steadfast::client::Client`.
-pub(crate) const CLIENT_METHODS: &[&str] = &[
-    "builder",
-    "inner",
-    "subscribe",
-    "state",
-    "status",
-    "reconnect_now",
-    "close",
-    "clone",
-    "call",
-    "volatile",
-    "codec",
-];
+/// What every client has: its own functions, which `generate::calls` makes, and `Clone`'s.
+pub(crate) const CLIENT_METHODS: &[&str] =
+    &["builder", "inner", "subscribe", "state", "status", "reconnect_now", "close", "clone"];

@@ -17,9 +17,13 @@ pub use crate::{__if_client as if_client, __if_server as if_server};
 pub use bytes::Bytes;
 
 #[cfg(feature = "client")]
-pub use crate::client::{Builder as ClientBuilder, Call, Client, Subscribe};
+pub use crate::client::{
+    Builder as ClientBuilder, Call, Client, ConnectionState, Status, Subscribe,
+};
 #[cfg(feature = "server")]
 pub use crate::server::{Builder as ServerBuilder, Cx, TopicCx};
+#[cfg(feature = "client")]
+pub use tokio::sync::watch;
 
 /// Keeps generated client code where there is a client, drops it elsewhere: the derive can't see
 /// this crate's features.

@@ -1,5 +1,5 @@
-//! The client's side of the client enum: a handle with a method per message, which derefs
-//! to the connection behind it. Each is one call into the runtime, which does the work.
+//! The client's side of the client enum: a handle with a method per message, and the methods that
+//! every client has. Each is one call into the runtime, which does the work.
 
 use proc_macro2::TokenStream;
 
@@ -15,11 +15,12 @@ use crate::model::{Client, Kind, Limits, Message, Model, Payload};
 pub(super) fn client(model: &Model, client: &Client) -> TokenStream {
     let (private, vis, ident) = (model.private(), model.vis(), model.ident());
     let name = client.protocol().ident("Client", ident);
-    let entries = entries(model, client);
+    let (entries, connection) = (entries(model, client), connection(model));
     let methods = model.messages().iter().enumerate();
     let methods = methods.map(|(at, message)| method(model, client, at, message));
     let doc = format!(
-        " A client of the protocol `{}`: a method per message of [`{ident}`].",
+        " A client of the protocol `{}`: a method per message of [`{ident}`]. A handle: clones \
+         share one connection, which closes cleanly when the last one is dropped.",
         client.protocol().name()
     );
     code! {
@@ -32,14 +33,8 @@ pub(super) fn client(model: &Model, client: &Client) -> TokenStream {
         #[allow(deprecated, dead_code)]
         impl #name {
             #entries
+            #connection
             #(#methods)*
-        }
-        #[automatically_derived]
-        impl ::core::ops::Deref for #name {
-            type Target = #private::Client<#ident>;
-            fn deref(&self) -> &Self::Target {
-                &self.inner
-            }
         }
         #[automatically_derived]
         impl #private::ClientStub for #name {
@@ -51,7 +46,8 @@ pub(super) fn client(model: &Model, client: &Client) -> TokenStream {
     }
 }
 
-/// Where a client begins, and what it is asked for beside messages.
+/// Where a client begins, and what it is asked for beside messages. With [`connection`]'s these
+/// are `symbol::CLIENT_METHODS`, which no message may have.
 fn entries(model: &Model, client: &Client) -> TokenStream {
     let (private, vis, ident) = (model.private(), model.vis(), model.ident());
     let (name, events) = (client.protocol().ident("Client", ident), client.server());
@@ -62,7 +58,7 @@ fn entries(model: &Model, client: &Client) -> TokenStream {
         ) -> #private::ClientBuilder<#name> {
             #private::ClientBuilder::new(url)
         }
-        /// The connection behind it.
+        /// The same client without the methods of this protocol: for code that works with any.
         #vis fn inner(&self) -> &#private::Client<#ident> {
             &self.inner
         }
@@ -72,6 +68,40 @@ fn entries(model: &Model, client: &Client) -> TokenStream {
             __T: #private::TopicKey<Events = #events>,
         {
             self.inner.subscribe(topic)
+        }
+    }
+}
+
+/// What a client says of its connection, and what is done to it.
+fn connection(model: &Model) -> TokenStream {
+    let (private, vis) = (model.private(), model.vis());
+    code! {
+        /// The connection's state, to be looked at or waited for. Nothing changes after `Closed`
+        /// and `Failed`: a loop over the changes ends when `is_over`.
+        ///
+        /// # Cancellation
+        /// A wait that is dropped has missed nothing: the next one looks at the present state.
+        #[must_use]
+        #vis fn state(&self) -> #private::watch::Receiver<#private::ConnectionState> {
+            self.inner.state()
+        }
+        /// What a user interface shows.
+        #[must_use]
+        #vis fn status(&self) -> #private::Status {
+            self.inner.status()
+        }
+        /// Dials at once if the client waits to dial: for "the network is back", or a button.
+        #vis fn reconnect_now(&self) {
+            self.inner.reconnect_now();
+        }
+        /// Closes for good: tells the server, ends the session, and returns when every socket and
+        /// task of this client is gone, within the close timeout of its transport. Calls that are
+        /// not resolved fail as closed, subscriptions end, and so do all clones.
+        ///
+        /// # Cancellation
+        /// Dropping the future does not stop the closing.
+        #vis async fn close(&self) {
+            self.inner.close().await;
         }
     }
 }
@@ -88,8 +118,7 @@ fn method(model: &Model, client: &Client, at: usize, message: &Message) -> Token
                 code!(let message = #value;)
             });
             let at = index(at);
-            let encoded = code!(#private::encode_body(&message, self.inner.codec()));
-            (code!(bool), code!(#binding self.inner.volatile(#at, #key, #encoded)))
+            (code!(bool), code!(#binding #private::volatile(&self.inner, #at, #key, &message)))
         }
         kind => {
             let reply = match kind {

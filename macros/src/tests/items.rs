@@ -3,9 +3,10 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::visit::{self, Visit};
-use syn::{DeriveInput, ItemImpl, parse_quote};
+use syn::{DeriveInput, Ident, ImplItem, ItemImpl, parse_quote};
 
 use crate::expand::derive;
+use crate::symbol::CLIENT_METHODS;
 
 /// Every `impl`, also those in blocks and in `if_client! { .. }`.
 #[derive(Default)]
@@ -36,6 +37,31 @@ impl<'ast> Visit<'ast> for Impls {
             self.read(item.mac.tokens.clone());
         }
     }
+}
+
+fn chat() -> DeriveInput {
+    parse_quote! {
+        #[ws(client, protocol = "chat", version = "1.0", server = ChatEvent)]
+        enum ChatCommand {}
+    }
+}
+
+fn is(ty: &syn::Type, name: &str) -> bool {
+    matches!(ty, syn::Type::Path(path) if path.path.is_ident(name))
+}
+
+#[test]
+fn the_names_that_no_method_may_have_are_those_of_every_client() {
+    let impls = Impls::of(&chat());
+    let own = impls.iter().find(|item| item.trait_.is_none() && is(&item.self_ty, "ChatClient"));
+    let own = own.expect("a client has methods").items.iter().map(|item| match item {
+        ImplItem::Fn(function) => function.sig.ident.to_string(),
+        other => unreachable!("a client has methods and nothing else: {}", quote!(#other)),
+    });
+    let mut found: Vec<String> = own.collect();
+    // The handle's one trait that a method of that name would hide.
+    found.push("clone".to_owned());
+    assert_eq!(found, CLIENT_METHODS);
 }
 
 /// Enums of every role, with each kind of message; and the same with mistakes.
@@ -85,4 +111,15 @@ fn every_implementation_of_a_trait_says_that_it_is_derived() {
         }
     }
     assert!(traits > 20, "only {traits} were looked at");
+}
+
+#[test]
+fn a_client_hands_nothing_on_that_it_does_not_name() {
+    let traits: Vec<Ident> = Impls::of(&chat())
+        .into_iter()
+        .filter(|item| is(&item.self_ty, "ChatClient"))
+        .filter_map(|item| item.trait_)
+        .map(|(path, _)| path.segments.last().expect("a path has segments").ident.clone())
+        .collect();
+    assert_eq!(traits, ["ClientStub"]);
 }

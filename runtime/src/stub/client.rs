@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::body::encode_body;
+use super::body::{EncodeError, encode_body};
 use super::message::ClientEnum;
 use crate::client::{Call, Client};
 
@@ -23,4 +23,14 @@ pub fn call<R, C: ClientEnum>(
     message: &impl Serialize,
 ) -> Call<R, C::Error> {
     client.call(index, encode_body(message, client.codec()))
+}
+
+/// Sends the volatile of this index if there is a connection now; `false` says that it was dropped.
+pub fn volatile<C: ClientEnum>(
+    client: &Client<C>,
+    index: u16,
+    conflation: Result<String, EncodeError>,
+    message: &impl Serialize,
+) -> bool {
+    client.volatile(index, conflation, encode_body(message, client.codec()))
 }

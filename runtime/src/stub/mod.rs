@@ -20,7 +20,7 @@ pub use body::{
 };
 pub use check::assert_same_protocol;
 #[cfg(feature = "client")]
-pub use client::{ClientStub, call};
+pub use client::{ClientStub, call, volatile};
 pub use error::{Empty, NoError, WsError, error_name};
 pub use message::{ClientEnum, Message, Reply, ServerEnum, UnknownMessage, undecoded};
 #[cfg(feature = "server")]

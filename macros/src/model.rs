@@ -10,6 +10,7 @@ mod topics;
 mod unique;
 mod variant;
 
-pub(crate) use check::{check, private};
+pub(crate) use check::{check, error, private};
 pub(crate) use message::{Field, Generated, Kind, Limits, Message, Payload};
 pub(crate) use protocol::{Client, Model, RoleModel, Server, Topic};
+pub(crate) use variant::strays;

@@ -11,8 +11,14 @@ use crate::hygiene::code;
 use crate::model::{Client, Message, Model};
 
 pub(super) fn expand(model: &Model, client: &Client) -> Expansion {
+    let common = common(model, client);
+    if model.partial() {
+        // A handler or client that lacks a method is reported once more, at each use of the method;
+        // one that is not there at all is not, beside the mistake that was reported here.
+        return Expansion { common, ..Expansion::default() };
+    }
     Expansion {
-        common: common(model, client),
+        common,
         client: calls::client(model, client),
         server: [
             handler::handler(model, client),

@@ -8,12 +8,21 @@ use super::describe::index;
 use super::expansion::Expansion;
 use super::message::{Use, conflation, into_enum, named, pattern, reads, structure};
 use super::{describe, hooks};
+use crate::fallback;
 use crate::hygiene::code;
 use crate::model::{Kind, Message, Model, Server, Topic};
 
 pub(super) fn expand(model: &Model, server: &Server) -> Expansion {
+    let common = common(model, server);
+    if model.partial() {
+        // As with handlers: a trait that lacks a hook is reported once more, one that is not there
+        // is not. A topic whose snapshot may have been left out has no key type either.
+        let strays = fallback::strays(model.private(), model.ident(), server.strays());
+        let server = fallback::hooks(model.private(), model.ident());
+        return Expansion { common: code!(#common #strays), server, ..Expansion::default() };
+    }
     Expansion {
-        common: common(model, server),
+        common,
         server: [hooks::topics(model, server), hooks::hooks(model, server)].into_iter().collect(),
         ..Expansion::default()
     }
@@ -26,7 +35,9 @@ fn common(model: &Model, server: &Server) -> TokenStream {
         let (into_enum, delivery) = (into_enum(model, message), delivery(model, server, message));
         code!(#structure #named #into_enum #delivery)
     });
-    let keys = server.topics().iter().enumerate().map(|(at, topic)| key(model, at, topic));
+    let known = server.topics().iter().enumerate();
+    let known = known.filter(|(_, topic)| !model.partial() || topic.snapshot().is_some());
+    let keys = known.map(|(at, topic)| key(model, at, topic));
     let description = describe::server(model, server);
     let (decode, reads) = (decode(model), reads(model));
     code! {

@@ -10,7 +10,7 @@ use super::names::check_wire_name;
 use super::protocol::{Client, Model, Protocol, RoleModel, Server, Topic};
 use super::topics::{check_topics, with_snapshots};
 use super::unique::{check_methods, check_payloads, check_wire_names};
-use super::variant::{Read, read_variant};
+use super::variant::{Read, read_variant, strays};
 use crate::attr::{EnumAttrs, Role, SerdeEnum, docs};
 use crate::case::upper_camel;
 use crate::ctxt::Ctxt;
@@ -47,8 +47,8 @@ pub(crate) fn check(input: &DeriveInput, attrs: &EnumAttrs, ctxt: &Ctxt) -> Opti
         Role::Server => {
             check_payloads(&mut messages, true, ctxt);
             let topics = with_snapshots(topics, &messages, ctxt);
-            let error = error(attrs);
-            RoleModel::Server(Server { protocol: protocol?, error, topics, reserved })
+            let (error, strays) = (error(attrs), strays(data, &messages));
+            RoleModel::Server(Server { protocol: protocol?, error, topics, strays, reserved })
         }
         Role::Error => RoleModel::Error { own_display: attrs.own_display },
     };
@@ -91,7 +91,7 @@ pub(crate) fn private(attrs: &EnumAttrs) -> Path {
 }
 
 /// What commands or snapshot hooks fail with.
-fn error(attrs: &EnumAttrs) -> Path {
+pub(crate) fn error(attrs: &EnumAttrs) -> Path {
     attrs.error.clone().unwrap_or_else(|| {
         let private = private(attrs);
         parse_quote!(#private::NoError)

@@ -42,6 +42,7 @@ pub(crate) struct Server {
     pub(super) protocol: Protocol,
     pub(super) error: Path,
     pub(super) topics: Vec<Topic>,
+    pub(super) strays: Vec<Type>,
     pub(super) reserved: Vec<String>,
 }
 
@@ -141,6 +142,11 @@ impl Server {
 
     pub(crate) fn topics(&self) -> &[Topic] {
         &self.topics
+    }
+
+    /// The users' own structs of variants that were left out.
+    pub(crate) fn strays(&self) -> &[Type] {
+        &self.strays
     }
 
     pub(crate) fn reserved(&self) -> &[String] {

@@ -1,7 +1,7 @@
 //! One variant: attributes and fields become a [`Message`]. How it is delivered is for `kind`.
 
 use proc_macro2::Ident;
-use syn::{Attribute, Field as RawField, Fields, Type, Variant};
+use syn::{Attribute, DataEnum, Field as RawField, Fields, Type, Variant};
 
 use super::kind::{Surroundings, check_kind};
 use super::message::{Field, Generated, Kind, Message, Payload};
@@ -165,6 +165,21 @@ fn own_struct(variant: &Variant) -> Option<&Type> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last()?;
     (!NOT_A_MAP.contains(&&*last.ident.to_string())).then_some(ty)
+}
+
+/// The users' own structs that no message has: those of variants that were left out. Not what an
+/// unknown variant carries, which is ours.
+pub(crate) fn strays(data: &DataEnum, messages: &[Message]) -> Vec<Type> {
+    let mut strays: Vec<Type> = Vec::new();
+    for ty in data.variants.iter().filter_map(own_struct) {
+        let ours = matches!(ty, Type::Path(path)
+            if path.path.segments.last().is_some_and(|last| last.ident == "UnknownMessage"));
+        let taken = messages.iter().any(|message| message.ty() == *ty) || strays.contains(ty);
+        if !ours && !taken {
+            strays.push(ty.clone());
+        }
+    }
+    strays
 }
 
 fn read_field(field: &RawField, rule: Option<RenameRule>, ctxt: &Ctxt) -> Option<Field> {

@@ -64,6 +64,15 @@ fn the_names_that_no_method_may_have_are_those_of_every_client() {
     assert_eq!(found, CLIENT_METHODS);
 }
 
+#[test]
+fn the_documentation_lists_the_names_that_no_method_may_have() {
+    let docs = include_str!("../../docs/derive.md").replace('\n', " ");
+    let (_, list) = docs.split_once("whose names no message may have: ").expect("it is there");
+    let (list, _) = list.split_once('.').expect("a sentence ends");
+    let found: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+    assert_eq!(found, CLIENT_METHODS);
+}
+
 /// Enums of every role, with each kind of message; and the same with mistakes.
 fn enums() -> Vec<DeriveInput> {
     let messages = quote! {

@@ -14,8 +14,7 @@
 //!   outbox until their **outcome is known, or reported as unknown**; it is never guessed.
 //! - Events of a topic arrive in order and without holes. Where something was missed for good,
 //!   **the gap is reported**, with the topic's state where it has a snapshot.
-//! - Everything is bounded by a setting with its unit in its name. A peer's data never panics the
-//!   other end.
+//! - Everything is bounded by a named setting. A peer's data never panics the other end.
 //!
 //! # What is not
 //!
@@ -123,19 +122,6 @@
 //! Without any of them this crate is the pure core: [`session`] and [`wire`], every decision of
 //! both ends without socket, clock or task, for drivers of one's own, for tests and for simulation.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-
-#[cfg(steadfast_mutants)]
-#[macro_use]
-pub mod mutant;
-
-/// Whether a mistake is planted here (`src/mutant.rs`, which is no part of this build): it never
-/// is.
-#[cfg(not(steadfast_mutants))]
-macro_rules! mutant {
-    ($($name:ident)|+) => {
-        false
-    };
-}
 
 #[cfg(feature = "client")]
 pub mod client;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's harness")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use steadfast::session::Now;
@@ -31,13 +32,8 @@ impl Attached {
         let mut config = NodeConfig::new("chat");
         let kind = MessageKind::Command { ordered: true };
         let name = Name::from_static("post").unwrap();
-        config.add_message(MessageSpec {
-            name,
-            index: 0,
-            kind,
-            timeout_ms: 10_000,
-            max_bytes: 100,
-        });
+        let spec = MessageSpec::new(name, 0, kind);
+        config.add_message(spec.with_limits(Duration::from_secs(10), 100));
         let mut this = Self {
             node: Node::new(Arc::new(config), [1; 32]),
             store: MemoryState::default(),
@@ -60,7 +56,7 @@ impl Attached {
         let Some((Execution::Authenticate { exec, .. }, false)) = this.execution() else {
             panic!("no authentication")
         };
-        let identity = Identity { principal: Principal::new("ann"), expires_in_ms: None };
+        let identity = Identity::new(Principal::new("ann"));
         this.node.handle_executed(NOW, exec, Executed::Authenticated(Ok(identity)));
         this.settle();
         this

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use steadfast::session::client::{
@@ -34,18 +35,10 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         let mut config = NodeConfig::new("chat");
-        config.add_message(MessageSpec {
-            name: name("post"),
-            index: 0,
-            kind: MessageKind::Command { ordered: true },
-            timeout_ms: 10_000,
-            max_bytes: 65_536,
-        });
-        config.topics.push(TopicSpec {
-            name: name("room"),
-            retention: Retention { entries: 500, ttl_ms: 600_000 },
-            snapshot: true,
-        });
+        let kind = MessageKind::Command { ordered: true };
+        config.add_message(MessageSpec::new(name("post"), 0, kind));
+        let retention = Retention::new(500, Duration::from_secs(600));
+        config.add_topic(TopicSpec::new(name("room"), retention, true));
         let mut node = Node::new(Arc::new(config), [1; 32]);
         let now = Now(0);
         node.start(now);
@@ -140,7 +133,7 @@ impl Pair {
     fn execute(&mut self, execution: Execution) {
         let (exec, executed) = match execution {
             Execution::Authenticate { exec, .. } => {
-                let identity = Identity { principal: Principal::new("ann"), expires_in_ms: None };
+                let identity = Identity::new(Principal::new("ann"));
                 (exec, Executed::Authenticated(Ok(identity)))
             }
             Execution::Authorize { exec, .. } => (exec, Executed::Authorized(Ok(()))),

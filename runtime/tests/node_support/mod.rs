@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use steadfast::session::node::{
     ConnId, Denied, ExecId, Executed, Execution, Identity, MessageKind, MessageSpec, Node,
@@ -114,17 +115,12 @@ pub fn config() -> NodeConfig {
         ("post", 0, MessageKind::Command { ordered: true }),
     ];
     for (text, index, kind) in kinds {
-        config.add_message(MessageSpec {
-            name: name(text),
-            index,
-            kind,
-            timeout_ms: 10_000,
-            max_bytes: 1_000,
-        });
+        let spec = MessageSpec::new(name(text), index, kind);
+        config.add_message(spec.with_limits(Duration::from_secs(10), 1_000));
     }
-    let retention = Retention { entries: 8, ttl_ms: 600_000 };
-    config.topics.push(TopicSpec { name: name("room"), retention, snapshot: true });
-    config.topics.push(TopicSpec { name: name("log"), retention, snapshot: false });
+    let retention = Retention::new(8, Duration::from_secs(600));
+    config.add_topic(TopicSpec::new(name("room"), retention, true));
+    config.add_topic(TopicSpec::new(name("log"), retention, false));
     config.live_entries = 8;
     config
 }
@@ -212,7 +208,7 @@ impl Bench {
                 let user = token.clone().unwrap_or_else(|| "ann".into());
                 Executed::Authenticated(match user.as_str() {
                     "mallory" => Err(Denied { reason: "no".into() }),
-                    _ => Ok(Identity { principal: Principal::new(user), expires_in_ms: None }),
+                    _ => Ok(Identity::new(Principal::new(user))),
                 })
             }
             Execution::Authorize { .. } if !self.hooks_by_hand => Executed::Authorized(Ok(())),

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use steadfast::session::node::{
@@ -58,17 +59,12 @@ fn config() -> NodeConfig {
         ("post", 0, MessageKind::Command { ordered: true }),
     ];
     for (text, index, kind) in kinds {
-        config.add_message(MessageSpec {
-            name: name(text),
-            index,
-            kind,
-            timeout_ms: 10_000,
-            max_bytes: 500,
-        });
+        let spec = MessageSpec::new(name(text), index, kind);
+        config.add_message(spec.with_limits(Duration::from_secs(10), 500));
     }
-    let retention = Retention { entries: 8, ttl_ms: 600_000 };
-    config.topics.push(TopicSpec { name: name("room"), retention, snapshot: true });
-    config.topics.push(TopicSpec { name: name("log"), retention, snapshot: false });
+    let retention = Retention::new(8, Duration::from_secs(600));
+    config.add_topic(TopicSpec::new(name("room"), retention, true));
+    config.add_topic(TopicSpec::new(name("log"), retention, false));
     config.window = Window { frames: 8, bytes: 2_000 };
     config.max_client_window = Window { frames: 8, bytes: 2_000 };
     config.max_credit = Window { frames: 8, bytes: 2_000 };
@@ -273,8 +269,8 @@ impl World {
             Principal::new(if self.honest.is(conn) { crate::honest::USER } else { "mallory" });
         match token {
             Some("no") => Err(Denied { reason: "no".to_owned() }),
-            Some("soon") => Ok(Identity { principal, expires_in_ms: Some(1_000) }),
-            _ => Ok(Identity { principal, expires_in_ms: None }),
+            Some("soon") => Ok(Identity::expiring(principal, Duration::from_secs(1))),
+            _ => Ok(Identity::new(principal)),
         }
     }
 

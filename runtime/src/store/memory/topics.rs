@@ -37,10 +37,10 @@ struct Topic {
 
 impl Topic {
     fn trim(&mut self, now: Now) {
-        let Retention { entries, ttl_ms } = self.retention;
+        let Retention { entries, ttl } = self.retention;
         let over = |kept: &VecDeque<(Now, LogEntry)>| {
             kept.len() > entries as usize
-                || kept.front().is_some_and(|(at, _)| at.after_ms(ttl_ms) <= now)
+                || kept.front().is_some_and(|(at, _)| at.after(ttl) <= now)
         };
         while over(&self.entries) && self.entries.pop_front().is_some() {}
     }
@@ -56,12 +56,12 @@ impl Topic {
 
     /// When all of it is forgotten, if nobody uses it again.
     fn until(&self, limits: &MemoryLimits) -> Now {
-        self.used.after_ms(self.retention.ttl_ms).after_ms(limits.topic_memory_ms)
+        self.used.after(self.retention.ttl).after(limits.topic_memory)
     }
 
     /// When there is something to let go.
     fn next_due(&self, limits: &MemoryLimits) -> Now {
-        let entry = self.entries.front().map(|(at, _)| at.after_ms(self.retention.ttl_ms));
+        let entry = self.entries.front().map(|(at, _)| at.after(self.retention.ttl));
         entry.map_or(self.until(limits), |entry| entry.min(self.until(limits)))
     }
 
@@ -98,7 +98,7 @@ impl Topics {
             self.due.insert((now, id.clone()));
         }
         let topic = self.topics.entry(id.clone()).or_insert_with(|| Topic {
-            epoch: if mutant!(EpochKeptByNewTopic) { Epoch(1) } else { fresh_epoch },
+            epoch: fresh_epoch,
             head: TopicSeq::ZERO,
             entries: VecDeque::new(),
             used: now,
@@ -150,11 +150,7 @@ impl Topics {
     /// Where an append landed, if its key is remembered.
     pub(super) fn landed(&self, key: AppendKey, id: &TopicId) -> Option<Appended> {
         let topic = self.topics.get(id)?;
-        topic
-            .keys
-            .get(&key)
-            .filter(|_| !mutant!(AppendKeyIgnored))
-            .map(|ts| Appended { epoch: topic.epoch, ts: *ts })
+        topic.keys.get(&key).map(|ts| Appended { epoch: topic.epoch, ts: *ts })
     }
 
     /// Appends; the caller knows that `key` is a new one.
@@ -203,9 +199,7 @@ impl Topics {
     }
 
     pub(super) fn renew_epoch(&mut self, id: &TopicId, epoch: Epoch) {
-        if let Some(topic) = self.topics.get_mut(id)
-            && !mutant!(EpochKeptOnRollback)
-        {
+        if let Some(topic) = self.topics.get_mut(id) {
             topic.epoch = epoch;
         }
     }

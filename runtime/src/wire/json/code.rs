@@ -2,6 +2,8 @@
 //! a word of a later version of the protocol reads as the value that PROTOCOL.md gives to unknown
 //! ones.
 
+use std::fmt;
+
 use crate::wire::{FailureCode, RefusalCode, ResetReason, ResumeFailure, UnsubscribeCode};
 
 macro_rules! words {
@@ -20,6 +22,13 @@ macro_rules! words {
                     $($word => Self::$value,)+
                     _ => Self::$unknown,
                 }
+            }
+        }
+
+        /// The word on the wire.
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.word())
             }
         }
     };

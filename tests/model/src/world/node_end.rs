@@ -188,8 +188,7 @@ impl World<'_> {
         match execution {
             Execution::Authenticate { exec, token, .. } => {
                 let principal = Principal::new(token.unwrap_or_default());
-                let answer =
-                    Executed::Authenticated(Ok(Identity { principal, expires_in_ms: None }));
+                let answer = Executed::Authenticated(Ok(Identity::new(principal)));
                 self.node(at).core.handle_executed(NOW, exec, answer);
             }
             Execution::Authorize { exec, .. } => {

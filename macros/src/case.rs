@@ -1,4 +1,4 @@
-//! Letter cases: serde's `rename_all` rules, and the names that generated items get. Knows no
+//! Letter cases: serde's `rename_all` rules, and the names that generated items get. It knows no
 //! syntax.
 
 use std::str::FromStr;

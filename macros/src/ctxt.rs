@@ -1,4 +1,5 @@
-//! Collects every mistake of one derive, so that all are reported in one compile. Owns no messages.
+//! The mistakes of one derive, collected so that one compile reports them all. What they say is for
+//! whoever finds them.
 
 use std::cell::RefCell;
 use std::fmt::Display;

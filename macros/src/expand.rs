@@ -1,5 +1,4 @@
-//! Read, check, generate; or say what is wrong and generate what is left. Emits no tokens of its
-//! own.
+//! The derive's steps in order: read, check, generate. It makes no tokens of its own.
 
 use proc_macro2::TokenStream;
 use quote::quote;

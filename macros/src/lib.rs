@@ -1,9 +1,10 @@
 //! The derive of [steadfast](https://docs.rs/steadfast): two annotated enums become a typed
-//! WebSocket client and server.
+//! WebSocket client and server. Generated code is thin calls into `steadfast::private`; there is no
+//! protocol logic here.
 //!
-//! One step per module: `attr` reads syntax, `model::check` turns it into a `Model` or says every
-//! mistake at once, `generate` turns the model into tokens. Generated code is thin calls into
-//! `steadfast::private`; there is no protocol logic here.
+//! One step per module: `attr` reads syntax, `model::check` turns it into a `Model` and says every
+//! mistake at once, `generate` turns the model into tokens, and `fallback` stands in for what a
+//! mistake has left out.
 
 mod attr;
 mod case;
@@ -11,6 +12,7 @@ mod ctxt;
 mod expand;
 mod fallback;
 mod generate;
+mod hygiene;
 mod model;
 mod suggest;
 mod symbol;

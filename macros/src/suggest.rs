@@ -1,4 +1,5 @@
-//! "Did you mean": the nearest of a few known words.
+//! "Did you mean": the nearest of a few known words, and how a list of them reads. Which words are
+//! known is for `symbol`.
 
 /// ``(did you mean `x`?)`` with a leading space, or nothing.
 pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {

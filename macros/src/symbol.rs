@@ -1,4 +1,5 @@
-//! Names of attributes and their keys. No logic.
+//! The words that this derive knows: attributes, their keys, and names that are taken. There is no
+//! logic here.
 
 pub(crate) const WS: &str = "ws";
 pub(crate) const SERDE: &str = "serde";
@@ -34,17 +35,6 @@ pub(crate) const COMMAND_KEYS: &[&str] = &["concurrent", "timeout", "max_bytes"]
 pub(crate) const VOLATILE_KEYS: &[&str] = &["latest_by", "max_bytes"];
 pub(crate) const TOPIC_KEYS: &[&str] = &["key", "replay", "ttl", "max_bytes"];
 
-/// What a generated client has already: its own functions and those of `steadfast::client::Client`.
-pub(crate) const RESERVED_METHODS: &[&str] = &[
-    "builder",
-    "inner",
-    "subscribe",
-    "state",
-    "status",
-    "reconnect_now",
-    "close",
-    "clone",
-    "call",
-    "volatile",
-    "codec",
-];
+/// What every client has: its own functions, which `generate::calls` makes, and `Clone`'s.
+pub(crate) const CLIENT_METHODS: &[&str] =
+    &["builder", "inner", "subscribe", "state", "status", "reconnect_now", "close", "clone"];

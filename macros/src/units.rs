@@ -1,4 +1,5 @@
-//! Durations and sizes: strings with a unit, so that no number stands alone.
+//! Durations and sizes: strings with a unit, so that no number stands alone. What they bound is for
+//! `model`.
 
 use syn::{Lit, LitStr};
 

@@ -1,15 +1,16 @@
-//! `#[ws(..)]` on the enum.
+//! `#[ws(..)]` on the enum: its role, and the keys of each role. What must be there together is for
+//! `model::check`.
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::Ident;
 use syn::parse::ParseStream;
-use syn::{Attribute, Lit, LitInt, LitStr, Path, Token, Type};
+use syn::{Attribute, Lit, LitStr, Path, Token};
 
-use super::{read_lists, set, unknown_key, value};
+use super::list::{read_lists, set, unknown_key, value};
+use super::topic::TopicAttrs;
 use crate::ctxt::Ctxt;
 use crate::suggest::{did_you_mean, one_of};
 use crate::symbol::{
-    CLIENT_KEYS, CLIENT_KINDS, ERROR_KEYS, ERROR_KINDS, ROLES, SERVER_KEYS, SERVER_KINDS,
-    TOPIC_KEYS, WS,
+    CLIENT_KEYS, CLIENT_KINDS, ERROR_KEYS, ERROR_KINDS, ROLES, SERVER_KEYS, SERVER_KINDS, WS,
 };
 
 /// Which of the three enums this is.
@@ -67,17 +68,6 @@ pub(crate) struct EnumAttrs {
     pub refused: bool,
     /// Every key, for the check against the role.
     keys: Vec<Ident>,
-}
-
-/// `topic(Room, key = room: RoomId, replay = 500, ttl = "10m")`.
-pub(crate) struct TopicAttrs {
-    pub name: Ident,
-    pub key: Option<(Ident, Type)>,
-    pub replay: Option<LitInt>,
-    pub ttl: Option<Lit>,
-    pub max_bytes: Option<Lit>,
-    /// A key was not understood.
-    pub refused: bool,
 }
 
 impl EnumAttrs {
@@ -170,73 +160,4 @@ impl EnumAttrs {
 fn two_roles(key: &Ident) -> syn::Error {
     let roles = one_of(ROLES.iter().copied());
     syn::Error::new(key.span(), format!("an enum has one role: {roles}"))
-}
-
-impl TopicAttrs {
-    fn read(input: ParseStream<'_>, ctxt: &Ctxt) -> syn::Result<Self> {
-        let name: Ident = input.parse().map_err(|error| {
-            syn::Error::new(
-                error.span(),
-                "a topic begins with its name: `topic(Room, key = room: RoomId)`",
-            )
-        })?;
-        let mut topic =
-            Self { name, key: None, replay: None, ttl: None, max_bytes: None, refused: false };
-        if !input.is_empty() {
-            input.parse::<Token![,]>()?;
-        }
-        super::read_list(input, ctxt, &mut |key, input| {
-            let result = topic.key(key, input);
-            topic.refused |= result.is_err();
-            result
-        });
-        Ok(topic)
-    }
-
-    fn key(&mut self, key: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
-        match key.to_string().as_str() {
-            "key" => {
-                let field: Ident = value(key, input, "room: RoomId")?;
-                if !input.peek(Token![:]) {
-                    let message =
-                        format!("`key` needs the field's type too: `key = {field}: RoomId`");
-                    return Err(syn::Error::new(field.span(), message));
-                }
-                input.parse::<Token![:]>()?;
-                set(&mut self.key, key, (field, input.parse()?))
-            }
-            "replay" => set(&mut self.replay, key, value(key, input, "500")?),
-            "ttl" => set(&mut self.ttl, key, value(key, input, "\"10m\"")?),
-            "max_bytes" => set(&mut self.max_bytes, key, value(key, input, "\"64KiB\"")?),
-            "latest_by" => {
-                Err(not_yet(key.span(), "latest-value topics (`latest_by` in `topic(..)`)"))
-            }
-            _ => Err(unknown_key(key, "`topic(..)`", TOPIC_KEYS)),
-        }
-    }
-}
-
-/// For what the syntax has a place for and this version has not.
-pub(super) fn not_yet(span: Span, what: &str) -> syn::Error {
-    syn::Error::new(span, format!("not supported yet: {what}"))
-}
-
-/// A list of single words: `latest_by = room` or `latest_by = (room, who)`.
-pub(super) fn words(key: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<Ident>> {
-    if !input.peek(Token![=]) {
-        return Err(syn::Error::new(
-            key.span(),
-            format!("`{key}` needs a field: `{key} = room` or `{key} = (room, who)`"),
-        ));
-    }
-    input.parse::<Token![=]>()?;
-    if !input.peek(syn::token::Paren) {
-        return Ok(vec![input.parse()?]);
-    }
-    let content;
-    syn::parenthesized!(content in input);
-    Ok(content
-        .parse_terminated(<Ident as syn::parse::Parse>::parse, Token![,])?
-        .into_iter()
-        .collect())
 }

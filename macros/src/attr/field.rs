@@ -1,10 +1,11 @@
-//! Attributes of a field. They are passed on to the generated struct; read here is what the
-//! description needs.
+//! Attributes of a field: what the description needs of them, and all that the generated struct
+//! gets. What serde makes of them is serde's.
 
 use syn::{Attribute, Field, LitStr, Type};
 
+use super::docs::docs;
+use super::list::{read_lists, set, value};
 use super::serde::any_value;
-use super::{docs, read_lists, set, value};
 use crate::ctxt::Ctxt;
 use crate::symbol::{SERDE, WS};
 
@@ -54,7 +55,8 @@ fn refusal(word: &str) -> Option<&'static str> {
     match word {
         "rename" => Some("it would have two names; use `rename = \"..\"`"),
         "flatten" => Some(
-            "the contract lists every field of a message; write them out, or nest them under a name",
+            "the contract lists every field of a message; write them out, or nest them under a \
+             name",
         ),
         "skip" | "skip_serializing" | "skip_deserializing" => {
             Some("every field travels; leave it out of the message")
@@ -67,5 +69,15 @@ fn refusal(word: &str) -> Option<&'static str> {
 }
 
 fn is_option(ty: &Type) -> bool {
-    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Option"))
+    let Type::Path(path) = bare(ty) else { return false };
+    path.path.segments.last().is_some_and(|last| last.ident == "Option")
+}
+
+/// A type as if it were written out: a macro's `$ty:ty` comes in brackets that nobody sees.
+pub(crate) fn bare(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => bare(&group.elem),
+        Type::Paren(paren) => bare(&paren.elem),
+        other => other,
+    }
 }

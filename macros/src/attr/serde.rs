@@ -1,11 +1,11 @@
-//! `#[serde(..)]` on the enum and its variants: read, so that wire names are what serde would
-//! write; refused, where a message could not keep the promise.
+//! `#[serde(..)]` on the enum and its variants: wire names are what serde would write, and what a
+//! message could not keep is refused. It never serializes anything.
 
 use proc_macro2::{Ident, TokenStream};
 use syn::parse::ParseStream;
 use syn::{Attribute, LitStr, Token};
 
-use super::{read_lists, set, value};
+use super::list::{read_lists, set, value};
 use crate::case::{RULES, RenameRule};
 use crate::ctxt::Ctxt;
 use crate::suggest::{did_you_mean, one_of};
@@ -87,7 +87,8 @@ fn rule(key: &Ident, input: ParseStream<'_>) -> syn::Result<Rename> {
 fn one_name(key: &Ident, input: ParseStream<'_>) -> syn::Result<LitStr> {
     if input.peek(syn::token::Paren) {
         let message = format!(
-            "`{key}(serialize = .., deserialize = ..)` would give one message two names; use `{key} = \"..\"`"
+            "`{key}(serialize = .., deserialize = ..)` would give one message two names; use \
+             `{key} = \"..\"`"
         );
         return Err(syn::Error::new(key.span(), message));
     }
@@ -109,7 +110,8 @@ fn refuse(key: &Ident, word: &str) -> syn::Error {
             "a message is found by its name; for unknown ones add a variant with `#[ws(unknown)]`"
         }
         "with" | "serialize_with" | "deserialize_with" => {
-            "the fields of a variant become a struct of their own; put it on a field, or use a newtype variant"
+            "the fields of a variant become a struct of their own; put it on a field, or use a \
+             newtype variant"
         }
         "remote" | "from" | "try_from" | "into" | "transparent" => {
             "a message enum is never serialized as a whole"

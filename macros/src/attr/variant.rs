@@ -1,14 +1,19 @@
 //! `#[ws(..)]` on a variant: the kind is the first word, and what belongs to a kind nests under it.
+//! Whether the variant and its enum suit the kind is for `model`.
 
 use proc_macro2::Ident;
 use syn::parse::ParseStream;
 use syn::{Attribute, Lit, LitStr, Token, Type};
 
-use super::container::{Role, not_yet, words};
-use super::{nested, read_lists, set, unknown_key, value};
+use super::container::Role;
+use super::list::{nested, not_yet, read_lists, set, unknown_key, value, words};
 use crate::ctxt::Ctxt;
 use crate::suggest::{did_you_mean, one_of};
 use crate::symbol::{COMMAND_KEYS, REQUEST_KEYS, VARIANT_KEYS, VOLATILE_KEYS, WS};
+
+/// Said of a request without its reply, wherever that is noticed.
+pub(crate) const NO_REPLY: &str =
+    "a request has a reply: `request(reply = MessageId)`; without one it is a `command`";
 
 /// What stands in `#[ws(..)]` on a variant.
 #[derive(Default)]
@@ -110,8 +115,7 @@ impl VariantAttrs {
         let (mut reply, mut concurrent) = (None, false);
         if !input.peek(syn::token::Paren) {
             self.kind_refused = true;
-            let message = "a request has a reply: `request(reply = MessageId)`; without one it is a `command`";
-            return Err(syn::Error::new(word.span(), message));
+            return Err(syn::Error::new(word.span(), NO_REPLY));
         }
         nested(word, input, ctxt, &mut |key, input| match key.to_string().as_str() {
             "reply" => set(&mut reply, key, Box::new(value(key, input, "MessageId")?)),
@@ -155,7 +159,8 @@ impl VariantAttrs {
                 "timeout" | "ack" | "reply" | "concurrent" => Err(syn::Error::new(
                     key.span(),
                     format!(
-                        "`volatile` messages are never answered, so `{key}` has no meaning; use `command`"
+                        "`volatile` messages are never answered, so `{key}` has no meaning; \
+                         use `command`"
                     ),
                 )),
                 _ if !input.peek(Token![=]) => set(&mut topic, key, key.clone()),

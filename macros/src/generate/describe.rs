@@ -1,17 +1,20 @@
-//! The description of an enum as `steadfast_schema` data. Names only what differs from `EMPTY`.
+//! The description of an enum as `steadfast_schema` data. It names only what differs from `EMPTY`,
+//! and decides nothing.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::ToTokens;
+use syn::Path;
 
-use super::private;
+use crate::hygiene::code;
 use crate::model::{Client, Field, Kind, Limits, Message, Model, Payload, Server, Topic};
 
 /// The client enum's.
 pub(super) fn client(model: &Model, client: &Client) -> TokenStream {
-    let private = private(model);
-    let (protocol, version, reserved) = (&client.protocol.name, &client.version, &client.reserved);
+    let private = model.private();
+    let (protocol, version) = (client.protocol().name(), client.version());
+    let reserved = client.reserved();
     let common = common(model);
-    quote! {
+    code! {
         &#private::schema::ClientEnum {
             protocol: #protocol,
             version: #version,
@@ -23,11 +26,11 @@ pub(super) fn client(model: &Model, client: &Client) -> TokenStream {
 
 /// The server enum's.
 pub(super) fn server(model: &Model, server: &Server) -> TokenStream {
-    let private = private(model);
-    let (protocol, reserved) = (&server.protocol.name, &server.reserved);
-    let topics = server.topics.iter().map(|of| topic(&private, of));
+    let private = model.private();
+    let (protocol, reserved) = (server.protocol().name(), server.reserved());
+    let topics = server.topics().iter().map(|of| topic(private, of));
     let common = common(model);
-    quote! {
+    code! {
         &#private::schema::ServerEnum {
             protocol: #protocol,
             topics: &[#(#topics),*],
@@ -39,16 +42,15 @@ pub(super) fn server(model: &Model, server: &Server) -> TokenStream {
 
 /// The error enum's.
 pub(super) fn error(model: &Model) -> TokenStream {
-    let private = private(model);
+    let private = model.private();
     let common = common(model);
-    quote!(&#private::schema::ErrorEnum { #common })
+    code!(&#private::schema::ErrorEnum { #common })
 }
 
 fn common(model: &Model) -> TokenStream {
-    let rust_name = model.ident.to_string();
-    let docs = &model.docs;
-    let messages = model.messages.iter().map(|of| message(model, of));
-    quote! {
+    let (rust_name, docs) = (model.ident().to_string(), model.docs());
+    let messages = model.messages().iter().map(|of| message(model, of));
+    code! {
         rust_name: #rust_name,
         docs: #docs,
         messages: &[#(#messages),*],
@@ -56,29 +58,27 @@ fn common(model: &Model) -> TokenStream {
 }
 
 fn message(model: &Model, message: &Message) -> TokenStream {
-    let private = private(model);
-    let (name, rust_name, docs) = (&message.wire, message.ident.to_string(), &message.docs);
-    let docs = (!docs.is_empty()).then(|| quote!(docs: #docs,));
-    let aliases = &message.aliases;
-    let aliases = (!aliases.is_empty()).then(|| quote!(aliases: &[#(#aliases),*],));
-    let deprecated = message
-        .deprecated
-        .as_ref()
-        .map(|note| quote!(deprecated: ::core::option::Option::Some(#note),));
-    let kind = kind(&private, message);
-    let payload = match &message.payload {
-        Payload::Generated(generated) if generated.fields.is_empty() => TokenStream::new(),
+    let private = model.private();
+    let (name, rust_name, docs) = (message.wire(), message.ident().to_string(), message.docs());
+    let docs = (!docs.is_empty()).then(|| code!(docs: #docs,));
+    let aliases = message.aliases();
+    let aliases = (!aliases.is_empty()).then(|| code!(aliases: &[#(#aliases),*],));
+    let deprecated =
+        message.deprecated().map(|note| code!(deprecated: ::core::option::Option::Some(#note),));
+    let kind = kind(private, message);
+    let payload = match message.payload() {
+        Payload::Generated(generated) if generated.fields().is_empty() => TokenStream::new(),
         Payload::Generated(generated) => {
-            let fields = generated.fields.iter().map(|of| field(&private, of));
-            quote!(fields: &[#(#fields),*],)
+            let fields = generated.fields().iter().map(|of| field(private, of));
+            code!(fields: &[#(#fields),*],)
         }
         Payload::Own(ty) => {
             let ty = type_text(ty);
-            quote!(payload: ::core::option::Option::Some(#ty),)
+            code!(payload: ::core::option::Option::Some(#ty),)
         }
     };
-    let schema = model.json_schema.then(|| json_schema(&private, message));
-    quote! {
+    let schema = model.json_schema().then(|| json_schema(private, message));
+    code! {
         #private::schema::Message {
             name: #name,
             #aliases
@@ -93,59 +93,61 @@ fn message(model: &Model, message: &Message) -> TokenStream {
     }
 }
 
-fn json_schema(private: &TokenStream, message: &Message) -> TokenStream {
+fn json_schema(private: &Path, message: &Message) -> TokenStream {
     let ty = message.ty();
-    quote! {
-        json_schema: ::core::option::Option::Some(<#ty as #private::schemars::JsonSchema>::json_schema),
+    code! {
+        json_schema: ::core::option::Option::Some(
+            <#ty as #private::schemars::JsonSchema>::json_schema,
+        ),
     }
 }
 
-fn kind(private: &TokenStream, message: &Message) -> Option<TokenStream> {
-    let names = |fields: &[proc_macro2::Ident]| -> Vec<String> {
+fn kind(private: &Path, message: &Message) -> Option<TokenStream> {
+    let names = |fields: &[Ident]| -> Vec<String> {
         fields.iter().map(|field| message.wire_field(field)).collect()
     };
-    let kind = match &message.kind {
+    let kind = match message.kind() {
         Kind::Request { reply, ordered, limits } => {
             let (reply, limits) = (type_text(reply), limits_of(*limits));
-            quote!(Request { reply: #reply, ordered: #ordered, #limits })
+            code!(Request { reply: #reply, ordered: #ordered, #limits })
         }
         Kind::Command { ordered, limits } => {
             let limits = limits_of(*limits);
-            quote!(Command { ordered: #ordered, #limits })
+            code!(Command { ordered: #ordered, #limits })
         }
         Kind::ClientVolatile { latest_by, limits } => {
             let (latest_by, limits) = (names(latest_by), limits_of(*limits));
-            quote!(ClientVolatile { latest_by: &[#(#latest_by),*], #limits })
+            code!(ClientVolatile { latest_by: &[#(#latest_by),*], #limits })
         }
         Kind::Event { topic } => {
             let topic = index(*topic);
-            quote!(Event { topic: #topic })
+            code!(Event { topic: #topic })
         }
         Kind::Snapshot { topic } => {
             let topic = index(*topic);
-            quote!(Snapshot { topic: #topic })
+            code!(Snapshot { topic: #topic })
         }
         Kind::TopicVolatile { topic, latest_by } => {
             let (topic, latest_by) = (index(*topic), names(latest_by));
-            quote!(TopicVolatile { topic: #topic, latest_by: &[#(#latest_by),*] })
+            code!(TopicVolatile { topic: #topic, latest_by: &[#(#latest_by),*] })
         }
         Kind::Error => return None,
     };
-    Some(quote!(kind: #private::schema::Kind::#kind,))
+    Some(code!(kind: #private::schema::Kind::#kind,))
 }
 
 fn limits_of(limits: Limits) -> TokenStream {
-    let (timeout, size) = (plain(limits.timeout_ms), plain(u64::from(limits.max_bytes)));
-    quote!(timeout_ms: #timeout, max_bytes: #size)
+    let (timeout, size) = (plain(limits.timeout_ms()), plain(u64::from(limits.max_bytes())));
+    code!(timeout_ms: #timeout, max_bytes: #size)
 }
 
-fn topic(private: &TokenStream, topic: &Topic) -> TokenStream {
-    let (name, rust_name) = (topic.snake(), topic.ident.to_string());
-    let (key_field, key_type) = (topic.field.to_string(), type_text(&topic.ty));
-    let (replay, ttl, size) =
-        (plain(u64::from(topic.replay)), plain(topic.ttl_ms), plain(u64::from(topic.max_bytes)));
-    let has_snapshot = topic.snapshot.is_some();
-    quote! {
+fn topic(private: &Path, topic: &Topic) -> TokenStream {
+    let (name, rust_name) = (topic.wire(), topic.ident().to_string());
+    let (key_field, key_type) = (topic.field().to_string(), type_text(topic.ty()));
+    let (replay, ttl) = (plain(u64::from(topic.replay())), plain(topic.ttl_ms()));
+    let size = plain(u64::from(topic.max_bytes()));
+    let has_snapshot = topic.snapshot().is_some();
+    code! {
         #private::schema::Topic {
             name: #name,
             rust_name: #rust_name,
@@ -159,21 +161,27 @@ fn topic(private: &TokenStream, topic: &Topic) -> TokenStream {
     }
 }
 
-fn field(private: &TokenStream, field: &Field) -> TokenStream {
-    let (name, rust_name, ty) = (&field.wire, field.ident.to_string(), type_text(&field.ty));
-    let (optional, docs) = (field.optional, &field.docs);
-    quote! {
-        #private::schema::Field { name: #name, rust_name: #rust_name, ty: #ty, optional: #optional, docs: #docs }
+fn field(private: &Path, field: &Field) -> TokenStream {
+    let (name, rust_name) = (field.wire(), field.ident().to_string());
+    let (ty, optional, docs) = (type_text(field.ty()), field.optional(), field.docs());
+    code! {
+        #private::schema::Field {
+            name: #name,
+            rust_name: #rust_name,
+            ty: #ty,
+            optional: #optional,
+            docs: #docs,
+        }
     }
 }
 
 /// An index as generated code writes it: without a suffix, as a person would.
-pub(super) fn index(at: usize) -> proc_macro2::Literal {
-    proc_macro2::Literal::usize_unsuffixed(at)
+pub(super) fn index(at: usize) -> Literal {
+    Literal::usize_unsuffixed(at)
 }
 
-fn plain(number: u64) -> proc_macro2::Literal {
-    proc_macro2::Literal::u64_unsuffixed(number)
+fn plain(number: u64) -> Literal {
+    Literal::u64_unsuffixed(number)
 }
 
 /// A type as a person writes it: `Vec<ChatMessage>`.

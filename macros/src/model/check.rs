@@ -1,20 +1,20 @@
-//! Raw attributes → [`Model`]: a `check_` per rule. What is wrong is left out of the model, so that
-//! the rest can still be generated and one mistake stays one message.
+//! Raw attributes become a [`Model`]: a `check_` per rule. What is wrong is left out of the model,
+//! so that the rest is still generated and one mistake stays one message.
 
 use proc_macro2::Ident;
-use syn::{Data, DataEnum, DeriveInput, LitStr, Type, parse_quote};
+use syn::{Data, DataEnum, DeriveInput, LitStr, Path, parse_quote};
 
-use super::names::{check_methods, check_payloads, check_unique, check_wire_name, plain};
-use super::variant::{Read, Surroundings, read_variant};
-use super::{Client, Kind, Limits, Message, Model, Protocol, RoleModel, Server, Topic};
-use crate::attr::{EnumAttrs, Role, SerdeEnum, TopicAttrs, docs};
+use super::kind::Surroundings;
+use super::message::{Limits, Message};
+use super::names::check_wire_name;
+use super::protocol::{Client, Model, Protocol, RoleModel, Server, Topic};
+use super::topics::{check_topics, with_snapshots};
+use super::unique::{check_methods, check_payloads, check_wire_names};
+use super::variant::{Read, read_variant, strays};
+use crate::attr::{EnumAttrs, Role, SerdeEnum, docs};
 use crate::case::upper_camel;
 use crate::ctxt::Ctxt;
 use crate::units::{duration_ms, size_bytes};
-
-const DEFAULT_LIMITS: Limits = Limits { timeout_ms: 10_000, max_bytes: 64 * 1024 };
-const DEFAULT_REPLAY: u32 = 256;
-const DEFAULT_TTL_MS: u64 = 600_000;
 
 /// Everything that can be generated; `None` if the enum's own attributes don't say enough.
 pub(crate) fn check(input: &DeriveInput, attrs: &EnumAttrs, ctxt: &Ctxt) -> Option<Model> {
@@ -32,17 +32,10 @@ pub(crate) fn check(input: &DeriveInput, attrs: &EnumAttrs, ctxt: &Ctxt) -> Opti
         topics: &topics,
         declared: &declared,
     };
-    let (mut messages, mut unknown) = (Vec::new(), Vec::new());
-    for variant in &data.variants {
-        match read_variant(variant, &around, ctxt) {
-            Some(Read::Message(message)) => messages.push(*message),
-            Some(Read::Unknown(ident)) => unknown.push(ident),
-            None => {}
-        }
-    }
+    let (mut messages, unknown) = read_variants(data, &around, ctxt);
+    let lost_topic = topics.len() < declared.len();
     let reserved = check_reserved(attrs, ctxt);
-    check_unique(&messages, &reserved, ctxt);
-    let partial = messages.len() + unknown.len() < data.variants.len();
+    check_wire_names(&messages, &reserved, ctxt);
     let unknown = check_unknown(input, data, role, unknown, ctxt);
     let role = match role {
         Role::Client => {
@@ -54,12 +47,8 @@ pub(crate) fn check(input: &DeriveInput, attrs: &EnumAttrs, ctxt: &Ctxt) -> Opti
         Role::Server => {
             check_payloads(&mut messages, true, ctxt);
             let topics = with_snapshots(topics, &messages, ctxt);
-            RoleModel::Server(Server {
-                protocol: protocol?,
-                error: attrs.error.clone(),
-                topics,
-                reserved,
-            })
+            let (error, strays) = (error(attrs), strays(data, &messages));
+            RoleModel::Server(Server { protocol: protocol?, error, topics, strays, reserved })
         }
         Role::Error => RoleModel::Error { own_display: attrs.own_display },
     };
@@ -67,18 +56,46 @@ pub(crate) fn check(input: &DeriveInput, attrs: &EnumAttrs, ctxt: &Ctxt) -> Opti
         ident: input.ident.clone(),
         vis: input.vis.clone(),
         docs: docs(&input.attrs),
-        krate: krate(attrs),
+        private: private(attrs),
+        partial: lost_topic
+            || messages.len() + usize::from(unknown.is_some()) < data.variants.len(),
         messages,
         unknown,
         json_schema: check_json_schema(attrs, ctxt),
-        partial,
         role,
     })
 }
 
-/// The path to the runtime.
-pub(crate) fn krate(attrs: &EnumAttrs) -> syn::Path {
-    attrs.krate.clone().unwrap_or_else(|| parse_quote!(::steadfast))
+fn read_variants(
+    data: &DataEnum,
+    around: &Surroundings<'_>,
+    ctxt: &Ctxt,
+) -> (Vec<Message>, Vec<Ident>) {
+    let (mut messages, mut unknown) = (Vec::new(), Vec::new());
+    for variant in &data.variants {
+        match read_variant(variant, around, ctxt) {
+            Some(Read::Message(message)) => messages.push(*message),
+            Some(Read::Unknown(ident)) => unknown.push(ident),
+            None => {}
+        }
+    }
+    (messages, unknown)
+}
+
+/// The module of the runtime that generated code may name.
+pub(crate) fn private(attrs: &EnumAttrs) -> Path {
+    match &attrs.krate {
+        Some(krate) => parse_quote!(#krate::private),
+        None => parse_quote!(::steadfast::private),
+    }
+}
+
+/// What commands or snapshot hooks fail with.
+pub(crate) fn error(attrs: &EnumAttrs) -> Path {
+    attrs.error.clone().unwrap_or_else(|| {
+        let private = private(attrs);
+        parse_quote!(#private::NoError)
+    })
 }
 
 /// schemars is there only with the feature; without the key the feature changes nothing, so that
@@ -108,14 +125,16 @@ fn check_shape<'a>(input: &'a DeriveInput, ctxt: &Ctxt) -> Option<&'a DataEnum> 
     if input.generics.params.is_empty() && input.generics.where_clause.is_none() {
         return Some(data);
     }
-    let message = "a message enum has no type parameters and no lifetimes: a message is known by its name alone, and owns its data";
+    let message = "a message enum has no type parameters and no lifetimes: a message is known by \
+                   its name alone, and owns its data";
     ctxt.error(&input.generics, message);
     None
 }
 
 fn check_role(input: &DeriveInput, attrs: &EnumAttrs, ctxt: &Ctxt) -> Option<Role> {
     if attrs.role.is_none() && !attrs.refused {
-        let message = "say which side sends these messages: `#[ws(client, ..)]`, `#[ws(server, ..)]` or `#[ws(error)]`";
+        let message = "say which side sends these messages: `#[ws(client, ..)]`, \
+                       `#[ws(server, ..)]` or `#[ws(error)]`";
         ctxt.error(&input.ident, message);
     }
     attrs.role
@@ -173,7 +192,7 @@ fn client(
         protocol: protocol?,
         version: version?.value(),
         server: server?.clone(),
-        error: attrs.error.clone(),
+        error: error(attrs),
         reserved,
     })
 }
@@ -182,76 +201,14 @@ fn check_limits(attrs: &EnumAttrs, ctxt: &Ctxt) -> Limits {
     let timeout = attrs.timeout.as_ref().and_then(|lit| ctxt.ok(duration_ms(lit)));
     let size = attrs.max_bytes.as_ref().and_then(|lit| ctxt.ok(size_bytes(lit)));
     Limits {
-        timeout_ms: timeout.unwrap_or(DEFAULT_LIMITS.timeout_ms),
-        max_bytes: size.unwrap_or(DEFAULT_LIMITS.max_bytes),
+        timeout_ms: timeout.unwrap_or(Limits::DEFAULT.timeout_ms),
+        max_bytes: size.unwrap_or(Limits::DEFAULT.max_bytes),
     }
 }
 
 fn check_reserved(attrs: &EnumAttrs, ctxt: &Ctxt) -> Vec<String> {
     attrs.reserved.iter().for_each(|name| check_wire_name(&name.value(), name.span(), ctxt));
     attrs.reserved.iter().map(LitStr::value).collect()
-}
-
-fn check_topics(attrs: &EnumAttrs, ctxt: &Ctxt) -> Vec<Topic> {
-    let mut topics: Vec<Topic> = Vec::new();
-    for topic in attrs.topics.iter().filter_map(|raw| check_topic(raw, ctxt)) {
-        match topics.iter().find(|other| other.snake() == topic.snake()) {
-            Some(_) => {
-                ctxt.error(&topic.ident, format!("the topic `{}` is declared twice", topic.ident))
-            }
-            None => topics.push(topic),
-        }
-    }
-    topics
-}
-
-fn check_topic(raw: &TopicAttrs, ctxt: &Ctxt) -> Option<Topic> {
-    let ident = &raw.name;
-    let replay = raw.replay.as_ref().and_then(|lit| ctxt.ok(lit.base10_parse::<u32>()));
-    let ttl_ms = raw.ttl.as_ref().and_then(|lit| ctxt.ok(duration_ms(lit)));
-    let max_bytes = raw.max_bytes.as_ref().and_then(|lit| ctxt.ok(size_bytes(lit)));
-    let Some((field, ty)) = &raw.key else {
-        if !raw.refused {
-            ctxt.error(
-                ident,
-                format!("topic `{ident}` needs a key: `topic({ident}, key = room: RoomId)`"),
-            );
-        }
-        return None;
-    };
-    if matches!(ty, Type::Path(path) if path.path.is_ident(ident)) {
-        let message = format!(
-            "the topic's key type is generated and called `{ident}`; name the topic differently from `{ident}`, the type of its field"
-        );
-        ctxt.error(ident, message);
-        return None;
-    }
-    check_wire_name(&crate::case::snake(&plain(ident)), ident.span(), ctxt);
-    Some(Topic {
-        ident: ident.clone(),
-        field: field.clone(),
-        ty: ty.clone(),
-        replay: replay.unwrap_or(DEFAULT_REPLAY),
-        ttl_ms: ttl_ms.unwrap_or(DEFAULT_TTL_MS),
-        max_bytes: max_bytes.unwrap_or(DEFAULT_LIMITS.max_bytes),
-        snapshot: None,
-    })
-}
-
-/// Gives each topic its snapshot's struct; a topic has one at most.
-fn with_snapshots(mut topics: Vec<Topic>, messages: &[Message], ctxt: &Ctxt) -> Vec<Topic> {
-    for message in messages {
-        let Kind::Snapshot { topic } = message.kind else { continue };
-        let topic = &mut topics[topic];
-        if topic.snapshot.is_some() {
-            let text =
-                format!("topic `{}` has a snapshot already; a topic has one state", topic.ident);
-            ctxt.error(&message.ident, text);
-        } else {
-            topic.snapshot = Some(message.ty());
-        }
-    }
-    topics
 }
 
 fn check_unknown(

@@ -1,29 +1,17 @@
-//! One variant: attributes and fields → [`Message`].
+//! One variant: attributes and fields become a [`Message`]. How it is delivered is for `kind`.
 
 use proc_macro2::Ident;
-use syn::{Attribute, Fields, Lit, Type, Variant};
+use syn::{Attribute, DataEnum, Field as RawField, Fields, Type, Variant};
 
+use super::kind::{Surroundings, check_kind};
+use super::message::{Field, Generated, Kind, Message, Payload};
 use super::names::{check_wire_name, method_ident, plain};
-use super::{Field, Generated, Kind, Limits, Message, Payload, Topic};
 use crate::attr::{
-    FieldAttrs, KindAttr, RawKind, Role, SerdeEnum, SerdeVariant, VariantAttrs, deprecated, docs,
+    FieldAttrs, KindAttr, RawKind, Role, SerdeVariant, VariantAttrs, bare, deprecated, docs,
 };
-use crate::case::snake;
+use crate::case::{RenameRule, snake};
 use crate::ctxt::Ctxt;
-use crate::suggest::{did_you_mean, one_of};
-use crate::units::{duration_ms, size_bytes};
-
-/// What a variant's meaning depends on.
-pub(super) struct Surroundings<'a> {
-    pub role: Role,
-    /// The enum's name.
-    pub ident: &'a Ident,
-    pub serde: SerdeEnum,
-    pub limits: Limits,
-    pub topics: &'a [Topic],
-    /// Also those topics that had a mistake of their own.
-    pub declared: &'a [Ident],
-}
+use crate::suggest::did_you_mean;
 
 /// What a variant turned out to be.
 pub(super) enum Read {
@@ -51,15 +39,7 @@ pub(super) fn read_variant(
     let payload = check_payload(variant, &attrs, &serde, around, ctxt);
     let kind = check_kind(variant, &attrs, around, ctxt);
     let (payload, kind) = (payload?, kind?);
-    let name = plain(&variant.ident);
-    let wire = match (&serde.rename, &around.serde.rename_all) {
-        (Some(rename), _) => rename.value(),
-        (None, Some(all)) => all.rule.variant(&name),
-        (None, None) => name.clone(),
-    };
-    let wire_span = serde.rename.as_ref().map_or_else(|| variant.ident.span(), syn::LitStr::span);
-    check_wire_name(&wire, wire_span, ctxt);
-    serde.aliases.iter().for_each(|alias| check_wire_name(&alias.value(), alias.span(), ctxt));
+    let wire = check_wire(variant, &serde, around, ctxt);
     let method = check_method(variant, &attrs, around.role, ctxt)?;
     let message = Message {
         ident: variant.ident.clone(),
@@ -69,11 +49,28 @@ pub(super) fn read_variant(
         wire,
         aliases: serde.aliases.iter().map(syn::LitStr::value).collect(),
         method,
-        shadowed: false,
         payload,
         kind,
     };
     check_fields(&message, around, ctxt).then(|| Read::Message(Box::new(message)))
+}
+
+fn check_wire(
+    variant: &Variant,
+    serde: &SerdeVariant,
+    around: &Surroundings<'_>,
+    ctxt: &Ctxt,
+) -> String {
+    let name = plain(&variant.ident);
+    let wire = match (&serde.rename, &around.serde.rename_all) {
+        (Some(rename), _) => rename.value(),
+        (None, Some(all)) => all.rule.variant(&name),
+        (None, None) => name,
+    };
+    let at = serde.rename.as_ref().map_or_else(|| variant.ident.span(), syn::LitStr::span);
+    check_wire_name(&wire, at, ctxt);
+    serde.aliases.iter().for_each(|alias| check_wire_name(&alias.value(), alias.span(), ctxt));
+    wire
 }
 
 /// The attributes that mean the same on what is generated.
@@ -88,7 +85,8 @@ fn passed(attrs: &[Attribute]) -> Vec<Attribute> {
 
 fn check_unknown(variant: &Variant, around: &Surroundings<'_>, ctxt: &Ctxt) -> Option<Ident> {
     if around.role == Role::Client {
-        let message = "a server refuses messages that it does not know; `#[ws(unknown)]` belongs on the server and error enums";
+        let message = "a server refuses messages that it does not know; `#[ws(unknown)]` belongs \
+                       on the server and error enums";
         ctxt.error(&variant.ident, message);
         return None;
     }
@@ -115,11 +113,10 @@ fn check_payload(
         Fields::Named(fields) => (fields.named.iter().collect(), true),
         Fields::Unit => (Vec::new(), false),
         Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
-            let ty = &fields.unnamed[0].ty;
             if let Some((key, _)) = &attrs.payload {
                 ctxt.error(key, "`as` names a generated struct; this variant brings its own");
             }
-            return check_newtype(variant, ty, ctxt);
+            return check_newtype(variant, &fields.unnamed[0], ctxt);
         }
         Fields::Unnamed(fields) => {
             let message = "fields of a message have names: `Post { room: RoomId, text: String }`";
@@ -137,8 +134,21 @@ fn check_payload(
             variant.ident.span(),
         ),
     };
-    let rename_all = rename_all.map(|rename| (rename.text.value(), rename.rule));
+    let rename_all = rename_all.map(|rename| rename.text.value());
     Some(Payload::Generated(Generated { name, fields, braces, rename_all }))
+}
+
+fn check_newtype(variant: &Variant, field: &RawField, ctxt: &Ctxt) -> Option<Payload> {
+    let own = own_struct(variant);
+    if own.is_none() {
+        let message = format!(
+            "the body of a message is a map, so that fields can be added later: \
+             `{} {{ value: .. }}`, or a struct of your own",
+            variant.ident
+        );
+        ctxt.error(&field.ty, message);
+    }
+    own.cloned().map(Payload::Own)
 }
 
 /// What certainly is not a map of fields; of other types only the compiler knows, and the encoder
@@ -148,31 +158,31 @@ const NOT_A_MAP: &[&str] = &[
     "i32", "i64", "i128", "isize", "f32", "f64", "Vec", "Option", "Box",
 ];
 
-fn check_newtype(variant: &Variant, ty: &Type, ctxt: &Ctxt) -> Option<Payload> {
-    let is_struct = match ty {
-        Type::Path(path) => path
-            .path
-            .segments
-            .last()
-            .is_some_and(|last| !NOT_A_MAP.contains(&&*last.ident.to_string())),
-        _ => false,
-    };
-    if !is_struct {
-        let name = &variant.ident;
-        let message = format!(
-            "the body of a message is a map, so that fields can be added later: `{name} {{ value: .. }}`, or a struct of your own"
-        );
-        ctxt.error(ty, message);
-        return None;
-    }
-    Some(Payload::Own(ty.clone()))
+/// The user's own struct that a newtype variant brings.
+fn own_struct(variant: &Variant) -> Option<&Type> {
+    let Fields::Unnamed(fields) = &variant.fields else { return None };
+    let ty = bare(&fields.unnamed.first().filter(|_| fields.unnamed.len() == 1)?.ty);
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last()?;
+    (!NOT_A_MAP.contains(&&*last.ident.to_string())).then_some(ty)
 }
 
-fn read_field(
-    field: &syn::Field,
-    rule: Option<crate::case::RenameRule>,
-    ctxt: &Ctxt,
-) -> Option<Field> {
+/// The users' own structs that no message has: those of variants that were left out. Not what an
+/// unknown variant carries, which is ours.
+pub(crate) fn strays(data: &DataEnum, messages: &[Message]) -> Vec<Type> {
+    let mut strays: Vec<Type> = Vec::new();
+    for ty in data.variants.iter().filter_map(own_struct) {
+        let ours = matches!(ty, Type::Path(path)
+            if path.path.segments.last().is_some_and(|last| last.ident == "UnknownMessage"));
+        let taken = messages.iter().any(|message| message.ty() == *ty) || strays.contains(ty);
+        if !ours && !taken {
+            strays.push(ty.clone());
+        }
+    }
+    strays
+}
+
+fn read_field(field: &RawField, rule: Option<RenameRule>, ctxt: &Ctxt) -> Option<Field> {
     let attrs = FieldAttrs::read(field, ctxt);
     let ident = field.ident.clone()?;
     let name = plain(&ident);
@@ -205,149 +215,6 @@ fn check_method(variant: &Variant, attrs: &VariantAttrs, role: Role, ctxt: &Ctxt
             ctxt.error(name, format!("`{}` can't be the name of a method", name.value()));
             None
         }
-    }
-}
-
-fn check_kind(
-    variant: &Variant,
-    attrs: &VariantAttrs,
-    around: &Surroundings<'_>,
-    ctxt: &Ctxt,
-) -> Option<Kind> {
-    if around.role == Role::Error {
-        return check_error_variant(attrs, ctxt);
-    }
-    let Some(KindAttr { word, kind }) = &attrs.kind else {
-        if !attrs.kind_refused {
-            let example = if around.role == Role::Client { "command" } else { "event(Room)" };
-            let message = format!(
-                "variant `{}` has no message kind; add one, such as `#[ws({example})]`",
-                variant.ident
-            );
-            ctxt.error(&variant.ident, message);
-        }
-        return None;
-    };
-    check_direction(word, around, ctxt)?;
-    let limits = check_limits(attrs, around, ctxt);
-    let topic = |topic: &Option<Ident>| check_topic(word, topic.as_ref(), around, ctxt);
-    Some(match (around.role, kind) {
-        (_, RawKind::Request { reply: Some(reply), concurrent }) => {
-            Kind::Request { reply: reply.clone(), ordered: !concurrent, limits }
-        }
-        (_, RawKind::Request { reply: None, .. }) => {
-            ctxt.error(word, "a request has a reply: `request(reply = MessageId)`; without one it is a `command`");
-            return None;
-        }
-        (_, RawKind::Command { concurrent }) => Kind::Command { ordered: !concurrent, limits },
-        (Role::Client, RawKind::Volatile { topic, latest_by }) => {
-            if let Some(topic) = topic {
-                let message = format!(
-                    "a client's volatile has no topic; for a key write `volatile(latest_by = ..)` and drop `{topic}`"
-                );
-                ctxt.error(topic, message);
-            }
-            Kind::ClientVolatile { latest_by: latest_by.clone(), limits }
-        }
-        (_, RawKind::Volatile { topic: of, latest_by }) => {
-            Kind::TopicVolatile { topic: topic(of)?, latest_by: latest_by.clone() }
-        }
-        (_, RawKind::Event { topic: of }) => Kind::Event { topic: topic(of)? },
-        (_, RawKind::Snapshot { topic: of }) => Kind::Snapshot { topic: topic(of)? },
-        (_, RawKind::Unknown) => return None,
-    })
-}
-
-fn check_error_variant(attrs: &VariantAttrs, ctxt: &Ctxt) -> Option<Kind> {
-    if let Some(kind) = &attrs.kind {
-        let message = format!(
-            "errors are answers and have no kind of their own, so `{}` has no meaning; expected `unknown` or nothing",
-            kind.word
-        );
-        ctxt.error(&kind.word, message);
-        return None;
-    }
-    for key in [&attrs.timeout, &attrs.max_bytes].into_iter().flatten().map(|(key, _)| key) {
-        ctxt.error(key, format!("errors are answers: `{key}` belongs on the client enum"));
-    }
-    if let Some((key, _)) = &attrs.payload {
-        ctxt.error(key, "errors are used as the enum; there is no struct to name");
-    }
-    (!attrs.kind_refused).then_some(Kind::Error)
-}
-
-fn check_direction(word: &Ident, around: &Surroundings<'_>, ctxt: &Ctxt) -> Option<()> {
-    let (here, other) =
-        (around.role.kinds(), if around.role == Role::Server { "client" } else { "server" });
-    if here.contains(&word.to_string().as_str()) {
-        return Some(());
-    }
-    let (enum_name, role) = (around.ident, around.role.word());
-    let message = match (around.role, word.to_string().as_str()) {
-        (Role::Server, "request") => {
-            format!(
-                "not supported yet: requests from the server; `request` belongs on the client enum, and `{enum_name}` is `#[ws({role})]`"
-            )
-        }
-        _ => format!(
-            "`{word}` belongs on the {other} enum; `{enum_name}` is `#[ws({role}, ..)]`, which has {}",
-            one_of(here.iter().copied())
-        ),
-    };
-    ctxt.error(word, message);
-    None
-}
-
-fn check_topic(
-    word: &Ident,
-    topic: Option<&Ident>,
-    around: &Surroundings<'_>,
-    ctxt: &Ctxt,
-) -> Option<usize> {
-    let declared: Vec<String> = around.declared.iter().map(plain).collect();
-    let names = || declared.iter().map(String::as_str);
-    let Some(topic) = topic else {
-        let example = declared.first().map_or("Room", String::as_str);
-        ctxt.error(word, format!("`{word}` needs its topic: `{word}({example})`"));
-        return None;
-    };
-    let found = around.topics.iter().position(|known| known.ident == *topic);
-    if found.is_none() && !around.declared.contains(topic) {
-        let name = plain(topic);
-        let message = if declared.is_empty() {
-            format!(
-                "no topic `{name}`; declare it on the enum: `topic({name}, key = room: RoomId)`"
-            )
-        } else {
-            format!(
-                "no topic `{name}`; declared: {}{}",
-                one_of(names()),
-                did_you_mean(&name, names())
-            )
-        };
-        ctxt.error(topic, message);
-    }
-    found
-}
-
-fn check_limits(attrs: &VariantAttrs, around: &Surroundings<'_>, ctxt: &Ctxt) -> Limits {
-    if around.role == Role::Server {
-        for key in [&attrs.timeout, &attrs.max_bytes].into_iter().flatten().map(|(key, _)| key) {
-            let fix = if key == "max_bytes" {
-                "set it in `topic(..)`"
-            } else {
-                "topics have no deadlines"
-            };
-            ctxt.error(key, format!("`{key}` belongs on a client's message; {fix}"));
-        }
-        return around.limits;
-    }
-    let value = |of: &Option<(Ident, Lit)>| of.as_ref().map(|(_, lit)| lit.clone());
-    let timeout = value(&attrs.timeout).and_then(|lit| ctxt.ok(duration_ms(&lit)));
-    let size = value(&attrs.max_bytes).and_then(|lit| ctxt.ok(size_bytes(&lit)));
-    Limits {
-        timeout_ms: timeout.unwrap_or(around.limits.timeout_ms),
-        max_bytes: size.unwrap_or(around.limits.max_bytes),
     }
 }
 

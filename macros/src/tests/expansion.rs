@@ -1,4 +1,5 @@
-//! Three protocols and what becomes of them.
+//! Protocols and what becomes of them: formatted, as a user would have to write it by hand. Whether
+//! it runs is for the tests of the derive.
 
 use proc_macro2::TokenStream;
 use syn::{DeriveInput, parse_quote};
@@ -65,7 +66,8 @@ fn the_chat_expands_to_what_one_would_write() {
             parse_quote! {
                 /// What a chat client may say.
                 #[serde(rename_all = "snake_case")]
-                #[ws(client, protocol = "chat", version = "1.0", server = ChatEvent, error = ChatError, timeout = "10s")]
+                #[ws(client, protocol = "chat", version = "1.0", timeout = "10s")]
+                #[ws(server = ChatEvent, error = ChatError)]
                 pub enum ChatCommand {
                     /// Post a message to a room.
                     #[ws(request(reply = MessageId), max_bytes = "16KiB")]
@@ -81,7 +83,8 @@ fn the_chat_expands_to_what_one_would_write() {
             parse_quote! {
                 /// What the server tells its clients.
                 #[serde(rename_all = "snake_case")]
-                #[ws(server, protocol = "chat", error = ChatError, topic(Room, key = room: RoomId, replay = 500, ttl = "10m"))]
+                #[ws(server, protocol = "chat", error = ChatError)]
+                #[ws(topic(Room, key = room: RoomId, replay = 500, ttl = "10m"))]
                 pub enum ChatEvent {
                     #[ws(event(Room))]
                     Posted { room: RoomId, id: MessageId, from: UserId, text: String },
@@ -119,7 +122,8 @@ fn everything_from_clients() -> DeriveInput {
     parse_quote! {
         /// Orders.
         #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "type")]
-        #[ws(client, protocol = "order-book", version = "2.1", server = events::BookEvent, error = BookError)]
+        #[ws(client, protocol = "order-book", version = "2.1")]
+        #[ws(server = events::BookEvent, error = BookError)]
         #[ws(max_bytes = "8KiB", reserved("order", "buy"), crate = reexport::steadfast)]
         pub(crate) enum BookCommand {
             #[ws(request(reply = Vec<Fill>, concurrent, timeout = "500ms"), as = NewOrder)]
@@ -148,7 +152,10 @@ fn everything_from_clients() -> DeriveInput {
 fn everything_from_the_server() -> DeriveInput {
     parse_quote! {
         #[ws(server, protocol = "order-book")]
-        #[ws(topic(Book, key = symbol: Symbol, max_bytes = "1MiB"), topic(Trades, key = day: time::Date, replay = 10))]
+        #[ws(
+            topic(Book, key = symbol: Symbol, max_bytes = "1MiB"),
+            topic(Trades, key = day: time::Date, replay = 10)
+        )]
         pub(crate) enum BookEvent {
             #[ws(event(Book))]
             #[serde(alias = "Filled")]

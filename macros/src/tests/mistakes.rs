@@ -1,5 +1,5 @@
-//! Mistakes: how many are reported, and in which words. Where they point to is for the compile-fail
-//! tests.
+//! Mistakes: how many are reported, and in which words. Where they point is for the tests that
+//! compile programs.
 
 use syn::{DeriveInput, parse_quote};
 
@@ -69,7 +69,15 @@ fn a_typo_in_a_kind_is_told_the_kinds_of_its_enum() {
             }
             _ => parse_quote!(#[ws(error)]),
         };
-        parse_quote!(#role enum Chat { #[ws(volatlie)] A { room: RoomId }, #[ws(unknown)] Unknown(UnknownMessage) })
+        parse_quote! {
+            #role
+            enum Chat {
+                #[ws(volatlie)]
+                A { room: RoomId },
+                #[ws(unknown)]
+                Unknown(UnknownMessage),
+            }
+        }
     };
     let expected = [
         ("client", "expected `request`, `command` or `volatile` (did you mean `volatile`?)"),
@@ -91,47 +99,22 @@ fn a_typo_in_a_kind_is_told_the_kinds_of_its_enum() {
 
 #[test]
 fn a_typo_names_the_nearest_word() {
+    says(&client(parse_quote! { #[ws(requst(reply = u8))] A }), &["unknown message kind `requst`"]);
+    says(&client(parse_quote! { #[ws(requst(reply = u8))] A }), &["did you mean `request`?"]);
     says(
-        &client(parse_quote!(
-            #[ws(requst(reply = u8))]
-            A
-        )),
-        &["unknown message kind `requst`"],
-    );
-    says(
-        &client(parse_quote!(
-            #[ws(requst(reply = u8))]
-            A
-        )),
-        &["did you mean `request`?"],
-    );
-    says(
-        &client(parse_quote!(
-            #[ws(request(repli = u8, reply = u8))]
-            A
-        )),
+        &client(parse_quote! { #[ws(request(repli = u8, reply = u8))] A }),
         &["did you mean `reply`?"],
     );
     says(
-        &server(parse_quote!(
-            #[ws(event(Rom))]
-            A { room: RoomId }
-        )),
+        &server(parse_quote! { #[ws(event(Rom))] A { room: RoomId } }),
         &["no topic `Rom`; declared: `Room` (did you mean `Room`?)"],
     );
     says(
-        &client(parse_quote!(
-            #[ws(volatile(latest_by = rom))]
-            A { room: RoomId }
-        )),
+        &client(parse_quote! { #[ws(volatile(latest_by = rom))] A { room: RoomId } }),
         &["did you mean `room`?"],
     );
     says(
-        &client(parse_quote!(
-            #[ws(command)]
-            #[serde(rename_all = "snakecase")]
-            A
-        )),
+        &client(parse_quote! { #[ws(command)] #[serde(rename_all = "snakecase")] A }),
         &["did you mean `snake_case`?"],
     );
 }
@@ -139,107 +122,35 @@ fn a_typo_names_the_nearest_word() {
 #[test]
 fn kinds_stay_on_their_side() {
     says(
-        &server(parse_quote!(
-            #[ws(request(reply = u8))]
-            A
-        )),
+        &server(parse_quote! { #[ws(request(reply = u8))] A }),
         &["not supported yet: requests from the server"],
     );
+    says(&server(parse_quote! { #[ws(command)] A }), &["`command` belongs on the client enum"]);
+    says(&client(parse_quote! { #[ws(event(Room))] A }), &["`event` belongs on the server enum"]);
     says(
-        &server(parse_quote!(
-            #[ws(command)]
-            A
-        )),
-        &["`command` belongs on the client enum"],
-    );
-    says(
-        &client(parse_quote!(
-            #[ws(event(Room))]
-            A
-        )),
-        &["`event` belongs on the server enum"],
-    );
-    says(
-        &client(parse_quote!(
-            #[ws(unknown)]
-            A(steadfast::UnknownMessage)
-        )),
+        &client(parse_quote! { #[ws(unknown)] A(steadfast::UnknownMessage) }),
         &["a server refuses messages that it does not know"],
     );
-    says(
-        &client(parse_quote!(
-            #[ws(volatile(Room))]
-            A
-        )),
-        &["a client's volatile has no topic"],
-    );
+    says(&client(parse_quote! { #[ws(volatile(Room))] A }), &["a client's volatile has no topic"]);
 }
 
 #[test]
 fn what_a_kind_does_not_have_is_refused() {
+    says(&client(parse_quote! { #[ws(request)] A }), &["a request has a reply"]);
+    says(&client(parse_quote! { #[ws(request())] A }), &["a request has a reply"]);
+    says(&client(parse_quote! { #[ws(command(reply = u8))] A }), &["commands have no reply"]);
+    says(&client(parse_quote! { #[ws(command(ack = received))] A }), &["not supported yet"]);
+    says(&client(parse_quote! { #[ws(volatile(timeout = "5s"))] A }), &["never answered"]);
+    says(&client(parse_quote! { #[ws(command, command)] A }), &["one kind"]);
     says(
-        &client(parse_quote!(
-            #[ws(request)]
-            A
-        )),
-        &["a request has a reply"],
-    );
-    says(
-        &client(parse_quote!(
-            #[ws(request())]
-            A
-        )),
-        &["a request has a reply"],
-    );
-    says(
-        &client(parse_quote!(
-            #[ws(command(reply = u8))]
-            A
-        )),
-        &["commands have no reply"],
-    );
-    says(
-        &client(parse_quote!(
-            #[ws(command(ack = received))]
-            A
-        )),
-        &["not supported yet"],
-    );
-    says(
-        &client(parse_quote!(
-            #[ws(volatile(timeout = "5s"))]
-            A
-        )),
-        &["never answered"],
-    );
-    says(
-        &client(parse_quote!(
-            #[ws(command, command)]
-            A
-        )),
-        &["one kind"],
-    );
-    says(
-        &server(parse_quote!(
-            #[ws(event)]
-            A { room: RoomId }
-        )),
+        &server(parse_quote! { #[ws(event)] A { room: RoomId } }),
         &["`event` needs its topic: `event(Room)`"],
     );
     says(
-        &server(parse_quote!(
-            #[ws(event(Room), timeout = "5s")]
-            A { room: RoomId }
-        )),
+        &server(parse_quote! { #[ws(event(Room), timeout = "5s")] A { room: RoomId } }),
         &["`timeout` belongs on a client's message"],
     );
-    says(
-        &server(parse_quote!(
-            #[ws(direct)]
-            A
-        )),
-        &["not supported yet: direct messages"],
-    );
+    says(&server(parse_quote! { #[ws(direct)] A }), &["not supported yet: direct messages"]);
 }
 
 #[test]
@@ -262,10 +173,7 @@ fn topics_are_complete() {
         &["not supported yet: latest-value topics"],
     );
     says(
-        &server(parse_quote!(
-            #[ws(event(Room))]
-            A { rom: RoomId }
-        )),
+        &server(parse_quote! { #[ws(event(Room))] A { rom: RoomId } }),
         &["has no field `room`, its key"],
     );
 }
@@ -296,11 +204,7 @@ fn names_are_unique_and_fit_the_wire() {
 #[test]
 fn serde_attributes_that_would_break_the_promise_are_refused_with_the_reason() {
     let refused = |attr: proc_macro2::TokenStream| {
-        client(parse_quote!(
-            #[ws(command)]
-            #[serde(#attr)]
-            A { a: u8 }
-        ))
+        client(parse_quote! { #[ws(command)] #[serde(#attr)] A { a: u8 } })
     };
     says(&refused(quote::quote!(other)), &["a message is found by its name"]);
     says(&refused(quote::quote!(untagged)), &["a message is found by its name"]);
@@ -309,13 +213,7 @@ fn serde_attributes_that_would_break_the_promise_are_refused_with_the_reason() {
     says(&refused(quote::quote!(rename(serialize = "x"))), &["two names"]);
     says(&refused(quote::quote!(banana)), &["not known to this derive"]);
     says(
-        &client(parse_quote!(
-            #[ws(command)]
-            A {
-                #[serde(flatten)]
-                a: u8
-            }
-        )),
+        &client(parse_quote! { #[ws(command)] A { #[serde(flatten)] a: u8 } }),
         &["lists every field"],
     );
     let denied = parse_quote! {
@@ -328,73 +226,18 @@ fn serde_attributes_that_would_break_the_promise_are_refused_with_the_reason() {
 
 #[test]
 fn shapes_that_are_not_messages_are_refused() {
+    says(&client(parse_quote! { #[ws(command)] A(u8, u8) }), &["fields of a message have names"]);
+    says(&client(parse_quote! { #[ws(command)] A(String) }), &["the body of a message is a map"]);
+    says(&parse_quote! { #[ws(error)] struct E; }, &["goes on an enum"]);
+    says(&parse_quote! { #[ws(error)] enum E<T> { A(T), } }, &["no type parameters"]);
+    says(&parse_quote! { enum E { A, } }, &["say which side sends these messages"]);
+    says(&parse_quote! { #[ws(error)] enum E { A, } }, &["add a variant for it"]);
     says(
-        &client(parse_quote!(
-            #[ws(command)]
-            A(u8, u8)
-        )),
-        &["fields of a message have names"],
-    );
-    says(
-        &client(parse_quote!(
-            #[ws(command)]
-            A(String)
-        )),
-        &["the body of a message is a map"],
-    );
-    says(
-        &parse_quote!(
-            #[ws(error)]
-            struct E;
-        ),
-        &["goes on an enum"],
-    );
-    says(
-        &parse_quote!(
-            #[ws(error)]
-            enum E<T> {
-                A(T),
-            }
-        ),
-        &["no type parameters"],
-    );
-    says(
-        &parse_quote!(
-            enum E {
-                A,
-            }
-        ),
-        &["say which side sends these messages"],
-    );
-    says(
-        &parse_quote!(
-            #[ws(error)]
-            enum E {
-                A,
-            }
-        ),
-        &["add a variant for it"],
-    );
-    says(
-        &parse_quote!(
-            #[ws(error)]
-            enum E {
-                #[ws(unknown)]
-                Unknown,
-            }
-        ),
+        &parse_quote! { #[ws(error)] enum E { #[ws(unknown)] Unknown, } },
         &["carries the message as it came"],
     );
     says(
-        &parse_quote!(
-            #[ws(error)]
-            enum E {
-                #[ws(command)]
-                A,
-                #[ws(unknown)]
-                U(X),
-            }
-        ),
+        &parse_quote! { #[ws(error)] enum E { #[ws(command)] A, #[ws(unknown)] U(X), } },
         &["errors are answers"],
     );
 }

@@ -1,4 +1,6 @@
-//! Expansions as files, formatted: what a user would have to write by hand.
+//! Tests of the steps of the derive, without a compiler. What a compiler makes of expansions is
+//! tested by `steadfast-derive-tests`.
 
 mod expansion;
+mod items;
 mod mistakes;

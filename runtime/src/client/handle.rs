@@ -17,8 +17,8 @@ use crate::protocol::{ClientEnum, EncodeError, TopicKey};
 use crate::wire::{Body, Codec};
 
 /// A client of the protocol whose client enum is `C`. A handle: clones share one connection, which
-/// closes cleanly when the last one is dropped. Generated clients wrap it and add a method per
-/// message.
+/// closes cleanly when the last one is dropped. A generated client wraps it, has its methods, and
+/// adds one per message.
 pub struct Client<C> {
     handle: Arc<Handle>,
     protocol: PhantomData<fn() -> C>,
@@ -40,9 +40,9 @@ impl<C: ClientEnum> Client<C> {
         Self { handle: Arc::new(Handle { shared }), protocol: PhantomData }
     }
 
-    /// Puts a request or command into the outbox; generated code calls it. It takes its place now,
-    /// not when the returned future is awaited.
-    pub fn call<R, E>(&self, message: u16, body: Result<Bytes, EncodeError>) -> Call<R, E> {
+    /// Puts a request or command into the outbox. It takes its place now, not when the returned
+    /// future is awaited.
+    pub(crate) fn call<R, E>(&self, message: u16, body: Result<Bytes, EncodeError>) -> Call<R, E> {
         let shared = &self.handle.shared;
         let slot = match (body, C::DESCRIPTION.messages.get(usize::from(message))) {
             (Ok(body), Some(declared)) => shared.submit(declared, Body(body)),
@@ -54,10 +54,9 @@ impl<C: ClientEnum> Client<C> {
         Call::new(slot, Arc::clone(shared))
     }
 
-    /// Sends a volatile if there is a connection now; generated code calls it. `false`, and
-    /// dropped, if there is none or it can't be encoded. A later one of the same key replaces one
-    /// that waits to be written.
-    pub fn volatile(
+    /// Sends a volatile if there is a connection now. `false`, and dropped, if there is none or it
+    /// can't be encoded. A later one of the same key replaces one that waits to be written.
+    pub(crate) fn volatile(
         &self,
         message: u16,
         conflation: Result<String, EncodeError>,
@@ -115,9 +114,8 @@ impl<C> Client<C> {
         self.handle.shared.alive().closed().await;
     }
 
-    /// How bodies are encoded; generated code asks.
-    #[must_use]
-    pub fn codec(&self) -> Codec {
+    /// How bodies are encoded.
+    pub(crate) fn codec(&self) -> Codec {
         self.handle.shared.codec()
     }
 }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::client::{Call, Client};
-use crate::protocol::{ClientEnum, encode_body};
+use crate::protocol::{ClientEnum, EncodeError, encode_body};
 
 /// Sends the request or command of this index. Asks nothing of `R`, so that a reply that can't
 /// travel is reported once, by the server's half of the expansion or by whoever awaits the call.
@@ -14,4 +14,14 @@ pub fn call<R, C: ClientEnum>(
     message: &impl Serialize,
 ) -> Call<R, C::Error> {
     client.call(index, encode_body(message, client.codec()))
+}
+
+/// Sends the volatile of this index if there is a connection now; `false` says that it was dropped.
+pub fn volatile<C: ClientEnum>(
+    client: &Client<C>,
+    index: u16,
+    conflation: Result<String, EncodeError>,
+    message: &impl Serialize,
+) -> bool {
+    client.volatile(index, conflation, encode_body(message, client.codec()))
 }

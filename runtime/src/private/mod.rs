@@ -24,9 +24,13 @@ pub use check::assert_same_protocol;
 pub use messages::{Empty, decode_snapshot, error_name, undecoded};
 
 #[cfg(feature = "client")]
-pub use crate::client::{Builder as ClientBuilder, Call, Client, ClientStub, Subscribe};
+pub use crate::client::{
+    Builder as ClientBuilder, Call, Client, ClientStub, ConnectionState, Status, Subscribe,
+};
 #[cfg(feature = "client")]
-pub use call::call;
+pub use call::{call, volatile};
+#[cfg(feature = "client")]
+pub use tokio::sync::watch;
 
 #[cfg(feature = "server")]
 pub use crate::server::{

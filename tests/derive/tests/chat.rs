@@ -1,4 +1,5 @@
-//! The chat of the documentation, whole.
+//! The chat of the documentation, whole: what is made of it, and how it is described. It runs
+//! elsewhere.
 #![deny(warnings)]
 #![allow(missing_docs, unreachable_pub)]
 
@@ -21,7 +22,8 @@ pub struct ChatMessage {
 /// What a chat client may say.
 #[derive(Debug, Clone, WsProtocol)]
 #[serde(rename_all = "snake_case")]
-#[ws(client, protocol = "chat", version = "1.0", server = ChatEvent, error = ChatError, timeout = "10s")]
+#[ws(client, protocol = "chat", version = "1.0", timeout = "10s")]
+#[ws(server = ChatEvent, error = ChatError)]
 pub enum ChatCommand {
     /// Post a message to a room.
     #[ws(request(reply = MessageId), max_bytes = "16KiB")]
@@ -39,7 +41,8 @@ pub enum ChatCommand {
 /// What the server tells its clients.
 #[derive(Debug, Clone, WsProtocol)]
 #[serde(rename_all = "snake_case")]
-#[ws(server, protocol = "chat", error = ChatError, topic(Room, key = room: RoomId, replay = 500, ttl = "10m"))]
+#[ws(server, protocol = "chat", error = ChatError)]
+#[ws(topic(Room, key = room: RoomId, replay = 500, ttl = "10m"))]
 pub enum ChatEvent {
     #[ws(event(Room))]
     Posted { room: RoomId, id: MessageId, from: UserId, text: String },
@@ -95,6 +98,20 @@ fn a_server_is_built_from_its_handler() {
         drop(chat.post(RoomId(1), "hello".into()));
         drop(chat.subscribe(Room(RoomId(1))));
         let _ = chat.typing(RoomId(1));
+    };
+}
+
+#[test]
+fn a_client_has_the_methods_of_its_connection() {
+    use steadfast::client::{Client, ConnectionState, Status};
+
+    let _ = async |chat: &ChatClient| -> (ConnectionState, Status) {
+        let connection: &Client<ChatCommand> = chat.inner();
+        let same = (connection.state().borrow().clone(), connection.status());
+        chat.reconnect_now();
+        chat.close().await;
+        let _ = (chat.state().borrow().clone(), chat.status());
+        same
     };
 }
 

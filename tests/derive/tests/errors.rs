@@ -1,4 +1,4 @@
-//! Application errors on the wire and in Rust.
+//! Application errors on the wire and in Rust. How a handler returns them is for other tests.
 #![deny(warnings)]
 #![allow(missing_docs, unreachable_pub)]
 

@@ -1,4 +1,5 @@
-//! The server's way to a topic's hooks: by index and key, as they come from a peer.
+//! The server's way to a topic's hooks: by index and key, as they come from a peer. No server
+//! runs here.
 #![deny(warnings)]
 #![allow(missing_docs, unreachable_pub)]
 

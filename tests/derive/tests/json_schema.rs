@@ -1,4 +1,5 @@
-//! JSON Schema of message bodies, where the feature and the enum ask for it.
+//! JSON Schema of message bodies, where the feature and the enum ask for it. Descriptions without
+//! it are for the other tests.
 #![cfg(feature = "schema")]
 #![allow(missing_docs, unreachable_pub)]
 

@@ -1,4 +1,4 @@
-//! Wire names: what serde would write.
+//! Wire names: what serde would write. How names are checked is for the tests of the macros.
 #![deny(warnings)]
 #![allow(missing_docs, unreachable_pub)]
 

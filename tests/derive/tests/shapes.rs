@@ -1,4 +1,4 @@
-//! Where an enum may stand, and what its variants may look like.
+//! Where an enum may stand, and what its variants may look like. What may not be is in `ui`.
 #![deny(warnings)]
 #![allow(missing_docs, unreachable_pub)]
 
@@ -156,6 +156,34 @@ fn a_struct_may_be_named_and_a_field_may_be_a_keyword() {
     assert_eq!(TradeCommand::DESCRIPTION.messages[4].fields[0].name, "type");
 }
 
+/// Methods of the connection that a client wraps, and that its users never call.
+#[derive(Debug, Clone, WsProtocol)]
+#[ws(client, protocol = "free", version = "1", server = FreeEvent)]
+pub enum FreeCommand {
+    #[ws(request(reply = u64))]
+    Call { to: String },
+    #[ws(command)]
+    Codec,
+    #[ws(volatile)]
+    Volatile { level: u8 },
+}
+
+#[derive(Debug, Clone, WsProtocol)]
+#[ws(server, protocol = "free")]
+pub enum FreeEvent {
+    #[ws(unknown)]
+    Unknown(steadfast::UnknownMessage),
+}
+
+#[test]
+fn a_message_may_be_called_as_what_only_generated_code_calls() {
+    use steadfast::client::Call;
+
+    let _ = |client: FreeClient| -> (Call<u64, steadfast::NoError>, Call<(), _>, bool) {
+        (client.call("ann".into()), client.codec(), client.volatile(1))
+    };
+}
+
 /// Everything that the expansion could name by accident.
 mod shadowed {
     use steadfast::WsProtocol;
@@ -178,7 +206,8 @@ mod shadowed {
     );
 
     #[derive(Debug, Clone, WsProtocol)]
-    #[ws(client, protocol = "odd", version = "1", server = OddEvent, error = OddError, crate = steadfast_again::steadfast)]
+    #[ws(client, protocol = "odd", version = "1", crate = steadfast_again::steadfast)]
+    #[ws(server = OddEvent, error = OddError)]
     pub enum OddCommand {
         #[ws(request(reply = Result))]
         Ask { option: Option, string: String, send: Send, sync: Sync },
@@ -189,7 +218,8 @@ mod shadowed {
     }
 
     #[derive(Debug, Clone, WsProtocol)]
-    #[ws(server, protocol = "odd", error = OddError, topic(Key, key = key: Some), crate = steadfast_again::steadfast)]
+    #[ws(server, protocol = "odd", error = OddError, topic(Key, key = key: Some))]
+    #[ws(crate = steadfast_again::steadfast)]
     pub enum OddEvent {
         #[ws(event(Key))]
         Ok { key: Some, vec: Vec, into: Into },

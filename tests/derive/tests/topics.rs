@@ -1,4 +1,4 @@
-//! Topics: keys, what may be published, and what a topic yields.
+//! Topics: keys, what may be published, and what a topic yields. Hooks have tests of their own.
 #![deny(warnings)]
 #![allow(missing_docs, unreachable_pub)]
 

@@ -1,4 +1,5 @@
-//! Mistakes as users make them, one per file, and what the compiler says to each.
+//! Mistakes as users make them, one per file, and what the compiler says to each. What the derive
+//! makes of enums without mistakes is for the other tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};

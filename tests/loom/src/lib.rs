@@ -1,6 +1,6 @@
 //! `runtime/src` as `build.rs` has copied it: with loom's locks, and with the models in it. Adds
 //! nothing of its own.
-#![allow(unused_imports, reason = "what only `private` uses: it is not in the copy")]
+#![allow(dead_code, unused_imports, reason = "what only `private` uses: it is not in the copy")]
 
 include!(concat!(env!("OUT_DIR"), "/copy/lib.rs"));
 

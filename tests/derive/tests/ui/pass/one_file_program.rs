@@ -1,4 +1,5 @@
-//! A private protocol in a program's root, without a warning: what nobody calls here may be called by the other side.
+//! A private protocol in a program's root, without a warning: what nobody calls here may be called
+//! by the other side.
 #![deny(warnings)]
 
 use steadfast::WsProtocol;

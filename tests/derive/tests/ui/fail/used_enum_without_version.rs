@@ -1,0 +1,24 @@
+use steadfast::WsProtocol;
+use steadfast::client::Client;
+
+#[derive(Debug, Clone, WsProtocol)]
+#[ws(client, protocol = "chat", server = ChatEvent)]
+pub enum ChatCommand {
+    #[ws(command)]
+    Leave { room: u64 },
+}
+
+#[derive(Debug, Clone, WsProtocol)]
+#[ws(server, protocol = "chat", topic(Room, key = room: u64))]
+pub enum ChatEvent {
+    #[ws(event(Room))]
+    Posted { room: u64 },
+    #[ws(unknown)]
+    Unknown(steadfast::UnknownMessage),
+}
+
+pub async fn follow(chat: &Client<ChatCommand>) -> bool {
+    chat.subscribe(Room(7)).await.is_ok()
+}
+
+fn main() {}

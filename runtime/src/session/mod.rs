@@ -8,6 +8,7 @@
 
 pub mod client;
 mod close;
+mod held;
 pub mod node;
 mod now;
 mod random;

@@ -85,7 +85,7 @@ impl Client {
     fn next_command(&mut self, now: Now) -> Option<CommandFrame> {
         loop {
             let attachment = self.link.attachment()?;
-            if attachment.is_leaving() && !mutant!(SendsAfterGoAway) {
+            if attachment.is_leaving() {
                 return None;
             }
             let (call, n, bytes) = match self.outbox.head(now) {
@@ -105,7 +105,7 @@ impl Client {
                 .session
                 .as_ref()
                 .is_some_and(|session| session.has_room(attachment.window(), bytes));
-            if !fits || ahead >= attachment.span() + u64::from(mutant!(SpanExceeded)) {
+            if !fits || ahead >= attachment.span() {
                 return None;
             }
             let sending = self.outbox.send(now, call, &mut self.fx)?;
@@ -294,7 +294,7 @@ impl Client {
         if !code.is_retry() {
             return self.answered(now, head, n, 0, CallOutcome::Refused(code));
         }
-        if mutant!(RefusalsNotCounted) || self.sequenced(now, head, 0) {
+        if self.sequenced(now, head, 0) {
             self.outbox.refused(now, n, retry_ms, &mut self.fx);
             self.plan_retry(now);
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::session::millis;
-use crate::session::store::Retention;
+use crate::session::store::{Retention, TopicId};
 use crate::wire::{self, Codec, Name, Window};
 
 /// A message that clients may send.
@@ -321,6 +321,31 @@ impl NodeConfig {
     #[must_use]
     pub fn message(&self, name: &Name) -> Option<&MessageSpec> {
         self.messages.binary_search_by(|spec| spec.name.cmp(name)).ok().map(|at| &self.messages[at])
+    }
+
+    /// Whether something may be published to a topic: it is declared, and its key is not too long.
+    pub(super) fn declares(&self, topic: &TopicId) -> bool {
+        self.topic(&topic.name).is_some() && topic.key.len() <= self.topic_key_bytes as usize
+    }
+
+    /// How long a topic's entries are kept; nothing is kept of a topic that is not declared.
+    pub(super) fn retention(&self, topic: &Name) -> Retention {
+        self.topic(topic).map_or(Retention::new(0, Duration::ZERO), |(_, spec)| spec.retention)
+    }
+
+    /// How long to wait before a store operation is repeated that has failed so often.
+    pub(super) fn store_delay(&self, tries: u32) -> Duration {
+        self.store_retry.saturating_mul(1 << tries.saturating_sub(1).min(10))
+    }
+
+    /// For how long a store that has failed again and again is left alone.
+    pub(super) const fn store_pause(&self) -> Duration {
+        self.store_retry.saturating_mul(1 << 10)
+    }
+
+    /// Contact is told to the store often enough for the shortest life of a lease.
+    pub(super) fn renewal(&self) -> Duration {
+        (self.lease_ttl.min(self.lease_unused_ttl) / 3).max(Duration::from_millis(1))
     }
 
     /// Finds a topic's declaration by name.

@@ -303,30 +303,3 @@ pub enum PublishError {
         maybe: bool,
     },
 }
-
-/// How much a node holds at a moment, for metrics and for checks that everything is bounded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct NodeLoad {
-    /// Sockets.
-    pub connections: usize,
-    /// Sessions, attached or not.
-    pub sessions: usize,
-    /// Answers that wait for a client's window, in all sessions.
-    pub answers_waiting: usize,
-    /// Commands whose turn has come, and that wait for a place among the executions.
-    pub commands_waiting: usize,
-    /// Leases in the execution table.
-    pub leases: usize,
-    /// Handlers and hooks that run.
-    pub executions: usize,
-    /// Store operations under way or waiting to be repeated.
-    pub store_operations: usize,
-    /// Topics held.
-    pub topics: usize,
-    /// Publications that wait for the store.
-    pub publishes_waiting: usize,
-    /// Records whose publications are on their way into their logs.
-    pub unsettled: usize,
-    /// Deadlines that are armed.
-    pub timers: usize,
-}

@@ -1,9 +1,8 @@
-//! Frames of an attachment, in and out: which one goes next, and whom an arriving one concerns.
-//! Owns the order of PROTOCOL.md 3 and 4.5 on one socket; every decision behind it is the outbox's,
-//! the session's or a subscription's.
+//! Frames of an attachment, in and out: which one goes next, and whom an arriving one concerns (the
+//! order of PROTOCOL.md 3 and 4.5). What a frame leads to is decided by the outbox, the session or a
+//! subscription.
 
 use super::heartbeat::Beat;
-use super::link::Phase;
 use super::outbox::NextCommand;
 use super::timer::ClientTimer;
 use super::{CallOutcome, Client};
@@ -23,16 +22,16 @@ impl Client {
     /// what asks of it.
     pub(super) fn next_frame(&mut self, now: Now) -> Option<ClientFrame> {
         let attachment = self.link.attachment_mut()?;
-        if std::mem::replace(&mut attachment.confirm, false) {
+        if attachment.take_confirmation() {
             return self.ack_frame();
         }
-        if let Some(k) = attachment.pongs.pop_front() {
+        if let Some(k) = attachment.take_pong() {
             return Some(ClientFrame::Pong { k });
         }
-        if let Some(k) = attachment.heart.take_ping(now) {
+        if let Some(k) = attachment.take_ping(now) {
             return Some(ClientFrame::Ping { k });
         }
-        let frame_bytes = attachment.frame_bytes;
+        let frame_bytes = attachment.frame_bytes();
         let low = self.outbox.low();
         if self.session.as_ref().is_some_and(|session| session.ack_due(&self.config, low)) {
             return self.ack_frame();
@@ -61,7 +60,7 @@ impl Client {
         if !session.owes_ack(self.outbox.low()) {
             self.fx.timers.cancel(ClientTimer::Ack);
         }
-        Some(session.recv)
+        Some(session.recv())
     }
 
     /// What the server had not accepted when the last socket broke, again under its sequence.
@@ -86,7 +85,7 @@ impl Client {
     fn next_command(&mut self, now: Now) -> Option<CommandFrame> {
         loop {
             let attachment = self.link.attachment()?;
-            if attachment.draining.is_some() {
+            if attachment.is_leaving() {
                 return None;
             }
             let (call, n, bytes) = match self.outbox.head(now) {
@@ -97,7 +96,7 @@ impl Client {
                 }
                 NextCommand::None => return None,
             };
-            if bytes > body_limit(attachment.frame_bytes) as usize {
+            if bytes > body_limit(attachment.frame_bytes()) as usize {
                 self.outbox.too_large(call, &mut self.fx);
                 continue;
             }
@@ -105,8 +104,8 @@ impl Client {
             let fits = self
                 .session
                 .as_ref()
-                .is_some_and(|session| session.has_room(attachment.window, bytes));
-            if !fits || ahead >= u64::from(attachment.span.max(1)) {
+                .is_some_and(|session| session.has_room(attachment.window(), bytes));
+            if !fits || ahead >= attachment.span() {
                 return None;
             }
             let sending = self.outbox.send(now, call, &mut self.fx)?;
@@ -128,7 +127,7 @@ impl Client {
 
     /// Makes sure that a refused command is not forgotten while nothing else happens.
     pub(super) fn plan_retry(&mut self, now: Now) {
-        let idle = self.link.attachment().is_none_or(|attachment| attachment.draining.is_some());
+        let idle = self.link.attachment().is_none_or(|attachment| attachment.is_leaving());
         match self.outbox.retry_at() {
             Some(at) if !idle && at > now => self.fx.timers.set(ClientTimer::Retry, at),
             _ => self.fx.timers.cancel(ClientTimer::Retry),
@@ -162,7 +161,7 @@ impl Client {
                 self.refused(now, (seq, ack), n, code, retry_ms);
             }
             ServerFrame::Ping { k } => self.pinged(k),
-            ServerFrame::Pong { k } => self.ponged(now, k),
+            ServerFrame::Pong { k } => self.link.ponged(now, k),
             ServerFrame::GoAway { after_ms, deadline_ms } => {
                 self.go_away(now, after_ms, deadline_ms)
             }
@@ -201,10 +200,9 @@ impl Client {
 
     /// Any message counts as life (PROTOCOL.md 9.1).
     pub(super) fn heard(&mut self, now: Now) {
-        if let Some(attachment) = self.link.attachment_mut()
-            && attachment.heart.hear(now)
-        {
-            self.fx.timers.set(ClientTimer::Heartbeat, attachment.heart.next());
+        let sooner = self.link.attachment_mut().and_then(|attachment| attachment.hear(now));
+        if let Some(at) = sooner {
+            self.fx.timers.set(ClientTimer::Heartbeat, at);
         }
     }
 
@@ -214,17 +212,9 @@ impl Client {
         }
     }
 
-    fn ponged(&mut self, now: Now, k: u64) {
-        let round_trip_ms =
-            self.link.attachment_mut().and_then(|attachment| attachment.heart.pong(now, k));
-        if round_trip_ms.is_some() {
-            self.link.latency_ms = round_trip_ms;
-        }
-    }
-
     fn go_away(&mut self, now: Now, after_ms: u64, deadline_ms: u64) {
         if let Some(attachment) = self.link.attachment_mut() {
-            attachment.draining = Some(after_ms);
+            attachment.leave(after_ms);
             // A server that forgets to close must not keep the outbox waiting.
             let patience_ms = deadline_ms.saturating_add(millis(self.config.welcome_timeout));
             self.fx.timers.set_once(ClientTimer::Drain, now.after_ms(patience_ms));
@@ -235,12 +225,13 @@ impl Client {
 
     /// The heartbeat timer has fired.
     pub(super) fn look_for_life(&mut self, now: Now) {
-        let Phase::Attached(attachment) = &mut self.link.phase else { return };
-        match attachment.heart.look(now, &mut self.link.pings) {
-            Beat::Wait(at) => self.fx.timers.set(ClientTimer::Heartbeat, at),
-            Beat::Dead => {
+        match self.link.look_for_life(now) {
+            Some(Beat::Wait(at)) => self.fx.timers.set(ClientTimer::Heartbeat, at),
+            Some(Beat::Dead) => {
                 self.abandon(now, Close::new(CloseCode::HEARTBEAT, "the server went silent"))
             }
+            // Another timer of the same moment has ended the attachment.
+            None => {}
         }
     }
 
@@ -312,8 +303,7 @@ impl Client {
     /// Takes a volatile if it can be sent now.
     pub(super) fn take_volatile(&mut self, name: Name, conflation: String, body: Body) -> bool {
         let live = self.link.attachment().is_some_and(|attachment| {
-            attachment.draining.is_none()
-                && body.len() <= body_limit(attachment.frame_bytes) as usize
+            !attachment.is_leaving() && body.len() <= body_limit(attachment.frame_bytes()) as usize
         });
         if live {
             self.volatiles.put(name, conflation, body, self.config.volatiles);

@@ -1,21 +1,18 @@
 //! Dials, handshakes, and what follows from the end of a socket (PROTOCOL.md 4.1, 4.7 to 4.12 and
-//! section 8). Owns the connection's state; refuses to look into commands and topics.
+//! section 8). The connection's state changes here and nowhere else; commands and topics are not
+//! looked into.
 
-use std::collections::VecDeque;
-
-use super::heartbeat::Heart;
-use super::sequence::Session;
+use super::attachment::Attachment;
+use super::heartbeat::Beat;
+use super::sequence::ClientSession;
 use super::timer::ClientTimer;
-use super::{Client, ClientConfig, ConnectionState, DialReason, Event, HttpRefusal};
+use super::{Client, ConnectionState, DialReason, Event, HttpRefusal};
 use crate::session::{Close, CloseCode, Now, Reaction, millis};
-use crate::wire::{ClientFrame, Dial, Hello, Resume, ServerFrame, Welcome, Window};
-
-/// Pings of a server that may wait for the socket; then the oldest goes unanswered.
-const PONGS: usize = 8;
+use crate::wire::{ClientFrame, Dial, Hello, ServerFrame, Welcome};
 
 /// Where the current socket stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Phase {
+enum LinkPhase {
     /// No socket, and none to come unless somebody asks.
     Idle,
     /// The next dial has its time.
@@ -28,26 +25,10 @@ pub(super) enum Phase {
     Attached(Box<Attachment>),
 }
 
-/// What belongs to one socket and dies with it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Attachment {
-    pub(super) dial: Dial,
-    since: Now,
-    pub(super) heart: Heart,
-    pub(super) window: Window,
-    pub(super) frame_bytes: u32,
-    pub(super) span: u32,
-    /// GOAWAY has arrived: milliseconds between the close and the next dial.
-    pub(super) draining: Option<u64>,
-    /// The frame that confirms the new token is still to be sent.
-    pub(super) confirm: bool,
-    pub(super) pongs: VecDeque<u64>,
-}
-
 /// Everything about sockets that outlives one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Link {
-    pub(super) phase: Phase,
+    phase: LinkPhase,
     last_dial: Dial,
     /// Since the last connection that was stable.
     dials: u32,
@@ -60,16 +41,16 @@ pub(super) struct Link {
     reason: DialReason,
     /// A last frame for a socket that this end is closing.
     farewell: Option<(Dial, ClientFrame)>,
-    pub(super) pings: u64,
-    pub(super) latency_ms: Option<u64>,
+    pings: u64,
+    latency_ms: Option<u64>,
     /// The longest message of the last server that said so.
-    pub(super) frame_bytes: Option<u32>,
+    frame_bytes: Option<u32>,
 }
 
 impl Link {
     pub(super) const fn new() -> Self {
         Self {
-            phase: Phase::Idle,
+            phase: LinkPhase::Idle,
             last_dial: Dial::ZERO,
             dials: 0,
             delays: 0,
@@ -87,56 +68,59 @@ impl Link {
     /// The current socket, open or about to be.
     pub(super) const fn dial(&self) -> Option<Dial> {
         match &self.phase {
-            Phase::Idle | Phase::Waiting { .. } => None,
-            Phase::Dialing { dial } | Phase::Greeting { dial, .. } => Some(*dial),
-            Phase::Attached(attachment) => Some(attachment.dial),
+            LinkPhase::Idle | LinkPhase::Waiting { .. } => None,
+            LinkPhase::Dialing { dial } | LinkPhase::Greeting { dial, .. } => Some(*dial),
+            LinkPhase::Attached(attachment) => Some(attachment.dial()),
         }
     }
 
     pub(super) fn attachment(&self) -> Option<&Attachment> {
         match &self.phase {
-            Phase::Attached(attachment) => Some(attachment),
+            LinkPhase::Attached(attachment) => Some(attachment),
             _ => None,
         }
     }
 
     pub(super) fn attachment_mut(&mut self) -> Option<&mut Attachment> {
         match &mut self.phase {
-            Phase::Attached(attachment) => Some(attachment),
+            LinkPhase::Attached(attachment) => Some(attachment),
             _ => None,
+        }
+    }
+
+    /// When the next dial begins, if one is waited for.
+    pub(super) const fn dials_at(&self) -> Option<Now> {
+        match self.phase {
+            LinkPhase::Waiting { until } => Some(until),
+            _ => None,
+        }
+    }
+
+    /// The longest message of the last server that said so.
+    pub(super) const fn frame_bytes(&self) -> Option<u32> {
+        self.frame_bytes
+    }
+
+    /// The last measured round trip of a heartbeat.
+    pub(super) const fn latency_ms(&self) -> Option<u64> {
+        self.latency_ms
+    }
+
+    /// Looks whether the server is alive, if there is an attachment.
+    pub(super) fn look_for_life(&mut self, now: Now) -> Option<Beat> {
+        let LinkPhase::Attached(attachment) = &mut self.phase else { return None };
+        Some(attachment.look_for_life(now, &mut self.pings))
+    }
+
+    pub(super) fn ponged(&mut self, now: Now, k: u64) {
+        // A PONG that nobody asked for measures nothing (PROTOCOL.md 9.2).
+        if let Some(ms) = self.attachment_mut().and_then(|attachment| attachment.ponged(now, k)) {
+            self.latency_ms = Some(ms);
         }
     }
 
     pub(super) fn take_farewell(&mut self, dial: Dial) -> Option<ClientFrame> {
         self.farewell.take_if(|(of, _)| *of == dial).map(|(_, frame)| frame)
-    }
-}
-
-impl Attachment {
-    fn new(now: Now, dial: Dial, welcome: &Welcome, config: &ClientConfig) -> Self {
-        // What is under way is kept, answered or not: no server decides alone how much that is.
-        let window = Window {
-            frames: welcome.window.frames.min(config.outbox_commands),
-            bytes: welcome.window.bytes.min(config.outbox_bytes),
-        };
-        Self {
-            dial,
-            since: now,
-            heart: Heart::new(now, &welcome.heartbeat),
-            window,
-            frame_bytes: welcome.frame_bytes,
-            span: welcome.lease.span,
-            draining: None,
-            confirm: true,
-            pongs: VecDeque::new(),
-        }
-    }
-
-    pub(super) fn owe_pong(&mut self, k: u64) {
-        if self.pongs.len() == PONGS {
-            self.pongs.pop_front();
-        }
-        self.pongs.push_back(k);
     }
 }
 
@@ -156,7 +140,7 @@ impl Client {
         self.link.last_dial = self.link.last_dial.next();
         self.link.dials = self.link.dials.saturating_add(1);
         let dial = self.link.last_dial;
-        self.link.phase = Phase::Dialing { dial };
+        self.link.phase = LinkPhase::Dialing { dial };
         self.fx.timers.set(ClientTimer::Handshake, now.after(self.config.dial_timeout));
         self.show_attempt(self.link.dials, None);
         let reason = std::mem::replace(&mut self.link.reason, DialReason::Reconnect);
@@ -184,8 +168,8 @@ impl Client {
     }
 
     pub(super) fn connected(&mut self, now: Now, dial: Dial, token: Option<String>) {
-        if self.link.phase == (Phase::Dialing { dial }) {
-            self.link.phase = Phase::Greeting { dial, token, hello_sent: false };
+        if self.link.phase == (LinkPhase::Dialing { dial }) {
+            self.link.phase = LinkPhase::Greeting { dial, token, hello_sent: false };
             self.fx.timers.set(ClientTimer::Handshake, now.after(self.config.welcome_timeout));
         }
     }
@@ -193,17 +177,17 @@ impl Client {
     /// The dial, or WELCOME, has taken too long.
     pub(super) fn handshake_overdue(&mut self, now: Now) {
         match self.link.phase {
-            Phase::Dialing { .. } => self.abandon(now, Close::lost("the dial took too long")),
-            Phase::Greeting { .. } => {
+            LinkPhase::Dialing { .. } => self.abandon(now, Close::lost("the dial took too long")),
+            LinkPhase::Greeting { .. } => {
                 self.abandon(now, Close::lost("there was no WELCOME in time"))
             }
-            Phase::Idle | Phase::Waiting { .. } | Phase::Attached(_) => {}
+            LinkPhase::Idle | LinkPhase::Waiting { .. } | LinkPhase::Attached(_) => {}
         }
     }
 
     /// HELLO, if it is what the socket waits for.
     pub(super) fn take_hello(&mut self, dial: Dial) -> Option<ClientFrame> {
-        let Phase::Greeting { dial: current, token, hello_sent } = &mut self.link.phase else {
+        let LinkPhase::Greeting { dial: current, token, hello_sent } = &mut self.link.phase else {
             return None;
         };
         if *current != dial || std::mem::replace(hello_sent, true) {
@@ -217,11 +201,7 @@ impl Client {
             instance: self.instance,
             dial,
             window: self.config.window,
-            resume: self.session.as_ref().map(|session| Resume {
-                session: session.id,
-                token: session.token,
-                recv: session.recv,
-            }),
+            resume: self.session.as_ref().map(ClientSession::claim),
             lease: self.lease.map(|id| self.outbox.claim(id)),
         })))
     }
@@ -230,7 +210,7 @@ impl Client {
 
     /// A frame before WELCOME, or WELCOME.
     pub(super) fn greeted(&mut self, now: Now, dial: Dial, frame: ServerFrame) {
-        let asked = matches!(self.link.phase, Phase::Greeting { hello_sent: true, .. });
+        let asked = matches!(self.link.phase, LinkPhase::Greeting { hello_sent: true, .. });
         match frame {
             ServerFrame::Welcome(welcome) if asked => self.welcomed(now, dial, &welcome),
             ServerFrame::ResumeFailed { .. } if asked && self.session.is_some() => {
@@ -259,8 +239,8 @@ impl Client {
         self.link.lost = None;
         self.link.frame_bytes = Some(welcome.frame_bytes);
         let attachment = Attachment::new(now, dial, welcome, &self.config);
-        self.fx.timers.set(ClientTimer::Heartbeat, attachment.heart.next());
-        self.link.phase = Phase::Attached(Box::new(attachment));
+        self.fx.timers.set(ClientTimer::Heartbeat, attachment.next_look());
+        self.link.phase = LinkPhase::Attached(Box::new(attachment));
         self.subscriptions.attach(&mut self.fx);
         self.plan_retry(now);
         self.set_state(ConnectionState::Connected { resumed: welcome.resumed, since: now });
@@ -270,7 +250,7 @@ impl Client {
     fn resumed(&mut self, welcome: &Welcome) -> bool {
         let same_lease = self.lease == Some(welcome.lease.id);
         let Some(session) =
-            self.session.as_mut().filter(|session| session.id == welcome.session && same_lease)
+            self.session.as_mut().filter(|session| session.id() == welcome.session && same_lease)
         else {
             return false;
         };
@@ -282,7 +262,7 @@ impl Client {
         if self.lease.is_some_and(|lease| lease != welcome.lease.id) {
             self.outbox.lease_lost(&mut self.fx);
         }
-        self.session = Some(Session::new(welcome.session, welcome.token));
+        self.session = Some(ClientSession::new(welcome.session, welcome.token));
     }
 
     /// Forgets the session; the lease stays, and what the session carried is sent again under it.
@@ -325,12 +305,12 @@ impl Client {
     }
 
     fn ended(&mut self, now: Now, close: Close, asked_ms: Option<u64>) {
-        let was = std::mem::replace(&mut self.link.phase, Phase::Idle);
+        let was = std::mem::replace(&mut self.link.phase, LinkPhase::Idle);
         self.detach();
         let after_ms = match &was {
-            Phase::Attached(attachment) => {
+            LinkPhase::Attached(attachment) => {
                 self.connection_lost(now, attachment, &close);
-                attachment.draining
+                attachment.dial_after_ms()
             }
             _ => asked_ms,
         };
@@ -374,7 +354,7 @@ impl Client {
         if let Some(time) = self.config.backoff.elapsed {
             self.fx.timers.set(ClientTimer::Elapsed, now.after(time));
         }
-        if attachment.since.after(self.config.backoff.stable) <= now {
+        if attachment.lives_since().after(self.config.backoff.stable) <= now {
             self.link.dials = 0;
             self.link.delays = 0;
             self.link.sequence_errors = 0;
@@ -395,7 +375,7 @@ impl Client {
             self.random.up_to(millis(ceiling))
         });
         let until = now.after_ms(delay_ms);
-        self.link.phase = Phase::Waiting { until };
+        self.link.phase = LinkPhase::Waiting { until };
         self.fx.timers.set(ClientTimer::Dial, until);
         self.show_attempt(self.link.dials.saturating_add(1), Some(until));
     }
@@ -410,8 +390,8 @@ impl Client {
     pub(super) fn shut(&mut self) {
         let close = Close::new(CloseCode::NORMAL, "closed by the client");
         if let (Some(attachment), Some(session)) = (self.link.attachment(), &self.session) {
-            let frame = ClientFrame::Ack { ack: session.recv, low: self.outbox.low() };
-            self.link.farewell = Some((attachment.dial, frame));
+            let frame = ClientFrame::Ack { ack: session.recv(), low: self.outbox.low() };
+            self.link.farewell = Some((attachment.dial(), frame));
         }
         self.finish(&close);
         self.set_state(ConnectionState::Closed);
@@ -421,7 +401,7 @@ impl Client {
         if let Some(dial) = self.link.dial() {
             self.fx.event(Event::CloseSocket { dial, close: close.clone() });
         }
-        self.link.phase = Phase::Idle;
+        self.link.phase = LinkPhase::Idle;
         self.session = None;
         self.outbox.close(&mut self.fx);
         self.subscriptions.close(&mut self.fx);

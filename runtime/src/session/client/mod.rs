@@ -1,6 +1,7 @@
-//! The client's end of a session: dialling, handshake, outbox, subscriptions. Owns every decision
-//! of a client; refuses sockets, clocks and application types.
+//! The client's end of a session: dialling, handshake, outbox, subscriptions. Every decision of a
+//! client is made here; sockets, clocks and application types are not known here.
 
+mod attachment;
 mod backlog;
 mod command;
 mod config;
@@ -28,9 +29,9 @@ pub use types::{
 
 use std::sync::Arc;
 
-use link::{Link, Phase};
+use link::Link;
 use outbox::Outbox;
-use sequence::Session;
+use sequence::ClientSession;
 use subscriptions::Subscriptions;
 use timer::{ClientTimer, Effects};
 use volatiles::Volatiles;
@@ -51,7 +52,7 @@ pub struct Client {
     instance: InstanceId,
     state: ConnectionState,
     link: Link,
-    session: Option<Session>,
+    session: Option<ClientSession>,
     lease: Option<LeaseId>,
     outbox: Outbox,
     subscriptions: Subscriptions,
@@ -101,7 +102,7 @@ impl Client {
         if self.is_over() {
             return Err(SubmitError::Closed);
         }
-        let server_limit = self.link.frame_bytes.map_or(u32::MAX, exchange::body_limit);
+        let server_limit = self.link.frame_bytes().map_or(u32::MAX, exchange::body_limit);
         let limit = command.max_bytes.min(server_limit).min(self.config.outbox_bytes);
         if command.body.len() > limit as usize {
             return Err(SubmitError::TooLarge { bytes: command.body.len(), limit });
@@ -156,7 +157,7 @@ impl Client {
 
     /// Dials at once if the client waits to dial.
     pub fn reconnect_now(&mut self, now: Now) {
-        if matches!(self.link.phase, Phase::Waiting { .. }) {
+        if self.link.dials_at().is_some() {
             self.dial(now);
         }
     }
@@ -224,14 +225,14 @@ impl Client {
         if let Some(frame) = self.link.take_farewell(dial).or_else(|| self.take_hello(dial)) {
             return Some(frame);
         }
-        self.link.attachment().filter(|attachment| attachment.dial == dial)?;
+        self.link.attachment().filter(|attachment| attachment.dial() == dial)?;
         self.next_frame(now)
     }
 
     /// The next thing that the driver has to do or to pass on, in the core's own order. Polled until
     /// there is none after every input; the one method with `&mut self` that is no input itself.
     pub fn poll_output(&mut self) -> Option<Event> {
-        self.fx.events.pop_front()
+        self.fx.next_event()
     }
 
     /// When to call [`Client::handle_timeout`] at the latest.
@@ -284,12 +285,12 @@ impl Client {
             return;
         }
         match timer {
-            ClientTimer::Dial if matches!(self.link.phase, Phase::Waiting { .. }) => self.dial(now),
+            ClientTimer::Dial if self.link.dials_at().is_some() => self.dial(now),
             ClientTimer::Handshake => self.handshake_overdue(now),
             ClientTimer::Elapsed => {
                 self.give_up(Close::lost("there was no connection for too long"))
             }
-            ClientTimer::Drain if matches!(self.link.phase, Phase::Attached(_)) => {
+            ClientTimer::Drain if self.link.attachment().is_some() => {
                 self.abandon(now, Close::new(CloseCode::DRAINING, "the server did not close"))
             }
             ClientTimer::Heartbeat => self.look_for_life(now),

@@ -335,8 +335,9 @@ impl Outbox {
 
     /// `n` was not executed, and is to be sent again (PROTOCOL.md 5.10).
     pub(super) fn refused(&mut self, now: Now, n: CommandNo, retry_ms: u64, fx: &mut Effects) {
+        // A later transmission was answered before.
         let Some(&call) = self.numbered.get(&n) else { return };
-        let Some(entry) = self.entries.get_mut(&call) else { return };
+        let entry = self.entries.get_mut(&call).expect("what has a number is in the outbox");
         if entry.stage == SendStage::Out {
             entry.stage = SendStage::Again;
             let fate = if entry.exposed { Fate::Written } else { Fate::Queued };
@@ -366,7 +367,7 @@ impl Outbox {
         self.again.clear();
         self.next = CommandNo(1);
         for call in numbered.into_values() {
-            let Some(entry) = self.entries.get_mut(&call) else { continue };
+            let entry = self.entries.get_mut(&call).expect("what has a number is in the outbox");
             if entry.maybe_executed() {
                 self.resolve(call, CallOutcome::OutcomeUnknown, fx);
                 continue;

@@ -1,10 +1,10 @@
 //! The client's half of a session: sequences, acks, and the replay buffer (PROTOCOL.md section 4).
-//! Owns what was sent and not acknowledged; refuses to know what a command means.
+//! It keeps what was sent and not acknowledged; what a command means it does not know.
 
 use std::collections::VecDeque;
 
 use super::{CallId, ClientConfig};
-use crate::wire::{Body, CommandNo, Name, ResumeToken, Seq, SessionId, Window};
+use crate::wire::{Body, CommandNo, Name, Resume, ResumeToken, Seq, SessionId, Window};
 
 /// A command that the server has not acknowledged. Its entry in the outbox may be gone: a result
 /// can overtake the acknowledgement of a second transmission, but a sequence once given must be
@@ -20,15 +20,15 @@ pub(super) struct Flight {
 
 /// A session, as far as this end knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Session {
-    pub(super) id: SessionId,
-    pub(super) token: ResumeToken,
+pub(super) struct ClientSession {
+    id: SessionId,
+    token: ResumeToken,
     /// Highest sequence sent.
     sent: Seq,
     /// Highest sequence that the server has accepted.
     acked: Seq,
     /// Highest sequence accepted here.
-    pub(super) recv: Seq,
+    recv: Seq,
     flights: VecDeque<Flight>,
     flight_bytes: usize,
     /// Index of the first flight that the current attachment has not carried.
@@ -39,7 +39,7 @@ pub(super) struct Session {
     overdue: bool,
 }
 
-impl Session {
+impl ClientSession {
     pub(super) const fn new(id: SessionId, token: ResumeToken) -> Self {
         Self {
             id,
@@ -55,6 +55,20 @@ impl Session {
             owed_bytes: 0,
             overdue: false,
         }
+    }
+
+    pub(super) const fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Highest sequence accepted here.
+    pub(super) const fn recv(&self) -> Seq {
+        self.recv
+    }
+
+    /// What HELLO says to go on with this session (PROTOCOL.md 4.7).
+    pub(super) const fn claim(&self) -> Resume {
+        Resume { session: self.id, token: self.token, recv: self.recv }
     }
 
     /// Goes on with a new attachment. `false` if the server claims what can't be: less than it

@@ -1,6 +1,6 @@
 //! One subscription: what waits for the application, what it has finished with, and what the server
-//! may send (PROTOCOL.md section 7). Owns the rule that between two items nothing is missing that
-//! was not reported as a gap.
+//! may send (PROTOCOL.md section 7). Between two items nothing is missing that was not reported as a
+//! gap; frames and timers are not its business.
 
 use std::collections::VecDeque;
 
@@ -12,9 +12,13 @@ use crate::wire::{
 /// A rule that the server broke; the socket ends with 4410.
 pub(super) type Broken = &'static str;
 
+/// A topic's number stands for a live feed from SUBSCRIBED to the end of the attachment or of the
+/// subscription, so this is never seen.
+const NOT_LIVE: Broken = "a frame of a topic before SUBSCRIBED";
+
 /// Where a subscription stands towards the server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Stage {
+enum FeedStage {
     /// No attachment, or SUBSCRIBE is about to go out.
     Away,
     /// SUBSCRIBE was sent.
@@ -29,9 +33,9 @@ pub(super) enum Stage {
 
 /// An established subscription on the current attachment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Live {
-    pub(super) sub: SubNo,
-    pub(super) number: TopicNo,
+struct Live {
+    sub: SubNo,
+    number: TopicNo,
     epoch: Epoch,
     cursor: TopicSeq,
     /// SUBSCRIBED's position, which nobody has finished with.
@@ -58,7 +62,7 @@ struct Finished {
 
 /// An item that waits, or was handed out and is not finished.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Place {
+struct ItemPlace {
     /// What has been seen when this item has.
     after: Position,
     /// Bytes of its message.
@@ -72,18 +76,18 @@ struct Place {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Subscription {
-    pub(super) topic: Name,
-    pub(super) key: String,
-    pub(super) stage: Stage,
+    topic: Name,
+    key: String,
+    stage: FeedStage,
     /// Refusals in a row.
-    pub(super) refusals: u32,
+    refusals: u32,
     /// Whether the application was told that there is something, and has not yet found nothing.
     told: bool,
-    queue: VecDeque<(Item, Place)>,
+    queue: VecDeque<(Item, ItemPlace)>,
     queue_bytes: u64,
     volatiles: VecDeque<Item>,
     volatile_next: bool,
-    handed: Option<Place>,
+    handed: Option<ItemPlace>,
     /// What has been seen when nothing is buffered.
     base: Option<Position>,
     /// Counts SUBSCRIBED.
@@ -95,7 +99,7 @@ impl Subscription {
         Self {
             topic: request.topic,
             key: request.key,
-            stage: Stage::Away,
+            stage: FeedStage::Away,
             refusals: 0,
             told: false,
             queue: VecDeque::new(),
@@ -106,6 +110,67 @@ impl Subscription {
             base: request.from,
             feed: 0,
         }
+    }
+
+    pub(super) const fn topic(&self) -> &Name {
+        &self.topic
+    }
+
+    pub(super) const fn key(&self) -> &String {
+        &self.key
+    }
+
+    // ---- where it stands ----
+
+    pub(super) fn is_away(&self) -> bool {
+        self.stage == FeedStage::Away
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.stage == FeedStage::Ended
+    }
+
+    /// Whether SUBSCRIBED has not yet answered on this attachment.
+    pub(super) const fn is_asked(&self) -> bool {
+        matches!(self.stage, FeedStage::Asked { .. })
+    }
+
+    /// The numbers by which this attachment calls it.
+    pub(super) fn numbers(&self) -> (Option<SubNo>, Option<TopicNo>) {
+        match &self.stage {
+            FeedStage::Asked { sub, .. } => (Some(*sub), None),
+            FeedStage::Live(live) => (Some(live.sub), Some(live.number)),
+            FeedStage::Away | FeedStage::Waiting | FeedStage::Ended => (None, None),
+        }
+    }
+
+    /// The attachment has ended.
+    pub(super) fn detach(&mut self) {
+        if !self.is_ended() {
+            self.stage = FeedStage::Away;
+        }
+    }
+
+    /// It is over; what is buffered can still be taken.
+    pub(super) fn end(&mut self) {
+        self.stage = FeedStage::Ended;
+    }
+
+    /// The server refused it for now; how often in a row before.
+    pub(super) fn wait(&mut self) -> u32 {
+        self.stage = FeedStage::Waiting;
+        let before = self.refusals;
+        self.refusals = before.saturating_add(1);
+        before
+    }
+
+    /// It has waited long enough; whether it did wait.
+    pub(super) fn stop_waiting(&mut self) -> bool {
+        let waited = self.stage == FeedStage::Waiting;
+        if waited {
+            self.stage = FeedStage::Away;
+        }
+        waited
     }
 
     // ---- the application ----
@@ -130,8 +195,10 @@ impl Subscription {
     }
 
     fn finish(&mut self) {
+        // The first item has none before it.
         let Some(place) = self.handed.take() else { return };
-        let Stage::Live(live) = &mut self.stage else { return };
+        // Between two attachments there is nobody to tell; the base says what was seen.
+        let FeedStage::Live(live) = &mut self.stage else { return };
         if place.sub == live.sub {
             live.finished.bytes += place.counts;
         }
@@ -169,7 +236,7 @@ impl Subscription {
                 .max(1),
         };
         let from = self.seen();
-        self.stage = Stage::Asked { sub, from, credit: rest };
+        self.stage = FeedStage::Asked { sub, from, credit: rest };
         (from, rest)
     }
 
@@ -182,9 +249,12 @@ impl Subscription {
     /// with.
     fn truncate(&mut self, frames: u64, bytes: u64) {
         while self.queue.len() as u64 > frames || self.queue_bytes > bytes {
-            let Some((_, place)) = self.queue.pop_back() else { return };
+            let Some((_, place)) = self.queue.pop_back() else {
+                debug_assert_eq!(self.queue_bytes, 0, "an empty queue has no bytes");
+                return;
+            };
             self.queue_bytes -= place.bytes;
-            if let Stage::Live(live) = &mut self.stage
+            if let FeedStage::Live(live) = &mut self.stage
                 && place.sub == live.sub
             {
                 live.finished.bytes += place.counts;
@@ -201,15 +271,15 @@ impl Subscription {
         most: Window,
     ) -> Result<Option<TopicNo>, Broken> {
         match &self.stage {
-            Stage::Asked { from, .. } => {
+            FeedStage::Asked { from, .. } => {
                 let here = Position { epoch: frame.epoch, ts: frame.ts };
                 if frame.reset.is_none() && (*from != Some(here) || frame.snapshot) {
                     return Err("SUBSCRIBED continues from somewhere else");
                 }
             }
-            Stage::Live(_) if frame.reset.is_some() => {}
-            Stage::Live(_) => return Err("SUBSCRIBED twice"),
-            Stage::Away | Stage::Waiting | Stage::Ended => return Ok(None),
+            FeedStage::Live(_) if frame.reset.is_some() => {}
+            FeedStage::Live(_) => return Err("SUBSCRIBED twice"),
+            FeedStage::Away | FeedStage::Waiting | FeedStage::Ended => return Ok(None),
         }
         if frame.reset.is_some() {
             self.truncate(u64::from(most.frames), u64::from(most.bytes));
@@ -233,10 +303,10 @@ impl Subscription {
         };
         let mut number = None;
         match &self.stage {
-            Stage::Asked { credit, .. } => live.credit = *credit,
+            FeedStage::Asked { credit, .. } => live.credit = *credit,
             // Bytes count on, so that a POSITION which is under way means the same before and after
             // (PROTOCOL.md 7.8).
-            Stage::Live(earlier) => {
+            FeedStage::Live(earlier) => {
                 live.credit = earlier.credit;
                 live.received = earlier.received;
                 live.finished = start(earlier.finished.bytes);
@@ -244,12 +314,12 @@ impl Subscription {
                 live.renumbered = earlier.renumbered || earlier.number != frame.number;
                 number = Some(earlier.number);
             }
-            Stage::Away | Stage::Waiting | Stage::Ended => {}
+            FeedStage::Away | FeedStage::Waiting | FeedStage::Ended => {}
         }
-        self.stage = Stage::Live(Box::new(live));
+        self.stage = FeedStage::Live(Box::new(live));
         if let Some(reason) = frame.reset {
             match (&mut self.stage, frame.snapshot) {
-                (Stage::Live(live), true) => live.awaited = Some(reason),
+                (FeedStage::Live(live), true) => live.awaited = Some(reason),
                 _ => self.miss(reason, Position { epoch: frame.epoch, ts: frame.ts }),
             }
         }
@@ -276,11 +346,14 @@ impl Subscription {
     }
 
     fn push(&mut self, item: Item, after: Position, bytes: u64) {
-        let Stage::Live(live) = &self.stage else { return };
+        let FeedStage::Live(live) = &self.stage else {
+            debug_assert!(false, "items come from a live feed");
+            return;
+        };
         self.queue_bytes += bytes;
         self.queue.push_back((
             item,
-            Place { after, bytes, feed: self.feed, sub: live.sub, counts: bytes },
+            ItemPlace { after, bytes, feed: self.feed, sub: live.sub, counts: bytes },
         ));
     }
 
@@ -291,7 +364,7 @@ impl Subscription {
         body: Body,
         bytes: u64,
     ) -> Result<(), Broken> {
-        let Stage::Live(live) = &mut self.stage else { return Ok(()) };
+        let FeedStage::Live(live) = &mut self.stage else { return Err(NOT_LIVE) };
         if live.awaited.is_some() {
             return Err("EVENT instead of SNAPSHOT");
         }
@@ -319,7 +392,7 @@ impl Subscription {
         body: Body,
         bytes: u64,
     ) -> Result<(), Broken> {
-        let Stage::Live(live) = &mut self.stage else { return Ok(()) };
+        let FeedStage::Live(live) = &mut self.stage else { return Err(NOT_LIVE) };
         let Some(reason) = live.awaited.take() else {
             return Err("SNAPSHOT that nothing announced");
         };
@@ -335,7 +408,7 @@ impl Subscription {
     /// Everything up to `ts` is not for this subscriber: it is finished with as soon as what came
     /// before is.
     pub(super) fn skip(&mut self, ts: TopicSeq) -> Result<(), Broken> {
-        let Stage::Live(live) = &mut self.stage else { return Ok(()) };
+        let FeedStage::Live(live) = &mut self.stage else { return Err(NOT_LIVE) };
         if live.awaited.is_some() || ts < live.cursor {
             return Err("SKIP out of order");
         }
@@ -356,9 +429,7 @@ impl Subscription {
 
     /// Keeps a volatile, at the price of the oldest one.
     pub(super) fn volatile(&mut self, name: Name, body: Body, limit: u32) {
-        if !matches!(self.stage, Stage::Live(_)) {
-            return;
-        }
+        debug_assert!(matches!(self.stage, FeedStage::Live(_)), "{NOT_LIVE}");
         self.volatiles.push_back(Item::Volatile { name, body });
         while self.volatiles.len() > limit as usize {
             self.volatiles.pop_front();
@@ -369,7 +440,7 @@ impl Subscription {
 
     /// Whether there is a position to tell, and whether it is time by count.
     pub(super) fn position_due(&self) -> Option<bool> {
-        let Stage::Live(live) = &self.stage else { return None };
+        let FeedStage::Live(live) = &self.stage else { return None };
         if live.renumbered {
             return Some(true);
         }
@@ -384,7 +455,7 @@ impl Subscription {
 
     /// The position to tell now.
     pub(super) fn take_position(&mut self) -> Option<(TopicNo, TopicSeq, u64)> {
-        let Stage::Live(live) = &mut self.stage else { return None };
+        let FeedStage::Live(live) = &mut self.stage else { return None };
         if live.finished == live.reported && !live.renumbered {
             return None;
         }
@@ -396,7 +467,7 @@ impl Subscription {
     }
 }
 
-impl Place {
+impl ItemPlace {
     /// Extends what is seen with this item. Bytes of an earlier subscription do not count for a
     /// later one.
     fn pass(&mut self, here: Position, feed: u64, sub: SubNo) {

@@ -1,10 +1,10 @@
-//! All subscriptions of a client and their frames. Owns the numbers by which client and server call
-//! them on the current attachment; what happens inside one is [`super::subscription`].
+//! All subscriptions of a client and their frames: the numbers by which client and server call them
+//! on the current attachment. What happens inside one is [`super::subscription`]'s.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::config::RETRY_CAP_MS;
-use super::subscription::{Broken, Stage, Subscription};
+use super::subscription::{Broken, Subscription};
 use super::timer::{ClientTimer, Effects};
 use super::{
     ClientConfig, Event, Item, SubId, SubscribeError, SubscriptionEnd, SubscriptionRequest,
@@ -65,6 +65,11 @@ impl Subscriptions {
         )
     }
 
+    /// A subscription whose id one of the maps here has given.
+    fn of(&mut self, id: SubId) -> &mut Subscription {
+        self.all.get_mut(&id).expect("an id is in no map once its subscription is gone")
+    }
+
     // ---- the application ----
 
     pub(super) fn add(
@@ -98,7 +103,7 @@ impl Subscriptions {
     ) -> Option<Item> {
         let subscription = self.all.get_mut(&id)?;
         let item = subscription.next();
-        if item.is_none() && subscription.stage == Stage::Ended {
+        if item.is_none() && subscription.is_ended() {
             self.all.remove(&id);
             return None;
         }
@@ -109,14 +114,15 @@ impl Subscriptions {
     pub(super) fn remove(&mut self, id: SubId, fx: &mut Effects) {
         self.detach_one(id, fx, true);
         if let Some(subscription) = self.all.remove(&id) {
-            self.forget_topic(id, subscription.topic, subscription.key);
+            let name = (subscription.topic().clone(), subscription.key().clone());
+            self.forget_topic(id, &name);
         }
     }
 
-    fn forget_topic(&mut self, id: SubId, topic: Name, key: String) {
-        let name = (topic, key);
-        if self.topics.get(&name) == Some(&id) {
-            self.topics.remove(&name);
+    /// Unless a later subscription follows the topic already.
+    fn forget_topic(&mut self, id: SubId, name: &(Name, String)) {
+        if self.topics.get(name) == Some(&id) {
+            self.topics.remove(name);
         }
     }
 
@@ -140,9 +146,7 @@ impl Subscriptions {
         for (id, subscription) in &mut self.all {
             fx.timers.cancel(ClientTimer::Subscribe(*id));
             fx.timers.cancel(ClientTimer::Position(*id));
-            if subscription.stage != Stage::Ended {
-                subscription.stage = Stage::Away;
-            }
+            subscription.detach();
         }
     }
 
@@ -152,26 +156,22 @@ impl Subscriptions {
         fx.timers.cancel(ClientTimer::Position(id));
         self.asking.remove(&id);
         self.telling.remove(&id);
-        let sub = match self.all.get(&id).map(|subscription| &subscription.stage) {
-            Some(Stage::Asked { sub, .. }) => *sub,
-            Some(Stage::Live(live)) => {
-                self.by_number.remove(&live.number);
-                live.sub
-            }
-            _ => return,
-        };
-        self.by_sub.remove(&sub);
-        if tell {
-            self.leaving.push_back(sub);
+        let (sub, number) = self.all.get(&id).map_or((None, None), Subscription::numbers);
+        if let Some(number) = number {
+            self.by_number.remove(&number);
+        }
+        if let Some(sub) = sub {
+            self.by_sub.remove(&sub);
+            self.leaving.extend(tell.then_some(sub));
         }
     }
 
     fn end(&mut self, id: SubId, end: SubscriptionEnd, fx: &mut Effects) {
         self.detach_one(id, fx, false);
-        let Some(subscription) = self.all.get_mut(&id) else { return };
-        subscription.stage = Stage::Ended;
-        let (topic, key) = (subscription.topic.clone(), subscription.key.clone());
-        self.forget_topic(id, topic, key);
+        let subscription = self.of(id);
+        subscription.end();
+        let name = (subscription.topic().clone(), subscription.key().clone());
+        self.forget_topic(id, &name);
         fx.event(Event::SubscriptionEnded { sub: id, end });
     }
 
@@ -188,10 +188,8 @@ impl Subscriptions {
 
     /// A subscription that was refused for now may be asked for again.
     pub(super) fn retry(&mut self, id: SubId) {
-        if let Some(subscription) =
-            self.all.get_mut(&id).filter(|subscription| subscription.stage == Stage::Waiting)
-        {
-            subscription.stage = Stage::Away;
+        // The same moment may have ended the attachment, or the subscription.
+        if self.all.get_mut(&id).is_some_and(Subscription::stop_waiting) {
             self.asking.insert(id);
         }
     }
@@ -254,10 +252,9 @@ impl Subscriptions {
         config: &ClientConfig,
         fx: &mut Effects,
     ) -> Option<ClientFrame> {
-        let subscription =
-            self.all.get_mut(&id).filter(|subscription| subscription.stage == Stage::Away)?;
+        let subscription = self.all.get_mut(&id).filter(|subscription| subscription.is_away())?;
         let most =
-            subscription.key.len().saturating_mul(ESCAPED).saturating_add(SUBSCRIBE_HEAD_BYTES);
+            subscription.key().len().saturating_mul(ESCAPED).saturating_add(SUBSCRIBE_HEAD_BYTES);
         if most > frame_bytes as usize {
             // The server would close the socket over it, again and again.
             self.end(id, SubscriptionEnd::Refused(UnsubscribeCode::Invalid), fx);
@@ -267,7 +264,7 @@ impl Subscriptions {
         let sub = self.last_sub;
         let (from, credit) = subscription.ask(sub, config.credit);
         self.by_sub.insert(sub, id);
-        let (topic, key) = (subscription.topic.clone(), subscription.key.clone());
+        let (topic, key) = (subscription.topic().clone(), subscription.key().clone());
         Some(ClientFrame::Subscribe(Box::new(Subscribe { sub, topic, key, from, credit })))
     }
 
@@ -291,7 +288,7 @@ impl Subscriptions {
             _ => return Ok(()),
         };
         let Some(&id) = self.by_number.get(topic) else { return Ok(()) };
-        let Some(subscription) = self.all.get_mut(&id) else { return Ok(()) };
+        let subscription = self.of(id);
         match frame {
             ServerFrame::Event { ts, name, body, .. } => {
                 subscription.event(ts, name, body, bytes)?
@@ -319,12 +316,13 @@ impl Subscriptions {
         config: &ClientConfig,
         fx: &mut Effects,
     ) -> Result<(), Broken> {
+        // The application has left it, and UNSUBSCRIBE is under way.
         let Some(&id) = self.by_sub.get(&frame.sub) else { return Ok(()) };
         if self.by_number.get(&frame.number).is_some_and(|other| *other != id) {
             return Err("SUBSCRIBED gives a number twice");
         }
-        let Some(subscription) = self.all.get_mut(&id) else { return Ok(()) };
-        let first = matches!(subscription.stage, Stage::Asked { .. });
+        let subscription = self.of(id);
+        let first = subscription.is_asked();
         let before = subscription.subscribed(frame, config.credit)?;
         let readable = subscription.tell();
         if let Some(number) = before {
@@ -349,15 +347,14 @@ impl Subscriptions {
         random: &mut Random,
         fx: &mut Effects,
     ) {
+        // The same.
         let Some(&id) = self.by_sub.get(&sub) else { return };
         if !code.is_retry() {
             return self.end(id, SubscriptionEnd::Refused(code), fx);
         }
         self.detach_one(id, fx, false);
-        let Some(subscription) = self.all.get_mut(&id) else { return };
-        subscription.stage = Stage::Waiting;
-        let jitter_ms = random.up_to(millis(config.backoff.ceiling(subscription.refusals)));
-        subscription.refusals = subscription.refusals.saturating_add(1);
+        let refusals = self.of(id).wait();
+        let jitter_ms = random.up_to(millis(config.backoff.ceiling(refusals)));
         let asked_ms = retry_ms.unwrap_or(0).min(RETRY_CAP_MS);
         fx.timers.set(ClientTimer::Subscribe(id), now.after_ms(asked_ms.saturating_add(jitter_ms)));
     }

@@ -90,12 +90,16 @@ impl Timers {
 /// What each part of the client may cause: events for the driver, and timers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Effects {
-    pub(super) events: VecDeque<Event>,
+    events: VecDeque<Event>,
     pub(super) timers: Timers,
 }
 
 impl Effects {
     pub(super) fn event(&mut self, event: Event) {
         self.events.push_back(event);
+    }
+
+    pub(super) fn next_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
     }
 }

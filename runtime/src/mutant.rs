@@ -86,6 +86,15 @@ mutants! {
     SpanExceeded,
     /// A caller's timeout ends a command that was sent, as if it had never run. Breaks 6.2.
     TimeoutResolves,
+    /// The last of those who wait for room in the outbox is let in first: a stack where a queue was
+    /// meant. Breaks 5.2.
+    BacklogOvertakes,
+    /// A call that waits for room is not given up when its time is over, and runs long after its
+    /// caller has gone. Breaks 5.13.
+    BacklogForgetsTime,
+    /// As many calls wait for room as are made: the queue without a bound that every client library
+    /// has had once.
+    BacklogUnbounded,
     /// A client that was told to leave goes on sending. Breaks 8.2.
     SendsAfterGoAway,
     /// What a lost session carried is not sent again: ably-java#474. Breaks 5.9.

@@ -3,12 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's harness")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use steadfast::session::Now;
 use steadfast::session::node::{
     ConnId, ExecId, Executed, Execution, Identity, MessageKind, MessageSpec, Node, NodeConfig,
-    Principal,
+    Output, Principal,
 };
 use steadfast::session::store::Outcome;
 use steadfast::store::MemoryState;
@@ -31,13 +32,8 @@ impl Attached {
         let mut config = NodeConfig::new("chat");
         let kind = MessageKind::Command { ordered: true };
         let name = Name::from_static("post").unwrap();
-        config.add_message(MessageSpec {
-            name,
-            index: 0,
-            kind,
-            timeout_ms: 10_000,
-            max_bytes: 100,
-        });
+        let spec = MessageSpec::new(name, 0, kind);
+        config.add_message(spec.with_limits(Duration::from_secs(10), 100));
         let mut this = Self {
             node: Node::new(Arc::new(config), [1; 32]),
             store: MemoryState::default(),
@@ -57,20 +53,43 @@ impl Attached {
             lease: None,
         };
         this.node.handle_frame(NOW, CONN, ClientFrame::Hello(Box::new(hello)));
-        let Some(Execution::Authenticate { exec, .. }) = this.node.poll_execute() else {
+        let Some((Execution::Authenticate { exec, .. }, false)) = this.execution() else {
             panic!("no authentication")
         };
-        let identity = Identity { principal: Principal::new("ann"), expires_in_ms: None };
+        let identity = Identity::new(Principal::new("ann"));
         this.node.handle_executed(NOW, exec, Executed::Authenticated(Ok(identity)));
         this.settle();
         this
     }
 
     fn settle(&mut self) {
-        while let Some((op, what)) = self.node.poll_store() {
-            let outcome = self.store.apply(NOW, what);
-            self.node.handle_store(NOW, op, outcome);
+        assert_eq!(self.execution(), None);
+    }
+
+    /// The next execution, and whether it is ahead of its order; the store answers meanwhile.
+    fn execution(&mut self) -> Option<(Execution, bool)> {
+        loop {
+            match self.node.poll_output(NOW)? {
+                Output::Execute { execution, ahead } => return Some((execution, ahead)),
+                Output::Store(op, what) => {
+                    let outcome = self.store.apply(NOW, what);
+                    self.node.handle_store(NOW, op, outcome);
+                }
+                Output::Event(_) => {}
+            }
         }
+    }
+
+    fn first(&mut self) -> ExecId {
+        let (execution, ahead) = self.execution().expect("a command is there");
+        assert!(!ahead);
+        number(&execution).1
+    }
+
+    fn ahead(&mut self) -> Execution {
+        let (execution, ahead) = self.execution().expect("another one is there");
+        assert!(ahead);
+        execution
     }
 
     fn post(&mut self, count: u64) {
@@ -117,11 +136,11 @@ fn number(execution: &Execution) -> (u64, ExecId) {
 fn what_is_handed_out_ahead_is_answered_in_order() {
     let mut it = Attached::new();
     it.post(3);
-    let (first, mut last) = number(&it.node.poll_execute().unwrap());
-    let mut begun = vec![(first, last)];
-    while let Some(next) = it.node.poll_execute_after(NOW, last) {
-        begun.push(number(&next));
-        last = number(&next).1;
+    let mut begun = Vec::new();
+    while let Some((execution, ahead)) = it.execution() {
+        let (n, exec) = number(&execution);
+        assert_eq!(ahead, n > 1);
+        begun.push((n, exec));
     }
     assert_eq!(begun.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 2, 3]);
     begun.iter().for_each(|(_, exec)| it.end(*exec));
@@ -132,19 +151,22 @@ fn what_is_handed_out_ahead_is_answered_in_order() {
 fn what_did_not_begin_begins_when_the_one_before_it_has_ended() {
     let mut it = Attached::new();
     it.post(3);
-    let (_, first) = number(&it.node.poll_execute().unwrap());
-    let second = it.node.poll_execute_after(NOW, first).unwrap();
-    let third = it.node.poll_execute_after(NOW, number(&second).1).unwrap();
-    it.node.handle_unbegun(NOW, first, vec![second, third]);
-    assert_eq!(it.node.poll_execute(), None, "the first one still runs");
+    let first = it.first();
+    let unbegun = vec![it.ahead(), it.ahead()];
+    it.node.handle_unbegun(NOW, first, unbegun);
+    assert_eq!(it.execution(), None, "the first one still runs");
     it.post(1);
-    assert_eq!(it.node.poll_execute(), None, "a new one waits behind them");
+    assert_eq!(it.execution(), None, "a new one waits behind them");
     let mut running = first;
     for n in 2..=4 {
         it.end(running);
-        let (next, exec) = number(&it.node.poll_execute().unwrap());
-        assert_eq!((next, it.node.poll_execute()), (n, None));
+        let (execution, ahead) = it.execution().unwrap();
+        let (next, exec) = number(&execution);
+        assert_eq!((next, ahead), (n, false));
         running = exec;
+        while let Some((unbegun, true)) = it.execution() {
+            it.node.handle_unbegun(NOW, running, vec![unbegun]);
+        }
     }
     it.end(running);
     assert_eq!(it.answered(), [1, 2, 3, 4]);
@@ -154,13 +176,14 @@ fn what_did_not_begin_begins_when_the_one_before_it_has_ended() {
 fn what_did_not_begin_begins_at_once_when_the_one_before_it_has_ended_meanwhile() {
     let mut it = Attached::new();
     it.post(2);
-    let (_, first) = number(&it.node.poll_execute().unwrap());
-    let second = it.node.poll_execute_after(NOW, first).unwrap();
+    let first = it.first();
+    let second = it.ahead();
     it.end(first);
-    assert_eq!(it.node.poll_execute(), None, "the second one is still handed out");
+    assert_eq!(it.execution(), None, "the second one is still handed out");
     it.node.handle_unbegun(NOW, first, vec![second]);
-    let (n, exec) = number(&it.node.poll_execute().unwrap());
-    assert_eq!(n, 2);
+    let (execution, ahead) = it.execution().unwrap();
+    let (n, exec) = number(&execution);
+    assert_eq!((n, ahead), (2, false));
     it.end(exec);
     assert_eq!(it.answered(), [1, 2]);
 }
@@ -169,12 +192,12 @@ fn what_did_not_begin_begins_at_once_when_the_one_before_it_has_ended_meanwhile(
 fn nothing_is_left_running_of_what_came_back() {
     let mut it = Attached::new();
     it.post(2);
-    let (_, first) = number(&it.node.poll_execute().unwrap());
-    let second = it.node.poll_execute_after(NOW, first).unwrap();
+    let first = it.first();
+    let second = it.ahead();
     it.node.handle_unbegun(NOW, first, vec![second]);
     it.end(first);
-    let (n, exec) = number(&it.node.poll_execute().unwrap());
-    assert_eq!((n, it.node.poll_execute()), (2, None));
+    let exec = it.first();
+    assert_eq!(it.execution(), None);
     it.end(exec);
     assert_eq!(it.node.load().executions, 0);
     assert_eq!(it.answered(), [1, 2]);

@@ -4,6 +4,8 @@
 
 mod node_support;
 
+use std::time::Duration;
+
 use node_support::{Bench, WIDE, log};
 use steadfast::session::node::{ConnId, Executed, Identity, Principal};
 use steadfast::wire::{ClientFrame, ServerFrame};
@@ -16,7 +18,7 @@ fn credentials_expire() {
     let hello = bench.hello();
     let conn = bench.dial(hello);
     let execution = bench.executions.pop_front().unwrap();
-    let identity = Identity { principal: Principal::new("ann"), expires_in_ms: Some(5_000) };
+    let identity = Identity::expiring(Principal::new("ann"), Duration::from_secs(5));
     bench.executed(&execution, Executed::Authenticated(Ok(identity)));
     bench.pass(4_999);
     assert_eq!(bench.code(conn), None);

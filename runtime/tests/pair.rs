@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use steadfast::session::client::{
@@ -9,7 +10,7 @@ use steadfast::session::client::{
 };
 use steadfast::session::node::{
     ConnId, Executed, Execution, Identity, MessageKind, MessageSpec, Node, NodeConfig, NodeEvent,
-    Principal, StagedPublish, TopicSpec,
+    Output, Principal, StagedPublish, TopicSpec,
 };
 use steadfast::session::store::{Outcome, Publication, Retention, TopicId};
 use steadfast::session::{Close, Now};
@@ -34,18 +35,10 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         let mut config = NodeConfig::new("chat");
-        config.add_message(MessageSpec {
-            name: name("post"),
-            index: 0,
-            kind: MessageKind::Command { ordered: true },
-            timeout_ms: 10_000,
-            max_bytes: 65_536,
-        });
-        config.topics.push(TopicSpec {
-            name: name("room"),
-            retention: Retention { entries: 500, ttl_ms: 600_000 },
-            snapshot: true,
-        });
+        let kind = MessageKind::Command { ordered: true };
+        config.add_message(MessageSpec::new(name("post"), 0, kind));
+        let retention = Retention::new(500, Duration::from_secs(600));
+        config.add_topic(TopicSpec::new(name("room"), retention, true));
         let mut node = Node::new(Arc::new(config), [1; 32]);
         let now = Now(0);
         node.start(now);
@@ -72,7 +65,7 @@ impl Pair {
 
     fn step(&mut self) -> bool {
         let mut moved = false;
-        while let Some(event) = self.client.poll_event() {
+        while let Some(event) = self.client.poll_output() {
             moved = true;
             match &event {
                 Event::Dial { dial, .. } => {
@@ -94,26 +87,29 @@ impl Pair {
         for (dial, conn) in self.conns.clone() {
             moved |= self.carry(dial, conn);
         }
-        while let Some(execution) = self.node.poll_execute() {
+        while let Some(output) = self.node.poll_output(self.now) {
             moved = true;
-            self.execute(execution);
-        }
-        while let Some((op, store_op)) = self.node.poll_store() {
-            moved = true;
-            let outcome = self.store.apply(self.now, store_op);
-            self.node.handle_store(self.now, op, outcome);
-        }
-        while let Some(event) = self.node.poll_event() {
-            moved = true;
-            if let NodeEvent::Close(conn, close) = event {
-                let dial = self.conns.iter().find(|(_, of)| **of == conn).map(|(dial, _)| *dial);
-                if let Some(dial) = dial {
-                    self.conns.remove(&dial);
-                    self.client.handle_closed(self.now, dial, close);
+            match output {
+                // Each has ended when the next one is handed out, ahead of its order or not.
+                Output::Execute { execution, .. } => self.execute(execution),
+                Output::Store(op, what) => {
+                    let outcome = self.store.apply(self.now, what);
+                    self.node.handle_store(self.now, op, outcome);
                 }
+                Output::Event(event) => self.on_event(event),
             }
         }
         moved
+    }
+
+    fn on_event(&mut self, event: NodeEvent) {
+        if let NodeEvent::Close(conn, close) = event {
+            let dial = self.conns.iter().find(|(_, of)| **of == conn).map(|(dial, _)| *dial);
+            if let Some(dial) = dial {
+                self.conns.remove(&dial);
+                self.client.handle_closed(self.now, dial, close);
+            }
+        }
     }
 
     fn carry(&mut self, dial: Dial, conn: ConnId) -> bool {
@@ -137,7 +133,7 @@ impl Pair {
     fn execute(&mut self, execution: Execution) {
         let (exec, executed) = match execution {
             Execution::Authenticate { exec, .. } => {
-                let identity = Identity { principal: Principal::new("ann"), expires_in_ms: None };
+                let identity = Identity::new(Principal::new("ann"));
                 (exec, Executed::Authenticated(Ok(identity)))
             }
             Execution::Authorize { exec, .. } => (exec, Executed::Authorized(Ok(()))),

@@ -7,9 +7,9 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use steadfast::server::Heartbeat;
 use steadfast::server::{Cx, Denied, IdempotencyKey, Principal, Server, TopicCx, bearer};
 use steadfast::store::MemoryStore;
-use steadfast::wire::Heartbeat;
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::net::TcpListener;
 
@@ -180,8 +180,9 @@ impl ChatTopics for Chat {
 /// # Errors
 /// When it can't listen on the port.
 pub(crate) async fn serve(port: u16) -> io::Result<()> {
-    let server =
-        build(Chat::new(), |builder| builder.limits(|limits| limits.drain_spread_ms = 1_000));
+    let server = build(Chat::new(), |builder| {
+        builder.limits(|limits| limits.drain_spread = Duration::from_secs(1))
+    });
     let listener = bind(port).await?;
     let port = listener.local_addr()?.port();
     println!("The chat is served on ws://127.0.0.1:{port}. In two other terminals:\n");
@@ -221,9 +222,10 @@ pub(crate) async fn serve_controlled(mut port: u16) -> io::Result<()> {
             builder
                 .store(store.clone())
                 .configure(|config| {
-                    config.heartbeat = Heartbeat { interval_ms: 400, timeout_ms: 200, missed: 2 }
+                    config.heartbeat =
+                        Heartbeat::new(Duration::from_millis(400), Duration::from_millis(200), 2)
                 })
-                .limits(|limits| limits.drain_spread_ms = 200)
+                .limits(|limits| limits.drain_spread = Duration::from_millis(200))
         });
         let listener = bind(port).await?;
         let addr = listener.local_addr()?;

@@ -49,8 +49,8 @@ pub(crate) async fn join(room: String, name: String, url: String) -> io::Result<
             async move { token }
         })
         .configure(|config| {
-            config.backoff.cap_ms = 5_000;
-            (config.backoff.attempts, config.backoff.elapsed_ms) = (None, None);
+            config.backoff.cap = Duration::from_secs(5);
+            (config.backoff.attempts, config.backoff.elapsed) = (None, None);
         })
         .connect_lazily()
         .map_err(io::Error::other)?;

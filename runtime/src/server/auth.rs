@@ -96,7 +96,7 @@ pub(super) fn anonymous(credentials: &Credentials) -> Identity {
 impl From<Principal> for Identity {
     /// Good until the connection ends.
     fn from(principal: Principal) -> Self {
-        Self { principal, expires_in_ms: None }
+        Self::new(principal)
     }
 }
 

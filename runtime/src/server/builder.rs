@@ -3,6 +3,7 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use steadfast_schema::Kind;
 
@@ -84,7 +85,7 @@ impl<C: ClientEnum, A> Builder<C, A> {
     /// good; a no closes the connection with 4201. See [`bearer`](super::bearer).
     ///
     /// # Cancellation
-    /// The future is dropped when [`NodeConfig::handshake_ms`] is over, or the connection is.
+    /// The future is dropped when [`NodeConfig::handshake`] is over, or the connection is.
     pub fn authenticate<F, R, I>(mut self, check: F) -> Builder<C, Decided>
     where
         F: Fn(Credentials) -> R + Send + Sync + 'static,
@@ -189,25 +190,19 @@ fn node_config(service: &dyn Service) -> NodeConfig {
             | Kind::Error => continue,
         };
         for text in std::iter::once(&message.name).chain(message.aliases) {
-            config.add_message(MessageSpec {
-                name: wire_name(text),
-                index,
-                kind,
-                timeout_ms,
-                max_bytes,
-            });
+            let spec = MessageSpec::new(wire_name(text), index, kind);
+            config.add_message(spec.with_limits(Duration::from_millis(timeout_ms), max_bytes));
         }
     }
-    config.topics = service.server_enum().topics.iter().map(topic_spec).collect();
+    for topic in service.server_enum().topics {
+        config.add_topic(topic_spec(topic));
+    }
     config
 }
 
 fn topic_spec(topic: &steadfast_schema::Topic) -> TopicSpec {
-    TopicSpec {
-        name: wire_name(topic.name),
-        retention: Retention { entries: topic.replay, ttl_ms: topic.ttl_ms },
-        snapshot: topic.has_snapshot,
-    }
+    let retention = Retention::new(topic.replay, Duration::from_millis(topic.ttl_ms));
+    TopicSpec::new(wire_name(topic.name), retention, topic.has_snapshot)
 }
 
 fn wire_name(text: &'static str) -> Name {

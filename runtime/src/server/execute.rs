@@ -48,6 +48,10 @@ impl Prepared {
         Self { execution, shown: None, follows: true }
     }
 
+    pub(super) const fn exec(&self) -> ExecId {
+        self.execution.exec()
+    }
+
     pub(super) fn give_back(self) -> Execution {
         self.execution
     }

@@ -33,7 +33,10 @@ pub use publication::EncodeFailure;
 /// What [`Server::serve_listener`] accepts connections from; axum's.
 pub use axum::serve::Listener;
 
-pub use crate::session::node::{Attempt, Denied, Identity, NodeConfig, NodeLoad, Principal};
+use crate::session::millis;
+pub use crate::session::node::{
+    Attempt, Denied, Heartbeat, Identity, NodeConfig, NodeLoad, Principal,
+};
 use crate::session::node::{PublishError as NodePublishError, StagedPublish};
 use crate::stub::{ClientEnum, Publish};
 pub use crate::transport::TransportConfig;
@@ -48,18 +51,23 @@ pub struct Limits {
     /// Sockets at a time; more are refused before the upgrade with 503: 50,000.
     pub connections: u32,
     /// Connections at a time that have not asked for their upgrade yet, in
-    /// [`Server::serve_listener`]; more wait to be accepted. Each has [`NodeConfig::handshake_ms`]:
+    /// [`Server::serve_listener`]; more wait to be accepted. Each has [`NodeConfig::handshake`]:
     /// 1,000.
     pub handshakes: u32,
-    /// Seconds that `Retry-After` tells them: 5.
-    pub retry_after_s: u64,
-    /// Milliseconds over which a drain spreads the return of its clients: 5 s.
-    pub drain_spread_ms: u64,
+    /// What `Retry-After` tells them, in whole seconds, rounded up: 5 s.
+    pub retry_after: Duration,
+    /// Time over which a drain spreads the return of its clients: 5 s.
+    pub drain_spread: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 50_000, handshakes: 1_000, retry_after_s: 5, drain_spread_ms: 5_000 }
+        Self {
+            connections: 50_000,
+            handshakes: 1_000,
+            retry_after: Duration::from_secs(5),
+            drain_spread: Duration::from_secs(5),
+        }
     }
 }
 
@@ -158,11 +166,10 @@ impl<C: ClientEnum> Server<C> {
     /// Dropping the future does not stop the drain.
     pub async fn shutdown(&self, deadline: Duration) {
         self.shared.start();
-        let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-        let spread_ms = self.shared.limits.drain_spread_ms;
+        let (deadline_ms, spread_ms) = (millis(deadline), millis(self.shared.limits.drain_spread));
         self.shared.leaving.send_replace(true);
         self.shared.turn(|now, inner| inner.drain(now, deadline_ms, spread_ms));
-        let closing = Duration::from_millis(self.shared.transport.close_timeout_ms);
+        let closing = self.shared.transport.close_timeout;
         let _ = tokio::time::timeout(deadline.saturating_add(closing), self.shared.drained()).await;
         let _ = tokio::time::timeout(closing, self.shared.no_sockets()).await;
     }
@@ -177,7 +184,7 @@ impl<C> Clone for Server<C> {
 impl<C> fmt::Debug for Server<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
-            .field("protocol", &self.shared.config.protocol)
+            .field("protocol", &self.shared.config.protocol())
             .finish_non_exhaustive()
     }
 }

@@ -58,7 +58,7 @@ impl<C: ClientEnum> Server<C> {
     /// peer's address if the listener's addresses are [`SocketAddr`]s.
     ///
     /// A connection that has not been upgraded
-    /// [`NodeConfig::handshake_ms`](super::NodeConfig::handshake_ms) after it was accepted is
+    /// [`NodeConfig::handshake`](super::NodeConfig::handshake) after it was accepted is
     /// dropped.
     ///
     /// ```
@@ -120,7 +120,7 @@ impl<C: ClientEnum> Server<C> {
     ///
     /// # Errors
     /// When it is not HTTP, breaks off, or is not upgraded within
-    /// [`NodeConfig::handshake_ms`](super::NodeConfig::handshake_ms). A request that is refused is
+    /// [`NodeConfig::handshake`](super::NodeConfig::handshake). A request that is refused is
     /// answered, and no error.
     ///
     /// # Cancellation
@@ -163,7 +163,7 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     shared.start();
-    let limit = Duration::from_millis(shared.config.handshake_ms);
+    let limit = shared.config.handshake;
     let answer = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         if let Some(peer) = peer {

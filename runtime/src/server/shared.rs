@@ -17,7 +17,8 @@ use super::execute::{self, Prepared};
 use super::{Limits, hints, timer};
 use crate::driver::{self, Clock, Panicked, WakeFlag};
 use crate::session::node::{
-    ConnId, ExecId, Executed, Execution, Node, NodeConfig, NodeEvent, PublishError, PublishId,
+    ConnId, ExecId, Executed, Execution, Node, NodeConfig, NodeEvent, Output, PublishError,
+    PublishId,
 };
 use crate::session::store::{Appended, OpId, StoreOp, StoreOutcome};
 use crate::session::{Close, Now};
@@ -239,6 +240,12 @@ impl Shared {
             return value;
         }
         also(now, &mut inner, &mut work.wake);
+        // Transmitting is an input like any other: the last answer closes a drained connection, a
+        // cursor that fell behind asks for a snapshot.
+        inner.drain_outputs(self.store.as_ref(), work);
+        if work.has_more() {
+            return value;
+        }
         let timeout = inner.node.poll_timeout();
         if timeout.is_some_and(|at| inner.armed.is_none_or(|armed| at < armed)) {
             inner.armed = timeout;
@@ -407,45 +414,34 @@ impl Inner {
         reason = "an operation that the store gives back is moved once, not boxed"
     )]
     fn drain_outputs(&mut self, store: &dyn DynStore, work: &mut Work) {
-        self.take_executions(work);
-        // The end of an ordered command begins the next one: the store is asked once, for all that
-        // end inline.
-        while work.executions.is_empty()
-            && let Some((id, op)) = self.node.poll_store()
-        {
-            match driver::guarded(|| store.execute_at_once_dyn(op)) {
-                Ok(Ok(outcome)) => self.node.handle_store(work.now, id, outcome),
-                Ok(Err(op)) => work.operations.push((id, op)),
-                Err(Panicked) => {
-                    tracing::error!("the store panicked");
-                    // It may have done it or not.
-                    self.node.handle_store(work.now, id, StoreOutcome::Unknown);
+        while let Some(output) = self.node.poll_output(work.now) {
+            match output {
+                Output::Event(event) => self.on_event(event, work),
+                Output::Execute { execution, ahead: true } => {
+                    work.executions.push(Prepared::following(execution));
                 }
+                Output::Execute { execution, ahead: false } => self.prepare(execution, work),
+                Output::Store(id, op) => match driver::guarded(|| store.execute_at_once_dyn(op)) {
+                    Ok(Ok(outcome)) => self.node.handle_store(work.now, id, outcome),
+                    Ok(Err(op)) => work.operations.push((id, op)),
+                    Err(Panicked) => {
+                        tracing::error!("the store panicked");
+                        // It may have done it or not.
+                        self.node.handle_store(work.now, id, StoreOutcome::Unknown);
+                    }
+                },
             }
-            self.take_executions(work);
-        }
-        while let Some(event) = self.node.poll_event() {
-            self.on_event(event, work);
         }
     }
 
-    fn take_executions(&mut self, work: &mut Work) {
-        while let Some(execution) = self.node.poll_execute() {
-            let shown = match &execution {
-                Execution::Authenticate { conn, .. } => {
-                    self.conns.get_mut(conn).map(|entry| std::mem::take(&mut entry.shown))
-                }
-                _ => None,
-            };
-            let mut last = execution.command();
-            work.executions.push(Prepared::new(execution, shown));
-            while let Some(next) =
-                last.and_then(|exec| self.node.poll_execute_after(work.now, exec))
-            {
-                last = next.command();
-                work.executions.push(Prepared::following(next));
+    fn prepare(&mut self, execution: Execution, work: &mut Work) {
+        let shown = match &execution {
+            Execution::Authenticate { conn, .. } => {
+                self.conns.get_mut(conn).map(|entry| std::mem::take(&mut entry.shown))
             }
-        }
+            _ => None,
+        };
+        work.executions.push(Prepared::new(execution, shown));
     }
 
     fn on_event(&mut self, event: NodeEvent, work: &mut Work) {
@@ -460,8 +456,10 @@ impl Inner {
                 }
             }
             NodeEvent::Abort(exec) => {
-                if let Some(task) = self.aborts.remove(&exec) {
-                    task.abort();
+                match self.aborts.remove(&exec) {
+                    Some(task) => task.abort(),
+                    // It has not begun, and must not.
+                    None => work.executions.retain(|prepared| prepared.exec() != exec),
                 }
             }
             NodeEvent::Published(id, result) => {

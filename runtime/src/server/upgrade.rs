@@ -20,6 +20,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::connection::{self, Counted, HELLO_BYTES};
 use super::shared::{Shared, Shown};
 use crate::driver;
+use crate::session::millis;
 use crate::transport::{Socket, Stream};
 use crate::wire::Codec;
 
@@ -28,12 +29,12 @@ use crate::wire::Codec;
 struct Refusal {
     status: StatusCode,
     reason: &'static str,
-    retry_after_s: Option<u64>,
+    retry_after: Option<Duration>,
 }
 
 impl Refusal {
     const fn new(status: StatusCode, reason: &'static str) -> Self {
-        Self { status, reason, retry_after_s: None }
+        Self { status, reason, retry_after: None }
     }
 }
 
@@ -72,7 +73,7 @@ fn accept(
     let busy = |reason| Refusal {
         status: StatusCode::SERVICE_UNAVAILABLE,
         reason,
-        retry_after_s: Some(shared.limits.retry_after_s),
+        retry_after: Some(shared.limits.retry_after),
     };
     if *shared.leaving.borrow() {
         return Err(busy("this server is leaving"));
@@ -170,7 +171,8 @@ fn refused(refusal: &Refusal) -> Response {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     }
-    if let Some(seconds) = refusal.retry_after_s {
+    if let Some(wait) = refusal.retry_after {
+        let seconds = millis(wait).div_ceil(1_000);
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
@@ -191,7 +193,7 @@ async fn serve(
     codec: Codec,
     shown: Shown,
 ) {
-    let limit = Duration::from_millis(shared.config.handshake_ms);
+    let limit = shared.config.handshake;
     match tokio::time::timeout(limit, upgrade).await {
         Ok(Ok(upgraded)) => {
             let (stream, begun) = let_go(upgraded);

@@ -2,12 +2,13 @@
 //! or global randomness.
 //!
 //! Input goes in by `handle_*` with `now`; output is taken by `poll_*` until there is none. Store
-//! and handlers are data: [`node::Node::poll_store`] and [`node::Node::poll_execute`] say what is
+//! and handlers are data: [`node::Node::poll_output`] says what is
 //! to be done, `handle_store` and `handle_executed` what came of it. The same code runs under the
 //! tokio drivers, in the simulator and under a model checker.
 
 pub mod client;
 mod close;
+mod held;
 pub mod node;
 mod now;
 mod random;
@@ -17,4 +18,5 @@ mod table;
 pub use crate::wire::CloseCode;
 pub use close::{Close, Reaction};
 pub use now::Now;
+pub(crate) use now::millis;
 pub use random::Random;

@@ -3,15 +3,23 @@
 //! what a frame means, and when something is due, it does not know.
 
 mod pipe;
+mod pump;
 mod socket;
 mod stream;
 
+use std::time::Duration;
+
+#[cfg(feature = "client")]
+pub(crate) use pump::client_frame_bytes;
+#[cfg(feature = "server")]
+pub(crate) use pump::outgoing_bytes;
+pub(crate) use pump::{Arrivals, FRAMES_PER_PASS, Pump, SocketEnd};
 #[cfg(feature = "client")]
 pub(crate) use socket::HandshakeFailure;
 pub(crate) use socket::{Inbound, Socket};
 pub(crate) use stream::Stream;
 
-/// Settings of sockets, with their units in their names.
+/// Settings of sockets; see each field for its default.
 ///
 /// # Example
 /// ```
@@ -36,12 +44,12 @@ pub struct TransportConfig {
     /// How many messages are taken in before something is answered, so that connections share their
     /// worker fairly: 64.
     pub messages_per_turn: usize,
-    /// Milliseconds for which the peer may take nothing while something waits to be written; then
-    /// the socket is closed with 4005: 20 s.
-    pub write_timeout_ms: u64,
-    /// Milliseconds for writing what is left and the closing handshake together; then the socket is
+    /// For how long the peer may take nothing while something waits to be written; then the socket
+    /// is closed with 4005: 20 s.
+    pub write_timeout: Duration,
+    /// Time for writing what is left and the closing handshake together; then the socket is
     /// dropped: 2 s.
-    pub close_timeout_ms: u64,
+    pub close_timeout: Duration,
 }
 
 impl Default for TransportConfig {
@@ -51,8 +59,8 @@ impl Default for TransportConfig {
             write_buffer_bytes: 64 * 1024,
             message_bytes: 16 * 1024 * 1024,
             messages_per_turn: 64,
-            write_timeout_ms: 20_000,
-            close_timeout_ms: 2_000,
+            write_timeout: Duration::from_secs(20),
+            close_timeout: Duration::from_secs(2),
         }
     }
 }

@@ -52,6 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         }
     }
 
+    #[cfg(feature = "client")]
     pub(super) fn set_write_through(&mut self, on: bool) {
         self.write_through = on;
     }

@@ -9,10 +9,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use steadfast::session::node::{
     ConnId, Denied, ExecId, Executed, Execution, Identity, MessageKind, MessageSpec, Node,
-    NodeConfig, NodeEvent, Principal, StagedPublish, TopicSpec, TopicVolatile,
+    NodeConfig, NodeEvent, Output, Principal, StagedPublish, TopicSpec, TopicVolatile,
 };
 use steadfast::session::store::{
     OpId, Outcome, Publication, Retention, StoreOp, StoreOutcome, TopicId,
@@ -114,17 +115,12 @@ pub fn config() -> NodeConfig {
         ("post", 0, MessageKind::Command { ordered: true }),
     ];
     for (text, index, kind) in kinds {
-        config.add_message(MessageSpec {
-            name: name(text),
-            index,
-            kind,
-            timeout_ms: 10_000,
-            max_bytes: 1_000,
-        });
+        let spec = MessageSpec::new(name(text), index, kind);
+        config.add_message(spec.with_limits(Duration::from_secs(10), 1_000));
     }
-    let retention = Retention { entries: 8, ttl_ms: 600_000 };
-    config.topics.push(TopicSpec { name: name("room"), retention, snapshot: true });
-    config.topics.push(TopicSpec { name: name("log"), retention, snapshot: false });
+    let retention = Retention::new(8, Duration::from_secs(600));
+    config.add_topic(TopicSpec::new(name("room"), retention, true));
+    config.add_topic(TopicSpec::new(name("log"), retention, false));
     config.live_entries = 8;
     config
 }
@@ -171,37 +167,39 @@ impl Bench {
     }
 
     pub fn drain(&mut self) {
-        while self.carry() {}
+        let mut before = None;
+        loop {
+            match self.node.poll_output(self.now) {
+                None => return,
+                Some(Output::Execute { execution, ahead: true }) => {
+                    // Nothing here begins ahead of its order.
+                    let before = before.expect("something is ahead of it");
+                    self.node.handle_unbegun(self.now, before, vec![execution]);
+                }
+                Some(Output::Execute { execution, ahead: false }) => {
+                    before = Some(execution.exec());
+                    self.take_execution(execution);
+                }
+                Some(Output::Store(op, what)) if self.by_hand => self.ops.push_back((op, what)),
+                Some(Output::Store(op, what)) => {
+                    let outcome = self.store.apply(self.now, what);
+                    self.node.handle_store(self.now, op, outcome);
+                }
+                Some(Output::Event(event)) => self.take_event(event),
+            }
+        }
     }
 
-    fn carry(&mut self) -> bool {
-        let mut moved = false;
-        while let Some((op, what)) = self.node.poll_store() {
-            moved = true;
-            if self.by_hand {
-                self.ops.push_back((op, what));
-            } else {
-                let outcome = self.store.apply(self.now, what);
-                self.node.handle_store(self.now, op, outcome);
+    fn take_event(&mut self, event: NodeEvent) {
+        match &event {
+            NodeEvent::Wake(conn) if !self.stuck.contains(conn) => self.read(*conn),
+            NodeEvent::Close(conn, close) => {
+                self.closed.insert(*conn, close.clone());
+                self.node.handle_disconnected(self.now, *conn, lost());
             }
+            _ => {}
         }
-        while let Some(execution) = self.node.poll_execute() {
-            moved = true;
-            self.take_execution(execution);
-        }
-        while let Some(event) = self.node.poll_event() {
-            moved = true;
-            match &event {
-                NodeEvent::Wake(conn) if !self.stuck.contains(conn) => self.read(*conn),
-                NodeEvent::Close(conn, close) => {
-                    self.closed.insert(*conn, close.clone());
-                    self.node.handle_disconnected(self.now, *conn, lost());
-                }
-                _ => {}
-            }
-            self.events.push(event);
-        }
-        moved
+        self.events.push(event);
     }
 
     fn take_execution(&mut self, execution: Execution) {
@@ -210,7 +208,7 @@ impl Bench {
                 let user = token.clone().unwrap_or_else(|| "ann".into());
                 Executed::Authenticated(match user.as_str() {
                     "mallory" => Err(Denied { reason: "no".into() }),
-                    _ => Ok(Identity { principal: Principal::new(user), expires_in_ms: None }),
+                    _ => Ok(Identity::new(Principal::new(user))),
                 })
             }
             Execution::Authorize { .. } if !self.hooks_by_hand => Executed::Authorized(Ok(())),

@@ -125,9 +125,11 @@ async fn serve(server: &Server<TallyCommand>) -> (SocketAddr, JoinHandle<()>) {
 /// A client in a hurry: between dials it pauses only as long as a test should.
 pub fn quick(builder: ClientBuilder<TallyClient>) -> ClientBuilder<TallyClient> {
     builder.configure(|config| {
-        (config.backoff.base_ms, config.backoff.cap_ms) = (20, 100);
-        (config.backoff.attempts, config.backoff.elapsed_ms) = (None, None);
-        (config.dial_timeout_ms, config.welcome_timeout_ms) = (3_000, 3_000);
+        config.backoff.base = Duration::from_millis(20);
+        config.backoff.cap = Duration::from_millis(100);
+        (config.backoff.attempts, config.backoff.elapsed) = (None, None);
+        config.dial_timeout = Duration::from_secs(3);
+        config.welcome_timeout = Duration::from_secs(3);
     })
 }
 

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed step is a failed test")]
 #![allow(clippy::disallowed_methods, reason = "tests make tasks and wait")]
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use steadfast::client::{Call, ConnectionState, Fate, Item, Subscription};
-use steadfast::wire::Heartbeat;
+use steadfast::server::Heartbeat;
 use steadfast_e2e::{
     App, List, Stage, TallyClient, TallyError, TallyEvent, Watch, eventually, within,
 };
@@ -204,7 +206,7 @@ async fn a_stall_is_given_up_by_heartbeat_on_both_sides() {
 fn short_heartbeat(
     builder: steadfast::server::Builder<steadfast_e2e::TallyCommand>,
 ) -> steadfast_e2e::Decidedly {
-    let heartbeat = Heartbeat { interval_ms: 100, timeout_ms: 50, missed: 2 };
+    let heartbeat = Heartbeat::new(Duration::from_millis(100), Duration::from_millis(50), 2);
     builder.configure(|config| config.heartbeat = heartbeat).allow_anonymous()
 }
 

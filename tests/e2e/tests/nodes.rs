@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use steadfast::client::{Item, Subscription};
@@ -19,7 +20,10 @@ const LIST: &str = "list";
 /// A server on a store. Only the store's hints tell it in time what other servers publish.
 async fn on(store: impl Store) -> Stage {
     let settings = move |builder: Builder<TallyCommand>| -> Decidedly {
-        builder.store(store).configure(|config| config.topic_touch_ms = 3_600_000).allow_anonymous()
+        builder
+            .store(store)
+            .configure(|config| config.topic_touch = Duration::from_secs(3_600))
+            .allow_anonymous()
     };
     Stage::with(settings).await
 }

@@ -109,7 +109,10 @@ async fn a_server_that_leaves_finishes_what_runs_and_its_clients_go_on_elsewhere
     let with_store = |store: &MemoryStore| {
         let store = store.clone();
         move |builder: Undecided| {
-            builder.store(store).limits(|limits| limits.drain_spread_ms = 20).allow_anonymous()
+            builder
+                .store(store)
+                .limits(|limits| limits.drain_spread = Duration::from_millis(20))
+                .allow_anonymous()
         }
     };
     let mut stage = Stage::with(with_store(&store)).await;
@@ -154,10 +157,9 @@ async fn a_server_that_leaves_does_not_wait_longer_than_its_deadline() {
 fn authenticated(builder: Undecided) -> Decidedly {
     builder.authenticate(bearer(|token: String| async move {
         let rest = token.strip_prefix("good").ok_or_else(|| Denied::new("no such token"))?;
-        Ok::<_, Denied>(Identity {
-            principal: Principal::new("somebody"),
-            expires_in_ms: rest.parse().ok(),
-        })
+        let mut identity = Identity::new(Principal::new("somebody"));
+        identity.expires_in = rest.parse().ok().map(Duration::from_millis);
+        Ok::<_, Denied>(identity)
     }))
 }
 
@@ -264,7 +266,7 @@ async fn close_code(mut stranger: WebSocketStream<TcpStream>) -> Option<u16> {
 #[tokio::test]
 async fn what_is_no_frame_closes_its_own_socket_only() {
     let stage = Stage::with(|builder| {
-        builder.configure(|config| config.handshake_ms = 2_000).allow_anonymous()
+        builder.configure(|config| config.handshake = Duration::from_secs(2)).allow_anonymous()
     })
     .await;
     let client = stage.connect().await;
@@ -289,7 +291,7 @@ async fn what_is_no_frame_closes_its_own_socket_only() {
 #[tokio::test]
 async fn who_says_nothing_is_sent_away() {
     let stage = Stage::with(|builder| {
-        builder.configure(|config| config.handshake_ms = 100).allow_anonymous()
+        builder.configure(|config| config.handshake = Duration::from_millis(100)).allow_anonymous()
     })
     .await;
     assert_eq!(close_code(stranger(&stage).await).await, Some(4408));

@@ -168,7 +168,7 @@ async fn a_slow_reader_slows_down_nobody_else_and_misses_nothing() {
 async fn a_follower_that_was_away_for_too_long_is_told_of_the_gap() {
     let stage = Stage::with(|builder| {
         let few = |config: &mut steadfast::server::NodeConfig| {
-            for topic in &mut config.topics {
+            for topic in config.topics_mut() {
                 topic.retention.entries = 5;
             }
             config.live_entries = 5;

@@ -75,7 +75,7 @@ impl Honest {
 
     pub(crate) fn carry(&mut self, node: &mut Node, now: Now, last_conn: &mut u64) -> bool {
         let mut moved = false;
-        while let Some(event) = self.client.poll_event() {
+        while let Some(event) = self.client.poll_output() {
             moved = true;
             match event {
                 Event::Dial { dial, .. } => {

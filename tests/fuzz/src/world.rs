@@ -4,11 +4,12 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use steadfast::session::node::{
     ConnId, Denied, ExecId, Executed, Execution, Identity, MessageKind, MessageSpec, Node,
-    NodeConfig, NodeEvent, Principal, StagedPublish, TopicSpec,
+    NodeConfig, NodeEvent, Output, Principal, StagedPublish, TopicSpec,
 };
 use steadfast::session::store::{
     OpId, Outcome, Publication, Retention, StoreOp, StoreOutcome, TopicId,
@@ -58,17 +59,12 @@ fn config() -> NodeConfig {
         ("post", 0, MessageKind::Command { ordered: true }),
     ];
     for (text, index, kind) in kinds {
-        config.add_message(MessageSpec {
-            name: name(text),
-            index,
-            kind,
-            timeout_ms: 10_000,
-            max_bytes: 500,
-        });
+        let spec = MessageSpec::new(name(text), index, kind);
+        config.add_message(spec.with_limits(Duration::from_secs(10), 500));
     }
-    let retention = Retention { entries: 8, ttl_ms: 600_000 };
-    config.topics.push(TopicSpec { name: name("room"), retention, snapshot: true });
-    config.topics.push(TopicSpec { name: name("log"), retention, snapshot: false });
+    let retention = Retention::new(8, Duration::from_secs(600));
+    config.add_topic(TopicSpec::new(name("room"), retention, true));
+    config.add_topic(TopicSpec::new(name("log"), retention, false));
     config.window = Window { frames: 8, bytes: 2_000 };
     config.max_client_window = Window { frames: 8, bytes: 2_000 };
     config.max_credit = Window { frames: 8, bytes: 2_000 };
@@ -163,22 +159,31 @@ impl World {
 
     fn carry(&mut self) -> bool {
         let mut moved = self.honest.carry(&mut self.node, self.now, &mut self.last_conn);
-        while let Some((op, what)) = self.node.poll_store() {
+        let mut before = None;
+        while let Some(output) = self.node.poll_output(self.now) {
             moved = true;
-            if self.store_by_hand {
-                self.ops.push_back((self.now, op, what));
-            } else {
-                let outcome = self.store.apply(self.now, what);
-                self.node.handle_store(self.now, op, outcome);
+            match output {
+                Output::Event(event) => self.on_event(event),
+                Output::Store(op, what) if self.store_by_hand => {
+                    self.ops.push_back((self.now, op, what));
+                }
+                Output::Store(op, what) => {
+                    let outcome = self.store.apply(self.now, what);
+                    self.node.handle_store(self.now, op, outcome);
+                }
+                Output::Execute { execution, ahead } => {
+                    let exec = execution.exec();
+                    match before.filter(|before| ahead && self.node.is_running(*before)) {
+                        Some(before) => {
+                            self.node.handle_unbegun(self.now, before, vec![execution]);
+                        }
+                        None => {
+                            before = Some(exec);
+                            self.take(execution);
+                        }
+                    }
+                }
             }
-        }
-        while let Some(execution) = self.node.poll_execute() {
-            moved = true;
-            self.take(execution);
-        }
-        while let Some(event) = self.node.poll_event() {
-            moved = true;
-            self.on_event(event);
         }
         moved
     }
@@ -264,8 +269,8 @@ impl World {
             Principal::new(if self.honest.is(conn) { crate::honest::USER } else { "mallory" });
         match token {
             Some("no") => Err(Denied { reason: "no".to_owned() }),
-            Some("soon") => Ok(Identity { principal, expires_in_ms: Some(1_000) }),
-            _ => Ok(Identity { principal, expires_in_ms: None }),
+            Some("soon") => Ok(Identity::expiring(principal, Duration::from_secs(1))),
+            _ => Ok(Identity::new(principal)),
         }
     }
 

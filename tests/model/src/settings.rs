@@ -3,12 +3,13 @@
 //! with them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use steadfast::session::client::{Backoff, ClientConfig};
-use steadfast::session::node::{MessageKind, MessageSpec, NodeConfig, TopicSpec};
+use steadfast::session::client::ClientConfig;
+use steadfast::session::node::{Heartbeat, MessageKind, MessageSpec, NodeConfig, TopicSpec};
 use steadfast::session::store::{Retention, TopicId};
-use steadfast::wire::{Heartbeat, Name, Window};
+use steadfast::wire::{Name, Window};
 
 use crate::mistake::Mistake;
 
@@ -20,6 +21,9 @@ pub const TOPIC: &str = "room";
 pub const KEY: &str = "a";
 /// Longer than anything that is explored: timers with this delay never fire.
 pub const NEVER_MS: u64 = 1 << 40;
+
+/// The same, as a setting.
+pub const NEVER: Duration = Duration::from_millis(NEVER_MS);
 
 /// A name that is known to be one.
 #[must_use]
@@ -183,56 +187,38 @@ impl Settings {
     /// A client's settings: whatever it waits for may come at once, so that the model decides when.
     #[must_use]
     pub fn client(&self) -> ClientConfig {
-        ClientConfig {
-            window: self.window(),
-            credit: self.window(),
-            outbox_age_ms: NEVER_MS,
-            backoff: Backoff {
-                base_ms: 0,
-                cap_ms: 0,
-                attempts: None,
-                elapsed_ms: None,
-                stable_ms: 0,
-            },
-            dial_timeout_ms: NEVER_MS,
-            welcome_timeout_ms: NEVER_MS,
-            ack_ms: 0,
-            position_ms: 0,
-            ..ClientConfig::new("model", "1")
-        }
+        let mut config = ClientConfig::new("model", "1");
+        (config.window, config.credit) = (self.window(), self.window());
+        config.outbox_age = NEVER;
+        (config.backoff.attempts, config.backoff.elapsed) = (None, None);
+        (config.backoff.base, config.backoff.cap) = (Duration::ZERO, Duration::ZERO);
+        config.backoff.stable = Duration::ZERO;
+        (config.dial_timeout, config.welcome_timeout) = (NEVER, NEVER);
+        (config.ack_delay, config.position_delay) = (Duration::ZERO, Duration::ZERO);
+        config
     }
 
     /// A node's settings, alike.
     #[must_use]
     pub fn node(&self) -> NodeConfig {
         let kind = MessageKind::Command { ordered: true };
-        let command = MessageSpec {
-            name: name(COMMAND),
-            index: 0,
-            kind,
-            timeout_ms: NEVER_MS,
-            max_bytes: 1024,
-        };
-        let retention = Retention { entries: self.retained, ttl_ms: NEVER_MS };
-        let mut config = NodeConfig {
-            topics: vec![TopicSpec { name: name(TOPIC), retention, snapshot: self.snapshot }],
-            window: self.window(),
-            handshake_ms: NEVER_MS,
-            hook_ms: NEVER_MS,
-            heartbeat: Heartbeat { interval_ms: NEVER_MS, timeout_ms: NEVER_MS, missed: 3 },
-            session_ttl_ms: if self.sessions_expire || self.nodes_forget { 0 } else { NEVER_MS },
-            expired_sessions: if self.nodes_forget { 0 } else { 1024 },
-            lease_ttl_ms: NEVER_MS,
-            lease_unused_ttl_ms: NEVER_MS,
-            lease_rest_ms: if self.leases_rest { 0 } else { NEVER_MS },
-            live_entries: self.retained,
-            topic_idle_ms: if self.nodes_forget { 0 } else { NEVER_MS },
-            topic_touch_ms: NEVER_MS,
-            store_retry_ms: 0,
-            retry_ms: 0,
-            ack_ms: 0,
-            ..NodeConfig::new("model")
-        };
+        let command = MessageSpec::new(name(COMMAND), 0, kind).with_limits(NEVER, 1024);
+        let retention = Retention::new(self.retained, NEVER);
+        let at_once_if = |at_once: bool| if at_once { Duration::ZERO } else { NEVER };
+        let mut config = NodeConfig::new("model");
+        config.add_topic(TopicSpec::new(name(TOPIC), retention, self.snapshot));
+        config.window = self.window();
+        (config.handshake, config.hook_timeout) = (NEVER, NEVER);
+        config.heartbeat = Heartbeat::new(NEVER, NEVER, 3);
+        config.session_ttl = at_once_if(self.sessions_expire || self.nodes_forget);
+        config.expired_sessions = if self.nodes_forget { 0 } else { 1024 };
+        (config.lease_ttl, config.lease_unused_ttl) = (NEVER, NEVER);
+        config.lease_rest = at_once_if(self.leases_rest);
+        config.live_entries = self.retained;
+        config.topic_idle = at_once_if(self.nodes_forget);
+        config.topic_touch = NEVER;
+        (config.store_retry, config.retry_after) = (Duration::ZERO, Duration::ZERO);
+        config.ack_delay = Duration::ZERO;
         config.add_message(command);
         config
     }

@@ -115,3 +115,36 @@ fn a_principal_that_changes_is_caught() {
         ],
     );
 }
+
+#[test]
+fn calls_that_change_places_are_caught() {
+    is_caught(Mistake::SwapsCalls, &["numbers follow the order of calls"]);
+}
+
+#[test]
+fn a_call_that_outlives_its_time_while_it_waits_is_caught() {
+    is_caught(
+        Mistake::ForgetsPatience,
+        &["a call that waited longer than its time was never executed"],
+    );
+}
+
+#[test]
+fn a_call_that_waits_beside_free_room_is_caught() {
+    is_caught(Mistake::LosesFates, &["nobody waits while there is room"]);
+}
+
+#[test]
+fn a_call_that_overtakes_is_caught() {
+    is_caught(Mistake::LosesFates, &["calls enter the outbox in the order of calls"]);
+}
+
+#[test]
+fn a_backlog_beyond_its_settings_is_caught() {
+    is_caught(Mistake::WidensBacklog, &["the backlog keeps its settings"]);
+}
+
+#[test]
+fn a_refusal_that_is_misread_is_caught() {
+    is_caught(Mistake::MisreadsRefusals, &["a refused upgrade is answered as the table says"]);
+}

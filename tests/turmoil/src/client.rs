@@ -27,12 +27,12 @@ pub fn builder(stage: &Stage, who: u32, life: u32) -> steadfast::client::Builder
     BoardClient::builder(format!("ws://server:{PORT}/"))
         .connector(dial)
         .configure(|config| {
-            config.backoff.base_ms = 100;
-            config.backoff.cap_ms = 1_000;
+            config.backoff.base = Duration::from_millis(100);
+            config.backoff.cap = Duration::from_secs(1);
             config.backoff.attempts = None;
-            config.backoff.elapsed_ms = None;
-            config.dial_timeout_ms = 2_000;
-            config.welcome_timeout_ms = 2_000;
+            config.backoff.elapsed = None;
+            config.dial_timeout = Duration::from_secs(2);
+            config.welcome_timeout = Duration::from_secs(2);
         })
         .insecure_seed(
             stage.seed.wrapping_mul(31).wrapping_add(u64::from(who) << 32 | u64::from(life)),

@@ -73,16 +73,16 @@ pub(crate) async fn run(stage: Stage) -> turmoil::Result {
         let server = BoardServer::builder(app)
             .allow_anonymous()
             .configure(|config| {
-                config.heartbeat.interval_ms = 1_500;
-                config.heartbeat.timeout_ms = 700;
+                config.heartbeat.interval = Duration::from_millis(1_500);
+                config.heartbeat.timeout = Duration::from_millis(700);
                 config.heartbeat.missed = 2;
                 // Short enough that what a dead client leaves behind is gone before the run is
                 // judged.
-                config.session_ttl_ms = 20_000;
+                config.session_ttl = Duration::from_secs(20);
                 // Few enough that whoever was away for long has missed something.
                 config.live_entries = 16;
             })
-            .limits(|limits| limits.drain_spread_ms = 500)
+            .limits(|limits| limits.drain_spread = Duration::from_millis(500))
             .insecure_seed(stage.seed.wrapping_mul(1_000_003).wrapping_add(u64::from(life)))
             .build();
         *stage.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server.clone());

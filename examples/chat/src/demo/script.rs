@@ -76,11 +76,12 @@ impl Scripted {
             .configure(|config| {
                 // At the demo's pace: with the usual pauses, which are seconds long, there would be
                 // little else to see.
-                config.backoff.base_ms = 40;
-                config.backoff.cap_ms = 400;
-                config.backoff.stable_ms = 500;
-                (config.backoff.attempts, config.backoff.elapsed_ms) = (None, None);
-                (config.dial_timeout_ms, config.welcome_timeout_ms) = (1_500, 1_500);
+                config.backoff.base = Duration::from_millis(40);
+                config.backoff.cap = Duration::from_millis(400);
+                config.backoff.stable = Duration::from_millis(500);
+                (config.backoff.attempts, config.backoff.elapsed) = (None, None);
+                config.dial_timeout = Duration::from_millis(1_500);
+                config.welcome_timeout = Duration::from_millis(1_500);
             })
             .connect()
             .await

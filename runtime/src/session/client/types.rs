@@ -34,7 +34,7 @@ pub struct Submission {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubmitError {
-    /// The outbox holds as many commands or bytes as it may.
+    /// The outbox holds as many commands or bytes as it may, and so does the backlog.
     #[error("the outbox is full")]
     Full,
     /// The body is longer than its message, or the server, allows.
@@ -54,6 +54,8 @@ pub enum SubmitError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Fate {
+    /// It waits for room in the outbox; certainly never executed.
+    Waiting,
     /// In the outbox, certainly never executed.
     Queued,
     /// Handed to a socket; the server may have it.
@@ -292,7 +294,7 @@ pub struct Status {
     pub state: ConnectionState,
     /// Whether an action is sent now, not queued.
     pub live: bool,
-    /// Commands that are not resolved.
+    /// Commands that are not resolved, those that wait for room in the outbox among them.
     pub queued: usize,
     /// Milliseconds until the next dial.
     pub next_dial_in_ms: Option<u64>,

@@ -169,10 +169,10 @@ impl Leases {
         Some(lease)
     }
 
-    /// Ends a lease: only its unsettled records stay, for as long as `owed_ms`.
+    /// Ends a lease: only its unsettled records stay, for as long as [`MemoryLimits::owed`].
     pub(super) fn end(&mut self, now: Now, id: LeaseId, limits: &MemoryLimits) {
         let Some(lease) = self.leases.get_mut(&id).filter(|lease| lease.lives()) else { return };
-        lease.ended = Some(now.after_ms(limits.owed_ms));
+        lease.ended = Some(now.after(limits.owed));
         self.by_principal.remove(&(lease.principal.clone(), id));
         for (n, record) in std::mem::take(&mut lease.records).0 {
             if record.settled {

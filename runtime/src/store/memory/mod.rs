@@ -9,6 +9,8 @@ mod records;
 mod tests;
 mod topics;
 
+use std::time::Duration;
+
 pub use handle::MemoryStore;
 use leases::Leases;
 use topics::Topics;
@@ -21,29 +23,30 @@ use crate::wire::{CommandNo, Epoch, LeaseId, Position};
 
 /// Bounds of a memory store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct MemoryLimits {
-    /// Milliseconds that a topic's epoch and head outlive the time for which its last entry is
-    /// kept: 1 h.
-    pub topic_memory_ms: u64,
+    /// For how long a topic's epoch and head outlive the time for which its last entry is kept:
+    /// 1 h.
+    pub topic_memory: Duration,
     /// How many topics: 1,000,000. Beyond, the one that was idle longest is forgotten.
     pub topics: usize,
     /// How many leases: 1,000,000. Beyond, none is issued until one ends.
     pub leases: usize,
     /// For each topic, how many keys of publications from outside of commands are remembered: 1024.
     pub direct_keys: usize,
-    /// Milliseconds for which the unsettled records of an ended lease are kept, so that their
-    /// publications still arrive: 1 h.
-    pub owed_ms: u64,
+    /// For how long the unsettled records of an ended lease are kept, so that their publications
+    /// still arrive: 1 h.
+    pub owed: Duration,
 }
 
 impl Default for MemoryLimits {
     fn default() -> Self {
         Self {
-            topic_memory_ms: 3_600_000,
+            topic_memory: Duration::from_secs(3_600),
             topics: 1_000_000,
             leases: 1_000_000,
             direct_keys: 1024,
-            owed_ms: 3_600_000,
+            owed: Duration::from_secs(3_600),
         }
     }
 }

@@ -37,10 +37,10 @@ struct Topic {
 
 impl Topic {
     fn trim(&mut self, now: Now) {
-        let Retention { entries, ttl_ms } = self.retention;
+        let Retention { entries, ttl } = self.retention;
         let over = |kept: &VecDeque<(Now, LogEntry)>| {
             kept.len() > entries as usize
-                || kept.front().is_some_and(|(at, _)| at.after_ms(ttl_ms) <= now)
+                || kept.front().is_some_and(|(at, _)| at.after(ttl) <= now)
         };
         while over(&self.entries) && self.entries.pop_front().is_some() {}
     }
@@ -56,12 +56,12 @@ impl Topic {
 
     /// When the whole topic is forgotten, if nobody uses it again.
     fn until(&self, limits: &MemoryLimits) -> Now {
-        self.used.after_ms(self.retention.ttl_ms).after_ms(limits.topic_memory_ms)
+        self.used.after(self.retention.ttl).after(limits.topic_memory)
     }
 
     /// When there is something to let go.
     fn next_due(&self, limits: &MemoryLimits) -> Now {
-        let entry = self.entries.front().map(|(at, _)| at.after_ms(self.retention.ttl_ms));
+        let entry = self.entries.front().map(|(at, _)| at.after(self.retention.ttl));
         entry.map_or(self.until(limits), |entry| entry.min(self.until(limits)))
     }
 

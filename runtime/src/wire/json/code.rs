@@ -1,6 +1,8 @@
 //! The words that stand for codes and reasons on the wire, each written and read by one table. A
 //! word from a later version of the protocol is read as PROTOCOL.md says that unknown ones count.
 
+use std::fmt;
+
 use crate::wire::{FailureCode, RefusalCode, ResetReason, ResumeFailure, UnsubscribeCode};
 
 macro_rules! words {
@@ -19,6 +21,13 @@ macro_rules! words {
                     $($word => Self::$value,)+
                     _ => Self::$unknown,
                 }
+            }
+        }
+
+        /// The word on the wire.
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.word())
             }
         }
     };

@@ -121,7 +121,7 @@ impl World<'_> {
     pub(super) fn serve_client(&mut self, at: usize) {
         loop {
             let slot = self.client(at);
-            if let Some(event) = slot.core.poll_event() {
+            if let Some(event) = slot.core.poll_output() {
                 self.client_event(at, event);
                 continue;
             }
@@ -131,8 +131,13 @@ impl World<'_> {
             }
             let slot = self.client(at);
             if let Some(id) = slot.current {
-                if !self.client_writes(at, id) {
-                    break;
+                if self.client_writes(at, id) {
+                    continue;
+                }
+                // To ask for a frame is an input, even if there is none.
+                match self.client(at).core.poll_output() {
+                    Some(event) => self.client_event(at, event),
+                    None => break,
                 }
             } else if !self.dials(at) {
                 break;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use steadfast::session::node::{
-    Attempt, ConnId, ExecId, Executed, Execution, Identity, Node, NodeEvent, Principal,
+    Attempt, ConnId, ExecId, Executed, Execution, Identity, Node, NodeEvent, Output, Principal,
     StagedPublish,
 };
 use steadfast::session::store::{Outcome, Publication};
@@ -48,23 +48,29 @@ impl World<'_> {
         self.node(at).core.publish(NOW, publication(event));
     }
 
-    /// Everything that the core has to say. Events come first: an execution is aborted before the
-    /// one that waited for it starts. Sockets are written last, so that what was answered at once
-    /// takes the ack along.
+    /// Everything that the core has to say. Sockets are written last, so that what was answered at
+    /// once takes the ack along.
     pub(super) fn serve_node(&mut self, at: usize) {
         let mut woken = BTreeSet::new();
+        let mut before = None;
         loop {
-            let core = &mut self.node(at).core;
-            if let Some(event) = core.poll_event() {
-                self.node_event(at, event, &mut woken);
-            } else if let Some((op, body)) = core.poll_store() {
-                self.ask(at, op, body);
-            } else if let Some(execution) = core.poll_execute() {
-                self.execute(at, execution);
-            } else if let Some(conn) = woken.pop_first() {
-                self.node_writes(at, conn);
-            } else {
-                break;
+            match self.node(at).core.poll_output(NOW) {
+                Some(Output::Event(event)) => self.node_event(at, event, &mut woken),
+                Some(Output::Store(op, body)) => self.ask(at, op, body),
+                Some(Output::Execute { execution, ahead }) => {
+                    let core = &mut self.node(at).core;
+                    let runs = before.filter(|before| ahead && core.is_running(*before));
+                    if let Some(before) = runs {
+                        core.handle_unbegun(NOW, before, vec![execution]);
+                    } else {
+                        before = Some(execution.exec());
+                        self.execute(at, execution);
+                    }
+                }
+                None => match woken.pop_first() {
+                    Some(conn) => self.node_writes(at, conn),
+                    None => break,
+                },
             }
         }
         self.nodes_touched.remove(&at);
@@ -182,8 +188,7 @@ impl World<'_> {
         match execution {
             Execution::Authenticate { exec, token, .. } => {
                 let principal = Principal::new(token.unwrap_or_default());
-                let answer =
-                    Executed::Authenticated(Ok(Identity { principal, expires_in_ms: None }));
+                let answer = Executed::Authenticated(Ok(Identity::new(principal)));
                 self.node(at).core.handle_executed(NOW, exec, answer);
             }
             Execution::Authorize { exec, .. } => {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use steadfast::session::Now;
 use steadfast::session::client::{CallId, CallOutcome};
 use steadfast::session::store::{
     Commit, CommitOutcome, OpId, Outcome, Publication, StoreOp, StoreOutcome,
@@ -59,6 +60,10 @@ pub(super) struct CallBook {
     answer: Option<Option<RefusalCode>>,
     /// The lease was lost after it was sent.
     lease_lost: bool,
+    /// When its caller's patience ends, by the client's clock.
+    due: Now,
+    /// It was sent for the first time after that.
+    late: bool,
 }
 
 /// A committed record.
@@ -80,6 +85,8 @@ impl Checkers {
     pub fn client_crashes(&mut self, process: u64) {
         self.clients.remove(&process);
         self.states.remove(&process);
+        self.rooms.remove(&process);
+        self.refusals.remove(&process);
         self.owes_nothing(process);
         self.topics.process_ends(process);
     }
@@ -91,8 +98,13 @@ impl Checkers {
         }
     }
 
-    /// A command is in the outbox.
-    pub fn submitted(&mut self, process: u64, call: CallId, command: u64, ordered: bool) {
+    /// Whether a client process ever heard WELCOME.
+    pub(super) fn was_connected(&self, process: u64) -> bool {
+        self.clients.get(&process).is_some_and(|book| book.lease.is_some())
+    }
+
+    /// A client has taken a command whose caller waits until then.
+    pub fn submitted(&mut self, process: u64, call: CallId, command: u64, ordered: bool, due: Now) {
         let Some(book) = self.clients.get_mut(&process) else { return };
         book.calls.insert(call, command);
         book.unresolved.insert(call);
@@ -105,6 +117,8 @@ impl Checkers {
             commits: 0,
             answer: None,
             lease_lost: false,
+            due,
+            late: false,
         };
         self.calls.insert(command, book);
     }
@@ -129,6 +143,7 @@ impl Checkers {
         let open = book.unresolved.remove(&call);
         book.open.retain(|_, other| *other != command);
         self.kept(process, Owed::Call(call));
+        self.call_leaves(process, call);
         self.require(open, "an outcome comes once", || {
             format!("process {process} {call:?} command {command}")
         });
@@ -249,13 +264,33 @@ impl Checkers {
         });
     }
 
-    pub(super) fn command_is_sent(&mut self, process: u64, frame: &CommandFrame) {
+    /// A new number goes to the earliest call that has none.
+    fn numbers_follow_the_order_of_calls(&mut self, process: u64, command: u64) {
+        let Some(book) = self.clients.get(&process) else { return };
+        let numbered: BTreeSet<u64> = book.open.values().copied().collect();
+        let command_of = |call: &CallId| book.calls.get(call).copied();
+        let first =
+            book.unresolved.iter().filter_map(command_of).find(|first| !numbered.contains(first));
+        self.require(first == Some(command), "numbers follow the order of calls", || {
+            format!("process {process}: command {command} is sent before {first:?}")
+        });
+    }
+
+    pub(super) fn nothing_runs_that_waited_too_long(&mut self, command: u64) {
+        let late = self.calls.get(&command).is_some_and(|call| call.late);
+        self.require(!late, "a call that waited longer than its time was never executed", || {
+            format!("command {command}")
+        });
+    }
+
+    pub(super) fn command_is_sent(&mut self, now: Now, process: u64, frame: &CommandFrame) {
         let Some(book) = self.clients.get_mut(&process) else { return };
         let (Some(lease), n, command) = (book.lease, frame.n.0, number_in(&frame.body)) else {
             return;
         };
         if n == book.next {
             book.next += 1;
+            self.numbers_follow_the_order_of_calls(process, command);
             let open = self.calls.get(&command).is_some_and(|call| call.fate == Fate::Open);
             self.require(open, "only what is unresolved gets a number", || {
                 format!("command {command}")
@@ -265,6 +300,10 @@ impl Checkers {
             }
             self.sent.insert((lease, n), command);
             if let Some(call) = self.calls.get_mut(&command) {
+                if call.sent.is_empty() && now >= call.due {
+                    call.late = true;
+                    self.sometimes.count("call sent after its time");
+                }
                 call.sent.push((lease, n));
                 call.lease_lost = false;
             }

@@ -50,6 +50,17 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("numbers stay within the span", "n - low < span"),
     ("a number means one command", "a number is sent again with the same command only"),
     ("only what is unresolved gets a number", "a resolved command is never numbered"),
+    ("numbers follow the order of calls", "a new number goes to the earliest call without one"),
+    (
+        "calls enter the outbox in the order of calls",
+        "whoever waits for room is overtaken by nobody",
+    ),
+    ("nobody waits while there is room", "a call waits only while the outbox has no room for it"),
+    ("the backlog keeps its settings", "no more calls and bytes wait for room than may"),
+    (
+        "a call that waited longer than its time was never executed",
+        "wherever a call waits, its time counts, and nothing begins after it",
+    ),
     // Leases and sessions (sections 1 and 4).
     ("a lease id is used once", "an issued lease is a new one"),
     ("a lease goes on for who claims it", "a granted lease is the claimed one"),
@@ -113,6 +124,10 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("states follow legal edges", "the client's state machine"),
     ("states are told", "each change of state is an event"),
     ("no client gives up", "no fault of network, node or store stops a client for good"),
+    (
+        "a refused upgrade is answered as the table says",
+        "by its status a client stops, asks for credentials, or comes back when it was asked to",
+    ),
     ("nobody breaks a rule", "two correct ends never blame each other (44xx)"),
     ("no timer is lost", "whatever ends by itself has a timer that is due by then"),
     ("outputs come to an end", "one input does not keep the ends busy for ever"),
@@ -138,11 +153,13 @@ mod tests {
         assert_eq!(names.len(), INVARIANTS.len());
         let sources = [
             include_str!("mod.rs"),
+            include_str!("backlog.rs"),
             include_str!("bounds.rs"),
             include_str!("commands.rs"),
             include_str!("executions.rs"),
             include_str!("known.rs"),
             include_str!("promises.rs"),
+            include_str!("refusals.rs"),
             include_str!("sequences.rs"),
             include_str!("states.rs"),
             include_str!("topics.rs"),

@@ -44,7 +44,7 @@ impl Checkers {
         });
         self.state_promises(process, now, state);
         if let ConnectionState::Failed { reason } = state {
-            self.require(false, "no client gives up", || {
+            self.require(self.must_stop(process), "no client gives up", || {
                 format!("process {process} failed: {reason}")
             });
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::BytesMut;
 use steadfast::session::Close;
-use steadfast::session::client::{Client, DialReason, Event};
+use steadfast::session::client::{Client, DialReason, Event, HttpRefusal};
 use steadfast::wire::{Codec, Dial};
 
 use super::{ClientSlot, Due, World};
@@ -15,7 +15,7 @@ use crate::network::{End, Packet, SocketId, Way};
 impl World {
     pub(super) fn start_client(&mut self, at: usize) {
         let process = self.fresh();
-        let mut core = Client::new(self.plan.client.clone(), self.rng.seed32());
+        let mut core = Client::new(self.meddle_config(), self.rng.seed32());
         let clock = self.fresh_clock();
         core.start(clock.reads(self.now));
         let slot = ClientSlot {
@@ -62,12 +62,19 @@ impl World {
         if self.client_sleeps(at) {
             return false;
         }
-        while let Some(event) = self.clients[at].core.poll_event() {
+        busy |= self.client_outputs(at);
+        let Some(id) = self.clients[at].current else { return busy };
+        busy | self.write_client(at, id)
+    }
+
+    /// Everything that follows from an input.
+    pub(super) fn client_outputs(&mut self, at: usize) -> bool {
+        let mut busy = false;
+        while let Some(event) = self.clients[at].core.poll_output() {
             busy = true;
             self.client_event(at, event);
         }
-        let Some(id) = self.clients[at].current else { return busy };
-        busy | self.write_client(at, id)
+        busy
     }
 
     fn write_client(&mut self, at: usize, id: SocketId) -> bool {
@@ -78,15 +85,18 @@ impl World {
                 return busy;
             }
             let (dial, now) = (socket.dial, self.client_now(at));
-            let Some(frame) = self.clients[at].core.poll_transmit(now, dial) else { return busy };
+            let Some(frame) = self.clients[at].core.poll_transmit(now, dial) else {
+                return self.client_outputs(at) || busy;
+            };
             busy = true;
             let mut message = BytesMut::new();
             Codec::Json.write_client(&frame, &mut message);
             let read = Codec::Json.read_client(&message);
             self.checkers.frames_survive_encoding(read.as_ref() == Ok(&frame), &message);
             self.note(|_| format!("client {at} {id:?} > {}", String::from_utf8_lossy(&message)));
-            self.checkers.client_sent(&self.sockets[&id], &frame);
+            self.checkers.client_sent(now, &self.sockets[&id], &frame);
             self.send(id, Way::Up, Packet::ClientFrame(frame, message.len()));
+            self.client_outputs(at);
         }
     }
 
@@ -108,7 +118,13 @@ impl World {
                 self.checkers.sometimes.count("caller timed out");
                 self.checkers.kept(self.clients[at].process, Owed::Call(call));
             }
-            Event::Fate { .. } | Event::Subscribed { .. } => {}
+            Event::Fate { call, fate } => {
+                let lost = self.plan.mistake == Some(Mistake::LosesFates) && self.rng.chance(200);
+                if !lost {
+                    self.checkers.call_has_fate(self.clients[at].process, call, fate);
+                }
+            }
+            Event::Subscribed { .. } => {}
         }
     }
 
@@ -128,7 +144,9 @@ impl World {
         if *reason == DialReason::Refused {
             self.checkers.sometimes.count("credentials asked for again");
         }
-        let by = self.client_now(at).after_ms(self.plan.client.dial_timeout_ms);
+        let now = self.client_now(at);
+        self.checkers.dials_after_a_refusal(self.clients[at].process, now, reason);
+        let by = now.after(self.plan.client.dial_timeout);
         self.checkers.dials(self.clients[at].process, by);
         self.open_socket(at, dial, Some(token));
     }
@@ -176,6 +194,30 @@ impl World {
         self.after(wait, Due::Notice(id, End::Client, close));
     }
 
+    /// The upgrade of a client's socket was answered with something else.
+    pub(super) fn upgrade_refused(&mut self, id: SocketId, status: u16, retry: Option<u64>) {
+        let Some(socket) = self.sockets.remove(&id) else { return };
+        let (at, process, now) = (socket.client, socket.process, self.client_now(socket.client));
+        if self.clients[at].process != process || self.clients[at].current != Some(id) {
+            return;
+        }
+        self.note(|_| format!("client {at} {id:?} < HTTP {status}, Retry-After {retry:?} ms"));
+        let refusal = HttpRefusal {
+            status: Some(status),
+            retry_after_ms: retry,
+            subprotocol_changed: false,
+            reason: "answered".into(),
+        };
+        let config = &self.plan.client;
+        let stops = self.checkers.upgrade_is_refused(process, now, &refusal, config);
+        let refusal = self.meddle_refusal(refusal);
+        let slot = &mut self.clients[at];
+        slot.current = None;
+        // A person looks at what is wrong, and starts the application anew.
+        slot.closed |= stops;
+        slot.core.handle_refused(now, socket.dial, refusal);
+    }
+
     pub(super) fn client_lost_socket(&mut self, id: SocketId, close: Close) {
         let Some(socket) = self.sockets.get_mut(&id) else { return };
         socket.client_open = false;
@@ -209,7 +251,7 @@ impl World {
                 self.note(|_| format!("client {at} {id:?}: open"));
                 self.clients[at].core.handle_connected(now, dial, token);
                 if current {
-                    let by = now.after_ms(self.plan.client.welcome_timeout_ms);
+                    let by = now.after(self.plan.client.welcome_timeout);
                     self.checkers.promise(process, Owed::Handshake, by);
                 }
             }

@@ -1,7 +1,7 @@
 //! The server's application as data: how long it takes, what it answers, what it publishes.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use steadfast::session::node::{
@@ -100,34 +100,34 @@ impl World {
         after == 0
     }
 
-    /// Runs an execution as a driver does that takes the ordered commands behind it along: one
-    /// after the other as long as each ends at once; the rest goes back unbegun.
-    pub(super) fn execute_with_followers(&mut self, node: usize, execution: Execution) {
+    /// Runs what was handed out, as a driver does: what is ahead of its order begins if everything
+    /// before it has ended at once, and goes back unbegun otherwise, or if this driver is one that
+    /// never begins anything ahead.
+    pub(super) fn execute_in_order(&mut self, node: usize, executions: Vec<(Execution, bool)>) {
         let now = self.node_now(node);
-        let mut chain = VecDeque::from([execution]);
-        if self.rng.chance(AHEAD) {
-            while let Some(last) = chain.back().and_then(Execution::command)
-                && let Some(next) = self.nodes[node]
-                    .core
-                    .as_mut()
-                    .and_then(|core| core.poll_execute_after(now, last))
-            {
-                chain.push_back(next);
-            }
-        }
-        while let Some(execution) = chain.pop_front() {
-            let command = execution.command();
-            if !chain.is_empty() {
+        let takes_ahead = self.rng.chance(AHEAD);
+        let mut before = None;
+        let mut ended = true;
+        let mut unbegun: Vec<(ExecId, Vec<Execution>)> = Vec::new();
+        for (execution, ahead) in executions {
+            if ahead {
                 self.checkers.sometimes.count("commands handed out ahead");
             }
-            if self.execute(node, execution) {
-                continue;
+            match before.filter(|_| ahead && !(ended && takes_ahead)) {
+                Some(before) => match unbegun.last_mut() {
+                    Some((same, list)) if *same == before => list.push(execution),
+                    _ => unbegun.push((before, vec![execution])),
+                },
+                None => {
+                    before = Some(execution.exec());
+                    ended = self.execute(node, execution);
+                }
             }
-            if let (Some(core), Some(command)) = (self.nodes[node].core.as_mut(), command)
-                && !chain.is_empty()
-            {
-                self.checkers.sometimes.count("commands given back unbegun");
-                core.handle_unbegun(now, command, std::mem::take(&mut chain).into());
+        }
+        for (before, executions) in unbegun {
+            self.checkers.sometimes.count("commands given back unbegun");
+            if let Some(core) = self.nodes[node].core.as_mut() {
+                core.handle_unbegun(now, before, executions);
             }
         }
     }
@@ -160,8 +160,11 @@ impl World {
         if self.plan.mistake == Some(Mistake::SwapsPrincipals) && self.rng.chance(300) {
             user = "mallory".to_owned();
         }
-        let expires_in_ms = token.ends_with('!').then(|| self.rng.within((50, 1_500)));
-        Executed::Authenticated(Ok(Identity { principal: Principal::new(user), expires_in_ms }))
+        let mut identity = Identity::new(Principal::new(user));
+        if token.ends_with('!') {
+            identity.expires_in = Some(Duration::from_millis(self.rng.within((50, 1_500))));
+        }
+        Executed::Authenticated(Ok(identity))
     }
 
     fn handle_command(&mut self, command: u64) -> Executed {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use steadfast::session::node::{ConnId, Node, NodeEvent};
+use steadfast::session::node::{ConnId, Execution, Node, NodeEvent, Output};
 use steadfast::session::store::TopicId;
 use steadfast::session::{Close, CloseCode};
 use steadfast::wire::{Codec, Outgoing, Position};
@@ -85,16 +85,20 @@ impl World {
             return false;
         }
         let process = self.nodes[at].process;
-        while let Some(core) = &mut self.nodes[at].core {
-            // Events first: an execution is aborted before the one that waited for it starts.
-            if let Some(event) = core.poll_event() {
-                self.node_event(at, event);
-            } else if let Some((op, body)) = core.poll_store() {
-                self.ask_store(at, process, op, body);
-            } else if let Some(execution) = core.poll_execute() {
-                self.execute_with_followers(at, execution);
-            } else {
-                break;
+        let mut executions = Vec::new();
+        loop {
+            let now = self.node_now(at);
+            let Some(core) = &mut self.nodes[at].core else { break };
+            match core.poll_output(now) {
+                Some(Output::Event(NodeEvent::Abort(exec))) => {
+                    executions.retain(|(execution, _): &(Execution, _)| execution.exec() != exec);
+                    self.node_event(at, NodeEvent::Abort(exec));
+                }
+                Some(Output::Event(event)) => self.node_event(at, event),
+                Some(Output::Store(op, body)) => self.ask_store(at, process, op, body),
+                Some(Output::Execute { execution, ahead }) => executions.push((execution, ahead)),
+                None if executions.is_empty() => break,
+                None => self.execute_in_order(at, std::mem::take(&mut executions)),
             }
             busy = true;
             if !self.takes_output() {

@@ -6,6 +6,8 @@ mod leases;
 mod records;
 mod topics;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::{MemoryLimits, MemoryState};
@@ -19,7 +21,8 @@ use crate::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name, TopicSeq};
 const TTL: u64 = 1000;
 const HELD: u64 = 20;
 const UNUSED_TTL: u64 = 100;
-const KEPT: Retention = Retention { entries: 3, ttl_ms: 500 };
+const KEPT_MS: u64 = 500;
+const KEPT: Retention = Retention::new(3, Duration::from_millis(KEPT_MS));
 
 /// A store's state, and the time that it is told.
 struct Shelf {

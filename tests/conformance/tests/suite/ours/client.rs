@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -97,11 +98,12 @@ fn start(question: &Value, url: String, answers: &Answers) -> ConformanceClient 
     let client = ConformanceClient::builder(url)
         .token(next_token)
         .configure(|config| {
-            let backoff_ms = settings["backoff_ms"].as_u64().unwrap();
-            (config.backoff.base_ms, config.backoff.cap_ms) = (backoff_ms, backoff_ms);
-            (config.backoff.attempts, config.backoff.elapsed_ms) = (None, None);
-            config.welcome_timeout_ms =
-                settings["welcome_timeout_ms"].as_u64().unwrap_or(config.welcome_timeout_ms);
+            let backoff = Duration::from_millis(settings["backoff_ms"].as_u64().unwrap());
+            (config.backoff.base, config.backoff.cap) = (backoff, backoff);
+            (config.backoff.attempts, config.backoff.elapsed) = (None, None);
+            config.welcome_timeout = settings["welcome_timeout_ms"]
+                .as_u64()
+                .map_or(config.welcome_timeout, Duration::from_millis);
         })
         .transport(|transport| {
             let bytes =

@@ -54,7 +54,7 @@ impl Running {
             let server = ConformanceServer::builder(app)
                 .store(store)
                 .configure(|config| configure(config, &settings))
-                .limits(|limits| limits.drain_spread_ms = 10)
+                .limits(|limits| limits.drain_spread = Duration::from_millis(10))
                 .authenticate(bearer(|token| async move { identity(&token) }))
                 .build();
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -79,7 +79,7 @@ impl Drop for Running {
 fn identity(token: &str) -> Result<Identity, Denied> {
     match token {
         "ann" | "bob" => Ok(Principal::new(token).into()),
-        "brief" => Ok(Identity { principal: Principal::new(token), expires_in_ms: Some(300) }),
+        "brief" => Ok(Identity::expiring(Principal::new(token), Duration::from_millis(300))),
         _ => Err(Denied::new("no such token")),
     }
 }
@@ -110,15 +110,12 @@ fn configure(config: &mut NodeConfig, settings: &Value) {
     small("/window/frames").into_iter().for_each(|value| config.window.frames = value);
     small("/window/bytes").into_iter().for_each(|value| config.window.bytes = value);
     small("/heartbeat/missed").into_iter().for_each(|value| config.heartbeat.missed = value);
-    number("/heartbeat/interval_ms")
-        .into_iter()
-        .for_each(|value| config.heartbeat.interval_ms = value);
-    number("/heartbeat/timeout_ms")
-        .into_iter()
-        .for_each(|value| config.heartbeat.timeout_ms = value);
-    number("/handshake_ms").into_iter().for_each(|value| config.handshake_ms = value);
-    number("/retry_ms").into_iter().for_each(|value| config.retry_ms = value);
-    number("/session_ttl_ms").into_iter().for_each(|value| config.session_ttl_ms = value);
+    let time = |path: &str| number(path).map(Duration::from_millis);
+    time("/heartbeat/interval_ms").into_iter().for_each(|value| config.heartbeat.interval = value);
+    time("/heartbeat/timeout_ms").into_iter().for_each(|value| config.heartbeat.timeout = value);
+    time("/handshake_ms").into_iter().for_each(|value| config.handshake = value);
+    time("/retry_ms").into_iter().for_each(|value| config.retry_after = value);
+    time("/session_ttl_ms").into_iter().for_each(|value| config.session_ttl = value);
 }
 
 /// Runs the adapter. If there is a mistake, a relay in front of the server makes it.

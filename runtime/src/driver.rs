@@ -40,18 +40,9 @@ impl Clock {
     }
 }
 
-#[cfg(not(steadfast_loom))]
 #[expect(clippy::disallowed_methods, reason = "the one place where the drivers read a clock")]
 pub(crate) fn instant() -> Instant {
     Instant::now()
-}
-
-/// Time stands still: loom takes one path again and again, and it has to be the same one.
-#[cfg(steadfast_loom)]
-#[expect(clippy::disallowed_methods, reason = "the one place where the drivers read a clock")]
-pub(crate) fn instant() -> Instant {
-    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    *START.get_or_init(Instant::now)
 }
 
 /// What a core's random numbers begin with: unguessable, from the operating system, unless a test

@@ -124,19 +124,6 @@
 //! both ends without socket, clock or task, for tests, for simulation, and for drivers of your own.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(steadfast_mutants)]
-#[macro_use]
-pub mod mutant;
-
-/// Whether a mistake is planted here (`src/mutant.rs`, which is no part of this build): it never
-/// is.
-#[cfg(not(steadfast_mutants))]
-macro_rules! mutant {
-    ($($name:ident)|+) => {
-        false
-    };
-}
-
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "tokio")]

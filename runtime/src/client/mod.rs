@@ -6,9 +6,6 @@ mod call;
 mod dial;
 mod error;
 mod handle;
-#[cfg(steadfast_loom)]
-#[path = "../../../tests/loom/models/client.rs"]
-pub mod models;
 mod shared;
 mod slot;
 mod state;

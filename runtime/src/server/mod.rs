@@ -8,9 +8,6 @@ mod connection;
 mod cx;
 mod execute;
 mod hints;
-#[cfg(steadfast_loom)]
-#[path = "../../../tests/loom/models/server.rs"]
-pub mod models;
 mod publication;
 mod serve;
 mod shared;

@@ -140,15 +140,15 @@ pub(crate) fn replay_corpus(verdict: &mut Verdict) {
     match catch_unwind(steadfast_fuzz::replay) {
         Ok(Ok(replayed)) => {
             verdict.row("fuzz targets", replayed.per_target.len().to_string());
-            verdict.row("inputs in their corpus, replayed", replayed.files.to_string());
-            for (target, files) in replayed.per_target {
-                println!("  {target}: {files} inputs");
-            }
-            for target in steadfast_fuzz::targets() {
-                if !steadfast_fuzz::corpus(target).is_ok_and(|files| files.len() >= target.files) {
+            verdict.row("inputs in their corpus, replayed", replayed.inputs.to_string());
+            for (target, (name, inputs)) in
+                steadfast_fuzz::targets().iter().zip(replayed.per_target)
+            {
+                println!("  {name}: {inputs} inputs");
+                if inputs != target.inputs {
                     verdict.hole(format!(
-                        "the fuzz target {} has fewer than {} inputs",
-                        target.name, target.files
+                        "the fuzz target {name} has {inputs} inputs, not {}",
+                        target.inputs
                     ));
                 }
             }

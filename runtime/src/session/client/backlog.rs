@@ -41,9 +41,7 @@ impl Backlog {
 
     /// Whether one more call of this size may wait.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
-        mutant!(BacklogUnbounded)
-            || (self.waiting.len() < self.most_calls
-                && self.bytes.saturating_add(bytes) <= self.most_bytes)
+        self.waiting.len() < self.most_calls && self.bytes.saturating_add(bytes) <= self.most_bytes
     }
 
     pub(super) fn push(&mut self, call: CallId, command: Command) {
@@ -61,12 +59,7 @@ impl Backlog {
     }
 
     pub(super) fn pop_first(&mut self) -> Option<(CallId, Command)> {
-        let first = if mutant!(BacklogOvertakes) {
-            self.waiting.pop_last()
-        } else {
-            self.waiting.pop_first()
-        };
-        first.inspect(|(_, command)| self.bytes -= command.bytes())
+        self.waiting.pop_first().inspect(|(_, command)| self.bytes -= command.bytes())
     }
 
     pub(super) fn remove(&mut self, call: CallId) -> Option<Command> {

@@ -86,7 +86,7 @@ impl Client {
     fn next_command(&mut self, now: Now) -> Option<CommandFrame> {
         loop {
             let attachment = self.link.attachment()?;
-            if attachment.draining.is_some() && !mutant!(SendsAfterGoAway) {
+            if attachment.draining.is_some() {
                 return None;
             }
             let (call, n, bytes) = match self.outbox.head(now) {
@@ -106,9 +106,7 @@ impl Client {
                 .session
                 .as_ref()
                 .is_some_and(|session| session.has_room(attachment.window, bytes));
-            if !fits
-                || ahead >= u64::from(attachment.span.max(1)) + u64::from(mutant!(SpanExceeded))
-            {
+            if !fits || ahead >= u64::from(attachment.span.max(1)) {
                 return None;
             }
             let sending = self.outbox.send(now, call, &mut self.fx)?;
@@ -305,7 +303,7 @@ impl Client {
         if !code.is_retry() {
             return self.answered(now, head, n, 0, CallOutcome::Refused(code));
         }
-        if mutant!(RefusalsNotCounted) || self.sequenced(now, head, 0) {
+        if self.sequenced(now, head, 0) {
             self.outbox.refused(now, n, retry_ms, &mut self.fx);
             self.plan_retry(now);
         }

@@ -127,14 +127,6 @@ impl Outbox {
 
     /// The lowest number that is not resolved (PROTOCOL.md 5.4).
     pub(super) fn low(&self) -> CommandNo {
-        if mutant!(LowPassesRefused) {
-            return self
-                .numbered
-                .keys()
-                .find(|n| !self.again.contains_key(n))
-                .copied()
-                .unwrap_or(self.next);
-        }
         self.numbered.first_key_value().map_or(self.next, |(n, _)| *n)
     }
 
@@ -325,9 +317,6 @@ impl Outbox {
 
     /// The server's core has this transmission.
     pub(super) fn accepted(&mut self, call: CallId, fx: &mut Effects) {
-        if mutant!(OutboxLeavesOnAck) {
-            self.remove(call, fx);
-        }
         if self
             .entries
             .get(&call)
@@ -362,7 +351,6 @@ impl Outbox {
         for (&n, call) in &self.numbered {
             if let Some(entry) =
                 self.entries.get_mut(call).filter(|entry| entry.stage == SendStage::Out)
-                && !mutant!(PendingNotResent)
             {
                 entry.stage = SendStage::Again;
                 entry.exposed = true;
@@ -379,7 +367,7 @@ impl Outbox {
         self.next = CommandNo(1);
         for call in numbered.into_values() {
             let Some(entry) = self.entries.get_mut(&call) else { continue };
-            if entry.maybe_executed() && !mutant!(LostLeaseResends) {
+            if entry.maybe_executed() {
                 self.resolve(call, CallOutcome::OutcomeUnknown, fx);
                 continue;
             }
@@ -395,13 +383,12 @@ impl Outbox {
     pub(super) fn expired(&mut self, call: CallId, fx: &mut Effects) {
         let sent = self.entries.get_mut(&call).filter(|entry| entry.stage != SendStage::Fresh);
         match sent {
-            Some(entry) if !mutant!(TimeoutResolves) => {
+            Some(entry) => {
                 if !std::mem::replace(&mut entry.timed_out, true) {
                     fx.event(Event::TimedOut { call });
                 }
             }
-            _ if mutant!(BacklogForgetsTime) && self.backlog.contains(call) => {}
-            _ => self.resolve(call, CallOutcome::Refused(RefusalCode::Expired), fx),
+            None => self.resolve(call, CallOutcome::Refused(RefusalCode::Expired), fx),
         }
     }
 }

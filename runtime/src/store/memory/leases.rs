@@ -132,9 +132,8 @@ impl Leases {
         codec: Codec,
         low: CommandNo,
     ) -> StoreOutcome {
-        let theirs =
-            |lease: &Lease| lease.principal == *principal || mutant!(LeaseWithoutPrincipal);
-        if !self.live(id).is_some_and(|lease| theirs(lease) && lease.codec == codec) {
+        let live = self.live(id);
+        if !live.is_some_and(|lease| lease.principal == *principal && lease.codec == codec) {
             return StoreOutcome::LeaseGone;
         }
         match self.contact(now, id, low) {
@@ -223,14 +222,10 @@ impl Leases {
     /// What keeps a record from being written (PROTOCOL.md 5.6).
     pub(super) fn obstacle(&self, id: LeaseId, n: CommandNo) -> Option<CommitOutcome> {
         let lease = self.leases.get(&id)?;
-        if n < lease.low && !mutant!(CommitBelowLow) {
+        if n < lease.low {
             return Some(CommitOutcome::BelowLow);
         }
-        lease
-            .records
-            .get(n)
-            .filter(|_| !mutant!(CommitOverRecord))
-            .map(|record| CommitOutcome::Exists(Box::new(record.clone())))
+        lease.records.get(n).map(|record| CommitOutcome::Exists(Box::new(record.clone())))
     }
 
     pub(super) fn write(&mut self, id: LeaseId, n: CommandNo, record: Record) {

@@ -49,7 +49,6 @@ impl Records {
             match (record.settled, record.publishes.is_empty()) {
                 (true, true) => {}
                 (true, false) => published.push((n, record)),
-                (false, _) if mutant!(LowForgetsUnsettled) => {}
                 (false, _) => owed.push((n, record)),
             }
         }

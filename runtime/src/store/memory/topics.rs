@@ -98,7 +98,7 @@ impl Topics {
             self.due.insert((now, id.clone()));
         }
         let topic = self.topics.entry(id.clone()).or_insert_with(|| Topic {
-            epoch: if mutant!(EpochKeptByNewTopic) { Epoch(1) } else { fresh_epoch },
+            epoch: fresh_epoch,
             head: TopicSeq::ZERO,
             entries: VecDeque::new(),
             used: now,
@@ -150,11 +150,7 @@ impl Topics {
     /// Where an append landed, if its key is remembered.
     pub(super) fn landed(&self, key: AppendKey, id: &TopicId) -> Option<Appended> {
         let topic = self.topics.get(id)?;
-        topic
-            .keys
-            .get(&key)
-            .filter(|_| !mutant!(AppendKeyIgnored))
-            .map(|ts| Appended { epoch: topic.epoch, ts: *ts })
+        topic.keys.get(&key).map(|ts| Appended { epoch: topic.epoch, ts: *ts })
     }
 
     /// Appends; the caller knows that `key` is a new one.
@@ -202,9 +198,7 @@ impl Topics {
     }
 
     pub(super) fn renew_epoch(&mut self, id: &TopicId, epoch: Epoch) {
-        if let Some(topic) = self.topics.get_mut(id)
-            && !mutant!(EpochKeptOnRollback)
-        {
+        if let Some(topic) = self.topics.get_mut(id) {
             topic.epoch = epoch;
         }
     }

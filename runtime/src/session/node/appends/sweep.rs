@@ -28,9 +28,6 @@ impl Sweep {
 
     /// Lists unsettled records again: some may have been left.
     pub(crate) fn soon(&mut self, fx: &mut Effects) {
-        if mutant!(SweepSkipped) {
-            return;
-        }
         if self.under_way {
             self.again = true;
         } else {

@@ -75,7 +75,7 @@ impl Lease {
         config: &NodeConfig,
     ) -> Option<Owed> {
         let retry_ms = if code.is_retry() { millis(config.retry_after) } else { 0 };
-        if code.is_retry() && ordered && !mutant!(RefusalBarsNothing) {
+        if code.is_retry() && ordered {
             self.order.barred.insert(n, code);
         } else {
             self.order.barred.remove(&n);
@@ -146,7 +146,7 @@ impl Leases {
         lease.highest = lease.highest.max(n);
         // Below what the client itself called resolved it does not wait for an answer.
         let Some(slot) = lease.slot_entry(n) else { return Offer::Nothing };
-        match slot.state.hash().filter(|_| !mutant!(DuplicateRunsAgain)) {
+        match slot.state.hash() {
             None => self.accept(now, key, arrival, hash, room, config, fx),
             Some(known) if known != hash => Offer::Reused,
             Some(_) => {
@@ -175,14 +175,8 @@ impl Leases {
             Ok(declared) => declared,
             Err(code) => return lease.refuse(n, code, false, config).into(),
         };
-        let mut refused = None;
         if let Some(code) = lease.refusal(n, bytes, ordered, room, config) {
-            if !mutant!(AckOnReceipt) {
-                refused = lease.refuse(n, code, ordered, config);
-            }
-            if !mutant!(RefusedAndRun) {
-                return refused.into();
-            }
+            return lease.refuse(n, code, ordered, config).into();
         }
         lease.used = true;
         lease.order.barred.remove(&n);
@@ -200,7 +194,7 @@ impl Leases {
         } else {
             self.start(now, key, n, config, fx);
         }
-        refused.map_or(Offer::Accepted, Offer::Answer)
+        Offer::Accepted
     }
 
     /// The answer to a command whose outcome is settled, for the session that asks.

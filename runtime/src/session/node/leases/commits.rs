@@ -41,7 +41,7 @@ fn stage(
     if outcome.bytes() > u64::from(config.reply_bytes) {
         return internal();
     }
-    if publishes.is_empty() || !(matches!(outcome, Outcome::Ok(_)) || mutant!(FailurePublishes)) {
+    if publishes.is_empty() || !matches!(outcome, Outcome::Ok(_)) {
         return (outcome, Vec::new(), Vec::new());
     }
     let count = publishes.len();
@@ -165,9 +165,7 @@ impl Leases {
             let topics = record.topics();
             // Once one record of the operation must wait for its topics, so must every later one
             // on them.
-            let settle = topics.clone().all(|topic| {
-                !waits(topic) && (!earlier.contains(&topic) || mutant!(CommitOvertakesAppends))
-            });
+            let settle = topics.clone().all(|topic| !waits(topic) && !earlier.contains(&topic));
             if !settle {
                 earlier.extend(topics);
             }
@@ -244,9 +242,12 @@ impl Leases {
         }
         let ours = lease.slot_mut(n).and_then(|slot| slot.state.take_committing());
         let Some(ours) = held(ours, "what is committed is under way") else { return Vec::new() };
-        let code =
-            if mutant!(OutcomeGuessed) { FailureCode::Internal } else { FailureCode::Unknown };
-        lease.keep(n, ours.record.hash, failed(code), u64::from(config.lease_record_bytes));
+        lease.keep(
+            n,
+            ours.record.hash,
+            failed(FailureCode::Unknown),
+            u64::from(config.lease_record_bytes),
+        );
         ours.record.publishes
     }
 

@@ -74,9 +74,6 @@ impl SlotState {
     pub(super) fn outcome(&self) -> Option<&Outcome> {
         match self {
             Self::Done { outcome, .. } => Some(outcome),
-            Self::Committing(ours) if mutant!(DedupeBeforeCommit | ResultBeforeCommit) => {
-                Some(&ours.record.outcome)
-            }
             _ => None,
         }
     }

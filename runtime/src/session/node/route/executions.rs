@@ -17,12 +17,7 @@ impl Node {
         let Some(running) = self.fx.end(exec) else { return };
         match (running, executed) {
             (Running::Command(lease, n), Executed::Command { outcome, publishes }) => {
-                let command = (lease, n);
-                if mutant!(PublishedBeforeCommit) && matches!(outcome, Outcome::Ok(_)) {
-                    self.publish_all(now, publishes);
-                    return self.on_command_ended(now, command, exec, (outcome, Vec::new()));
-                }
-                self.on_command_ended(now, command, exec, (outcome, publishes));
+                self.on_command_ended(now, (lease, n), exec, (outcome, publishes));
             }
             (Running::Command(lease, n), Executed::Refused(code)) => {
                 self.on_unexecutable(now, (lease, n), exec, code);
@@ -64,9 +59,6 @@ impl Node {
         ended: (Outcome, Vec<StagedPublish>),
     ) {
         self.leases.executed(now, (lease, n), exec, ended, &self.config, &mut self.fx);
-        if mutant!(ResultBeforeCommit) {
-            self.answer(lease, n);
-        }
     }
 
     fn on_unexecutable(

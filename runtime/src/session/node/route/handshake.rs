@@ -148,7 +148,7 @@ impl Node {
         match (outcome, claimed.filter(|_| fresh.is_none())) {
             // What this node has committed since the store answered is not in the answer, and not
             // in the table any more.
-            (StoreOutcome::Lease { .. }, Some(id)) if stale && !mutant!(StaleClaimUsed) => {
+            (StoreOutcome::Lease { .. }, Some(id)) if stale => {
                 self.leases.claim(id, conn);
                 self.fx.ask(Purpose::Lease(conn));
             }
@@ -170,10 +170,7 @@ impl Node {
     }
 
     fn on_lease_lost(&mut self, now: Now, conn: ConnId, lost: LeaseId, user: &str, codec: Codec) {
-        let mut fresh = LeaseId(self.random.u128());
-        if mutant!(UnknownLeaseIsNew) {
-            fresh = lost;
-        }
+        let fresh = LeaseId(self.random.u128());
         if let Some((leasing, _)) = self.seats.leasing(conn) {
             leasing.fresh = Some(fresh);
         }
@@ -230,7 +227,7 @@ impl Node {
     /// later.
     fn adopt(&mut self, id: LeaseId, key: LeaseKey, records: Vec<(CommandNo, Record)>) {
         for (n, record) in records {
-            if !record.settled && !mutant!(SettlingSkippedOnTakeover) {
+            if !record.settled {
                 self.appends.settle(id, n, record.publishes.clone(), &mut self.fx);
             }
             self.leases.adopt(key, n, record, &self.config);

@@ -167,7 +167,6 @@ impl Node {
                     self.topics.published(now, publication, at, &self.config, &mut self.fx);
                 }
             }
-            None if mutant!(SettlingSkipped) => {}
             None => self.appends.settle(lease, n, publishes, &mut self.fx),
         }
     }

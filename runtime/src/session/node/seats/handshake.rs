@@ -118,16 +118,13 @@ impl Seats {
             return failed(ResumeFailure::Unknown, None);
         };
         // Before the token: a late HELLO of this very process carries an old one.
-        if session.instance == hello.instance
-            && hello.dial <= session.dial
-            && !mutant!(StaleDialAccepted)
-        {
+        if session.instance == hello.instance && hello.dial <= session.dial {
             return Found::Stale;
         }
         if session.token != resume.token && session.previous_token != Some(resume.token) {
             return failed(ResumeFailure::Token, None);
         }
-        if session.principal.user() != principal.user() && !mutant!(ResumeWithoutPrincipal) {
+        if session.principal.user() != principal.user() {
             return failed(ResumeFailure::Principal, Some(key));
         }
         let named = hello.lease.as_ref().map(|lease| lease.id);
@@ -150,16 +147,16 @@ impl Seats {
     ) -> Option<(Seat, Option<Replaced>)> {
         let session = self.sessions.held_mut(key)?;
         let presented = hello.resume.as_ref().map(|resume| resume.token);
-        session.previous_token = presented.filter(|_| !mutant!(EarlierTokenForgotten));
+        session.previous_token = presented;
         session.token = ResumeToken(random.u128());
-        session.generation = Gen(session.generation.0 + u64::from(!mutant!(GenerationKept)));
+        session.generation = Gen(session.generation.0 + 1);
         session.window = smaller(hello.window, config.max_client_window);
         let other_process = session.instance != hello.instance;
         session.instance = hello.instance;
         session.dial = hello.dial;
         // The same user, but what the hook says of it may be new.
         session.principal = principal;
-        let earlier = session.conn.replace(conn).filter(|_| !mutant!(EarlierSocketKept));
+        let earlier = session.conn.replace(conn);
         let seat = Seat { session: key, lease: session.lease };
         Some((seat, earlier.map(|conn| Replaced { conn, other_process })))
     }
@@ -231,9 +228,7 @@ impl Seats {
 
     /// A socket has lost its session to a newer one, which must not notice that it ends.
     pub(crate) fn unseat(&mut self, conn: ConnId) {
-        if let Some(attachment) = self.attachments.get_mut(&conn)
-            && !mutant!(EarlierSocketDetaches)
-        {
+        if let Some(attachment) = self.attachments.get_mut(&conn) {
             attachment.phase = Phase::Silent;
         }
     }

@@ -135,16 +135,9 @@ impl Cursor {
         self.finished_bytes = self.finished_bytes.max(bytes.min(self.sent_bytes));
     }
 
-    /// Goes on from a place without having sent what is before it.
-    pub(super) const fn skip_to(&mut self, at: TopicSeq) {
-        self.at = at;
-    }
-
     /// Whether credit lets one more message of the log go (PROTOCOL.md 7.8).
     pub(super) fn has_credit(&self) -> bool {
-        self.at.0
-            < self.position.0 + u64::from(self.credit.frames) + u64::from(mutant!(CreditExceeded))
-            && self.has_byte_credit()
+        self.at.0 < self.position.0 + u64::from(self.credit.frames) && self.has_byte_credit()
     }
 
     pub(super) fn has_byte_credit(&self) -> bool {

@@ -62,11 +62,7 @@ impl Topics {
             CursorState::Live => match cursor.volatiles.pop_front() {
                 Some(volatile) => Some(volatile.frame),
                 None if cursor.at() < topic.floor() => {
-                    if !mutant!(TrimmedInSilence) {
-                        return Step::FellBehind;
-                    }
-                    cursor.skip_to(topic.floor());
-                    None
+                    return Step::FellBehind;
                 }
                 None => None,
             },
@@ -86,9 +82,7 @@ impl Topics {
                 Step::Send(frame)
             }
             None => {
-                if !mutant!(FollowerNotWoken) {
-                    topic.untell(conn);
-                }
+                topic.untell(conn);
                 Step::Nothing
             }
         }

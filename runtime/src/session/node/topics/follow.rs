@@ -46,10 +46,10 @@ enum Place {
 
 fn place(from: Option<Position>, topic: &Topic, fresh: bool) -> Place {
     let Some(from) = from else { return Place::Reset(ResetReason::Initial) };
-    if topic.epoch != Some(from.epoch) && !mutant!(OldEpochResumed) {
+    if topic.epoch != Some(from.epoch) {
         return if fresh { Place::Reset(ResetReason::Epoch) } else { Place::Unclear };
     }
-    if from.ts > topic.head() && !mutant!(AheadTaken) {
+    if from.ts > topic.head() {
         return if fresh { Place::Reset(ResetReason::Ahead) } else { Place::Unclear };
     }
     if from.ts < topic.floor() { Place::Reset(ResetReason::Trimmed) } else { Place::At(from.ts) }

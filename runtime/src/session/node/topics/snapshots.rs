@@ -66,7 +66,7 @@ impl Topics {
         let Some(topic) = held(self.topics.get_mut(&number), HOOK_ENDS) else { return notices };
         let run = topic.snapshot.take_if(|run| run.exec == exec);
         let Some(run) = held(run, "a hook answers once") else { return notices };
-        let ts = if mutant!(SnapshotBeforePosition) { topic.head() } else { run.ts };
+        let ts = run.ts;
         let usable = topic.epoch == Some(run.epoch) && ts >= topic.floor();
         let frames = state.map(|(name, bodies)| {
             Encoded::of(&bodies, |codec, body| codec.snapshot(number, ts, &name, body))

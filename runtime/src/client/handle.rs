@@ -105,7 +105,7 @@ impl<C> Client<C> {
 
     /// Closes for good: tells the server, ends the session, and returns when every socket and task
     /// of this client is gone, within [`super::TransportConfig::close_timeout`]. Calls that are not
-    /// resolved end with [`CallError::Closed`], subscriptions end, and so do all clones.
+    /// resolved end with [`CallError::Closed`](super::CallError::Closed), subscriptions end, and so do all clones.
     ///
     /// # Cancellation
     /// Dropping the future does not stop the closing.

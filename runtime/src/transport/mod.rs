@@ -33,7 +33,7 @@ pub(crate) use stream::Stream;
 #[non_exhaustive]
 pub struct TransportConfig {
     /// Bytes read at a time, into a buffer that the connections of a thread share: 16 KiB. A
-    /// connection of its own keeps half a KiB.
+    /// connection itself keeps half a KiB.
     pub read_buffer_bytes: usize,
     /// Bytes that are collected before they are written: 64 KiB. The buffer is given back when it
     /// is empty.

@@ -74,8 +74,8 @@ impl Scripted {
         let chat = ChatClient::builder(url)
             .token(move |_| async move { NAMES[who] })
             .configure(|config| {
-                // At the demo's pace: a dozen of the usual seconds-long pauses would be all that is
-                // to be seen.
+                // At the demo's pace: with the usual pauses, which are seconds long, there would be
+                // little else to see.
                 config.backoff.base = Duration::from_millis(40);
                 config.backoff.cap = Duration::from_millis(400);
                 config.backoff.stable = Duration::from_millis(500);

@@ -1,7 +1,7 @@
 //! What a generated client is to the driver: a name for [`Client`] with a method per message. Has
 //! no behaviour of its own.
 
-use super::Client;
+use super::handle::Client;
 use crate::protocol::ClientEnum;
 
 /// A generated client: a name for [`Client`] with a method per message.

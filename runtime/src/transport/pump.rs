@@ -11,7 +11,8 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
-use super::{Inbound, Socket, TransportConfig};
+use super::config::TransportConfig;
+use super::socket::{Inbound, Socket};
 use crate::host;
 use crate::session::{Close, CloseCode};
 #[cfg(feature = "client")]

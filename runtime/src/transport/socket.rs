@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::TransportConfig;
+use super::config::TransportConfig;
 use super::pipe::Pipe;
 use crate::session::{Close, CloseCode};
 

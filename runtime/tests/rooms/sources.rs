@@ -103,7 +103,9 @@ fn paths(text: &str) -> Vec<Module> {
     for start in ["crate::", "super::"] {
         for (at, _) in text.match_indices(start) {
             let before = text[..at].chars().next_back();
-            if !before.is_some_and(|c| c.is_alphanumeric() || "_$:".contains(c)) {
+            // Whom something is shown to is no need of whoever shows it.
+            let shown = text[..at].ends_with("pub(in ");
+            if !shown && !before.is_some_and(|c| c.is_alphanumeric() || "_$:".contains(c)) {
                 tree(&text[at..], &mut Vec::new(), &mut found);
             }
         }

@@ -6,9 +6,10 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::{MemoryLimits, MemoryState};
+use super::limits::MemoryLimits;
+use super::state::MemoryState;
 use crate::session::store::{OpId, StoreOp, StoreOutcome, TopicId};
-use crate::store::{Advanced, Clock, Store};
+use crate::store::interface::{Advanced, Clock, Store};
 use crate::wire::Position;
 
 /// The memory store is the default. It is for tests, and for applications whose history may die

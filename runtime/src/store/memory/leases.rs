@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::MemoryLimits;
+use super::limits::MemoryLimits;
 use super::records::Records;
 use crate::session::Now;
 use crate::session::store::{CommitOutcome, PrincipalId, Record, StoreOutcome};

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::MemoryLimits;
+use super::limits::MemoryLimits;
 use crate::session::Now;
 use crate::session::store::{
     AppendKey, Appended, LogEntry, Publication, Record, Retention, StoreOutcome, TopicHead, TopicId,

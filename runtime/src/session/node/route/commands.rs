@@ -14,7 +14,7 @@ use crate::session::{Close, CloseCode, Now, millis};
 use crate::wire::{Body, CommandFrame, CommandNo, Name, Seq, Subscribe};
 
 impl Node {
-    pub(in crate::session::node) fn on_command(
+    pub(in super::super) fn on_command(
         &mut self,
         now: Now,
         conn: ConnId,
@@ -49,7 +49,7 @@ impl Node {
     }
 
     /// PROTOCOL.md 4.4 and 5.4. `false` if the connection was closed for it.
-    pub(in crate::session::node) fn on_ack(
+    pub(in super::super) fn on_ack(
         &mut self,
         now: Now,
         conn: ConnId,
@@ -87,7 +87,7 @@ impl Node {
     }
 
     /// A volatile has arrived: it is run if there is room, else dropped.
-    pub(in crate::session::node) fn on_volatile(
+    pub(in super::super) fn on_volatile(
         &mut self,
         now: Now,
         conn: ConnId,
@@ -116,7 +116,7 @@ impl Node {
         });
     }
 
-    pub(in crate::session::node) fn on_subscribe(
+    pub(in super::super) fn on_subscribe(
         &mut self,
         now: Now,
         conn: ConnId,

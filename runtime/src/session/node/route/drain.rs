@@ -40,7 +40,7 @@ impl Node {
     }
 
     /// Closes a connection to which nothing is owed any more.
-    pub(in crate::session::node) fn close_if_quiet(&mut self, now: Now, conn: ConnId) {
+    pub(in super::super) fn close_if_quiet(&mut self, now: Now, conn: ConnId) {
         if self.draining.is_none() {
             return;
         }

@@ -15,7 +15,7 @@ const FULL: Close =
 const STALE: Close = Close::new(CloseCode::STALE_DIAL, "a newer socket has taken over");
 
 impl Node {
-    pub(in crate::session::node) fn on_hello(&mut self, now: Now, conn: ConnId, hello: Box<Hello>) {
+    pub(in super::super) fn on_hello(&mut self, now: Now, conn: ConnId, hello: Box<Hello>) {
         if hello.v != 1 || hello.protocol != self.config.protocol {
             let close = Close::new(
                 CloseCode::UNSUPPORTED,
@@ -275,7 +275,7 @@ impl Node {
 
     /// The client is done: the session ends, and the lease too if nothing of it is open
     /// (PROTOCOL.md 5.15).
-    pub(in crate::session::node) fn close_cleanly(&mut self, now: Now, seat: Seat) {
+    pub(in super::super) fn close_cleanly(&mut self, now: Now, seat: Seat) {
         let done = self.leases.is_done(seat.lease);
         let id = self.leases.id(seat.lease).filter(|_| done);
         self.end_session(now, seat.session);

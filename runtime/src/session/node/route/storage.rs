@@ -13,7 +13,7 @@ use crate::wire::{CommandNo, LeaseId, TopicNo};
 
 impl Node {
     /// The output that asks the store for something; `None` if what it was for is gone.
-    pub(in crate::session::node) fn make_operation(&mut self, key: OperationKey) -> Option<Output> {
+    pub(in super::super) fn make_operation(&mut self, key: OperationKey) -> Option<Output> {
         // It may have been given up since it was queued.
         let made = match &self.fx.operation(key)?.purpose {
             Purpose::Lease(conn) => {

@@ -1,0 +1,167 @@
+//! Leases, records and logs in memory, and each operation on them. Time comes in from outside.
+
+use super::leases::{self, Leases};
+use super::limits::MemoryLimits;
+use super::topics::Topics;
+use crate::session::Now;
+use crate::session::store::{
+    AppendKey, Commit, CommitOutcome, Publication, Retention, StoreOp, StoreOutcome, TopicId,
+};
+use crate::wire::{CommandNo, Epoch, LeaseId, Position};
+
+/// The state of a memory store. It is pure, so that tests and simulators use the same rules as
+/// production. An operation costs O(log n) of what is stored, plus what it returns or lets go.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct MemoryState {
+    pub(super) limits: MemoryLimits,
+    leases: Leases,
+    pub(super) topics: Topics,
+}
+
+impl MemoryState {
+    /// An empty store.
+    #[must_use]
+    pub fn new(limits: MemoryLimits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// Carries an operation out, after letting go of what has expired by `now`. A `now` that goes
+    /// back expires nothing.
+    pub fn apply(&mut self, now: Now, op: StoreOp) -> StoreOutcome {
+        self.leases.expire(now, &self.limits);
+        self.topics.expire(now, &self.limits);
+        let outcome = self.carry_out(now, op);
+        for (lease, n, record) in self.leases.take_forgotten() {
+            self.topics.forget_keys(lease, n, &record);
+        }
+        outcome
+    }
+
+    /// Gives a topic another epoch and keeps its entries. When a store is rolled back to an earlier
+    /// moment, this has to be done with each topic that was touched since then: its numbers may
+    /// come again with other bytes (PROTOCOL.md 7.1).
+    pub fn renew_epoch(&mut self, topic: &TopicId, epoch: Epoch) {
+        self.topics.renew_epoch(topic, epoch);
+    }
+
+    /// Where a topic stands, if it is known.
+    pub(super) fn head(&self, topic: &TopicId) -> Option<Position> {
+        self.topics.head(topic)
+    }
+
+    fn carry_out(&mut self, now: Now, op: StoreOp) -> StoreOutcome {
+        match op {
+            StoreOp::OpenLease {
+                id,
+                principal,
+                codec,
+                ttl_ms,
+                unused_ttl_ms,
+                max_per_principal,
+                held_ms,
+            } => {
+                let lease = leases::Lease::new(now, principal, codec, ttl_ms, unused_ttl_ms);
+                self.leases.open(now, id, lease, (max_per_principal, held_ms), &self.limits)
+            }
+            StoreOp::ClaimLease { id, principal, codec, low } => {
+                self.leases.claim(now, id, &principal, codec, low)
+            }
+            StoreOp::RenewLease { id, low } => self.leases.renew(now, id, low),
+            StoreOp::EndLease { id } => {
+                self.leases.end(now, id, &self.limits);
+                StoreOutcome::Done
+            }
+            StoreOp::Commit { lease, low, commits } => self.commit(now, lease, low, commits),
+            StoreOp::Settle { lease, n } => self.leases.settle(lease, n),
+            StoreOp::ListUnsettled { max } => StoreOutcome::Unsettled(self.leases.unsettled(max)),
+            StoreOp::Append { key, publication, retention, fresh_epoch } => {
+                self.append(now, key, publication, retention, fresh_epoch)
+            }
+            StoreOp::OpenTopic { topic, fresh_epoch, retention } => StoreOutcome::Topic(
+                self.topics.open(now, &topic, fresh_epoch, retention, &self.limits),
+            ),
+            StoreOp::ReadLog { topic, epoch, after, max } => {
+                self.topics.read(now, &topic, epoch, after, max)
+            }
+        }
+    }
+
+    fn commit(
+        &mut self,
+        now: Now,
+        id: LeaseId,
+        low: CommandNo,
+        commits: Vec<Commit>,
+    ) -> StoreOutcome {
+        if !self.leases.begin_commit(now, id, low) {
+            return StoreOutcome::LeaseGone;
+        }
+        let mut outcomes = Vec::with_capacity(commits.len());
+        for commit in commits {
+            let n = commit.n;
+            let outcome = match self.leases.obstacle(id, n) {
+                Some(obstacle) => obstacle,
+                None => self.write(now, id, commit),
+            };
+            outcomes.push((n, outcome));
+        }
+        StoreOutcome::Committed(outcomes)
+    }
+
+    fn write(&mut self, now: Now, id: LeaseId, commit: Commit) -> CommitOutcome {
+        let Commit { n, mut record, settle, retention, fresh_epochs } = commit;
+        let publishes = record.publishes.len();
+        let settled = if publishes == 0 {
+            Some(Vec::new())
+        } else if settle && retention.len() == publishes && fresh_epochs.len() == publishes {
+            let mut appended = Vec::with_capacity(publishes);
+            let kept = retention.into_iter().zip(fresh_epochs);
+            for ((index, publication), (retention, epoch)) in (0..).zip(&record.publishes).zip(kept)
+            {
+                let key = AppendKey::Command { lease: id, n, index };
+                appended.push(self.topics.append(
+                    now,
+                    key,
+                    publication.clone(),
+                    retention,
+                    epoch,
+                    &self.limits,
+                ));
+            }
+            Some(appended)
+        } else {
+            None
+        };
+        record.settled = settled.is_some();
+        self.leases.write(id, n, record);
+        CommitOutcome::Written { settled }
+    }
+
+    /// A command's publication is appended only while its record is unsettled. Afterwards it is in
+    /// the log already, and only the key can tell where.
+    fn append(
+        &mut self,
+        now: Now,
+        key: AppendKey,
+        publication: Publication,
+        retention: Retention,
+        fresh_epoch: Epoch,
+    ) -> StoreOutcome {
+        if let Some(appended) = self.topics.landed(key, &publication.topic) {
+            return StoreOutcome::Appended(appended);
+        }
+        if let AppendKey::Command { lease, n, .. } = key
+            && !self.leases.owes(lease, n)
+        {
+            return StoreOutcome::LeaseGone;
+        }
+        StoreOutcome::Appended(self.topics.append(
+            now,
+            key,
+            publication,
+            retention,
+            fresh_epoch,
+            &self.limits,
+        ))
+    }
+}

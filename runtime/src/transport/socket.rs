@@ -310,7 +310,7 @@ mod handshake {
     use tokio_tungstenite::tungstenite::handshake::client::{ClientHandshake, Request};
     use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
 
-    use super::*;
+    use crate::transport::socket::*;
 
     impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         /// A client's end: sends the upgrade request and reads the answer (PROTOCOL.md 2.1). It may

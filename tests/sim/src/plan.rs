@@ -4,33 +4,22 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use steadfast::session::client::{Backoff, ClientConfig};
-use steadfast::session::node::{MessageKind, MessageSpec, NodeConfig, TopicSpec};
+use steadfast::session::node::NodeConfig;
 use steadfast::session::store::Retention;
-use steadfast::wire::{Heartbeat, Name, Window};
+use steadfast::wire::{Heartbeat, Window};
+use steadfast_rig::fixtures::{self, LOG, ROOM};
+
+pub use steadfast_rig::fixtures::{CONCURRENT, ORDERED, VOLATILE, name};
 
 use crate::mistake::Mistake;
 use crate::rng::Rng;
 use crate::shorten::{Deed, Ease};
 
-/// Wire name of the ordered command.
-pub const ORDERED: &str = "ordered";
-/// Wire name of the concurrent command.
-pub const CONCURRENT: &str = "concurrent";
-/// Wire name of the volatile.
-pub const VOLATILE: &str = "volatile";
 /// Topics by index: the first has no snapshot, the second has one.
-pub const TOPICS: [&str; 2] = ["log", "state"];
+pub const TOPICS: [&str; 2] = [LOG, ROOM];
 /// Keys in use.
 pub const KEYS: [&str; 2] = ["a", "b"];
-
-/// A name that is known to be one.
-#[must_use]
-pub fn name(text: &str) -> Name {
-    Name::from_bytes(Bytes::copy_from_slice(text.as_bytes()))
-        .expect("the harness uses names that fit PROTOCOL.md 3.4")
-}
 
 /// One run.
 #[derive(Debug, Clone)]
@@ -225,7 +214,7 @@ impl Plan {
 }
 
 fn client_config() -> ClientConfig {
-    let mut config = ClientConfig::new("sim", "1.0");
+    let mut config = fixtures::client_config();
     config.backoff =
         Backoff { base_ms: 100, cap_ms: 1_000, attempts: None, elapsed_ms: None, stable_ms: 500 };
     config.dial_timeout_ms = 1_000;
@@ -235,27 +224,12 @@ fn client_config() -> ClientConfig {
 }
 
 fn node_config() -> NodeConfig {
-    let mut config = NodeConfig::new("sim");
-    for (index, (text, kind)) in [
-        (ORDERED, MessageKind::Command { ordered: true }),
-        (CONCURRENT, MessageKind::Command { ordered: false }),
-        (VOLATILE, MessageKind::Volatile),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let index = index as u16;
-        config.add_message(MessageSpec {
-            name: name(text),
-            index,
-            kind,
-            timeout_ms: 2_000,
-            max_bytes: 2_048,
-        });
+    let mut config = fixtures::node_config();
+    for message in &mut config.messages {
+        (message.timeout_ms, message.max_bytes) = (2_000, 2_048);
     }
-    for (index, text) in TOPICS.into_iter().enumerate() {
-        let retention = Retention { entries: 100, ttl_ms: 600_000 };
-        config.topics.push(TopicSpec { name: name(text), retention, snapshot: index == 1 });
+    for topic in &mut config.topics {
+        topic.retention = Retention { entries: 100, ttl_ms: 600_000 };
     }
     config.heartbeat = Heartbeat { interval_ms: 1_000, timeout_ms: 400, missed: 2 };
     config.handshake_ms = 2_000;

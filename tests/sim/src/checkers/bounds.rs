@@ -4,6 +4,7 @@
 use steadfast::session::client::{ClientConfig, ClientLoad};
 use steadfast::session::node::{NodeConfig, NodeLoad, NodePeaks};
 use steadfast::wire::Window;
+use steadfast_rig::Rule;
 
 use super::Checkers;
 
@@ -54,7 +55,7 @@ impl Checkers {
                 u64::from(config.outbox_commands) + 2 * subscriptions + 8,
             ),
         ]);
-        self.require(found.is_none(), "buffers keep their bounds", || {
+        self.require(found.is_none(), Rule::BoundsAreKept, || {
             format!("client process {process}: {found:?}")
         });
     }
@@ -68,7 +69,7 @@ impl Checkers {
         window: Window,
     ) {
         let found = over_at_node(&self.node_config, load, peaks, window);
-        self.require(found.is_none(), "buffers keep their bounds", || {
+        self.require(found.is_none(), Rule::BoundsAreKept, || {
             format!("node process {process}: {found:?}")
         });
     }

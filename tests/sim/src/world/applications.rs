@@ -76,7 +76,7 @@ impl World {
     pub fn submit(&mut self, at: usize, message: &str) -> (u64, CallId) {
         let done =
             self.submit_with(at, message, 0, 60_000).expect("a test does not fill the outbox");
-        self.drain();
+        self.pump();
         done
     }
 
@@ -151,7 +151,7 @@ impl World {
         let sub = self
             .subscribe_with(at, topic, key, None, pace)
             .expect("a test does not subscribe too often");
-        self.drain();
+        self.pump();
         sub
     }
 
@@ -271,7 +271,7 @@ impl World {
         let id = core.publish(now, publication.clone());
         self.checkers.publishes(process, id, &publication);
         self.note(|_| format!("node {at}: publishes {publication:?}"));
-        self.drain();
+        self.pump();
         Some(id)
     }
 

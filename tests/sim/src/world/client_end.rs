@@ -6,11 +6,33 @@ use bytes::BytesMut;
 use steadfast::session::Close;
 use steadfast::session::client::{Client, DialReason, Event};
 use steadfast::wire::{Codec, Dial};
+use steadfast_rig::pump::{ClientHarness, pump_client};
 
 use super::{ClientSlot, Due, World};
 use crate::checkers::Owed;
 use crate::mistake::Mistake;
 use crate::network::{End, Packet, SocketId, Way};
+
+/// A client's driver.
+struct Driver<'w> {
+    world: &'w mut World,
+    at: usize,
+}
+
+impl ClientHarness for Driver<'_> {
+    fn client(&mut self) -> &mut Client {
+        &mut self.world.clients[self.at].core
+    }
+
+    fn event(&mut self, event: Event) {
+        self.world.client_event(self.at, event);
+    }
+
+    fn transmit(&mut self) -> bool {
+        let current = self.world.clients[self.at].current;
+        current.is_some_and(|id| self.world.write_client(self.at, id))
+    }
+}
 
 impl World {
     pub(super) fn start_client(&mut self, at: usize) {
@@ -42,7 +64,7 @@ impl World {
     /// Starts one more client.
     pub fn add_client(&mut self) {
         self.start_client(self.clients.len());
-        self.drain();
+        self.pump();
     }
 
     /// Ends a client's process without a word, and starts another one.
@@ -54,20 +76,15 @@ impl World {
             self.abandon(id);
         }
         self.start_client(at);
-        self.drain();
+        self.pump();
     }
 
-    pub(super) fn drain_client(&mut self, at: usize) -> bool {
-        let mut busy = false;
+    pub(super) fn pump_client(&mut self, at: usize) {
         if self.client_sleeps(at) {
-            return false;
+            return;
         }
-        while let Some(event) = self.clients[at].core.poll_output() {
-            busy = true;
-            self.client_event(at, event);
-        }
-        let Some(id) = self.clients[at].current else { return busy };
-        busy | self.write_client(at, id)
+        let ended = pump_client(&mut Driver { world: self, at });
+        self.checkers.outputs_come_to_an_end(ended.is_ok());
     }
 
     fn write_client(&mut self, at: usize, id: SocketId) -> bool {

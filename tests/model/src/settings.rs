@@ -2,36 +2,23 @@
 //! the world does wrong on purpose. Owns the settings of the cores; refuses to know what happens
 //! with them.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use steadfast::session::client::{Backoff, ClientConfig};
-use steadfast::session::node::{MessageKind, MessageSpec, NodeConfig, TopicSpec};
+use steadfast::session::node::NodeConfig;
 use steadfast::session::store::{Retention, TopicId};
-use steadfast::wire::{Heartbeat, Name, Window};
+use steadfast::wire::{Heartbeat, Window};
+use steadfast_rig::fixtures::{self, ROOM, name};
 
 use crate::mistake::Mistake;
 
-/// Wire name of the command.
-pub const COMMAND: &str = "post";
-/// Declared name of the topic.
-pub const TOPIC: &str = "room";
-/// Its key.
+/// The topic's key.
 pub const KEY: &str = "a";
 /// Longer than anything that is explored: timers with this delay never fire.
 pub const NEVER_MS: u64 = 1 << 40;
 
-/// A name that is known to be one.
-#[must_use]
-pub fn name(text: &'static str) -> Name {
-    Name::from_bytes(Bytes::from_static(text.as_bytes()))
-        .expect("the model uses names that fit PROTOCOL.md 3.4")
-}
-
 /// The one topic.
 #[must_use]
 pub fn topic() -> TopicId {
-    TopicId { name: name(TOPIC), key: Arc::from(KEY) }
+    fixtures::room(KEY)
 }
 
 /// How often each fault may happen, in one run.
@@ -198,24 +185,21 @@ impl Settings {
             welcome_timeout_ms: NEVER_MS,
             ack_ms: 0,
             position_ms: 0,
-            ..ClientConfig::new("model", "1")
+            ..fixtures::client_config()
         }
     }
 
     /// A node's settings, alike.
     #[must_use]
     pub fn node(&self) -> NodeConfig {
-        let kind = MessageKind::Command { ordered: true };
-        let command = MessageSpec {
-            name: name(COMMAND),
-            index: 0,
-            kind,
-            timeout_ms: NEVER_MS,
-            max_bytes: 1024,
-        };
-        let retention = Retention { entries: self.retained, ttl_ms: NEVER_MS };
-        let mut config = NodeConfig {
-            topics: vec![TopicSpec { name: name(TOPIC), retention, snapshot: self.snapshot }],
+        let mut config = fixtures::node_config();
+        config.messages.iter_mut().for_each(|message| message.timeout_ms = NEVER_MS);
+        config.topics.retain(|topic| topic.name == name(ROOM));
+        for topic in &mut config.topics {
+            topic.retention = Retention { entries: self.retained, ttl_ms: NEVER_MS };
+            topic.snapshot = self.snapshot;
+        }
+        NodeConfig {
             window: self.window(),
             handshake_ms: NEVER_MS,
             hook_ms: NEVER_MS,
@@ -231,9 +215,7 @@ impl Settings {
             store_retry_ms: 0,
             retry_ms: 0,
             ack_ms: 0,
-            ..NodeConfig::new("model")
-        };
-        config.add_message(command);
-        config
+            ..config
+        }
     }
 }

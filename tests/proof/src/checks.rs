@@ -70,7 +70,9 @@ pub(crate) fn explore(settings: &Settings, verdict: &mut Verdict) {
         }
     }
     let largest = explored.iter().max_by_key(|of| of.unique_states);
+    let rules = steadfast_model::ledger::RULES.len();
     verdict.row("configurations of the model checker", explored.len().to_string());
+    verdict.row("properties of each of their states", rules.to_string());
     verdict.row("states, each configuration to its end", verdict.states.to_string());
     if let Some(largest) = largest {
         verdict

@@ -19,6 +19,7 @@ use steadfast::session::node::{ConnId, ExecId, Executed, Node};
 use steadfast::session::store::{OpId, StoreOp, StoreOutcome, TopicId};
 use steadfast::session::{Close, Now};
 use steadfast::wire::{Dial, Position};
+use steadfast_rig::pump::{left_at_client, left_at_node};
 
 pub use self::applications::{AppSub, Pace};
 pub use self::clocks::Clock;
@@ -32,7 +33,6 @@ use crate::plan::Plan;
 use crate::rng::Rng;
 use crate::shorten::Deed;
 use crate::trace::{Recording, Trace};
-use steadfast_rig::pump::{left_at_client, left_at_node};
 
 /// Something that is to happen at its time.
 #[derive(Debug, Clone)]

@@ -1,32 +1,31 @@
-//! Typed WebSocket protocols that survive their network: sequence IDs, acks, resume and dedupe from
-//! two enums.
+//! Typed WebSocket protocols that survive their network: sequence numbers, acks, resume and dedupe,
+//! from two enums.
 //!
-//! One enum says what clients send, one what the server sends. [`WsProtocol`] makes of them a
-//! client with a method per message, a trait with a method per message for the server to implement,
-//! and typed topics that clients follow.
+//! One enum says what clients send, one what the server sends. From them [`WsProtocol`] makes a
+//! client with a method for each message, a trait with a method for each message for the server to
+//! implement, and typed topics for clients to follow.
 //!
 //! # What is guaranteed
 //!
 //! - A command takes effect **at most once**: its result is committed together with everything that
-//!   its handler published through its context, and a duplicate gets the first outcome. That holds
+//!   its handler published through its context, and a repetition gets the first outcome. That holds
 //!   across reconnects, lost sessions and, with a durable store, restarts of the server.
 //! - Commands of a client run in the order of calls (unless declared concurrent), and stay in its
 //!   outbox until their **outcome is known, or reported as unknown**; it is never guessed.
-//! - Events of a topic arrive in order and without holes. Where something was missed for good,
-//!   **the gap is reported**, with the topic's state where it has a snapshot.
-//! - Everything is bounded by a setting with its unit in its name. A peer's data never panics the
-//!   other end.
+//! - Events of a topic arrive in order and without holes. If something was missed for good, **the
+//!   gap is reported**, with the topic's state where it has a snapshot.
+//! - Everything is bounded by a named setting. What a peer sends never makes the other end panic.
 //!
 //! # What is not
 //!
-//! - Effects outside: a handler that writes to its own database does so once only if it uses
+//! - Effects elsewhere: a handler that writes to its own database does so once only if it uses
 //!   [`Cx::idempotency_key`](server::Cx::idempotency_key).
 //! - Volatile messages, which may be lost, and say so in their declaration.
-//! - With the memory store, anything across a restart of the server: outcomes of what was under way
-//!   become unknown, and every topic reports a gap.
+//! - With the memory store, that anything survives a restart of the server: outcomes of what was
+//!   under way become unknown, and every topic reports a gap.
 //!
-//! `PROTOCOL.md` at the root of the repository has the rules, clause by clause; docs here name the
-//! clause that they follow.
+//! `PROTOCOL.md` at the root of the repository has the rules, clause by clause; the docs here name
+//! the clauses that they follow.
 //!
 //! # Example
 //!
@@ -98,7 +97,8 @@
 //! assert_eq!(number, 1);
 //! while let Some(item) = events.next().await {
 //!     match item {
-//!         Item::Snapshot { state, .. } => assert!(state.texts.is_empty()), // or after a gap
+//!         // The first state, or the state after a gap.
+//!         Item::Snapshot { state, .. } => assert!(state.texts.is_empty()),
 //!         Item::Event(ChatEvent::Posted { text, .. }) => {
 //!             assert_eq!(text, "hello");
 //!             break;
@@ -121,44 +121,31 @@
 //! | `schema` | no | JSON Schema of every message |
 //!
 //! Without any of them this crate is the pure core: [`session`] and [`wire`], every decision of
-//! both ends without socket, clock or task, for drivers of one's own, for tests and for simulation.
+//! both ends without socket, clock or task, for tests, for simulation, and for drivers of your own.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-
-#[cfg(steadfast_mutants)]
-#[macro_use]
-pub mod mutant;
-
-/// Whether a mistake is planted here (`src/mutant.rs`, which is no part of this build): it never
-/// is.
-#[cfg(not(steadfast_mutants))]
-macro_rules! mutant {
-    ($($name:ident)|+) => {
-        false
-    };
-}
 
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "tokio")]
-mod driver;
+mod host;
 #[doc(hidden)]
 pub mod private;
+pub mod protocol;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod session;
 pub mod store;
-pub mod stub;
 #[cfg(feature = "tokio")]
 mod sync;
 #[cfg(feature = "tokio")]
 mod transport;
 pub mod wire;
 
-pub use session::client::Gap;
+pub use protocol::{DecodeError, EncodeError, NoError, UnknownMessage};
 pub use steadfast_schema as schema;
-pub use stub::{DecodeError, EncodeError, NoError, UnknownMessage};
+pub use wire::Gap;
 
-/// Makes a typed client, a typed server and typed topics of annotated enums.
+/// Makes a typed client, a typed server and typed topics from annotated enums.
 #[cfg(feature = "derive")]
 pub use steadfast_macros::WsProtocol;
 

@@ -1,36 +1,5 @@
-//! The primitives by which tasks of the drivers share state: std's and futures', or loom's where
-//! `tests/loom` compiles this crate to try every interleaving. Everything that two tasks lock or
-//! wake goes through here.
+//! The primitives by which tasks of the drivers share state. Everything that two tasks lock or wake
+//! goes through here, so that `tests/loom` can try every interleaving of it.
 
-#[cfg(not(steadfast_loom))]
 pub(crate) use futures_util::task::AtomicWaker;
-#[cfg(not(steadfast_loom))]
 pub(crate) use std::sync::{Mutex, MutexGuard, atomic::AtomicBool};
-
-#[cfg(steadfast_loom)]
-pub(crate) use loom::sync::{Mutex, MutexGuard, atomic::AtomicBool};
-#[cfg(steadfast_loom)]
-pub(crate) use model::AtomicWaker;
-
-/// loom's, with the names of futures'.
-#[cfg(steadfast_loom)]
-mod model {
-    use std::task::Waker;
-
-    #[derive(Debug, Default)]
-    pub(crate) struct AtomicWaker(loom::future::AtomicWaker);
-
-    impl AtomicWaker {
-        pub(crate) fn register(&self, waker: &Waker) {
-            self.0.register_by_ref(waker);
-        }
-
-        pub(crate) fn take(&self) -> Option<Waker> {
-            self.0.take_waker()
-        }
-
-        pub(crate) fn wake(&self) {
-            self.0.wake();
-        }
-    }
-}

@@ -285,7 +285,7 @@ proptest! {
             config.sequence_errors = 1_000;
             config.credential_refusals = 1_000;
             config.backoff.attempts = None;
-            config.backoff.elapsed_ms = None;
+            config.backoff.elapsed = None;
         });
         rig.start();
         let mut reader = Reader::default();

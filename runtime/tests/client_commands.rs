@@ -2,6 +2,8 @@
 
 mod client_support;
 
+use std::time::Duration;
+
 use client_support::{Rig, code, command};
 use steadfast::session::CloseCode;
 use steadfast::session::client::{CallOutcome, Event, Fate, Submission, SubmitError};
@@ -67,6 +69,7 @@ fn a_full_outbox_takes_nothing_more() {
     let mut rig = Rig::with(|config| {
         config.outbox_commands = 3;
         config.outbox_bytes = 10;
+        config.backlog_calls = 0;
     });
     rig.submit("12345");
     let six = command("123456");
@@ -373,7 +376,7 @@ fn patience_ends_unsent_commands_and_reports_on_sent_ones() {
 
 #[test]
 fn a_command_does_not_wait_unsent_for_ever() {
-    let mut rig = Rig::with(|config| config.outbox_age_ms = 1_000);
+    let mut rig = Rig::with(|config| config.outbox_age = Duration::from_secs(1));
     let patient = Submission { timeout_ms: u64::MAX, ..command("a") };
     let call = rig.act(|client, now| client.submit(now, patient)).unwrap();
     rig.pass(1_000);

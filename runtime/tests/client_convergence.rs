@@ -8,6 +8,7 @@
 mod client_support;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use client_support::{Rig, command, lost, name};
 use proptest::prelude::*;
@@ -330,9 +331,9 @@ impl World {
     fn new(snapshots: bool) -> Self {
         let mut rig = Rig::with(|config| {
             config.credit = CREDIT;
-            config.outbox_age_ms = u64::MAX;
+            config.outbox_age = Duration::MAX;
             config.backoff.attempts = None;
-            config.backoff.elapsed_ms = None;
+            config.backoff.elapsed = None;
             config.ack_frames = 3;
         });
         let sub = rig.subscribe(None);

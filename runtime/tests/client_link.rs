@@ -189,7 +189,7 @@ fn sequence_errors_in_a_row_are_bounded() {
 fn delays_are_random_below_a_ceiling_that_grows_to_its_cap() {
     let mut rig = Rig::with(|config| {
         config.backoff.attempts = None;
-        config.backoff.elapsed_ms = None;
+        config.backoff.elapsed = None;
     });
     rig.start();
     let mut longest = 0;

@@ -363,7 +363,7 @@ fn a_resume_brings_the_principals_present_attributes() {
     let next = bench.dial(hello);
     let execution = bench.executions.pop_front().unwrap();
     let principal = Principal::new("ann").with("role", "guest");
-    let identity = Identity { principal, expires_in_ms: None };
+    let identity = Identity::new(principal);
     bench.executed(&execution, Executed::Authenticated(Ok(identity)));
     bench.peer(next).low = 1;
     bench.post(next, 1);

@@ -4,6 +4,8 @@
 
 mod node_support;
 
+use std::time::Duration;
+
 use node_support::{Bench, WIDE, config, event, told_answers};
 use steadfast::session::node::StagedPublish;
 use steadfast::session::store::{CommitOutcome, Outcome, Record, StoreOp, StoreOutcome};
@@ -65,7 +67,7 @@ fn a_commit_of_doubtful_fate_is_tried_again_and_the_handler_is_not() {
         let head = StoreOp::OpenTopic {
             topic: log("a"),
             fresh_epoch: steadfast::wire::Epoch(0),
-            retention: steadfast::session::store::Retention { entries: 8, ttl_ms: 1_000 },
+            retention: steadfast::session::store::Retention::new(8, Duration::from_secs(1)),
         };
         let StoreOutcome::Topic(head) = bench.store.apply(bench.now, head) else { panic!() };
         assert_eq!(head.head.0, 1, "once in the log");

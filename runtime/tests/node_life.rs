@@ -4,6 +4,8 @@
 
 mod node_support;
 
+use std::time::Duration;
+
 use node_support::{Bench, WIDE};
 use steadfast::session::node::{ConnId, Executed, Identity, Principal};
 use steadfast::wire::{ClientFrame, ServerFrame};
@@ -17,7 +19,7 @@ fn credentials_expire() {
     let hello = bench.hello();
     let conn = bench.dial(hello);
     let execution = bench.executions.pop_front().unwrap();
-    let identity = Identity { principal: Principal::new("ann"), expires_in_ms: Some(5_000) };
+    let identity = Identity::expiring(Principal::new("ann"), Duration::from_secs(5));
     bench.executed(&execution, Executed::Authenticated(Ok(identity)));
     bench.pass(4_999);
     assert_eq!(bench.code(conn), None);
@@ -111,6 +113,16 @@ fn draining_finishes_what_runs_and_refuses_what_is_new() {
     assert_eq!(bench.code(busy), Some(4010));
     let hello = bench.hello();
     let late = bench.dial(hello);
+    assert_eq!(bench.code(late), Some(4010));
+    assert!(bench.node.is_drained());
+}
+
+/// Its HELLO could only be refused, and until it comes the drain would wait.
+#[test]
+fn a_socket_that_comes_while_draining_is_closed_before_it_says_anything() {
+    let mut bench = Bench::new();
+    bench.act(|node, now| node.drain(now, 30_000, 0));
+    let late = bench.accept();
     assert_eq!(bench.code(late), Some(4010));
     assert!(bench.node.is_drained());
 }

@@ -472,7 +472,7 @@ fn a_hook_that_is_late_before_it_was_handed_out_is_never_handed_out() {
     };
     let now = bench.now;
     bench.node.handle_frame(now, conn, ClientFrame::Subscribe(Box::new(subscribe)));
-    bench.node.handle_timeout(now.after_ms(bench.node.config().hook_ms));
+    bench.node.handle_timeout(now.after(bench.node.config().hook_timeout));
     let mut outputs = std::iter::from_fn(|| bench.node.poll_output(now));
     let executes = |output| matches!(output, Output::Execute { .. });
     assert!(!outputs.any(executes), "nobody would end it");

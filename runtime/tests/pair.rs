@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use steadfast::session::client::{CallOutcome, Client, Event, Item, SubId, SubscriptionRequest};
@@ -33,8 +34,8 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         let mut config = fixtures::node_config();
-        for topic in &mut config.topics {
-            topic.retention = Retention { entries: 500, ttl_ms: 600_000 };
+        for topic in config.topics_mut() {
+            topic.retention = Retention::new(500, Duration::from_secs(600));
         }
         let mut node = Node::new(Arc::new(config), [1; 32]);
         let now = Now(0);

@@ -1,5 +1,5 @@
-//! JSON Schema of message bodies, by schemars. Owns nothing of the wire: a schema is an export, the
-//! model is the truth.
+//! JSON Schemas of message bodies, made by schemars. A schema is an export: what travels is decided
+//! by the model and the types, never by what is written here.
 
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde::Serialize;
@@ -15,8 +15,8 @@ pub struct BodySchema {
     pub schema: schemars::Schema,
 }
 
-/// The schemas of those of `messages` that have one (a protocol whose derive ran without the
-/// feature `schema` has none).
+/// The schemas of those `messages` that have one. A protocol has none if its derive ran without the
+/// feature `schema`.
 #[must_use]
 pub fn bodies(messages: &[Message]) -> Vec<BodySchema> {
     let with_schema =

@@ -1,6 +1,6 @@
-//! A steadfast protocol described as plain data: what `#[derive(WsProtocol)]` found, for servers,
-//! clients and tools. Owns the description and its JSON Schema; refuses to know syntax trees,
-//! sockets or output formats of other languages.
+//! A steadfast protocol as plain data: what `#[derive(WsProtocol)]` found, for servers, clients and
+//! tools to read. It contains the description and its JSON Schema; it parses no Rust and writes no
+//! files.
 
 #[cfg(feature = "schema")]
 mod json_schema;

@@ -1,18 +1,18 @@
-//! The model: `'static`, `Copy`, and serializable. Readable from the types, for example
-//! `ChatCommand::DESCRIPTION`.
+//! The description of a protocol: `'static`, `Copy` and serializable, read from the types, as in
+//! `ChatCommand::DESCRIPTION`. It says what was declared; it decides nothing at run time.
 
 use serde::Serialize;
 
-/// Milliseconds for a handler where neither the message nor its enum says otherwise.
+/// How long a handler may take, in milliseconds, unless its message or enum says otherwise.
 pub const DEFAULT_TIMEOUT_MS: u64 = 10_000;
 
-/// The longest body in bytes where neither the message nor its enum or topic says otherwise.
+/// The longest body, in bytes, unless the message, its enum or its topic says otherwise.
 pub const DEFAULT_MAX_BYTES: u32 = 64 * 1024;
 
-/// Events that a topic keeps where it does not say otherwise.
+/// How many events a topic retains, unless it says otherwise.
 pub const DEFAULT_REPLAY: u32 = 256;
 
-/// Milliseconds for which a topic keeps an event where it does not say otherwise.
+/// How long a topic retains an event, in milliseconds, unless it says otherwise.
 pub const DEFAULT_TTL_MS: u64 = 600_000;
 
 /// The messages that clients send.
@@ -20,13 +20,13 @@ pub const DEFAULT_TTL_MS: u64 = 600_000;
 pub struct ClientEnum {
     /// Name of the protocol; equal to its server enum's.
     pub protocol: &'static str,
-    /// Version that HELLO tells (PROTOCOL.md 4.1).
+    /// The version that is sent in HELLO (PROTOCOL.md 4.1).
     pub version: &'static str,
     /// Name of the Rust enum.
     pub rust_name: &'static str,
     /// Its doc comment.
     pub docs: &'static str,
-    /// Its messages; an index into this is what the runtime calls a message by.
+    /// Its messages. The runtime calls a message by its index here.
     pub messages: &'static [Message],
     /// Wire names that may not come back.
     pub reserved: &'static [&'static str],
@@ -41,7 +41,7 @@ pub struct ServerEnum {
     pub rust_name: &'static str,
     /// Its doc comment.
     pub docs: &'static str,
-    /// Its topics; an index into this is what the runtime calls a topic by.
+    /// Its topics. The runtime calls a topic by its index here.
     pub topics: &'static [Topic],
     /// Its messages.
     pub messages: &'static [Message],
@@ -50,12 +50,12 @@ pub struct ServerEnum {
 }
 
 impl ServerEnum {
-    /// A server enum without anything; stands in for one that did not compile.
+    /// An empty server enum, in place of one that did not compile.
     pub const EMPTY: Self =
         Self { protocol: "", rust_name: "", docs: "", topics: &[], messages: &[], reserved: &[] };
 }
 
-/// The errors that an application answers commands with.
+/// The errors with which an application answers commands.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct ErrorEnum {
     /// Name of the Rust enum.
@@ -67,7 +67,7 @@ pub struct ErrorEnum {
 }
 
 impl ErrorEnum {
-    /// An error enum without anything; stands in for one that did not compile.
+    /// An empty error enum, in place of one that did not compile.
     pub const EMPTY: Self = Self { rust_name: "", docs: "", messages: &[] };
 }
 
@@ -76,7 +76,7 @@ impl ErrorEnum {
 pub struct Message {
     /// Wire name (PROTOCOL.md 3.4); what is sent.
     pub name: &'static str,
-    /// Further names that are understood.
+    /// Other names by which it is understood.
     pub aliases: &'static [&'static str],
     /// Name of the Rust variant.
     pub rust_name: &'static str,
@@ -86,7 +86,7 @@ pub struct Message {
     pub deprecated: Option<&'static str>,
     /// How it is delivered.
     pub kind: Kind,
-    /// Its fields; of a newtype variant none are known here.
+    /// Its fields. Those of a newtype variant are not known here.
     pub fields: &'static [Field],
     /// The user's own type, for a newtype variant.
     pub payload: Option<&'static str>,
@@ -97,7 +97,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// What a description starts from; generated code names only what differs.
+    /// What a description starts from: generated code names only what differs.
     pub const EMPTY: Self = Self {
         name: "",
         aliases: &[],
@@ -183,9 +183,9 @@ pub struct Topic {
     pub key_field: &'static str,
     /// That field's Rust type.
     pub key_type: &'static str,
-    /// Events that are kept.
+    /// How many events are retained.
     pub replay: u32,
-    /// Milliseconds for which an event is kept.
+    /// How long an event is retained, in milliseconds.
     pub ttl_ms: u64,
     /// Whether there is a snapshot message.
     pub has_snapshot: bool,
@@ -202,7 +202,7 @@ pub struct Field {
     pub rust_name: &'static str,
     /// Type in Rust, as written.
     pub ty: &'static str,
-    /// Whether a reader does without it: an `Option`, or `#[serde(default)]`.
+    /// Whether a reader can do without it: it is an `Option` or has `#[serde(default)]`.
     pub optional: bool,
     /// Its doc comment.
     pub docs: &'static str,

@@ -1,7 +1,8 @@
 """A client for the steadfast protocol, version 1 (JSON codec), written from PROTOCOL.md alone.
 
-It is meant to be read by people who port the protocol to another language; the numbers in comments are the clauses.
-One task owns the socket (`_run` dials, `_attach` is one socket's life); everything else is plain state and no locks.
+It is meant for people who port the protocol to another language; the numbers in comments are the
+clauses. One task owns the socket: `_run` dials, and `_attach` is the life of one socket. Everything
+else is plain state, without locks.
 
     client = Client("ws://127.0.0.1:9000/", "chat", "1.0", token="ada")
     print(await client.call("post", {"room": "tea", "text": "hi"}))
@@ -9,166 +10,97 @@ One task owns the socket (`_run` dials, `_attach` is one socket's life); everyth
     while True: print(await asyncio.wait_for(sub.get(), 10))
     await client.close()
 """
+
 import asyncio, itertools, json, math, random, secrets, time
-from collections import deque, namedtuple
+from collections import deque
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus, NegotiationError
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidStatus,
+    NegotiationError,
+)
+from frames import ACK, COMMAND, COMMAND_DEADLINE, EVENT, FAILED, GOAWAY, HELLO, PING, PONG
+from frames import REFUSED, RESULT, RESUME_FAILED, RETRY, SKIP, SNAPSHOT, SUBPROTOCOL, SUBSCRIBE
+from frames import SUBSCRIBED, TOPIC_VOLATILE, UNSUBSCRIBE, UNSUBSCRIBED, VOLATILE, WELCOME
+from frames import Broken, Failed, Refused, Stopped, Unknown, parse
+from subscription import Subscription
 
-SUBPROTOCOL = "steadfast.v1.json"
-INSTANCE, DIALS = secrets.token_hex(16), itertools.count(1)                     # 4.9: per process
-ACK, COMMAND, COMMAND_DEADLINE, RESULT, FAILED, EVENT, VOLATILE, TOPIC_VOLATILE = range(8)
-POSITION, REFUSED, SNAPSHOT, SKIP, PING, PONG = range(8, 14)
-HELLO, WELCOME, RESUME_FAILED, SUBSCRIBE, SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED, GOAWAY = range(20, 28)
-# What a client may receive, after the kind. n: sequence, d: dup, s: string, k: any number, o: object, *: body (always last).
-ROWS = {ACK: "n", RESULT: "nnnd*", FAILED: "nnndss*", EVENT: "nns*", TOPIC_VOLATILE: "ns*", REFUSED: "nnnsn", SNAPSHOT: "nns*",
-        SKIP: "nn", PING: "k", PONG: "k", WELCOME: "o", RESUME_FAILED: "o", SUBSCRIBED: "o", UNSUBSCRIBED: "o", GOAWAY: "o"}
-FITS = {"n": lambda v: type(v) is int and 0 <= v < 2**53, "d": lambda v: type(v) is int and v in (0, 1), "s": lambda v: isinstance(v, str),
-        "k": lambda v: type(v) in (int, float), "o": lambda v: isinstance(v, dict)}
-RETRY = ("draining", "overload", "rate_limited")                                # 5.10: every other refusal is terminal
-
-
-class Refused(Exception): """The command was not executed: code."""
-class Failed(Exception): """The command failed: code, name, body."""
-class Unknown(Exception): """It is not known whether the command was executed."""
-class Stopped(Exception): """The client gave up: close code, reason."""
-class Broken(Exception): """The server broke a rule: close code, reason."""
-
-
-# What Subscription.get() returns. kind: "reset" (`name` is the reason; anything but "initial" is a gap), "snapshot", "event",
-# "volatile", "bad" (a body that is not JSON) or "ended" (`name` is the code). The rest is for the client itself.
-Item = namedtuple("Item", "kind epoch ts name body life total", defaults=(None, 0, "", None, 0, 0))
-SPACE = " \t\r\n"
-
-
-def parse(text):
-    """A frame as [kind, …]; a body stays text (3.2), so that a bad one concerns its message alone (3.5). None: to be ignored."""
-    frame, pos, row = [], 0, "?"
-    def token(expected):
-        nonlocal pos
-        while pos < len(text) and text[pos] in SPACE: pos += 1
-        if pos >= len(text) or text[pos] not in expected: raise Broken(4400, "malformed frame")
-        pos += 1
-        return text[pos - 1]
-    token("[")
-    while len(frame) <= len(row) - (row[-1] == "*"):
-        while pos < len(text) and text[pos] in SPACE: pos += 1
-        try: value, pos = json.JSONDecoder().raw_decode(text, pos)
-        except ValueError: raise Broken(4400, "malformed frame")
-        if not frame:
-            if type(value) is int and 128 <= value <= 255: return None         # 3.6
-            row = ROWS.get(value if type(value) is int else None)
-            if row is None: raise Broken(4400, f"unknown kind {value!r}")
-        elif not FITS[row[len(frame) - 1]](value): raise Broken(4400, f"frame {frame[0]} does not fit its row")
-        frame.append(value)
-        if len(frame) <= len(row): token(",")
-    if row[-1] != "*":
-        token("]")
-        if text[pos:].strip(SPACE): raise Broken(4400, "malformed frame")
-        return frame
-    body = text[pos:].rstrip(SPACE)
-    if not body.endswith("]"): raise Broken(4400, "frame cut short")
-    return frame + [body[:-1]]
+INSTANCE, DIALS = secrets.token_hex(16), itertools.count(1)  # 4.9: per process
 
 
 class Command:
     def __init__(self, name, body, deadline):
-        self.name, self.body = name, json.dumps(body)                           # 5.8: the same bytes each time (pure ASCII)
+        self.name, self.body = name, json.dumps(body)  # 5.8: the same bytes each time (pure ASCII)
         self.deadline = None if deadline is None else time.monotonic() + deadline
         self.done = asyncio.get_running_loop().create_future()
-        self.n = self.seq = None        # its number in the lease; its number in the session while it is on its way
-        self.not_before = 0.0           # after a retry refusal
-        self.maybe = False              # it may have reached the server and was not refused since
+        self.n = self.seq = (
+            None  # its number in the lease; its number in the session while it is on its way
+        )
+        self.not_before = 0.0  # after a retry refusal
+        self.maybe = False  # it may have reached the server and was not refused since
 
     def resolve(self, value=None, error=None):
-        if self.done.done(): return                                             # 6.2: nobody waits any more
-        if error is None: self.done.set_result(value)
-        else: self.done.set_exception(error)
-
-
-class Subscription:
-    def __init__(self, client, topic, key, position, credit):
-        self.client, self.topic, self.key, self.credit, self.position = client, topic, key, credit, position
-        self.sub = self.number = None   # on this attachment
-        self.items, self.ready = deque(), asyncio.Event()
-        self.life = self.total = self.last = 0      # SUBSCRIBEDs seen; bytes since the last one; its continuity
-        self.epoch, self.snapshot_next = None, False
-        self.handed = self.busy = None  # the (epoch, ts) handed to the application last; the Item that it works on
-        self.told = (0, 0)              # what POSITION said last
-
-    async def get(self):
-        """The next item. Asking for it says that the application has finished with the one before."""
-        while True:
-            if self.busy: self._finished(self.busy)
-            self.busy = None
-            while not self.items:
-                self.ready.clear()
-                await self.ready.wait()
-            self.busy = item = self.items.popleft()
-            if item.kind == "reset": self.handed = None
-            if item.kind == "skip" or item.kind in ("event", "bad") and self.handed and self.handed[0] == item.epoch and item.ts <= self.handed[1]:
-                continue                # nothing for the application, or it had this one before the socket was lost
-            if item.kind in ("snapshot", "event", "bad"): self.handed = (item.epoch, item.ts)
-            return item
-
-    def _finished(self, item):
-        if item.epoch is None: return   # volatile, ended, a reset that a snapshot follows: no position
-        self.position = (item.epoch, item.ts)
-        if item.life != self.life or self.number is None: return                # of an earlier SUBSCRIBED: 7.8 counts anew
-        if item.ts - self.told[0] >= self.credit[0] / 2 or item.total - self.told[1] >= self.credit[1] / 2 or item.kind == "skip":
-            self.told = (item.ts, item.total)
-            self.client._write([POSITION, self.number, *self.told])
-
-    def _put(self, kind, ts=0, name="", body=None, epoch=None):
-        if body is not None:
-            try: body = json.loads(body)
-            except ValueError: kind, body = ("bad" if epoch else "volatile"), None  # 3.5
-        self.items.append(Item(kind, epoch, ts, name, body, self.life, self.total))
-        self.ready.set()
-
-    def _frame(self, kind, ts, name="", body=None, size=0):
-        self.total += size
-        if self.snapshot_next != (kind == SNAPSHOT): raise Broken(4410, "SNAPSHOT out of place")
-        if kind == EVENT and ts != self.last + 1 or kind == SKIP and ts <= self.last:
-            raise Broken(4410, f"event {ts} after {self.last}")                 # 7.7
-        self.last, self.snapshot_next = ts, False
-        self._put({EVENT: "event", SNAPSHOT: "snapshot", SKIP: "skip"}[kind], ts, name, body, self.epoch)
-
-    def _subscribed(self, m):
-        reset = m.get("reset")
-        if reset is None and self.asked != (m["epoch"], m["ts"]): raise Broken(4410, "SUBSCRIBED continues from elsewhere")
-        self.number, self.epoch, self.last, self.total = m["number"], m["epoch"], m["ts"], 0
-        self.life, self.told, self.snapshot_next = self.life + 1, (m["ts"], 0), reset is not None and m["snapshot"]
-        # A reset without snapshot is itself a position; before a snapshot the old position stays until that is finished with.
-        if reset is not None: self._put("reset", m["ts"], reset, epoch=None if self.snapshot_next else m["epoch"])
+        if self.done.done():
+            return  # 6.2: nobody waits any more
+        if error is None:
+            self.done.set_result(value)
+        else:
+            self.done.set_exception(error)
 
 
 class Client:
-    def __init__(self, url, protocol, version, token=None, window=(256, 1 << 20), max_frame=16 << 20):
-        self.url, self.protocol, self.version, self.window, self.max_frame = url, protocol, version, window, max_frame
-        self.token = token if callable(token) else lambda: token                # credentials: asked for at each dial
-        self.session = self.lease = None                    # (id, token) of the last WELCOME; lease id
-        self.sent = self.recv = 0                           # highest seq sent and accepted in this session
-        self.replay, self.replay_bytes = {}, 0              # 4.6: seq -> Command not yet acknowledged
-        self.numbered, self.next, self.waiting = {}, 1, deque()     # outbox: n -> Command (unresolved), next n, not yet numbered
+    def __init__(
+        self, url, protocol, version, token=None, window=(256, 1 << 20), max_frame=16 << 20
+    ):
+        self.url, self.protocol, self.version, self.window, self.max_frame = (
+            url,
+            protocol,
+            version,
+            window,
+            max_frame,
+        )
+        self.token = (
+            token if callable(token) else lambda: token
+        )  # credentials: asked for at each dial
+        self.session = self.lease = None  # (id, token) of the last WELCOME; lease id
+        self.sent = self.recv = 0  # highest seq sent and accepted in this session
+        self.replay, self.replay_bytes = {}, 0  # 4.6: seq -> Command not yet acknowledged
+        self.numbered, self.next, self.waiting = (
+            {},
+            1,
+            deque(),
+        )  # outbox: n -> Command (unresolved), next n, not yet numbered
         self.subs, self.sub_ids = [], itertools.count(1)
-        self.ws, self.up, self.closing, self.lines, self.wake = None, False, False, deque(), asyncio.Event()
-        self.gate = asyncio.Event()                         # cleared: do not dial (used by tests)
+        self.ws, self.up, self.closing, self.lines, self.wake = (
+            None,
+            False,
+            False,
+            deque(),
+            asyncio.Event(),
+        )
+        self.gate = asyncio.Event()  # cleared: do not dial (used by tests)
         self.gate.set()
-        self.welcomes, self.closes, self.reasons, self.dups = [], [], [], 0     # what happened, for who wants to look
+        self.welcomes, self.closes, self.reasons, self.dups = (
+            [],
+            [],
+            [],
+            0,
+        )  # what happened, for who wants to look
         self.task = asyncio.ensure_future(self._run())
 
-    # --- for the application
-
     async def call(self, name, body, deadline=None):
-        """Send a command and wait for its outcome: its reply, or Refused, Failed, Unknown or Stopped."""
-        if self.closing: raise Stopped(1000, "closed")
+        """Send a command and wait for its reply, or for Refused, Failed, Unknown or Stopped."""
+        if self.closing:
+            raise Stopped(1000, "closed")
         command = Command(name, body, deadline)
         self.waiting.append(command)
         self._pump()
-        return await command.done                           # cancelling this changes nothing for the command (6.2)
+        return await command.done  # cancelling this changes nothing for the command (6.2)
 
     def volatile(self, name, body):
-        self._write([VOLATILE, name, body])                 # 5.16
+        self._write([VOLATILE, name, body])  # 5.16
 
     def subscribe(self, topic, key, position=None, credit=(64, 1 << 20)):
         sub = Subscription(self, topic, key, position, credit)
@@ -178,15 +110,17 @@ class Client:
 
     def unsubscribe(self, sub):
         self.subs.remove(sub)
-        if sub.sub is not None: self._write([UNSUBSCRIBE, {"sub": sub.sub}])
+        if sub.sub is not None:
+            self._write([UNSUBSCRIBE, {"sub": sub.sub}])
 
     def cut(self):
-        self.ws.transport.abort()                           # as a network would: no close frame
+        self.ws.transport.abort()  # as a network would: no close frame
 
     async def close(self, timeout=10):
         """Wait for the outbox, then end the lease (5.15) and the session (4.11)."""
         pending = [c.done for c in [*self.numbered.values(), *self.waiting] if not c.done.done()]
-        if pending and not self.task.done(): await asyncio.wait(pending, timeout=timeout)
+        if pending and not self.task.done():
+            await asyncio.wait(pending, timeout=timeout)
         self.closing = True
         if self.up:
             self._ack_now()
@@ -196,8 +130,6 @@ class Client:
         self.task.cancel()
         await asyncio.wait([self.task])
 
-    # --- dialling, and what a close code means (8.1)
-
     async def _run(self):
         tries = refusals = wrongs = 0
         code, reason = 1000, "closed"
@@ -205,96 +137,171 @@ class Client:
             while not self.closing:
                 await self.gate.wait()
                 seen, self.after, began = len(self.welcomes), None, time.monotonic()
-                try: code, reason = await self._attach()
-                except NegotiationError as e: raise Stopped(0, f"something in between changed the subprotocol: {e}")    # 2.1
+                try:
+                    code, reason = await self._attach()
+                except NegotiationError as e:
+                    raise Stopped(0, f"something in between changed the subprotocol: {e}")  # 2.1
                 except InvalidStatus as e:
-                    if e.response.status_code == 400: raise Stopped(0, "the server does not speak " + SUBPROTOCOL)     # 2.1
+                    if e.response.status_code == 400:
+                        raise Stopped(0, "the server does not speak " + SUBPROTOCOL)  # 2.1
                     code, reason = 1006, str(e)
-                except (OSError, EOFError, InvalidHandshake, InvalidMessage, ConnectionClosed, asyncio.TimeoutError) as e:
+                except (
+                    OSError,
+                    EOFError,
+                    InvalidHandshake,
+                    InvalidMessage,
+                    ConnectionClosed,
+                    asyncio.TimeoutError,
+                ) as e:
                     code, reason = 1006, repr(e)
                 self.closes.append(int(code))
                 self.reasons.append(reason)
                 tries = 0 if len(self.welcomes) > seen else tries + 1
-                if time.monotonic() - began > 30: refusals = wrongs = 0
-                if self.closing or code == 1000: break
-                if 4200 <= code <= 4299: refusals += 1      # token() gives new credentials at the next dial
-                if code == 4410: wrongs += 1
-                if 4300 <= code <= 4499 and code != 4410 or refusals >= 3 or wrongs >= 5: raise Stopped(code, reason)
-                if 4100 <= code <= 4199 or code == 4410: self.session = None    # a new session with the old lease
+                if time.monotonic() - began > 30:
+                    refusals = wrongs = 0
+                if self.closing or code == 1000:
+                    break
+                if 4200 <= code <= 4299:
+                    refusals += 1  # token() gives new credentials at the next dial
+                if code == 4410:
+                    wrongs += 1
+                if 4300 <= code <= 4499 and code != 4410 or refusals >= 3 or wrongs >= 5:
+                    raise Stopped(code, reason)
+                if 4100 <= code <= 4199 or code == 4410:
+                    self.session = None  # a new session with the old lease
                 pause = random.uniform(0.5, 1) * min(10, 0.1 * 2**tries)
-                if code == 4003: pause = 0
-                if self.after is not None: pause = self.after                   # 8.2: after GOAWAY
+                if code == 4003:
+                    pause = 0
+                if self.after is not None:
+                    pause = self.after  # 8.2: after GOAWAY
                 await asyncio.sleep(pause)
             raise Stopped(code, reason)
-        except BaseException as e:                          # Stopped, or cancelled by close(), or a mistake in this file
-            self.stopped = stop = e if isinstance(e, Stopped) else Stopped(1000, "closed") if self.closing else Stopped(0, repr(e))
-            for c in [*self.numbered.values(), *self.waiting]: c.resolve(error=Unknown(*stop.args) if c.maybe else stop)
-            for s in self.subs: s._put("ended", name="stopped")
+        except BaseException as e:  # Stopped, or cancelled by close(), or a mistake in this file
+            self.stopped = stop = (
+                e
+                if isinstance(e, Stopped)
+                else Stopped(1000, "closed") if self.closing else Stopped(0, repr(e))
+            )
+            for c in [*self.numbered.values(), *self.waiting]:
+                c.resolve(error=Unknown(*stop.args) if c.maybe else stop)
+            for s in self.subs:
+                s._put("ended", name="stopped")
             self.closing = True
 
     async def _attach(self):
         """One socket from dial to end: returns its close code."""
-        self.ws = ws = await connect(self.url, subprotocols=[SUBPROTOCOL], ping_interval=None, compression=None,
-                                     max_size=self.max_frame, open_timeout=10, close_timeout=1)
+        self.ws = ws = await connect(
+            self.url,
+            subprotocols=[SUBPROTOCOL],
+            ping_interval=None,
+            compression=None,
+            max_size=self.max_frame,
+            open_timeout=10,
+            close_timeout=1,
+        )
         self.local, tasks = None, []
         try:
-            if ws.subprotocol is None: raise Stopped(0, "something in between removed the subprotocol")     # 2.1
-            hello = {"v": 1, "protocol": self.protocol, "version": self.version, "instance": INSTANCE, "dial": next(DIALS),
-                     "window": {"frames": self.window[0], "bytes": self.window[1]}}
-            if self.token() is not None: hello["token"] = self.token()
-            if self.session: hello["resume"] = {"session": self.session[0], "token": self.session[1], "recv": self.recv}
-            if self.lease: hello["lease"] = {"id": self.lease, "low": self._low(), "next": self.next}
+            if ws.subprotocol is None:
+                raise Stopped(0, "something in between removed the subprotocol")  # 2.1
+            hello = {
+                "v": 1,
+                "protocol": self.protocol,
+                "version": self.version,
+                "instance": INSTANCE,
+                "dial": next(DIALS),
+                "window": {"frames": self.window[0], "bytes": self.window[1]},
+            }
+            if self.token() is not None:
+                hello["token"] = self.token()
+            if self.session:
+                hello["resume"] = {
+                    "session": self.session[0],
+                    "token": self.session[1],
+                    "recv": self.recv,
+                }
+            if self.lease:
+                hello["lease"] = {"id": self.lease, "low": self._low(), "next": self.next}
             await ws.send(json.dumps([HELLO, hello]))
             while not self.up:
                 frame = self._parse(await asyncio.wait_for(ws.recv(), 10))
-                if frame is None: continue
-                if frame[0] == RESUME_FAILED: self.session = None               # 4.10: WELCOME follows
-                elif frame[0] == WELCOME: self._welcome(frame[1])
-                else: raise Broken(4400, "expected WELCOME")
-            tasks = [asyncio.ensure_future(self._writer(ws)), asyncio.ensure_future(self._heartbeat(self.welcomes[-1]["heartbeat"]))]
+                if frame is None:
+                    continue
+                if frame[0] == RESUME_FAILED:
+                    self.session = None  # 4.10: WELCOME follows
+                elif frame[0] == WELCOME:
+                    self._welcome(frame[1])
+                else:
+                    raise Broken(4400, "expected WELCOME")
+            tasks = [
+                asyncio.ensure_future(self._writer(ws)),
+                asyncio.ensure_future(self._heartbeat(self.welcomes[-1]["heartbeat"])),
+            ]
             while True:
                 text = await ws.recv()
                 self.heard = time.monotonic()
                 frame = self._parse(text)
-                if frame: self._on(frame, len(text.encode()))
-        except ConnectionClosed: pass
-        except Broken as e: self.local = e.args
-        except (KeyError, TypeError, AttributeError) as e: self.local = (4400, f"a frame lacks something: {e!r}")
+                if frame:
+                    self._on(frame, len(text.encode()))
+        except ConnectionClosed:
+            pass
+        except Broken as e:
+            self.local = e.args
+        except (KeyError, TypeError, AttributeError) as e:
+            self.local = (4400, f"a frame lacks something: {e!r}")
         finally:
             self.up, self.draining = False, False
-            for t in tasks: t.cancel()
-            for s in self.subs:                             # 7.2: subscriptions die with the socket; what was not handed on comes again
+            for t in tasks:
+                t.cancel()
+            for (
+                s
+            ) in (
+                self.subs
+            ):  # 7.2: subscriptions die with the socket; what was not handed on comes again
                 s.sub = s.number = None
                 s.items = deque(i for i in s.items if i.kind == "ended")
-            if self.local: await ws.close(self.local[0], self.local[1][:100])
-            else: await ws.close()
+            if self.local:
+                await ws.close(self.local[0], self.local[1][:100])
+            else:
+                await ws.close()
         return self.local or (ws.close_code or 1006, ws.close_reason or "")
 
     def _parse(self, message):
-        if not isinstance(message, str): raise Broken(4400, "binary message")   # 2.2
+        if not isinstance(message, str):
+            raise Broken(4400, "binary message")  # 2.2
         return parse(message)
 
     def _welcome(self, w):
         if w["resumed"]:
-            if not self.session or w["session"] != self.session[0] or w["lease"]["id"] != self.lease or w["recv"] > self.sent:
+            if (
+                not self.session
+                or w["session"] != self.session[0]
+                or w["lease"]["id"] != self.lease
+                or w["recv"] > self.sent
+            ):
                 raise Broken(4410, "WELCOME resumes something else")
-        else:                                               # 4.12
+        else:  # 4.12
             self.sent = self.recv = 0
             self.replay, self.replay_bytes = {}, 0
-            for c in self.numbered.values(): c.seq = None   # 5.9: all of it goes out again
-        if w["lease"]["id"] != self.lease:                  # 5.1
+            for c in self.numbered.values():
+                c.seq = None  # 5.9: all of it goes out again
+        if w["lease"]["id"] != self.lease:  # 5.1
             lost = [c for c in self.numbered.values() if c.maybe]
             self.waiting.extendleft(reversed([c for c in self.numbered.values() if not c.maybe]))
             self.numbered, self.next = {}, 1
-            for c in self.waiting: c.n = None
-            for c in lost: c.resolve(error=Unknown("the lease expired"))
+            for c in self.waiting:
+                c.n = None
+            for c in lost:
+                c.resolve(error=Unknown("the lease expired"))
         self.session, self.lease, self.limits = (w["session"], w["token"]), w["lease"]["id"], w
         self.up, self.draining, self.heard = True, False, time.monotonic()
         self.lines, self.owed, self.owed_bytes, self.ack_timer = deque(), 0, 0, None
-        self._ack_now()                                     # 4.1: confirms the new token
-        if w["resumed"]: self._acked(w["recv"])
-        for c in self.replay.values(): self._write(self._frame(c))              # 4.7
-        for s in self.subs: self._subscribe(s)              # 7.2
+        self._ack_now()  # 4.1: confirms the new token
+        if w["resumed"]:
+            self._acked(w["recv"])
+        for c in self.replay.values():
+            self._write(self._frame(c))  # 4.7
+        for s in self.subs:
+            self._subscribe(s)  # 7.2
         self.welcomes.append(w)
         self._pump()
 
@@ -302,123 +309,175 @@ class Client:
         while True:
             while self.lines:
                 line = self.lines.popleft()
-                if line is None: return await ws.close(1000)
-                try: await ws.send(line)
-                except ConnectionClosed: return
+                if line is None:
+                    return await ws.close(1000)
+                try:
+                    await ws.send(line)
+                except ConnectionClosed:
+                    return
             self.wake.clear()
             await self.wake.wait()
 
     def _write(self, frame, first=False):
-        if not self.up: return
-        (self.lines.appendleft if first else self.lines.append)(frame if isinstance(frame, str) else json.dumps(frame))
+        if not self.up:
+            return
+        (self.lines.appendleft if first else self.lines.append)(
+            frame if isinstance(frame, str) else json.dumps(frame)
+        )
         self.wake.set()
 
-    async def _heartbeat(self, hb):                         # 9.1
+    async def _heartbeat(self, hb):  # 9.1
         while True:
             heard = self.heard
             await asyncio.sleep(max(0, heard + hb["interval_ms"] / 1000 - time.monotonic()))
-            if self.heard != heard: continue
+            if self.heard != heard:
+                continue
             for k in range(hb["missed"]):
                 self._write([PING, k], first=True)
                 await asyncio.sleep(hb["timeout_ms"] / 1000)
-                if self.heard != heard: break
+                if self.heard != heard:
+                    break
             else:
                 self.local = (4003, "missed heartbeats")
                 return await self.ws.close(*self.local)
 
-    # --- frames in
-
     def _on(self, frame, size):
         kind, *f = frame
-        if kind in (RESULT, FAILED, REFUSED): self._answer(kind, f, size)
+        if kind in (RESULT, FAILED, REFUSED):
+            self._answer(kind, f, size)
         elif kind == ACK:
             self._acked(f[0])
             self._pump()
-        elif kind == PING: self._write([PONG, f[0]], first=True)                # 9.2
+        elif kind == PING:
+            self._write([PONG, f[0]], first=True)  # 9.2
         elif kind in (EVENT, SNAPSHOT, SKIP, TOPIC_VOLATILE):
             sub = next((s for s in self.subs if s.number == f[0]), None)
-            if sub is None: return                          # 7.10: unsubscribed, frames still on their way
-            if kind != TOPIC_VOLATILE: sub._frame(kind, *f[1:], size=0 if kind == SKIP else size)
-            elif len(sub.items) < 1000: sub._put("volatile", 0, *f[1:])
+            if sub is None:
+                return  # 7.10: unsubscribed, frames still on their way
+            if kind != TOPIC_VOLATILE:
+                sub._frame(kind, *f[1:], size=0 if kind == SKIP else size)
+            elif len(sub.items) < 1000:
+                sub._put("volatile", 0, *f[1:])
         elif kind in (SUBSCRIBED, UNSUBSCRIBED):
             sub = next((s for s in self.subs if s.sub == f[0]["sub"]), None)
-            if sub is None: return
-            if kind == SUBSCRIBED: return sub._subscribed(f[0])
+            if sub is None:
+                return
+            if kind == SUBSCRIBED:
+                return sub._subscribed(f[0])
             sub.sub = sub.number = None
-            if f[0]["code"] in ("overload", "internal"):    # try again
-                asyncio.get_running_loop().call_later(f[0].get("retry_ms", 1000) / 1000, self._subscribe, sub)
+            if f[0]["code"] in ("overload", "internal"):  # try again
+                asyncio.get_running_loop().call_later(
+                    f[0].get("retry_ms", 1000) / 1000, self._subscribe, sub
+                )
             else:
                 self.subs.remove(sub)
                 sub._put("ended", name=f[0]["code"])
-        elif kind == GOAWAY: self.draining, self.after = True, f[0]["after_ms"] / 1000
-        elif kind != PONG: raise Broken(4400, f"kind {kind} out of place")
+        elif kind == GOAWAY:
+            self.draining, self.after = True, f[0]["after_ms"] / 1000
+        elif kind != PONG:
+            raise Broken(4400, f"kind {kind} out of place")
 
     def _subscribe(self, s):
-        if not self.up or s.sub is not None or s not in self.subs: return
+        if not self.up or s.sub is not None or s not in self.subs:
+            return
         s.sub, s.number, s.asked = next(self.sub_ids), None, s.position
-        m = {"sub": s.sub, "topic": s.topic, "key": s.key, "credit": {"events": s.credit[0], "bytes": s.credit[1]}}
-        if s.position: m["from"] = {"epoch": s.position[0], "ts": s.position[1]}
+        m = {
+            "sub": s.sub,
+            "topic": s.topic,
+            "key": s.key,
+            "credit": {"events": s.credit[0], "bytes": s.credit[1]},
+        }
+        if s.position:
+            m["from"] = {"epoch": s.position[0], "ts": s.position[1]}
         self._write([SUBSCRIBE, m])
 
     def _answer(self, kind, f, size):
         seq, ack, n = f[:3]
-        if seq != self.recv + 1: raise Broken(4410, f"seq {seq} after {self.recv}")     # 4.2
+        if seq != self.recv + 1:
+            raise Broken(4410, f"seq {seq} after {self.recv}")  # 4.2
         self._acked(ack)
-        c = self.numbered.get(n)                            # None: resolved before
-        if c and kind == REFUSED and f[3] in RETRY:         # 5.10: not executed; the same n goes again
+        c = self.numbered.get(n)  # None: resolved before
+        if c and kind == REFUSED and f[3] in RETRY:  # 5.10: not executed; the same n goes again
             c.seq, c.maybe, c.not_before = None, False, time.monotonic() + f[4] / 1000
         elif c:
             del self.numbered[n]
-            if kind == REFUSED: c.resolve(error=Refused(f[3]))
+            if kind == REFUSED:
+                c.resolve(error=Refused(f[3]))
             else:
                 self.dups += f[3]
-                try: body = json.loads(f[-1])
-                except ValueError: body, kind, f = f[-1], FAILED, [*f[:4], "internal", "", f[-1]]
-                if kind == RESULT: c.resolve(body)
-                elif f[4] == "unknown": c.resolve(error=Unknown("says the server"))
-                else: c.resolve(error=Failed(f[4], f[5], body))
-        self.recv, self.owed, self.owed_bytes = seq, self.owed + 1, self.owed_bytes + size      # 4.3: accepted
-        if self.owed >= min(32, self.window[0] / 2) or self.owed_bytes >= self.window[1] / 2: self._ack_now()    # 4.5
-        elif not self.ack_timer: self.ack_timer = asyncio.get_running_loop().call_later(0.25, self._ack_now)
+                try:
+                    body = json.loads(f[-1])
+                except ValueError:
+                    body, kind, f = f[-1], FAILED, [*f[:4], "internal", "", f[-1]]
+                if kind == RESULT:
+                    c.resolve(body)
+                elif f[4] == "unknown":
+                    c.resolve(error=Unknown("says the server"))
+                else:
+                    c.resolve(error=Failed(f[4], f[5], body))
+        self.recv, self.owed, self.owed_bytes = (
+            seq,
+            self.owed + 1,
+            self.owed_bytes + size,
+        )  # 4.3: accepted
+        if self.owed >= min(32, self.window[0] / 2) or self.owed_bytes >= self.window[1] / 2:
+            self._ack_now()  # 4.5
+        elif not self.ack_timer:
+            self.ack_timer = asyncio.get_running_loop().call_later(0.25, self._ack_now)
         self._pump()
 
-    # --- commands out
-
-    def _low(self): return next(iter(self.numbered), self.next)                 # 5.4 (insertion order is the order of n)
+    def _low(self):
+        return next(iter(self.numbered), self.next)  # 5.4 (insertion order is the order of n)
 
     def _ack_now(self):
         self._carried()
         self._write([ACK, self.recv, self._low()])
 
     def _carried(self):
-        if self.ack_timer: self.ack_timer.cancel()
+        if self.ack_timer:
+            self.ack_timer.cancel()
         self.owed, self.owed_bytes, self.ack_timer = 0, 0, None
 
     def _acked(self, ack):
-        if ack > self.sent: raise Broken(4410, "ack of what was never sent")    # 4.4
-        for seq in [s for s in self.replay if s <= ack]: self.replay_bytes -= len(self.replay.pop(seq).body)
+        if ack > self.sent:
+            raise Broken(4410, "ack of what was never sent")  # 4.4
+        for seq in [s for s in self.replay if s <= ack]:
+            self.replay_bytes -= len(self.replay.pop(seq).body)
 
     def _frame(self, c):
         head = [COMMAND, c.seq, self.recv, c.n, max(0, c.n - self._low())]
         if c.deadline is not None:
-            head = [COMMAND_DEADLINE, *head[1:], max(0, math.ceil(1000 * (c.deadline - time.monotonic())))]
+            head = [
+                COMMAND_DEADLINE,
+                *head[1:],
+                max(0, math.ceil(1000 * (c.deadline - time.monotonic()))),
+            ]
         return json.dumps(head + [c.name])[:-1] + "," + c.body + "]"
 
     def _pump(self):
-        """Send what may be sent: commands to be sent again in the order of n (5.9, 5.11), then new ones."""
-        if not self.up: return
+        """Send what may be sent: first commands that are sent again, in the order of n (5.9, 5.11),
+        then new ones."""
+        if not self.up:
+            return
         for c in [*(c for c in self.numbered.values() if c.seq is None), *self.waiting]:
             wait, size = c.not_before - time.monotonic(), len(c.body)
-            if self.draining: return                        # 8.2
+            if self.draining:
+                return  # 8.2
             if wait > 0:
                 asyncio.get_running_loop().call_later(wait, self._pump)
                 return
             limit = self.limits["window"]
-            if self.replay and (len(self.replay) >= limit["frames"] or self.replay_bytes + size > limit["bytes"]): return   # 4.6
+            if self.replay and (
+                len(self.replay) >= limit["frames"] or self.replay_bytes + size > limit["bytes"]
+            ):
+                return  # 4.6
             if c.n is None:
-                if self.next - self._low() >= self.limits["lease"]["span"]: return      # 5.3
+                if self.next - self._low() >= self.limits["lease"]["span"]:
+                    return  # 5.3
                 self.waiting.remove(c)
-                if size + len(c.name) + 120 > self.limits["frame_bytes"]:       # 2.3: it would cost the socket
+                if (
+                    size + len(c.name) + 120 > self.limits["frame_bytes"]
+                ):  # 2.3: it would cost the socket
                     c.resolve(error=Refused("too_large"))
                     continue
                 c.n, self.next = self.next, self.next + 1
@@ -426,5 +485,5 @@ class Client:
             self.sent += 1
             c.seq, c.maybe, self.replay[self.sent] = self.sent, True, c
             self.replay_bytes += size
-            self._carried()                                 # the head carries the ack
+            self._carried()  # the head carries the ack
             self._write(self._frame(c))

@@ -1,11 +1,12 @@
-//! The command line: a few words, parsed by hand. Owns what is said to somebody who mistypes.
+//! The command line: a few words, parsed by hand, and what is said to somebody who mistypes. It
+//! runs nothing.
 
 use std::str::FromStr;
 
-/// Where the chat is served unless it is told otherwise.
+/// The port on which the chat is served by default.
 pub(crate) const DEFAULT_PORT: u16 = 7777;
 
-/// Seconds of the shortest demo.
+/// The length of the shortest demo, in seconds.
 const SHORTEST_DEMO: u64 = 4;
 
 /// What is to be done.
@@ -17,16 +18,17 @@ pub(crate) enum Command {
     Join { room: String, name: String, url: String },
     /// Show that nothing is lost, doubled or reordered.
     Demo { seconds: u64, seed: Option<u64> },
-    /// Say what there is.
+    /// Say what can be done.
     Help,
 }
 
 pub(crate) const HELP: &str = "\
 A chat that survives its network.
 
-  chat [serve] [--port N]                         serve on 127.0.0.1, port 7777 unless told otherwise
-  chat join <room> --as <name> [--server <url>]   talk in a room (ws://127.0.0.1:7777 unless told otherwise)
-  chat demo [--seconds N] [--seed S]              a server, three clients and a bad network, with a count at the end
+  chat [serve] [--port N]                         serve on 127.0.0.1 (port 7777)
+  chat join <room> --as <name> [--server <url>]   talk in a room (at ws://127.0.0.1:7777)
+  chat demo [--seconds N] [--seed S]              a server, three clients and a bad network,
+                                                  with a count at the end
   chat help                                       this page
 
 With cargo: `cargo run -p chat -- join lobby --as ada`";
@@ -70,7 +72,8 @@ fn join(rest: &mut Rest) -> Result<Command, String> {
     let url = rest.value("--server")?.unwrap_or_else(|| format!("ws://127.0.0.1:{DEFAULT_PORT}"));
     if !url.starts_with("ws://") {
         return Err(format!(
-            "`{url}` is no address of a server: it begins with ws://, like ws://127.0.0.1:{DEFAULT_PORT}"
+            "`{url}` is not an address of a server: that begins with ws://, \
+             like ws://127.0.0.1:{DEFAULT_PORT}"
         ));
     }
     let room = rest.word().ok_or("which room? For example: join lobby --as ada")?;
@@ -82,13 +85,14 @@ fn demo(rest: &mut Rest) -> Result<Command, String> {
     let seconds = rest.number("--seconds")?.unwrap_or(12);
     if seconds < SHORTEST_DEMO {
         return Err(format!(
-            "`--seconds {seconds}`: the demo needs {SHORTEST_DEMO} at least, to restart and to kill a server"
+            "`--seconds {seconds}`: the demo needs {SHORTEST_DEMO} at least, \
+             to restart a server and to kill one"
         ));
     }
     Ok(Command::Demo { seconds, seed: rest.number("--seed")? })
 }
 
-/// What was not read yet.
+/// The arguments that have not been read yet.
 struct Rest {
     arguments: Vec<String>,
 }
@@ -107,7 +111,7 @@ impl Rest {
         self.arguments.remove(place);
         match self.arguments.get(place) {
             Some(value) if !value.starts_with("--") => Ok(Some(self.arguments.remove(place))),
-            _ => Err(format!("`{name}` wants a value after it")),
+            _ => Err(format!("`{name}` needs a value after it")),
         }
     }
 
@@ -116,7 +120,7 @@ impl Rest {
         value
             .parse()
             .map(Some)
-            .map_err(|_| format!("`{name} {value}`: that is no number, or too large a one"))
+            .map_err(|_| format!("`{name} {value}`: that is not a number, or it is too large"))
     }
 
     fn word(&mut self) -> Option<String> {
@@ -127,9 +131,9 @@ impl Rest {
     fn end(&self, command: &str) -> Result<(), String> {
         match self.arguments.first() {
             None => Ok(()),
-            Some(argument) => Err(format!(
-                "`{command}` does not know `{argument}`; `chat help` says what there is"
-            )),
+            Some(argument) => {
+                Err(format!("`{command}` does not know `{argument}`; try `chat help`"))
+            }
         }
     }
 }
@@ -143,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_said_is_serving_on_the_default_port() {
+    fn without_arguments_the_chat_is_served_on_the_default_port() {
         assert_eq!(line(""), Ok(Command::Serve { port: DEFAULT_PORT, controlled: false }));
         assert_eq!(line("--port 0"), Ok(Command::Serve { port: 0, controlled: false }));
         assert_eq!(line("--help"), Ok(Command::Help));
@@ -167,9 +171,9 @@ mod tests {
             line("join lobby").unwrap_err(),
             "who are you? For example: join lobby --as ada"
         );
-        assert_eq!(line("join --as").unwrap_err(), "`--as` wants a value after it");
+        assert_eq!(line("join --as").unwrap_err(), "`--as` needs a value after it");
         assert!(line("sreve").unwrap_err().contains("serve, join, demo, help"));
-        assert!(line("--port 99999").unwrap_err().contains("no number"));
+        assert!(line("--port 99999").unwrap_err().contains("not a number"));
         assert!(line("demo --seconds 1").unwrap_err().contains("4 at least"));
         assert!(line("demo --fast").unwrap_err().contains("does not know `--fast`"));
         assert!(line("join a --as b --server http://x").unwrap_err().contains("ws://"));

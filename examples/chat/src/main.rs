@@ -1,18 +1,15 @@
-//! A chat that survives its network: server, terminal client and a demo that counts what a bad
-//! network costs.
+//! A chat that survives its network: a server, a client for the terminal, and a demo that counts
+//! what a bad network costs.
 //!
 //! `protocol.rs` is the protocol, `server.rs` what the server does, `terminal.rs` a client for
-//! people, `demo/` three clients without people.
+//! people, and `demo/` three clients without people.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
 #![allow(clippy::disallowed_methods, reason = "a program makes tasks, waits and reads clocks")]
 
 mod cli;
 mod demo;
-#[allow(
-    unreachable_pub,
-    reason = "a protocol is public: it would be a library that server and clients share"
-)]
+#[allow(unreachable_pub, reason = "the protocol would be a library that server and clients share")]
 mod protocol;
 mod server;
 mod terminal;
@@ -37,8 +34,8 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(run(command));
-    // A thread that waits for a line from the terminal can't be stopped; it must not hold the
-    // process up.
+    // The thread that waits for a line from the terminal can't be stopped, and must not keep the
+    // process from ending.
     runtime.shutdown_background();
     code
 }

@@ -1,4 +1,5 @@
-//! What the chat says, in two enums. Everything else of the protocol is derived from them.
+//! What the chat says, in two enums, and what can go wrong, in a third. Everything else of the
+//! protocol is derived from them.
 
 use serde::{Deserialize, Serialize};
 use steadfast::WsProtocol;
@@ -11,18 +12,18 @@ pub struct RoomId(pub String);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct UserId(pub String);
 
-/// A message's name, unique for ever.
+/// A message's id, which is never used again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MessageId(pub String);
 
-/// A message of a room's history.
+/// A message in a room's history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChatMessage {
-    /// Its name.
+    /// Its id.
     pub id: MessageId,
     /// Who wrote it.
     pub from: UserId,
-    /// What.
+    /// What they wrote.
     pub text: String,
 }
 
@@ -38,21 +39,28 @@ pub struct Member {
 /// What a chat client may say.
 #[derive(Debug, Clone, WsProtocol)]
 #[serde(rename_all = "snake_case")]
-#[ws(client, protocol = "chat", version = "1.0", server = ChatEvent, error = ChatError, timeout = "10s")]
+#[ws(
+    client,
+    protocol = "chat",
+    version = "1.0",
+    server = ChatEvent,
+    error = ChatError,
+    timeout = "10s"
+)]
 pub enum ChatCommand {
     /// Post a message to a room.
     #[ws(request(reply = MessageId), max_bytes = "16KiB")]
     Post {
-        /// Where.
+        /// In which room.
         room: RoomId,
-        /// What.
+        /// What it says.
         text: String,
     },
 
     /// Everything up to this message has been read.
     #[ws(command)]
     MarkRead {
-        /// Where.
+        /// In which room.
         room: RoomId,
         /// The last message that was read.
         upto: MessageId,
@@ -61,14 +69,14 @@ pub enum ChatCommand {
     /// Who has been here, and how far they have read.
     #[ws(request(reply = Vec<Member>))]
     Members {
-        /// Where.
+        /// In which room.
         room: RoomId,
     },
 
-    /// Shown while somebody types; lost when offline, and nobody minds.
+    /// Shown while somebody is typing. It is lost when offline, and nobody minds.
     #[ws(volatile(latest_by = room))]
     Typing {
-        /// Where.
+        /// In which room.
         room: RoomId,
     },
 }
@@ -76,36 +84,41 @@ pub enum ChatCommand {
 /// What the server tells its clients.
 #[derive(Debug, Clone, WsProtocol)]
 #[serde(rename_all = "snake_case")]
-#[ws(server, protocol = "chat", error = ChatError, topic(Room, key = room: RoomId, replay = 500, ttl = "10m"))]
+#[ws(
+    server,
+    protocol = "chat",
+    error = ChatError,
+    topic(Room, key = room: RoomId, replay = 500, ttl = "10m")
+)]
 pub enum ChatEvent {
     /// Somebody has posted a message.
     #[ws(event(Room))]
     Posted {
-        /// Where.
+        /// In which room.
         room: RoomId,
-        /// Its name.
+        /// The message's id.
         id: MessageId,
         /// Who wrote it.
         from: UserId,
-        /// What.
+        /// What they wrote.
         text: String,
     },
 
     /// The latest messages of a room, oldest first.
     #[ws(snapshot(Room))]
     History {
-        /// Where.
+        /// Of which room.
         room: RoomId,
         /// The messages.
         messages: Vec<ChatMessage>,
     },
 
-    /// Somebody types.
+    /// Somebody is typing.
     #[ws(volatile(Room, latest_by = who))]
     Typing {
-        /// Where.
+        /// In which room.
         room: RoomId,
-        /// Who.
+        /// Who is typing.
         who: UserId,
     },
 
@@ -114,7 +127,7 @@ pub enum ChatEvent {
     Unknown(steadfast::UnknownMessage),
 }
 
-/// Why the server does not do as it was told.
+/// Why the server does not do what it was asked to.
 #[derive(Debug, Clone, PartialEq, WsProtocol)]
 #[ws(error)]
 pub enum ChatError {
@@ -122,7 +135,7 @@ pub enum ChatError {
     Empty,
     /// The name of a room has 1 to 64 characters.
     BadRoomName,
-    /// As many rooms as there may be.
+    /// There are as many rooms as there may be.
     TooManyRooms {
         /// How many.
         limit: u32,

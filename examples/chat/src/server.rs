@@ -1,4 +1,5 @@
-//! The chat's server: rooms, who may do what, and serving until Ctrl-C.
+//! The chat's server: its rooms, who may do what, and how it is served until Ctrl-C. What it says
+//! on the wire is `protocol.rs`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -6,9 +7,9 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use steadfast::server::Heartbeat;
 use steadfast::server::{Cx, Denied, IdempotencyKey, Principal, Server, TopicCx, bearer};
 use steadfast::store::MemoryStore;
-use steadfast::wire::Heartbeat;
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::net::TcpListener;
 
@@ -17,24 +18,26 @@ use crate::protocol::{
     ChatMessage, ChatServer, ChatTopics, Member, MessageId, RoomId, UserId,
 };
 
-/// What a controlled server says when it listens; its address follows.
+/// What a controlled server prints when it listens, followed by its address.
 pub(crate) const LISTENING: &str = "listening on ";
 /// What makes a controlled server drain and listen again.
 pub(crate) const RESTART: &str = "restart";
 
-/// Rooms; a post to another one is an error.
+/// How many rooms there may be; a post to yet another one is an error.
 const ROOMS: usize = 1_000;
-/// Messages of a room that are remembered.
+/// How many messages of a room are remembered.
 const HISTORY: usize = 200;
-/// People of a room whose reading is remembered; the one who has been silent longest is forgotten.
+/// For how many people a room remembers what they have read; beyond, whoever has read least is
+/// forgotten.
 const READERS: usize = 1_000;
-/// How long a server that leaves waits for what runs.
+/// How long a server that leaves waits for what is running.
 const DRAIN: Duration = Duration::from_secs(3);
 
-/// The rooms. A handle: clones are the same chat.
+/// The rooms. Clones are the same chat.
 #[derive(Debug, Clone)]
 pub(crate) struct Chat {
-    /// Tells this chat's message ids from those of another run, since the numbers begin anew.
+    /// Makes this run's message ids differ from those of another run, whose numbers also begin at
+    /// 1.
     run: u64,
     rooms: Arc<Mutex<BTreeMap<RoomId, RoomState>>>,
 }
@@ -43,7 +46,7 @@ pub(crate) struct Chat {
 struct RoomState {
     history: VecDeque<Entry>,
     posted: u64,
-    /// Up to which message, by number, each has read.
+    /// The number of the latest message that each person has read.
     read: BTreeMap<UserId, u64>,
 }
 
@@ -63,7 +66,8 @@ impl Chat {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Posts once per key: a command whose server died before the record was kept may run again.
+    /// Posts once per key: if the server died before the record was kept, the command may run
+    /// again.
     fn insert_once(
         &self,
         room: &RoomId,
@@ -171,13 +175,14 @@ impl ChatTopics for Chat {
     }
 }
 
-/// Serves on loopback until Ctrl-C, then lets everybody leave in order.
+/// Serves on loopback until Ctrl-C, and then drains.
 ///
 /// # Errors
-/// When the port can't be had.
+/// When it can't listen on the port.
 pub(crate) async fn serve(port: u16) -> io::Result<()> {
-    let server =
-        build(Chat::new(), |builder| builder.limits(|limits| limits.drain_spread_ms = 1_000));
+    let server = build(Chat::new(), |builder| {
+        builder.limits(|limits| limits.drain_spread = Duration::from_secs(1))
+    });
     let listener = bind(port).await?;
     let port = listener.local_addr()?.port();
     println!("The chat is served on ws://127.0.0.1:{port}. In two other terminals:\n");
@@ -190,36 +195,37 @@ pub(crate) async fn serve(port: u16) -> io::Result<()> {
         println!("    cargo run -p chat -- join lobby --as {name}{server_option}");
     }
     println!(
-        "\nThen stop this server with Ctrl-C and start it again: they notice, wait, and go on."
+        "\nThen stop this server with Ctrl-C and start it again: both notice, wait, and go on."
     );
     tokio::select! {
         served = server.serve_listener(listener) => served,
         _ = tokio::signal::ctrl_c() => {
-            println!("\nLeaving: finishing what runs, at most {} s.", DRAIN.as_secs());
+            println!("\nLeaving: what runs may finish, for at most {} s.", DRAIN.as_secs());
             server.shutdown(DRAIN).await;
             Ok(())
         }
     }
 }
 
-/// Serves as the demo's child: says where it listens, and obeys the lines of its input. Ends with
-/// its input. Draining and listening again keeps the rooms and the store, as a rolling restart with
-/// a durable store would.
+/// Serves as the demo's child process: says where it listens, and obeys the lines of its input
+/// until that ends. When it drains and listens again it keeps the rooms and the store, as a rolling
+/// restart with a durable store would.
 ///
 /// # Errors
-/// When the port can't be had.
+/// When it can't listen on the port.
 pub(crate) async fn serve_controlled(mut port: u16) -> io::Result<()> {
     let (chat, store) = (Chat::new(), MemoryStore::default());
     let mut orders = BufReader::new(stdin()).lines();
     loop {
         let server = build(chat.clone(), |builder| {
-            // Dead peers are found, and clients come back, at the demo's pace.
+            // Fast enough for the demo to find dead peers and to see clients come back.
             builder
                 .store(store.clone())
                 .configure(|config| {
-                    config.heartbeat = Heartbeat { interval_ms: 400, timeout_ms: 200, missed: 2 }
+                    config.heartbeat =
+                        Heartbeat::new(Duration::from_millis(400), Duration::from_millis(200), 2)
                 })
-                .limits(|limits| limits.drain_spread_ms = 200)
+                .limits(|limits| limits.drain_spread = Duration::from_millis(200))
         });
         let listener = bind(port).await?;
         let addr = listener.local_addr()?;
@@ -238,8 +244,8 @@ pub(crate) async fn serve_controlled(mut port: u16) -> io::Result<()> {
 
 type Builder = steadfast::server::Builder<ChatCommand, steadfast::server::Decided>;
 
-/// The name that somebody gives is believed: this is an example. A real server checks a signature
-/// here.
+/// Everybody is believed to be who they say, because this is an example. A real server checks a
+/// signature here.
 fn build(chat: Chat, settings: impl FnOnce(Builder) -> Builder) -> Server<ChatCommand> {
     let builder = ChatServer::builder(chat).authenticate(bearer(|name| async move {
         if (1..=32).contains(&name.chars().count()) {
@@ -255,10 +261,10 @@ async fn bind(port: u16) -> io::Result<TcpListener> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
         let hint = match error.kind() {
             io::ErrorKind::AddrInUse => {
-                "; another program has it: stop that, or choose another one with --port"
+                "; another program uses it: stop that one, or choose a port with --port"
             }
             _ => "",
         };
-        io::Error::new(error.kind(), format!("port {port} can't be had: {error}{hint}"))
+        io::Error::new(error.kind(), format!("can't listen on port {port}: {error}{hint}"))
     })
 }

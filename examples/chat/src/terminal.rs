@@ -1,5 +1,5 @@
-//! `chat join`: a room in a terminal, line by line. Owns what is shown; everything that has to do
-//! with connections is the client library's.
+//! `chat join`: a room in a terminal, line by line. This file says what is shown; everything about
+//! connections is left to the client library.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
@@ -20,19 +20,20 @@ use crate::protocol::{
 };
 
 const HELP: &str = "\
-   write a line to post it; end a line with \\ to go on in the next one (the others see that you type)
+   Write a line to post it. End a line with \\ to go on in the next one; meanwhile the others see
+   that you are typing.
    /who      who has been here, and how much they have not read
    /status   the connection, and what waits to be sent
    /retry    try to connect now
-   /quit     leave (Ctrl-D does the same)";
+   /quit     leave (so does Ctrl-D)";
 
-/// Messages of the history that are shown on joining.
+/// How many messages of the history are shown to somebody who joins.
 const SHOWN: usize = 10;
-/// Ids of shown messages that are remembered: more than a snapshot holds.
+/// How many ids of shown messages are remembered: more than a snapshot contains.
 const REMEMBERED: usize = 1_000;
-/// How long after a reconnect an event counts as one that was missed.
+/// For how long after a reconnect an event counts as one that was missed.
 const CATCHING_UP: Duration = Duration::from_millis(400);
-/// Posts whose outcome is not known yet; beyond, the terminal asks for patience.
+/// How many posts may be without an outcome; beyond, the terminal takes no more.
 const UNDER_WAY: usize = 100;
 
 /// Joins a room until the input ends.
@@ -48,15 +49,15 @@ pub(crate) async fn join(room: String, name: String, url: String) -> io::Result<
             async move { token }
         })
         .configure(|config| {
-            config.backoff.cap_ms = 5_000;
-            (config.backoff.attempts, config.backoff.elapsed_ms) = (None, None);
+            config.backoff.cap = Duration::from_secs(5);
+            (config.backoff.attempts, config.backoff.elapsed) = (None, None);
         })
         .connect_lazily()
         .map_err(io::Error::other)?;
     wait_for_server(&client, &url).await?;
     let room = RoomId(room);
     let subscription = client.subscribe(Room(room.clone())).await.map_err(io::Error::other)?;
-    println!("-- {name} in {}; /help says what there is", room.0);
+    println!("-- you are {name} in {}; /help for help", room.0);
     let terminal = Terminal {
         state: client.state(),
         client,
@@ -71,7 +72,7 @@ pub(crate) async fn join(room: String, name: String, url: String) -> io::Result<
     terminal.run(subscription).await
 }
 
-/// Says what is the matter while there is no server.
+/// Waits for the server, and says so if it takes long.
 async fn wait_for_server(client: &ChatClient, url: &str) -> io::Result<()> {
     let mut state = client.state();
     let mut told = false;
@@ -80,7 +81,7 @@ async fn wait_for_server(client: &ChatClient, url: &str) -> io::Result<()> {
         match &*state.borrow_and_update() {
             ConnectionState::Connected { .. } => return Ok(()),
             ConnectionState::Failed { reason } => {
-                return Err(io::Error::other(format!("the server refuses: {reason}")));
+                return Err(io::Error::other(format!("can't join: {reason}")));
             }
             ConnectionState::Closed => return Err(io::Error::other("closed")),
             _ => {}
@@ -88,7 +89,10 @@ async fn wait_for_server(client: &ChatClient, url: &str) -> io::Result<()> {
         tokio::select! {
             changed = state.changed() => changed.map_err(io::Error::other)?,
             () = sleep_until(hint), if !told => {
-                println!("-- nobody answers at {url}; still trying. Is the server running? `cargo run -p chat`");
+                println!(
+                    "-- no answer from {url} yet; still trying. \
+                     Is the server running? (cargo run -p chat)"
+                );
                 told = true;
             }
         }
@@ -102,14 +106,14 @@ struct Terminal {
     state: watch::Receiver<ConnectionState>,
     me: UserId,
     room: RoomId,
-    /// What was shown: a snapshot overlaps with what came before it, and with the events after it.
+    /// What was shown. A snapshot overlaps with what came before it and with the events after it.
     known: Known,
-    /// The last message shown, for telling the server what was read.
+    /// The last message shown, which is how far the server is told that we have read.
     last: Option<MessageId>,
-    /// Lines that ended with a backslash.
+    /// The lines so far of a message whose last line ended with a backslash.
     draft: String,
     posts: Posts,
-    /// Since when the connection is back, and how many messages have come since.
+    /// Set for a moment after a reconnect, while missed messages are counted.
     back: Option<Back>,
 }
 
@@ -153,7 +157,8 @@ impl Terminal {
         let mut lost: Option<Instant> = None;
         self.state.mark_unchanged();
         loop {
-            let caught_up = self.back.as_ref().map(|back| back.until);
+            let counting = self.back.is_some();
+            let until = self.back.as_ref().map_or_else(Instant::now, |back| back.until);
             tokio::select! {
                 line = lines.next_line() => match line? {
                     Some(line) => if !self.line(&line).await { break },
@@ -171,14 +176,14 @@ impl Terminal {
                     changed.map_err(io::Error::other)?;
                     self.connection(&mut lost);
                 }
-                () = sleep_until(caught_up.unwrap_or_else(Instant::now)), if caught_up.is_some() => self.caught_up(),
+                () = sleep_until(until), if counting => self.caught_up(),
             }
         }
         self.leave().await;
         Ok(())
     }
 
-    /// One line of input; `false` if it was the last one.
+    /// Handles one line of input. `false` if it was the last one.
     async fn line(&mut self, line: &str) -> bool {
         match line.trim() {
             "" => {}
@@ -188,7 +193,7 @@ impl Terminal {
             "/status" => self.status(),
             "/retry" => self.client.reconnect_now(),
             other if other.starts_with('/') => {
-                println!("-- there is no {other}; /help says what there is")
+                println!("-- unknown command {other}; /help for help")
             }
             _ => self.compose(line),
         }
@@ -204,19 +209,30 @@ impl Terminal {
         }
         let text = std::mem::take(&mut self.draft) + line;
         if self.posts.len() >= UNDER_WAY {
-            println!("-- {UNDER_WAY} messages wait already; this one was not taken: {text}");
+            println!("-- {UNDER_WAY} messages are waiting; this one was not accepted: {text}");
             return;
         }
         self.posts.push(self.client.post(self.room.clone(), text));
+        if let Some(why) = self.why_not_now() {
+            println!("-- not sent yet. {why}");
+        }
+    }
+
+    /// Why nothing is sent at the moment; `None` if it is.
+    fn why_not_now(&self) -> Option<String> {
         let status = self.client.status();
-        if !status.live {
-            println!("-- queued ({} waiting). {}", status.queued, status.message);
+        match status.state {
+            _ if status.live => None,
+            ConnectionState::Connected { .. } => {
+                Some("The server is about to leave; we will connect again.".to_owned())
+            }
+            _ => Some(status.message),
         }
     }
 
     async fn who(&self) {
-        if !self.client.status().live {
-            println!("-- not now: {}", self.client.status().message);
+        if let Some(why) = self.why_not_now() {
+            println!("-- can't ask now. {why}");
             return;
         }
         match self.client.members(self.room.clone()).await {
@@ -238,8 +254,13 @@ impl Terminal {
     fn status(&self) {
         let status = self.client.status();
         let latency =
-            status.latency.map(|latency| format!(" Round trip {} ms.", latency.as_millis()));
-        println!("-- {}{} {} waiting.", status.message, latency.unwrap_or_default(), status.queued);
+            status.latency.map(|latency| format!(" Round trip: {} ms.", latency.as_millis()));
+        let unanswered = match (status.live, status.queued) {
+            (false, _) => String::new(),
+            (true, 0) => " Everything has been answered.".to_owned(),
+            (true, count) => format!(" Not answered yet: {count}."),
+        };
+        println!("-- {}{}{unanswered}", status.message, latency.unwrap_or_default());
     }
 
     fn item(&mut self, item: TopicItem<Room>) {
@@ -266,7 +287,7 @@ impl Terminal {
         if let SnapshotReason::Gap(gap) = reason {
             let why = match gap.reason {
                 ResetReason::Trimmed => "more was said than the server keeps",
-                _ => "the server has begun anew",
+                _ => "the server has started afresh",
             };
             println!("-- messages may be missing here: {why}");
         }
@@ -298,7 +319,7 @@ impl Terminal {
         true
     }
 
-    /// Nobody waits for the outcome: the next one says more.
+    /// Nobody waits for the outcome, since the next one says more.
     fn mark_read(&self) {
         if let Some(upto) = self.last.clone() {
             drop(self.client.mark_read(self.room.clone(), upto));
@@ -309,15 +330,18 @@ impl Terminal {
         match outcome {
             Ok(_) => {}
             Err(CallError::App(ChatError::Empty)) => {
-                println!("-- not posted: there is nothing in it")
+                println!("-- not posted: the message is empty")
             }
             Err(CallError::App(ChatError::TooManyRooms { limit })) => {
                 println!("-- not posted: there are {limit} rooms already")
             }
-            Err(CallError::Timeout) => println!("-- a message takes long; it is still on its way"),
+            Err(CallError::Timeout) => {
+                println!("-- a message is taking long; it is still on its way")
+            }
             Err(CallError::OutcomeUnknown) => {
                 println!(
-                    "-- the server was lost with one of your messages: it may have been posted or not"
+                    "-- the server was lost, and one of your messages with it: \
+                     it may or may not have been posted"
                 );
             }
             Err(error) => println!("-- not posted: {error}"),
@@ -328,19 +352,15 @@ impl Terminal {
         let state = self.state.borrow_and_update().clone();
         match state {
             ConnectionState::Reconnecting { reason, .. } => {
-                let status = self.client.status();
-                let (waiting, next_dial_in) = (status.queued, status.next_dial_in);
                 if lost.is_none() {
                     *lost = Some(Instant::now());
                     println!(
-                        "-- connection lost: {reason}. {waiting} waiting; you may go on writing"
+                        "-- connection lost: {reason}. You may go on writing; it will be sent later"
                     );
                 }
+                let next_dial_in = self.client.status().next_dial_in;
                 if let Some(pause) = next_dial_in.filter(|pause| *pause >= Duration::from_secs(1)) {
-                    println!(
-                        "-- trying again in {} s; {waiting} waiting (/retry tries now)",
-                        pause.as_secs()
-                    );
+                    println!("-- trying again in {} s (/retry to try now)", pause.as_secs());
                 }
             }
             ConnectionState::Connected { resumed, .. } => {
@@ -349,7 +369,7 @@ impl Terminal {
                     Some(Back { until: Instant::now() + CATCHING_UP, away, resumed, missed: 0 });
             }
             ConnectionState::Failed { reason } => {
-                println!("-- given up: {reason}. Nothing more can be sent; /quit leaves")
+                println!("-- gave up: {reason}. Nothing more can be sent; /quit to leave")
             }
             _ => {}
         }
@@ -357,15 +377,20 @@ impl Terminal {
 
     fn caught_up(&mut self) {
         if let Some(Back { away, resumed, missed, .. }) = self.back.take() {
-            let how = if resumed { "resumed" } else { "connected anew" };
-            println!("-- {how} after {:.1} s (+{missed})", away.as_secs_f64());
+            let how = if resumed { "" } else { " in a new session" };
+            let news = match missed {
+                0 => String::new(),
+                1 => "; 1 message came meanwhile".to_owned(),
+                count => format!("; {count} messages came meanwhile"),
+            };
+            println!("-- connected again{how} after {:.1} s{news}", away.as_secs_f64());
         }
     }
 
     async fn leave(self) {
         let status = self.client.status();
         if status.queued > 0 {
-            println!("-- leaving; {} of your messages had no answer yet", status.queued);
+            println!("-- leaving, with {} of your messages unanswered", status.queued);
         }
         self.client.close().await;
     }

@@ -1,4 +1,5 @@
-//! The program as somebody uses it: separate processes, lines in, lines out.
+//! The program as somebody uses it: separate processes, lines in, lines out. What happens inside is
+//! for other tests.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed step is a failed test")]
 
 use std::process::Stdio;
@@ -10,7 +11,7 @@ use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running `chat`; it ends with this.
+/// A running `chat`, which is killed when this is dropped.
 struct Program {
     child: Child,
     input: ChildStdin,
@@ -62,7 +63,7 @@ async fn two_people_talk_and_outlive_a_restart_of_the_listener() {
     let address = server.shows("listening on ").await;
     let url = format!("ws://{}", address.trim_start_matches("listening on "));
     let mut ada = Program::start(&["join", "lobby", "--as", "ada", "--server", &url]);
-    ada.shows("ada in lobby").await;
+    ada.shows("you are ada in lobby").await;
     ada.says("hello").await;
     ada.shows("<you> hello").await;
     let mut bo = Program::start(&["join", "lobby", "--as", "bo", "--server", &url]);
@@ -74,15 +75,15 @@ async fn two_people_talk_and_outlive_a_restart_of_the_listener() {
     ada.shows("to say").await;
     server.says("restart").await;
     server.shows("listening on ").await;
-    ada.shows("-- connected anew").await;
+    ada.shows("-- connected again").await;
     ada.says("still here").await;
     bo.shows("<ada> still here").await;
     ada.says("/who").await;
-    // Whether bo is said to have read it already depends on whose command is first.
+    // Whether bo has read it by then depends on whose command comes first.
     ada.shows("   bo: ").await;
     ada.says("/quit").await;
     assert_eq!(ada.ends().await.0, Some(0));
-    assert_eq!(bo.ends().await.0, Some(0), "the end of the input is a way to leave");
+    assert_eq!(bo.ends().await.0, Some(0), "the end of the input is a way to leave, too");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What a client is told before it dials.
+//! What a client is told before it dials. The dialling itself is the task's.
 
 use std::fmt;
 use std::io;
@@ -8,52 +8,17 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::dial::{Connector, Endpoint, Target, TokenSource};
-use super::shared::Shared;
+use super::error::ConnectError;
+use super::handle::Client;
+use super::shared::SharedClient;
 use super::state::ConnectionState;
-use super::{Client, driver as task};
-use crate::driver;
+use super::stub::ClientStub;
+use super::task;
+use crate::host;
+use crate::protocol::ClientEnum;
 use crate::session::Close;
 use crate::session::client::{ClientConfig, DialReason};
-use crate::stub::{ClientEnum, ClientStub};
 use crate::transport::{Stream, TransportConfig};
-
-/// What a call does when the outbox has no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WhenFull {
-    /// It waits for room, in the order of calls. At most `calls` wait; more fail.
-    Wait {
-        /// How many.
-        calls: usize,
-    },
-    /// It ends with [`super::CallError::OutboxFull`].
-    Fail,
-}
-
-impl WhenFull {
-    /// What [`Builder`] starts with: 1024 calls wait.
-    pub const DEFAULT: Self = Self::Wait { calls: 1024 };
-}
-
-/// Why there is no client.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The address is not one that this client can dial.
-    #[error("`{url}` can't be dialled: {reason}")]
-    Url {
-        /// As given.
-        url: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// The client gave up; the reason is that of the last dial.
-    #[error("could not connect: {reason}")]
-    Failed {
-        /// Why.
-        reason: Close,
-    },
-}
 
 /// What a token callback may return: a `String`, an `Option<String>` (`None`: no token), or a
 /// `Result` of those, whose error makes the dial fail and be tried again later.
@@ -97,7 +62,6 @@ pub struct Builder<C> {
     token: Option<TokenSource>,
     config: ClientConfig,
     transport: TransportConfig,
-    when_full: WhenFull,
     seed: Option<u64>,
     stub: PhantomData<fn() -> C>,
 }
@@ -112,7 +76,6 @@ impl<C: ClientStub> Builder<C> {
             token: None,
             config: ClientConfig::new(declared.protocol, declared.version),
             transport: TransportConfig::default(),
-            when_full: WhenFull::DEFAULT,
             seed: None,
             stub: PhantomData,
         }
@@ -121,7 +84,7 @@ impl<C: ClientStub> Builder<C> {
     /// Where credentials come from: asked before every dial, with the reason.
     ///
     /// # Cancellation
-    /// The future is dropped when [`ClientConfig::dial_timeout_ms`] is over, or the client is
+    /// The future is dropped when [`ClientConfig::dial_timeout`] is over, or the client is
     /// closed.
     pub fn token<F, R>(mut self, source: F) -> Self
     where
@@ -143,7 +106,7 @@ impl<C: ClientStub> Builder<C> {
     ///
     /// ```
     /// # use steadfast::client::{Builder, ConnectError};
-    /// # use steadfast::stub::ClientStub;
+    /// # use steadfast::client::ClientStub;
     /// # #[cfg(unix)]
     /// # async fn connect<ChatClient: ClientStub>() -> Result<ChatClient, ConnectError> {
     /// // Generated clients begin with `ChatClient::builder(url)`.
@@ -159,7 +122,7 @@ impl<C: ClientStub> Builder<C> {
     /// client backs off and tries again. So does a panic in it.
     ///
     /// # Cancellation
-    /// [`ClientConfig::dial_timeout_ms`] bounds the connector together with the rest of the dial:
+    /// [`ClientConfig::dial_timeout`] bounds the connector together with the rest of the dial:
     /// the future is dropped when it is over, and when the client is closed.
     pub fn connector<F, R, S>(mut self, connect: F) -> Self
     where
@@ -174,7 +137,8 @@ impl<C: ClientStub> Builder<C> {
         self
     }
 
-    /// Changes how the session behaves: windows, outbox, backoff, timeouts.
+    /// Changes how the session behaves: windows, outbox, backoff, timeouts. What a call does while
+    /// the outbox has no room is [`ClientConfig::backlog_calls`].
     pub fn configure(mut self, change: impl FnOnce(&mut ClientConfig)) -> Self {
         change(&mut self.config);
         self
@@ -183,12 +147,6 @@ impl<C: ClientStub> Builder<C> {
     /// Changes how the socket is read and written.
     pub fn transport(mut self, change: impl FnOnce(&mut TransportConfig)) -> Self {
         change(&mut self.transport);
-        self
-    }
-
-    /// What a call does when the outbox has no room: [`WhenFull::DEFAULT`].
-    pub const fn when_full(mut self, policy: WhenFull) -> Self {
-        self.when_full = policy;
         self
     }
 
@@ -236,7 +194,7 @@ impl<C: ClientStub> Builder<C> {
 
     fn start(self) -> Result<Client<C::Commands>, ConnectError> {
         let endpoint = Endpoint::parse(self.url, self.connector, self.token, self.transport)?;
-        let shared = Shared::new(self.config, self.when_full, driver::seed(self.seed));
+        let shared = SharedClient::new(self.config, host::seed(self.seed));
         task::start(Arc::clone(&shared), endpoint);
         Ok(Client::new(shared))
     }

@@ -1,15 +1,16 @@
-//! One dial: credentials, a byte stream, upgrade. Owns the turn from what went wrong into a close
-//! that the core reacts to; refuses timeouts, which are the core's.
+//! One dial: credentials, a byte stream, upgrade. It says what went wrong; how long a dial may take
+//! and what follows from its failure is the core's.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
 
-use super::builder::ConnectError;
-use crate::driver::{BoxFuture, Guarded};
-use crate::session::client::DialReason;
-use crate::session::{Close, CloseCode};
+use super::error::ConnectError;
+use crate::host::{BoxFuture, Guarded};
+use crate::session::Close;
+use crate::session::client::{DialReason, HttpRefusal};
 use crate::transport::{HandshakeFailure, Socket, Stream, TransportConfig};
 use crate::wire::Codec;
 
@@ -50,20 +51,25 @@ pub(super) struct Dialled {
 }
 
 /// Why there is no socket.
-pub(super) struct Refused {
-    pub(super) close: Close,
-    /// What the server asked to wait, in milliseconds.
-    pub(super) retry_ms: Option<u64>,
+pub(super) enum NoSocket {
+    /// Nobody was asked, or nobody answered.
+    Lost(Close),
+    /// The upgrade was answered with something else.
+    Refused(HttpRefusal),
 }
 
-impl Refused {
-    fn lost(reason: String) -> Self {
-        Self { close: Close { code: None, reason: reason.into() }, retry_ms: None }
+impl NoSocket {
+    const fn lost(reason: String) -> Self {
+        Self::Lost(Close { code: None, reason: Cow::Owned(reason) })
+    }
+
+    fn reason(&self) -> &str {
+        match self {
+            Self::Lost(close) => &close.reason,
+            Self::Refused(refusal) => &refusal.reason,
+        }
     }
 }
-
-/// The longest wait that a server may ask for in `Retry-After`, in milliseconds.
-const RETRY_AFTER_MS: u64 = 300_000;
 
 impl Endpoint {
     pub(super) fn parse(
@@ -101,42 +107,37 @@ impl Endpoint {
         })
     }
 
-    /// Opens a socket. `known` if this client has been connected before.
+    /// Opens a socket.
     ///
     /// # Errors
-    /// What the core is to take as the socket's end.
-    pub(super) async fn dial(
-        self,
-        reason: DialReason,
-        codec: Codec,
-        known: bool,
-    ) -> Result<Dialled, Refused> {
+    /// What the core is to hear instead.
+    pub(super) async fn dial(self, reason: DialReason, codec: Codec) -> Result<Dialled, NoSocket> {
         let Target { host, port, .. } = self.target.clone();
-        let dialled = self.open(reason, codec, known).await;
-        if let Err(refused) = &dialled {
-            tracing::warn!(%host, port, reason = %refused.close, "a dial failed");
+        let dialled = self.open(reason, codec).await;
+        if let Err(failure) = &dialled {
+            tracing::warn!(%host, port, reason = failure.reason(), "a dial failed");
         }
         dialled
     }
 
-    async fn open(self, reason: DialReason, codec: Codec, known: bool) -> Result<Dialled, Refused> {
+    async fn open(self, reason: DialReason, codec: Codec) -> Result<Dialled, NoSocket> {
         let token = match &self.token {
             Some(source) => {
                 let token = Guarded(Box::pin(async { source(reason).await })).await;
                 token
                     .unwrap_or_else(|_| Err("the token callback panicked".to_owned()))
-                    .map_err(|error| Refused::lost(format!("there are no credentials: {error}")))?
+                    .map_err(|error| NoSocket::lost(format!("there are no credentials: {error}")))?
             }
             None => None,
         };
         let stream = self.connect().await.map_err(|error| {
-            Refused::lost(format!(
+            NoSocket::lost(format!(
                 "{}:{} can't be reached: {error}",
                 self.target.host, self.target.port
             ))
         })?;
         let socket = Socket::connect(stream, &self.url, codec.subprotocol(), &self.transport).await;
-        let socket = socket.map_err(|failure| refused(failure, known))?;
+        let socket = socket.map_err(|failure| NoSocket::Refused(failure.into()))?;
         Ok(Dialled { socket, token })
     }
 
@@ -152,32 +153,13 @@ impl Endpoint {
     }
 }
 
-/// The reaction to an HTTP status, as a close (PROTOCOL.md 2.1):
-///
-/// | Status | As |
-/// |---|---|
-/// | 401 | 4201: ask for new credentials |
-/// | 403 | 4403: stop |
-/// | 408, 425, 429, 5xx | lost: back off |
-/// | any other, before the first connection | 4401: stop |
-/// | any other, later | lost: back off |
-/// | none, but a changed subprotocol | 4401: stop |
-fn refused(mut failure: HandshakeFailure, known: bool) -> Refused {
-    let code = match failure.status {
-        Some(401) => Some(CloseCode::CREDENTIALS_REFUSED),
-        Some(403) => Some(CloseCode(4403)),
-        Some(408 | 425 | 429 | 500..=599) => None,
-        // Later a proxy in the middle of a deployment may answer so.
-        Some(_) if !known => {
-            failure.reason.push_str(": no steadfast server here");
-            Some(CloseCode::UNSUPPORTED)
+impl From<HandshakeFailure> for HttpRefusal {
+    fn from(failure: HandshakeFailure) -> Self {
+        Self {
+            status: failure.status,
+            retry_after_ms: failure.retry_after_s.map(|s| s.saturating_mul(1000)),
+            subprotocol_changed: failure.subprotocol,
+            reason: failure.reason.into(),
         }
-        None if failure.subprotocol => Some(CloseCode::UNSUPPORTED),
-        _ => None,
-    };
-    let retry_ms = failure
-        .retry_after_s
-        .filter(|_| code.is_none())
-        .map(|s| s.saturating_mul(1000).min(RETRY_AFTER_MS));
-    Refused { close: Close { code, reason: failure.reason.into() }, retry_ms }
+    }
 }

@@ -1,157 +1,26 @@
-//! A client for a protocol: typed calls and subscriptions over a connection that heals itself. Owns
-//! the socket, the task around it, and the futures that callers hold; refuses every decision of the
-//! protocol, which are [`crate::session::client`]'s.
+//! A client for a protocol: typed calls and subscriptions over a connection that heals itself. What is
+//! here moves bytes, wakes and decodes; every decision is made in [`crate::session::client`].
 
 mod builder;
 mod call;
 mod dial;
-mod driver;
-mod line;
-#[cfg(steadfast_loom)]
-#[path = "../../../tests/loom/models/client.rs"]
-pub mod models;
+mod error;
+mod handle;
 mod shared;
+mod slot;
 mod state;
+mod stub;
 mod subscription;
+mod task;
 
-use std::fmt;
-use std::marker::PhantomData;
-use std::sync::Arc;
-
-use bytes::Bytes;
-use tokio::sync::watch;
-
-pub use builder::{Builder, ConnectError, IntoToken, WhenFull};
-pub use call::{Call, CallError, Fates, Settled};
+pub use builder::{Builder, IntoToken};
+pub use call::{Call, Fates, Settled};
 pub use dial::Target;
+pub use error::{CallError, ConnectError, SubscribeError, SubscriptionEnd};
+pub use handle::Client;
 pub use state::{ConnectionState, Status};
-pub use subscription::{
-    Item, SnapshotReason, Subscribe, SubscribeError, Subscription, SubscriptionEnd, TopicItem,
-};
+pub use stub::ClientStub;
+pub use subscription::{Item, SnapshotReason, Subscribe, Subscription, TopicItem};
 
 pub use crate::session::client::{Backoff, ClientConfig, DialReason, Fate, Gap};
-pub use crate::stub::ClientStub;
-use crate::stub::{ClientEnum, EncodeError, TopicKey};
 pub use crate::transport::TransportConfig;
-use crate::wire::{Body, Codec};
-use shared::Shared;
-
-/// A client of the protocol whose client enum is `C`. A handle: clones share one connection, which
-/// closes cleanly when the last one is dropped. Generated clients wrap it and add a method per
-/// message.
-pub struct Client<C> {
-    handle: Arc<Handle>,
-    protocol: PhantomData<fn() -> C>,
-}
-
-/// Closes when the last one goes; calls and subscriptions do not keep a client open.
-struct Handle {
-    shared: Arc<Shared>,
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.shared.close();
-    }
-}
-
-impl<C: ClientEnum> Client<C> {
-    fn new(shared: Arc<Shared>) -> Self {
-        Self { handle: Arc::new(Handle { shared }), protocol: PhantomData }
-    }
-
-    /// Puts a request or command into the outbox; generated code calls it. It takes its place now,
-    /// not when the returned future is awaited.
-    pub fn call<R, E>(&self, message: u16, body: Result<Bytes, EncodeError>) -> Call<R, E> {
-        let shared = &self.handle.shared;
-        let slot = match (body, C::DESCRIPTION.messages.get(usize::from(message))) {
-            (Ok(body), Some(declared)) => shared.submit(declared, Body(body)),
-            (Err(error), _) => call::Slot::over(call::End::Unencodable(error)),
-            (Ok(_), None) => call::Slot::over(call::End::Unencodable(EncodeError::new(
-                "the message is not declared",
-            ))),
-        };
-        Call::new(slot, Arc::clone(shared))
-    }
-
-    /// Sends a volatile if there is a connection now; generated code calls it. `false`, and
-    /// dropped, if there is none or it can't be encoded. A later one of the same key replaces one
-    /// that waits to be written.
-    pub fn volatile(
-        &self,
-        message: u16,
-        conflation: Result<String, EncodeError>,
-        body: Result<Bytes, EncodeError>,
-    ) -> bool {
-        let (Ok(conflation), Ok(body)) = (conflation, body) else {
-            tracing::warn!(message, "a volatile can't be encoded");
-            return false;
-        };
-        let declared = C::DESCRIPTION.messages.get(usize::from(message));
-        declared
-            .is_some_and(|declared| self.handle.shared.volatile(declared, conflation, Body(body)))
-    }
-
-    /// Follows a topic; see [`Subscribe`].
-    pub fn subscribe<T: TopicKey<Events = C::ServerEnum>>(&self, topic: T) -> Subscribe<T> {
-        Subscribe::new(Arc::clone(&self.handle.shared), topic)
-    }
-}
-
-impl<C> Client<C> {
-    /// The connection's state, to be looked at or waited for.
-    ///
-    /// `Closed` and `Failed` are the last states: afterwards nothing changes, and whoever waits for
-    /// another one ([`changed`](watch::Receiver::changed), [`wait_for`](watch::Receiver::wait_for))
-    /// waits until every handle, call and subscription of this client is dropped, and gets an error
-    /// then. A loop over the changes ends when [`ConnectionState::is_over`].
-    ///
-    /// # Cancellation
-    /// A wait that is dropped has missed nothing: the next one looks at the present state.
-    #[must_use]
-    pub fn state(&self) -> watch::Receiver<ConnectionState> {
-        self.handle.shared.state.subscribe()
-    }
-
-    /// What a user interface shows.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        self.handle.shared.status()
-    }
-
-    /// Dials at once if the client waits to dial: for "the network is back", or a button.
-    pub fn reconnect_now(&self) {
-        self.handle.shared.with(|now, core| core.reconnect_now(now));
-    }
-
-    /// Closes for good: tells the server, ends the session, and returns when every socket and task
-    /// of this client is gone, within [`TransportConfig::close_timeout_ms`]. Calls that are not
-    /// resolved end with [`CallError::Closed`], subscriptions end, and so do all clones.
-    ///
-    /// # Cancellation
-    /// Dropping the future does not stop the closing.
-    pub async fn close(&self) {
-        self.handle.shared.close();
-        self.handle.shared.alive.closed().await;
-    }
-
-    /// How bodies are encoded; generated code asks.
-    #[must_use]
-    pub fn codec(&self) -> Codec {
-        self.handle.shared.codec
-    }
-}
-
-impl<C> Clone for Client<C> {
-    fn clone(&self) -> Self {
-        Self { handle: Arc::clone(&self.handle), protocol: PhantomData }
-    }
-}
-
-impl<C> fmt::Debug for Client<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("state", &*self.handle.shared.state.borrow())
-            .finish_non_exhaustive()
-    }
-}

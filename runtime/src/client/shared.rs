@@ -1,5 +1,5 @@
-//! The core with what surrounds it: one lock, held for state changes only. Owns the way from the
-//! core's events to the futures that wait for them; decides nothing.
+//! The core with what surrounds it: one lock, held for state changes only. It carries the core's
+//! outputs to the futures and the task that wait for them, and decides nothing.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError};
@@ -8,12 +8,9 @@ use std::task::Waker;
 use steadfast_schema::{Kind, Message};
 use tokio::sync::watch;
 
-use super::builder::WhenFull;
-use super::call::{End, Place, Slot};
-use super::line::Line;
+use super::slot::{CallEnd, CallSlot, SubscriptionSlot};
 use super::state::{ConnectionState, Status};
-use super::subscription::SubSlot;
-use crate::driver::{Clock, WakeFlag};
+use crate::host::{Clock, WakeFlag};
 use crate::session::client::{
     self as core, CallId, CallOutcome, ClientConfig, DialReason, Event, Item, SubId, Submission,
     SubmitError, SubscribeError, SubscriptionRequest,
@@ -23,28 +20,25 @@ use crate::sync::{Mutex, MutexGuard};
 use crate::wire::{Body, Codec, Dial, Name, RefusalCode};
 
 /// What a client's handles, calls, subscriptions and task share.
-pub(super) struct Shared {
-    pub(super) clock: Clock,
-    pub(super) codec: Codec,
-    pub(super) state: watch::Sender<ConnectionState>,
+pub(super) struct SharedClient {
+    clock: Clock,
+    codec: Codec,
+    state: watch::Sender<ConnectionState>,
     /// Each task of the client holds a receiver.
-    pub(super) alive: watch::Sender<()>,
-    when_full: WhenFull,
-    /// The task that owns the socket.
-    pub(super) wake: WakeFlag,
-    inner: Mutex<Inner>,
+    alive: watch::Sender<()>,
+    /// Makes the task that owns the socket look again.
+    wake: WakeFlag,
+    locked: Mutex<Locked>,
 }
 
 /// What the lock protects.
-pub(super) struct Inner {
-    pub(super) core: core::Client,
-    calls: BTreeMap<CallId, Arc<Slot>>,
-    subs: BTreeMap<SubId, Arc<SubSlot>>,
-    line: Line,
+struct Locked {
+    core: core::Client,
+    calls: BTreeMap<CallId, Arc<CallSlot>>,
+    subscriptions: BTreeMap<SubId, Arc<SubscriptionSlot>>,
     /// What the task that owns the socket will wake for.
     armed: Option<Now>,
-    /// For the task that owns the socket.
-    pub(super) orders: VecDeque<Order>,
+    orders: VecDeque<Order>,
 }
 
 /// What the core wants of the task that owns the socket.
@@ -54,28 +48,34 @@ pub(super) enum Order {
     Close(Dial, Close),
 }
 
+/// One pass under the lock: inputs, each followed by the outputs that it causes.
+pub(super) struct Pass<'a> {
+    shared: &'a SharedClient,
+    locked: MutexGuard<'a, Locked>,
+    now: Now,
+    wakers: Wakers,
+}
+
 /// Whom to wake once the lock is released.
 #[derive(Default)]
 pub(super) struct Wakers {
     wakers: Vec<Waker>,
-    /// Calls that have ended.
-    pub(super) resolved: usize,
+    resolved: usize,
 }
 
 impl Wakers {
-    fn push(&mut self, waker: Option<Waker>) {
-        self.wakers.extend(waker);
+    /// Calls that have ended.
+    pub(super) const fn resolved(&self) -> usize {
+        self.resolved
     }
 
     pub(super) fn wake(self) {
-        for waker in self.wakers {
-            waker.wake();
-        }
+        self.wakers.into_iter().for_each(Waker::wake);
     }
 }
 
-impl Shared {
-    pub(super) fn new(config: ClientConfig, when_full: WhenFull, seed: [u8; 32]) -> Arc<Self> {
+impl SharedClient {
+    pub(super) fn new(config: ClientConfig, seed: [u8; 32]) -> Arc<Self> {
         let codec = config.codec;
         let core = core::Client::new(Arc::new(config), seed);
         let clock = Clock::new();
@@ -84,71 +84,86 @@ impl Shared {
             codec,
             state: watch::Sender::new(ConnectionState::of(clock, core.state())),
             alive: watch::Sender::new(()),
-            when_full,
             wake: WakeFlag::default(),
-            inner: Mutex::new(Inner {
+            locked: Mutex::new(Locked {
                 core,
                 calls: BTreeMap::new(),
-                subs: BTreeMap::new(),
-                line: Line::default(),
+                subscriptions: BTreeMap::new(),
                 armed: None,
                 orders: VecDeque::new(),
             }),
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Only the core's own code runs under the lock.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) const fn clock(&self) -> Clock {
+        self.clock
     }
 
-    /// One input from the application: afterwards the socket's task looks for what to send.
-    pub(super) fn with<T>(&self, input: impl FnOnce(Now, &mut core::Client) -> T) -> T {
-        let (value, wakers) = self.enter(|now, inner| input(now, &mut inner.core));
-        self.wake_task();
+    pub(super) const fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    pub(super) const fn state(&self) -> &watch::Sender<ConnectionState> {
+        &self.state
+    }
+
+    pub(super) const fn alive(&self) -> &watch::Sender<()> {
+        &self.alive
+    }
+
+    pub(super) const fn wake(&self) -> &WakeFlag {
+        &self.wake
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Locked> {
+        // Only the core's own code runs under the lock.
+        self.locked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A pass of the task that owns the socket.
+    pub(super) fn pass<T>(&self, inputs: impl FnOnce(&mut Pass<'_>) -> T) -> (T, Wakers) {
+        let locked = self.lock();
+        let now = self.clock.now();
+        let mut pass = Pass { shared: self, locked, now, wakers: Wakers::default() };
+        let value = inputs(&mut pass);
+        (value, pass.wakers)
+    }
+
+    /// A pass of anybody else: afterwards the task looks for what to send.
+    fn pass_from_outside<T>(&self, inputs: impl FnOnce(&mut Pass<'_>) -> T) -> T {
+        let (value, wakers) = self.pass(inputs);
+        self.wake.raise();
         wakers.wake();
         value
     }
 
-    /// One input under the lock, with the core's events passed on.
-    pub(super) fn enter<T>(&self, input: impl FnOnce(Now, &mut Inner) -> T) -> (T, Wakers) {
-        let mut inner = self.lock();
-        let now = self.clock.now();
-        let value = input(now, &mut inner);
-        let mut wakers = Wakers::default();
-        inner.pass_on(now, self, &mut wakers);
-        (value, wakers)
-    }
+    // ---- what the application asks ----
 
-    pub(super) fn wake_task(&self) {
-        self.wake.raise();
+    pub(super) fn reconnect_now(&self) {
+        self.pass_from_outside(|pass| pass.input(|now, core| core.reconnect_now(now)));
     }
 
     pub(super) fn close(&self) {
-        self.with(|now, core| core.close(now));
+        self.pass_from_outside(|pass| pass.input(|now, core| core.close(now)));
     }
 
     pub(super) fn status(&self) -> Status {
-        let inner = self.lock();
-        Status::of(self.clock, &inner.core.status(self.clock.now()), inner.line.len())
+        Status::of(self.clock, &self.lock().core.status(self.clock.now()))
     }
 
-    /// Gives a command its place: in the outbox, or in the line for it.
-    pub(super) fn submit(&self, declared: &'static Message, body: Body) -> Arc<Slot> {
+    /// Gives a command its place.
+    pub(super) fn submit(&self, declared: &'static Message, body: Body) -> Arc<CallSlot> {
+        let unsupported =
+            || CallSlot::over(CallEnd::Outcome(CallOutcome::Refused(RefusalCode::Unsupported)));
         let (Kind::Request { timeout_ms, max_bytes, .. }
         | Kind::Command { timeout_ms, max_bytes, .. }) = declared.kind
         else {
-            return Slot::over(End::Outcome(CallOutcome::Refused(RefusalCode::Unsupported)));
+            return unsupported();
         };
-        let Some(name) = Name::from_static(declared.name) else {
-            return Slot::over(End::Outcome(CallOutcome::Refused(RefusalCode::Unsupported)));
-        };
+        let Some(name) = Name::from_static(declared.name) else { return unsupported() };
         let submission =
             Submission { name, body, timeout_ms, declared_timeout_ms: timeout_ms, max_bytes };
-        let (slot, wakers) = self.enter(|now, inner| inner.submit(now, submission, self.when_full));
-        self.wake_task();
-        wakers.wake();
-        slot
+        self.pass_from_outside(|pass| pass.submit(submission))
     }
 
     pub(super) fn volatile(
@@ -161,7 +176,9 @@ impl Shared {
             (Kind::ClientVolatile { max_bytes, .. }, Some(name))
                 if body.len() <= max_bytes as usize =>
             {
-                self.with(|now, core| core.volatile(now, name, conflation, body))
+                self.pass_from_outside(|pass| {
+                    pass.input(|now, core| core.volatile(now, name, conflation, body))
+                })
             }
             _ => {
                 tracing::warn!(message = declared.name, "a volatile is too long, or not one");
@@ -170,192 +187,145 @@ impl Shared {
         }
     }
 
-    pub(super) fn cancel(&self, slot: &Arc<Slot>) -> bool {
-        let (cancelled, wakers) = self.enter(|now, inner| match slot.place() {
-            Place::Outbox(call) => {
-                let cancelled = inner.core.cancel(now, call);
-                if cancelled {
-                    inner.calls.remove(&call);
-                }
-                cancelled
-            }
-            Place::Waiting(ticket) => {
-                inner.line.remove(ticket);
-                true
-            }
-            Place::Over => false,
-        });
+    pub(super) fn cancel(&self, slot: &CallSlot) -> bool {
+        // One that the core never heard of has ended.
+        let Some(call) = slot.call() else { return false };
+        // What stands behind it may be free to go, so the task has to look.
+        let cancelled = self.pass_from_outside(|pass| pass.cancel(call));
         if cancelled {
-            slot.end(End::Cancelled).into_iter().flatten().for_each(Waker::wake);
+            slot.cancel().into_iter().flatten().for_each(Waker::wake);
         }
-        wakers.wake();
         cancelled
     }
 
     pub(super) fn subscribe(
         &self,
         request: SubscriptionRequest,
-        slot: &Arc<SubSlot>,
+        slot: &Arc<SubscriptionSlot>,
     ) -> Result<SubId, SubscribeError> {
-        let (sub, wakers) = self.enter(|now, inner| {
-            let sub = inner.core.subscribe(now, request)?;
-            inner.subs.insert(sub, Arc::clone(slot));
-            Ok(sub)
-        });
-        self.wake_task();
-        wakers.wake();
-        sub
+        self.pass_from_outside(|pass| pass.subscribe(request, slot))
     }
 
     pub(super) fn unsubscribe(&self, sub: SubId) {
-        let ((), wakers) = self.enter(|now, inner| {
-            inner.core.unsubscribe(now, sub);
-            inner.subs.remove(&sub);
+        self.pass_from_outside(|pass| {
+            pass.input(|now, core| core.unsubscribe(now, sub));
+            pass.locked.subscriptions.remove(&sub);
         });
-        self.wake_task();
-        wakers.wake();
     }
 
     pub(super) fn next_item(&self, sub: SubId) -> Option<Item> {
-        let ((item, due), wakers) = self.enter(|now, inner| {
-            let item = inner.core.poll_item(now, sub);
-            let sooner = inner
-                .core
-                .poll_timeout()
-                .is_some_and(|at| inner.armed.is_none_or(|armed| at < armed));
-            (item, sooner || inner.core.owes_position())
+        let ((item, due), wakers) = self.pass(|pass| {
+            let item = pass.input(|now, core| core.poll_item(now, sub));
+            let Locked { core, armed, .. } = &*pass.locked;
+            let sooner = core.poll_timeout().is_some_and(|at| armed.is_none_or(|armed| at < armed));
+            (item, sooner || core.owes_position())
         });
+        // Most items change nothing that the task would have to see to.
         if due {
-            self.wake_task();
+            self.wake.raise();
         }
         wakers.wake();
         item
     }
 }
 
-impl Inner {
-    fn submit(&mut self, now: Now, submission: Submission, when_full: WhenFull) -> Arc<Slot> {
-        // Whoever came first goes first.
-        if self.line.is_empty() {
-            match self.try_submit(now, submission) {
-                Ok(slot) => slot,
-                Err(submission) => self.line_up(now, submission, when_full),
-            }
-        } else {
-            self.line_up(now, submission, when_full)
+impl Pass<'_> {
+    /// One input, and everything that follows from it.
+    pub(super) fn input<T>(&mut self, input: impl FnOnce(Now, &mut core::Client) -> T) -> T {
+        let value = input(self.now, &mut self.locked.core);
+        while let Some(event) = self.locked.core.poll_output() {
+            self.on_event(event);
         }
+        value
     }
 
-    /// # Errors
-    /// Gives the submission back if the outbox is full.
-    fn try_submit(&mut self, now: Now, submission: Submission) -> Result<Arc<Slot>, Submission> {
-        match self.core.submit(now, submission.clone()) {
-            Ok(call) => {
-                let slot = Slot::new(Place::Outbox(call));
-                self.calls.insert(call, Arc::clone(&slot));
-                Ok(slot)
-            }
-            Err(SubmitError::Full) => Err(submission),
-            Err(error) => Ok(Slot::over(ended(&error))),
-        }
-    }
-
-    fn line_up(&mut self, now: Now, submission: Submission, when_full: WhenFull) -> Arc<Slot> {
-        match when_full {
-            WhenFull::Wait { calls } if self.line.len() < calls && self.core.outbox().0 > 0 => {
-                self.line.push(now, submission)
-            }
-            WhenFull::Wait { .. } | WhenFull::Fail => Slot::over(End::Full),
-        }
-    }
-
-    /// Lets calls into the outbox, in their order, while there is room.
-    fn advance_line(&mut self, now: Now, wakers: &mut Wakers) {
-        while let Some(submission) = self.line.first().map(|first| first.submission(now)) {
-            match self.core.submit(now, submission) {
-                Ok(call) => {
-                    let Some(first) = self.line.pop_first() else { return };
-                    first.slot.set_place(Place::Outbox(call));
-                    self.calls.insert(call, first.slot);
-                }
-                Err(SubmitError::Full) if self.core.outbox().0 > 0 => return,
-                Err(error) => {
-                    let Some(first) = self.line.pop_first() else { return };
-                    first.slot.end(ended(&error)).into_iter().for_each(|waker| wakers.push(waker));
-                }
-            }
+    /// Sees to the timers that are due.
+    pub(super) fn expire(&mut self) {
+        let now = self.now;
+        if self.locked.core.poll_timeout().is_some_and(|at| at <= now) {
+            self.input(|now, core| core.handle_timeout(now));
         }
     }
 
     /// What the task that owns the socket is to wake for.
     pub(super) fn arm(&mut self) -> Option<Now> {
-        self.armed = self.core.poll_timeout().into_iter().chain(self.line.next_due()).min();
-        self.armed
+        self.locked.armed = self.locked.core.poll_timeout();
+        self.locked.armed
     }
 
-    fn expire_line(&mut self, now: Now, wakers: &mut Wakers) {
-        while let Some(waiting) = self.line.pop_due(now) {
-            let end = End::Outcome(CallOutcome::Refused(RefusalCode::Expired));
-            waiting.slot.end(end).into_iter().for_each(|waker| wakers.push(waker));
+    pub(super) fn take_orders(&mut self) -> VecDeque<Order> {
+        std::mem::take(&mut self.locked.orders)
+    }
+
+    fn submit(&mut self, submission: Submission) -> Arc<CallSlot> {
+        match self.input(|now, core| core.submit(now, submission)) {
+            Ok(call) => {
+                let fate = self.locked.core.fate(call).expect("the core has just taken it");
+                let slot = CallSlot::new(call, fate);
+                self.locked.calls.insert(call, Arc::clone(&slot));
+                slot
+            }
+            Err(SubmitError::TooLarge { bytes, limit }) => {
+                CallSlot::over(CallEnd::TooLarge { bytes, limit })
+            }
+            Err(SubmitError::Closed) => {
+                CallSlot::over(CallEnd::Outcome(CallOutcome::Closed { sent: false }))
+            }
+            Err(SubmitError::Full) => CallSlot::over(CallEnd::Full),
         }
     }
 
-    fn pass_on(&mut self, now: Now, shared: &Shared, wakers: &mut Wakers) {
-        loop {
-            while let Some(event) = self.core.poll_output() {
-                self.on_event(event, shared, wakers);
-            }
-            if self.line.is_empty() {
-                return;
-            }
-            self.expire_line(now, wakers);
-            let before = self.line.len();
-            self.advance_line(now, wakers);
-            if self.line.len() == before {
-                return;
-            }
+    fn cancel(&mut self, call: CallId) -> bool {
+        let cancelled = self.input(|now, core| core.cancel(now, call));
+        if cancelled {
+            self.locked.calls.remove(&call);
         }
+        cancelled
     }
 
-    fn on_event(&mut self, event: Event, shared: &Shared, wakers: &mut Wakers) {
+    fn subscribe(
+        &mut self,
+        request: SubscriptionRequest,
+        slot: &Arc<SubscriptionSlot>,
+    ) -> Result<SubId, SubscribeError> {
+        let sub = self.input(|now, core| core.subscribe(now, request))?;
+        self.locked.subscriptions.insert(sub, Arc::clone(slot));
+        Ok(sub)
+    }
+
+    fn on_event(&mut self, event: Event) {
+        let Locked { calls, subscriptions, orders, .. } = &mut *self.locked;
+        let Wakers { wakers, resolved } = &mut self.wakers;
+        // A call that was dropped is kept here until it ends; a subscription that was dropped is
+        // not, and the core may have had something to say about it before it heard.
         match event {
             Event::Resolved { call, outcome } => {
-                if let Some(slot) = self.calls.remove(&call) {
-                    wakers.resolved += 1;
-                    slot.end(End::Outcome(outcome))
-                        .into_iter()
-                        .for_each(|waker| wakers.push(waker));
+                if let Some(slot) = calls.remove(&call) {
+                    *resolved += 1;
+                    wakers.extend(slot.resolve(outcome).into_iter().flatten());
                 }
             }
             Event::TimedOut { call } => {
-                wakers.push(self.calls.get(&call).and_then(|slot| slot.time_out()))
+                wakers.extend(calls.get(&call).and_then(|slot| slot.time_out()));
             }
             Event::Fate { call, fate } => {
-                wakers.push(self.calls.get(&call).and_then(|slot| slot.set_fate(fate)))
+                wakers.extend(calls.get(&call).and_then(|slot| slot.set_fate(fate)));
             }
             Event::Subscribed { sub } => {
-                wakers.push(self.subs.get(&sub).and_then(|slot| slot.establish()))
+                wakers.extend(subscriptions.get(&sub).and_then(|slot| slot.establish()));
             }
             Event::Readable { sub } => {
-                wakers.push(self.subs.get(&sub).and_then(|slot| slot.readable()))
+                wakers.extend(subscriptions.get(&sub).and_then(|slot| slot.readable()));
             }
             Event::SubscriptionEnded { sub, end } => {
-                wakers.push(self.subs.get(&sub).and_then(|slot| slot.end(end)))
+                wakers.extend(subscriptions.get(&sub).and_then(|slot| slot.end(end)));
             }
             Event::State(state) => {
                 tracing::debug!(?state, "connection");
-                shared.state.send_replace(ConnectionState::of(shared.clock, &state));
+                self.shared.state.send_replace(ConnectionState::of(self.shared.clock, &state));
             }
-            Event::Dial { dial, reason } => self.orders.push_back(Order::Dial(dial, reason)),
-            Event::CloseSocket { dial, close } => self.orders.push_back(Order::Close(dial, close)),
+            Event::Dial { dial, reason } => orders.push_back(Order::Dial(dial, reason)),
+            Event::CloseSocket { dial, close } => orders.push_back(Order::Close(dial, close)),
         }
-    }
-}
-
-fn ended(error: &SubmitError) -> End {
-    match error {
-        SubmitError::TooLarge { bytes, limit } => End::TooLarge { bytes: *bytes, limit: *limit },
-        SubmitError::Closed => End::Outcome(CallOutcome::Closed { sent: false }),
-        SubmitError::Full => End::Full,
     }
 }

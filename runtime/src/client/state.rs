@@ -1,10 +1,11 @@
-//! The connection as an application sees it. Owns the words for people; refuses transitions.
+//! The connection as an application sees it, with words for people. Which state follows which is the
+//! core's.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::driver::Clock;
+use crate::host::Clock;
 use crate::session::Close;
 use crate::session::client as core;
 
@@ -102,9 +103,9 @@ impl ConnectionState {
 }
 
 impl Status {
-    pub(super) fn of(clock: Clock, status: &core::Status, waiting: usize) -> Self {
+    pub(super) fn of(clock: Clock, status: &core::Status) -> Self {
         let state = ConnectionState::of(clock, &status.state);
-        let queued = status.queued + waiting;
+        let queued = status.queued;
         let next_dial_in = status.next_dial_in_ms.map(Duration::from_millis);
         Self {
             message: message(&state, queued, next_dial_in),

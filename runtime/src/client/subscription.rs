@@ -1,18 +1,19 @@
-//! A topic as its follower sees it (PROTOCOL.md section 7): a stream that resumes by itself. Owns
-//! waiting and decoding; refuses to hide a gap.
+//! A topic as its follower sees it (PROTOCOL.md section 7): a stream that resumes by itself, waited
+//! for and decoded. A gap is never hidden.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use super::shared::Shared;
+use super::error::{SubscribeError, SubscriptionEnd};
+use super::shared::SharedClient;
+use super::slot::SubscriptionSlot;
+use crate::protocol::{GapItem, ServerEnum, SnapshotState, TopicKey};
 use crate::session::client::{self as core, Gap, SubId, SubscriptionRequest};
-use crate::stub::{EncodeError, GapItem, ServerEnum, SnapshotState, TopicKey};
-use crate::sync::{Mutex, MutexGuard};
 use crate::wire::{Name, Position, UnsubscribeCode};
 
 /// What a subscription yields. Where a topic has a snapshot, `G` is [`std::convert::Infallible`]
@@ -43,59 +44,6 @@ pub enum SnapshotReason {
     Gap(Gap),
 }
 
-/// Why a subscription could not be had.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SubscribeError {
-    /// This client follows that topic already.
-    #[error("this client already has a subscription of that topic")]
-    Duplicate,
-    /// As many as [`super::ClientConfig::subscriptions`].
-    #[error("this client has {limit} subscriptions, which is its limit")]
-    TooMany {
-        /// The limit.
-        limit: u32,
-    },
-    /// The server said no.
-    #[error("the server refused the subscription: {code:?}")]
-    Refused {
-        /// Why.
-        code: UnsubscribeCode,
-    },
-    /// The key can't be written as text.
-    #[error("the topic's key {0}")]
-    Key(#[from] EncodeError),
-    /// The client was closed, or gave up.
-    #[error("the client is closed")]
-    Closed,
-}
-
-/// Why a subscription ended by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SubscriptionEnd {
-    /// The server ended it, for good.
-    Refused(UnsubscribeCode),
-    /// The client was closed, or gave up.
-    Closed,
-    /// The server sent a state that this build can't read, or a gap where the topic has a snapshot:
-    /// it is of another version. Going on would show the application a history with a hole.
-    Unreadable {
-        /// What was wrong.
-        reason: String,
-    },
-}
-
-impl fmt::Display for SubscriptionEnd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(code) => write!(f, "the server ended the subscription: {code:?}"),
-            Self::Closed => f.write_str("the client is closed"),
-            Self::Unreadable { reason } => write!(f, "the topic can't be read: {reason}"),
-        }
-    }
-}
-
 /// The item type of a topic's subscription.
 pub type TopicItem<T> =
     Item<<T as TopicKey>::Events, <T as TopicKey>::Snapshot, <T as TopicKey>::Gap>;
@@ -107,7 +55,7 @@ pub type TopicItem<T> =
 /// Dropping it takes the subscription back.
 #[must_use = "nothing is asked for unless it is awaited"]
 pub struct Subscribe<T> {
-    shared: Arc<Shared>,
+    shared: Arc<SharedClient>,
     topic: T,
     from: Option<Position>,
     feed: Option<Feed>,
@@ -131,69 +79,11 @@ pub struct Subscription<T> {
     unreadable: Option<String>,
 }
 
-/// What a subscription and the client share.
-pub(super) struct SubSlot {
-    state: Mutex<SubState>,
-}
-
-#[derive(Default)]
-struct SubState {
-    established: bool,
-    end: Option<core::SubscriptionEnd>,
-    waker: Option<Waker>,
-}
-
-impl SubSlot {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default() })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, SubState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn establish(&self) -> Option<Waker> {
-        let mut state = self.lock();
-        state.established = true;
-        state.waker.take()
-    }
-
-    pub(super) fn readable(&self) -> Option<Waker> {
-        self.lock().waker.take()
-    }
-
-    pub(super) fn end(&self, end: core::SubscriptionEnd) -> Option<Waker> {
-        let mut state = self.lock();
-        state.end = Some(end);
-        state.waker.take()
-    }
-
-    /// The next item, by `look`; `None` if there is none and the subscription has ended.
-    pub(super) fn poll_item<T>(
-        &self,
-        cx: &Context<'_>,
-        look: impl FnOnce() -> Option<T>,
-    ) -> Poll<Option<T>> {
-        // Both before the look: what becomes readable in between wakes, and an end hides nothing
-        // that came before it.
-        let ended = {
-            let mut state = self.lock();
-            state.waker = Some(cx.waker().clone());
-            state.end.is_some()
-        };
-        match look() {
-            Some(item) => Poll::Ready(Some(item)),
-            None if ended => Poll::Ready(None),
-            None => Poll::Pending,
-        }
-    }
-}
-
 /// A subscription of the core, ended when dropped.
 struct Feed {
-    shared: Arc<Shared>,
+    shared: Arc<SharedClient>,
     sub: SubId,
-    slot: Arc<SubSlot>,
+    slot: Arc<SubscriptionSlot>,
 }
 
 impl Drop for Feed {
@@ -203,7 +93,7 @@ impl Drop for Feed {
 }
 
 impl<T> Subscribe<T> {
-    pub(super) fn new(shared: Arc<Shared>, topic: T) -> Self {
+    pub(super) fn new(shared: Arc<SharedClient>, topic: T) -> Self {
         Self { shared, topic, from: None, feed: None }
     }
 
@@ -223,12 +113,8 @@ impl<T: TopicKey> Subscribe<T> {
         let declared = topics.get(usize::from(T::TOPIC)).ok_or_else(|| unsupported.clone())?;
         let topic = Name::from_static(declared.name).ok_or(unsupported)?;
         let request = SubscriptionRequest { topic, key: self.topic.key()?, from: self.from };
-        let slot = SubSlot::new();
-        let sub = self.shared.subscribe(request, &slot).map_err(|error| match error {
-            core::SubscribeError::Duplicate => SubscribeError::Duplicate,
-            core::SubscribeError::TooMany { limit } => SubscribeError::TooMany { limit },
-            core::SubscribeError::Closed => SubscribeError::Closed,
-        })?;
+        let slot = SubscriptionSlot::new();
+        let sub = self.shared.subscribe(request, &slot)?;
         Ok(Feed { shared: Arc::clone(&self.shared), sub, slot })
     }
 }
@@ -245,23 +131,13 @@ impl<T: TopicKey> Future for Subscribe<T> {
             Some(feed) => feed,
             None => self.begin()?,
         };
-        {
-            let mut state = feed.slot.lock();
-            match &state.end {
-                Some(core::SubscriptionEnd::Refused(code)) => {
-                    return Poll::Ready(Err(SubscribeError::Refused { code: *code }));
-                }
-                Some(core::SubscriptionEnd::Closed) => {
-                    return Poll::Ready(Err(SubscribeError::Closed));
-                }
-                None => {}
-            }
-            if !state.established {
-                state.waker = Some(cx.waker().clone());
-                drop(state);
+        match feed.slot.poll_established(cx) {
+            Poll::Pending => {
                 self.feed = Some(feed);
                 return Poll::Pending;
             }
+            Poll::Ready(Err(end)) => return Poll::Ready(Err(end.into())),
+            Poll::Ready(Ok(())) => {}
         }
         let (topic, position) = (self.topic.clone(), self.from);
         Poll::Ready(Ok(Subscription { feed, topic, position, unreadable: None }))
@@ -288,14 +164,11 @@ impl<T: TopicKey> Subscription<T> {
         if let Some(reason) = &self.unreadable {
             return Some(SubscriptionEnd::Unreadable { reason: reason.clone() });
         }
-        self.feed.slot.lock().end.as_ref().map(|end| match end {
-            core::SubscriptionEnd::Refused(code) => SubscriptionEnd::Refused(*code),
-            core::SubscriptionEnd::Closed => SubscriptionEnd::Closed,
-        })
+        self.feed.slot.how_it_ended().map(SubscriptionEnd::from)
     }
 
     fn read(&mut self, item: core::Item) -> Option<Item<T::Events, T::Snapshot, T::Gap>> {
-        let codec = self.feed.shared.codec;
+        let codec = self.feed.shared.codec();
         match item {
             core::Item::Event { position, name, body } => {
                 self.position = Some(position);

@@ -1,12 +1,12 @@
-//! Who may connect. Owns the shape of the authentication hook; refuses to know any kind of token.
+//! Who may connect: what a client shows, and the hook that says who it is. Knows no kind of token.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::service::BoxFuture;
 use crate::session::node::{Denied, Identity, Principal};
-use crate::stub::BoxFuture;
 use crate::wire::InstanceId;
 
 /// What a client showed.
@@ -34,12 +34,31 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
+/// What a client showed before its HELLO was looked at.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shown {
+    pub(super) token: Option<String>,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) instance: Option<InstanceId>,
+}
+
+impl Shown {
+    /// With the token of its HELLO.
+    pub(super) fn credentials(self, token: Option<String>) -> Credentials {
+        Credentials {
+            token: token.or(self.token),
+            peer: self.peer,
+            instance: self.instance.unwrap_or(InstanceId(0)),
+        }
+    }
+}
+
 /// The hook, boxed.
-pub(super) type Hook =
+pub(super) type AuthHook =
     Arc<dyn Fn(Credentials) -> BoxFuture<Result<Identity, Denied>> + Send + Sync>;
 
 /// Boxes a hook.
-pub(super) fn hook<F, R, I>(check: F) -> Hook
+pub(super) fn hook<F, R, I>(check: F) -> AuthHook
 where
     F: Fn(Credentials) -> R + Send + Sync + 'static,
     R: Future<Output = Result<I, Denied>> + Send + 'static,
@@ -96,12 +115,12 @@ pub(super) fn anonymous(credentials: &Credentials) -> Identity {
 impl From<Principal> for Identity {
     /// Good until the connection ends.
     fn from(principal: Principal) -> Self {
-        Self { principal, expires_in_ms: None }
+        Self::new(principal)
     }
 }
 
 impl Denied {
-    /// A hook's no, with what a log should say.
+    /// A refusal, with what a log should say.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into() }

@@ -1,18 +1,22 @@
-//! What a server is told before it starts. Owns the turn from the enums' descriptions into the
-//! node's configuration; refuses to be built before it was said who may connect.
+//! What a server is told before it starts, and the node's configuration from what its enums
+//! declare. There is no server before it was said who may connect.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use steadfast_schema::Kind;
 
-use super::auth::{self, Credentials, Hook};
-use super::{Limits, Server};
-use crate::driver::Clock;
+use super::auth::{self, AuthHook, Credentials};
+use super::env::Env;
+use super::handle::Server;
+use super::service::Service;
+use super::settings::Limits;
+use crate::host::Clock;
+use crate::protocol::ClientEnum;
 use crate::session::node::{Denied, Identity, MessageKind, MessageSpec, NodeConfig, TopicSpec};
 use crate::session::store::Retention;
 use crate::store::{DynStore, MemoryLimits, MemoryStore, Store};
-use crate::stub::{ClientEnum, Service};
 use crate::transport::TransportConfig;
 use crate::wire::Name;
 
@@ -42,16 +46,15 @@ pub struct Builder<C, A = Undecided> {
 }
 
 /// Everything that was said.
-pub(super) struct Parts {
-    pub(super) service: Arc<dyn Service>,
-    pub(super) config: NodeConfig,
-    pub(super) transport: TransportConfig,
-    pub(super) limits: Limits,
-    pub(super) store: Option<Arc<dyn DynStore>>,
-    pub(super) authenticate: Hook,
-    pub(super) origins: Option<Vec<String>>,
-    pub(super) clock: Clock,
-    pub(super) seed: Option<u64>,
+struct Parts {
+    service: Arc<dyn Service>,
+    config: NodeConfig,
+    transport: TransportConfig,
+    limits: Limits,
+    store: Option<Arc<dyn DynStore>>,
+    authenticate: AuthHook,
+    origins: Option<Vec<String>>,
+    seed: Option<u64>,
 }
 
 impl<C: ClientEnum> Builder<C> {
@@ -71,7 +74,6 @@ impl<C: ClientEnum> Builder<C> {
                 std::future::ready(Err::<Identity, _>(Denied::new("nobody may connect")))
             }),
             origins: None,
-            clock: Clock::new(),
             seed: None,
         };
         Self { parts, protocol: PhantomData }
@@ -84,7 +86,7 @@ impl<C: ClientEnum, A> Builder<C, A> {
     /// good; a no closes the connection with 4201. See [`bearer`](super::bearer).
     ///
     /// # Cancellation
-    /// The future is dropped when [`NodeConfig::handshake_ms`] is over, or the connection is.
+    /// The future is dropped when [`NodeConfig::handshake`] is over, or the connection is.
     pub fn authenticate<F, R, I>(mut self, check: F) -> Builder<C, Decided>
     where
         F: Fn(Credentials) -> R + Send + Sync + 'static,
@@ -152,7 +154,8 @@ impl<C: ClientEnum, A> Builder<C, A> {
     where
         A: AccessDecided,
     {
-        Server::new(self.parts)
+        let seed = self.parts.seed;
+        Server::new(self.parts.env(), seed)
     }
 }
 
@@ -163,11 +166,21 @@ impl<C, A> std::fmt::Debug for Builder<C, A> {
 }
 
 impl Parts {
-    pub(super) fn take_store(&mut self) -> Arc<dyn DynStore> {
-        let clock = self.clock;
-        self.store.take().unwrap_or_else(|| {
+    fn env(self) -> Env {
+        let clock = Clock::new();
+        let store = self.store.unwrap_or_else(|| {
             Arc::new(MemoryStore::new(MemoryLimits::default(), Arc::new(move || clock.now())))
-        })
+        });
+        Env {
+            service: self.service,
+            config: Arc::new(self.config),
+            transport: self.transport,
+            limits: self.limits,
+            store,
+            authenticate: self.authenticate,
+            origins: self.origins,
+            clock,
+        }
     }
 }
 
@@ -189,25 +202,19 @@ fn node_config(service: &dyn Service) -> NodeConfig {
             | Kind::Error => continue,
         };
         for text in std::iter::once(&message.name).chain(message.aliases) {
-            config.add_message(MessageSpec {
-                name: wire_name(text),
-                index,
-                kind,
-                timeout_ms,
-                max_bytes,
-            });
+            let spec = MessageSpec::new(wire_name(text), index, kind);
+            config.add_message(spec.with_limits(Duration::from_millis(timeout_ms), max_bytes));
         }
     }
-    config.topics = service.server_enum().topics.iter().map(topic_spec).collect();
+    for topic in service.server_enum().topics {
+        config.add_topic(topic_spec(topic));
+    }
     config
 }
 
 fn topic_spec(topic: &steadfast_schema::Topic) -> TopicSpec {
-    TopicSpec {
-        name: wire_name(topic.name),
-        retention: Retention { entries: topic.replay, ttl_ms: topic.ttl_ms },
-        snapshot: topic.has_snapshot,
-    }
+    let retention = Retention::new(topic.replay, Duration::from_millis(topic.ttl_ms));
+    TopicSpec::new(wire_name(topic.name), retention, topic.has_snapshot)
 }
 
 fn wire_name(text: &'static str) -> Name {

@@ -1,6 +1,5 @@
-//! What a handler is given: who asks, the idempotency key, and a place to publish. Owns what the
-//! handler has published so far; refuses to send anything, which happens when the command's record
-//! is committed (PROTOCOL.md 5.6).
+//! What a handler is given: who asks, the idempotency key, and a place to publish. Nothing is sent
+//! from here: that happens when the command's record is committed (PROTOCOL.md 5.6).
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,34 +7,31 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::driver;
+use crate::host;
+use crate::protocol::Publish;
 use crate::session::node::{Attempt, ExecId, NodeConfig, Principal, StagedPublish};
-use crate::stub::Publish;
 use crate::wire::{Codec, CommandNo, LeaseId, Position};
 
 use super::publication::{self, EncodeFailure};
+use super::settings::NodeSettings;
 
 /// The context of one command or volatile.
 #[derive(Debug)]
 pub struct Cx {
-    shared: Arc<Shared>,
+    state: Arc<CxState>,
 }
 
 /// What the handler's side and the driver's side of a context share.
 #[derive(Debug)]
-struct Shared {
+struct CxState {
     principal: Principal,
     codec: Codec,
     key: IdempotencyKey,
     attempt: Attempt,
     deadline: Instant,
-    config: Settings,
+    config: NodeSettings,
     staged: Mutex<Staged>,
 }
-
-/// The configuration behind a counter of its own: each connection has one, so that its commands
-/// don't all count up and down in one place with those of other threads.
-pub(super) type Settings = Arc<Arc<NodeConfig>>;
 
 #[derive(Debug, Default)]
 struct Staged {
@@ -46,7 +42,7 @@ struct Staged {
 
 /// The driver's side of a [`Cx`]: takes what was published once the handler has ended.
 #[derive(Debug)]
-pub(super) struct Stage(Arc<Shared>);
+pub(super) struct CxStage(Arc<CxState>);
 
 /// What a [`Cx`] is made of.
 pub(super) struct CxParts {
@@ -55,13 +51,13 @@ pub(super) struct CxParts {
     pub(super) key: IdempotencyKey,
     pub(super) attempt: Attempt,
     pub(super) deadline: Instant,
-    pub(super) config: Settings,
+    pub(super) config: NodeSettings,
 }
 
 impl Cx {
-    pub(super) fn new(parts: CxParts) -> (Self, Stage) {
+    pub(super) fn new(parts: CxParts) -> (Self, CxStage) {
         let CxParts { principal, codec, key, attempt, deadline, config } = parts;
-        let shared = Arc::new(Shared {
+        let state = Arc::new(CxState {
             principal,
             codec,
             key,
@@ -70,13 +66,13 @@ impl Cx {
             config,
             staged: Mutex::default(),
         });
-        (Self { shared: Arc::clone(&shared) }, Stage(shared))
+        (Self { state: Arc::clone(&state) }, CxStage(state))
     }
 
     /// Who asks, as the authentication hook found.
     #[must_use]
     pub fn principal(&self) -> &Principal {
-        &self.shared.principal
+        &self.state.principal
     }
 
     /// The same for every execution of this command, and of no other one: for effects outside of
@@ -84,27 +80,27 @@ impl Cx {
     /// (PROTOCOL.md 5.2). A volatile has a key of its own each time.
     #[must_use]
     pub fn idempotency_key(&self) -> IdempotencyKey {
-        self.shared.key
+        self.state.key
     }
 
     /// Whether this command may have run before without leaving a record (a server that died in the
     /// middle).
     #[must_use]
     pub fn attempt(&self) -> Attempt {
-        self.shared.attempt
+        self.state.attempt
     }
 
     /// When the handler is dropped at the latest, and the command ends with `timeout` (PROTOCOL.md
     /// 5.7).
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        self.shared.deadline
+        self.state.deadline
     }
 
     /// What is left until [`Cx::deadline`].
     #[must_use]
     pub fn time_left(&self) -> Duration {
-        self.shared.deadline.saturating_duration_since(driver::instant())
+        self.state.deadline.saturating_duration_since(host::instant())
     }
 
     /// Publishes an event or a volatile, if and when this command succeeds: an event is committed
@@ -115,13 +111,36 @@ impl Cx {
     /// A message that can't be encoded, is too long for its topic, or exceeds
     /// [`NodeConfig::publishes_per_command`] or [`NodeConfig::publish_bytes_per_command`] makes the
     /// whole command fail with `internal`, with a line in the log; the handler goes on unaware.
+    ///
+    #[cfg_attr(feature = "derive", doc = "```")]
+    #[cfg_attr(not(feature = "derive"), doc = "```ignore")]
+    /// # use steadfast::{UnknownMessage, WsProtocol};
+    /// # #[derive(Debug, Clone, WsProtocol)]
+    /// # #[ws(server, protocol = "chat", topic(Room, key = room: u32, replay = 100, ttl = "10m"))]
+    /// # pub enum ChatEvent {
+    /// #     #[ws(event(Room))]
+    /// #     Posted { room: u32, text: String },
+    /// #     #[ws(unknown)]
+    /// #     Unknown(UnknownMessage),
+    /// # }
+    /// # #[derive(Debug)]
+    /// # pub enum ChatError {
+    /// #     Empty,
+    /// # }
+    /// # use steadfast::server::Cx;
+    /// async fn post(cx: &Cx, room: u32, text: String) -> Result<(), ChatError> {
+    ///     cx.publish(ChatEventPosted { room, text: text.clone() });
+    ///     // An error takes back what was published: nobody sees an empty post.
+    ///     if text.is_empty() { Err(ChatError::Empty) } else { Ok(()) }
+    /// }
+    /// ```
     pub fn publish<P: Publish>(&self, message: P) {
-        let mut staged = self.shared.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut staged = self.state.staged.lock().unwrap_or_else(PoisonError::into_inner);
         if staged.failure.is_some() {
             return;
         }
-        match publication::staged(&self.shared.config, &message) {
-            Ok((publish, bytes)) => staged.add(&self.shared.config, publish, bytes),
+        match publication::staged(&self.state.config, &message) {
+            Ok((publish, bytes)) => staged.add(&self.state.config, publish, bytes),
             Err(EncodeFailure { reason }) => {
                 staged.fail(format!("publishing `{}`: {reason}", P::NAME))
             }
@@ -131,7 +150,7 @@ impl Cx {
     /// How bodies of this connection are encoded. Generated code asks; a handler need not.
     #[must_use]
     pub fn codec(&self) -> Codec {
-        self.shared.codec
+        self.state.codec
     }
 }
 
@@ -160,7 +179,7 @@ impl Staged {
     }
 }
 
-impl Stage {
+impl CxStage {
     /// What the handler published.
     ///
     /// # Errors
@@ -176,29 +195,29 @@ impl Stage {
 
 /// Names one command for ever: its lease and its number, shown as `<lease>/<n>`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct IdempotencyKey(Key);
+pub struct IdempotencyKey(KeyOf);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Key {
+enum KeyOf {
     Command(LeaseId, CommandNo),
     Volatile(ExecId),
 }
 
 impl IdempotencyKey {
     pub(super) const fn command(lease: LeaseId, n: CommandNo) -> Self {
-        Self(Key::Command(lease, n))
+        Self(KeyOf::Command(lease, n))
     }
 
     pub(super) const fn volatile(exec: ExecId) -> Self {
-        Self(Key::Volatile(exec))
+        Self(KeyOf::Volatile(exec))
     }
 }
 
 impl fmt::Display for IdempotencyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Key::Command(lease, n) => write!(f, "{lease}/{n}"),
-            Key::Volatile(exec) => write!(f, "volatile/{}", exec.0),
+            KeyOf::Command(lease, n) => write!(f, "{lease}/{n}"),
+            KeyOf::Volatile(exec) => write!(f, "volatile/{}", exec.0),
         }
     }
 }

@@ -1,55 +1,67 @@
-//! Running the application's code: each future is polled once where it begins, and a panic in it
-//! ends it and nothing else. Owns the turn from what came out into what the node is told.
+//! RunningCode the application's code: each future is polled once where it begins, and a panic in it
+//! ends it and nothing else. What the node is told of code at fault is the node's own
+//! ([`crate::session::node::fault`]).
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::auth::Credentials;
-use super::cx::{Cx, CxParts, IdempotencyKey, Settings, Stage, TopicCx};
-use super::shared::{Shared, Shown};
-use crate::driver::{Guarded, Panicked, guarded};
+use super::auth::Shown;
+use super::cx::{Cx, CxParts, CxStage, IdempotencyKey, TopicCx};
+use super::env::Env;
+use super::service::{BoxFuture, Unauthorized};
+use super::settings::NodeSettings;
+use crate::host::{Panicked, guarded};
+use crate::protocol::DecodeError;
 use crate::session::Now;
-use crate::session::node::{Denied, ExecId, Executed, Execution, Identity};
-use crate::session::store::{OpId, Outcome, StoreOp, StoreOutcome};
-use crate::store::DynStore;
-use crate::stub::{BoxFuture, DecodeError, Unauthorized};
-use crate::wire::{Body, Codec, FailureCode, InstanceId, Name, RefusalCode, UnsubscribeCode};
+use crate::session::node::fault::Code;
+use crate::session::node::{
+    Attempt, ConnId, Denied, ExecId, Executed, Execution, Identity, Principal, StagedPublish,
+};
+use crate::session::store::Outcome;
+use crate::wire::{Body, Codec, Name, Position};
 
 /// An execution, with what the driver knows beside it.
 pub(super) struct Prepared {
     execution: Execution,
     shown: Option<Shown>,
-    /// To begin after the one before it in the list has ended, else not at all.
-    pub(super) follows: bool,
+    ahead: bool,
 }
 
 /// A topic's state: its name, and its body per codec.
-type State = (Name, Vec<(Codec, Body)>);
+type TopicState = (Name, Vec<(Codec, Body)>);
 
 /// The application's code, begun.
-pub(super) enum Running {
-    Command(BoxFuture<Outcome>, Option<Stage>),
-    Volatile(BoxFuture<()>, Option<Stage>),
+pub(super) struct RunningCode {
+    begun: Begun,
+    code: Code,
+    /// What it answers, for a log.
+    of: &'static str,
+}
+
+enum Begun {
+    Command(BoxFuture<Outcome>, Option<CxStage>),
+    Volatile(BoxFuture<()>, Option<CxStage>),
     Authenticate(BoxFuture<Result<Identity, Denied>>),
     Authorize(BoxFuture<Result<(), Unauthorized>>),
-    Snapshot(BoxFuture<Option<State>>),
+    Snapshot(BoxFuture<Option<TopicState>>),
     /// It ended before there was a future.
     Over(Option<Executed>),
 }
 
 impl Prepared {
-    pub(super) const fn new(execution: Execution, shown: Option<Shown>) -> Self {
-        Self { execution, shown, follows: false }
-    }
-
-    pub(super) const fn following(execution: Execution) -> Self {
-        Self { execution, shown: None, follows: true }
+    pub(super) const fn new(execution: Execution, shown: Option<Shown>, ahead: bool) -> Self {
+        Self { execution, shown, ahead }
     }
 
     pub(super) const fn exec(&self) -> ExecId {
         self.execution.exec()
+    }
+
+    /// Whether it is to begin after the one before it in the list has ended, else not at all.
+    pub(super) const fn follows(&self) -> bool {
+        self.ahead
     }
 
     pub(super) fn give_back(self) -> Execution {
@@ -58,23 +70,57 @@ impl Prepared {
 
     /// Decodes and calls; the application's code has run up to its first await at most after the
     /// first poll.
-    pub(super) fn begin(self, shared: &Shared, now: Now, settings: &Settings) -> (ExecId, Running) {
-        let service = &shared.service;
-        let given = |timeout_ms| (shared.clock.at(now.after_ms(timeout_ms)), Arc::clone(settings));
-        match self.execution {
-            Execution::Authenticate { exec, token, .. } => {
-                let shown = self.shown.unwrap_or_default();
-                let credentials = Credentials {
-                    token: token.or(shown.token),
-                    peer: shown.peer,
-                    instance: shown.instance.unwrap_or(InstanceId(0)),
-                };
-                let check =
-                    guarded(|| (shared.authenticate)(credentials)).map(Running::Authenticate);
-                (exec, check.unwrap_or_else(|Panicked| Running::over(failed_hook())))
+    pub(super) fn begin(
+        self,
+        env: &Env,
+        now: Now,
+        settings: &NodeSettings,
+    ) -> (ExecId, RunningCode) {
+        let (exec, code) = (self.exec(), self.execution.code());
+        let of = name_of(env, &self.execution);
+        let call = CallSite { env, now, settings, of };
+        let begun = guarded(|| call.begin(self.execution, self.shown)).unwrap_or_else(|Panicked| {
+            panicked(code, of);
+            Begun::over(Executed::failed(code))
+        });
+        (exec, RunningCode { begun, code, of })
+    }
+}
+
+fn name_of(env: &Env, execution: &Execution) -> &'static str {
+    match execution {
+        Execution::Authenticate { .. } => "",
+        Execution::Command { message, .. } | Execution::Volatile { message, .. } => {
+            env.message_name(*message)
+        }
+        Execution::Authorize { topic, .. } | Execution::Snapshot { topic, .. } => {
+            env.topic_name(*topic)
+        }
+    }
+}
+
+fn panicked(code: Code, of: &'static str) {
+    tracing::error!(?code, of, "the application's code panicked");
+}
+
+/// What is there when code is called.
+struct CallSite<'a> {
+    env: &'a Env,
+    now: Now,
+    settings: &'a NodeSettings,
+    of: &'static str,
+}
+
+impl CallSite<'_> {
+    fn begin(&self, execution: Execution, shown: Option<Shown>) -> Begun {
+        let service = &self.env.service;
+        match execution {
+            Execution::Authenticate { token, .. } => {
+                let credentials = shown.unwrap_or_default().credentials(token);
+                Begun::Authenticate((self.env.authenticate)(credentials))
             }
             Execution::Command {
-                exec,
+                conn,
                 lease,
                 n,
                 attempt,
@@ -86,116 +132,130 @@ impl Prepared {
                 ..
             } => {
                 let key = IdempotencyKey::command(lease, n);
-                let (deadline, config) = given(timeout_ms);
-                let (cx, stage) =
-                    Cx::new(CxParts { principal, codec, key, attempt, deadline, config });
-                let begun = guarded(|| service.execute(message, body.0, cx));
-                (exec, begin_command(begun, stage, message))
+                let (cx, stage) = self.context(principal, codec, key, attempt, timeout_ms);
+                match service.execute(message, body.0, cx) {
+                    Ok(future) => Begun::Command(future, Some(stage)),
+                    Err(error) => self.unreadable(conn, &error, Executed::unreadable()),
+                }
             }
-            Execution::Volatile { exec, message, body, codec, principal, timeout_ms, .. } => {
-                let (key, attempt) =
-                    (IdempotencyKey::volatile(exec), crate::session::node::Attempt::First);
-                let (deadline, config) = given(timeout_ms);
-                let (cx, stage) =
-                    Cx::new(CxParts { principal, codec, key, attempt, deadline, config });
-                let begun = guarded(|| service.volatile(message, body.0, cx));
-                (exec, begin_volatile(begun, stage, message))
+            Execution::Volatile { exec, conn, message, body, codec, principal, timeout_ms } => {
+                let (key, attempt) = (IdempotencyKey::volatile(exec), Attempt::First);
+                let (cx, stage) = self.context(principal, codec, key, attempt, timeout_ms);
+                match service.volatile(message, body.0, cx) {
+                    Ok(future) => Begun::Volatile(future, Some(stage)),
+                    Err(error) => self.unreadable(conn, &error, Executed::failed(Code::Volatile)),
+                }
             }
-            Execution::Authorize { exec, principal, topic, key, .. } => {
-                let ask = guarded(|| {
-                    Arc::clone(service).authorize(principal, topic, key.as_ref().to_owned())
-                });
-                let denied = Executed::Authorized(Err(UnsubscribeCode::Internal));
-                (exec, ask.map_or_else(|Panicked| Running::over(denied), Running::Authorize))
+            Execution::Authorize { principal, topic, key, .. } => Begun::Authorize(
+                Arc::clone(service).authorize(principal, topic, key.as_ref().to_owned()),
+            ),
+            Execution::Snapshot { topic, key, position, codecs, .. } => {
+                self.snapshot(topic, key.as_ref().to_owned(), position, codecs)
             }
-            Execution::Snapshot { exec, topic, key, position, codecs } => {
-                let (service, key) = (Arc::clone(service), key.as_ref().to_owned());
-                let read = async move {
-                    let mut bodies = Vec::with_capacity(codecs.len());
-                    let mut named = None;
-                    for codec in codecs {
-                        let cx = TopicCx::new(position, codec);
-                        match Arc::clone(&service).snapshot(cx, topic, key.clone()).await {
-                            Ok((name, body)) => {
-                                named = Some(name);
-                                bodies.push((codec, body));
-                            }
-                            Err(reason) => {
-                                tracing::error!(topic, key, %reason, "a topic's state could not be read");
-                                return None;
-                            }
-                        }
+        }
+    }
+
+    fn context(
+        &self,
+        principal: Principal,
+        codec: Codec,
+        key: IdempotencyKey,
+        attempt: Attempt,
+        timeout_ms: u64,
+    ) -> (Cx, CxStage) {
+        let deadline = self.env.clock.at(self.now.after_ms(timeout_ms));
+        let config = Arc::clone(self.settings);
+        Cx::new(CxParts { principal, codec, key, attempt, deadline, config })
+    }
+
+    fn unreadable(&self, conn: ConnId, error: &DecodeError, executed: Executed) -> Begun {
+        tracing::debug!(conn = conn.0, message = self.of, %error, "a message's body does not fit");
+        Begun::over(executed)
+    }
+
+    /// Reads a topic's state, in one codec after the other.
+    fn snapshot(&self, topic: u16, key: String, position: Position, codecs: Vec<Codec>) -> Begun {
+        let (service, of) = (Arc::clone(&self.env.service), self.of);
+        let mut bodies = Vec::with_capacity(codecs.len());
+        Begun::Snapshot(Box::pin(async move {
+            let mut named = None;
+            for codec in codecs {
+                let cx = TopicCx::new(position, codec);
+                match Arc::clone(&service).snapshot(cx, topic, key.clone()).await {
+                    Ok((name, body)) => {
+                        named = Some(name);
+                        bodies.push((codec, body));
                     }
-                    named.map(|name| (name, bodies))
-                };
-                (exec, Running::Snapshot(Box::pin(read)))
+                    Err(reason) => {
+                        tracing::error!(topic = of, key, %reason, "a topic's state can't be read");
+                        return None;
+                    }
+                }
             }
-        }
+            named.map(|name| (name, bodies))
+        }))
     }
 }
 
-fn begin_command(
-    begun: Result<Result<BoxFuture<Outcome>, DecodeError>, Panicked>,
-    stage: Stage,
-    message: u16,
-) -> Running {
-    match begun {
-        Ok(Ok(future)) => Running::Command(future, Some(stage)),
-        Ok(Err(error)) => {
-            tracing::debug!(message, %error, "a command's body does not fit");
-            Running::over(Executed::Refused(RefusalCode::Invalid))
-        }
-        Err(Panicked) => Running::over(internal()),
-    }
-}
-
-fn begin_volatile(
-    begun: Result<Result<BoxFuture<()>, DecodeError>, Panicked>,
-    stage: Stage,
-    message: u16,
-) -> Running {
-    match begun {
-        Ok(Ok(future)) => return Running::Volatile(future, Some(stage)),
-        Ok(Err(error)) => tracing::debug!(message, %error, "a volatile's body does not fit"),
-        Err(Panicked) => tracing::error!(message, "a volatile's handler panicked"),
-    }
-    Running::over(Executed::Volatile { publishes: Vec::new() })
-}
-
-impl Running {
+impl Begun {
     const fn over(executed: Executed) -> Self {
         Self::Over(Some(executed))
     }
 
-    fn poll_executed(&mut self, cx: &mut Context<'_>) -> Poll<Executed> {
+    /// `None` if it can't count, for a reason that has been logged.
+    fn poll_end(&mut self, cx: &mut Context<'_>, of: &'static str) -> Poll<Option<Executed>> {
         match self {
-            Self::Command(future, stage) => {
-                Pin::new(&mut Guarded(future)).poll(cx).map(|end| ended(end, stage.take()))
-            }
-            Self::Volatile(future, stage) => {
-                Pin::new(&mut Guarded(future)).poll(cx).map(|end| volatile_ended(end, stage.take()))
-            }
-            Self::Authenticate(future) => {
-                Pin::new(&mut Guarded(future)).poll(cx).map(|end| match end {
-                    Ok(answer) => Executed::Authenticated(answer),
-                    Err(Panicked) => failed_hook(),
-                })
-            }
-            Self::Authorize(future) => Pin::new(&mut Guarded(future)).poll(cx).map(|end| {
-                let answer = end.map(|answer| answer.map_err(|no| no.code()));
-                Executed::Authorized(answer.unwrap_or(Err(UnsubscribeCode::Internal)))
+            Self::Command(future, stage) => Pin::new(future).poll(cx).map(|outcome| {
+                let publishes = published(stage.take(), of)?;
+                Some(Executed::Command { outcome, publishes })
             }),
-            Self::Snapshot(future) => Pin::new(&mut Guarded(future))
-                .poll(cx)
-                .map(|end| Executed::Snapshot(end.unwrap_or(None))),
+            Self::Volatile(future, stage) => Pin::new(future).poll(cx).map(|()| {
+                published(stage.take(), of).map(|publishes| Executed::Volatile { publishes })
+            }),
+            Self::Authenticate(future) => {
+                Pin::new(future).poll(cx).map(|answer| Some(Executed::Authenticated(answer)))
+            }
+            Self::Authorize(future) => Pin::new(future).poll(cx).map(|answer| {
+                Some(Executed::Authorized(answer.map_err(|no| {
+                    tracing::debug!(topic = of, reason = ?no, "nobody may subscribe like this");
+                    no.code()
+                })))
+            }),
+            Self::Snapshot(future) => {
+                Pin::new(future).poll(cx).map(|state| Some(Executed::Snapshot(state)))
+            }
             Self::Over(executed) => {
-                Poll::Ready(executed.take().unwrap_or(Executed::Volatile { publishes: Vec::new() }))
+                Poll::Ready(Some(executed.take().expect("nobody polls a future after its end")))
             }
         }
     }
 }
 
-impl Future for Running {
+/// What a handler published; `None` if it can't be.
+fn published(stage: Option<CxStage>, of: &'static str) -> Option<Vec<StagedPublish>> {
+    let stage = stage.expect("nobody polls a future after its end");
+    stage
+        .take()
+        .inspect_err(|reason| {
+            tracing::error!(message = of, reason, "a handler published what can't be");
+        })
+        .ok()
+}
+
+impl RunningCode {
+    fn poll_executed(&mut self, cx: &mut Context<'_>) -> Poll<Executed> {
+        let (begun, of) = (&mut self.begun, self.of);
+        match guarded(|| begun.poll_end(cx, of)) {
+            Ok(end) => end.map(|end| end.unwrap_or_else(|| Executed::failed(self.code))),
+            Err(Panicked) => {
+                panicked(self.code, of);
+                Poll::Ready(Executed::failed(self.code))
+            }
+        }
+    }
+}
+
+impl Future for RunningCode {
     type Output = Executed;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Executed> {
@@ -207,82 +267,10 @@ impl Future for Running {
 ///
 /// # Errors
 /// The rest, if it would.
-pub(super) fn first_poll(mut running: Running) -> Result<Executed, Running> {
+pub(super) fn first_poll(mut running: RunningCode) -> Result<Executed, RunningCode> {
     // Whoever takes the rest polls it at once, so that a wake-up in between is not missed.
     match running.poll_executed(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(executed) => Ok(executed),
         Poll::Pending => Err(running),
     }
-}
-
-fn ended(end: Result<Outcome, Panicked>, stage: Option<Stage>) -> Executed {
-    let Ok(outcome) = end else {
-        tracing::error!("a handler panicked");
-        return internal();
-    };
-    match stage.map_or(Ok(Vec::new()), Stage::take) {
-        Ok(publishes) => Executed::Command { outcome, publishes },
-        Err(reason) => {
-            tracing::error!(reason, "a command failed because of what its handler published");
-            internal()
-        }
-    }
-}
-
-fn volatile_ended(end: Result<(), Panicked>, stage: Option<Stage>) -> Executed {
-    let published = match end {
-        Ok(()) => stage.map_or(Ok(Vec::new()), Stage::take),
-        Err(Panicked) => Err("the handler panicked".to_owned()),
-    };
-    let publishes = published.unwrap_or_else(|reason| {
-        tracing::error!(reason, "a volatile published nothing");
-        Vec::new()
-    });
-    Executed::Volatile { publishes }
-}
-
-fn internal() -> Executed {
-    let outcome =
-        Outcome::Failed { code: FailureCode::Internal, name: Name::EMPTY, body: Body::UNIT };
-    Executed::Command { outcome, publishes: Vec::new() }
-}
-
-fn failed_hook() -> Executed {
-    tracing::error!("the authentication hook panicked");
-    Executed::Authenticated(Err(Denied::new("the server could not check the credentials")))
-}
-
-type Stored = Vec<(OpId, StoreOutcome)>;
-
-/// Hands a batch to the store; a store that answers at once needs no task.
-///
-/// # Errors
-/// The rest, if it would wait.
-pub(super) fn store_once(
-    store: &Arc<dyn DynStore>,
-    batch: Vec<(OpId, StoreOp)>,
-) -> Result<Stored, BoxFuture<Stored>> {
-    let ids: Vec<OpId> = batch.iter().map(|(id, _)| *id).collect();
-    let store = Arc::clone(store);
-    let mut answer: BoxFuture<Stored> = Box::pin(async move {
-        let answer = Guarded(Box::pin(async move { store.execute_boxed(batch).await })).await;
-        complete(ids, answer.unwrap_or_default())
-    });
-    match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(stored) => Ok(stored),
-        Poll::Pending => Err(answer),
-    }
-}
-
-/// A store that panicked or left an answer out may have done it or not.
-fn complete(ids: Vec<OpId>, mut stored: Stored) -> Stored {
-    if stored.len() != ids.len() {
-        let missing: Vec<OpId> = ids
-            .into_iter()
-            .filter(|id| stored.iter().all(|(answered, _)| answered != id))
-            .collect();
-        tracing::error!(missing = missing.len(), "the store left operations without an answer");
-        stored.extend(missing.into_iter().map(|id| (id, StoreOutcome::Unknown)));
-    }
-    stored
 }

@@ -3,24 +3,20 @@
 //! an input of the node like any other.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::shared::Shared;
-use crate::driver::{self, Guarded, Panicked};
+use super::engine::Engine;
+use super::settings::REST;
+use crate::host::{self, Guarded, Panicked};
 use crate::store::{Advanced, DynStore};
-
-/// Rest after a panic or an answer without content: a store that always gives one must not keep a
-/// core busy.
-const REST: Duration = Duration::from_secs(1);
 
 /// Hints that one turn takes: the lock is shared with every connection.
 const HINTS_PER_TURN: usize = 256;
 
 /// Passes the store's hints on, until the server is gone.
 pub(super) async fn run(
-    shared: Weak<Shared>,
+    engine: Weak<Engine>,
     store: Arc<dyn DynStore>,
     mut leaving: watch::Receiver<bool>,
 ) {
@@ -34,9 +30,9 @@ pub(super) async fn run(
         };
         rested = hints.as_ref().is_some_and(|hints| !hints.is_empty());
         for hints in hints.unwrap_or_default().chunks(HINTS_PER_TURN) {
-            let Some(shared) = shared.upgrade() else { return };
-            rested &= pass(&shared, hints);
-            drop(shared);
+            let Some(engine) = engine.upgrade() else { return };
+            rested &= pass(&engine, hints);
+            drop(engine);
             // A store that is always ready does not starve those who share this thread.
             tokio::task::yield_now().await;
         }
@@ -46,7 +42,7 @@ pub(super) async fn run(
 /// `None` if the store panicked.
 async fn next(store: &Arc<dyn DynStore>, rested: bool) -> Option<Vec<Advanced>> {
     if !rested {
-        driver::sleep(REST).await;
+        host::sleep(REST).await;
     }
     let store = Arc::clone(store);
     let hints = Guarded(Box::pin(async move { store.advanced_boxed().await })).await;
@@ -56,11 +52,11 @@ async fn next(store: &Arc<dyn DynStore>, rested: bool) -> Option<Vec<Advanced>> 
 }
 
 /// `false` if the turn panicked.
-fn pass(shared: &Arc<Shared>, hints: &[Advanced]) -> bool {
-    let turn = driver::guarded(|| {
-        shared.turn(|now, inner| {
+fn pass(engine: &Arc<Engine>, hints: &[Advanced]) -> bool {
+    let turn = host::guarded(|| {
+        engine.turn(|now, state| {
             for Advanced { topic, head } in hints {
-                inner.node.handle_advanced(now, topic, *head);
+                state.node.handle_advanced(now, topic, *head);
             }
         });
     });

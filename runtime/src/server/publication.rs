@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
+use crate::protocol::{EncodeError, Message, Publish, ServerEnum, encode_body};
 use crate::session::node::{NodeConfig, StagedPublish, TopicVolatile};
 use crate::session::store::{Publication, TopicId};
-use crate::stub::{EncodeError, Message, Publish, ServerEnum, encode_body};
 use crate::wire::{Body, Codec, Name};
 
 /// Why a message is not a publication: its own fault.

@@ -22,10 +22,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::Semaphore;
 
-use super::shared::Shared;
-use super::{Server, upgrade};
-use crate::driver;
-use crate::stub::ClientEnum;
+use super::engine::Engine;
+use super::handle::Server;
+use super::start::start;
+use super::upgrade;
+use crate::host;
+use crate::protocol::ClientEnum;
 
 impl<C: ClientEnum> Server<C> {
     /// A router that answers WebSocket upgrades at `/`, to be nested where the application likes.
@@ -34,10 +36,10 @@ impl<C: ClientEnum> Server<C> {
     ///
     /// Must be served inside a tokio runtime.
     pub fn router(&self) -> Router {
-        let shared = Arc::clone(&self.shared);
+        let engine = Arc::clone(&self.engine);
         let answer = move |request: Request| {
-            shared.start();
-            std::future::ready(upgrade::upgrade(&shared, request))
+            start(&engine);
+            std::future::ready(upgrade::upgrade(&engine, request))
         };
         Router::new().route("/", any(answer))
     }
@@ -58,12 +60,12 @@ impl<C: ClientEnum> Server<C> {
     /// peer's address if the listener's addresses are [`SocketAddr`]s.
     ///
     /// A connection that has not been upgraded
-    /// [`NodeConfig::handshake_ms`](super::NodeConfig::handshake_ms) after it was accepted is
+    /// [`NodeConfig::handshake`](super::NodeConfig::handshake) after it was accepted is
     /// dropped.
     ///
     /// ```
     /// # use steadfast::server::{Listener, Server};
-    /// # async fn serve<C: steadfast::stub::ClientEnum>(server: Server<C>) -> std::io::Result<()> {
+    /// # async fn serve<C: steadfast::protocol::ClientEnum>(server: Server<C>) -> std::io::Result<()> {
     /// # #[cfg(unix)]
     /// # {
     /// let listener = tokio::net::UnixListener::bind("/run/chat.sock")?;
@@ -82,9 +84,9 @@ impl<C: ClientEnum> Server<C> {
     where
         L: Listener<Addr: fmt::Debug + 'static>,
     {
-        self.shared.start();
-        let mut leaving = self.shared.leaving.subscribe();
-        let room = Arc::new(Semaphore::new(self.shared.limits.handshakes.max(1) as usize));
+        start(&self.engine);
+        let mut leaving = self.engine.gate.watch();
+        let room = Arc::new(Semaphore::new(self.engine.env.limits.handshakes.max(1) as usize));
         loop {
             let accept =
                 async { (Arc::clone(&room).acquire_owned().await, listener.accept().await) };
@@ -94,10 +96,10 @@ impl<C: ClientEnum> Server<C> {
                 accepted = accept => accepted,
             };
             let peer = (&address as &dyn Any).downcast_ref::<SocketAddr>().copied();
-            let shared = Arc::clone(&self.shared);
-            driver::spawn(async move {
+            let engine = Arc::clone(&self.engine);
+            host::spawn(async move {
                 let _place = place;
-                if let Err(error) = http(shared, stream, peer).await {
+                if let Err(error) = http(engine, stream, peer).await {
                     tracing::debug!(?address, %error, "a connection ended before its upgrade");
                 }
             });
@@ -111,7 +113,7 @@ impl<C: ClientEnum> Server<C> {
     ///
     /// ```
     /// # use steadfast::server::Server;
-    /// # fn serve<C: steadfast::stub::ClientEnum>(server: Server<C>) {
+    /// # fn serve<C: steadfast::protocol::ClientEnum>(server: Server<C>) {
     /// let (ours, theirs) = tokio::io::duplex(64 * 1024);
     /// tokio::spawn(async move { server.serve_connection(ours, None).await });
     /// # let _ = theirs;
@@ -120,7 +122,7 @@ impl<C: ClientEnum> Server<C> {
     ///
     /// # Errors
     /// When it is not HTTP, breaks off, or is not upgraded within
-    /// [`NodeConfig::handshake_ms`](super::NodeConfig::handshake_ms). A request that is refused is
+    /// [`NodeConfig::handshake`](super::NodeConfig::handshake). A request that is refused is
     /// answered, and no error.
     ///
     /// # Cancellation
@@ -129,7 +131,7 @@ impl<C: ClientEnum> Server<C> {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        http(Arc::clone(&self.shared), stream, peer).await
+        http(Arc::clone(&self.engine), stream, peer).await
     }
 
     /// Serves on an address until the process is told to stop (Ctrl-C, or SIGTERM), then leaves in
@@ -158,18 +160,18 @@ impl<C: ClientEnum> Server<C> {
 }
 
 /// HTTP on one stream, until it is upgraded or has ended.
-async fn http<S>(shared: Arc<Shared>, stream: S, peer: Option<SocketAddr>) -> io::Result<()>
+async fn http<S>(engine: Arc<Engine>, stream: S, peer: Option<SocketAddr>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    shared.start();
-    let limit = Duration::from_millis(shared.config.handshake_ms);
+    start(&engine);
+    let limit = engine.env.config.handshake;
     let answer = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         if let Some(peer) = peer {
             request.extensions_mut().insert(ConnectInfo(peer));
         }
-        std::future::ready(Ok::<_, Infallible>(upgrade::upgrade_root(&shared, request)))
+        std::future::ready(Ok::<_, Infallible>(upgrade::upgrade_root(&engine, request)))
     });
     // The kind of connection that axum makes, so that its upgrades are taken apart in one way.
     let builder = auto::Builder::new(TokioExecutor::new()).http1_only();

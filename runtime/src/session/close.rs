@@ -58,8 +58,8 @@ impl Close {
 impl std::fmt::Display for Close {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.code {
-            Some(CloseCode(code)) if self.reason.is_empty() => write!(f, "close code {code}"),
-            Some(CloseCode(code)) => write!(f, "{} (close code {code})", self.reason),
+            Some(code) if self.reason.is_empty() => write!(f, "close code {code}"),
+            Some(code) => write!(f, "{} (close code {code})", self.reason),
             None => f.write_str(&self.reason),
         }
     }

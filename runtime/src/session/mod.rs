@@ -8,6 +8,7 @@
 
 pub mod client;
 mod close;
+mod held;
 pub mod node;
 mod now;
 mod random;
@@ -17,4 +18,5 @@ mod table;
 pub use crate::wire::CloseCode;
 pub use close::{Close, Reaction};
 pub use now::Now;
+pub(crate) use now::millis;
 pub use random::Random;

@@ -6,6 +6,8 @@
 //! outcome (`CommitOutcome::Written`). Every operation may be repeated after
 //! [`StoreOutcome::Unknown`] without harm.
 
+use std::time::Duration;
+
 use crate::wire::{Body, Codec, CommandNo, Epoch, FailureCode, LeaseId, Name, TopicSeq};
 
 /// Which operation an outcome belongs to.
@@ -132,11 +134,20 @@ pub struct Appended {
 
 /// How long things are kept. Constant per topic declaration and node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Retention {
     /// Entries kept per topic.
     pub entries: u32,
-    /// Milliseconds for which an entry is kept.
-    pub ttl_ms: u64,
+    /// For how long an entry is kept.
+    pub ttl: Duration,
+}
+
+impl Retention {
+    /// So many entries, each for so long.
+    #[must_use]
+    pub const fn new(entries: u32, ttl: Duration) -> Self {
+        Self { entries, ttl }
+    }
 }
 
 /// One completion record to write.

@@ -3,15 +3,16 @@
 
 use std::marker::PhantomData;
 
-/// A key of a [`Table`].
-#[derive(Debug)]
-pub(crate) struct Key<T> {
+use super::held::held;
+
+/// A key of a [`Table`] of kind `K`. It says nothing of what the table holds.
+pub(crate) struct Key<K> {
     index: u32,
     generation: u32,
-    of: PhantomData<fn() -> T>,
+    of: PhantomData<fn() -> K>,
 }
 
-impl<T> Key<T> {
+impl<K> Key<K> {
     /// The key as one number, unique for the table's life.
     pub(crate) fn raw(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.index)
@@ -24,6 +25,11 @@ impl<T> Key<T> {
     }
 }
 
+impl<K> std::fmt::Debug for Key<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Key({}.{})", self.index, self.generation)
+    }
+}
 impl<T> Clone for Key<T> {
     fn clone(&self) -> Self {
         *self
@@ -53,11 +59,12 @@ impl<T> std::hash::Hash for Key<T> {
 }
 
 /// See the module.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Table<T> {
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Table<K, T> {
     rows: Vec<Row<T>>,
     free: Vec<u32>,
     len: usize,
+    of: PhantomData<fn() -> K>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -68,7 +75,7 @@ struct Row<T> {
 
 /// What a table holds, and under which keys. How many keys it has given out before says nothing
 /// about that, and would keep a model checker from recognising a state that it has come back to.
-impl<T: std::hash::Hash> std::hash::Hash for Table<T> {
+impl<K, T: std::hash::Hash> std::hash::Hash for Table<K, T> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.len.hash(state);
         for (index, row) in self.rows.iter().enumerate().filter(|(_, row)| row.value.is_some()) {
@@ -77,14 +84,20 @@ impl<T: std::hash::Hash> std::hash::Hash for Table<T> {
     }
 }
 
-impl<T> Default for Table<T> {
-    fn default() -> Self {
-        Self { rows: Vec::new(), free: Vec::new(), len: 0 }
+impl<K, T: std::fmt::Debug> std::fmt::Debug for Table<K, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.values()).finish()
     }
 }
 
-impl<T> Table<T> {
-    pub(crate) fn insert(&mut self, value: T) -> Key<T> {
+impl<K, T> Default for Table<K, T> {
+    fn default() -> Self {
+        Self { rows: Vec::new(), free: Vec::new(), len: 0, of: PhantomData }
+    }
+}
+
+impl<K, T> Table<K, T> {
+    pub(crate) fn insert(&mut self, value: T) -> Key<K> {
         self.len += 1;
         let index = self.free.pop().unwrap_or_else(|| {
             self.rows.push(Row { generation: 0, value: None });
@@ -96,7 +109,7 @@ impl<T> Table<T> {
         Key { index, generation: row.generation, of: PhantomData }
     }
 
-    pub(crate) fn get(&self, key: Key<T>) -> Option<&T> {
+    pub(crate) fn get(&self, key: Key<K>) -> Option<&T> {
         self.rows
             .get(key.index as usize)
             .filter(|row| row.generation == key.generation)?
@@ -104,7 +117,7 @@ impl<T> Table<T> {
             .as_ref()
     }
 
-    pub(crate) fn get_mut(&mut self, key: Key<T>) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, key: Key<K>) -> Option<&mut T> {
         self.rows
             .get_mut(key.index as usize)
             .filter(|row| row.generation == key.generation)?
@@ -112,7 +125,18 @@ impl<T> Table<T> {
             .as_mut()
     }
 
-    pub(crate) fn remove(&mut self, key: Key<T>) -> Option<T> {
+    /// What a key in use names: whoever has one keeps the row alive. `None` would be a mistake of
+    /// the core, which a debug build says at once.
+    pub(crate) fn held(&self, key: Key<K>) -> Option<&T> {
+        held(self.get(key), "a key in use names a row")
+    }
+
+    /// Like [`Table::held`].
+    pub(crate) fn held_mut(&mut self, key: Key<K>) -> Option<&mut T> {
+        held(self.get_mut(key), "a key in use names a row")
+    }
+
+    pub(crate) fn remove(&mut self, key: Key<K>) -> Option<T> {
         let row =
             self.rows.get_mut(key.index as usize).filter(|row| row.generation == key.generation)?;
         let value = row.value.take()?;
@@ -144,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_key_is_never_used_twice() {
-        let mut table = Table::default();
+        let mut table = Table::<(), _>::default();
         let first = table.insert("first");
         assert_eq!(table.remove(first), Some("first"));
         let second = table.insert("second");
@@ -156,9 +180,10 @@ mod tests {
     #[test]
     fn hashes_know_what_is_held_and_not_what_was() {
         use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-        let hash =
-            |table: &Table<&str>| BuildHasherDefault::<DefaultHasher>::default().hash_one(table);
-        let mut table = Table::default();
+        let hash = |table: &Table<(), &str>| {
+            BuildHasherDefault::<DefaultHasher>::default().hash_one(table)
+        };
+        let mut table = Table::<(), _>::default();
         let fresh = hash(&table);
         let key = table.insert("first");
         let held = hash(&table);

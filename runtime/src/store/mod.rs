@@ -1,6 +1,6 @@
-//! Where records and logs are kept: the [`Store`] trait and the memory store. Owns carrying
-//! operations out; refuses decisions, which are the node's. Needs no runtime: the futures are plain
-//! ones.
+//! Where records and logs are kept: the [`Store`] trait and the memory store. A store carries
+//! operations out and decides nothing, which is the node's part; it needs no runtime, since its
+//! futures are plain ones.
 
 mod memory;
 
@@ -14,37 +14,70 @@ use crate::session::Now;
 use crate::session::store::{OpId, StoreOp, StoreOutcome, TopicId};
 use crate::wire::Position;
 
-/// Carries out what a node asks: a batch in, a batch of outcomes out.
+/// Carries out what a node asks for: a batch of operations in, a batch of outcomes out.
 ///
 /// # Order
 /// Operations of one batch that touch the same lease or the same topic are carried out in their
-/// order; others in any order, or at once. Each operation is atomic alone; a batch is not. Batches
-/// may be under way side by side, and nothing is promised about the order between them: a node that
-/// needs one waits for the first answer.
+/// order; others in any order, or at once. Each operation is atomic alone; a batch is not. Several
+/// batches may be under way at a time, and nothing is promised about the order between them: a node
+/// that needs one waits for the first answer.
 ///
 /// # Outcomes
-/// Each operation is answered exactly once. Where the store can't tell whether it happened it
-/// answers [`StoreOutcome::Unknown`], where it certainly did not, [`StoreOutcome::Failed`]; the
-/// node repeats both, and every operation may be repeated without harm. There is no error beside
-/// these, and a store that is not reachable answers in bounded time.
+/// Each operation is answered exactly once. If the store can't tell whether it happened, the answer
+/// is [`StoreOutcome::Unknown`]; if it certainly did not, [`StoreOutcome::Failed`]. The node
+/// repeats both, and every operation may be repeated without harm. There are no other errors, and a
+/// store that can't be reached answers within a bounded time.
 ///
 /// # Cancellation
-/// The future may be dropped only when the node is given up: the node counts on an answer. What was
-/// begun may have happened, which is what a crash at that moment means too.
+/// The future may be dropped only together with its node, which counts on an answer. What was begun
+/// may have happened, as after a crash at that moment.
 ///
 /// # What a backend needs
+/// One file (redb), Redis and JetStream each have it:
 ///
-/// | Operation | One file (redb) | Redis | JetStream |
-/// |---|---|---|---|
-/// | leases | a table by lease, one by expiry | a hash per lease with a time to live, a set per principal, in one script | a KV entry per lease with a time to live, revision checked |
-/// | `Commit` | one write transaction for the whole batch, settled in it | a script on the lease's hash: low-water mark, `HSETNX` of the record; unsettled | create of `lease.n` in a KV bucket, after a revision check of the lease; unsettled |
-/// | `Append` | the same transaction, a table of keys | a script: look the key up, else `XADD` at `head + 1` | publish with the key as message id, and read back where it landed |
-/// | `Settle`, `ListUnsettled` | a table of unsettled numbers | a member of a sorted set per node group | a KV key that is deleted |
-/// | `ReadLog` | a range | `XRANGE` | a consumer by start sequence |
-/// | [`advanced`](Self::advanced) | never: one process owns the file | a pub/sub channel per node group | a core subscription |
+/// - *Leases.* redb: a table by lease, and one by expiry. Redis: a hash per lease with a time to
+///   live, and a set per principal, in one script. JetStream: a KV entry per lease with a time to
+///   live, whose revision is checked.
+/// - *`Commit`.* redb: one write transaction for the whole batch, which settles, too. Redis: a
+///   script on the lease's hash, with the low-water mark and `HSETNX` of the record; unsettled.
+///   JetStream: `lease.n` created in a KV bucket after a check of the lease's revision; unsettled.
+/// - *`Append`.* redb: the same transaction, with a table of keys. Redis: a script that looks the
+///   key up, else does `XADD` at `head + 1`. JetStream: publish with the key as message id, and
+///   read back where it landed.
+/// - *`Settle`, `ListUnsettled`.* redb: a table of unsettled numbers. Redis: a member of a sorted
+///   set per group of nodes. JetStream: a KV key that is deleted.
+/// - *`ReadLog`.* redb: a range. Redis: `XRANGE`. JetStream: a consumer from a start sequence.
+/// - *[`advanced`](Self::advanced).* redb: never, since one process owns the file. Redis: a pub/sub
+///   channel per group of nodes. JetStream: a core subscription.
 ///
-/// Epochs live beside the log and are lost with it; a backend that can be rolled back (a backup, a
-/// replica that was behind) must change the epoch of every topic that it touches (PROTOCOL.md 7.1).
+/// Epochs are kept beside the log and are lost with it. A backend that can be rolled back (to a
+/// backup, to a replica that was behind) must change the epoch of every topic that this touches
+/// (PROTOCOL.md 7.1).
+///
+/// # Example
+/// A store that counts what it is asked for, and leaves the work to another one:
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use steadfast::session::store::{OpId, StoreOp, StoreOutcome};
+/// use steadfast::store::{Advanced, Store};
+///
+/// struct Counted<S> {
+///     store: S,
+///     operations: AtomicUsize,
+/// }
+///
+/// impl<S: Store> Store for Counted<S> {
+///     async fn execute(&self, batch: Vec<(OpId, StoreOp)>) -> Vec<(OpId, StoreOutcome)> {
+///         self.operations.fetch_add(batch.len(), Ordering::Relaxed);
+///         self.store.execute(batch).await
+///     }
+///
+///     async fn advanced(&self) -> Vec<Advanced> {
+///         self.store.advanced().await
+///     }
+/// }
+/// ```
 pub trait Store: Send + Sync + 'static {
     /// Carries out a batch.
     fn execute(
@@ -52,9 +85,9 @@ pub trait Store: Send + Sync + 'static {
         batch: Vec<(OpId, StoreOp)>,
     ) -> impl Future<Output = Vec<(OpId, StoreOutcome)>> + Send;
 
-    /// Carries out one operation without waiting, or gives it back for [`Store::execute`], which
-    /// the default does always. For stores in memory: the driver asks under the lock that its
-    /// connections share, and saves a turn.
+    /// Carries out one operation without waiting, or gives it back for [`Store::execute`]. The
+    /// default always gives it back. It is for stores in memory: the driver asks under the lock
+    /// that its connections share, which saves a turn.
     ///
     /// # Errors
     /// The operation, untouched.
@@ -63,18 +96,18 @@ pub trait Store: Send + Sync + 'static {
         Err(op)
     }
 
-    /// Waits until other nodes have appended to topics, and says which; asked again after each
-    /// answer. For stores that several nodes share; the default never answers.
+    /// Waits until other nodes have appended to topics, and says which; it is called again after
+    /// each answer. It is for stores that several nodes share; the default never answers.
     ///
-    /// These are hints: one that is lost or late costs time, not correctness, so any broadcast will
-    /// do. A store knows which topics its node cares about from `OpenTopic` and `ReadLog`; it may
-    /// report others, and may report what the node knows already. It joins reports that nobody has
-    /// asked for yet, the latest position per topic, so that what it holds is bounded by the number
-    /// of topics. It answers when there is something to report: after an empty answer, or a panic,
-    /// it is asked again after a second.
+    /// The answers are hints: one that is lost or late costs time, not correctness, so any
+    /// broadcast will do. A store knows from `OpenTopic` and `ReadLog` which topics its node cares
+    /// about; it may report others, and what the node knows already. Reports that nobody has asked
+    /// for yet are joined, keeping the latest position per topic, so that they are bounded by the
+    /// number of topics. An answer has something to report: after an empty one, or a panic, the
+    /// next call comes only after a second.
     ///
     /// # Cancellation
-    /// The future may be dropped at any time; a hint must not be lost by that.
+    /// The future may be dropped at any time, and no hint may be lost by that.
     fn advanced(&self) -> impl Future<Output = Vec<Advanced>> + Send {
         pending()
     }
@@ -84,9 +117,9 @@ pub trait Store: Send + Sync + 'static {
 /// [`Node::handle_advanced`](crate::session::node::Node::handle_advanced).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Advanced {
-    /// Which.
+    /// Which topic.
     pub topic: TopicId,
-    /// Its incarnation and its latest entry's number, as far as the store has heard.
+    /// Its epoch and its head, as far as the store has heard.
     pub head: Position,
 }
 
@@ -126,5 +159,5 @@ impl<S: Store> DynStore for S {
     }
 }
 
-/// A clock that counts milliseconds from any beginning, and never goes back.
+/// A clock that counts milliseconds from any beginning and never goes back.
 pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;

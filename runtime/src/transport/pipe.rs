@@ -1,6 +1,6 @@
 //! A byte stream under a WebSocket that collects what is written, so that many messages leave in
-//! one system call. Owns the write buffer, and what was read ahead; refuses to write to the socket
-//! on its own.
+//! one system call. It keeps the write buffer and what was read ahead; it writes to the socket only
+//! when asked to.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
@@ -11,10 +11,9 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 thread_local! {
-    /// Where sockets are read into: one per thread, so that an idle connection holds no read
-    /// buffer.
+    /// What sockets are read into: one per thread, so that an idle connection keeps no read buffer.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    /// The last write buffer that was drained, for the next connection that has something to write.
+    /// The last write buffer that was emptied, for the next connection with something to write.
     static SPARE: Cell<BytesMut> = Cell::new(BytesMut::new());
 }
 
@@ -23,18 +22,18 @@ thread_local! {
 #[derive(Debug)]
 pub(super) struct Pipe<S> {
     io: S,
-    /// Read, and not yet asked for; given back when it is empty.
+    /// Read but not asked for yet; given back when it is empty.
     ahead: BytesMut,
     /// Bytes read at a time.
     read_bytes: usize,
     out: BytesMut,
-    /// Beyond this, writes of tungstenite's own (pongs) are put off.
+    /// Beyond this length, what tungstenite writes of its own accord (pongs) has to wait.
     limit: usize,
-    /// For the synchronous interface that tungstenite wants.
+    /// What tungstenite's synchronous reads and writes wake.
     waker: Waker,
     /// During the handshake a flush writes to the socket.
     write_through: bool,
-    /// Bytes that ever reached the socket: a stall is when this stands still.
+    /// All bytes that ever reached the socket. A stall is when this stands still.
     written: u64,
 }
 
@@ -53,6 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         }
     }
 
+    #[cfg(feature = "client")]
     pub(super) fn set_write_through(&mut self, on: bool) {
         self.write_through = on;
     }
@@ -93,8 +93,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        // Whatever its capacity says, which counts from where it was read to: a burst leaves
-        // nothing behind.
+        // Given away whatever its capacity is, so that a burst leaves nothing behind. (The capacity
+        // counts only from where it was read to, and would mislead.)
         let spare = std::mem::take(&mut self.out);
         if spare.capacity() > 0 {
             SPARE.set(spare);
@@ -102,8 +102,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
-    /// Reads and throws away until the peer is gone: closing a socket with unread bytes would reset
-    /// it, and lose the close frame that tells the peer why.
+    /// Reads and throws away until the peer is gone. To close a socket with unread bytes would
+    /// reset it, and lose the close frame that tells the peer why.
     pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = [0; 1024];
         loop {
@@ -118,7 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
-    /// One system call; what does not fit is kept.
+    /// Reads once. What does not fit into `buffer` is kept.
     fn read_socket(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         SCRATCH.with_borrow_mut(|scratch| {
             if scratch.len() < self.read_bytes {
@@ -153,8 +153,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for Pipe<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Write for Pipe<S> {
-    // All or nothing: frames that are put into the buffer beside tungstenite never land inside one
-    // of its frames.
+    // All or nothing, so that a frame which bypasses tungstenite never lands inside one of its
+    // frames.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.out.len() >= self.limit {
             return Err(io::ErrorKind::WouldBlock.into());

@@ -1,5 +1,6 @@
-//! A WebSocket over any byte stream. Owns RFC 6455 framing by tungstenite, and writes a server's
-//! frames beside it, since they need no masking and so no second copy.
+//! A WebSocket over any byte stream. tungstenite does the framing of RFC 6455, except that a
+//! server's frames are written past it, since they need no masking and so no second copy; timers
+//! and tasks are the drivers'.
 
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -24,15 +25,15 @@ use crate::session::{Close, CloseCode};
 /// The longest reason that fits a close frame beside its code (RFC 6455 5.5).
 const REASON_BYTES: usize = 123;
 
-/// What tungstenite holds for each connection, to find frames in: several small ones, or the
-/// beginning of a longer one.
+/// What tungstenite keeps for each connection to find frames in: enough for several small ones, or
+/// for the beginning of a long one.
 const HELD_BYTES: usize = 512;
 
-/// What tungstenite may hold back while the pipe is full: pongs, of at most 135 bytes with their
-/// heads.
+/// How much tungstenite may hold back while the pipe is full: some pongs, each at most 135 bytes
+/// long.
 const CONTROL_BYTES: usize = 1024;
 
-/// One thing that a socket brought.
+/// One thing that has arrived on a socket.
 #[derive(Debug)]
 pub(crate) enum Inbound {
     /// A text message (PROTOCOL.md 2.2).
@@ -41,7 +42,7 @@ pub(crate) enum Inbound {
     Alive,
     /// The peer closed, or is gone.
     Ended(Close),
-    /// What the peer sent can't be taken, and nothing after it can be read.
+    /// What the peer sent can't be accepted, and nothing after it can be read.
     Broken(Close),
 }
 
@@ -50,14 +51,14 @@ pub(crate) enum Inbound {
 pub(crate) struct Socket<S> {
     ws: WebSocket<Pipe<S>>,
     role: Role,
-    /// What may wait to be written before the driver stops asking its core for more.
+    /// How many bytes may wait to be written before the driver stops asking its core for more.
     room: usize,
     closing: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// A server's end, after the 101 response; `begun` is what was read beyond the request. Takes
-    /// messages up to `message_bytes`.
+    /// A server's end, after the response 101. `begun` is what was read beyond the request;
+    /// messages may be up to `message_bytes` long.
     #[cfg(feature = "server")]
     pub(crate) fn server(
         io: S,
@@ -68,13 +69,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let pipe =
             Pipe::new(io, config.read_buffer_bytes, config.write_buffer_bytes.saturating_mul(2));
         let settings = Some(settings(config, message_bytes));
-        // Copied: the bytes are few or none, and would keep the whole buffer that HTTP read them
-        // with.
+        // Copied, because these few bytes, if any, would keep alive the whole buffer that HTTP was
+        // read into.
         let ws = WebSocket::from_partially_read(pipe, begun.to_vec(), Role::Server, settings);
         Self { ws, role: Role::Server, room: config.write_buffer_bytes, closing: false }
     }
 
-    /// Takes longer or shorter messages from here on.
+    /// Changes how long messages may be from here on.
     #[cfg(feature = "server")]
     pub(crate) fn set_message_bytes(&mut self, bytes: usize) {
         self.ws.set_config(|config| {
@@ -83,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         });
     }
 
-    /// The next thing that arrived. Never blocked by a peer that does not read.
+    /// The next thing that arrived. A peer that does not read can't hold this up.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Inbound> {
         self.ws.get_mut().set_waker(cx);
         loop {
@@ -149,14 +150,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.send(Message::Frame(Frame::message(text, OpCode::Data(Data::Text), true)));
     }
 
-    /// Adds a WebSocket ping: what a proxy or a peer's library answers by itself.
+    /// Adds a WebSocket ping, which a proxy or the peer's library answers by itself.
     pub(crate) fn ping(&mut self) {
         self.send(Message::Ping(Bytes::new()));
     }
 
     fn send(&mut self, message: Message) {
         if !self.closing {
-            // A failure here is one of the socket's state, which the next read reports.
+            // What can fail here is the socket, and the next read reports that.
             let _ = self.ws.write(message);
         }
     }
@@ -174,7 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     /// After [`Socket::start_close`]: ready when everything is written and the peer has answered or
-    /// is gone. With `discard` what still comes is thrown away unread.
+    /// is gone. With `discard`, what still comes is thrown away unread.
     pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>, discard: bool) -> Poll<()> {
         let drained = match self.poll_drain(cx) {
             Poll::Ready(Ok(())) => true,
@@ -237,8 +238,8 @@ fn told(frame: Option<CloseFrame>) -> Close {
 fn failed(error: &Error, role: Role) -> Close {
     use tokio_tungstenite::tungstenite::error::ProtocolError;
     match error {
-        // No rule was broken: the client's limit is its own (PROTOCOL.md 2.5), and what comes after
-        // a resume may fit.
+        // The server broke no rule: the limit is the client's own (PROTOCOL.md 2.5), and what comes
+        // after a resume may fit.
         Error::Capacity(_) if role == Role::Client => Close::new(
             CloseCode::TOO_LARGE_FOR_CLIENT,
             "the message is longer than this client takes",
@@ -263,8 +264,8 @@ fn failed(error: &Error, role: Role) -> Close {
 #[cfg(feature = "server")]
 fn unmasked_text(out: &mut BytesMut, encode: impl FnOnce(&mut BytesMut)) {
     const FIN_TEXT: u8 = 0x81;
-    // Room for the middle one of the three head lengths; the payload moves if another one is
-    // needed.
+    // Room for the middle one of the three lengths of a head. The payload moves if it needs
+    // another.
     let start = out.len();
     out.extend_from_slice(&[FIN_TEXT, 126, 0, 0]);
     encode(out);
@@ -294,7 +295,7 @@ pub(crate) struct HandshakeFailure {
     pub(crate) status: Option<u16>,
     /// What `Retry-After` said, in seconds.
     pub(crate) retry_after_s: Option<u64>,
-    /// Something changed the subprotocol on the way (PROTOCOL.md 2.1).
+    /// Something between the two ends changed the subprotocol (PROTOCOL.md 2.1).
     pub(crate) subprotocol: bool,
     /// For people.
     pub(crate) reason: String,
@@ -312,8 +313,8 @@ mod handshake {
     use super::*;
 
     impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-        /// A client's end: sends the upgrade request and reads the answer (PROTOCOL.md 2.1).
-        /// Unbounded in time; dropping it drops the stream.
+        /// A client's end: sends the upgrade request and reads the answer (PROTOCOL.md 2.1). It may
+        /// take any time; dropping the future drops the stream.
         pub(crate) async fn connect(
             io: S,
             url: &str,
@@ -398,8 +399,8 @@ mod handshake {
                 },
                 Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(error)) => {
                     Self::changed(format!(
-                        "something between client and server changed the subprotocol ({error}): a proxy has to pass the header \
-                     Sec-WebSocket-Protocol on"
+                        "something between client and server changed the subprotocol ({error}): \
+                         a proxy has to pass on the header Sec-WebSocket-Protocol"
                     ))
                 }
                 error => Self::new(format!("the upgrade failed: {error}")),

@@ -1,5 +1,5 @@
-//! The bytes under a WebSocket. Owns telling TCP, the path that has to be fast, from everything
-//! else; refuses to know what everything else is.
+//! The bytes under a WebSocket: TCP, which has to be fast, or anything else behind a pointer. What
+//! else there may be is not known here.
 
 use std::io;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ pub(crate) enum Stream {
 
 impl Stream {
     pub(crate) fn tcp(stream: TcpStream) -> Self {
-        // Whole batches are written: waiting for more to send with them only adds delay.
+        // Whole batches are written, so to wait for more would only add delay.
         let _ = stream.set_nodelay(true);
         Self::Tcp(stream)
     }

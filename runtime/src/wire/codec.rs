@@ -1,4 +1,5 @@
-//! Which codec an attachment speaks, and how a frame fails to be one.
+//! The codecs that an attachment may speak, and what is wrong with a message that is no frame. The
+//! encodings themselves are in modules of their own.
 
 use bytes::{Bytes, BytesMut};
 
@@ -28,11 +29,11 @@ impl Codec {
         [Self::Json].into_iter().find(|codec| codec.subprotocol() == name)
     }
 
-    /// Reads one message of a client. Names and bodies are copied, so that nothing pins `message`'s
-    /// buffer.
+    /// Reads one message of a client. Names and bodies are copied, so that nothing keeps the buffer
+    /// of `message` alive.
     ///
     /// # Errors
-    /// When the message is not a frame; the connection ends with [`FrameError::close_code`].
+    /// When the message is not a frame; the socket is then closed with [`FrameError::close_code`].
     pub fn read_client(self, message: &[u8]) -> Result<ClientFrame, FrameError> {
         match self {
             Self::Json => json::read_client(message),
@@ -105,7 +106,7 @@ impl Codec {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// It does not fit the layout of its kind, or has none.
+    /// It does not fit the layout of its kind, or has no kind.
     #[error("malformed frame at byte {at}: {what}")]
     Malformed {
         /// Byte offset at which reading stopped.

@@ -1,5 +1,5 @@
-//! The frames of PROTOCOL.md section 3, as one type per direction that every codec shares. Owns no
-//! bytes but those of names and bodies, and knows nothing of JSON.
+//! The frames of PROTOCOL.md section 3, as one type per direction that every codec shares. Only
+//! names and bodies are bytes here; how a frame is written is the codec's business.
 
 use bytes::Bytes;
 
@@ -21,7 +21,7 @@ pub enum ClientFrame {
     Command(CommandFrame),
     /// A message that may be lost.
     Volatile { name: Name, body: Body },
-    /// How far the application has got in a topic, and how many message bytes that took since
+    /// How far the application has got in a topic, and how many bytes of messages that was since
     /// SUBSCRIBED.
     Position { topic: TopicNo, ts: TopicSeq, bytes: u64 },
     /// Asks for a topic.
@@ -41,13 +41,13 @@ pub enum ClientFrame {
 pub struct CommandFrame {
     /// Session sequence of this transmission.
     pub seq: Seq,
-    /// Session ack riding along.
+    /// The session ack that travels with it.
     pub ack: Seq,
     /// The command's number in its lease.
     pub n: CommandNo,
     /// The lowest number that the client has not resolved; `n - back` on the wire.
     pub low: CommandNo,
-    /// Milliseconds left of the caller's patience; `None` for the declared timeout.
+    /// For how many milliseconds the caller will still wait; `None` for the declared timeout.
     pub deadline_ms: Option<u64>,
     /// Wire name of the message.
     pub name: Name,
@@ -55,8 +55,8 @@ pub struct CommandFrame {
     pub body: Body,
 }
 
-/// How much a peer may have sent and not seen acknowledged (PROTOCOL.md 4.6), or sent and not seen
-/// finished (7.8).
+/// How much a peer may have sent and not yet seen acknowledged (PROTOCOL.md 4.6), or, as credit,
+/// not yet seen finished with (7.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Window {
     /// Frames, or events of a subscription.
@@ -80,7 +80,7 @@ pub struct Hello {
     pub instance: InstanceId,
     /// This socket.
     pub dial: Dial,
-    /// What the client is ready to hold.
+    /// How much the client is ready to keep.
     pub window: Window,
     /// The session to go on with.
     pub resume: Option<Resume>,
@@ -177,8 +177,8 @@ pub enum ServerFrame {
 pub enum Outgoing {
     /// To be encoded for this attachment.
     Frame(ServerFrame),
-    /// Encoded already: an EVENT, SNAPSHOT or TOPIC_VOLATILE, the same for every subscriber of that
-    /// codec.
+    /// Encoded already: an EVENT, SNAPSHOT or TOPIC_VOLATILE, the same for all subscribers with
+    /// this codec.
     Shared(Bytes),
 }
 
@@ -199,11 +199,11 @@ pub struct Welcome {
     pub ttl_ms: u64,
     /// The longest message that the server takes, in bytes.
     pub frame_bytes: u32,
-    /// What the server is ready to hold.
+    /// How much the server is ready to keep.
     pub window: Window,
     /// The lease.
     pub lease: LeaseGrant,
-    /// When each side worries.
+    /// When each side begins to doubt that the other is there.
     pub heartbeat: Heartbeat,
 }
 
@@ -248,7 +248,7 @@ pub struct Subscribed {
     pub sub: SubNo,
     /// The server's number for the topic.
     pub number: TopicNo,
-    /// The topic's incarnation.
+    /// The topic's epoch.
     pub epoch: Epoch,
     /// Events continue after this one, unless a snapshot comes first.
     pub ts: TopicSeq,
@@ -268,7 +268,7 @@ pub enum ResetReason {
     Initial,
     /// The events after the position are no longer retained.
     Trimmed,
-    /// The topic's epoch is another one: its history can't be proven to continue.
+    /// The topic has another epoch: its log can't be proven to be the same.
     Epoch,
     /// The position is beyond the topic's head.
     Ahead,
@@ -310,7 +310,7 @@ pub enum RefusalCode {
     Draining,
     /// The server has too much to do; send again.
     Overload,
-    /// This client asks too much; send again.
+    /// This client asks for too much; send again.
     RateLimited,
     /// The server knows no such message.
     Unsupported,
@@ -347,7 +347,7 @@ pub enum UnsubscribeCode {
     Invalid,
     /// Too many subscriptions or topics; try again.
     Overload,
-    /// The topic's state could not be read; try again.
+    /// The topic's state can't be read; try again.
     Internal,
     /// A code of a later version of the protocol: final.
     Other,

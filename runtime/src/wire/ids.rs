@@ -1,17 +1,16 @@
-//! Newtypes for every id and sequence on the wire. Owns their text form; refuses arithmetic across
-//! kinds.
+//! A newtype for every id and sequence on the wire, with its text form. Two kinds never mix in
+//! arithmetic or comparison.
 
 use std::fmt;
 
-/// The largest sequence that may travel: what a JSON number holds exactly (PROTOCOL.md 1.6).
+/// The largest number that may travel: what any JSON parser reads exactly (PROTOCOL.md 1.6).
 pub const MAX_SEQUENCE: u64 = (1 << 53) - 1;
 
 macro_rules! sequence {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(
-            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,
-        )]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        #[derive(serde::Serialize, serde::Deserialize)]
         #[serde(transparent)]
         pub struct $name(pub u64);
 
@@ -102,10 +101,10 @@ macro_rules! hex_id {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                const EXPECTED: &str =
+                    concat!("expected ", $digits, " lower-case hexadecimal digits");
                 let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-                Self::parse(&text).ok_or_else(|| {
-                    serde::de::Error::custom(concat!("expected ", $digits, " lower-case hexadecimal digits"))
-                })
+                Self::parse(&text).ok_or_else(|| serde::de::Error::custom(EXPECTED))
             }
         }
     };
@@ -116,7 +115,7 @@ hex_id!(
     SessionId(u128, 32)
 );
 hex_id!(
-    /// Names a producer lease (PROTOCOL.md 1.3).
+    /// Names a lease (PROTOCOL.md 1.3).
     LeaseId(u128, 32)
 );
 hex_id!(
@@ -124,11 +123,11 @@ hex_id!(
     InstanceId(u128, 32)
 );
 hex_id!(
-    /// One incarnation of a topic (PROTOCOL.md 7.1).
+    /// What changes when a topic's log can't be proven to be the same (PROTOCOL.md 7.1).
     Epoch(u64, 16)
 );
 
-/// The secret that proves a right to resume (PROTOCOL.md 4.8). Never printed.
+/// The secret that proves the right to resume a session (PROTOCOL.md 4.8). Never printed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ResumeToken(pub u128);
 
@@ -142,7 +141,7 @@ impl fmt::Debug for ResumeToken {
 /// store it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Position {
-    /// The incarnation of the topic that `ts` belongs to.
+    /// The epoch in which `ts` counts.
     pub epoch: Epoch,
     /// The topic sequence; everything up to here is finished with.
     pub ts: TopicSeq,

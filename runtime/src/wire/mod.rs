@@ -1,9 +1,10 @@
-//! Frames, their text, and their encodings (PROTOCOL.md section 3). Owns the shape of bytes on the
-//! wire; refuses state, clocks and decisions.
+//! Frames, the ids and texts inside them, and their encodings (PROTOCOL.md section 3). Here is the
+//! shape of the bytes on the wire; state, clocks and decisions are elsewhere.
 
 mod close;
 mod codec;
 mod frame;
+mod gap;
 mod ids;
 mod json;
 mod text;
@@ -11,5 +12,6 @@ mod text;
 pub use close::CloseCode;
 pub use codec::{Codec, FrameError};
 pub use frame::*;
+pub use gap::Gap;
 pub use ids::*;
 pub use text::{Body, MAX_NAME_BYTES, Name};

@@ -1,4 +1,5 @@
-//! Names and bodies: bytes that are shared, compared by content, and never pin a read buffer.
+//! Names and bodies: bytes that are shared, and compared by content. They are copies, so that none
+//! of them keeps a read buffer alive.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -34,13 +35,13 @@ impl Name {
         Self::from_bytes(Bytes::from_static(name.as_bytes()))
     }
 
-    /// Checks and keeps. `None` if it breaks the rule.
+    /// Checks `bytes` and keeps them. `None` if they break the rule.
     #[must_use]
     pub fn from_bytes(bytes: Bytes) -> Option<Self> {
         fits(&bytes).then_some(Self(Text::Shared(bytes)))
     }
 
-    /// Checks and copies, so that nothing is pinned. `None` if it breaks the rule.
+    /// Checks `name` and copies it, so that no buffer is kept alive. `None` if it breaks the rule.
     #[must_use]
     pub fn copy_from(name: &[u8]) -> Option<Self> {
         if !fits(name) {
@@ -59,8 +60,8 @@ impl Name {
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Checked on the way in; the fallback keeps this free of `expect` in a hot path that a
-        // peer's data reaches.
+        // It was checked when it was made. The fallback spares a hot path, which a peer's data
+        // reaches, an `expect`.
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
@@ -85,7 +86,7 @@ fn fits(name: &[u8]) -> bool {
         && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
-// By content, however it is kept.
+// Names are compared by content, however they are kept.
 
 impl PartialEq for Name {
     fn eq(&self, other: &Self) -> bool {
@@ -131,7 +132,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// The encoded fields of a message, in the codec of the attachment; not looked into by the protocol
+/// The encoded fields of a message, in the attachment's codec. The protocol does not look into them
 /// (PROTOCOL.md 3.5).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Body(pub Bytes);

@@ -1,7 +1,7 @@
 //! Calls over real sockets: replies, errors, panics, timeouts, cuts.
 
 use futures_util::StreamExt;
-use steadfast::client::{CallError, Fate, WhenFull};
+use steadfast::client::{CallError, Fate};
 use steadfast::wire::RefusalCode;
 
 use super::chat::*;
@@ -117,10 +117,11 @@ async fn calls_wait_for_room_in_their_order() {
 #[tokio::test]
 async fn a_full_outbox_fails_calls_if_it_is_told_to_or_too_many_wait() {
     let running = serve().await;
-    for (policy, fit) in [(WhenFull::Fail, 2), (WhenFull::Wait { calls: 3 }, 5)] {
-        let builder = client(running.address)
-            .configure(|config| config.outbox_commands = 2)
-            .when_full(policy);
+    for (backlog_calls, fit) in [(0, 2), (3, 5)] {
+        let builder = client(running.address).configure(|config| {
+            config.outbox_commands = 2;
+            config.backlog_calls = backlog_calls;
+        });
         let chat = builder.connect_lazily().unwrap();
         let calls: Vec<_> = (0..10).map(|i| chat.post(RoomId(1), i.to_string())).collect();
         let mut full = 0;

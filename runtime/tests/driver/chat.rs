@@ -225,8 +225,8 @@ pub async fn serve_chat(chat: Chat, change: impl FnOnce(ChatBuilder) -> ChatBuil
 
 pub fn client(address: SocketAddr) -> steadfast::client::Builder<ChatClient> {
     ChatClient::builder(format!("ws://{address}/")).configure(|config| {
-        config.backoff.base_ms = 20;
-        config.backoff.cap_ms = 200;
+        config.backoff.base = Duration::from_millis(20);
+        config.backoff.cap = Duration::from_millis(200);
     })
 }
 

@@ -21,8 +21,8 @@ use super::proxy::Proxy;
 async fn both_ends_give_up_a_half_open_socket() {
     let running = serve_with(|builder| {
         builder.configure(|config| {
-            config.heartbeat.interval_ms = 50;
-            config.heartbeat.timeout_ms = 50;
+            config.heartbeat.interval = Duration::from_millis(50);
+            config.heartbeat.timeout = Duration::from_millis(50);
             config.heartbeat.missed = 2;
         })
     })
@@ -132,9 +132,10 @@ async fn a_store_that_waits_fails_and_panics_costs_time_only() {
         store: MemoryStore::new(MemoryLimits::default(), clock),
         batches: AtomicUsize::new(0),
     };
-    let running =
-        serve_with(|builder| builder.store(store).configure(|config| config.store_retry_ms = 2))
-            .await;
+    let running = serve_with(|builder| {
+        builder.store(store).configure(|config| config.store_retry = Duration::from_millis(2))
+    })
+    .await;
     let chat = connect(running.address).await;
     let mut events = within(chat.subscribe(Room(RoomId(1)))).await.unwrap();
     assert!(matches!(within(events.next()).await, Some(Item::Snapshot { .. })));
@@ -179,9 +180,10 @@ impl Store for Brittle {
 #[tokio::test]
 async fn a_store_that_panics_at_once_costs_time_only() {
     let store = Brittle { store: MemoryStore::default(), asked: AtomicUsize::new(0) };
-    let running =
-        serve_with(|builder| builder.store(store).configure(|config| config.store_retry_ms = 2))
-            .await;
+    let running = serve_with(|builder| {
+        builder.store(store).configure(|config| config.store_retry = Duration::from_millis(2))
+    })
+    .await;
     let chat = connect(running.address).await;
     let mut events = within(chat.subscribe(Room(RoomId(1)))).await.unwrap();
     assert!(matches!(within(events.next()).await, Some(Item::Snapshot { .. })));

@@ -246,7 +246,8 @@ async fn dropping_an_unfinished_connect_ends_its_dials() {
 
 #[tokio::test]
 async fn a_drain_finishes_what_runs_and_sends_everybody_away() {
-    let running = serve_with(|builder| builder.limits(|limits| limits.drain_spread_ms = 0)).await;
+    let running =
+        serve_with(|builder| builder.limits(|limits| limits.drain_spread = Duration::ZERO)).await;
     let chat = connect(running.address).await;
     let call = chat.slow(3);
     until(|| running.chat.log.lock().unwrap().slow.len() == 1).await;
@@ -305,7 +306,10 @@ async fn close_code(socket: &mut Raw) -> u16 {
 
 #[tokio::test]
 async fn a_peer_that_breaks_the_rules_is_told_which() {
-    let running = serve_with(|builder| builder.configure(|config| config.handshake_ms = 300)).await;
+    let running = serve_with(|builder| {
+        builder.configure(|config| config.handshake = Duration::from_millis(300))
+    })
+    .await;
     let hello = r#"[20,{"v":1,"protocol":"chat","version":"1.0","instance":"00000000000000000000000000000001","dial":1,"window":{"frames":10,"bytes":10000}}]"#;
     let cases: [(Vec<Message>, u16); 6] = [
         (vec![Message::text("nonsense")], 4400),
@@ -328,8 +332,10 @@ async fn a_peer_that_breaks_the_rules_is_told_which() {
 
 #[tokio::test]
 async fn a_peer_that_pings_and_never_reads_costs_bounded_memory_and_is_dropped() {
-    let running =
-        serve_with(|builder| builder.transport(|transport| transport.write_timeout_ms = 300)).await;
+    let running = serve_with(|builder| {
+        builder.transport(|transport| transport.write_timeout = Duration::from_millis(300))
+    })
+    .await;
     let mut socket = raw(running.address).await;
     // Pongs pile up until the server sees that nothing is taken.
     let pinging = async { while socket.send(Message::Ping(vec![7; 125].into())).await.is_ok() {} };

@@ -4,6 +4,7 @@
 
 mod calls;
 mod chat;
+mod drains;
 mod faults;
 mod lives;
 mod proxy;

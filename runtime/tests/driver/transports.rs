@@ -40,8 +40,8 @@ impl Listener for Pipes {
 
 fn quick(builder: Builder<ChatClient>) -> Builder<ChatClient> {
     builder.configure(|config| {
-        config.backoff.base_ms = 20;
-        config.backoff.cap_ms = 200;
+        config.backoff.base = Duration::from_millis(20);
+        config.backoff.cap = Duration::from_millis(200);
     })
 }
 
@@ -189,7 +189,7 @@ async fn a_connector_that_hangs_is_dropped_when_the_dial_is_over() {
     let count = Arc::clone(&dropped);
     let builder = quick(ChatClient::builder("ws://chat.local/"))
         .configure(|config| {
-            config.dial_timeout_ms = 50;
+            config.dial_timeout = Duration::from_millis(50);
             config.backoff.attempts = Some(2);
         })
         .connector(move |_| {
@@ -205,7 +205,10 @@ async fn a_connector_that_hangs_is_dropped_when_the_dial_is_over() {
 
 #[tokio::test]
 async fn a_connection_that_never_asks_for_an_upgrade_is_dropped() {
-    let running = serve_with(|builder| builder.configure(|config| config.handshake_ms = 100)).await;
+    let running = serve_with(|builder| {
+        builder.configure(|config| config.handshake = Duration::from_millis(100))
+    })
+    .await;
     let mut silent = TcpStream::connect(running.address).await.unwrap();
     let mut asking = TcpStream::connect(running.address).await.unwrap();
     asking.write_all(ELSEWHERE).await.unwrap();

@@ -81,7 +81,9 @@ pub fn told_answers(pairs: &[(u64, &str)]) -> Vec<(u64, String)> {
 }
 
 pub fn config() -> NodeConfig {
-    NodeConfig { live_entries: 8, ..fixtures::node_config() }
+    let mut config = fixtures::node_config();
+    config.live_entries = 8;
+    config
 }
 
 impl Bench {

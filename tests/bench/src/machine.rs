@@ -1,4 +1,5 @@
-//! The machine: which cores, how much CPU time, how much memory. Linux only, from `/proc`.
+//! The machine: which cores, how much CPU time, how much memory. It reads `/proc`, so it works on
+//! Linux only.
 
 use std::fs;
 use std::io;
@@ -8,14 +9,14 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::Failure;
 
-/// Cores for the server, and cores for the client; empty if there are too few to divide.
+/// The cores of the server and those of the client, both empty if there are too few to divide.
 #[derive(Debug, Clone, Default)]
 pub struct Cores {
     pub server: Vec<usize>,
     pub client: Vec<usize>,
 }
 
-/// Divides the cores that this process may use.
+/// Divides the cores that this process may use between the two.
 pub fn halves() -> Cores {
     let Ok(set) = sched_getaffinity(None::<Pid>) else { return Cores::default() };
     let mut server: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect();
@@ -26,7 +27,7 @@ pub fn halves() -> Cores {
     Cores { server, client }
 }
 
-/// Keeps this thread, and those that it will start, on some cores.
+/// Keeps this thread, and those that it will start, on these cores.
 pub fn pin(cores: &[usize]) {
     let mut set = CpuSet::new();
     cores.iter().for_each(|core| set.set(*core));

@@ -1,7 +1,7 @@
-//! Benchmarks against `raw`, a plain tokio-tungstenite server beside us in the same run: `cargo run
-//! --release -p steadfast-bench`. Owns the method (separate processes on separate cores,
-//! interleaved rounds, ratios within a round); refuses to be a test: nothing fails when a row is
-//! missed, because timings move with the machine's mood.
+//! Benchmarks against `raw`, a plain tokio-tungstenite server that is measured in the same run:
+//! `cargo run --release -p steadfast-bench`. The two are separate processes on separate cores,
+//! rounds are interleaved, and ratios are taken within a round. This is not a test: nothing fails
+//! when a row is missed, because timings move with the machine's mood.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -68,7 +68,7 @@ fn measure(settings: Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Both peers, the one that begins changing from round to round.
+/// Both peers; the one that begins changes from round to round.
 fn in_turn(round: usize, only: Option<Peer>) -> Vec<Peer> {
     let mut peers = vec![Peer::Raw, Peer::Ours];
     peers.rotate_left(round % 2);

@@ -1,5 +1,5 @@
-//! The server under test: sequence, ack, dedupe, result records and resume on, memory store,
-//! default settings.
+//! The server that is measured: default settings with the memory store, so sequences, acks, dedupe,
+//! records and resume are all on.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,5 +1,5 @@
-//! A server in a process of its own: this program again, with a hidden subcommand. It tells its
-//! port on standard output, and ends when its standard input does, so that none is left behind.
+//! A server in a process of its own: this program again, with a hidden subcommand. It prints its
+//! port, and ends when its standard input does, so that none is left behind.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::machine::{self, Cores};
 use crate::{Failure, ours, raw, settings};
 
-/// Hidden: not for people.
+/// Hidden, because it is not for people.
 pub const SUBCOMMAND: &str = "serve";
 
 /// Whose server.
@@ -19,8 +19,8 @@ pub enum Peer {
     Ours,
 }
 
-/// What the server is there for; `raw` speaks one thing per process, so that it need not look what
-/// a message is.
+/// What the server is to do. `raw` does one thing per process, so that it need not look what a
+/// message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Post,
@@ -55,7 +55,7 @@ impl Role {
     }
 }
 
-/// A running server; dropping it ends it.
+/// A running server, which is killed when this is dropped.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -90,13 +90,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may already have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The hidden subcommand.
+/// Runs the hidden subcommand.
 pub fn serve(args: &[String]) -> Result<(), Failure> {
     let [peer, role, cores] = args else { return Err("serve: peer, role, cores".into()) };
     let (Some(peer), Some(role)) = (Peer::parse(peer), Role::parse(role)) else {

@@ -1,5 +1,5 @@
-//! What both servers speak about. `steadfast` derives its protocol from the enums; `raw` sends the
-//! same structs as bare JSON.
+//! What both servers speak about. `steadfast` derives its protocol from the enums, and `raw` sends
+//! the same structs as bare JSON.
 
 use serde::{Deserialize, Serialize};
 use steadfast::WsProtocol;
@@ -24,7 +24,7 @@ pub enum BenchCommand {
     /// Rows P1 and P2.
     #[ws(request(reply = Posted))]
     Post { room: u64, text: String, ts: u64 },
-    /// Row P5: publishes as many events, back to back.
+    /// Row P5: publishes so many events, back to back.
     #[ws(command)]
     Burst { events: u32, text: String },
     /// Row P6: a reply of so many bytes.
@@ -48,7 +48,7 @@ pub enum BenchEvent {
 /// The feed that everybody follows.
 pub const FEED: u64 = 1;
 
-/// Text that makes an event's body exactly `length` bytes long.
+/// A text that makes an event's body exactly `length` bytes long.
 pub fn event_text(length: usize) -> String {
     let empty = BenchEventTicked { feed: FEED, text: String::new() };
     let frame = serde_json::to_string(&empty).map_or(0, |json| json.len());

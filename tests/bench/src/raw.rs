@@ -1,6 +1,6 @@
 //! The reference: a plain tokio-tungstenite server with serde_json, as good as that library allows.
-//! Replies are fed while requests are ready and flushed once; events are encoded once and cloned.
-//! No sequence, no ack, no dedupe, no resume.
+//! Replies are fed while requests are ready and then flushed once; events are encoded once and
+//! cloned. It has no sequences, acks, dedupe or resume.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +22,7 @@ use crate::settings::{READ_BUFFER, SMALL_READ_BUFFER};
 
 type Ws = WebSocketStream<TcpStream>;
 
-/// What a follower of the feed says first.
+/// What a subscriber of the feed says first.
 pub const FOLLOW: &str = "follow";
 
 struct Shared {
@@ -40,7 +40,7 @@ pub async fn serve(listener: TcpListener, role: Role) -> Result<(), Failure> {
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
             let Ok(ws) = accept_async_with_config(stream, Some(config)).await else { return };
-            // A client that is gone is no failure.
+            // A client that has gone is not a failure.
             let _ = match role {
                 Role::Post => answer(ws, |text| reply(&post(&shared, text))).await,
                 Role::Fetch => answer(ws, |text| reply(&fetch(text))).await,
@@ -50,7 +50,7 @@ pub async fn serve(listener: TcpListener, role: Role) -> Result<(), Failure> {
     }
 }
 
-/// Replies are fed while requests are ready, and flushed once.
+/// Feeds replies while requests are ready, and flushes once.
 async fn answer(mut ws: Ws, reply: impl Fn(&str) -> Message) -> Result<(), Error> {
     while let Some(first) = ws.next().await {
         let mut next = Some(first);
@@ -80,13 +80,13 @@ fn reply(reply: &impl Serialize) -> Message {
     Message::text(serde_json::to_string(reply).unwrap_or_default())
 }
 
-/// A publisher, until it says that it follows.
+/// Serves a publisher, until it says that it follows.
 async fn feed(mut ws: Ws, shared: &Shared) -> Result<(), Error> {
     while let Some(message) = ws.next().await {
         let Message::Text(text) = message? else { continue };
         if text.as_str() == FOLLOW {
             let events = shared.feed.subscribe();
-            // Tells the client that it will miss nothing from here on.
+            // From here on the client will miss nothing.
             ws.send(Message::text(FOLLOW)).await?;
             return follow(ws, events).await;
         }
@@ -101,7 +101,7 @@ async fn feed(mut ws: Ws, shared: &Shared) -> Result<(), Error> {
     Ok(())
 }
 
-/// Events are fed while there are any, and flushed once.
+/// Feeds events while there are any, and flushes once.
 async fn follow(mut ws: Ws, mut events: broadcast::Receiver<Utf8Bytes>) -> Result<(), Error> {
     loop {
         tokio::select! {

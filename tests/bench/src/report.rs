@@ -1,4 +1,4 @@
-//! What is printed: the configuration, a table for people, and one line per row for programs.
+//! What is printed: the configuration, a table for people, and a line per row for programs.
 
 use crate::machine::{self, Cores};
 use crate::peer::Peer;
@@ -21,7 +21,8 @@ pub fn configuration(settings: &Settings, cores: &Cores) {
         settings::WORKERS
     );
     println!(
-        "steadfast {}: default settings (full: seq, ack, dedupe, records, resume; memory store; 16 KiB reads and write buffers per thread)",
+        "steadfast {}: default settings (full: seq, ack, dedupe, records, resume; memory store; \
+         16 KiB reads and write buffers per thread)",
         env!("CARGO_PKG_VERSION")
     );
     println!(
@@ -30,7 +31,8 @@ pub fn configuration(settings: &Settings, cores: &Cores) {
         settings::SMALL_READ_BUFFER / 1024
     );
     println!(
-        "{} interleaved rounds, {:?} each after {:?}; CPU from /proc/<pid>/task/*/schedstat; ratios within a round",
+        "{} interleaved rounds, {:?} each after {:?}; CPU from /proc/<pid>/task/*/schedstat; \
+         ratios within a round",
         settings.rounds, settings.window, settings.warm_up
     );
 }
@@ -90,16 +92,19 @@ impl Comparison {
         let server = self.ratios(|it| it.server_us);
         let verdict = verdict(server, target);
         println!(
-            "| {row} | {title} | {raw_us:.2} | {ours_us:.2} | {:.2} [{:.2}–{:.2}] | ≤ {target:.2} | {verdict} |",
+            "| {row} | {title} | {raw_us:.2} | {ours_us:.2} | {:.2} [{:.2}–{:.2}] \
+             | ≤ {target:.2} | {verdict} |",
             server.median, server.lower, server.upper
         );
         let (raw_rate, ours_rate) = self.medians(|it| it.per_second);
         let (raw_client, ours_client) = self.medians(|it| it.client_us);
         let (raw_batch, ours_batch) = self.medians(|it| it.batch);
         format!(
-            "row={row} what=\"{title}\" raw_us={raw_us:.3} ours_us={ours_us:.3} ratio_median={:.3} ratio_q1={:.3} ratio_q3={:.3} \
-             rounds={} target={target} verdict=\"{verdict}\" raw_per_s={raw_rate:.0} ours_per_s={ours_rate:.0} \
-             raw_client_us={raw_client:.2} ours_client_us={ours_client:.2} raw_batch={raw_batch:.1} ours_batch={ours_batch:.1}",
+            "row={row} what=\"{title}\" raw_us={raw_us:.3} ours_us={ours_us:.3} \
+             ratio_median={:.3} ratio_q1={:.3} ratio_q3={:.3} rounds={} target={target} \
+             verdict=\"{verdict}\" raw_per_s={raw_rate:.0} ours_per_s={ours_rate:.0} \
+             raw_client_us={raw_client:.2} ours_client_us={ours_client:.2} \
+             raw_batch={raw_batch:.1} ours_batch={ours_batch:.1}",
             server.median,
             server.lower,
             server.upper,
@@ -108,7 +113,7 @@ impl Comparison {
     }
 }
 
-/// Missed is a row whose lower quartile lies above the target.
+/// A row is missed if its lower quartile is above the target.
 fn verdict(found: Quartiles, target: f64) -> &'static str {
     if found.lower > target {
         "missed"
@@ -133,7 +138,8 @@ pub fn memory(what: &str, raw: &[f64], ours: &[f64], target: Option<f64>) -> Str
     };
     println!("| p6 | {what} | {raw_kib} | {ours_kib} | {limit} | {verdict} |");
     format!(
-        "row=p6 what=\"{what}\" raw_kib={raw_kib} ours_kib={ours_kib} rounds={} verdict=\"{verdict}\"",
+        "row=p6 what=\"{what}\" raw_kib={raw_kib} ours_kib={ours_kib} rounds={} \
+         verdict=\"{verdict}\"",
         ours.len()
     )
 }

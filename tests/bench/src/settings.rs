@@ -1,5 +1,5 @@
-//! One configuration for all rows; printed with every result. Owns what the command line may
-//! change.
+//! One configuration for all rows, printed with every result, and what the command line may change
+//! in it.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub const SUBSCRIBERS: usize = 500;
 pub const EVENTS_PER_FLUSH: [u32; 4] = [1, 4, 8, 16];
 pub const EVENT_TARGET: f64 = 1.2;
 
-/// The burst of the memory row: so many replies of so many bytes, asked for at once.
+/// The burst of the memory row: so many replies, of so many bytes each, asked for at once.
 pub const BURST_REPLIES: u32 = 25;
 pub const BURST_REPLY_BYTES: u32 = 4_000;
 pub const IDLE_TARGET_KIB: f64 = 8.0;
@@ -58,8 +58,9 @@ pub struct Settings {
     pub only: Option<Peer>,
 }
 
-const USAGE: &str =
-    "usage: steadfast-bench [p1] [p2] [p5] [p6] [--quick] [--rounds N] [--millis N] [--connections N] [--only raw|ours]
+const USAGE: &str = "\
+usage: steadfast-bench [p1] [p2] [p5] [p6]
+                       [--quick] [--rounds N] [--millis N] [--connections N] [--only raw|ours]
 
   p1  server CPU per request and reply, 64 connections with 32 requests under way each
   p2  the same with one request under way

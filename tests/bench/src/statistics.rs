@@ -8,7 +8,7 @@ pub struct Quartiles {
     pub upper: f64,
 }
 
-/// Of `values`, linear between neighbours; zeros if there are none.
+/// The quartiles of `values`, linear between neighbours; zeros if there are none.
 pub fn quartiles(values: &[f64]) -> Quartiles {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,5 +1,6 @@
-//! The adapters of our server and our client, as a program: `cargo run -p steadfast-conformance --
-//! --server target/debug/examples/adapter server`, and the same with `client`.
+//! The adapters of our server and our client as a program, for
+//! `cargo run -p steadfast-conformance -- --server target/debug/examples/adapter server`, and the
+//! same with `client`.
 
 #![allow(missing_docs, reason = "an example's modules are nobody's interface")]
 #![allow(clippy::disallowed_methods, reason = "an adapter makes tasks and waits")]
@@ -21,6 +22,6 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     }
-    // The runtime would wait for a read of standard input that nobody ends.
+    // The runtime would wait for a read of standard input that never ends.
     std::process::exit(0)
 }

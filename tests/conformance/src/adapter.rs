@@ -1,6 +1,6 @@
 //! The channel to the program that makes the implementation under test do things (ADAPTER.md): one
-//! JSON object per line, each way. Owns the pairing of questions and answers; refuses to know what
-//! they mean.
+//! JSON object per line, in each direction. It pairs answers with questions; what they mean it does
+//! not know.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,11 +16,11 @@ use crate::case::{Step, Stop};
 use crate::exchange::Exchange;
 use crate::within;
 
-/// Both directions to an adapter, as bytes: what the suite reads, and what it writes.
+/// Both directions to an adapter, as bytes.
 pub struct Pipes {
-    /// What the adapter says.
+    /// What the adapter writes and the suite reads.
     pub reader: Box<dyn AsyncRead + Send + Unpin>,
-    /// What it is told.
+    /// What the suite writes and the adapter reads.
     pub writer: Box<dyn AsyncWrite + Send + Unpin>,
 }
 
@@ -30,13 +30,13 @@ impl fmt::Debug for Pipes {
     }
 }
 
-/// Makes the pipes to a new adapter that runs in this process.
+/// Makes the pipes to a new adapter in this process.
 pub type Connect = Arc<dyn Fn() -> BoxFuture<'static, Pipes> + Send + Sync>;
 
-/// Where adapters come from. Every case that needs one gets one of its own.
+/// Where adapters come from. Each case that needs one gets its own.
 #[derive(Clone)]
 pub enum Adapter {
-    /// A program with its arguments, started anew each time; its standard input and output are the
+    /// A program with its arguments, started for each case. Its standard input and output are the
     /// pipes.
     Program(Vec<String>),
     /// Something in this process.
@@ -53,7 +53,7 @@ impl fmt::Debug for Adapter {
 }
 
 impl Adapter {
-    /// A new adapter, and the way to it.
+    /// Starts an adapter. Returns the channel to it.
     pub(crate) async fn connect(&self, exchange: &Exchange) -> Step<Channel> {
         let (pipes, child) = match self {
             Self::Inside(connect) => (connect().await, None),
@@ -81,14 +81,14 @@ fn start(words: &[String]) -> Step<(Pipes, Option<Child>)> {
     }
 }
 
-/// The way to one adapter. It ends when this is dropped.
+/// The channel to one adapter, which ends when this is dropped.
 pub(crate) struct Channel {
     lines: tokio::io::Lines<BufReader<Box<dyn AsyncRead + Send + Unpin>>>,
     writer: Box<dyn AsyncWrite + Send + Unpin>,
     _child: Option<Child>,
     exchange: Exchange,
     asked: u64,
-    /// Reports that came while an answer was waited for.
+    /// Reports that arrived while an answer was awaited.
     events: VecDeque<Value>,
 }
 
@@ -117,7 +117,7 @@ impl Channel {
         }
     }
 
-    /// The next report that fits; others are kept for later. `None` if there is none in time.
+    /// The next report that fits, or `None` if none arrives in time. Others are kept for later.
     pub(crate) async fn event(
         &mut self,
         fits: impl Fn(&Value) -> bool + Send,
@@ -137,7 +137,7 @@ impl Channel {
         within(wait).await.transpose()
     }
 
-    /// Whether a report that fits has come already.
+    /// Whether a report that fits has already arrived.
     pub(crate) fn has(&self, fits: impl Fn(&Value) -> bool) -> bool {
         self.events.iter().any(fits)
     }

@@ -1,14 +1,14 @@
-//! What a case is: a claim, the clauses that it shows, and the steps. Owns the three ways in which
-//! one ends early; refuses to know servers and clients.
+//! What a case is: a claim, the clauses that it shows, and its steps, with the three ways in which
+//! one ends early. It knows nothing of servers and clients.
 
 use std::fmt;
 
 use futures_util::future::BoxFuture;
 
-/// A rule that was seen broken.
+/// A clause that was seen broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Broken {
-    /// The clause that says so.
+    /// The clause.
     pub clause: &'static str,
     /// What was seen instead.
     pub what: String,
@@ -17,11 +17,11 @@ pub(crate) struct Broken {
 /// Why a case ends before its last step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// A rule was seen broken.
+    /// A clause was seen broken.
     Broken(Broken),
-    /// It can't be carried out here, and that is nobody's fault.
+    /// It can't be carried out here, which is nobody's fault.
     NotApplicable(String),
-    /// It could not be carried out: the adapter or the machine failed.
+    /// It could not be carried out, because the adapter or the machine failed.
     Trouble(String),
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Case<T: 'static> {
     pub(crate) run: for<'a> fn(&'a T) -> BoxFuture<'a, Step>,
 }
 
-/// The list of a file's cases: each function's name with the clauses that it shows.
+/// Lists a file's cases: the name of each function, and the clauses that it shows.
 macro_rules! cases {
     ($trial:ty; $($name:ident: $($clause:literal)+;)+) => {
         /// The cases of this file.

@@ -1,5 +1,5 @@
-//! The clauses, read from PROTOCOL.md itself. Owns the list of those that nothing can check from
-//! outside; refuses to know what the others say.
+//! The clauses, read from PROTOCOL.md itself, and the list of those that nothing can check from
+//! outside. What a clause says is for its cases to know.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ pub struct Clause {
     pub definition: Option<&'static str>,
 }
 
-/// Which clauses have a case. Counts are numbers of clauses.
+/// How many clauses have a case, and which have none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coverage {
     /// All clauses.
@@ -35,7 +35,7 @@ pub struct Coverage {
 }
 
 /// Clauses that nothing can check from outside, with the reason. A clause that says what somebody
-/// does is never among them.
+/// does never belongs here.
 const DEFINITIONS: &[(&str, &str)] = &[];
 
 /// Every clause, in the order of PROTOCOL.md.
@@ -76,7 +76,7 @@ fn is_number(text: &str) -> bool {
     is_count(section) && is_count(digits) && rest.len() <= digits.len() + 1
 }
 
-/// Which clauses have a case, from the specification and the lists of cases.
+/// Compares the specification with the lists of cases.
 #[must_use]
 pub fn coverage() -> Coverage {
     let of_servers: BTreeSet<&str> =
@@ -150,7 +150,7 @@ mod tests {
             let source = std::fs::read_to_string(&file).expect("the sources are there");
             for text in source.split('"').skip(1).step_by(2).filter(|text| is_number(text)) {
                 // The application's version, and numbers that are wrong on purpose, look like
-                // clauses.
+                // clauses, too.
                 seen += 1;
                 assert!(
                     known.contains(text) || ["1.0"].contains(&text),

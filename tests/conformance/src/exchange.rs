@@ -1,20 +1,20 @@
-//! What was said during a case, for whoever has to find out why it failed. Owns the bound on what
-//! is kept.
+//! What was said during a case, for whoever has to find out why it failed. What is kept is bounded,
+//! and not judged.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Lines that are kept of a case; the oldest go first.
+/// How many lines of a case are kept; the oldest go first.
 const LINES: usize = 400;
-/// Bytes that are kept of a line.
+/// How many bytes of a line are kept.
 const LINE_BYTES: usize = 400;
 
-/// The exchange of one case. A handle: clones write to the same one.
+/// The exchange of one case. Clones write to the same one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Exchange(Arc<Mutex<VecDeque<String>>>);
 
 impl Exchange {
-    /// Adds a line, cut at its bound.
+    /// Adds a line, cut to the longest length.
     pub(crate) fn note(&self, who: &str, what: &str) {
         let mut end = what.len().min(LINE_BYTES);
         while !what.is_char_boundary(end) {
@@ -29,7 +29,7 @@ impl Exchange {
         lines.push_back(format!("{who} {}{cut}", &what[..end]));
     }
 
-    /// Everything that is kept, oldest first.
+    /// The lines that are kept, oldest first.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }

@@ -1,6 +1,5 @@
-//! Frames, read without any trust (PROTOCOL.md section 3): the table of layouts, and the check of a
-//! message against it. Owns what a single frame shows; refuses everything that needs the frame
-//! before it.
+//! Frames, read without any trust (PROTOCOL.md section 3): the table of layouts, and the check of
+//! one message against it. What depends on the frames before is checked elsewhere.
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -76,7 +75,7 @@ const LAYOUTS: &[(u64, Sender, &str)] = &[
     (GOAWAY, Sender::Server, "o"),
 ];
 
-/// A message that is a frame.
+/// A message that was read as a frame.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
     /// The message as it travelled.
@@ -115,7 +114,7 @@ impl Frame {
         Ok(frame)
     }
 
-    /// An integer of the head, counted from 0 after the kind. The layout was checked.
+    /// An integer of the head, counted from 0 after the kind. The layout has been checked.
     pub(crate) fn number(&self, at: usize) -> u64 {
         self.elements.get(at).and_then(|element| integer(element.get())).unwrap_or_default()
     }
@@ -141,7 +140,7 @@ impl Frame {
         matches!(self.kind, COMMAND | COMMAND_WITH_DEADLINE | RESULT | FAILED | REFUSED)
     }
 
-    /// Bytes that the frame takes of a window (4.6): its body's.
+    /// How many bytes of a window the frame takes (4.6): those of its body.
     pub(crate) fn window_bytes(&self) -> u64 {
         if self.kind == REFUSED { 0 } else { self.body_text().len() as u64 }
     }
@@ -177,14 +176,14 @@ fn misfit(text: &str, part: char) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// A number as 1.6 wants it written.
+/// A number that is written as 1.6 demands.
 pub(crate) fn integer(text: &str) -> Option<u64> {
     let plain =
         text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|number| plain && *number <= LARGEST)
 }
 
-/// A name as 3.4 wants it written, quotes included.
+/// Whether this is a name, written with its quotes as 3.4 demands.
 fn is_name(text: &str) -> bool {
     let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');

@@ -1,12 +1,11 @@
-//! A conformance suite for the steadfast protocol: holds any server or client against the numbered
-//! clauses of PROTOCOL.md.
+//! A conformance suite for the steadfast protocol, which holds any server or client against the
+//! numbered clauses of PROTOCOL.md.
 //!
-//! It knows the protocol and nothing of an implementation: frames are read here with serde_json
-//! over plain WebSockets. Where the implementation's application has to act, a small program in
-//! front of it does so, over the adapter protocol of ADAPTER.md.
+//! It knows the protocol and nothing of an implementation: frames are read with serde_json over
+//! plain WebSockets. Where the implementation's application has to act, a small program makes it,
+//! by the adapter protocol of ADAPTER.md.
 //!
-//! Owns the cases and their verdicts; refuses to time anything: it waits for what must come, and no
-//! test of speed is in it.
+//! The suite measures no time. It waits for what must come, and does not say how fast it came.
 
 #![allow(
     clippy::disallowed_methods,
@@ -33,20 +32,20 @@ pub use report::{Ending, Outcome, Report, Verdict};
 pub use server::{Subject, run_server_suite};
 pub use suite::Selection;
 
-/// How long the suite waits for something that must happen, before it says that it did not.
+/// How long the suite waits for something that must happen, before it reports that it did not.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 tokio::task_local! {
-    /// The patience of the case that runs.
+    /// The patience of the running case.
     static OF_CASE: Duration;
 }
 
-/// Carries out a case that waits no longer than this for anything.
+/// Carries out a case in which nothing is waited for longer than this.
 async fn with_patience<F: Future>(patience: Duration, case: F) -> F::Output {
     OF_CASE.scope(patience, case).await
 }
 
-/// Waits for something that must happen; `None` if it does not in time.
+/// Waits for something that must happen. `None` if it does not happen in time.
 async fn within<F: Future>(future: F) -> Option<F::Output> {
     let patience = OF_CASE.try_with(|patience| *patience).unwrap_or(PATIENCE);
     tokio::time::timeout(patience, future).await.ok()

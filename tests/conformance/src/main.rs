@@ -1,4 +1,4 @@
-//! The conformance suite as a program; README.md says how to use it.
+//! The conformance suite as a program. README.md says how to use it.
 
 #![allow(clippy::print_stdout, reason = "it is a program, and its report goes to standard output")]
 
@@ -12,15 +12,16 @@ use steadfast_conformance::{
 const USAGE: &str = "\
 steadfast-conformance: holds a server or a client against the clauses of PROTOCOL.md
 
-  --url ws://…              a server that runs, with the application of ADAPTER.md
+  --url ws://…              a running server with the application of ADAPTER.md
   --server PROGRAM [ARGS…]  an adapter that starts servers; everything after it belongs to it
-  --client PROGRAM [ARGS…]  an adapter that runs a client; the suite listens on free ports of 127.0.0.1
+  --client PROGRAM [ARGS…]  an adapter that runs a client; the suite listens on 127.0.0.1
   --clause ID               only the cases of this clause; may be repeated
   --case TEXT               only the cases whose name contains this
   --except TEXT             not those whose name contains this; may be repeated
   --coverage                which clauses have a case; runs nothing
 
-What selects cases stands before --server and --client. The program ends with 0 if no clause was seen broken.
+Whatever selects cases comes before --server and --client. The program ends with 0 if no clause was
+seen broken.
 ";
 
 /// What is to be done.

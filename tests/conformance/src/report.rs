@@ -1,5 +1,5 @@
-//! What a run has shown, by clause. Owns the verdict of a clause over all of its cases, and the
-//! words for people.
+//! What a run has shown, clause by clause: the verdict on a clause from all of its cases, and the
+//! words for people. Cases are carried out elsewhere.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,15 +12,15 @@ use crate::clause::{Clause, clauses};
 pub enum Ending {
     /// Everything was as the clauses say.
     Passed,
-    /// A rule was seen broken.
+    /// A clause was seen broken.
     Failed {
-        /// The clause that says so; it need not be one of the case's own.
+        /// The clause, which need not be one of the case's own.
         clause: &'static str,
         /// What was seen instead.
         what: String,
     },
-    /// It could not be carried out: the adapter or the machine failed. Counts as a failure of its
-    /// clauses.
+    /// It could not be carried out, because the adapter or the machine failed. That counts as a
+    /// failure of its clauses.
     Trouble {
         /// What failed.
         what: String,
@@ -41,8 +41,8 @@ pub struct Outcome {
     pub clauses: &'static [&'static str],
     /// How it ended.
     pub ending: Ending,
-    /// What was said, oldest line first: the frames of all sockets and the lines of the adapter.
-    /// Bounded.
+    /// What was said, oldest line first: the frames of all sockets, and the lines of the adapter.
+    /// The length is bounded.
     pub exchange: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ pub enum Verdict {
     Pass,
     /// A case showed it broken, or could not be carried out.
     Fail,
-    /// Its cases can't be carried out here, or ended early over another clause.
+    /// Its cases can't be carried out here, or ended early because of another clause.
     NotShown,
     /// It has no case for this side.
     NoCase,
@@ -71,7 +71,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// What is known of a clause, by its number.
+    /// The verdict on a clause, by its number.
     #[must_use]
     pub fn verdict(&self, clause: &str) -> Verdict {
         if self.failures(clause).next().is_some() {
@@ -90,7 +90,7 @@ impl Report {
         }
     }
 
-    /// The cases that show a clause broken, or could not be carried out.
+    /// The cases of a clause that show it broken, or that could not be carried out.
     pub fn failures<'a>(&'a self, clause: &'a str) -> impl Iterator<Item = &'a Outcome> {
         self.outcomes.iter().filter(move |outcome| match &outcome.ending {
             Ending::Failed { clause: broken, .. } => *broken == clause,
@@ -143,7 +143,7 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// A line per clause; then each failure with the exchange that shows it.
+    /// One line per clause, then each failure with the exchange that shows it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let clauses = clauses();
         writeln!(f, "{} against the {} clauses of PROTOCOL.md", self.side, clauses.len())?;

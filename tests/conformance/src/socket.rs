@@ -1,5 +1,5 @@
-//! One WebSocket, with the exchange written down. Owns bytes, patience and closing; refuses to know
-//! frames.
+//! One WebSocket, with everything that is said on it written down. It knows bytes, patience and
+//! closing, but no frames.
 
 use std::time::Duration;
 
@@ -20,17 +20,17 @@ use crate::within;
 /// The subprotocol that the suite speaks (2.1).
 pub(crate) const SUBPROTOCOL: &str = "steadfast.v1.json";
 
-/// What comes out of a socket.
+/// What arrives on a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Arrival {
     Text(String),
     Binary,
     WebSocketPong(Vec<u8>),
-    /// It ended; the code, if there was one.
+    /// It ended, with this code if there was one.
     Closed(Option<u16>),
 }
 
-/// What an upgrade came to.
+/// What came of an upgrade.
 pub(crate) enum Upgrade {
     Open(Box<Socket>, Option<String>),
     Refused(u16),
@@ -52,7 +52,7 @@ impl Socket {
         Self { stream, name, exchange }
     }
 
-    /// Dials a server, offering what is given.
+    /// Dials a server and offers this subprotocol.
     pub(crate) async fn dial(
         url: &str,
         offered: Option<&str>,
@@ -88,7 +88,7 @@ impl Socket {
         }
     }
 
-    /// Writes a text message. A peer that has closed already is noticed by reading.
+    /// Writes a text message. If the peer has already closed, the next read shows it.
     pub(crate) async fn send(&mut self, text: impl Into<String>) {
         let text = text.into();
         self.exchange.note(&format!("{} →", self.name), &text);
@@ -127,7 +127,7 @@ impl Socket {
         }
     }
 
-    /// Says goodbye with a code, and waits for the answer.
+    /// Closes with a code, and waits for the answer.
     pub(crate) async fn close(mut self, code: u16, reason: &str) {
         self.exchange.note(&format!("{} →", self.name), &format!("close {code}"));
         let frame = CloseFrame { code: code.into(), reason: reason.to_owned().into() };
@@ -138,13 +138,13 @@ impl Socket {
         let _ = within(closed).await;
     }
 
-    /// Ends without a word: what a network does.
+    /// Ends without a word, as a network does.
     pub(crate) fn cut(self) {
         self.exchange.note(&self.name, "is cut");
     }
 
-    /// Listens without ever answering, WebSocket pings included, until the peer closes: the texts
-    /// that came, and the code.
+    /// Listens until the peer closes, and answers nothing, not even WebSocket pings. Returns the
+    /// texts that came, and the code.
     pub(crate) async fn listen_mutely(self) -> Option<(Vec<String>, Option<u16>)> {
         let mut stream = self.stream.into_inner();
         let mut texts = Vec::new();
@@ -165,13 +165,12 @@ impl Socket {
         Some((texts, code))
     }
 
-    /// What comes next; `None` if nothing does in time.
+    /// What arrives next; `None` if nothing does in time.
     pub(crate) async fn next(&mut self) -> Option<Arrival> {
         within(self.arrival()).await
     }
 
-    /// What comes next, if it is there within a moment: for what must not come, where nothing can
-    /// be waited for.
+    /// What arrives within a moment, for checks that something does not arrive.
     pub(crate) async fn next_soon(&mut self, moment: Duration) -> Option<Arrival> {
         tokio::time::timeout(moment, self.arrival()).await.ok()
     }
@@ -184,7 +183,7 @@ impl Socket {
                 Some(Ok(Message::Pong(payload))) => Arrival::WebSocketPong(payload.to_vec()),
                 Some(Ok(Message::Ping(_) | Message::Frame(_))) => continue,
                 Some(Ok(Message::Close(frame))) => {
-                    // That writes the answer to it.
+                    // This writes the answer to the close.
                     let _ = within(self.stream.flush()).await;
                     Arrival::Closed(frame.map(|frame| frame.code.into()))
                 }
@@ -202,8 +201,8 @@ impl Socket {
     }
 }
 
-/// One frame of a server, which is never masked (RFC 6455 5.1): its opcode and payload. Short ones
-/// only.
+/// Reads one short WebSocket frame of a server, which is never masked (RFC 6455 5.1). Returns its
+/// opcode and payload.
 async fn read_unmasked(stream: &mut TcpStream) -> std::io::Result<(u8, Vec<u8>)> {
     let first = stream.read_u8().await?;
     let length = match stream.read_u8().await? & 0x7f {

@@ -1,5 +1,5 @@
-//! Carries out cases side by side, and turns each end into an outcome. Owns the bound on how many
-//! run at a time, and on how long one may take.
+//! Carries out cases side by side, and turns the end of each into an outcome. How many run at a
+//! time, and how long one may take, is bounded.
 
 use std::time::Duration;
 
@@ -11,22 +11,23 @@ use crate::exchange::Exchange;
 use crate::report::{Ending, Outcome};
 use crate::{PATIENCE, with_patience};
 
-/// Cases at a time: each has a server or a client of its own, and most of them wait.
+/// How many cases run at a time. Each has a server or a client of its own, and most of them just
+/// wait.
 const AT_A_TIME: usize = 12;
-/// No case takes as long as this unless something hangs.
+/// No case takes this long, unless something hangs.
 const CASE: Duration = Duration::from_secs(60);
 
 /// Which cases to carry out.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// Only those that show one of these clauses; all if there is none.
+    /// Only those that show one of these clauses; all if the list is empty.
     pub clauses: Vec<String>,
     /// Only those whose name contains this.
     pub name: Option<String>,
     /// Not those whose name contains one of these.
     pub except: Vec<String>,
     /// How long to wait for something that must happen, before it counts as missing: 10 s if not
-    /// given. Less only makes sense where something is known to be missing.
+    /// given. Less makes sense only if something is known to be missing.
     pub patience: Option<Duration>,
 }
 
@@ -50,7 +51,7 @@ impl Selection {
     }
 }
 
-/// Carries out the selected cases; outcomes in the order of the suite.
+/// Carries out the selected cases. Outcomes come in the order of the suite.
 pub(crate) async fn run<T: Send + Sync + 'static>(
     cases: impl Iterator<Item = &'static Case<T>>,
     selection: &Selection,

@@ -100,8 +100,8 @@ fn a_server_is_built_from_its_handler() {
 
 #[test]
 fn the_description_says_what_the_derive_found() {
+    use steadfast::protocol::{ClientEnum, ServerEnum};
     use steadfast::schema::Kind;
-    use steadfast::stub::{ClientEnum, ServerEnum};
 
     let commands = ChatCommand::DESCRIPTION;
     assert_eq!(

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use steadfast::private::Codec;
-use steadfast::stub::WsError;
+use steadfast::protocol::WsError;
 use steadfast::{UnknownMessage, WsProtocol};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

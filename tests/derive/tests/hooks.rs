@@ -6,8 +6,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use steadfast::WsProtocol;
-use steadfast::server::{Denied, Principal};
-use steadfast::stub::{TopicHooks, Unauthorized};
+use steadfast::server::{Denied, Principal, TopicHooks, Unauthorized};
 use steadfast::wire::UnsubscribeCode;
 
 #[derive(Debug, WsProtocol)]

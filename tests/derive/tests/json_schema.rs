@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use steadfast::WsProtocol;
-use steadfast::stub::{ClientEnum, ServerEnum};
+use steadfast::protocol::{ClientEnum, ServerEnum};
 
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Side {

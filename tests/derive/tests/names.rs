@@ -4,7 +4,7 @@
 
 use steadfast::WsProtocol;
 use steadfast::private::{Codec, encode_body};
-use steadfast::stub::{ClientEnum, Message, ServerEnum, SnapshotState};
+use steadfast::protocol::{ClientEnum, Message, ServerEnum, SnapshotState};
 
 #[derive(Debug, WsProtocol)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use steadfast::WsProtocol;
 use steadfast::private::{Codec, decode_body, encode_body};
-use steadfast::stub::{ClientEnum, Message, Publish, ServerEnum};
+use steadfast::protocol::{ClientEnum, Message, Publish, ServerEnum};
 
 fn text(message: &impl Serialize) -> String {
     let body = encode_body(message, Codec::Json).expect("the message can be encoded");
@@ -159,7 +159,7 @@ fn a_struct_may_be_named_and_a_field_may_be_a_keyword() {
 /// Everything that the expansion could name by accident.
 mod shadowed {
     use steadfast::WsProtocol;
-    use steadfast::stub::{ServerEnum, WsError};
+    use steadfast::protocol::{ServerEnum, WsError};
 
     pub mod steadfast_again {
         pub use steadfast;

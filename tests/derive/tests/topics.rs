@@ -6,7 +6,7 @@ use std::any::TypeId;
 use std::convert::Infallible;
 
 use serde::{Deserialize, Serialize};
-use steadfast::stub::{Publish, ServerEnum, TopicKey, decode_topic_key};
+use steadfast::protocol::{Publish, ServerEnum, TopicKey, decode_topic_key};
 use steadfast::{Gap, WsProtocol};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

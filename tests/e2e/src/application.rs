@@ -1,4 +1,4 @@
-//! The application behind the tests: it appends, waits at gates, fails and panics on request, and
+//! The application behind the tests: it appends, waits at gates, fails and panics on request. It
 //! counts what it does, so that a test can tell "executed once" from "executed twice" without
 //! asking the protocol.
 
@@ -13,7 +13,7 @@ use crate::protocol::{
     TallyHandler, TallyTopics,
 };
 
-/// The application. A handle: clones are the same.
+/// The application. Clones are the same application.
 #[derive(Debug, Clone, Default)]
 pub struct App {
     lists: Arc<Mutex<BTreeMap<ListName, Vec<u64>>>>,
@@ -23,7 +23,7 @@ pub struct App {
 #[derive(Debug, Default)]
 struct Gates {
     open: BTreeSet<String>,
-    /// How often somebody came to each gate.
+    /// How often a handler came to each gate.
     came: BTreeMap<String, usize>,
     added: usize,
 }
@@ -47,13 +47,13 @@ impl App {
         });
     }
 
-    /// How often somebody came to a gate.
+    /// How often a handler came to a gate.
     #[must_use]
     pub fn came(&self, gate: &str) -> usize {
         self.gates.borrow().came.get(gate).copied().unwrap_or_default()
     }
 
-    /// Waits until somebody has come to a gate so often.
+    /// Waits until handlers have come to a gate so often.
     pub async fn has_come(&self, gate: &str, times: usize) {
         let mut gates = self.gates.subscribe();
         let _ = gates

@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: a tiny protocol, an application that counts what it does, and a
-//! stage with a server and a proxy before it. Real sockets on free ports; nothing sleeps to wait.
+//! stage with a server and a proxy in front of it. Sockets are real, on free ports, and nothing
+//! sleeps to wait.
 
 #![allow(clippy::disallowed_methods, reason = "tests make tasks and wait")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed step is a failed test")]

@@ -1,4 +1,4 @@
-//! A protocol with one message of each kind.
+//! A protocol with one message of each kind. What the messages do is in `application.rs`.
 
 use serde::{Deserialize, Serialize};
 use steadfast::WsProtocol;
@@ -16,9 +16,16 @@ impl From<&str> for ListName {
 /// What clients send.
 #[derive(Debug, Clone, WsProtocol)]
 #[serde(rename_all = "snake_case")]
-#[ws(client, protocol = "tally", version = "1", server = TallyEvent, error = TallyError, timeout = "30s")]
+#[ws(
+    client,
+    protocol = "tally",
+    version = "1",
+    server = TallyEvent,
+    error = TallyError,
+    timeout = "30s"
+)]
 pub enum TallyCommand {
-    /// Appends a number to a list, and says how long it is now.
+    /// Appends a number to a list; the reply is the list's new length.
     #[ws(request(reply = u64))]
     Add {
         /// Which list.
@@ -27,7 +34,7 @@ pub enum TallyCommand {
         value: u64,
     },
 
-    /// Returns the text, beside all others.
+    /// Returns the text, concurrent with all other commands.
     #[ws(request(reply = String, concurrent))]
     Echo {
         /// The text.
@@ -41,7 +48,7 @@ pub enum TallyCommand {
         gate: String,
     },
 
-    /// The same, for a caller who is in a hurry.
+    /// The same, with a caller who is in a hurry.
     #[ws(command(concurrent), timeout = "300ms")]
     PassSoon {
         /// The gate.
@@ -56,7 +63,7 @@ pub enum TallyCommand {
     #[ws(command(concurrent))]
     Fail,
 
-    /// Passed on to who follows the list.
+    /// Passed on to whoever follows the list.
     #[ws(volatile(latest_by = list))]
     Nudge {
         /// Which list.
@@ -84,12 +91,12 @@ pub enum TallyEvent {
         value: u64,
     },
 
-    /// A list.
+    /// A whole list.
     #[ws(snapshot(List))]
     Numbers {
         /// Which.
         list: ListName,
-        /// All of it.
+        /// Its numbers.
         values: Vec<u64>,
     },
 
@@ -114,7 +121,7 @@ pub enum TallyEvent {
     Unknown(steadfast::UnknownMessage),
 }
 
-/// Why the application says no.
+/// Why the application refuses.
 #[derive(Debug, Clone, PartialEq, WsProtocol)]
 #[ws(error)]
 pub enum TallyError {

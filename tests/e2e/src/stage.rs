@@ -1,4 +1,4 @@
-//! A server, a proxy before it, and clients: the stage of every end-to-end test.
+//! A server, a proxy in front of it, and clients: the stage of every end-to-end test.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use tokio::task::JoinHandle;
 
 use crate::{App, TallyClient, TallyCommand, TallyServer};
 
-/// How long a condition may take to come true. Far beyond what it takes: a test that fails waits,
-/// one that passes does not.
+/// How long a condition may take to come true. It is far more than any takes: a test that fails
+/// waits so long, one that passes does not.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A builder that could build.
+/// A builder that has been told who may connect.
 pub type Decidedly = ServerBuilder<TallyCommand, Decided>;
 
-/// Waits for something that must happen.
+/// Waits for something that has to happen.
 ///
 /// # Panics
 /// If it does not happen in time.
@@ -33,7 +33,7 @@ pub fn within<F: Future>(future: F) -> impl Future<Output = F::Output> {
     }
 }
 
-/// Waits until a condition holds that nothing announces: looks again and again.
+/// Waits until a condition holds that nothing announces, by looking again and again.
 ///
 /// # Panics
 /// If it does not hold in time.
@@ -46,13 +46,13 @@ pub fn eventually(mut condition: impl FnMut() -> bool) -> impl Future<Output = (
     })
 }
 
-/// A server, and a proxy before it.
+/// A server, and a proxy in front of it.
 pub struct Stage {
     /// What the server does.
     pub app: App,
-    /// The server that the proxy leads to.
+    /// The server to which the proxy leads.
     pub server: Server<TallyCommand>,
-    /// The way to it.
+    /// The proxy in front of it.
     pub proxy: Proxy,
     direct: SocketAddr,
     serving: JoinHandle<()>,
@@ -73,8 +73,8 @@ impl Stage {
         Self { app, server, proxy, direct, serving }
     }
 
-    /// Puts another server at the end of the way; the old one is out of reach, but not told so.
-    /// Open links stay as they are.
+    /// Lets the proxy lead to another server. The old one is out of reach, but not told so, and
+    /// open links stay as they are.
     pub async fn replace_server(
         &mut self,
         settings: impl FnOnce(ServerBuilder<TallyCommand>) -> Decidedly,
@@ -84,12 +84,12 @@ impl Stage {
         self.proxy.retarget(self.direct);
     }
 
-    /// A client through the proxy, not built yet.
+    /// A builder of a client that goes through the proxy.
     pub fn client(&self) -> ClientBuilder<TallyClient> {
         quick(TallyClient::builder(self.proxy.url("/")))
     }
 
-    /// A client through the proxy.
+    /// A client that goes through the proxy.
     pub async fn connect(&self) -> TallyClient {
         within(self.client().connect()).await.unwrap()
     }
@@ -122,16 +122,18 @@ async fn serve(server: &Server<TallyCommand>) -> (SocketAddr, JoinHandle<()>) {
     (addr, serving)
 }
 
-/// The usual client, but in a hurry: the pauses between dials are those of a test.
+/// A client in a hurry: between dials it pauses only as long as a test should.
 pub fn quick(builder: ClientBuilder<TallyClient>) -> ClientBuilder<TallyClient> {
     builder.configure(|config| {
-        (config.backoff.base_ms, config.backoff.cap_ms) = (20, 100);
-        (config.backoff.attempts, config.backoff.elapsed_ms) = (None, None);
-        (config.dial_timeout_ms, config.welcome_timeout_ms) = (3_000, 3_000);
+        config.backoff.base = Duration::from_millis(20);
+        config.backoff.cap = Duration::from_millis(100);
+        (config.backoff.attempts, config.backoff.elapsed) = (None, None);
+        config.dial_timeout = Duration::from_secs(3);
+        config.welcome_timeout = Duration::from_secs(3);
     })
 }
 
-/// Waiting for a connection's state.
+/// Waits for states of a connection.
 pub trait Watch {
     /// Waits until the state is as wanted, and returns it.
     fn reaches(

@@ -3,14 +3,14 @@
 #![allow(clippy::disallowed_methods, reason = "tests make tasks and wait")]
 
 use futures_util::future::join_all;
-use steadfast::client::{CallError, ConnectionState, Fate, WhenFull};
+use steadfast::client::{CallError, ConnectionState, Fate};
 use steadfast::wire::RefusalCode;
 use steadfast_e2e::{Stage, TallyClient, TallyError, Watch, eventually, within};
 use steadfast_proxy::Way;
 
 const LIST: &str = "list";
 
-/// Cuts the client off: what it is asked from now on waits in its outbox.
+/// Cuts the client off, so that new calls wait in its outbox.
 async fn cut_off(stage: &Stage, client: &TallyClient) {
     stage.proxy.refuse(true);
     stage.proxy.cut_all();
@@ -36,8 +36,10 @@ async fn a_full_outbox_makes_callers_wait_in_their_order() {
 #[tokio::test]
 async fn a_full_outbox_fails_callers_who_do_not_want_to_wait() {
     let stage = Stage::new().await;
-    let builder =
-        stage.client().configure(|config| config.outbox_commands = 2).when_full(WhenFull::Fail);
+    let builder = stage.client().configure(|config| {
+        config.outbox_commands = 2;
+        config.backlog_calls = 0;
+    });
     let client = within(builder.connect()).await.unwrap();
     cut_off(&stage, &client).await;
     let first = client.add(LIST.into(), 1);
@@ -52,10 +54,10 @@ async fn a_full_outbox_fails_callers_who_do_not_want_to_wait() {
 #[tokio::test]
 async fn a_bound_on_those_who_wait_holds() {
     let stage = Stage::new().await;
-    let builder = stage
-        .client()
-        .configure(|config| config.outbox_commands = 1)
-        .when_full(WhenFull::Wait { calls: 1 });
+    let builder = stage.client().configure(|config| {
+        config.outbox_commands = 1;
+        config.backlog_calls = 1;
+    });
     let client = within(builder.connect()).await.unwrap();
     cut_off(&stage, &client).await;
     let _sent = client.add(LIST.into(), 1);
@@ -105,7 +107,7 @@ async fn the_fate_of_a_call_can_be_followed() {
     assert_eq!(call.fate(), Fate::Queued);
     stage.proxy.stall(Way::Down);
     stage.proxy.refuse(false);
-    // Nothing comes back while the way down is stalled, not even WELCOME: queued it stays.
+    // While the way down is stalled nothing arrives, not even WELCOME, so the call stays queued.
     stage.proxy.resume();
     eventually(|| call.fate() >= Fate::Written).await;
     within(stage.app.has_come("gate", 1)).await;

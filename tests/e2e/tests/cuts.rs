@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed step is a failed test")]
 #![allow(clippy::disallowed_methods, reason = "tests make tasks and wait")]
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use steadfast::client::{Call, ConnectionState, Fate, Item, Subscription};
-use steadfast::wire::Heartbeat;
+use steadfast::server::Heartbeat;
 use steadfast_e2e::{
     App, List, Stage, TallyClient, TallyError, TallyEvent, Watch, eventually, within,
 };
@@ -17,8 +19,8 @@ fn add(client: &TallyClient, values: std::ops::RangeInclusive<u64>) -> Vec<Call<
     values.map(|value| client.add(LIST.into(), value)).collect()
 }
 
-/// All of them are answered with the length that the list had then: nothing was executed twice or
-/// in another order.
+/// Checks that each call is answered with the length that the list had after it: nothing was
+/// executed twice or in another order.
 async fn answered(calls: Vec<Call<u64, TallyError>>, first: u64) {
     let replies = within(join_all(calls)).await;
     let wanted: Vec<_> = (first..).take(replies.len()).map(Ok).collect();
@@ -29,7 +31,7 @@ fn executed_once(app: &App, values: std::ops::RangeInclusive<u64>) {
     assert_eq!(app.list(LIST), values.collect::<Vec<_>>());
 }
 
-/// Follows the list; the first snapshot is taken.
+/// Follows the list, and takes the first snapshot.
 async fn follow(client: &TallyClient) -> Subscription<List> {
     let mut list = within(client.subscribe(List(LIST.into()))).await.unwrap();
     let first = within(list.next()).await.unwrap();
@@ -37,7 +39,7 @@ async fn follow(client: &TallyClient) -> Subscription<List> {
     list
 }
 
-/// The next events are these, without a gap and without a repetition.
+/// Checks that the next events are these, without a gap or a repetition.
 async fn sees(list: &mut Subscription<List>, values: std::ops::RangeInclusive<u64>) {
     for wanted in values {
         match within(list.next()).await.unwrap() {
@@ -94,8 +96,8 @@ async fn acks_in_flight_at_the_cut_cost_nothing() {
     let stage = Stage::new().await;
     let client = stage.connect().await;
     let mut list = follow(&client).await;
-    // Few enough that no ack has gone out yet when the answers are there: it would leave 250 ms
-    // later, into the stall.
+    // So few that no ack has been sent when the answers have arrived: it would leave after 250 ms,
+    // into the stall.
     answered(add(&client, 1..=5), 1).await;
     stage.proxy.stall(Way::Up);
     sees(&mut list, 1..=5).await;
@@ -204,7 +206,7 @@ async fn a_stall_is_given_up_by_heartbeat_on_both_sides() {
 fn short_heartbeat(
     builder: steadfast::server::Builder<steadfast_e2e::TallyCommand>,
 ) -> steadfast_e2e::Decidedly {
-    let heartbeat = Heartbeat { interval_ms: 100, timeout_ms: 50, missed: 2 };
+    let heartbeat = Heartbeat::new(Duration::from_millis(100), Duration::from_millis(50), 2);
     builder.configure(|config| config.heartbeat = heartbeat).allow_anonymous()
 }
 
@@ -266,7 +268,7 @@ async fn a_cut_inside_a_frame_loses_that_frame_for_a_moment_only() {
             answered(calls, value).await;
             sees(&mut list, value..=value + 29).await;
             value += 30;
-            // What was not used up must not strike the next round.
+            // A plan that was not used must not strike in the next round.
             client.is_up().await;
             stage.proxy.cut_all();
             client.is_up().await;

@@ -1,8 +1,9 @@
-//! Several servers on one store.
+//! Several servers that share a store.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed step is a failed test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use steadfast::client::{Item, Subscription};
@@ -16,10 +17,13 @@ use steadfast_e2e::{
 
 const LIST: &str = "list";
 
-/// A server on a store; nothing but the store's hints tells it soon what other servers publish.
+/// A server on a store. Only the store's hints tell it in time what other servers publish.
 async fn on(store: impl Store) -> Stage {
     let settings = move |builder: Builder<TallyCommand>| -> Decidedly {
-        builder.store(store).configure(|config| config.topic_touch_ms = 3_600_000).allow_anonymous()
+        builder
+            .store(store)
+            .configure(|config| config.topic_touch = Duration::from_secs(3_600))
+            .allow_anonymous()
     };
     Stage::with(settings).await
 }
@@ -49,14 +53,14 @@ async fn what_one_server_publishes_reaches_the_followers_of_another_without_a_ti
     }
 }
 
-/// How a store answers when it is asked for news.
+/// How a store behaves when it is asked for news.
 #[derive(Clone, Copy, PartialEq)]
 enum Mood {
-    /// Panics once, then as it should.
+    /// It panics once, and then does what it should.
     Panics,
-    /// Always at once, about a topic that nobody follows.
+    /// It answers always and at once, about a topic that nobody follows.
     Chatters,
-    /// With nothing, once, then as it should.
+    /// It answers once with nothing, and then does what it should.
     Empty,
     Quiet,
 }

@@ -1,5 +1,5 @@
-//! The client in `tests/python` was written from PROTOCOL.md alone. It meets our server here:
-//! connected, cut, resumed, away for longer than the topic remembers, and drained.
+//! The client in `tests/python` was written from PROTOCOL.md alone. Here it meets our server:
+//! connected, cut, resumed, away for longer than a topic retains, and drained.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -29,7 +29,7 @@ enum ChatCommand {
     Post { room: String, text: String },
 }
 
-/// What they are told. Fewer events are retained than the scenario is kept away for.
+/// What the clients are told. Fewer events are retained than the scenario misses.
 #[derive(Debug, Clone, WsProtocol)]
 #[serde(rename_all = "snake_case")]
 #[ws(server, protocol = "chat", topic(Room, key = room: String, replay = 256, ttl = "10m"))]
@@ -49,7 +49,7 @@ struct Message {
     text: String,
 }
 
-/// Keeps everything, once per command, over any number of servers.
+/// Keeps everything once per command, and outlives any number of servers.
 #[derive(Clone, Default)]
 struct Rooms(Arc<Mutex<BTreeMap<String, Room_>>>);
 
@@ -96,7 +96,7 @@ impl ChatTopics for Rooms {
     }
 }
 
-/// A server over what outlives it: the rooms, and the store with its leases and logs.
+/// A server on top of what outlives it: the rooms, and the store with its leases and logs.
 fn server(rooms: &Rooms, store: &MemoryStore) -> Server<ChatCommand> {
     let users = bearer(|token: String| async move { Ok::<_, Denied>(Principal::new(token)) });
     ChatServer::builder(rooms.clone()).store(store.clone()).authenticate(users).build()
@@ -110,8 +110,7 @@ async fn serve(server: &Server<ChatCommand>) -> std::net::SocketAddr {
     addr
 }
 
-/// One line in, one line out: `drain` lets the server leave in order, behind it another one takes
-/// its place.
+/// One line in, one line out: on `drain` the server drains, and another one takes its place.
 async fn control(
     listener: TcpListener,
     rooms: Rooms,
@@ -133,7 +132,7 @@ async fn control(
     }
 }
 
-/// The interpreter that the test command has prepared.
+/// The interpreter that the test command prepared.
 fn interpreter(root: &Path) -> PathBuf {
     let prepared = std::env::var_os("STEADFAST_PYTHON")
         .map_or_else(|| root.join("target/python/bin/python"), Into::into);

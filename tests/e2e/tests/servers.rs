@@ -1,4 +1,4 @@
-//! Servers that die, leave, refuse, and meet hostile peers.
+//! Servers that die, drain, refuse, and meet hostile peers.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed step is a failed test")]
 #![allow(clippy::disallowed_methods, reason = "tests make tasks and wait")]
 
@@ -109,7 +109,10 @@ async fn a_server_that_leaves_finishes_what_runs_and_its_clients_go_on_elsewhere
     let with_store = |store: &MemoryStore| {
         let store = store.clone();
         move |builder: Undecided| {
-            builder.store(store).limits(|limits| limits.drain_spread_ms = 20).allow_anonymous()
+            builder
+                .store(store)
+                .limits(|limits| limits.drain_spread = Duration::from_millis(20))
+                .allow_anonymous()
         }
     };
     let mut stage = Stage::with(with_store(&store)).await;
@@ -122,7 +125,7 @@ async fn a_server_that_leaves_finishes_what_runs_and_its_clients_go_on_elsewhere
         old.shutdown(Duration::from_secs(20)).await;
         old
     });
-    // Either side of GOAWAY, it is executed once: here, or there after a refusal.
+    // On either side of GOAWAY it is executed once: by this server, or after a refusal by the next.
     let during = client.add(LIST.into(), 1);
     stage.app.open("gate");
     assert_eq!(within(running).await, Ok(()));
@@ -141,7 +144,7 @@ async fn a_server_that_leaves_does_not_wait_longer_than_its_deadline() {
     let client = stage.connect().await;
     let running = client.pass("never".into());
     within(stage.app.has_come("never", 1)).await;
-    // Watched from the beginning: the next dial has another reason to fail.
+    // Watched from the beginning, because the next dial fails for another reason.
     tokio::join!(
         within(stage.server.shutdown(Duration::from_millis(100))),
         lost_with(&client, 4010)
@@ -150,20 +153,19 @@ async fn a_server_that_leaves_does_not_wait_longer_than_its_deadline() {
     drop(running);
 }
 
-/// Tokens `good…`; each is good for as long as the text after it says.
+/// Accepts tokens `good…`, each for as long as the text after it says.
 fn authenticated(builder: Undecided) -> Decidedly {
     builder.authenticate(bearer(|token: String| async move {
         let rest = token.strip_prefix("good").ok_or_else(|| Denied::new("no such token"))?;
-        Ok::<_, Denied>(Identity {
-            principal: Principal::new("somebody"),
-            expires_in_ms: rest.parse().ok(),
-        })
+        let mut identity = Identity::new(Principal::new("somebody"));
+        identity.expires_in = rest.parse().ok().map(Duration::from_millis);
+        Ok::<_, Denied>(identity)
     }))
 }
 
 type Asked = Arc<Mutex<Vec<DialReason>>>;
 
-/// Notes why a token is asked for, and gives the next one; the last one again and again.
+/// Notes why a token is asked for, and gives the next one, or the last one again and again.
 fn tokens(given: &[&'static str]) -> (Asked, impl Fn(DialReason) -> Ready<&'static str> + use<>) {
     let asked = Asked::default();
     let (noted, given) = (Arc::clone(&asked), given.to_vec());
@@ -225,9 +227,8 @@ async fn expired_credentials_cost_a_dial_and_no_outcome() {
 async fn nobody_gets_in_without_a_token() {
     let stage = Stage::with(authenticated).await;
     let refused = within(stage.client().connect()).await.err();
-    assert!(
-        matches!(refused, Some(ConnectError::Failed { reason: close }) if close.code.map(|code| code.0) == Some(4201))
-    );
+    let Some(ConnectError::Failed { reason }) = refused else { panic!("{refused:?}") };
+    assert_eq!(reason.code.map(|code| code.0), Some(4201));
 }
 
 #[tokio::test]
@@ -243,7 +244,7 @@ async fn a_handler_that_panics_harms_nobody() {
     assert_eq!(stage.proxy.counts().accepted, 2, "nobody was disconnected");
 }
 
-/// A peer that speaks WebSocket and nothing else.
+/// A peer that speaks WebSocket but not this protocol.
 async fn stranger(stage: &Stage) -> WebSocketStream<TcpStream> {
     let url = stage.direct_url();
     let stream = TcpStream::connect(url["ws://".len()..].trim_end_matches('/')).await.unwrap();
@@ -265,7 +266,7 @@ async fn close_code(mut stranger: WebSocketStream<TcpStream>) -> Option<u16> {
 #[tokio::test]
 async fn what_is_no_frame_closes_its_own_socket_only() {
     let stage = Stage::with(|builder| {
-        builder.configure(|config| config.handshake_ms = 2_000).allow_anonymous()
+        builder.configure(|config| config.handshake = Duration::from_secs(2)).allow_anonymous()
     })
     .await;
     let client = stage.connect().await;
@@ -279,7 +280,7 @@ async fn what_is_no_frame_closes_its_own_socket_only() {
     ];
     for (message, wanted) in nonsense {
         let mut stranger = stranger(&stage).await;
-        // It may be closed before it has been written to the end.
+        // The server may close before everything is written.
         let _ = stranger.send(message.clone()).await;
         assert_eq!(close_code(stranger).await, Some(wanted), "{message:.40}");
     }
@@ -290,7 +291,7 @@ async fn what_is_no_frame_closes_its_own_socket_only() {
 #[tokio::test]
 async fn who_says_nothing_is_sent_away() {
     let stage = Stage::with(|builder| {
-        builder.configure(|config| config.handshake_ms = 100).allow_anonymous()
+        builder.configure(|config| config.handshake = Duration::from_millis(100)).allow_anonymous()
     })
     .await;
     assert_eq!(close_code(stranger(&stage).await).await, Some(4408));

@@ -1,4 +1,4 @@
-//! Nothing of an earlier connection stays behind.
+//! Nothing of a connection stays behind.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed step is a failed test")]
 #![allow(clippy::disallowed_methods, reason = "tests make tasks and wait")]
 
@@ -11,8 +11,8 @@ fn tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
 }
 
-/// Waits until as many tasks run as before: those of the proxy and of the server's connections come
-/// and go, too.
+/// Waits until so many tasks run. Those of the proxy and of the server's connections come and go,
+/// too.
 async fn only(wanted: usize) {
     eventually(|| tasks() == wanted).await;
 }
@@ -24,7 +24,8 @@ async fn use_it(client: &TallyClient) {
     assert!(matches!(within(list.next()).await.unwrap(), Item::Event(_)));
 }
 
-/// A stage on which a client has been and gone, so that what a server starts once is there.
+/// A stage where a client has come and gone, so that whatever a server starts only once has
+/// started.
 async fn used() -> (Stage, usize) {
     let stage = Stage::new().await;
     let client = stage.connect().await;
@@ -68,7 +69,9 @@ async fn a_connect_that_is_given_up_leaves_no_task() {
     let connecting = stage.client().connect();
     tokio::select! {
         _ = connecting => unreachable!("nothing passes"),
-        counts = within(stage.proxy.until(|counts| counts.accepted == 2)) => assert_eq!(counts.accepted, 2),
+        counts = within(stage.proxy.until(|counts| counts.accepted == 2)) => {
+            assert_eq!(counts.accepted, 2);
+        }
     }
     stage.proxy.resume();
     only(before).await;

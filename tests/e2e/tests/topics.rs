@@ -80,7 +80,7 @@ async fn two_clients_under_cuts(seed: u64) {
     let talk = async {
         let say = async |client: &TallyClient, proxy: &Proxy, base: u64| {
             for chunk in 0..20 {
-                // The network is cut all the time, not only at the end.
+                // So that the network is cut all the time, and not only at the end.
                 proxy.until(|counts| counts.accepted > chunk).await;
                 let calls =
                     (1..=10).map(|value| client.add(LIST.into(), base + chunk * 10 + value));
@@ -168,7 +168,7 @@ async fn a_slow_reader_slows_down_nobody_else_and_misses_nothing() {
 async fn a_follower_that_was_away_for_too_long_is_told_of_the_gap() {
     let stage = Stage::with(|builder| {
         let few = |config: &mut steadfast::server::NodeConfig| {
-            for topic in &mut config.topics {
+            for topic in config.topics_mut() {
                 topic.retention.entries = 5;
             }
             config.live_entries = 5;

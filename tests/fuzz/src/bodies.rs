@@ -3,7 +3,7 @@
 //! codec.
 
 use serde::{Serialize, de::DeserializeOwned};
-use steadfast::stub::{
+use steadfast::protocol::{
     Message, Publish, ServerEnum, SnapshotState, WsError, decode_body, decode_reply,
     decode_topic_key, encode_body, encode_reply, topic_key,
 };

@@ -8,7 +8,7 @@
 //! | `[…` | a message from the server; see [`Server::fill`] for `$x` |
 //! | `c`, `c1` | the socket of the current dial is open, or that of the one before |
 //! | `k4410`, `k` | the socket ends with a code, or without |
-//! | `K500` | the upgrade is refused, with `Retry-After` in milliseconds |
+//! | `K500`, `K500,404` | the upgrade is refused with 503 or a status, and `Retry-After` in milliseconds |
 //! | `a` | a sign of life |
 //! | `t500` | milliseconds pass |
 //! | `p40,900` | a command of so many body bytes, with so many milliseconds of patience |
@@ -21,9 +21,10 @@
 //! | `*2,9` | the last 2 lines again, 9 times |
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use steadfast::session::client::{
-    Client, ClientConfig, Event, SubId, Submission, SubscriptionRequest,
+    Client, ClientConfig, Event, HttpRefusal, SubId, Submission, SubscriptionRequest,
 };
 use steadfast::session::{Close, Now};
 use steadfast::wire::{
@@ -55,10 +56,12 @@ fn config() -> ClientConfig {
     let mut config = fixtures::client_config();
     (config.outbox_commands, config.outbox_bytes, config.subscriptions, config.volatiles) =
         (6, 300, 3, 2);
+    (config.backlog_calls, config.backlog_bytes) = (4, 500);
     config.window = Window { frames: 8, bytes: 500 };
     config.credit = Window { frames: 4, bytes: 450 };
     (config.sequence_errors, config.credential_refusals) = (20, 20);
-    (config.backoff.attempts, config.backoff.elapsed_ms) = (Some(50), Some(10_000_000));
+    (config.backoff.attempts, config.backoff.elapsed) =
+        (Some(50), Some(Duration::from_secs(10_000)));
     config
 }
 
@@ -109,7 +112,7 @@ impl Attack {
                 let code = u16::try_from(here).ok().filter(|code| *code > 0).map(CloseCode);
                 self.client.handle_closed(now, self.dial, Close { code, reason: "".into() });
             }
-            b'K' => self.client.handle_refused(now, self.dial, Close::lost("busy"), here),
+            b'K' => self.client.handle_refused(now, self.dial, refusal(pair(rest))),
             b'a' => self.client.handle_alive(now, self.dial),
             b't' => self.pass(here.min(PASS_MS)),
             b'p' => self.submit(pair(rest)),
@@ -205,15 +208,17 @@ impl Attack {
             "the client comes to rest"
         );
         assert_nothing_is_left(left_at_client(&mut self.client));
-        let (commands, bytes) = self.client.outbox();
+        let (load, config) = (self.client.load(), self.client.config());
         assert_eq!(
-            commands,
+            load.outbox_commands + load.backlog_calls,
             self.ledger.unresolved(),
-            "every command is in the outbox until it has ended"
+            "every command is in the outbox, or waits for room there, until it has ended"
         );
-        let config = self.client.config();
         assert!(
-            commands <= config.outbox_commands as usize && bytes <= config.outbox_bytes as usize
+            load.outbox_commands <= config.outbox_commands as usize
+                && load.outbox_bytes <= config.outbox_bytes as usize
+                && load.backlog_calls <= config.backlog_calls as usize
+                && load.backlog_bytes <= config.backlog_bytes as usize
         );
         let size = size(&self.client);
         assert!(size <= CLIENT_BYTES, "{size} bytes");
@@ -239,5 +244,15 @@ impl ClientHarness for Attack {
         self.ledger.says(&frame);
         self.server.hears(&frame);
         true
+    }
+}
+
+fn refusal((retry_after_ms, status): (u64, u64)) -> HttpRefusal {
+    let status = u16::try_from(status).ok().filter(|status| *status > 0).unwrap_or(503);
+    HttpRefusal {
+        status: Some(status),
+        retry_after_ms: Some(retry_after_ms),
+        subprotocol_changed: false,
+        reason: "busy".into(),
     }
 }

@@ -59,9 +59,10 @@ const CLIENT_BYTES: u64 = 30_000;
 fn config() -> ClientConfig {
     let mut config = fixtures::client_config();
     (config.outbox_commands, config.outbox_bytes, config.subscriptions) = (8, 500, 3);
+    (config.backlog_calls, config.backlog_bytes) = (4, 300);
     config.window = Window { frames: 8, bytes: 500 };
     config.credit = Window { frames: 4, bytes: 450 };
-    (config.backoff.attempts, config.backoff.elapsed_ms) = (None, None);
+    (config.backoff.attempts, config.backoff.elapsed) = (None, None);
     (config.sequence_errors, config.credential_refusals) = (1_000, 1_000);
     config
 }
@@ -288,10 +289,12 @@ impl Stage {
     // ---- what must hold ----
 
     fn is_bounded(&self) {
-        let config = self.client.config();
-        let (commands, bytes) = self.client.outbox();
+        let (load, config) = (self.client.load(), self.client.config());
         assert!(
-            commands <= config.outbox_commands as usize && bytes <= config.outbox_bytes as usize
+            load.outbox_commands <= config.outbox_commands as usize
+                && load.outbox_bytes <= config.outbox_bytes as usize
+                && load.backlog_calls <= config.backlog_calls as usize
+                && load.backlog_bytes <= config.backlog_bytes as usize
         );
         let size = size(&self.client);
         assert!(size <= CLIENT_BYTES, "{size} bytes");

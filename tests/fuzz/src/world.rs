@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use steadfast::session::node::{
@@ -41,7 +42,7 @@ pub(crate) const SOCKETS: usize = 3;
 /// Small limits, so that a short script reaches each of them.
 fn config() -> NodeConfig {
     let mut config = fixtures::node_config();
-    config.messages.iter_mut().for_each(|message| message.max_bytes = 500);
+    config.messages_mut().iter_mut().for_each(|message| message.max_bytes = 500);
     config.window = Window { frames: 8, bytes: 2_000 };
     config.max_client_window = Window { frames: 8, bytes: 2_000 };
     config.max_credit = Window { frames: 8, bytes: 2_000 };
@@ -208,8 +209,8 @@ impl World {
         let principal = Principal::new(if self.honest.is(conn) { ANN } else { MALLORY });
         match token {
             Some("no") => Err(Denied { reason: "no".to_owned() }),
-            Some("soon") => Ok(Identity { principal, expires_in_ms: Some(1_000) }),
-            _ => Ok(Identity { principal, expires_in_ms: None }),
+            Some("soon") => Ok(Identity::expiring(principal, Duration::from_secs(1))),
+            _ => Ok(Identity::new(principal)),
         }
     }
 

@@ -6,7 +6,8 @@ use std::alloc::System;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use steadfast::private::{decode_body, decode_topic_key};
 use steadfast::wire::Codec;
-use steadfast_fuzz::{CODECS, corpus, targets};
+use steadfast_fuzz::corpus::Inputs;
+use steadfast_fuzz::{CODECS, targets};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -81,7 +82,7 @@ fn reading_allocates_no_more_than_a_small_multiple_of_the_message() {
             hostile(length).iter().for_each(|message| reads(*codec, message));
         }
         for target in targets().iter().filter(|target| target.name.ends_with("_frames")) {
-            let messages = corpus(target).expect("the corpus can be read");
+            let messages = Inputs::committed(target.name).expect("the corpus can be read");
             messages.iter().for_each(|(_, message)| reads(*codec, message));
         }
         let nested = format!("{{\"a\":{}", "[".repeat(1_000_000));

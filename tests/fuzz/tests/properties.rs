@@ -7,11 +7,11 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use steadfast_fuzz::{corpus, run, targets};
+use steadfast_fuzz::corpus::Inputs;
+use steadfast_fuzz::run;
 
 fn inputs(target: &str) -> Vec<Vec<u8>> {
-    let target = targets().iter().find(|it| it.name == target).unwrap();
-    corpus(target).unwrap().into_iter().map(|(_, bytes)| bytes).collect()
+    Inputs::committed(target).unwrap().iter().map(|(_, bytes)| bytes.to_vec()).collect()
 }
 
 /// What stands in frames, and beside what may.

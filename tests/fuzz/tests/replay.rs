@@ -5,8 +5,6 @@ use steadfast_fuzz::{replay, targets};
 #[test]
 fn every_input_of_the_corpus_is_run_and_harms_nobody() {
     let replayed = replay().expect("the corpus can be read");
-    for (target, (name, files)) in targets().iter().zip(&replayed.per_target) {
-        assert_eq!(&target.name, name);
-        assert!(*files >= target.files, "{name}: {files} inputs, {} are committed", target.files);
-    }
+    let committed: Vec<_> = targets().iter().map(|target| (target.name, target.inputs)).collect();
+    assert_eq!(replayed.per_target, committed, "inputs were lost, or a number is to be changed");
 }

@@ -12,10 +12,10 @@ use loom::future::block_on;
 use loom::thread;
 use steadfast_schema::{Kind, Message};
 
-use super::builder::WhenFull;
-use super::call::{Call, CallError};
-use super::shared::{Order, Shared};
-use super::subscription::SubSlot;
+use super::call::Call;
+use super::error::CallError;
+use super::shared::{Order, SharedClient};
+use super::slot::SubscriptionSlot;
 use crate::NoError;
 use crate::session::client::{ClientConfig, Fate, Item, SubId, SubscriptionRequest};
 use crate::wire::{Body, ClientFrame, Dial, Name};
@@ -42,7 +42,7 @@ fn model(story: impl Fn() + Send + Sync + 'static) {
 /// A client's shared state, and the dial of the socket that it is connected by.
 #[derive(Clone)]
 struct Ends {
-    shared: Arc<Shared>,
+    shared: Arc<SharedClient>,
     dial: Dial,
 }
 
@@ -50,38 +50,43 @@ impl Ends {
     fn connected(change: impl FnOnce(&mut ClientConfig)) -> Self {
         let mut config = ClientConfig::new("chat", "1");
         change(&mut config);
-        let shared = Shared::new(config, WhenFull::DEFAULT, [7; 32]);
-        let ((), wakers) = shared.enter(|now, inner| inner.core.start(now));
+        let shared = SharedClient::new(config, [7; 32]);
+        let ((), wakers) = shared.pass(|pass| pass.input(|now, core| core.start(now)));
         wakers.wake();
-        let (order, _) = shared.enter(|_, inner| inner.orders.pop_front());
+        let (order, _) = shared.pass(|pass| pass.take_orders().pop_front());
         let Some(Order::Dial(dial, _)) = order else { panic!("{order:?}") };
-        let _ = shared.enter(|now, inner| inner.core.handle_connected(now, dial, None));
+        let _ = shared.pass(|pass| pass.input(|now, core| core.handle_connected(now, dial, None)));
         let ends = Self { shared, dial };
         let _ = ends.written();
         ends.hear(WELCOME);
         let _ = ends.written();
-        ends.shared.wake.take();
+        ends.shared.wake().take();
         ends
     }
 
     fn call(&self) -> Call<u64, NoError> {
-        let slot = self.shared.submit(&POST, Body(Bytes::from_static(b"{}")));
+        self.call_with(b"{}")
+    }
+
+    fn call_with(&self, body: &'static [u8]) -> Call<u64, NoError> {
+        let slot = self.shared.submit(&POST, Body(Bytes::from_static(body)));
         Call::new(slot, Arc::clone(&self.shared))
     }
 
     /// What the socket's task hands in when a message has come.
     fn hear(&self, text: &'static str) {
-        let frame = self.shared.codec.read_server(&Bytes::from_static(text.as_bytes())).unwrap();
-        let ((), wakers) = self
-            .shared
-            .enter(|now, inner| inner.core.handle_frame(now, self.dial, frame, text.len()));
+        let frame = self.shared.codec().read_server(&Bytes::from_static(text.as_bytes())).unwrap();
+        let ((), wakers) = self.shared.pass(|pass| {
+            pass.input(|now, core| core.handle_frame(now, self.dial, frame, text.len()));
+        });
         wakers.wake();
     }
 
     /// What the socket's task takes out to write.
     fn written(&self) -> Vec<ClientFrame> {
-        let (frames, wakers) = self.shared.enter(|now, inner| {
-            std::iter::from_fn(|| inner.core.poll_transmit(now, self.dial)).collect::<Vec<_>>()
+        let (frames, wakers) = self.shared.pass(|pass| {
+            let next = || pass.input(|now, core| core.poll_transmit(now, self.dial));
+            std::iter::from_fn(next).collect::<Vec<_>>()
         });
         wakers.wake();
         frames
@@ -90,7 +95,7 @@ impl Ends {
     /// The socket's task: waits until it is told to look, up to the first command that it writes.
     fn wait_for_commands(&self) -> usize {
         block_on(poll_fn(|cx| {
-            while self.shared.wake.poll(cx) {
+            while self.shared.wake().poll(cx) {
                 let commands = commands(&self.written());
                 if commands > 0 {
                     return Poll::Ready(commands);
@@ -100,8 +105,8 @@ impl Ends {
         }))
     }
 
-    fn subscribed(&self) -> (SubId, Arc<SubSlot>) {
-        let slot = SubSlot::new();
+    fn subscribed(&self) -> (SubId, Arc<SubscriptionSlot>) {
+        let slot = SubscriptionSlot::new();
         let topic = Name::from_static("ticker").unwrap();
         let request = SubscriptionRequest { topic, key: "1".to_owned(), from: None };
         let sub = self.shared.subscribe(request, &slot).unwrap();
@@ -160,6 +165,24 @@ pub fn a_call_that_waits_for_room_is_let_in() {
         assert_eq!(block_on(ends.call()), Ok(2));
         assert_eq!(block_on(first), Ok(1));
         task.join().unwrap();
+    });
+}
+
+pub fn a_call_behind_one_that_is_withdrawn_is_written() {
+    model(|| {
+        // Room for one of the first two and for the last one.
+        let ends = Ends::connected(|config| config.outbox_bytes = 10);
+        let _under_way = ends.call_with(b"{\"a\":1}");
+        assert_eq!(ends.wait_for_commands(), 1);
+        let too_large = ends.call_with(b"{\"b\":1}");
+        let _small = ends.call();
+        while ends.shared.wake().take() {
+            assert_eq!(commands(&ends.written()), 0);
+        }
+        let task = ends.clone();
+        let task = thread::spawn(move || task.wait_for_commands());
+        assert!(too_large.cancel());
+        assert_eq!(task.join().unwrap(), 1);
     });
 }
 
@@ -260,7 +283,7 @@ pub fn what_a_follower_has_finished_with_is_told_to_the_server() {
         let task = thread::spawn(move || {
             task.hear(r#"[5,1,1,"ticked",{}]"#);
             block_on(poll_fn(|cx| {
-                while task.shared.wake.poll(cx) {
+                while task.shared.wake().poll(cx) {
                     if task
                         .written()
                         .iter()

@@ -9,16 +9,20 @@ use bytes::Bytes;
 use loom::future::block_on;
 use loom::thread;
 
-use super::auth::{anonymous, hook};
-use super::builder::Parts;
-use super::cx::{Cx, Settings, TopicCx};
-use super::shared::{Link, Shared, Shown};
+use super::auth::{Shown, anonymous, hook};
+use super::cx::{Cx, TopicCx};
+use super::engine::Engine;
+use super::env::Env;
+use super::registry::ConnHandle;
+use super::service::{BoxFuture, Service, SnapshotOutcome, Unauthorized};
+use super::settings::NodeSettings;
 use super::{Denied, Limits, NodeConfig, Principal, TransportConfig};
-use crate::driver::Clock;
+use crate::host::Clock;
+use crate::protocol::DecodeError;
 use crate::session::CloseCode;
 use crate::session::node::ConnId;
 use crate::session::store::Outcome;
-use crate::stub::{BoxFuture, DecodeError, Service, SnapshotOutcome, Unauthorized};
+use crate::store::{MemoryLimits, MemoryStore};
 use crate::wire::{Codec, Outgoing, ServerFrame};
 
 /// An application without messages.
@@ -56,40 +60,42 @@ fn model(story: impl Fn() + Send + Sync + 'static) {
     builder.check(story);
 }
 
-fn server() -> Arc<Shared> {
-    Shared::new(Parts {
+fn server() -> Arc<Engine> {
+    let clock = Clock::new();
+    let time = Arc::new(move || clock.now());
+    let env = Env {
         service: Arc::new(Nothing),
-        config: NodeConfig::new("chat"),
+        config: Arc::new(NodeConfig::new("chat")),
         transport: TransportConfig::default(),
         limits: Limits::default(),
-        store: None,
+        store: Arc::new(MemoryStore::new(MemoryLimits::default(), time)),
         authenticate: hook(|shown| std::future::ready(Ok::<_, Denied>(anonymous(&shown)))),
         origins: None,
-        clock: Clock::new(),
-        seed: Some(7),
-    })
+        clock,
+    };
+    Engine::new(env, Some(7))
 }
 
 /// What a connection's task does, without a socket.
 #[derive(Clone)]
 struct Connection {
-    shared: Arc<Shared>,
-    settings: Settings,
+    engine: Arc<Engine>,
+    settings: NodeSettings,
     conn: ConnId,
-    link: Arc<Link>,
+    handle: Arc<ConnHandle>,
 }
 
 impl Connection {
     /// Has said HELLO and was welcomed.
-    fn welcomed(shared: &Arc<Shared>, instance: u32) -> Self {
-        let (conn, link) = shared.connect(Codec::Json, Shown::default());
-        let settings = Arc::new(Arc::clone(&shared.config));
-        let connection = Self { shared: Arc::clone(shared), settings, conn, link };
+    fn welcomed(engine: &Arc<Engine>, instance: u32) -> Self {
+        let (conn, handle) = engine.connect(Codec::Json, Shown::default());
+        let (engine, settings) = (Arc::clone(engine), engine.env.settings());
+        let connection = Self { engine, settings, conn, handle };
         let hello = format!(
             r#"[20,{{"v":1,"protocol":"chat","version":"1","instance":"{instance:032x}","dial":1,"window":{{"frames":10,"bytes":10000}}}}]"#
         );
         let frame = Codec::Json.read_client(&Bytes::from(hello)).unwrap();
-        shared.turn(|now, inner| inner.node.handle_frame(now, conn, frame));
+        connection.engine.turn(|now, state| state.node.handle_frame(now, conn, frame));
         let welcome = connection.turn();
         assert!(
             welcome
@@ -103,12 +109,12 @@ impl Connection {
     /// A turn with nothing to hand in: takes all that there is to send.
     fn turn(&self) -> Vec<Outgoing> {
         let mut messages = Vec::new();
-        self.shared.turn_and(
+        self.engine.turn_with(
             &self.settings,
             |_, _| (),
-            |now, inner, wakes| {
-                messages.extend(std::iter::from_fn(|| inner.node.poll_transmit(now, self.conn)));
-                wakes.served(&self.link);
+            |now, state, wakes| {
+                messages.extend(std::iter::from_fn(|| state.node.poll_transmit(now, self.conn)));
+                wakes.served(&self.handle);
             },
         );
         messages
@@ -118,10 +124,10 @@ impl Connection {
     /// `seen` has seen enough.
     fn serve<T>(&self, mut seen: impl FnMut(&[Outgoing], Option<CloseCode>) -> Option<T>) -> T {
         block_on(poll_fn(|cx| {
-            while self.link.wake.poll(cx) {
-                self.link.wake.rest();
+            while self.handle.wake.poll(cx) {
+                self.handle.wake.rest();
                 let messages = self.turn();
-                let close = self.link.take_close().and_then(|close| close.code);
+                let close = self.handle.take_close().and_then(|close| close.code);
                 if let Some(value) = seen(&messages, close) {
                     return Poll::Ready(value);
                 }
@@ -140,9 +146,9 @@ fn goaways(messages: &[Outgoing]) -> usize {
 
 pub fn what_another_turn_has_to_send_wakes_a_waiting_connection() {
     model(|| {
-        let shared = server();
-        let connection = Connection::welcomed(&shared, 1);
-        let draining = thread::spawn(move || shared.turn(|now, inner| inner.drain(now, 10_000, 0)));
+        let engine = server();
+        let connection = Connection::welcomed(&engine, 1);
+        let draining = thread::spawn(move || engine.turn(|now, state| state.drain(now, 10_000, 0)));
         connection.serve(|messages, _| (goaways(messages) == 1).then_some(()));
         draining.join().unwrap();
     });
@@ -150,11 +156,11 @@ pub fn what_another_turn_has_to_send_wakes_a_waiting_connection() {
 
 pub fn a_connection_that_is_to_close_is_told_while_it_waits() {
     model(|| {
-        let shared = server();
-        let connection = Connection::welcomed(&shared, 1);
+        let engine = server();
+        let connection = Connection::welcomed(&engine, 1);
         let draining = thread::spawn(move || {
-            shared.turn(|now, inner| inner.drain(now, 0, 0));
-            shared.turn(|now, inner| inner.node.handle_timeout(now));
+            engine.turn(|now, state| state.drain(now, 0, 0));
+            engine.turn(|now, state| state.node.handle_timeout(now));
         });
         assert_eq!(connection.serve(|_, close| close), CloseCode::DRAINING);
         draining.join().unwrap();
@@ -163,16 +169,16 @@ pub fn a_connection_that_is_to_close_is_told_while_it_waits() {
 
 pub fn a_turn_of_one_connection_wakes_another_that_has_just_been_served() {
     model(|| {
-        let shared = server();
-        let connections = [1, 2].map(|instance| Connection::welcomed(&shared, instance));
+        let engine = server();
+        let connections = [1, 2].map(|instance| Connection::welcomed(&engine, instance));
         let [one, other] = connections;
         let waiting = thread::spawn(move || {
             other.serve(|messages, _| (goaways(messages) == 1).then_some(()))
         });
-        one.shared.turn_and(
+        one.engine.turn_with(
             &one.settings,
-            |now, inner| inner.drain(now, 10_000, 0),
-            |_, _, wakes| wakes.served(&one.link),
+            |now, state| state.drain(now, 10_000, 0),
+            |_, _, wakes| wakes.served(&one.handle),
         );
         waiting.join().unwrap();
     });

@@ -16,6 +16,7 @@ tests! {
         a_call_reaches_the_socket_and_its_answer_the_caller
         calls_of_two_threads_both_reach_the_socket
         a_call_that_waits_for_room_is_let_in
+        a_call_behind_one_that_is_withdrawn_is_written
         a_call_is_withdrawn_or_sent_and_never_both
         closing_ends_a_call_that_is_made_meanwhile
         a_follower_of_a_call_sees_its_end

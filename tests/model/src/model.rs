@@ -12,7 +12,7 @@ use steadfast_rig::Rule;
 use crate::action::Action;
 use crate::ledger::{self, Ledger};
 use crate::marks::Marks;
-use crate::settings::{NEVER_MS, Settings};
+use crate::settings::{NEVER, Settings};
 use crate::state::State;
 use crate::world::World;
 
@@ -35,11 +35,8 @@ impl Model {
     }
 
     pub(crate) fn empty_store() -> Arc<MemoryState> {
-        let limits = MemoryLimits {
-            topic_memory_ms: NEVER_MS,
-            owed_ms: NEVER_MS,
-            ..MemoryLimits::default()
-        };
+        let mut limits = MemoryLimits::default();
+        (limits.topic_memory, limits.owed) = (NEVER, NEVER);
         Arc::new(MemoryState::new(limits))
     }
 

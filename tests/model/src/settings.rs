@@ -2,10 +2,12 @@
 //! the world does wrong on purpose. Owns the settings of the cores; refuses to know what happens
 //! with them.
 
-use steadfast::session::client::{Backoff, ClientConfig};
-use steadfast::session::node::NodeConfig;
+use std::time::Duration;
+
+use steadfast::session::client::ClientConfig;
+use steadfast::session::node::{Heartbeat, NodeConfig, TopicSpec};
 use steadfast::session::store::{Retention, TopicId};
-use steadfast::wire::{Heartbeat, Window};
+use steadfast::wire::Window;
 use steadfast_rig::fixtures::{self, ROOM, name};
 
 use crate::mistake::Mistake;
@@ -14,6 +16,9 @@ use crate::mistake::Mistake;
 pub const KEY: &str = "a";
 /// Longer than anything that is explored: timers with this delay never fire.
 pub const NEVER_MS: u64 = 1 << 40;
+
+/// The same, as a setting.
+pub const NEVER: Duration = Duration::from_millis(NEVER_MS);
 
 /// The one topic.
 #[must_use]
@@ -170,52 +175,37 @@ impl Settings {
     /// A client's settings: whatever it waits for may come at once, so that the model decides when.
     #[must_use]
     pub fn client(&self) -> ClientConfig {
-        ClientConfig {
-            window: self.window(),
-            credit: self.window(),
-            outbox_age_ms: NEVER_MS,
-            backoff: Backoff {
-                base_ms: 0,
-                cap_ms: 0,
-                attempts: None,
-                elapsed_ms: None,
-                stable_ms: 0,
-            },
-            dial_timeout_ms: NEVER_MS,
-            welcome_timeout_ms: NEVER_MS,
-            ack_ms: 0,
-            position_ms: 0,
-            ..fixtures::client_config()
-        }
+        let mut config = fixtures::client_config();
+        (config.window, config.credit) = (self.window(), self.window());
+        config.outbox_age = NEVER;
+        (config.backoff.attempts, config.backoff.elapsed) = (None, None);
+        (config.backoff.base, config.backoff.cap) = (Duration::ZERO, Duration::ZERO);
+        config.backoff.stable = Duration::ZERO;
+        (config.dial_timeout, config.welcome_timeout) = (NEVER, NEVER);
+        (config.ack_delay, config.position_delay) = (Duration::ZERO, Duration::ZERO);
+        config
     }
 
     /// A node's settings, alike.
     #[must_use]
     pub fn node(&self) -> NodeConfig {
-        let mut config = fixtures::node_config();
-        config.messages.iter_mut().for_each(|message| message.timeout_ms = NEVER_MS);
-        config.topics.retain(|topic| topic.name == name(ROOM));
-        for topic in &mut config.topics {
-            topic.retention = Retention { entries: self.retained, ttl_ms: NEVER_MS };
-            topic.snapshot = self.snapshot;
-        }
-        NodeConfig {
-            window: self.window(),
-            handshake_ms: NEVER_MS,
-            hook_ms: NEVER_MS,
-            heartbeat: Heartbeat { interval_ms: NEVER_MS, timeout_ms: NEVER_MS, missed: 3 },
-            session_ttl_ms: if self.sessions_expire || self.nodes_forget { 0 } else { NEVER_MS },
-            expired_sessions: if self.nodes_forget { 0 } else { 1024 },
-            lease_ttl_ms: NEVER_MS,
-            lease_unused_ttl_ms: NEVER_MS,
-            lease_rest_ms: if self.leases_rest { 0 } else { NEVER_MS },
-            live_entries: self.retained,
-            topic_idle_ms: if self.nodes_forget { 0 } else { NEVER_MS },
-            topic_touch_ms: NEVER_MS,
-            store_retry_ms: 0,
-            retry_ms: 0,
-            ack_ms: 0,
-            ..config
-        }
+        let at_once_if = |at_once: bool| if at_once { Duration::ZERO } else { NEVER };
+        let retention = Retention::new(self.retained, NEVER);
+        let room = TopicSpec::new(name(ROOM), retention, self.snapshot);
+        let mut config = fixtures::node_config_with([room]);
+        config.messages_mut().iter_mut().for_each(|message| message.timeout = NEVER);
+        config.window = self.window();
+        (config.handshake, config.hook_timeout) = (NEVER, NEVER);
+        config.heartbeat = Heartbeat::new(NEVER, NEVER, 3);
+        config.session_ttl = at_once_if(self.sessions_expire || self.nodes_forget);
+        config.expired_sessions = if self.nodes_forget { 0 } else { 1024 };
+        (config.lease_ttl, config.lease_unused_ttl) = (NEVER, NEVER);
+        config.lease_rest = at_once_if(self.leases_rest);
+        config.live_entries = self.retained;
+        config.topic_idle = at_once_if(self.nodes_forget);
+        config.topic_touch = NEVER;
+        (config.store_retry, config.retry_after) = (Duration::ZERO, Duration::ZERO);
+        config.ack_delay = Duration::ZERO;
+        config
     }
 }

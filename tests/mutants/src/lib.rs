@@ -1,6 +1,5 @@
 //! Mistakes inside the production core, one at a time, and the search for a seed of the simulator
-//! that shows each. Owns the search; the mistakes stand in `runtime/src/mutant.rs` and in the lines
-//! that they change, the rules in `tests/sim`.
+//! that shows each. Owns the search; the mistakes stand in `patches/`, the rules in `tests/sim`.
 
 pub mod runs;
 pub mod scripts;
@@ -23,7 +22,7 @@ pub struct Caught {
 pub struct Hunt {
     /// How it was found out; `None` if nothing did.
     pub caught: Option<Caught>,
-    /// How often the runs came to the line at which the mistake stands.
+    /// How often the runs came to the place at which the mistake stands.
     pub reached: u64,
 }
 

@@ -5,6 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use steadfast_sim_mutated::Rule;
 use steadfast_sim_mutated::checkers::Violation;
@@ -61,10 +62,10 @@ fn many_takeovers(plan: &mut Plan, rng: &mut Rng) -> Vec<Route> {
     plan.handlers.delay_ms = rng.pick(&[(0, 0), (0, 10), (5, 200), (50, 900)]);
     plan.handlers.other_user = 0;
     let node = Arc::make_mut(&mut plan.node);
-    node.lease_ttl_ms = 3_600_000;
+    node.lease_ttl = Duration::from_secs(3_600);
     node.leases_per_principal = 16;
-    node.session_ttl_ms = rng.pick(&[5, 200, 30_000]);
-    Arc::make_mut(&mut plan.client).backoff.base_ms = 20;
+    node.session_ttl = Duration::from_millis(rng.pick(&[5, 200, 30_000]));
+    Arc::make_mut(&mut plan.client).backoff.base = Duration::from_millis(20);
     (0..DIALS).map(|_| Route::To(rng.below(2) as usize)).collect()
 }
 
@@ -77,9 +78,9 @@ fn late_hellos(plan: &mut Plan, rng: &mut Rng) -> Vec<Route> {
     plan.handlers.delay_ms = (0, 0);
     plan.handlers.other_user = 0;
     let client = Arc::make_mut(&mut plan.client);
-    client.welcome_timeout_ms = 300;
-    client.backoff.base_ms = 20;
-    Arc::make_mut(&mut plan.node).session_ttl_ms = 30_000;
+    client.welcome_timeout = Duration::from_millis(300);
+    client.backoff.base = Duration::from_millis(20);
+    Arc::make_mut(&mut plan.node).session_ttl = Duration::from_secs(30);
     let route =
         |_| if rng.chance(500) { Route::To(0) } else { Route::SlowUp(0, rng.within((300, 700))) };
     (0..DIALS).map(route).collect()
@@ -91,8 +92,8 @@ fn topics_come_and_go(plan: &mut Plan, rng: &mut Rng) -> Vec<Route> {
     plan.store.topic_memory_ms = 100;
     plan.work_ms = Some(rng.pick(&[(5, 60), (20, 400)]));
     let node = Arc::make_mut(&mut plan.node);
-    for topic in &mut node.topics {
-        topic.retention.ttl_ms = rng.pick(&[100, 500]);
+    for topic in node.topics_mut() {
+        topic.retention.ttl = Duration::from_millis(rng.pick(&[100, 500]));
     }
     Vec::new()
 }

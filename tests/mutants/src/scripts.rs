@@ -2,6 +2,7 @@
 //! situations; the rules are the simulator's.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use steadfast_mutated::mutant::Mutant;
 use steadfast_mutated::session::store::TopicId;
@@ -66,8 +67,8 @@ fn publish_some(world: &mut World) {
 /// answer to the claim is under way, the handler of its command ends and its record is written.
 fn a_commit_overtakes_a_claim() -> Option<Violation> {
     let mut plan = Plan::calm()
-        .node(|config| config.session_ttl_ms = 1)
-        .client(|config| config.backoff.base_ms = 10);
+        .node(|config| config.session_ttl = Duration::from_millis(1))
+        .client(|config| config.backoff.base = Duration::from_millis(10));
     plan.handlers.manual = true;
     let mut world = world(plan);
     let (command, _) = world.submit(0, ORDERED);

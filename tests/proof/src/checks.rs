@@ -1,5 +1,5 @@
-//! One function per check: what it asks of the crate beside it, what it tells a person meanwhile,
-//! and what it adds to the verdict.
+//! One function per check: what it asks of the crate that makes it, what it tells a person
+//! meanwhile, and what it adds to the verdict. No check is made here itself.
 
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use steadfast_rig::Rule;
 use crate::settings::Settings;
 use crate::verdict::Verdict;
 
-/// How often an exploration looks whether it is over.
+/// How often an exploration is asked whether it is over.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Runs seeds of the simulator.
@@ -100,8 +100,8 @@ pub(crate) fn hunt(settings: &Settings, verdict: &mut Verdict) {
             scope.spawn(|| {
                 while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let hunt = steadfast_mutants::search(*mutant, settings.mutant_seeds);
-                    // What was never reached, or what breaks a rule without the mistake too, was
-                    // caught for something else.
+                    // A mutant that was never reached, or a seed that breaks a rule even without
+                    // it, was caught for another reason.
                     let caught = hunt.caught.filter(|caught| {
                         let by_seed = caught.seeds_tried > 0;
                         hunt.reached > 0
@@ -142,21 +142,21 @@ pub(crate) fn replay_corpus(verdict: &mut Verdict) {
     match catch_unwind(steadfast_fuzz::replay) {
         Ok(Ok(replayed)) => {
             verdict.row("fuzz targets", replayed.per_target.len().to_string());
-            verdict.row("inputs in their corpus, replayed", replayed.files.to_string());
-            for (target, files) in replayed.per_target {
-                println!("  {target}: {files} inputs");
-            }
-            for target in steadfast_fuzz::targets() {
-                if !steadfast_fuzz::corpus(target).is_ok_and(|files| files.len() >= target.files) {
+            verdict.row("inputs in their corpus, replayed", replayed.inputs.to_string());
+            for (target, (name, inputs)) in
+                steadfast_fuzz::targets().iter().zip(replayed.per_target)
+            {
+                println!("  {name}: {inputs} inputs");
+                if inputs != target.inputs {
                     verdict.hole(format!(
-                        "the fuzz target {} has fewer than {} inputs",
-                        target.name, target.files
+                        "the fuzz target {name} has {inputs} inputs, not {}",
+                        target.inputs
                     ));
                 }
             }
         }
         Ok(Err(error)) => verdict.hole(format!("the corpus can't be read: {error}")),
-        // The panic has told where.
+        // The panic has said where.
         Err(_) => verdict.violations += 1,
     }
 }

@@ -1,7 +1,7 @@
-//! The core's promise, checked by machines, in one command: `cargo run --release -p
-//! steadfast-proof`. Owns the order of the checks and the table at the end; each check belongs to
-//! the crate beside it that makes it. Refuses what runs drivers (turmoil, loom, the conformance
-//! suite itself, sockets): those are in the test command. Scripts read the exit code.
+//! The core's promise, checked by machines in one command:
+//! `cargo run --release -p steadfast-proof`. This crate runs the checks in order and prints a
+//! table; each check belongs to another crate. What needs drivers (turmoil, loom, the conformance
+//! suite itself, sockets) is in the test command instead. Scripts read the exit code.
 
 #![expect(clippy::print_stdout, reason = "a program for a person at a terminal")]
 

@@ -1,23 +1,24 @@
-//! What the command line may change.
+//! What the command line may change, and how it is read.
 
 /// See [`HELP`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub(crate) seeds: u64,
     pub(crate) first: u64,
-    /// 0: one per core.
+    /// 0 for one per core.
     pub(crate) threads: usize,
     pub(crate) mutant_seeds: u64,
     pub(crate) quick: bool,
 }
 
 pub(crate) const HELP: &str = "\
-steadfast-proof: simulator, model checker, planted mistakes, fuzz corpus and clauses, and a table of what they came to
+steadfast-proof: simulator, model checker, mutants, fuzz corpus and clauses, with a table of what
+they came to
 
   --seeds N          seeds of the simulator (100000)
   --first SEED       the first of them (0)
-  --threads N        0: one per core (0)
-  --mutant-seeds N   seeds after which a planted mistake counts as not caught (20000)
+  --threads N        0 for one per core (0)
+  --mutant-seeds N   seeds after which a mutant counts as not caught (20000)
   --quick            without the large configurations of the model";
 
 impl Default for Settings {
@@ -39,7 +40,7 @@ impl Settings {
                 "--help" => return Err(HELP.to_owned()),
                 "--seeds" => settings.seeds = number(&name, given.next())?,
                 "--first" => settings.first = number(&name, given.next())?,
-                // No machine has more threads than a u16 counts.
+                // No machine has more threads than fit into a u16.
                 "--threads" => {
                     settings.threads = usize::from(
                         u16::try_from(number(&name, given.next())?).unwrap_or(u16::MAX),
@@ -52,7 +53,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Threads to use.
+    /// How many threads to use.
     pub(crate) fn workers(&self) -> usize {
         match self.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),

@@ -1,4 +1,4 @@
-//! What the checks came to: a table for a README, and one line for a script.
+//! What the checks came to: a table for `docs/figures.md`, and one line for a script.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ struct Row {
     came_to: String,
 }
 
-/// See the module. A check that was not made leaves its zeros, and zeros don't hold.
+/// What all checks came to. One that was not made leaves zeros behind, and zeros don't hold.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Verdict {
     rows: Vec<Row>,
@@ -19,10 +19,10 @@ pub(crate) struct Verdict {
     pub(crate) mutants: usize,
     pub(crate) caught: usize,
     pub(crate) states: usize,
-    /// What was left out on demand.
+    /// What was left out because somebody asked for that.
     skipped: Vec<&'static str>,
-    /// What should have happened somewhere and did not, or was not looked at: a proof that proves
-    /// less than it says.
+    /// What should have happened and did not, or was not looked at. With such a hole, the proof
+    /// proves less than it says.
     pub(crate) holes: Vec<String>,
 }
 
@@ -61,7 +61,8 @@ impl fmt::Display for Verdict {
         let Self { seeds, steps, violations, mutants, caught, states, .. } = self;
         writeln!(
             f,
-            "proof: seeds={seeds} steps={steps} violations={violations} mutants={caught}/{mutants} states={states}"
+            "proof: seeds={seeds} steps={steps} violations={violations} \
+             mutants={caught}/{mutants} states={states}"
         )
     }
 }

@@ -1,5 +1,5 @@
-//! How many bytes may still pass one way of a link. Owns the count, and finding the end of the
-//! upgrade's head.
+//! How many bytes may still pass one way of a link. It counts, and finds the end of the upgrade's
+//! head; it moves no bytes itself.
 
 use crate::{Plan, Way};
 
@@ -8,8 +8,8 @@ use crate::{Plan, Way};
 pub(crate) enum Allowance {
     /// Everything.
     Unlimited,
-    /// Everything up to an empty line, of whose four bytes `matched` have been seen; then so many
-    /// bytes.
+    /// Everything up to an empty line, then so many bytes. `matched` of the empty line's four bytes
+    /// have been seen.
     AfterHead { matched: usize, bytes: u64 },
     /// So many bytes.
     Bytes(u64),
@@ -18,7 +18,7 @@ pub(crate) enum Allowance {
 const END_OF_HEAD: &[u8; 4] = b"\r\n\r\n";
 
 impl Allowance {
-    /// The allowances of a new link: up, down.
+    /// The allowances of a new link: up, and down.
     pub(crate) fn both(plan: Plan) -> [Self; 2] {
         match plan {
             Plan::Leave => [Self::Unlimited; 2],
@@ -31,7 +31,7 @@ impl Allowance {
         }
     }
 
-    /// How many of these bytes may pass; fewer than there are means that the link ends there.
+    /// How many of these bytes may pass. If that is fewer than there are, the link ends there.
     pub(crate) fn admit(&mut self, bytes: &[u8]) -> usize {
         let mut passed = 0;
         if let Self::AfterHead { matched, bytes: left } = self {

@@ -1,12 +1,13 @@
 //! A TCP proxy that misbehaves on command: the network of the end-to-end tests and of the chat's
 //! demo.
 //!
-//! It stands on 127.0.0.1 in front of a server and forwards bytes; it knows nothing of WebSocket,
+//! It listens on 127.0.0.1 in front of a server and forwards bytes. It knows nothing of WebSocket,
 //! except where the head of the upgrade ends ([`Plan`]). A *link* is one accepted connection
-//! together with the one that the proxy made to the server for it. Orders act on the links that are
-//! open now; rules (stall, slow, delay, refuse) on all links until they are taken back.
+//! together with the connection that the proxy made to the server for it. Orders act on the links
+//! that are open at that moment; rules (stall, slow, delay, refuse) act on all links until they are
+//! taken back.
 //!
-//! Owns its tasks: dropping the [`Proxy`] closes every link and the listener.
+//! Its tasks end with it: dropping the [`Proxy`] closes every link and the listener.
 
 #![allow(clippy::disallowed_methods, reason = "a proxy makes tasks and waits; that is its work")]
 
@@ -50,7 +51,7 @@ pub enum Plan {
     /// Nothing.
     Leave,
     /// After the head of the upgrade (up to its empty line) so many bytes may pass one way. The
-    /// link is cut when another one comes.
+    /// next byte cuts the link.
     CutAfter {
         /// Which way is counted.
         way: Way,
@@ -129,18 +130,19 @@ impl Proxy {
         self.addr
     }
 
-    /// The same as a WebSocket address; `path` begins with `/`.
+    /// The same as a WebSocket URL; `path` begins with `/`.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("ws://{}{path}", self.addr)
     }
 
-    /// Later links go to another server; open ones stay where they are.
+    /// Sends later links to another server; open ones stay where they are.
     pub fn retarget(&self, target: SocketAddr) {
         *lock(&self.shared.target) = target;
     }
 
-    /// Closes every open link, both sides; bytes on their way are lost. Says how many there were.
+    /// Closes every open link on both sides; bytes on their way are lost. Returns how many links
+    /// there were.
     pub fn cut_all(&self) -> usize {
         self.order_all(Order::Cut)
     }
@@ -150,7 +152,7 @@ impl Proxy {
         self.order_newest(Order::Cut)
     }
 
-    /// Ends every open link with a TCP reset on both sides. Says how many there were.
+    /// Ends every open link with a TCP reset on both sides. Returns how many there were.
     pub fn reset_all(&self) -> usize {
         self.order_all(Order::Reset)
     }
@@ -161,27 +163,27 @@ impl Proxy {
         self.order_newest(Order::Close(closed))
     }
 
-    /// Lets so many more bytes pass one way on the newest link, and cuts it when another one comes.
-    /// `false` if none is open.
+    /// Lets so many more bytes pass one way on the newest link; the next byte cuts it. `false` if
+    /// none is open.
     pub fn cut_after(&self, way: Way, bytes: u64) -> bool {
         self.order_newest(Order::CutAfter(way, bytes))
     }
 
-    /// Says what will happen to a link that does not exist yet; each new link takes one plan, in
+    /// Plans what will happen to a link that does not exist yet. Each new link takes one plan, in
     /// order.
     pub fn plan(&self, plan: Plan) {
         lock(&self.shared.links).plans.push_back(plan);
     }
 
-    /// The next `links` links are cut when the server's first frame comes: the server has sent
-    /// WELCOME, the client never sees it.
+    /// Cuts each of the next `links` links when the server's first frame comes: the server has sent
+    /// WELCOME, and the client never sees it.
     pub fn lose_welcomes(&self, links: usize) {
         for _ in 0..links {
             self.plan(Plan::CutAfter { way: Way::Down, bytes: 0 });
         }
     }
 
-    /// Holds bytes one way on all links, present and future; none is lost.
+    /// Holds bytes back one way, on all present and future links; none is lost.
     pub fn stall(&self, way: Way) {
         self.shared.rules.send_modify(|rules| match way {
             Way::Up => rules.stall_up = true,
@@ -189,7 +191,7 @@ impl Proxy {
         });
     }
 
-    /// Holds bytes both ways.
+    /// Holds bytes back both ways.
     pub fn stall_both(&self) {
         self.stall(Way::Up);
         self.stall(Way::Down);
@@ -205,7 +207,7 @@ impl Proxy {
         self.shared.rules.send_modify(|rules| rules.bytes_per_second = bytes_per_second);
     }
 
-    /// Holds each chunk (up to 16 KiB) for so long; the next one waits behind it.
+    /// Holds each chunk (up to 16 KiB) back for so long; the next one waits behind it.
     pub fn delay(&self, delay: Duration) {
         self.shared.rules.send_modify(|rules| rules.delay = delay);
     }
@@ -227,7 +229,8 @@ impl Proxy {
         *self.shared.counts.borrow()
     }
 
-    /// Waits until the counts are as wanted. Cancel-safe; has no deadline of its own.
+    /// Waits until the counts are as wanted. It has no deadline of its own, and the future may be
+    /// dropped at any time.
     pub async fn until(&self, wanted: impl FnMut(&Counts) -> bool) -> Counts {
         let mut counts = self.shared.counts.subscribe();
         let found = counts.wait_for(wanted).await.expect("the sender is in `self`");
@@ -251,7 +254,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Owns the links' tasks: they end with it.
+/// Accepts connections. The links' tasks end together with this one.
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut links = JoinSet::new();
     loop {
@@ -271,8 +274,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// Puts the link on the list first, so that an order can't miss it while its other half is being
-/// made.
+/// Puts the link on the list before its other half is made, so that no order can miss it.
 async fn open(client: TcpStream, shared: Arc<Shared>) {
     let (sender, orders) = mpsc::unbounded_channel();
     let (number, plan) = {
@@ -291,7 +293,7 @@ async fn open(client: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-/// Takes a link out of the list when it ends, aborted or not.
+/// Takes a link off the list when it ends, even by an abort.
 struct Entry<'a> {
     number: u64,
     shared: &'a Shared,

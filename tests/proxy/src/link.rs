@@ -1,5 +1,4 @@
-//! One link: two sockets and what passes between them. Owns the sockets; refuses to know what the
-//! bytes mean.
+//! One link: two sockets, and what passes between them. What the bytes mean it does not know.
 
 use std::io;
 use std::sync::Mutex;
@@ -32,7 +31,7 @@ enum End {
     Close(Side),
 }
 
-/// Forwards until the link ends, by order, by plan, or because one of the peers went away.
+/// Forwards until the link ends: by order, by plan, or because a peer went away.
 pub(crate) async fn run(
     mut client: TcpStream,
     mut server: TcpStream,
@@ -40,7 +39,7 @@ pub(crate) async fn run(
     allowances: [Allowance; 2],
     shared: &Shared,
 ) {
-    // Small frames must not wait for each other's ack: the proxy adds only the trouble that it was
+    // Small frames must not wait for each other's ack: the proxy makes only the trouble that it was
     // asked for.
     let _ = client.set_nodelay(true);
     let _ = server.set_nodelay(true);
@@ -50,9 +49,11 @@ pub(crate) async fn run(
         let (from_server, to_server) = server.split();
         let upward = Pump { way: Way::Up, allowance: &up, shared };
         let downward = Pump { way: Way::Down, allowance: &down, shared };
+        let (upward, downward) =
+            (upward.run(from_client, to_server), downward.run(from_server, to_client));
         tokio::select! {
             end = obey(&mut orders, &up, &down) => end,
-            end = both(upward.run(from_client, to_server), downward.run(from_server, to_client)) => end,
+            end = both(upward, downward) => end,
         }
     };
     match end {
@@ -101,7 +102,7 @@ async fn obey(
     End::Cut
 }
 
-/// Until both ways have seen their end of stream, or one way was cut or failed.
+/// Waits until both ways have seen their end of stream, or one of them was cut or failed.
 async fn both(
     upward: impl Future<Output = Result<(), End>>,
     downward: impl Future<Output = Result<(), End>>,

@@ -1,4 +1,4 @@
-//! The proxy does to bytes what it says, and no more.
+//! The proxy does to bytes what it says it does, and no more.
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 use std::io::ErrorKind;
@@ -11,8 +11,8 @@ use tokio::time::timeout;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A proxy before a listener, and one link through it: the proxy, the client's end, the server's
-/// end, the listener.
+/// A proxy in front of a listener, with one link through it. Returns the proxy, the client's end,
+/// the server's end and the listener.
 async fn linked() -> (Proxy, TcpStream, TcpStream, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = Proxy::start(listener.local_addr().unwrap()).await.unwrap();
@@ -36,7 +36,7 @@ async fn read_exactly(socket: &mut TcpStream, wanted: &[u8]) {
     assert_eq!(buffer, wanted);
 }
 
-/// Reads to the end of the stream; an error counts as an end.
+/// Reads to the end of the stream; an error counts as its end.
 async fn rest(socket: &mut TcpStream) -> (Vec<u8>, Option<ErrorKind>) {
     let mut all = Vec::new();
     let end = within(socket.read_to_end(&mut all)).await.err().map(|error| error.kind());
@@ -87,7 +87,7 @@ async fn a_cut_after_some_bytes_lets_exactly_these_pass() {
     client.write_all(b"before").await.unwrap();
     read_exactly(&mut server, b"before").await;
     assert!(proxy.cut_after(Way::Up, 3));
-    // The order and the bytes reach the link's task by different ways: let the order be first.
+    // The order and the bytes reach the link's task by different ways. Let the order be first.
     tokio::task::yield_now().await;
     client.write_all(b"abcdef").await.unwrap();
     assert_eq!(rest(&mut server).await.0, b"abc");

@@ -75,6 +75,16 @@ NumberMeansOneCommand = "a number means one command",
     "a number is sent again with the same command only";
 OnlyUnresolvedIsNumbered = "only what is unresolved gets a number",
     "a resolved command is never numbered";
+NumbersFollowCalls = "numbers follow the order of calls",
+    "a new number goes to the earliest call without one";
+CallsEnterInOrder = "calls enter the outbox in the order of calls",
+    "whoever waits for room is overtaken by nobody";
+NobodyWaitsBesideRoom = "nobody waits while there is room",
+    "a call waits only while the outbox has no room for it";
+BacklogKeepsSettings = "the backlog keeps its settings",
+    "no more calls and bytes wait for room than may";
+WaitedTooLongNeverRan = "a call that waited longer than its time was never executed",
+    "wherever a call waits, its time counts, and nothing begins after it";
 // Leases and sessions (sections 1 and 4).
 LeaseIdOnce = "a lease id is used once", "an issued lease is a new one";
 LeaseIsClaimedOne = "a lease goes on for who claims it", "a granted lease is the claimed one";
@@ -138,6 +148,8 @@ LegalEdges = "states follow legal edges", "the client's state machine";
 StatesAreTold = "states are told", "each change of state is an event";
 NoClientGivesUp = "no client gives up",
     "no fault of network, node or store stops a client for good";
+RefusedUpgradeIsAnswered = "a refused upgrade is answered as the table says",
+    "by its status a client stops, asks for credentials, or comes back when it was asked to";
 NobodyBlames = "nobody breaks a rule", "two correct ends never blame each other (44xx)";
 NoTimerIsLost = "no timer is lost", "whatever ends by itself has a timer that is due by then";
 OutputsEnd = "outputs come to an end", "one input does not keep the ends busy for ever";

@@ -28,6 +28,16 @@ pub enum Mistake {
     DropsFrames,
     /// The store's low-water mark is not looked at.
     IgnoresLow,
+    /// Two calls reach the client in another order than they were made in.
+    SwapsCalls,
+    /// A client is given far more time for a call than its caller has.
+    ForgetsPatience,
+    /// How far a call has got is lost on its way to the application.
+    LosesFates,
+    /// A client lets more calls wait than it was told to.
+    WidensBacklog,
+    /// The status of a refused upgrade is read as another one.
+    MisreadsRefusals,
     /// An authentication hook says one name, and at the next resume another.
     SwapsPrincipals,
     /// A node is not asked again when its sockets have taken something.

@@ -162,4 +162,6 @@ pub enum Route {
     Nowhere,
     /// Nowhere, and the client is told so.
     Refused,
+    /// To something that answers the upgrade with this status, and `Retry-After` in milliseconds.
+    Answered(u16, Option<u64>),
 }

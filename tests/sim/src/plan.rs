@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use steadfast::session::client::{Backoff, ClientConfig};
-use steadfast::session::node::NodeConfig;
+use steadfast::session::client::ClientConfig;
+use steadfast::session::node::{Heartbeat, NodeConfig};
 use steadfast::session::store::Retention;
-use steadfast::wire::{Heartbeat, Window};
+use steadfast::wire::Window;
 use steadfast_rig::fixtures::{self, LOG, ROOM};
 
 pub use steadfast_rig::fixtures::{CONCURRENT, ORDERED, VOLATILE, name};
@@ -215,25 +216,28 @@ impl Plan {
 
 fn client_config() -> ClientConfig {
     let mut config = fixtures::client_config();
-    config.backoff =
-        Backoff { base_ms: 100, cap_ms: 1_000, attempts: None, elapsed_ms: None, stable_ms: 500 };
-    config.dial_timeout_ms = 1_000;
-    config.welcome_timeout_ms = 1_000;
+    config.backoff.base = Duration::from_millis(100);
+    config.backoff.cap = Duration::from_secs(1);
+    config.backoff.stable = Duration::from_millis(500);
+    (config.backoff.attempts, config.backoff.elapsed) = (None, None);
+    config.dial_timeout = Duration::from_secs(1);
+    config.welcome_timeout = Duration::from_secs(1);
     config.credential_refusals = 50;
+    config.retry_after_cap = Duration::from_secs(3);
     config
 }
 
 fn node_config() -> NodeConfig {
     let mut config = fixtures::node_config();
-    for message in &mut config.messages {
-        (message.timeout_ms, message.max_bytes) = (2_000, 2_048);
+    for message in config.messages_mut() {
+        (message.timeout, message.max_bytes) = (Duration::from_secs(2), 2_048);
     }
-    for topic in &mut config.topics {
-        topic.retention = Retention { entries: 100, ttl_ms: 600_000 };
+    for topic in config.topics_mut() {
+        topic.retention = Retention::new(100, Duration::from_secs(600));
     }
-    config.heartbeat = Heartbeat { interval_ms: 1_000, timeout_ms: 400, missed: 2 };
-    config.handshake_ms = 2_000;
-    config.session_ttl_ms = 30_000;
+    config.heartbeat = Heartbeat::new(Duration::from_secs(1), Duration::from_millis(400), 2);
+    config.handshake = Duration::from_secs(2);
+    config.session_ttl = Duration::from_secs(30);
     config
 }
 
@@ -278,44 +282,46 @@ fn randomise_client(rng: &mut Rng, config: &mut ClientConfig) {
         config.credit = small_window(rng);
         config.outbox_commands = rng.pick(&[2, 5, 50]);
         config.outbox_bytes = rng.pick(&[300, 3_000, 100_000]);
+        config.backlog_calls = rng.pick(&[0, 1, 5, 1_024]);
+        config.backlog_bytes = rng.pick(&[200, 5_000, 100_000]);
         config.subscriptions = rng.pick(&[1, 2, 8]);
         config.volatiles = rng.pick(&[1, 3]);
     }
     if rng.chance(300) {
-        config.outbox_age_ms = rng.within((200, 5_000));
+        config.outbox_age = Duration::from_millis(rng.within((200, 5_000)));
     }
-    config.backoff.base_ms = rng.pick(&[20, 100, 400]);
-    config.backoff.cap_ms = rng.pick(&[400, 2_000]);
-    config.dial_timeout_ms = rng.within((700, 2_000));
-    config.welcome_timeout_ms = rng.within((400, 2_500));
+    config.backoff.base = Duration::from_millis(rng.pick(&[20, 100, 400]));
+    config.backoff.cap = Duration::from_millis(rng.pick(&[400, 2_000]));
+    config.dial_timeout = Duration::from_millis(rng.within((700, 2_000)));
+    config.welcome_timeout = Duration::from_millis(rng.within((400, 2_500)));
     config.ack_frames = rng.pick(&[1, 4, 32]);
-    config.ack_ms = rng.pick(&[10, 250]);
-    config.position_ms = rng.pick(&[0, 20, 200]);
+    config.ack_delay = Duration::from_millis(rng.pick(&[10, 250]));
+    config.position_delay = Duration::from_millis(rng.pick(&[0, 20, 200]));
 }
 
 fn randomise_node(rng: &mut Rng, config: &mut NodeConfig) {
-    config.heartbeat = Heartbeat {
-        interval_ms: rng.pick(&[400, 1_000, 3_000]),
-        timeout_ms: rng.pick(&[700, 1_000]),
-        missed: rng.within((1, 3)) as u32,
-    };
-    config.handshake_ms = rng.within((700, 3_000));
-    config.session_ttl_ms = rng.pick(&[200, 1_500, 30_000]);
-    config.lease_ttl_ms = rng.pick(&[600, 6_000, 60_000, 3_600_000]);
-    config.lease_unused_ttl_ms = rng.pick(&[6_000, 20_000]);
-    config.hook_ms = rng.within((300, 2_000));
-    config.topic_idle_ms = rng.pick(&[300, 5_000, 600_000]);
-    config.retry_ms = rng.pick(&[20, 250]);
-    config.store_retry_ms = rng.pick(&[5, 50]);
-    config.sweep_ms = rng.pick(&[1_000, 60_000]);
+    config.heartbeat.interval = Duration::from_millis(rng.pick(&[400, 1_000, 3_000]));
+    config.heartbeat.timeout = Duration::from_millis(rng.pick(&[700, 1_000]));
+    config.heartbeat.missed = rng.within((1, 3)) as u32;
+    config.handshake = Duration::from_millis(rng.within((700, 3_000)));
+    config.session_ttl = Duration::from_millis(rng.pick(&[200, 1_500, 30_000]));
+    config.lease_ttl = Duration::from_millis(rng.pick(&[600, 6_000, 60_000, 3_600_000]));
+    config.lease_unused_ttl = Duration::from_millis(rng.pick(&[6_000, 20_000]));
+    config.hook_timeout = Duration::from_millis(rng.within((300, 2_000)));
+    config.topic_idle = Duration::from_millis(rng.pick(&[300, 5_000, 600_000]));
+    config.retry_after = Duration::from_millis(rng.pick(&[20, 250]));
+    config.store_retry = Duration::from_millis(rng.pick(&[5, 50]));
+    config.sweep_interval = Duration::from_millis(rng.pick(&[1_000, 60_000]));
     config.ack_frames = rng.pick(&[1, 4, 32]);
-    config.ack_ms = rng.pick(&[10, 250]);
-    for topic in &mut config.topics {
-        topic.retention =
-            Retention { entries: rng.pick(&[2, 5, 20, 100]), ttl_ms: rng.pick(&[500, 600_000]) };
+    config.ack_delay = Duration::from_millis(rng.pick(&[10, 250]));
+    for topic in config.topics_mut() {
+        topic.retention = Retention::new(
+            rng.pick(&[2, 5, 20, 100]),
+            Duration::from_millis(rng.pick(&[500, 600_000])),
+        );
     }
-    for message in &mut config.messages {
-        message.timeout_ms = rng.pick(&[150, 600, 2_000]);
+    for message in config.messages_mut() {
+        message.timeout = Duration::from_millis(rng.pick(&[150, 600, 2_000]));
     }
     if rng.chance(400) {
         config.window = small_window(rng);

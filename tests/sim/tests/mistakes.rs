@@ -110,3 +110,33 @@ fn a_pump_that_forgets_to_poll_after_transmitting_is_caught() {
 fn a_drained_socket_that_stays_open_is_caught() {
     is_caught(Mistake::KeepsDrainedSockets, &[Rule::DrainClosesAtOnce]);
 }
+
+#[test]
+fn calls_that_change_places_are_caught() {
+    is_caught(Mistake::SwapsCalls, &[Rule::NumbersFollowCalls]);
+}
+
+#[test]
+fn a_call_that_outlives_its_time_while_it_waits_is_caught() {
+    is_caught(Mistake::ForgetsPatience, &[Rule::WaitedTooLongNeverRan]);
+}
+
+#[test]
+fn a_call_that_waits_beside_free_room_is_caught() {
+    is_caught(Mistake::LosesFates, &[Rule::NobodyWaitsBesideRoom]);
+}
+
+#[test]
+fn a_call_that_overtakes_is_caught() {
+    is_caught(Mistake::LosesFates, &[Rule::CallsEnterInOrder]);
+}
+
+#[test]
+fn a_backlog_beyond_its_settings_is_caught() {
+    is_caught(Mistake::WidensBacklog, &[Rule::BacklogKeepsSettings]);
+}
+
+#[test]
+fn a_refusal_that_is_misread_is_caught() {
+    is_caught(Mistake::MisreadsRefusals, &[Rule::RefusedUpgradeIsAnswered]);
+}

@@ -1,5 +1,7 @@
 //! Named faults of stores, clocks and processes: nothing that was promised is left half done.
 
+use std::time::Duration;
+
 use steadfast_sim::network::Route;
 use steadfast_sim::plan::{CONCURRENT, KEYS, ORDERED, Plan};
 use steadfast_sim::world::{Answer, Cut, Pace};
@@ -10,7 +12,7 @@ use support::{begun, connected, count, ends_well, manual, resolved, soon, two_no
 
 #[test]
 fn what_is_committed_under_a_lease_that_was_dropped_meanwhile_is_settled() {
-    let mut plan = manual().node(|config| config.lease_ttl_ms = 3_000);
+    let mut plan = manual().node(|config| config.lease_ttl = Duration::from_secs(3));
     plan.store.settles = false;
     let mut world = connected(plan);
     let (command, _) = world.submit(0, ORDERED);
@@ -48,8 +50,10 @@ fn events_of_a_commit_that_was_given_up_reach_live_subscribers() {
 
 #[test]
 fn events_of_a_commit_whose_lease_was_dropped_meanwhile_reach_live_subscribers() {
-    let mut world =
-        connected(Plan { clients: 2, ..manual().node(|config| config.lease_ttl_ms = 3_000) });
+    let mut world = connected(Plan {
+        clients: 2,
+        ..manual().node(|config| config.lease_ttl = Duration::from_secs(3))
+    });
     let sub = world.subscribe(1, 0, KEYS[0], Pace::Each(0));
     world.run_for(50);
     let (command, _) = world.submit(0, ORDERED);
@@ -165,7 +169,8 @@ fn a_node_that_slept_through_a_takeover_commits_nothing_twice() {
 #[test]
 fn a_client_that_slept_goes_on_where_it_was() {
     for counts in [true, false] {
-        let mut world = connected(manual().node(|config| config.session_ttl_ms = 60_000));
+        let mut world =
+            connected(manual().node(|config| config.session_ttl = Duration::from_secs(60)));
         let sub = world.subscribe(0, 0, KEYS[0], Pace::Each(0));
         world.run_for(50);
         let (command, _) = world.submit(0, ORDERED);

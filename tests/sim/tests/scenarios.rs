@@ -1,5 +1,7 @@
 //! Named faults, one at a time: each row says what must come of it.
 
+use std::time::Duration;
+
 use steadfast::session::client::{ConnectionState, Item};
 use steadfast::session::store::Retention;
 use steadfast::wire::{ResetReason, Window};
@@ -217,7 +219,7 @@ fn a_reader_slower_than_retention_is_told_of_its_gap() {
     let plan = manual().client(|config| config.credit = Window { frames: 2, bytes: 10_000 }).node(
         |config| {
             config.live_entries = 3;
-            config.topics[0].retention = Retention { entries: 3, ttl_ms: 600_000 };
+            config.topics_mut()[0].retention = Retention::new(3, Duration::from_secs(600));
         },
     );
     let mut world = connected(plan);
@@ -244,11 +246,11 @@ fn a_reader_slower_than_retention_is_told_of_its_gap() {
 
 #[test]
 fn a_topic_forgotten_and_made_anew_has_another_epoch() {
-    let mut plan = manual().node(|config| config.topic_idle_ms = 100);
+    let mut plan = manual().node(|config| config.topic_idle = Duration::from_millis(100));
     plan.store.topic_memory_ms = 500;
-    let mut world = connected(
-        plan.node(|config| config.topics[0].retention = Retention { entries: 5, ttl_ms: 100 }),
-    );
+    let mut world = connected(plan.node(|config| {
+        config.topics_mut()[0].retention = Retention::new(5, Duration::from_millis(100))
+    }));
     world.publish(0);
     world.run_for(10);
     let before = world
@@ -272,7 +274,7 @@ fn a_topic_forgotten_and_made_anew_has_another_epoch() {
 #[test]
 fn a_position_at_the_head_is_no_gap_whatever_is_retained() {
     let mut world = connected(manual().node(|config| {
-        config.topics[0].retention = Retention { entries: 5, ttl_ms: 50 };
+        config.topics_mut()[0].retention = Retention::new(5, Duration::from_millis(50));
     }));
     world.publish(0);
     world.run_for(5_000);
@@ -365,8 +367,8 @@ fn a_client_that_crashes_gets_a_new_lease_and_repeats_nothing() {
 #[test]
 fn a_slow_handshake_does_not_stop_a_client_for_good() {
     let plan = manual()
-        .node(|config| config.handshake_ms = 200)
-        .client(|config| config.welcome_timeout_ms = 5_000);
+        .node(|config| config.handshake = Duration::from_millis(200))
+        .client(|config| config.welcome_timeout = Duration::from_secs(5));
     let mut world = connected(plan);
     let first = world.socket(0);
     world.routes.push_back(Route::SlowUp(0, 1_000));

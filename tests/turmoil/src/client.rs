@@ -1,4 +1,5 @@
 //! A simulated client: it posts at random moments, follows both topics, and notes what it is told.
+//! Whether that is right is for the ledger to say.
 
 use std::time::Duration;
 
@@ -13,10 +14,10 @@ use crate::protocol::{Board, BoardClient, BoardEvent, Feed, Tag};
 use crate::server::ONLY;
 use crate::stage::Stage;
 
-/// Calls that may be without an answer at a time.
+/// How many calls may be without an answer at a time.
 const UNDER_WAY: usize = 12;
 
-/// How a stage's clients are built.
+/// A builder of a stage's clients.
 pub fn builder(stage: &Stage, who: u32, life: u32) -> steadfast::client::Builder<BoardClient> {
     let ledger = stage.ledger.clone();
     let dial = move |target| {
@@ -26,12 +27,12 @@ pub fn builder(stage: &Stage, who: u32, life: u32) -> steadfast::client::Builder
     BoardClient::builder(format!("ws://server:{PORT}/"))
         .connector(dial)
         .configure(|config| {
-            config.backoff.base_ms = 100;
-            config.backoff.cap_ms = 1_000;
+            config.backoff.base = Duration::from_millis(100);
+            config.backoff.cap = Duration::from_secs(1);
             config.backoff.attempts = None;
-            config.backoff.elapsed_ms = None;
-            config.dial_timeout_ms = 2_000;
-            config.welcome_timeout_ms = 2_000;
+            config.backoff.elapsed = None;
+            config.dial_timeout = Duration::from_secs(2);
+            config.welcome_timeout = Duration::from_secs(2);
         })
         .insecure_seed(
             stage.seed.wrapping_mul(31).wrapping_add(u64::from(who) << 32 | u64::from(life)),
@@ -80,7 +81,7 @@ pub(crate) async fn run(stage: Stage, who: u32) -> turmoil::Result {
     Ok(())
 }
 
-/// Calls now; the answer is noted whenever it comes.
+/// Makes a call. The answer is noted whenever it comes.
 pub fn post(client: &BoardClient, ledger: &Ledger, tag: Tag, ms: u64) {
     ledger.posting(tag);
     let call = if tag.is_ordered() { client.pin(tag) } else { client.pin_later(tag, ms) };
@@ -125,7 +126,7 @@ async fn watch(client: &BoardClient, ledger: &Ledger, who: u32) {
     }
 }
 
-/// Follows the board for as long as it can be.
+/// Follows the board for as long as that is possible.
 pub async fn follow_board(client: &BoardClient, ledger: &Ledger, who: u32) {
     let Ok(mut items) = client.subscribe(Board(ONLY)).await else { return };
     while let Some(item) = items.next().await {
@@ -146,7 +147,7 @@ pub async fn follow_board(client: &BoardClient, ledger: &Ledger, who: u32) {
     }
 }
 
-/// Follows the feed for as long as it can be.
+/// Follows the feed for as long as that is possible.
 pub async fn follow_feed(client: &BoardClient, ledger: &Ledger, who: u32) {
     let Ok(mut items) = client.subscribe(Feed(ONLY)).await else { return };
     while let Some(item) = items.next().await {

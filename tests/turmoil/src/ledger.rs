@@ -1,5 +1,5 @@
 //! What every side noted, in the order of virtual time: the trace of a run, and what is wrong with
-//! it. Owns the verdict; refuses to look into the protocol.
+//! it. It judges by these notes alone, and does not look into the protocol.
 
 mod follower;
 #[cfg(test)]
@@ -27,11 +27,10 @@ pub enum Outcome {
     NotExecuted,
 }
 
-/// A command, since when, and what became of it.
+/// When a command was posted, and what became of it.
 #[derive(Debug)]
 struct Post {
-    /// How many ends servers had come to when the connection began that was its client's when it
-    /// was posted.
+    /// How many servers had ended when its client's connection of that moment began.
     ends: u32,
     outcome: Option<(Outcome, u32)>,
 }
@@ -43,7 +42,7 @@ struct Applied {
     reply: u64,
 }
 
-/// The notes of one run. A handle: clones are the same.
+/// The notes of one run. Clones are the same notes.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger(Arc<Mutex<Notes>>);
 
@@ -53,18 +52,18 @@ struct Notes {
     wrong: Vec<String>,
     posts: BTreeMap<Tag, Post>,
     applied: BTreeMap<Tag, Applied>,
-    /// Which life the server is in, and how often it came to an end.
+    /// Which life the server is in, and how many ends it has had.
     server: u32,
     ends: u32,
     /// The present life of each client.
     clients: BTreeMap<u32, u32>,
-    /// How many ends servers had come to at each client's last dial.
+    /// How many servers had ended at each client's last dial.
     dialled: BTreeMap<u32, u32>,
-    /// Clients that have said their last word and heard that it was done.
+    /// Clients that have made their last call and know that it was done.
     finished: BTreeSet<u32>,
-    /// What anybody saw of each topic's history.
+    /// What anybody saw of each topic's log.
     logs: BTreeMap<(Topic, u64), BTreeMap<u64, Tag>>,
-    /// Where each tag stands in each topic.
+    /// The position of each tag in each topic.
     places: BTreeMap<(Topic, Tag), (u64, u64)>,
     followers: BTreeMap<(u32, Topic), Follower>,
     sometimes: BTreeMap<&'static str, u64>,
@@ -72,7 +71,7 @@ struct Notes {
 
 impl Notes {
     fn line(&mut self, line: impl Display) {
-        // Outside of a host, between two steps, there is no host's clock to ask.
+        // Between two steps no host is running, and there is no clock to ask.
         let at = if turmoil::in_simulation() { turmoil::sim_elapsed() } else { None };
         let at = at.map_or_else(|| "-".to_owned(), |at| at.as_millis().to_string());
         self.trace.push(format!("{at:>6} {line}"));
@@ -93,22 +92,22 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A line of the trace.
+    /// Adds a line to the trace.
     pub fn line(&self, line: impl Display) {
         self.notes().line(line);
     }
 
-    /// Something that must not be.
+    /// Notes something that must not be.
     pub fn wrong(&self, what: impl Display) {
         self.notes().wrong(what);
     }
 
-    /// Something that a set of runs should have seen.
+    /// Notes something that a set of runs should have seen.
     pub fn once(&self, what: &'static str) {
         self.notes().once(what);
     }
 
-    /// A server starts; which life this is.
+    /// A server starts. Returns which life this is.
     pub fn server_starts(&self) -> u32 {
         let mut notes = self.notes();
         notes.server += 1;
@@ -117,14 +116,14 @@ impl Ledger {
         life
     }
 
-    /// A server has ended, and with it all that it kept.
+    /// A server has ended, and everything that it kept with it.
     pub fn server_ends(&self, how: &str) {
         let mut notes = self.notes();
         notes.ends += 1;
         notes.line(format_args!("server ends: {how}"));
     }
 
-    /// A client starts; which life this is.
+    /// A client starts. Returns which life this is.
     pub fn client_starts(&self, who: u32) -> u32 {
         let mut notes = self.notes();
         let life = notes.clients.entry(who).and_modify(|life| *life += 1).or_insert(1);
@@ -144,16 +143,17 @@ impl Ledger {
         notes.dialled.insert(who, ends);
     }
 
-    /// A command is called.
+    /// A call is made.
     pub fn posting(&self, tag: Tag) {
         let mut notes = self.notes();
-        // What is written to a dead server is unknown too, though it died before.
+        // What is written to a dead server has an unknown outcome, too, even if the server died
+        // before.
         let ends = notes.dialled.get(&tag.who).copied().unwrap_or(notes.ends);
         notes.line(format_args!("{tag} is posted"));
         notes.posts.insert(tag, Post { ends, outcome: None });
     }
 
-    /// The caller was told.
+    /// The caller was told an outcome.
     pub fn told(&self, tag: Tag, outcome: Outcome) {
         let mut notes = self.notes();
         let ends = notes.ends;
@@ -166,7 +166,7 @@ impl Ledger {
         }
     }
 
-    /// A handler put its note on the board.
+    /// A handler put a note on the board.
     pub fn applied(&self, tag: Tag, server: u32, reply: u64) {
         let mut notes = self.notes();
         notes.line(format_args!("{tag} is applied as {reply} in server life {server}"));
@@ -178,14 +178,14 @@ impl Ledger {
         }
     }
 
-    /// A client has nothing more to say.
+    /// A client will make no more calls.
     pub fn finished(&self, who: u32) {
         let mut notes = self.notes();
         notes.line(format_args!("client {who} has finished"));
         notes.finished.insert(who);
     }
 
-    /// Calls of a client's present life that nobody answered yet.
+    /// How many calls of a client's present life are unanswered.
     #[must_use]
     pub fn pending(&self, who: u32) -> usize {
         let notes = self.notes();
@@ -197,7 +197,7 @@ impl Ledger {
             .count()
     }
 
-    /// An item of a subscription.
+    /// A subscription yielded an item.
     pub fn saw(&self, who: u32, topic: Topic, followed: &Followed) {
         self.notes().saw(who, topic, followed);
     }
@@ -214,13 +214,13 @@ impl Ledger {
         self.notes().wrong.clone()
     }
 
-    /// What happened how often.
+    /// How often each thing happened.
     #[must_use]
     pub fn sometimes(&self) -> BTreeMap<&'static str, u64> {
         self.notes().sometimes.clone()
     }
 
-    /// What is still to come before everybody has everything: `None` if nothing is.
+    /// What has yet to happen before everybody has everything; `None` if nothing.
     #[must_use]
     pub fn missing(&self) -> Option<String> {
         self.notes().missing()
@@ -231,7 +231,7 @@ impl Ledger {
         self.notes().judge();
     }
 
-    /// How many incarnations of a topic were seen.
+    /// How many epochs of a topic were seen.
     #[must_use]
     pub fn epochs(&self, topic: Topic) -> usize {
         self.notes().logs.keys().filter(|(other, _)| *other == topic).count()
@@ -248,7 +248,7 @@ impl Ledger {
     }
 }
 
-/// The number behind an epoch's text; the trace has it too.
+/// The number behind an epoch's text, as the trace shows it.
 fn number(epoch: Epoch) -> u64 {
     epoch.0
 }

@@ -1,4 +1,4 @@
-//! Both ends' way onto turmoil's network.
+//! How both ends get onto turmoil's network. What happens to it is the stage's business.
 
 use std::fmt;
 use std::io;

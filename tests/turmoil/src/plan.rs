@@ -1,7 +1,7 @@
-//! What goes wrong, and when: a seed's choice.
+//! What goes wrong, and when: a seed's choice. The stage carries it out.
 
-/// Something that breaks, or is mended. Clients are numbered from 1; a link is that between a
-/// client and the server.
+/// Something that breaks or is mended. Clients are numbered from 1; a client's link is the one
+/// between it and the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// What is sent on a client's link is lost, both ways.
@@ -13,14 +13,14 @@ pub enum Fault {
         /// Which way.
         to_server: bool,
     },
-    /// What is sent on a client's link waits.
+    /// What is sent on a client's link is held back.
     Hold(u32),
-    /// What a client sends on connections that exist, or begin in the next moment, waits; later
-    /// ones get through before them.
+    /// What a client sends on its present connections, and on those of the next moment, is held
+    /// back; later connections get through before them.
     LateOld {
         /// Whose link.
         who: u32,
-        /// Whether the old ones get the server's answers meanwhile.
+        /// Whether the server's answers still arrive on the old ones.
         answers: bool,
     },
     /// A client's link works again; what waited arrives.
@@ -29,14 +29,14 @@ pub enum Fault {
     Latency {
         /// Whose link.
         who: u32,
-        /// At most.
+        /// The longest time, in milliseconds.
         ms: u64,
     },
     /// The server's process dies, and with it its memory.
     CrashServer,
     /// It is started again, if it does not run.
     RestartServer,
-    /// The server leaves in order; another one takes its place.
+    /// The server drains, and another one takes its place.
     DrainServer,
     /// A client's process dies.
     CrashClient(u32),
@@ -44,16 +44,16 @@ pub enum Fault {
     RestartClient(u32),
 }
 
-/// What happens to how many clients.
+/// How many clients there are, and what happens to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// How many.
+    /// How many clients.
     pub clients: u32,
-    /// By virtual milliseconds.
+    /// Faults, each with its time in virtual milliseconds.
     pub faults: Vec<(u64, Fault)>,
 }
 
-/// Virtual milliseconds in which things go wrong.
+/// For how many virtual milliseconds things go wrong.
 const SPAN_MS: u64 = 24_000;
 
 impl Plan {
@@ -72,7 +72,7 @@ impl Plan {
     }
 }
 
-/// One trouble after another on one link.
+/// Adds one trouble after another on one link.
 fn add_link_faults(random: &mut fastrand::Rng, who: u32, faults: &mut Vec<(u64, Fault)>) {
     let mut at = random.u64(0..6_000);
     while at < SPAN_MS {

@@ -1,10 +1,10 @@
-//! The protocol of the simulated applications.
+//! The protocol of the simulated applications: a board with a snapshot, and a feed without one.
 
 use serde::{Deserialize, Serialize};
 use steadfast::{NoError, WsProtocol};
 
-/// Names a message for ever: who made it, in which of its lives, and which one it was. Servers have
-/// numbers from 1000.
+/// Names a message for good: who made it, in which of its lives, and its number there. Servers are
+/// numbered from 1000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Tag {
     /// Which client or server.
@@ -16,8 +16,8 @@ pub struct Tag {
 }
 
 impl Tag {
-    /// Whether it keeps its place among its client's: [`BoardCommand::Pin`], not
-    /// [`BoardCommand::PinLater`]. The server's news do.
+    /// Whether its order among its client's messages is kept: [`BoardCommand::Pin`] and the
+    /// server's own news, not [`BoardCommand::PinLater`].
     #[must_use]
     pub const fn is_ordered(self) -> bool {
         self.number.is_multiple_of(2)
@@ -42,7 +42,7 @@ pub enum BoardCommand {
         tag: Tag,
     },
 
-    /// The same after a while, beside all others.
+    /// The same after a while, and concurrent with all others.
     #[ws(request(reply = u64, concurrent))]
     PinLater {
         /// Which note.

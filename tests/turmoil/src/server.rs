@@ -1,4 +1,5 @@
-//! The simulated server: a board in memory, and news of its own between the notes.
+//! The simulated server: a board in memory, and news of its own between the notes. It is started,
+//! drained and killed by the stage.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::stage::Stage;
 /// The only board, and the only feed.
 pub const ONLY: u32 = 1;
 
-/// Between two pieces of the server's own news.
+/// The time between two pieces of the server's own news.
 const NEWS: Duration = Duration::from_millis(170);
 
 #[derive(Clone)]
@@ -64,7 +65,7 @@ impl BoardTopics for App {
     }
 }
 
-/// One process after another, for as long as they leave in order.
+/// Runs one server after another, as long as each ends by draining.
 pub(crate) async fn run(stage: Stage) -> turmoil::Result {
     loop {
         let life = stage.ledger.server_starts();
@@ -72,15 +73,16 @@ pub(crate) async fn run(stage: Stage) -> turmoil::Result {
         let server = BoardServer::builder(app)
             .allow_anonymous()
             .configure(|config| {
-                config.heartbeat.interval_ms = 1_500;
-                config.heartbeat.timeout_ms = 700;
+                config.heartbeat.interval = Duration::from_millis(1_500);
+                config.heartbeat.timeout = Duration::from_millis(700);
                 config.heartbeat.missed = 2;
-                // What a client that died leaves behind is gone before the run is judged.
-                config.session_ttl_ms = 20_000;
-                // Whoever was away for long has missed something.
+                // Short enough that what a dead client leaves behind is gone before the run is
+                // judged.
+                config.session_ttl = Duration::from_secs(20);
+                // Few enough that whoever was away for long has missed something.
                 config.live_entries = 16;
             })
-            .limits(|limits| limits.drain_spread_ms = 500)
+            .limits(|limits| limits.drain_spread = Duration::from_millis(500))
             .insecure_seed(stage.seed.wrapping_mul(1_000_003).wrapping_add(u64::from(life)))
             .build();
         *stage.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server.clone());

@@ -1,5 +1,5 @@
 //! The hosts and the links between them: one server, some clients, and the hand that breaks things.
-//! Owns the clock's steps.
+//! It advances the clock; what is right is for the ledger to say.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -16,20 +16,20 @@ use crate::plan::{Fault, Plan};
 use crate::protocol::BoardCommand;
 use crate::{client, server};
 
-/// One step of the virtual clock; what happens within one step on two hosts has no order.
+/// One step of the virtual clock. What happens on two hosts within one step has no order.
 const TICK: Duration = Duration::from_millis(5);
 
-/// Milliseconds of virtual time within which everybody has everything once nothing is broken any
-/// more.
+/// Once nothing is broken any more, everybody must have everything within so many virtual
+/// milliseconds.
 const HEALING_MS: u64 = 60_000;
 
-/// For how long a link that is held counts what it holds as old, in milliseconds.
+/// For how long a late link counts new connections as old, in milliseconds.
 const OLD_MS: u64 = 1_500;
 
-/// What hosts and stage share. A handle: clones are the same.
+/// What the hosts and the world share. Clones are the same stage.
 #[derive(Debug, Clone)]
 pub struct Stage {
-    /// What everything random follows from.
+    /// The source of everything random.
     pub seed: u64,
     /// What everybody noted.
     pub ledger: Ledger,
@@ -63,7 +63,7 @@ impl Stage {
         let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
     }
 
-    /// Sockets and sessions of the server that runs now.
+    /// The sockets and the sessions of the present server.
     #[must_use]
     pub fn load(&self) -> (usize, usize) {
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,7 +73,7 @@ impl Stage {
 
 /// A simulation under way.
 pub struct World<'a> {
-    /// turmoil's.
+    /// turmoil's own simulation.
     pub sim: Sim<'a>,
     /// What is shared with the hosts.
     pub stage: Stage,
@@ -82,12 +82,12 @@ pub struct World<'a> {
     late: BTreeMap<u32, Late>,
 }
 
-/// A link that delivers the connections that came last, and keeps the others back.
+/// A link that delivers what newer connections carry, and holds the older ones back.
 struct Late {
     since_ms: u64,
-    /// The highest port of a connection that is kept back.
+    /// The highest port of a connection that is held back.
     old: u16,
-    /// What the server sends gets through on those too.
+    /// Whether what the server sends gets through on those, too.
     answers: bool,
 }
 
@@ -98,7 +98,7 @@ pub fn host(who: u32) -> String {
 }
 
 impl World<'_> {
-    /// A server, and nobody else yet.
+    /// A simulation with a server and no clients yet.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let stage = Stage::new(seed);
@@ -115,20 +115,20 @@ impl World<'_> {
         Self { sim, stage, clients: BTreeSet::new(), held: BTreeSet::new(), late: BTreeMap::new() }
     }
 
-    /// One more client that posts and follows.
+    /// Adds a client that posts and follows.
     pub fn add_client(&mut self, who: u32) {
         self.clients.insert(who);
         let stage = self.stage.clone();
         self.sim.host(host(who), move || client::run(stage.clone(), who));
     }
 
-    /// Virtual milliseconds since the beginning.
+    /// The virtual time since the beginning, in milliseconds.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
         u64::try_from(self.sim.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// One step of time.
+    /// Advances time by one step.
     pub fn step(&mut self) {
         self.deliver_newer();
         if let Err(error) = self.sim.step() {
@@ -136,7 +136,7 @@ impl World<'_> {
         }
     }
 
-    /// So many virtual milliseconds.
+    /// Advances time by so many virtual milliseconds.
     pub fn run_for(&mut self, ms: u64) {
         let until = self.now_ms() + ms;
         while self.now_ms() < until {
@@ -144,7 +144,7 @@ impl World<'_> {
         }
     }
 
-    /// Steps until it holds; whether it did before so many virtual milliseconds were over.
+    /// Advances time until `holds`. Returns whether it did within so many virtual milliseconds.
     pub fn run_until(&mut self, most_ms: u64, mut holds: impl FnMut(&mut Self) -> bool) -> bool {
         let until = self.now_ms() + most_ms;
         while self.now_ms() < until {
@@ -210,7 +210,7 @@ impl World<'_> {
         }
     }
 
-    /// Lets through what a late link does not keep back.
+    /// Lets through what a late link does not hold back.
     fn deliver_newer(&mut self) {
         let (server, now_ms) = (self.sim.lookup("server"), self.now_ms());
         for who in self.late.keys().copied().collect::<Vec<_>>() {
@@ -233,9 +233,9 @@ impl World<'_> {
         }
     }
 
-    /// What a process says when it dies arrives at once. tokio drops the tasks of a runtime in an
-    /// order that hangs on how many tasks the whole program has had so far, so that each delay of
-    /// these messages would be another one's in the next run.
+    /// Lets the last messages of a process that dies arrive at once. tokio drops the tasks of a
+    /// runtime in an order that depends on how many tasks the whole program has had so far, so in
+    /// another run of the seed the delays would fall on other messages.
     fn hear_the_last_of(&self, who: u32) {
         if self.held.contains(&who) {
             return;
@@ -246,7 +246,7 @@ impl World<'_> {
         });
     }
 
-    /// Tells a client's link from others.
+    /// Whether a link is this client's.
     fn own_link(&self, who: u32) -> impl Fn((IpAddr, IpAddr)) -> bool + use<> {
         let (server, client) = (self.sim.lookup("server"), self.sim.lookup(host(who)));
         move |(a, b)| (a, b) == (server, client) || (a, b) == (client, server)

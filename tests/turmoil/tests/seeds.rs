@@ -1,5 +1,5 @@
-//! Random runs: whatever befalls the network and the processes, every seed keeps the promise, and
-//! repeats itself.
+//! Random runs: whatever happens to the network and the processes, every seed keeps the promise,
+//! and repeats itself.
 #![allow(missing_docs)]
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use steadfast_turmoil::stage::World;
 
 const SEEDS: u64 = 60;
 
-/// What a set of this many seeds has to have seen.
+/// What must have happened at least once in this many seeds.
 const EXPECTED: [&str; 4] = [
     "a gap by a new epoch",
     "a gap within an epoch",
@@ -64,7 +64,8 @@ fn random_seeds_keep_the_promise() {
         }
     });
     let failures = failures.into_inner().unwrap();
-    let replay = "STEADFAST_TURMOIL_SEED=<seed> cargo test -p steadfast-turmoil --test seeds replay -- --nocapture";
+    let replay = "STEADFAST_TURMOIL_SEED=<seed> \
+                  cargo test -p steadfast-turmoil --test seeds replay -- --nocapture";
     assert!(failures.is_empty(), "{failures:#?}\nthe whole trace of one: {replay}");
     let sometimes = sometimes.into_inner().unwrap();
     eprintln!("{seeds} seeds: {sometimes:#?}");

@@ -1,4 +1,4 @@
-//! One trouble at a time, told from its beginning to its end; tests/seeds.rs mixes them.
+//! One trouble at a time, told from beginning to end. `tests/seeds.rs` mixes them.
 #![allow(missing_docs)]
 
 use steadfast_turmoil::ledger::{Outcome, Topic};
@@ -15,7 +15,7 @@ fn times(world: &World<'_>, what: &str) -> usize {
     world.stage.ledger.trace().iter().filter(|line| line.contains(what)).count()
 }
 
-/// Mends everything; nothing may be wrong.
+/// Mends everything, and checks that nothing is wrong.
 #[track_caller]
 fn end_well(world: &mut World<'_>, clients: u32) {
     world.finish(clients);
@@ -143,7 +143,7 @@ fn an_old_connection_that_arrives_late_does_not_take_over() {
     world.apply(Fault::Partition(1));
     assert!(world.run_until(10_000, |world| world.stage.load().0 == 0));
     world.apply(Fault::Heal(1));
-    // A second socket is upgraded; its HELLO is kept back, and the client gives it up.
+    // A second socket is upgraded, but its HELLO is held back, and the client gives up on it.
     assert!(world.run_until(10_000, |world| world.stage.load().0 == 1));
     world.apply(Fault::LateOld { who: 1, answers: true });
     let connected = times(&world, "is connected");

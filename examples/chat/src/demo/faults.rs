@@ -1,4 +1,4 @@
-//! The bad network of the demo: what may happen to a connection, and when. Owns chance, all of it
+//! The bad network of the demo: what may happen to a connection, and when. All of its chance comes
 //! from one seed.
 
 use std::time::Duration;
@@ -14,13 +14,13 @@ pub(crate) enum Fault {
     Cut,
     /// Both sides are reset.
     Reset,
-    /// So many more bytes pass, then both sides are closed: inside a frame, most likely.
+    /// So many more bytes pass, then both sides are closed, most likely inside a frame.
     CutAfter(Way, u64),
     /// Only one side learns of the end.
     HalfOpen(Side),
-    /// It is cut, and so is the next one, before the client has seen the server's first frame.
+    /// It is cut, and the next one is cut before the client has seen the server's first frame.
     LostWelcome,
-    /// It is cut, and so is the next one, so many bytes into the resume.
+    /// It is cut, and the next one is cut after so many bytes of the resume.
     CutAgain(Way, u64),
     /// Nothing passes for a while; then it is cut.
     StallAndCut(Duration),
@@ -31,7 +31,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// One of them, by chance.
+    /// Picks one at random.
     pub(crate) fn any(rng: &mut Rng) -> Self {
         let way = if rng.bool() { Way::Up } else { Way::Down };
         let side = if rng.bool() { Side::Client } else { Side::Server };
@@ -54,7 +54,7 @@ impl Fault {
         }
     }
 
-    /// Lets it happen, to the end. Says whether a connection was ended by it, or will be.
+    /// Lets it happen, to its end. Returns whether it has ended a connection, or will.
     pub(crate) async fn strike(self, proxy: &Proxy) -> bool {
         match self {
             Self::Cut => proxy.cut_all() > 0,

@@ -1,10 +1,11 @@
 //! The demo's book-keeping: what each sender was told, what each client saw, and what is wrong with
-//! it. Owns the verdict, from its own notes alone; refuses to look into the protocol, so that a
-//! fault of the protocol can't hide here.
+//! it. The verdict comes from these notes alone; the protocol is not looked into, so that a fault
+//! of the protocol can't hide here.
 //!
-//! A message is known by its sender and the number that the sender gave it, and by the id that the
-//! server gave it. A client's journal is everything that its subscription yielded, in order. Notes
-//! have moments, so that what was known before the server was killed can't be blamed on the kill.
+//! A message is known by its sender and the number that the sender gave it, and also by the id that
+//! the server gave it. A client's journal is everything that its subscription yielded, in order.
+//! Each note has its moment, so that what was known before the server was killed can't be blamed on
+//! the kill.
 
 mod gaps;
 #[cfg(test)]
@@ -14,10 +15,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gaps::Index;
 
-/// Which sender, or which client: all scripted clients are both.
+/// A sender or a client: every scripted client is both.
 pub(crate) type Who = usize;
 
-/// A message as its sender counts: from 1, without gaps.
+/// A message as its sender numbers it: from 1, without gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Message {
     pub(crate) sender: Who,
@@ -36,7 +37,7 @@ pub(crate) enum Outcome {
     Unknown,
     /// It was certainly not posted.
     NotExecuted,
-    /// It was posted, and the answer can't be read, for this reason.
+    /// It was posted, but the answer can't be read, for this reason.
     Unreadable(String),
 }
 
@@ -51,7 +52,7 @@ pub(crate) struct Seen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Item {
     Event(Seen),
-    /// The room's history; after a gap if the client was told of one.
+    /// The room's history, with the cause of the gap if the client was told of one.
     Snapshot {
         gap: Option<Cause>,
         messages: Vec<Seen>,
@@ -61,7 +62,7 @@ pub(crate) enum Item {
 /// What a client was told about the cause of a gap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// It was away for longer than the room retains.
+    /// The client was away for longer than the room retains events.
     Trimmed,
     /// The server has lost what it had.
     Epoch,
@@ -69,7 +70,7 @@ pub(crate) enum Cause {
     Other,
 }
 
-/// A message, since when, and what became of it.
+/// When a message was sent, and what became of it.
 #[derive(Debug)]
 struct Post {
     sent: Moment,
@@ -88,37 +89,38 @@ pub(crate) struct Ledger {
     now: Moment,
     sent: BTreeMap<Message, Post>,
     journals: BTreeMap<Who, Vec<Noted>>,
-    /// When the kill began to be near: what a client has not seen of the time before, it has not
-    /// lost by the kill.
+    /// From when on the kill was near. What a client has not seen from before that, the kill has
+    /// not taken.
     nearing: Moment,
     /// When the server was killed.
     killed: Option<Moment>,
-    /// When the next one could be reached.
+    /// When another server could be reached.
     replaced: Option<Moment>,
 }
 
-/// What the notes of one client, or of all, come to.
+/// What the notes about one client, or about all, come to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
     /// Messages that were handed to the client.
     pub(crate) sent: u64,
     /// Outcomes that were reported as unknown.
     pub(crate) unknown: u64,
-    /// Messages of which their sender was told that they were not posted.
+    /// Messages that were not posted, as their senders were told.
     pub(crate) not_executed: u64,
-    /// Messages that came, counted once per client.
+    /// Messages that arrived, counted once per client.
     pub(crate) delivered: u64,
-    /// Posted messages that did not come, and that a reported gap covers, counted once per client.
+    /// Posted messages that did not arrive but are covered by a reported gap, counted once per
+    /// client.
     pub(crate) gapped: u64,
-    /// Posted messages that neither came nor are covered, counted once per client; gaps that
-    /// nothing justifies; messages without any outcome, and those whose outcome is unknown although
-    /// no server died with it.
+    /// Posted messages that neither arrived nor are covered, counted once per client; gaps that
+    /// nothing justifies; messages without any outcome; and those whose outcome is unknown although
+    /// it can't have died with a server.
     pub(crate) lost: u64,
-    /// Messages that came again, under another id than their sender was told, or although it was
-    /// told that they were not posted.
+    /// Messages that arrived again, or under another id than their sender was told, or although
+    /// their sender was told that they were not posted.
     pub(crate) doubled: u64,
-    /// Messages that came after a later one of the same sender, or in another order than another
-    /// client saw them in.
+    /// Messages that arrived after a later one of the same sender, or not in the order in which
+    /// another client saw them.
     pub(crate) reordered: u64,
 }
 
@@ -147,7 +149,7 @@ impl Ledger {
         self.sent.entry(message).or_insert(Post { sent, outcome: None });
     }
 
-    /// Notes what its sender was told. Told twice, it counts as settled since the first time.
+    /// Notes what its sender was told. If it is told twice, the first time counts as the moment.
     pub(crate) fn outcome(&mut self, message: Message, outcome: Outcome) {
         let now = self.tick();
         let post = self.sent.entry(message).or_insert(Post { sent: now, outcome: None });
@@ -161,8 +163,7 @@ impl Ledger {
         self.journals.entry(client).or_default().push(Noted { at, item });
     }
 
-    /// Notes that the server will be killed so soon that somebody who is cut off now may not be
-    /// back in time.
+    /// Notes that the kill is so near that somebody who is cut off now may not be back in time.
     pub(crate) fn nearing_the_kill(&mut self) {
         self.nearing = self.tick();
     }
@@ -182,12 +183,12 @@ impl Ledger {
         self.now
     }
 
-    /// Messages without an outcome so far.
+    /// How many messages have no outcome so far.
     pub(crate) fn pending(&self) -> usize {
         self.sent.values().filter(|post| post.outcome.is_none()).count()
     }
 
-    /// Why answers could not be read: how many, and the first reason.
+    /// How many answers could not be read, and the first reason.
     pub(crate) fn unreadable(&self) -> Option<(usize, &str)> {
         let mut reasons = self.sent.values().filter_map(|post| match &post.outcome {
             Some((_, Outcome::Unreadable(reason))) => Some(reason.as_str()),
@@ -210,7 +211,7 @@ impl Ledger {
         all
     }
 
-    /// The verdict on one client: on what it sent, and on what it saw of everybody's messages.
+    /// The verdict on one client: on what it sent, and on what it saw of all messages.
     pub(crate) fn verdict_on(&self, client: Who) -> Verdict {
         let journal = self.journals.get(&client).map_or(&[][..], Vec::as_slice);
         let index = Index::of(journal, &self.sent);
@@ -252,8 +253,8 @@ impl Ledger {
     }
 
     /// Whether an outcome can have died with the server: it was not known before, and the message
-    /// may have been written to that server. A client may write to a dead connection for a while;
-    /// not any more once it was told of the new server's topic.
+    /// may have been written to that server. For a while a client may write to a dead connection,
+    /// until it is told of the new server's topic.
     fn may_be_unknown(
         &self,
         sent: Moment,
@@ -265,15 +266,15 @@ impl Ledger {
         settled > killed && sent < over
     }
 
-    /// Whether a posted message can have died with the server: it was settled shortly before the
+    /// Whether a posted message can have died with the server: its outcome came shortly before the
     /// kill or later, and it was sent before there was another server. That one has everything
-    /// else; its snapshot has the latest if it is `full`.
+    /// else, of which a snapshot that is `full` has only the latest.
     fn died_with_the_server(&self, sent: Moment, settled: Moment, full: bool) -> bool {
         settled > self.nearing && (full || self.replaced.is_none_or(|replaced| sent < replaced))
     }
 
-    /// How often this client saw two events in the other order than a client before it. A topic has
-    /// one order for everybody.
+    /// How often this client saw two events in another order than a client before it did. A topic
+    /// has one order for everybody.
     fn disagreements(&self, client: Who) -> u64 {
         let mine = first_events(self.journals.get(&client));
         let others = self.journals.range(..client);
@@ -301,8 +302,9 @@ fn descents(mine: &[&str], theirs: &[&str]) -> u64 {
 
 /// Events that came again, and events that came after a later one of their sender.
 ///
-/// A snapshot may contain more than the events up to its place (PROTOCOL.md 7.5): an event that
-/// follows and is in it already is dropped by its id, as every client must, and counts once.
+/// A snapshot may contain more than the events up to its `ts` (PROTOCOL.md 7.5). An event that
+/// follows although the snapshot contained it is recognized by its id, as in every client, and
+/// counts once.
 fn judge_order(journal: &[Noted]) -> (u64, u64) {
     let (mut doubled, mut reordered) = (0, 0);
     let mut events = BTreeSet::new();
@@ -337,7 +339,7 @@ fn judge_order(journal: &[Noted]) -> (u64, u64) {
     (doubled, reordered)
 }
 
-/// Messages of a snapshot that stand behind a later one of their sender.
+/// Messages in a snapshot that come after a later one of their sender.
 fn inside_out(messages: &[Seen]) -> u64 {
     let mut latest: BTreeMap<Who, u64> = BTreeMap::new();
     let mut wrong = 0;

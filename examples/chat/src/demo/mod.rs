@@ -1,11 +1,11 @@
-//! `chat demo`: a server, three clients and a bad network; then the count.
+//! `chat demo`: a server, three clients and a bad network, and a count at the end. What counts as
+//! lost, doubled or reordered is said in the ledger.
 //!
-//! The server is a process of its own. Each client has its own proxy, and all of them are cut at
-//! random. Once the listener is drained and comes back in the same process, which must cost
-//! nothing; once the process is killed, and since its store is memory, what was under way must come
-//! back as unknown, and what died with it must be covered by a gap that each follower was told of.
-//! Everything that happens by chance comes from one seed (what the operating system does with it is
-//! its own).
+//! The server is a process of its own. Each client has a proxy of its own, which cuts it off at
+//! random. Once, the listener is drained and comes back in the same process, which must cost
+//! nothing. Once, the process is killed. Since its store is in memory, what was under way must then
+//! come back as unknown, and what died with it must be covered by a gap that each subscriber was
+//! told of. All chance comes from one seed, except what the operating system does.
 
 mod faults;
 mod ledger;
@@ -27,18 +27,18 @@ use ledger::{Ledger, Verdict};
 use process::ServerProcess;
 use script::{NAMES, Notes, Scripted, notes};
 
-/// How long everything may take to come to rest once nobody posts and the network behaves.
+/// How long it may take until everything is at rest, once nobody posts and the network behaves.
 const SETTLE: Duration = Duration::from_secs(30);
 
-/// Seconds before the kill from which on somebody who is cut off may not be back in time. Faults
-/// can follow each other.
+/// How many seconds before the kill it begins that somebody who is cut off may not be back in time,
+/// since one fault can follow another.
 const NEAR: u64 = 3;
 
-/// How long the server is not heard before it is killed.
+/// For how long nobody hears the server before it is killed.
 const LAST_WORDS: Duration = Duration::from_millis(150);
 
-/// Runs the demo. `false` if something was lost, doubled or reordered, or if it shows nothing: see
-/// [`failures`].
+/// Runs the demo. `false` if something was lost, doubled or reordered, or if the run shows nothing:
+/// see [`failures`].
 ///
 /// # Errors
 /// When the server or a client can't be started.
@@ -84,7 +84,7 @@ impl Stage {
         })
     }
 
-    /// Load, faults, a restart and a kill, for so many seconds; says when it began.
+    /// Load, faults, a restart and a kill, for so many seconds. Returns when it began.
     async fn play(&mut self, seconds: u64) -> io::Result<Instant> {
         let began = Instant::now();
         let (stop, stopped) = watch::channel(false);
@@ -117,14 +117,13 @@ impl Stage {
         }
         stop.send_replace(true);
         for task in trouble {
-            // A fault ends by itself: a network that is left stalled would not be one that behaves.
+            // Each fault must come to its end, or the network would not behave from here on.
             let _ = task.await;
         }
         Ok(began)
     }
 
-    /// Kills the server while it has answers that nobody has heard: those are the ones that it
-    /// takes with it.
+    /// Kills the server while it has answers that nobody has heard, so that it takes them with it.
     async fn replace_server(&mut self) -> io::Result<()> {
         self.proxies.iter().for_each(|proxy| proxy.stall(Way::Down));
         sleep(LAST_WORDS).await;
@@ -140,8 +139,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits until everything has an outcome and has come to everybody, or could have; says who is
-    /// connected then.
+    /// Waits until everything has an outcome and has reached everybody, or could have. Returns who
+    /// is connected then.
     async fn settle(&self, began: Instant) -> Vec<bool> {
         let deadline = Instant::now() + SETTLE;
         let mut shown = Instant::now();
@@ -170,26 +169,29 @@ impl Stage {
         let waiting = notes(&self.ledger).pending();
         let connected = self.clients.iter().filter(|client| client.connected()).count();
         println!(
-            "{:>3} s  sent {sent:>5}  waiting {waiting:>3}  seen {seen:>6}  faults {:>3}  connected {connected}/{}  {remark}",
+            "{:>3} s  sent {sent:>5}  waiting {waiting:>3}  seen {seen:>6}  faults {:>3}  \
+             connected {connected}/{}  {remark}",
             began.elapsed().as_secs(),
             *self.cuts.borrow(),
             self.clients.len(),
         );
     }
 
-    /// The table and the line; whether the promise was kept.
+    /// Prints the table and the last line. Returns whether the promise was kept.
     fn report(&self, connected: Vec<bool>) -> bool {
         let ledger = notes(&self.ledger);
         println!(
-            "\nclient   sent  delivered   lost  doubled  reordered  unknown  gapped  reconnects  resumes"
+            "\nclient   sent  delivered   lost  doubled  reordered  unknown  gapped  \
+             reconnects  resumes"
         );
         let (mut reconnects, mut resumes) = (0, 0);
         for (who, client) in self.clients.iter().enumerate() {
             let Verdict { sent, delivered, lost, doubled, reordered, unknown, gapped, .. } =
                 ledger.verdict_on(who);
-            let (came_back, resumed) = client.links();
+            let (came_back, resumed) = client.returns();
             println!(
-                "{:<6} {sent:>6} {delivered:>10} {lost:>6} {doubled:>8} {reordered:>10} {unknown:>8} {gapped:>7} {came_back:>11} {resumed:>8}",
+                "{:<6} {sent:>6} {delivered:>10} {lost:>6} {doubled:>8} {reordered:>10} \
+                 {unknown:>8} {gapped:>7} {came_back:>11} {resumed:>8}",
                 NAMES[who]
             );
             reconnects += came_back;
@@ -206,11 +208,12 @@ impl Stage {
             println!("\nThe demo fails: {failure}.");
         }
         println!(
-            "\nunknown and gapped were reported to their clients; lost is what nobody was told"
+            "\nWhat is unknown or gapped was reported to its client; what is lost, nobody was told."
         );
         println!(
-            "demo: sent={sent} delivered={delivered} lost={lost} doubled={doubled} reordered={reordered} \
-             unknown={unknown} gapped={gapped} reconnects={reconnects} resumes={resumes}"
+            "demo: sent={sent} delivered={delivered} lost={lost} doubled={doubled} \
+             reordered={reordered} unknown={unknown} gapped={gapped} \
+             reconnects={reconnects} resumes={resumes}"
         );
         verdict.kept() && failures.is_empty()
     }
@@ -219,12 +222,12 @@ impl Stage {
         for client in self.clients {
             client.close().await;
         }
-        // It has nothing left to say, and may be gone already.
+        // It has nothing more to say, and may already be gone.
         let _ = self.server.kill().await;
     }
 }
 
-/// What is wrong although nothing was lost, doubled or reordered.
+/// What else is wrong, even if nothing was lost, doubled or reordered.
 fn failures(ledger: &Ledger, resumes: u64, connected: &[bool]) -> Vec<String> {
     let mut failures = Vec::new();
     if let Some((count, reason)) = ledger.unreadable() {
@@ -238,7 +241,7 @@ fn failures(ledger: &Ledger, resumes: u64, connected: &[bool]) -> Vec<String> {
     failures
 }
 
-/// Faults on one client's connection, with calm between them, until it is told to stop.
+/// Strikes one client's connection with faults, and pauses between them, until it is told to stop.
 fn make_trouble(
     proxy: Arc<Proxy>,
     mut rng: Rng,

@@ -1,6 +1,5 @@
-//! The server as a process of its own, so that it can be killed. Owns the child and its two pipes:
-//! orders go in, addresses come out, a line each. The child ends when its input does, so it can't
-//! outlive the demo.
+//! The server as a process of its own, so that it can be killed. Orders go in and addresses come
+//! out, a line each; the child ends when its input does, so it can't outlive the demo.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,10 +12,10 @@ use tokio::time::timeout;
 
 use crate::server::{LISTENING, RESTART};
 
-/// How long a server may take to listen, or to drain and listen again.
+/// How long a server may take until it listens, or has drained and listens again.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A server that runs.
+/// A running server.
 pub(crate) struct ServerProcess {
     child: Child,
     orders: ChildStdin,
@@ -49,7 +48,7 @@ impl ServerProcess {
         self.addr
     }
 
-    /// Lets it drain and serve again, in the same process, with the same store.
+    /// Lets it drain, and then serve again in the same process with the same store.
     ///
     /// # Errors
     /// When it does not listen again in time.

@@ -1,5 +1,5 @@
-//! One scripted client: it posts numbers, follows the room, and notes everything in the ledger.
-//! Owns the translation from what the client library says into the ledger's words; judges nothing.
+//! One scripted client: it posts numbers, follows the room, and notes everything in the ledger. It
+//! translates what the client library says into the ledger's words, and judges nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +24,7 @@ use crate::protocol::{
 
 /// Who takes part, by [`Who`].
 pub(crate) const NAMES: [&str; 3] = ["ada", "bo", "cy"];
-/// Posts of one client whose outcome is not known yet; beyond, it waits.
+/// How many of a client's posts may be without an outcome; beyond, it waits.
 const UNDER_WAY: usize = 64;
 
 /// A ledger that several tasks write into.
@@ -38,15 +38,15 @@ pub(crate) fn notes(notes: &Notes) -> MutexGuard<'_, Ledger> {
 pub(crate) struct Scripted {
     who: Who,
     chat: ChatClient,
-    links: Arc<Links>,
+    returns: Arc<Returns>,
     reader: JoinHandle<()>,
     watcher: JoinHandle<()>,
     sender: Option<JoinHandle<()>>,
 }
 
-/// How often the client came back.
+/// How often a client came back.
 #[derive(Debug, Default)]
-pub(crate) struct Links {
+pub(crate) struct Returns {
     reconnects: AtomicU64,
     resumes: AtomicU64,
 }
@@ -76,23 +76,24 @@ impl Scripted {
             .configure(|config| {
                 // At the demo's pace: a dozen of the usual seconds-long pauses would be all that is
                 // to be seen.
-                config.backoff.base_ms = 40;
-                config.backoff.cap_ms = 400;
-                config.backoff.stable_ms = 500;
-                (config.backoff.attempts, config.backoff.elapsed_ms) = (None, None);
-                (config.dial_timeout_ms, config.welcome_timeout_ms) = (1_500, 1_500);
+                config.backoff.base = Duration::from_millis(40);
+                config.backoff.cap = Duration::from_millis(400);
+                config.backoff.stable = Duration::from_millis(500);
+                (config.backoff.attempts, config.backoff.elapsed) = (None, None);
+                config.dial_timeout = Duration::from_millis(1_500);
+                config.welcome_timeout = Duration::from_millis(1_500);
             })
             .connect()
             .await
             .map_err(StartError::Connect)?;
         let room = chat.subscribe(Room(room())).await.map_err(StartError::Subscribe)?;
-        let links = Arc::new(Links::default());
-        let watcher = tokio::spawn(watch_links(chat.state(), Arc::clone(&links)));
+        let returns = Arc::new(Returns::default());
+        let watcher = tokio::spawn(count_returns(chat.state(), Arc::clone(&returns)));
         let reader = tokio::spawn(read(who, room, Arc::clone(ledger)));
-        Ok(Self { who, chat, links, reader, watcher, sender: None })
+        Ok(Self { who, chat, returns, reader, watcher, sender: None })
     }
 
-    /// Begins to post, until `stop` says so and everything has an outcome.
+    /// Begins to post. The task ends when `stop` says so and everything has an outcome.
     pub(crate) fn post(&mut self, seed: u64, ledger: &Notes, stop: watch::Receiver<bool>) {
         let posting = Posting {
             who: self.who,
@@ -108,9 +109,10 @@ impl Scripted {
         matches!(*self.chat.state().borrow(), ConnectionState::Connected { .. })
     }
 
-    /// Reconnects and, among them, resumes of a session.
-    pub(crate) fn links(&self) -> (u64, u64) {
-        (self.links.reconnects.load(Ordering::Relaxed), self.links.resumes.load(Ordering::Relaxed))
+    /// How often it reconnected, and how often it then resumed its session.
+    pub(crate) fn returns(&self) -> (u64, u64) {
+        let Returns { reconnects, resumes } = &*self.returns;
+        (reconnects.load(Ordering::Relaxed), resumes.load(Ordering::Relaxed))
     }
 
     /// Closes the client and ends its tasks.
@@ -119,7 +121,7 @@ impl Scripted {
         if let Some(sender) = self.sender {
             sender.abort();
         }
-        // Both end with the client.
+        // Both tasks end with the client.
         let _ = self.reader.await;
         let _ = self.watcher.await;
     }
@@ -146,12 +148,15 @@ impl Posting {
         loop {
             tokio::select! {
                 biased;
-                Some((message, outcome)) = under_way.next() => notes(&self.ledger).outcome(message, outcome),
+                Some((message, outcome)) = under_way.next() => {
+                    notes(&self.ledger).outcome(message, outcome);
+                }
                 _ = &mut stopped => break,
                 () = &mut next, if under_way.len() < UNDER_WAY => {
                     number += 1;
                     under_way.push(self.send(number));
-                    next.as_mut().reset(Instant::now() + Duration::from_millis(self.rng.u64(2..20)));
+                    let pause = Duration::from_millis(self.rng.u64(2..20));
+                    next.as_mut().reset(Instant::now() + pause);
                 }
             }
         }
@@ -180,7 +185,7 @@ async fn outcome(mut call: Call<MessageId, ChatError>) -> Outcome {
             Err(CallError::OutcomeUnknown) => Outcome::Unknown,
             Err(CallError::Undecodable { reason, .. }) => Outcome::Unreadable(reason),
             Err(CallError::Closed { maybe_executed: true }) => Outcome::Unknown,
-            // What a handler published is discarded when it fails: the message was not posted.
+            // When a handler fails, what it published is discarded: the message was not posted.
             Err(_) => Outcome::NotExecuted,
         };
     }
@@ -223,13 +228,13 @@ fn seen(MessageId(id): MessageId, from: &UserId, text: &str) -> Option<Seen> {
     Some(Seen { message: Message { sender, number: text.parse().ok()? }, id })
 }
 
-async fn watch_links(mut state: watch::Receiver<ConnectionState>, links: Arc<Links>) {
+async fn count_returns(mut state: watch::Receiver<ConnectionState>, returns: Arc<Returns>) {
     state.mark_unchanged();
     while state.changed().await.is_ok() {
         match *state.borrow_and_update() {
             ConnectionState::Connected { resumed, .. } => {
-                links.reconnects.fetch_add(1, Ordering::Relaxed);
-                links.resumes.fetch_add(u64::from(resumed), Ordering::Relaxed);
+                returns.reconnects.fetch_add(1, Ordering::Relaxed);
+                returns.resumes.fetch_add(u64::from(resumed), Ordering::Relaxed);
             }
             ConnectionState::Closed | ConnectionState::Failed { .. } => return,
             _ => {}

@@ -1,4 +1,6 @@
-//! Every limit of a client, with its unit in its name.
+//! Every limit of a client. Decides nothing.
+
+use std::time::Duration;
 
 use crate::wire::{Codec, Window};
 
@@ -7,11 +9,10 @@ pub(super) const RETRY_CAP_MS: u64 = 60_000;
 
 /// Settings of a client's core; see each field for its default's reason.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct ClientConfig {
-    /// Name of the application's protocol.
-    pub protocol: String,
-    /// Its version.
-    pub version: String,
+    pub(super) protocol: String,
+    pub(super) version: String,
     /// What the socket speaks.
     pub codec: Codec,
     /// Sequenced frames and bytes that the server may have under way: 256 frames, 256 KiB.
@@ -21,9 +22,14 @@ pub struct ClientConfig {
     pub outbox_commands: u32,
     /// Body bytes that the outbox holds, and those that may be under way: 4 MiB.
     pub outbox_bytes: u32,
-    /// Milliseconds after which a command that was never sent is given up: 10 min. Reported as
-    /// never executed.
-    pub outbox_age_ms: u64,
+    /// Calls that may wait, in their order, while the outbox has no room; what is beyond ends at
+    /// once, and with 0 every call does that finds the outbox full: 1024.
+    pub backlog_calls: u32,
+    /// Body bytes of the calls that may wait: 4 MiB, like the outbox itself.
+    pub backlog_bytes: u32,
+    /// Time after which a command that was never sent is given up, wherever it waits: 10 min.
+    /// Reported as never executed.
+    pub outbox_age: Duration,
     /// Subscriptions at a time: 256.
     pub subscriptions: u32,
     /// Events and bytes that may wait in a subscription for the application: 256 events, 256 KiB.
@@ -33,55 +39,60 @@ pub struct ClientConfig {
     pub volatiles: u32,
     /// When to dial again.
     pub backoff: Backoff,
-    /// Milliseconds for credentials, name resolution, TCP, TLS and upgrade together: 10 s.
-    pub dial_timeout_ms: u64,
-    /// Milliseconds from HELLO to WELCOME: 10 s.
-    pub welcome_timeout_ms: u64,
+    /// Time for credentials, name resolution, TCP, TLS and upgrade together: 10 s.
+    pub dial_timeout: Duration,
+    /// The longest wait that a server may ask for by `Retry-After` when it refuses the upgrade: 5
+    /// min. Beyond that a mistaken proxy would keep a client away from a server that has long come
+    /// back; below it a server that is restored step by step may spread its clients.
+    pub retry_after_cap: Duration,
+    /// Time from HELLO to WELCOME: 10 s.
+    pub welcome_timeout: Duration,
     /// Refused credentials in a row after which the client fails: 3.
     pub credential_refusals: u32,
     /// Sequence errors in a row after which the client fails: 3.
     pub sequence_errors: u32,
     /// Unacknowledged frames after which an ACK goes out alone: 32 (PROTOCOL.md 4.5).
     pub ack_frames: u32,
-    /// Milliseconds after which an ACK goes out alone: 250 (PROTOCOL.md 4.5).
-    pub ack_ms: u64,
-    /// Milliseconds after which a position goes out that is not yet due by count: 200.
-    pub position_ms: u64,
+    /// Time after which an ACK goes out alone: 250 ms (PROTOCOL.md 4.5).
+    pub ack_delay: Duration,
+    /// Time after which a position goes out that is not yet due by count: 200 ms.
+    pub position_delay: Duration,
 }
 
 /// Delays between dials: exponential, capped, then full jitter (each delay is uniform between 0 and
 /// the cap of its attempt).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Backoff {
-    /// Upper end of the first delay in milliseconds: 1 s. The first retry is jittered too.
-    pub base_ms: u64,
+    /// Upper end of the first delay: 1 s. The first retry is jittered too.
+    pub base: Duration,
     /// No delay is longer: 30 s.
-    pub cap_ms: u64,
+    pub cap: Duration,
     /// Dials in a row without a stable connection after which the client fails; `None`: never. 20.
     pub attempts: Option<u32>,
-    /// Milliseconds without a connection after which the client fails; `None`: never. 10 min.
-    pub elapsed_ms: Option<u64>,
-    /// Milliseconds that a connection must have lived for the attempts to count from 0 again: 5 s.
-    pub stable_ms: u64,
+    /// Time without a connection after which the client fails; `None`: never. 10 min.
+    pub elapsed: Option<Duration>,
+    /// For how long a connection must have lived for the attempts to count from 0 again: 5 s.
+    pub stable: Duration,
 }
 
 impl Backoff {
-    /// Upper end of the delay after so many delays in a row, in milliseconds.
+    /// Upper end of the delay after so many delays in a row.
     #[must_use]
-    pub fn ceiling_ms(&self, delays: u32) -> u64 {
-        let factor = 1_u64.checked_shl(delays).unwrap_or(u64::MAX);
-        self.base_ms.saturating_mul(factor).min(self.cap_ms)
+    pub fn ceiling(&self, delays: u32) -> Duration {
+        let factor = 1_u32.checked_shl(delays).unwrap_or(u32::MAX);
+        self.base.saturating_mul(factor).min(self.cap)
     }
 }
 
 impl Default for Backoff {
     fn default() -> Self {
         Self {
-            base_ms: 1_000,
-            cap_ms: 30_000,
+            base: Duration::from_secs(1),
+            cap: Duration::from_secs(30),
             attempts: Some(20),
-            elapsed_ms: Some(600_000),
-            stable_ms: 5_000,
+            elapsed: Some(Duration::from_secs(600)),
+            stable: Duration::from_secs(5),
         }
     }
 }
@@ -97,18 +108,33 @@ impl ClientConfig {
             window: Window { frames: 256, bytes: 256 * 1024 },
             outbox_commands: 1024,
             outbox_bytes: 4 * 1024 * 1024,
-            outbox_age_ms: 600_000,
+            backlog_calls: 1024,
+            backlog_bytes: 4 * 1024 * 1024,
+            outbox_age: Duration::from_secs(600),
             subscriptions: 256,
             credit: Window { frames: 256, bytes: 256 * 1024 },
             volatiles: 64,
             backoff: Backoff::default(),
-            dial_timeout_ms: 10_000,
-            welcome_timeout_ms: 10_000,
+            dial_timeout: Duration::from_secs(10),
+            retry_after_cap: Duration::from_secs(300),
+            welcome_timeout: Duration::from_secs(10),
             credential_refusals: 3,
             sequence_errors: 3,
             ack_frames: 32,
-            ack_ms: 250,
-            position_ms: 200,
+            ack_delay: Duration::from_millis(250),
+            position_delay: Duration::from_millis(200),
         }
+    }
+
+    /// Name of the application's protocol.
+    #[must_use]
+    pub fn protocol(&self) -> &str {
+        &self.protocol
+    }
+
+    /// Its version.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
     }
 }

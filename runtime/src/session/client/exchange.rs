@@ -4,10 +4,10 @@
 
 use super::heartbeat::Beat;
 use super::link::Phase;
-use super::outbox::Head;
-use super::timer::Timer;
+use super::outbox::NextCommand;
+use super::timer::ClientTimer;
 use super::{CallOutcome, Client};
-use crate::session::{Close, CloseCode, Now};
+use crate::session::{Close, CloseCode, Now, millis};
 use crate::wire::{
     Body, ClientFrame, CommandFrame, CommandNo, Dial, Name, RefusalCode, Seq, ServerFrame,
 };
@@ -59,7 +59,7 @@ impl Client {
         let session = self.session.as_mut()?;
         session.told(low);
         if !session.owes_ack(self.outbox.low()) {
-            self.fx.timers.cancel(Timer::Ack);
+            self.fx.timers.cancel(ClientTimer::Ack);
         }
         Some(session.recv)
     }
@@ -86,16 +86,16 @@ impl Client {
     fn next_command(&mut self, now: Now) -> Option<CommandFrame> {
         loop {
             let attachment = self.link.attachment()?;
-            if attachment.draining.is_some() && !mutant!(SendsAfterGoAway) {
+            if attachment.draining.is_some() {
                 return None;
             }
             let (call, n, bytes) = match self.outbox.head(now) {
-                Head::Ready { call, n, bytes } => (call, n, bytes),
-                Head::Wait(until) => {
-                    self.fx.timers.set(Timer::Retry, until);
+                NextCommand::Ready { call, n, bytes } => (call, n, bytes),
+                NextCommand::Wait(until) => {
+                    self.fx.timers.set(ClientTimer::Retry, until);
                     return None;
                 }
-                Head::None => return None,
+                NextCommand::None => return None,
             };
             if bytes > body_limit(attachment.frame_bytes) as usize {
                 self.outbox.too_large(call, &mut self.fx);
@@ -106,9 +106,7 @@ impl Client {
                 .session
                 .as_ref()
                 .is_some_and(|session| session.has_room(attachment.window, bytes));
-            if !fits
-                || ahead >= u64::from(attachment.span.max(1)) + u64::from(mutant!(SpanExceeded))
-            {
+            if !fits || ahead >= u64::from(attachment.span.max(1)) {
                 return None;
             }
             let sending = self.outbox.send(now, call, &mut self.fx)?;
@@ -132,8 +130,8 @@ impl Client {
     pub(super) fn plan_retry(&mut self, now: Now) {
         let idle = self.link.attachment().is_none_or(|attachment| attachment.draining.is_some());
         match self.outbox.retry_at() {
-            Some(at) if !idle && at > now => self.fx.timers.set(Timer::Retry, at),
-            _ => self.fx.timers.cancel(Timer::Retry),
+            Some(at) if !idle && at > now => self.fx.timers.set(ClientTimer::Retry, at),
+            _ => self.fx.timers.cancel(ClientTimer::Retry),
         }
     }
 
@@ -206,7 +204,7 @@ impl Client {
         if let Some(attachment) = self.link.attachment_mut()
             && attachment.heart.hear(now)
         {
-            self.fx.timers.set(Timer::Heartbeat, attachment.heart.next());
+            self.fx.timers.set(ClientTimer::Heartbeat, attachment.heart.next());
         }
     }
 
@@ -228,8 +226,8 @@ impl Client {
         if let Some(attachment) = self.link.attachment_mut() {
             attachment.draining = Some(after_ms);
             // A server that forgets to close must not keep the outbox waiting.
-            let patience_ms = deadline_ms.saturating_add(self.config.welcome_timeout_ms);
-            self.fx.timers.set_once(Timer::Drain, now.after_ms(patience_ms));
+            let patience_ms = deadline_ms.saturating_add(millis(self.config.welcome_timeout));
+            self.fx.timers.set_once(ClientTimer::Drain, now.after_ms(patience_ms));
             self.volatiles.clear();
             self.plan_retry(now);
         }
@@ -239,7 +237,7 @@ impl Client {
     pub(super) fn look_for_life(&mut self, now: Now) {
         let Phase::Attached(attachment) = &mut self.link.phase else { return };
         match attachment.heart.look(now, &mut self.link.pings) {
-            Beat::Wait(at) => self.fx.timers.set(Timer::Heartbeat, at),
+            Beat::Wait(at) => self.fx.timers.set(ClientTimer::Heartbeat, at),
             Beat::Dead => {
                 self.abandon(now, Close::new(CloseCode::HEARTBEAT, "the server went silent"))
             }
@@ -276,7 +274,7 @@ impl Client {
             self.violated(now, "a sequence that is not the next one");
             return false;
         }
-        self.fx.timers.set_once(Timer::Ack, now.after_ms(self.config.ack_ms));
+        self.fx.timers.set_once(ClientTimer::Ack, now.after(self.config.ack_delay));
         true
     }
 
@@ -305,7 +303,7 @@ impl Client {
         if !code.is_retry() {
             return self.answered(now, head, n, 0, CallOutcome::Refused(code));
         }
-        if mutant!(RefusalsNotCounted) || self.sequenced(now, head, 0) {
+        if self.sequenced(now, head, 0) {
             self.outbox.refused(now, n, retry_ms, &mut self.fx);
             self.plan_retry(now);
         }

@@ -35,7 +35,7 @@ impl Heart {
             missed: setting.missed.max(1),
             heard: now,
             pinged: now,
-            unanswered: if mutant!(HeartbeatStateKept) { setting.missed.max(1) } else { 0 },
+            unanswered: 0,
             due: None,
             asked: None,
         }
@@ -60,7 +60,7 @@ impl Heart {
     /// Pings, or gives up, if it is time. `k` counts the pings of this client.
     pub(super) fn look(&mut self, now: Now, k: &mut u64) -> Beat {
         if now >= self.next() {
-            if self.unanswered >= self.missed && !mutant!(SilenceAccepted) {
+            if self.unanswered >= self.missed {
                 return Beat::Dead;
             }
             *k += 1;

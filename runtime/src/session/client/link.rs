@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 
 use super::heartbeat::Heart;
 use super::sequence::Session;
-use super::timer::Timer;
-use super::{Client, ClientConfig, ConnectionState, DialReason, Event};
-use crate::session::{Close, CloseCode, Now, Reaction};
+use super::timer::ClientTimer;
+use super::{Client, ClientConfig, ConnectionState, DialReason, Event, HttpRefusal};
+use crate::session::{Close, CloseCode, Now, Reaction, millis};
 use crate::wire::{ClientFrame, Dial, Hello, Resume, ServerFrame, Welcome, Window};
 
 /// Pings of a server that may wait for the socket; then the oldest goes unanswered.
@@ -144,20 +144,20 @@ impl Client {
     // ---- dialling ----
 
     pub(super) fn begin(&mut self, now: Now) {
-        if let Some(ms) = self.config.backoff.elapsed_ms {
-            self.fx.timers.set(Timer::Elapsed, now.after_ms(ms));
+        if let Some(time) = self.config.backoff.elapsed {
+            self.fx.timers.set(ClientTimer::Elapsed, now.after(time));
         }
         self.dial(now);
     }
 
     /// Opens the next socket.
     pub(super) fn dial(&mut self, now: Now) {
-        self.fx.timers.cancel(Timer::Dial);
+        self.fx.timers.cancel(ClientTimer::Dial);
         self.link.last_dial = self.link.last_dial.next();
         self.link.dials = self.link.dials.saturating_add(1);
         let dial = self.link.last_dial;
         self.link.phase = Phase::Dialing { dial };
-        self.fx.timers.set(Timer::Handshake, now.after_ms(self.config.dial_timeout_ms));
+        self.fx.timers.set(ClientTimer::Handshake, now.after(self.config.dial_timeout));
         self.show_attempt(self.link.dials, None);
         let reason = std::mem::replace(&mut self.link.reason, DialReason::Reconnect);
         self.fx.event(Event::Dial { dial, reason });
@@ -186,7 +186,7 @@ impl Client {
     pub(super) fn connected(&mut self, now: Now, dial: Dial, token: Option<String>) {
         if self.link.phase == (Phase::Dialing { dial }) {
             self.link.phase = Phase::Greeting { dial, token, hello_sent: false };
-            self.fx.timers.set(Timer::Handshake, now.after_ms(self.config.welcome_timeout_ms));
+            self.fx.timers.set(ClientTimer::Handshake, now.after(self.config.welcome_timeout));
         }
     }
 
@@ -252,14 +252,14 @@ impl Client {
         if !continued {
             return self.violated(now, "WELCOME resumes what it can't");
         }
-        self.fx.timers.cancel(Timer::Handshake);
-        self.fx.timers.cancel(Timer::Elapsed);
+        self.fx.timers.cancel(ClientTimer::Handshake);
+        self.fx.timers.cancel(ClientTimer::Elapsed);
         self.lease = Some(welcome.lease.id);
         self.link.credential_refusals = 0;
         self.link.lost = None;
         self.link.frame_bytes = Some(welcome.frame_bytes);
         let attachment = Attachment::new(now, dial, welcome, &self.config);
-        self.fx.timers.set(Timer::Heartbeat, attachment.heart.next());
+        self.fx.timers.set(ClientTimer::Heartbeat, attachment.heart.next());
         self.link.phase = Phase::Attached(Box::new(attachment));
         self.subscriptions.attach(&mut self.fx);
         self.plan_retry(now);
@@ -280,7 +280,7 @@ impl Client {
     fn renewed(&mut self, welcome: &Welcome) {
         self.drop_session();
         if self.lease.is_some_and(|lease| lease != welcome.lease.id) {
-            self.outbox.lease_lost(&self.config, &mut self.fx);
+            self.outbox.lease_lost(&mut self.fx);
         }
         self.session = Some(Session::new(welcome.session, welcome.token));
     }
@@ -312,11 +312,16 @@ impl Client {
         self.ended(now, close, None);
     }
 
-    /// A server that refused the upgrade said when to come back; everybody who heard the same comes
-    /// at another moment.
-    pub(super) fn upgrade_refused(&mut self, now: Now, close: Close, retry_ms: u64) {
-        let spread_ms = self.random.up_to(self.config.backoff.base_ms);
-        self.ended(now, close, Some(retry_ms.saturating_add(spread_ms)));
+    /// The server answered the upgrade with something else; see the table of [`HttpRefusal`].
+    pub(super) fn upgrade_refused(&mut self, now: Now, refusal: HttpRefusal) {
+        let asked_ms = refusal.retry_after_ms.map(|ms| {
+            // Everybody who heard the same comes at another moment.
+            let spread_ms = self.random.up_to(millis(self.config.backoff.base));
+            ms.min(millis(self.config.retry_after_cap)).saturating_add(spread_ms)
+        });
+        // Whoever was connected once has a lease, and never lets go of it.
+        let known = self.lease.is_some();
+        self.ended(now, refusal.into_close(known), asked_ms);
     }
 
     fn ended(&mut self, now: Now, close: Close, asked_ms: Option<u64>) {
@@ -351,7 +356,13 @@ impl Client {
     }
 
     fn detach(&mut self) {
-        for timer in [Timer::Handshake, Timer::Heartbeat, Timer::Ack, Timer::Retry, Timer::Drain] {
+        for timer in [
+            ClientTimer::Handshake,
+            ClientTimer::Heartbeat,
+            ClientTimer::Ack,
+            ClientTimer::Retry,
+            ClientTimer::Drain,
+        ] {
             self.fx.timers.cancel(timer);
         }
         self.subscriptions.detach(&mut self.fx);
@@ -360,10 +371,10 @@ impl Client {
 
     fn connection_lost(&mut self, now: Now, attachment: &Attachment, close: &Close) {
         self.link.lost = Some((now, close.clone()));
-        if let Some(ms) = self.config.backoff.elapsed_ms {
-            self.fx.timers.set(Timer::Elapsed, now.after_ms(ms));
+        if let Some(time) = self.config.backoff.elapsed {
+            self.fx.timers.set(ClientTimer::Elapsed, now.after(time));
         }
-        if now.since(attachment.since) >= self.config.backoff.stable_ms {
+        if attachment.since.after(self.config.backoff.stable) <= now {
             self.link.dials = 0;
             self.link.delays = 0;
             self.link.sequence_errors = 0;
@@ -379,13 +390,13 @@ impl Client {
     /// Waits as long as a leaving server asked for, or else a random part of the backoff.
     fn wait_to_dial(&mut self, now: Now, after_ms: Option<u64>) {
         let delay_ms = after_ms.unwrap_or_else(|| {
-            let ceiling_ms = self.config.backoff.ceiling_ms(self.link.delays);
+            let ceiling = self.config.backoff.ceiling(self.link.delays);
             self.link.delays = self.link.delays.saturating_add(1);
-            self.random.up_to(ceiling_ms)
+            self.random.up_to(millis(ceiling))
         });
         let until = now.after_ms(delay_ms);
         self.link.phase = Phase::Waiting { until };
-        self.fx.timers.set(Timer::Dial, until);
+        self.fx.timers.set(ClientTimer::Dial, until);
         self.show_attempt(self.link.dials.saturating_add(1), Some(until));
     }
 

@@ -10,6 +10,10 @@ pub struct ClientLoad {
     pub outbox_commands: usize,
     /// Bytes of their bodies ([`super::ClientConfig::outbox_bytes`]).
     pub outbox_bytes: usize,
+    /// Calls that wait for room in the outbox ([`super::ClientConfig::backlog_calls`]).
+    pub backlog_calls: usize,
+    /// Bytes of their bodies ([`super::ClientConfig::backlog_bytes`]).
+    pub backlog_bytes: usize,
     /// Commands that the server has not acknowledged (its window, PROTOCOL.md 4.6).
     pub unacknowledged: usize,
     /// Bytes of their bodies.
@@ -27,7 +31,7 @@ pub struct ClientLoad {
     /// UNSUBSCRIBE frames that wait for the socket: at most one per subscription that was asked
     /// for.
     pub leaving: usize,
-    /// Deadlines: at most one per command, two per subscription, and eight.
+    /// Deadlines: at most one per command and waiting call, two per subscription, and eight.
     pub timers: usize,
 }
 
@@ -36,12 +40,15 @@ impl Client {
     #[must_use]
     pub fn load(&self) -> ClientLoad {
         let (outbox_commands, outbox_bytes) = self.outbox.size();
+        let (backlog_calls, backlog_bytes) = self.outbox.backlog();
         let (unacknowledged, unacknowledged_bytes) =
             self.session.as_ref().map_or((0, 0), |session| session.held());
         let fullest = self.subscriptions.fullest();
         ClientLoad {
             outbox_commands,
             outbox_bytes,
+            backlog_calls,
+            backlog_bytes,
             unacknowledged,
             unacknowledged_bytes,
             subscriptions: self.subscriptions.count(),

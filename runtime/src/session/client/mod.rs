@@ -1,12 +1,15 @@
 //! The client's end of a session: dialling, handshake, outbox, subscriptions. Owns every decision
 //! of a client; refuses sockets, clocks and application types.
 
+mod backlog;
+mod command;
 mod config;
 mod exchange;
 mod heartbeat;
 mod link;
 mod load;
 mod outbox;
+mod refusal;
 mod sequence;
 mod status;
 mod subscription;
@@ -17,6 +20,7 @@ mod volatiles;
 
 pub use config::{Backoff, ClientConfig};
 pub use load::ClientLoad;
+pub use refusal::HttpRefusal;
 pub use types::{
     CallId, CallOutcome, ConnectionState, DialReason, Event, Fate, Gap, Item, Status, SubId,
     Submission, SubmitError, SubscribeError, SubscriptionEnd, SubscriptionRequest,
@@ -28,14 +32,18 @@ use link::{Link, Phase};
 use outbox::Outbox;
 use sequence::Session;
 use subscriptions::Subscriptions;
-use timer::{Effects, Timer};
+use timer::{ClientTimer, Effects};
 use volatiles::Volatiles;
 
 use crate::session::{Close, CloseCode, Now, Random};
 use crate::wire::{Body, ClientFrame, Dial, InstanceId, LeaseId, Name, ServerFrame};
 
-/// The client's core. One mutation, then drain [`Client::poll_transmit`] and, after it,
-/// [`Client::poll_output`].
+/// The client's core.
+///
+/// Every method that takes `&mut self` is an input, [`Client::poll_transmit`] and
+/// [`Client::poll_item`] among them: each may cause events. After it [`Client::poll_output`] is
+/// polled until there is none, so that nothing waits for the next input. An input may also give the
+/// socket something to carry: after one from the application the driver takes frames anew.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Client {
     config: Arc<ClientConfig>,
@@ -57,6 +65,7 @@ impl Client {
     pub fn new(config: Arc<ClientConfig>, seed: [u8; 32]) -> Self {
         let mut random = Random::new(seed);
         let instance = InstanceId(random.u128());
+        let outbox = Outbox::new(&config);
         Self {
             config,
             random,
@@ -65,7 +74,7 @@ impl Client {
             link: Link::new(),
             session: None,
             lease: None,
-            outbox: Outbox::new(),
+            outbox,
             subscriptions: Subscriptions::default(),
             volatiles: Volatiles::default(),
             fx: Effects::default(),
@@ -81,21 +90,23 @@ impl Client {
         }
     }
 
-    /// Puts a command into the outbox; its place is its order.
+    /// Puts a command into the outbox, or into the backlog while there is no room; its place is its
+    /// order. One that waits enters the outbox by itself, and its time counts meanwhile
+    /// ([`Event::Fate`] and [`Event::Resolved`] tell what comes of it).
     ///
     /// # Errors
-    /// When the outbox is full, the body too long, or the client closed or failed. Nothing was
-    /// queued then.
+    /// When outbox and backlog are full, the body is longer than its message, the server or the
+    /// outbox allows, or the client closed or failed. Nothing was queued then.
     pub fn submit(&mut self, now: Now, command: Submission) -> Result<CallId, SubmitError> {
         if self.is_over() {
             return Err(SubmitError::Closed);
         }
         let server_limit = self.link.frame_bytes.map_or(u32::MAX, exchange::body_limit);
-        let limit = command.max_bytes.min(server_limit);
+        let limit = command.max_bytes.min(server_limit).min(self.config.outbox_bytes);
         if command.body.len() > limit as usize {
             return Err(SubmitError::TooLarge { bytes: command.body.len(), limit });
         }
-        self.outbox.submit(now, command, &self.config, &mut self.fx)
+        self.outbox.submit(now, command, &mut self.fx)
     }
 
     /// Withdraws a command that was certainly never sent. `false` if it may have been, or is
@@ -168,7 +179,7 @@ impl Client {
 
     /// A frame arrived in a message of `message_bytes`.
     pub fn handle_frame(&mut self, now: Now, dial: Dial, frame: ServerFrame, message_bytes: usize) {
-        if self.link.dial() == Some(dial) || mutant!(StaleSocketRead) {
+        if self.link.dial() == Some(dial) {
             self.frame_arrived(now, dial, frame, message_bytes);
         }
     }
@@ -188,11 +199,11 @@ impl Client {
         }
     }
 
-    /// The server refused the upgrade for now, and asked to wait so many milliseconds
-    /// (`Retry-After`).
-    pub fn handle_refused(&mut self, now: Now, dial: Dial, close: Close, retry_ms: u64) {
+    /// The server answered the upgrade with something else than a socket; what follows is in the
+    /// table of [`HttpRefusal`].
+    pub fn handle_refused(&mut self, now: Now, dial: Dial, refusal: HttpRefusal) {
         if self.link.dial() == Some(dial) {
-            self.upgrade_refused(now, close, retry_ms);
+            self.upgrade_refused(now, refusal);
         }
     }
 
@@ -206,8 +217,9 @@ impl Client {
     // ---- what the driver is to do ----
 
     /// The next frame to write on the socket of `dial`; `None` when there is nothing, or `dial` is
-    /// not the current one. A command counts as (possibly) sent from here on. Taking frames causes
-    /// events (a command's fate, for one): drain [`Client::poll_output`] after this.
+    /// not the current one. A command counts as (possibly) sent from here on. Asking is an input: it
+    /// causes events (a command's fate, the end of a subscription that can't be asked for) even if
+    /// there is no frame, so [`Client::poll_output`] is polled after it until there is none.
     pub fn poll_transmit(&mut self, now: Now, dial: Dial) -> Option<ClientFrame> {
         if let Some(frame) = self.link.take_farewell(dial).or_else(|| self.take_hello(dial)) {
             return Some(frame);
@@ -216,7 +228,8 @@ impl Client {
         self.next_frame(now)
     }
 
-    /// The next thing that happened.
+    /// The next thing that the driver has to do or to pass on, in the core's own order. Polled until
+    /// there is none after every input; the one method with `&mut self` that is no input itself.
     pub fn poll_output(&mut self) -> Option<Event> {
         self.fx.events.pop_front()
     }
@@ -265,30 +278,32 @@ impl Client {
         matches!(self.state, ConnectionState::Closed | ConnectionState::Failed { .. })
     }
 
-    fn fire(&mut self, now: Now, timer: Timer) {
+    fn fire(&mut self, now: Now, timer: ClientTimer) {
         // An earlier one of the same moment may have ended what this one was for.
         if self.is_over() {
             return;
         }
         match timer {
-            Timer::Dial if matches!(self.link.phase, Phase::Waiting { .. }) => self.dial(now),
-            Timer::Handshake => self.handshake_overdue(now),
-            Timer::Elapsed => self.give_up(Close::lost("there was no connection for too long")),
-            Timer::Drain if matches!(self.link.phase, Phase::Attached(_)) => {
+            ClientTimer::Dial if matches!(self.link.phase, Phase::Waiting { .. }) => self.dial(now),
+            ClientTimer::Handshake => self.handshake_overdue(now),
+            ClientTimer::Elapsed => {
+                self.give_up(Close::lost("there was no connection for too long"))
+            }
+            ClientTimer::Drain if matches!(self.link.phase, Phase::Attached(_)) => {
                 self.abandon(now, Close::new(CloseCode::DRAINING, "the server did not close"))
             }
-            Timer::Heartbeat => self.look_for_life(now),
-            Timer::Ack => {
+            ClientTimer::Heartbeat => self.look_for_life(now),
+            ClientTimer::Ack => {
                 if let Some(session) = &mut self.session {
                     session.ack_overdue();
                 }
             }
-            Timer::Call(call) => self.outbox.expired(call, &mut self.fx),
-            Timer::Subscribe(sub) => self.subscriptions.retry(sub),
-            Timer::Position(sub) => self.subscriptions.tell_position(sub),
+            ClientTimer::Call(call) => self.outbox.expired(call, &mut self.fx),
+            ClientTimer::Subscribe(sub) => self.subscriptions.retry(sub),
+            ClientTimer::Position(sub) => self.subscriptions.tell_position(sub),
             // `poll_transmit` finds what may be sent again; what belonged to an earlier socket is
             // void.
-            Timer::Retry | Timer::Dial | Timer::Drain => {}
+            ClientTimer::Retry | ClientTimer::Dial | ClientTimer::Drain => {}
         }
     }
 }

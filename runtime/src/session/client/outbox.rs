@@ -1,18 +1,20 @@
 //! The outbox: commands in the order of their submission, from `submit` to their outcome
-//! (PROTOCOL.md sections 5 and 6). Owns numbering, resubmission, refusals and deadlines; refuses
-//! sequences and sockets.
+//! (PROTOCOL.md sections 5 and 6). It numbers them, sends them again and gives them up; sequences
+//! and sockets are not its business.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::backlog::Backlog;
+use super::command::Command;
 use super::config::RETRY_CAP_MS;
-use super::timer::{Effects, Timer};
+use super::timer::{ClientTimer, Effects};
 use super::{CallId, CallOutcome, ClientConfig, Event, Fate, Submission, SubmitError};
-use crate::session::Now;
+use crate::session::{Now, millis};
 use crate::wire::{Body, CommandNo, FailureCode, LeaseClaim, LeaseId, Name, RefusalCode};
 
 /// Where a command stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Stage {
+enum SendStage {
     /// Never sent under this lease; has no number.
     Fresh,
     /// Sent in this session; an answer is owed.
@@ -21,15 +23,12 @@ enum Stage {
     Again,
 }
 
+/// A command in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Entry {
-    name: Name,
-    body: Body,
-    submitted: Now,
-    timeout_ms: u64,
-    declared_ms: u64,
+struct Unresolved {
+    command: Command,
     n: CommandNo,
-    stage: Stage,
+    stage: SendStage,
     fate: Fate,
     /// Whether a transmission of an earlier session was never answered: then a refusal of a later
     /// one says nothing about it.
@@ -38,15 +37,27 @@ struct Entry {
     timed_out: bool,
 }
 
-impl Entry {
+impl Unresolved {
+    const fn new(command: Command) -> Self {
+        Self {
+            command,
+            n: CommandNo::ZERO,
+            stage: SendStage::Fresh,
+            fate: Fate::Queued,
+            exposed: false,
+            transmitted: false,
+            timed_out: false,
+        }
+    }
+
     fn maybe_executed(&self) -> bool {
-        self.stage == Stage::Out || self.exposed
+        self.stage == SendStage::Out || self.exposed
     }
 }
 
 /// The next command to send, if any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Head {
+pub(super) enum NextCommand {
     /// Nothing waits.
     None,
     /// A refused one waits until then, and everything behind it.
@@ -64,11 +75,15 @@ pub(super) struct Sending {
     pub(super) body: Body,
 }
 
-/// Every command that is not resolved.
+/// Every command that is not resolved; those that the outbox has no room for wait in the backlog.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Outbox {
     last_call: u64,
-    entries: BTreeMap<CallId, Entry>,
+    backlog: Backlog,
+    most_commands: usize,
+    most_bytes: usize,
+    age_ms: u64,
+    entries: BTreeMap<CallId, Unresolved>,
     bytes: usize,
     fresh: BTreeSet<CallId>,
     numbered: BTreeMap<CommandNo, CallId>,
@@ -77,9 +92,13 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) const fn new() -> Self {
+    pub(super) const fn new(config: &ClientConfig) -> Self {
         Self {
             last_call: 0,
+            backlog: Backlog::new(config),
+            most_commands: config.outbox_commands as usize,
+            most_bytes: config.outbox_bytes as usize,
+            age_ms: millis(config.outbox_age),
             entries: BTreeMap::new(),
             bytes: 0,
             fresh: BTreeSet::new(),
@@ -89,24 +108,25 @@ impl Outbox {
         }
     }
 
+    /// Commands, and the bytes of their bodies.
     pub(super) fn size(&self) -> (usize, usize) {
         (self.entries.len(), self.bytes)
     }
 
+    /// The same of those that wait for room.
+    pub(super) fn backlog(&self) -> (usize, usize) {
+        self.backlog.size()
+    }
+
     pub(super) fn fate(&self, call: CallId) -> Option<Fate> {
+        if self.backlog.contains(call) {
+            return Some(Fate::Waiting);
+        }
         self.entries.get(&call).map(|entry| entry.fate)
     }
 
     /// The lowest number that is not resolved (PROTOCOL.md 5.4).
     pub(super) fn low(&self) -> CommandNo {
-        if mutant!(LowPassesRefused) {
-            return self
-                .numbered
-                .keys()
-                .find(|n| !self.again.contains_key(n))
-                .copied()
-                .unwrap_or(self.next);
-        }
         self.numbered.first_key_value().map_or(self.next, |(n, _)| *n)
     }
 
@@ -116,81 +136,87 @@ impl Outbox {
 
     // ---- in and out ----
 
+    /// Takes a command in, or lets it wait behind whoever waits already.
     pub(super) fn submit(
         &mut self,
         now: Now,
-        command: Submission,
-        config: &ClientConfig,
+        submission: Submission,
         fx: &mut Effects,
     ) -> Result<CallId, SubmitError> {
-        let bytes = command.body.len();
-        let full = self.entries.len() >= config.outbox_commands as usize
-            || self.bytes.saturating_add(bytes) > config.outbox_bytes as usize;
-        if full {
+        let command = Command::new(now, submission);
+        let enters = self.backlog.is_empty() && self.has_room(command.bytes());
+        // Room is made by what ends, so nobody waits where there is nothing.
+        let may_wait = !self.entries.is_empty() && self.backlog.has_room(command.bytes());
+        if !enters && !may_wait {
             return Err(SubmitError::Full);
         }
         self.last_call += 1;
         let call = CallId(self.last_call);
-        let entry = Entry {
-            name: command.name,
-            body: command.body,
-            submitted: now,
-            timeout_ms: command.timeout_ms,
-            declared_ms: command.declared_timeout_ms,
-            n: CommandNo::ZERO,
-            stage: Stage::Fresh,
-            fate: Fate::Queued,
-            exposed: false,
-            transmitted: false,
-            timed_out: false,
-        };
-        self.bytes += bytes;
-        self.fresh.insert(call);
-        fx.timers.set(Timer::Call(call), now.after_ms(entry.timeout_ms.min(config.outbox_age_ms)));
-        self.entries.insert(call, entry);
+        fx.timers.set(ClientTimer::Call(call), command.given_up(self.age_ms));
+        if enters {
+            self.enter(call, command);
+        } else {
+            self.backlog.push(call, command);
+        }
         Ok(call)
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.entries.len() < self.most_commands
+            && self.bytes.saturating_add(bytes) <= self.most_bytes
+    }
+
+    fn enter(&mut self, call: CallId, command: Command) {
+        self.bytes += command.bytes();
+        self.fresh.insert(call);
+        self.entries.insert(call, Unresolved::new(command));
+    }
+
+    /// Lets those who wait in, in the order of calls, while there is room.
+    fn let_in(&mut self, fx: &mut Effects) {
+        while self.backlog.first_bytes().is_some_and(|bytes| self.has_room(bytes))
+            && let Some((call, command)) = self.backlog.pop_first()
+        {
+            self.enter(call, command);
+            fx.event(Event::Fate { call, fate: Fate::Queued });
+        }
     }
 
     /// Takes back a command that was never sent.
     pub(super) fn cancel(&mut self, call: CallId, fx: &mut Effects) -> bool {
-        let never_sent = self.entries.get(&call).is_some_and(|entry| !entry.transmitted);
+        let never_sent = self.backlog.contains(call)
+            || self.entries.get(&call).is_some_and(|entry| !entry.transmitted);
         if never_sent {
             self.remove(call, fx);
+            self.let_in(fx);
         }
         never_sent
     }
 
-    fn remove(&mut self, call: CallId, fx: &mut Effects) -> Option<Entry> {
-        let entry = self.entries.remove(&call)?;
-        self.bytes -= entry.body.len();
-        match entry.stage {
-            Stage::Fresh => {
-                self.fresh.remove(&call);
-            }
-            Stage::Out | Stage::Again => {
-                self.numbered.remove(&entry.n);
-                self.again.remove(&entry.n);
+    /// Forgets a command, wherever it is; whether there was one.
+    fn remove(&mut self, call: CallId, fx: &mut Effects) -> bool {
+        if self.backlog.remove(call).is_none() {
+            let Some(entry) = self.entries.remove(&call) else { return false };
+            self.bytes -= entry.command.bytes();
+            match entry.stage {
+                SendStage::Fresh => {
+                    self.fresh.remove(&call);
+                }
+                SendStage::Out | SendStage::Again => {
+                    self.numbered.remove(&entry.n);
+                    self.again.remove(&entry.n);
+                }
             }
         }
-        fx.timers.cancel(Timer::Call(call));
-        Some(entry)
+        fx.timers.cancel(ClientTimer::Call(call));
+        true
     }
 
     fn resolve(&mut self, call: CallId, outcome: CallOutcome, fx: &mut Effects) {
-        if self.remove(call, fx).is_none() {
-            return;
+        if self.remove(call, fx) {
+            tell_end(call, outcome, fx);
+            self.let_in(fx);
         }
-        let fate = match &outcome {
-            CallOutcome::Reply(_) => Fate::Done,
-            CallOutcome::Failed { code: FailureCode::Unknown, .. }
-            | CallOutcome::OutcomeUnknown
-            | CallOutcome::Closed { sent: true } => Fate::Unknown,
-            CallOutcome::Failed { .. }
-            | CallOutcome::Refused(_)
-            | CallOutcome::Closed { sent: false } => Fate::Failed,
-        };
-        fx.event(Event::Fate { call, fate });
-        fx.event(Event::Resolved { call, outcome });
     }
 
     fn set_fate(&mut self, call: CallId, fate: Fate, fx: &mut Effects) {
@@ -202,29 +228,35 @@ impl Outbox {
 
     /// Ends everything: the client was closed or gave up.
     pub(super) fn close(&mut self, fx: &mut Effects) {
+        // First, or they would be let in by what ends before them.
+        let waiting = self.backlog.take();
         let calls: Vec<(CallId, bool)> =
             self.entries.iter().map(|(call, entry)| (*call, entry.maybe_executed())).collect();
         for (call, sent) in calls {
             self.resolve(call, CallOutcome::Closed { sent }, fx);
+        }
+        for call in waiting {
+            fx.timers.cancel(ClientTimer::Call(call));
+            tell_end(call, CallOutcome::Closed { sent: false }, fx);
         }
     }
 
     // ---- sending ----
 
     /// What is to be sent next: numbered ones in their order, then new ones in theirs.
-    pub(super) fn head(&self, now: Now) -> Head {
+    pub(super) fn head(&self, now: Now) -> NextCommand {
         if let Some((&n, &not_before)) = self.again.first_key_value() {
             if not_before > now {
-                return Head::Wait(not_before);
+                return NextCommand::Wait(not_before);
             }
-            return self.numbered.get(&n).map_or(Head::None, |&call| self.ready(call, n));
+            return self.numbered.get(&n).map_or(NextCommand::None, |&call| self.ready(call, n));
         }
-        self.fresh.first().map_or(Head::None, |&call| self.ready(call, self.next))
+        self.fresh.first().map_or(NextCommand::None, |&call| self.ready(call, self.next))
     }
 
-    fn ready(&self, call: CallId, n: CommandNo) -> Head {
-        let bytes = self.entries.get(&call).map_or(0, |entry| entry.body.len());
-        Head::Ready { call, n, bytes }
+    fn ready(&self, call: CallId, n: CommandNo) -> NextCommand {
+        let bytes = self.entries.get(&call).map_or(0, |entry| entry.command.bytes());
+        NextCommand::Ready { call, n, bytes }
     }
 
     /// When the first refused command may be sent again.
@@ -237,24 +269,27 @@ impl Outbox {
         let next = self.next;
         let entry = self.entries.get_mut(&call)?;
         match entry.stage {
-            Stage::Fresh => {
+            SendStage::Fresh => {
                 entry.n = next;
                 self.next = next.next();
                 self.fresh.remove(&call);
                 self.numbered.insert(next, call);
                 if !entry.timed_out {
-                    fx.timers.set(Timer::Call(call), entry.submitted.after_ms(entry.timeout_ms));
+                    fx.timers.set(ClientTimer::Call(call), entry.command.patience_ends());
                 }
             }
-            Stage::Again | Stage::Out => {
+            SendStage::Again | SendStage::Out => {
                 self.again.remove(&entry.n);
             }
         }
         let again = std::mem::replace(&mut entry.transmitted, true);
-        entry.stage = Stage::Out;
-        let deadline_ms = deadline(now, entry, again);
-        let sending =
-            Sending { n: entry.n, deadline_ms, name: entry.name.clone(), body: entry.body.clone() };
+        entry.stage = SendStage::Out;
+        let sending = Sending {
+            n: entry.n,
+            deadline_ms: entry.command.deadline_ms(now, again),
+            name: entry.command.name().clone(),
+            body: entry.command.body().clone(),
+        };
         if entry.fate == Fate::Queued {
             self.set_fate(call, Fate::Written, fx);
         }
@@ -264,12 +299,12 @@ impl Outbox {
     /// What is left of a caller's patience when its command is replayed. A resolved one has nobody
     /// who waits for it.
     pub(super) fn replay_deadline(&self, now: Now, call: CallId) -> Option<u64> {
-        self.entries.get(&call).map_or(Some(0), |entry| deadline(now, entry, true))
+        self.entries.get(&call).map_or(Some(0), |entry| entry.command.deadline_ms(now, true))
     }
 
     /// A command that does not fit into what this server takes: it can't be sent (again).
     pub(super) fn too_large(&mut self, call: CallId, fx: &mut Effects) {
-        let exposed = self.entries.get(&call).is_some_and(Entry::maybe_executed);
+        let exposed = self.entries.get(&call).is_some_and(Unresolved::maybe_executed);
         let outcome = if exposed {
             CallOutcome::OutcomeUnknown
         } else {
@@ -282,13 +317,10 @@ impl Outbox {
 
     /// The server's core has this transmission.
     pub(super) fn accepted(&mut self, call: CallId, fx: &mut Effects) {
-        if mutant!(OutboxLeavesOnAck) {
-            self.remove(call, fx);
-        }
         if self
             .entries
             .get(&call)
-            .is_some_and(|entry| entry.stage == Stage::Out && entry.fate == Fate::Written)
+            .is_some_and(|entry| entry.stage == SendStage::Out && entry.fate == Fate::Written)
         {
             self.set_fate(call, Fate::Acked, fx);
         }
@@ -305,8 +337,8 @@ impl Outbox {
     pub(super) fn refused(&mut self, now: Now, n: CommandNo, retry_ms: u64, fx: &mut Effects) {
         let Some(&call) = self.numbered.get(&n) else { return };
         let Some(entry) = self.entries.get_mut(&call) else { return };
-        if entry.stage == Stage::Out {
-            entry.stage = Stage::Again;
+        if entry.stage == SendStage::Out {
+            entry.stage = SendStage::Again;
             let fate = if entry.exposed { Fate::Written } else { Fate::Queued };
             self.set_fate(call, fate, fx);
         }
@@ -318,10 +350,9 @@ impl Outbox {
     pub(super) fn session_lost(&mut self) {
         for (&n, call) in &self.numbered {
             if let Some(entry) =
-                self.entries.get_mut(call).filter(|entry| entry.stage == Stage::Out)
-                && !mutant!(PendingNotResent)
+                self.entries.get_mut(call).filter(|entry| entry.stage == SendStage::Out)
             {
-                entry.stage = Stage::Again;
+                entry.stage = SendStage::Again;
                 entry.exposed = true;
                 self.again.insert(n, Now(0));
             }
@@ -330,20 +361,19 @@ impl Outbox {
 
     /// The lease is gone (PROTOCOL.md 5.1): what it may have executed has an unknown outcome, the
     /// rest is numbered anew.
-    pub(super) fn lease_lost(&mut self, config: &ClientConfig, fx: &mut Effects) {
+    pub(super) fn lease_lost(&mut self, fx: &mut Effects) {
         let numbered = std::mem::take(&mut self.numbered);
         self.again.clear();
         self.next = CommandNo(1);
         for call in numbered.into_values() {
             let Some(entry) = self.entries.get_mut(&call) else { continue };
-            if entry.maybe_executed() && !mutant!(LostLeaseResends) {
+            if entry.maybe_executed() {
                 self.resolve(call, CallOutcome::OutcomeUnknown, fx);
                 continue;
             }
-            entry.stage = Stage::Fresh;
+            entry.stage = SendStage::Fresh;
             entry.n = CommandNo::ZERO;
-            let patience_ms = entry.timeout_ms.min(config.outbox_age_ms);
-            fx.timers.set(Timer::Call(call), entry.submitted.after_ms(patience_ms));
+            fx.timers.set(ClientTimer::Call(call), entry.command.given_up(self.age_ms));
             self.fresh.insert(call);
         }
     }
@@ -351,20 +381,29 @@ impl Outbox {
     /// The time of a command has come: an unsent one is given up, for a sent one the caller is
     /// told.
     pub(super) fn expired(&mut self, call: CallId, fx: &mut Effects) {
-        let Some(entry) = self.entries.get_mut(&call) else { return };
-        if entry.stage == Stage::Fresh || mutant!(TimeoutResolves) {
-            self.resolve(call, CallOutcome::Refused(RefusalCode::Expired), fx);
-        } else if !std::mem::replace(&mut entry.timed_out, true) {
-            fx.event(Event::TimedOut { call });
+        let sent = self.entries.get_mut(&call).filter(|entry| entry.stage != SendStage::Fresh);
+        match sent {
+            Some(entry) => {
+                if !std::mem::replace(&mut entry.timed_out, true) {
+                    fx.event(Event::TimedOut { call });
+                }
+            }
+            None => self.resolve(call, CallOutcome::Refused(RefusalCode::Expired), fx),
         }
     }
 }
 
-/// What travels as `deadline_ms` (PROTOCOL.md 5.13): nothing while the declared timeout is near
-/// enough.
-fn deadline(now: Now, entry: &Entry, again: bool) -> Option<u64> {
-    let left = entry.submitted.after_ms(entry.timeout_ms).since(now);
-    let differs = left.abs_diff(entry.declared_ms) > entry.declared_ms / 10;
-    // The range of a wire number (PROTOCOL.md 1.6); nobody waits that long.
-    (again || differs).then_some(left.min(crate::wire::MAX_SEQUENCE))
+/// Reports the end of a command.
+fn tell_end(call: CallId, outcome: CallOutcome, fx: &mut Effects) {
+    let fate = match &outcome {
+        CallOutcome::Reply(_) => Fate::Done,
+        CallOutcome::Failed { code: FailureCode::Unknown, .. }
+        | CallOutcome::OutcomeUnknown
+        | CallOutcome::Closed { sent: true } => Fate::Unknown,
+        CallOutcome::Failed { .. }
+        | CallOutcome::Refused(_)
+        | CallOutcome::Closed { sent: false } => Fate::Failed,
+    };
+    fx.event(Event::Fate { call, fate });
+    fx.event(Event::Resolved { call, outcome });
 }

@@ -64,9 +64,7 @@ impl Session {
             return false;
         }
         self.token = token;
-        if !mutant!(ReplayForgotten) {
-            self.replay = 0;
-        }
+        self.replay = 0;
         true
     }
 
@@ -105,8 +103,7 @@ impl Session {
     /// Whether one more command of this size fits into the server's window (PROTOCOL.md 4.6).
     pub(super) fn has_room(&self, window: Window, bytes: usize) -> bool {
         self.flights.is_empty()
-            || (self.flights.len()
-                < window.frames as usize + usize::from(mutant!(CommandsExceedWindow))
+            || (self.flights.len() < window.frames as usize
                 && self.flight_bytes.saturating_add(bytes) <= window.bytes as usize)
     }
 

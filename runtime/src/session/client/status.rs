@@ -17,7 +17,7 @@ impl Client {
         Status {
             state: self.state.clone(),
             live: self.link.attachment().is_some_and(|attachment| attachment.draining.is_none()),
-            queued: self.outbox.size().0,
+            queued: self.outbox.size().0 + self.outbox.backlog().0,
             next_dial_in_ms,
             away_ms,
             latency_ms: self.link.latency_ms,

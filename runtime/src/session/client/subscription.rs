@@ -126,9 +126,6 @@ impl Subscription {
         self.queue_bytes -= place.bytes;
         self.base = Some(place.after);
         self.handed = Some(place);
-        if mutant!(CursorBeforeCallback) {
-            self.finish();
-        }
         Some(item)
     }
 
@@ -138,7 +135,7 @@ impl Subscription {
         if place.sub == live.sub {
             live.finished.bytes += place.counts;
         }
-        if place.feed == self.feed || mutant!(EndedFeedFinishes) {
+        if place.feed == self.feed {
             live.finished.ts = place.after.ts;
         }
     }
@@ -178,10 +175,7 @@ impl Subscription {
 
     /// Everything up to here was handed out or is buffered.
     fn seen(&self) -> Option<Position> {
-        self.queue
-            .back()
-            .filter(|_| !mutant!(BufferedAskedAgain))
-            .map_or(self.base, |(_, place)| Some(place.after))
+        self.queue.back().map_or(self.base, |(_, place)| Some(place.after))
     }
 
     /// Lets go of the latest items, which nobody will finish: for the credit they count as finished
@@ -226,10 +220,7 @@ impl Subscription {
         let mut live = Live {
             sub: frame.sub,
             number: frame.number,
-            epoch: self
-                .seen()
-                .filter(|_| mutant!(OldEpochNewOffset))
-                .map_or(frame.epoch, |at| at.epoch),
+            epoch: frame.epoch,
             cursor: frame.ts,
             begins: frame.ts,
             start: frame.ts,
@@ -271,8 +262,8 @@ impl Subscription {
             self.queue.pop_back();
         }
         match self.gap(reason, here) {
-            Some(gap) if !mutant!(GapNotReported) => self.push(Item::Gap(gap), here, 0),
-            _ => self.base = Some(here),
+            Some(gap) => self.push(Item::Gap(gap), here, 0),
+            None => self.base = Some(here),
         }
     }
 

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::config::RETRY_CAP_MS;
 use super::subscription::{Broken, Stage, Subscription};
-use super::timer::{Effects, Timer};
+use super::timer::{ClientTimer, Effects};
 use super::{
     ClientConfig, Event, Item, SubId, SubscribeError, SubscriptionEnd, SubscriptionRequest,
 };
-use crate::session::{Now, Random};
+use crate::session::{Now, Random, millis};
 use crate::wire::{
     ClientFrame, Name, ServerFrame, SubNo, Subscribe, Subscribed, TopicNo, UnsubscribeCode,
 };
@@ -138,8 +138,8 @@ impl Subscriptions {
         self.telling.clear();
         self.leaving.clear();
         for (id, subscription) in &mut self.all {
-            fx.timers.cancel(Timer::Subscribe(*id));
-            fx.timers.cancel(Timer::Position(*id));
+            fx.timers.cancel(ClientTimer::Subscribe(*id));
+            fx.timers.cancel(ClientTimer::Position(*id));
             if subscription.stage != Stage::Ended {
                 subscription.stage = Stage::Away;
             }
@@ -148,8 +148,8 @@ impl Subscriptions {
 
     /// Forgets the numbers of one subscription; tells the server if it knows them.
     fn detach_one(&mut self, id: SubId, fx: &mut Effects, tell: bool) {
-        fx.timers.cancel(Timer::Subscribe(id));
-        fx.timers.cancel(Timer::Position(id));
+        fx.timers.cancel(ClientTimer::Subscribe(id));
+        fx.timers.cancel(ClientTimer::Position(id));
         self.asking.remove(&id);
         self.telling.remove(&id);
         let sub = match self.all.get(&id).map(|subscription| &subscription.stage) {
@@ -213,7 +213,7 @@ impl Subscriptions {
                 self.telling.insert(id);
             }
             Some(false) if !self.telling.contains(&id) => {
-                fx.timers.set_once(Timer::Position(id), now.after_ms(config.position_ms));
+                fx.timers.set_once(ClientTimer::Position(id), now.after(config.position_delay));
             }
             Some(false) | None => {}
         }
@@ -238,7 +238,7 @@ impl Subscriptions {
             }
         }
         while let Some(id) = self.telling.pop_first() {
-            fx.timers.cancel(Timer::Position(id));
+            fx.timers.cancel(ClientTimer::Position(id));
             let position = self.all.get_mut(&id).and_then(Subscription::take_position);
             if let Some((topic, ts, bytes)) = position {
                 return Some(ClientFrame::Position { topic, ts, bytes });
@@ -356,9 +356,9 @@ impl Subscriptions {
         self.detach_one(id, fx, false);
         let Some(subscription) = self.all.get_mut(&id) else { return };
         subscription.stage = Stage::Waiting;
-        let jitter_ms = random.up_to(config.backoff.ceiling_ms(subscription.refusals));
+        let jitter_ms = random.up_to(millis(config.backoff.ceiling(subscription.refusals)));
         subscription.refusals = subscription.refusals.saturating_add(1);
         let asked_ms = retry_ms.unwrap_or(0).min(RETRY_CAP_MS);
-        fx.timers.set(Timer::Subscribe(id), now.after_ms(asked_ms.saturating_add(jitter_ms)));
+        fx.timers.set(ClientTimer::Subscribe(id), now.after_ms(asked_ms.saturating_add(jitter_ms)));
     }
 }

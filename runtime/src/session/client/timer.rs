@@ -8,7 +8,7 @@ use crate::session::Now;
 
 /// Something that happens when its time has come; each exists at most once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Timer {
+pub(super) enum ClientTimer {
     /// The next dial begins.
     Dial,
     /// The dial, or WELCOME, has taken too long.
@@ -34,12 +34,12 @@ pub(super) enum Timer {
 /// Timers by time and by name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Timers {
-    by_time: BTreeSet<(Now, Timer)>,
-    by_name: BTreeMap<Timer, Now>,
+    by_time: BTreeSet<(Now, ClientTimer)>,
+    by_name: BTreeMap<ClientTimer, Now>,
 }
 
 impl Timers {
-    pub(super) fn set(&mut self, timer: Timer, at: Now) {
+    pub(super) fn set(&mut self, timer: ClientTimer, at: Now) {
         if let Some(before) = self.by_name.insert(timer, at) {
             self.by_time.remove(&(before, timer));
         }
@@ -47,13 +47,13 @@ impl Timers {
     }
 
     /// Sets a timer unless it runs already: for delays that count from the first cause.
-    pub(super) fn set_once(&mut self, timer: Timer, at: Now) {
+    pub(super) fn set_once(&mut self, timer: ClientTimer, at: Now) {
         if !self.by_name.contains_key(&timer) {
             self.set(timer, at);
         }
     }
 
-    pub(super) fn cancel(&mut self, timer: Timer) {
+    pub(super) fn cancel(&mut self, timer: ClientTimer) {
         if let Some(at) = self.by_name.remove(&timer) {
             self.by_time.remove(&(at, timer));
         }
@@ -65,7 +65,7 @@ impl Timers {
 
     /// Takes everything whose time has come. What these set in turn belongs to the next call, so no
     /// setting can spin.
-    pub(super) fn due(&mut self, now: Now) -> Vec<Timer> {
+    pub(super) fn due(&mut self, now: Now) -> Vec<ClientTimer> {
         let mut due = Vec::new();
         while let Some(&(at, timer)) = self.by_time.first() {
             if at > now {

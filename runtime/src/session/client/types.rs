@@ -1,10 +1,9 @@
 //! What goes in and out of a client's core.
 
 use crate::session::{Close, Now};
-use crate::wire::{
-    Body, Dial, Epoch, FailureCode, Name, Position, RefusalCode, ResetReason, TopicSeq,
-    UnsubscribeCode,
-};
+use crate::wire::{Body, Dial, FailureCode, Name, Position, RefusalCode, UnsubscribeCode};
+
+pub use crate::wire::Gap;
 
 /// Names a command that this client submitted; unique in the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,7 +33,7 @@ pub struct Submission {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubmitError {
-    /// The outbox holds as many commands or bytes as it may.
+    /// The outbox holds as many commands or bytes as it may, and so does the backlog.
     #[error("the outbox is full")]
     Full,
     /// The body is longer than its message, or the server, allows.
@@ -54,6 +53,8 @@ pub enum SubmitError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Fate {
+    /// It waits for room in the outbox; certainly never executed.
+    Waiting,
     /// In the outbox, certainly never executed.
     Queued,
     /// Handed to a socket; the server may have it.
@@ -155,19 +156,6 @@ pub enum Item {
         /// Its fields.
         body: Body,
     },
-}
-
-/// A stretch of a topic that this client did not see.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Gap {
-    /// Why.
-    pub reason: ResetReason,
-    /// Everything up to here was seen.
-    pub last: Option<Position>,
-    /// The topic's incarnation now.
-    pub epoch: Epoch,
-    /// Events continue after this one.
-    pub resumes_after: TopicSeq,
 }
 
 /// Why a subscription ended.
@@ -292,7 +280,7 @@ pub struct Status {
     pub state: ConnectionState,
     /// Whether an action is sent now, not queued.
     pub live: bool,
-    /// Commands that are not resolved.
+    /// Commands that are not resolved, those that wait for room in the outbox among them.
     pub queued: usize,
     /// Milliseconds until the next dial.
     pub next_dial_in_ms: Option<u64>,

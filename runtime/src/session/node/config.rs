@@ -1,21 +1,56 @@
-//! What a node serves, and every limit, with its unit in its name.
+//! What a node serves, and every limit. Decides nothing.
 
-use crate::session::store::Retention;
-use crate::wire::{Codec, Heartbeat, Name, Window};
+use std::time::Duration;
+
+use crate::session::millis;
+use crate::session::store::{Retention, TopicId};
+use crate::wire::{self, Codec, Name, Window};
 
 /// A message that clients may send.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct MessageSpec {
-    /// Wire name, or an alias.
-    pub name: Name,
-    /// Index of the message in its enum's description.
-    pub index: u16,
-    /// What it is.
-    pub kind: MessageKind,
-    /// Milliseconds for its handler.
-    pub timeout_ms: u64,
-    /// The longest body, in bytes.
+    pub(super) name: Name,
+    pub(super) index: u16,
+    pub(super) kind: MessageKind,
+    /// Time for its handler: 10 s.
+    pub timeout: Duration,
+    /// The longest body, in bytes: 64 KiB.
     pub max_bytes: u32,
+}
+
+impl MessageSpec {
+    /// A message with a wire name, or an alias, and its index in its enum's description.
+    #[must_use]
+    pub const fn new(name: Name, index: u16, kind: MessageKind) -> Self {
+        Self { name, index, kind, timeout: Duration::from_secs(10), max_bytes: 64 * 1024 }
+    }
+
+    /// With other limits than the defaults.
+    #[must_use]
+    pub const fn with_limits(mut self, timeout: Duration, max_bytes: u32) -> Self {
+        self.timeout = timeout;
+        self.max_bytes = max_bytes;
+        self
+    }
+
+    /// Wire name, or an alias.
+    #[must_use]
+    pub const fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Index of the message in its enum's description.
+    #[must_use]
+    pub const fn index(&self) -> u16 {
+        self.index
+    }
+
+    /// What it is.
+    #[must_use]
+    pub const fn kind(&self) -> MessageKind {
+        self.kind
+    }
 }
 
 /// What a client's message is.
@@ -32,24 +67,77 @@ pub enum MessageKind {
 
 /// A declared topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct TopicSpec {
-    /// Declared name.
-    pub name: Name,
+    pub(super) name: Name,
     /// How much of it is kept.
     pub retention: Retention,
+    pub(super) snapshot: bool,
+}
+
+impl TopicSpec {
+    /// A topic with its declared name; `snapshot` says whether there is a hook for its state.
+    #[must_use]
+    pub const fn new(name: Name, retention: Retention, snapshot: bool) -> Self {
+        Self { name, retention, snapshot }
+    }
+
+    /// Declared name.
+    #[must_use]
+    pub const fn name(&self) -> &Name {
+        &self.name
+    }
+
     /// Whether there is a hook for its state.
-    pub snapshot: bool,
+    #[must_use]
+    pub const fn has_snapshot(&self) -> bool {
+        self.snapshot
+    }
+}
+
+/// When a silent peer is asked for a sign of life, and given up (PROTOCOL.md section 9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Heartbeat {
+    /// Silence before the first PING: 25 s.
+    pub interval: Duration,
+    /// Time to wait for a sign of life after each PING: 10 s.
+    pub timeout: Duration,
+    /// PINGs in a row that may be followed by silence: 3.
+    pub missed: u32,
+}
+
+impl Heartbeat {
+    /// A PING after `interval` of silence and then each `timeout`, `missed` times.
+    #[must_use]
+    pub const fn new(interval: Duration, timeout: Duration, missed: u32) -> Self {
+        Self { interval, timeout, missed }
+    }
+
+    /// As WELCOME says it.
+    pub(super) const fn on_wire(self) -> wire::Heartbeat {
+        wire::Heartbeat {
+            interval_ms: millis(self.interval),
+            timeout_ms: millis(self.timeout),
+            missed: self.missed,
+        }
+    }
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self::new(Duration::from_secs(25), Duration::from_secs(10), 3)
+    }
 }
 
 /// Settings of a node; see each field for its default.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct NodeConfig {
-    /// Name of the application's protocol.
-    pub protocol: String,
-    /// What clients may send; sorted by name.
-    pub messages: Vec<MessageSpec>,
-    /// What clients may follow; by index.
-    pub topics: Vec<TopicSpec>,
+    pub(super) protocol: String,
+    /// Sorted by name, for look-up.
+    pub(super) messages: Vec<MessageSpec>,
+    pub(super) topics: Vec<TopicSpec>,
     /// Codecs that are served; every publication is encoded in each.
     pub codecs: Vec<Codec>,
     /// Sequenced frames and bytes that a client may have under way: 256 frames, 256 KiB.
@@ -58,14 +146,14 @@ pub struct NodeConfig {
     pub max_client_window: Window,
     /// The longest message after HELLO, in bytes: 1 MiB.
     pub frame_bytes: u32,
-    /// Milliseconds from accept to HELLO, and for the authentication hook: 10 s.
-    pub handshake_ms: u64,
-    /// Milliseconds for a hook that authorizes a subscription or reads a topic's state: 10 s.
-    pub hook_ms: u64,
+    /// Time from accept to HELLO, and for the authentication hook: 10 s.
+    pub handshake: Duration,
+    /// Time for a hook that authorizes a subscription or reads a topic's state: 10 s.
+    pub hook_timeout: Duration,
     /// Heartbeats: 25 s, 10 s, 3.
     pub heartbeat: Heartbeat,
-    /// Milliseconds that a session outlives its socket: 5 min.
-    pub session_ttl_ms: u64,
+    /// For how long a session outlives its socket: 5 min.
+    pub session_ttl: Duration,
     /// Expired sessions that are remembered, so that their clients are told `expired` and not
     /// `unknown`: 1024.
     pub expired_sessions: u32,
@@ -77,13 +165,13 @@ pub struct NodeConfig {
     pub lease_queue_bytes: u32,
     /// Bytes of replies kept per lease; beyond, the oldest ones shrink to "unknown": 256 KiB.
     pub lease_record_bytes: u32,
-    /// Milliseconds that a lease lives after its last contact: 24 h.
-    pub lease_ttl_ms: u64,
+    /// For how long a lease lives after its last contact: 24 h.
+    pub lease_ttl: Duration,
     /// The same, before its first command: 10 min.
-    pub lease_unused_ttl_ms: u64,
-    /// Milliseconds after which the store is told what a client has resolved, if no commit has told
-    /// it by then; what a burst needed in memory is given back then too: 1 s.
-    pub lease_rest_ms: u64,
+    pub lease_unused_ttl: Duration,
+    /// Time after which the store is told what a client has resolved, if no commit has told it by
+    /// then; what a burst needed in memory is given back then too: 1 s.
+    pub lease_rest: Duration,
     /// Leases per principal, one per client: 64. A client beyond is refused with 4004 while all of
     /// them are held; one that nobody has held for a while makes room.
     pub leases_per_principal: u32,
@@ -104,11 +192,11 @@ pub struct NodeConfig {
     /// Topics that this process holds; beyond, one that nobody follows is forgotten, or a
     /// subscription refused: 100,000.
     pub topics_held: u32,
-    /// Milliseconds after which a topic that nobody follows is forgotten by this process: 10 min.
-    pub topic_idle_ms: u64,
-    /// Milliseconds after which the store hears again of a topic that is followed, so that it does
-    /// not forget a quiet one: 10 min.
-    pub topic_touch_ms: u64,
+    /// Time after which a topic that nobody follows is forgotten by this process: 10 min.
+    pub topic_idle: Duration,
+    /// Time after which the store hears again of a topic that is followed, so that it does not
+    /// forget a quiet one: 10 min.
+    pub topic_touch: Duration,
     /// Volatiles that wait per subscription; the oldest is dropped: 64.
     pub volatiles: u32,
     /// Longest topic key, in bytes: 256.
@@ -127,17 +215,17 @@ pub struct NodeConfig {
     pub snapshot_tries: u32,
     /// Tries of a store operation before it is given up: 8.
     pub store_tries: u32,
-    /// Milliseconds before the first repetition of a store operation, doubled each time: 50 ms.
-    pub store_retry_ms: u64,
-    /// Milliseconds between looks for records that a process which is gone, or a store that went
-    /// back, has left unsettled: 60,000. Each look is one store operation.
-    pub sweep_ms: u64,
-    /// What REFUSED and UNSUBSCRIBED tell a client to wait, in milliseconds: 250 ms.
-    pub retry_ms: u64,
+    /// Time before the first repetition of a store operation, doubled each time: 50 ms.
+    pub store_retry: Duration,
+    /// Time between looks for records that a process which is gone, or a store that went back, has
+    /// left unsettled: 60 s. Each look is one store operation.
+    pub sweep_interval: Duration,
+    /// What REFUSED and UNSUBSCRIBED tell a client to wait: 250 ms.
+    pub retry_after: Duration,
     /// Unacknowledged frames after which an ACK goes out alone: 32 (PROTOCOL.md 4.5).
     pub ack_frames: u32,
-    /// Milliseconds after which an ACK goes out alone: 250 (PROTOCOL.md 4.5).
-    pub ack_ms: u64,
+    /// Time after which an ACK goes out alone: 250 ms (PROTOCOL.md 4.5).
+    pub ack_delay: Duration,
 }
 
 impl NodeConfig {
@@ -152,18 +240,18 @@ impl NodeConfig {
             window: Window { frames: 256, bytes: 256 * 1024 },
             max_client_window: Window { frames: 1000, bytes: 1024 * 1024 },
             frame_bytes: 1024 * 1024,
-            handshake_ms: 10_000,
-            hook_ms: 10_000,
-            heartbeat: Heartbeat { interval_ms: 25_000, timeout_ms: 10_000, missed: 3 },
-            session_ttl_ms: 300_000,
+            handshake: Duration::from_secs(10),
+            hook_timeout: Duration::from_secs(10),
+            heartbeat: Heartbeat::default(),
+            session_ttl: Duration::from_secs(300),
             expired_sessions: 1024,
             sessions: 100_000,
             span: 256,
             lease_queue_bytes: 1024 * 1024,
             lease_record_bytes: 256 * 1024,
-            lease_ttl_ms: 24 * 3_600_000,
-            lease_rest_ms: 1_000,
-            lease_unused_ttl_ms: 600_000,
+            lease_ttl: Duration::from_secs(24 * 3_600),
+            lease_rest: Duration::from_secs(1),
+            lease_unused_ttl: Duration::from_secs(600),
             leases_per_principal: 64,
             executions: 10_000,
             volatile_executions: 16,
@@ -172,8 +260,8 @@ impl NodeConfig {
             live_entries: 256,
             topic_bytes: 16 * 1024 * 1024,
             topics_held: 100_000,
-            topic_idle_ms: 600_000,
-            topic_touch_ms: 600_000,
+            topic_idle: Duration::from_secs(600),
+            topic_touch: Duration::from_secs(600),
             volatiles: 64,
             topic_key_bytes: 256,
             publishes_per_command: 64,
@@ -182,12 +270,40 @@ impl NodeConfig {
             publishes_waiting: 65_536,
             snapshot_tries: 3,
             store_tries: 8,
-            store_retry_ms: 50,
-            sweep_ms: 60_000,
-            retry_ms: 250,
+            store_retry: Duration::from_millis(50),
+            sweep_interval: Duration::from_secs(60),
+            retry_after: Duration::from_millis(250),
             ack_frames: 32,
-            ack_ms: 250,
+            ack_delay: Duration::from_millis(250),
         }
+    }
+
+    /// Name of the application's protocol.
+    #[must_use]
+    pub fn protocol(&self) -> &str {
+        &self.protocol
+    }
+
+    /// What clients may send; sorted by name.
+    #[must_use]
+    pub fn messages(&self) -> &[MessageSpec] {
+        &self.messages
+    }
+
+    /// The same, to change their limits.
+    pub const fn messages_mut(&mut self) -> &mut [MessageSpec] {
+        self.messages.as_mut_slice()
+    }
+
+    /// What clients may follow; by index.
+    #[must_use]
+    pub fn topics(&self) -> &[TopicSpec] {
+        &self.topics
+    }
+
+    /// The same, to change their retention.
+    pub const fn topics_mut(&mut self) -> &mut [TopicSpec] {
+        self.topics.as_mut_slice()
     }
 
     /// Adds a message; keeps the order that look-up needs.
@@ -196,10 +312,40 @@ impl NodeConfig {
         self.messages.insert(at, spec);
     }
 
+    /// Adds a topic, with the next index.
+    pub fn add_topic(&mut self, spec: TopicSpec) {
+        self.topics.push(spec);
+    }
+
     /// Finds a message by wire name or alias.
     #[must_use]
     pub fn message(&self, name: &Name) -> Option<&MessageSpec> {
         self.messages.binary_search_by(|spec| spec.name.cmp(name)).ok().map(|at| &self.messages[at])
+    }
+
+    /// Whether something may be published to a topic: it is declared, and its key is not too long.
+    pub(super) fn declares(&self, topic: &TopicId) -> bool {
+        self.topic(&topic.name).is_some() && topic.key.len() <= self.topic_key_bytes as usize
+    }
+
+    /// How long a topic's entries are kept; nothing is kept of a topic that is not declared.
+    pub(super) fn retention(&self, topic: &Name) -> Retention {
+        self.topic(topic).map_or(Retention::new(0, Duration::ZERO), |(_, spec)| spec.retention)
+    }
+
+    /// How long to wait before a store operation is repeated that has failed so often.
+    pub(super) fn store_delay(&self, tries: u32) -> Duration {
+        self.store_retry.saturating_mul(1 << tries.saturating_sub(1).min(10))
+    }
+
+    /// For how long a store that has failed again and again is left alone.
+    pub(super) const fn store_pause(&self) -> Duration {
+        self.store_retry.saturating_mul(1 << 10)
+    }
+
+    /// Contact is told to the store often enough for the shortest life of a lease.
+    pub(super) fn renewal(&self) -> Duration {
+        (self.lease_ttl.min(self.lease_unused_ttl) / 3).max(Duration::from_millis(1))
     }
 
     /// Finds a topic's declaration by name.

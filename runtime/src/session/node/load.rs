@@ -1,7 +1,31 @@
-//! How much a node holds in one place, for the proof that everything is bounded. Looks; changes
-//! nothing.
+//! How much a node holds, for metrics and for the proof that everything is bounded.
 
-use super::Node;
+/// How much a node holds at a moment, for metrics and for checks that everything is bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct NodeLoad {
+    /// Sockets.
+    pub connections: usize,
+    /// Sessions, attached or not.
+    pub sessions: usize,
+    /// Answers that wait for a client's window, in all sessions.
+    pub answers_waiting: usize,
+    /// Commands whose turn has come, and that wait for a place among the executions.
+    pub commands_waiting: usize,
+    /// Leases in the execution table.
+    pub leases: usize,
+    /// Handlers and hooks that run.
+    pub executions: usize,
+    /// Store operations under way or waiting to be repeated.
+    pub store_operations: usize,
+    /// Topics held.
+    pub topics: usize,
+    /// Publications that wait for the store.
+    pub publishes_waiting: usize,
+    /// Records whose publications are on their way into their logs.
+    pub unsettled: usize,
+    /// Deadlines that are armed.
+    pub timers: usize,
+}
 
 /// The fullest buffer of each kind; each is bounded by the setting that its line names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -37,48 +61,4 @@ pub struct NodePeaks {
     pub topic_bytes: u64,
     /// Expired sessions that are remembered ([`super::NodeConfig::expired_sessions`]).
     pub expired_sessions: usize,
-}
-
-impl Node {
-    /// The fullest buffer of each kind. Costs O(everything): for tests, not for every scrape.
-    #[must_use]
-    pub fn peaks(&self) -> NodePeaks {
-        let mut peaks =
-            NodePeaks { expired_sessions: self.expired_sessions.len(), ..NodePeaks::default() };
-        self.connection_peaks(&mut peaks);
-        for session in self.sessions.values() {
-            let held = session.replay.len();
-            peaks.unacknowledged = peaks.unacknowledged.max(held);
-            peaks.answers_waiting = peaks.answers_waiting.max(session.pending.len());
-            if held > 1 {
-                peaks.unacknowledged_bytes = peaks.unacknowledged_bytes.max(session.replay_bytes);
-            }
-        }
-        for lease in self.leases.values() {
-            peaks.slots = peaks.slots.max(lease.slots.len());
-            peaks.queue_bytes = peaks.queue_bytes.max(lease.queue_bytes);
-            peaks.barred = peaks.barred.max(lease.barred.len());
-            if lease.kept.len() > 1 {
-                peaks.record_bytes = peaks.record_bytes.max(lease.record_bytes);
-            }
-        }
-        for topic in self.topics.values() {
-            let (entries, bytes) = topic.held();
-            peaks.topic_entries = peaks.topic_entries.max(entries);
-            if entries > 1 {
-                peaks.topic_bytes = peaks.topic_bytes.max(bytes);
-            }
-        }
-        peaks
-    }
-
-    fn connection_peaks(&self, peaks: &mut NodePeaks) {
-        for conn in self.conns.values() {
-            peaks.control = peaks.control.max(conn.control.len());
-            peaks.subscriptions = peaks.subscriptions.max(conn.subs.len());
-            for sub in conn.subs.values() {
-                peaks.volatiles = peaks.volatiles.max(sub.volatiles.len());
-            }
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::session::Close;
 use crate::session::store::{Appended, OpId, Outcome, Publication, StoreOp, TopicId};
@@ -62,11 +63,27 @@ impl Principal {
 
 /// What an authentication hook found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Identity {
     /// Who it is.
     pub principal: Principal,
-    /// Milliseconds for which the credentials are good; the connection is closed with 4202 then.
-    pub expires_in_ms: Option<u64>,
+    /// For how long the credentials are good; the connection is closed with 4202 then. `None`: until
+    /// the connection ends.
+    pub expires_in: Option<Duration>,
+}
+
+impl Identity {
+    /// Good until the connection ends.
+    #[must_use]
+    pub const fn new(principal: Principal) -> Self {
+        Self { principal, expires_in: None }
+    }
+
+    /// Good for so long.
+    #[must_use]
+    pub const fn expiring(principal: Principal, expires_in: Duration) -> Self {
+        Self { principal, expires_in: Some(expires_in) }
+    }
 }
 
 /// A hook's no.
@@ -285,31 +302,4 @@ pub enum PublishError {
         /// Whether it may have been published.
         maybe: bool,
     },
-}
-
-/// How much a node holds at a moment, for metrics and for checks that everything is bounded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct NodeLoad {
-    /// Sockets.
-    pub connections: usize,
-    /// Sessions, attached or not.
-    pub sessions: usize,
-    /// Answers that wait for a client's window, in all sessions.
-    pub answers_waiting: usize,
-    /// Commands whose turn has come, and that wait for a place among the executions.
-    pub commands_waiting: usize,
-    /// Leases in the execution table.
-    pub leases: usize,
-    /// Handlers and hooks that run.
-    pub executions: usize,
-    /// Store operations under way or waiting to be repeated.
-    pub store_operations: usize,
-    /// Topics held.
-    pub topics: usize,
-    /// Publications that wait for the store.
-    pub publishes_waiting: usize,
-    /// Records whose publications are on their way into their logs.
-    pub unsettled: usize,
-    /// Deadlines that are armed.
-    pub timers: usize,
 }

@@ -1,5 +1,5 @@
-//! The memory store as nodes hold it: one state behind a lock, and for each node what the others
-//! have appended. Owns the lock and who is told; what an operation means is the state's.
+//! The memory store as nodes have it: one state behind a lock, and for each node the news of what
+//! others have appended. What an operation means is the state's to say.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -11,16 +11,16 @@ use crate::session::store::{OpId, StoreOp, StoreOutcome, TopicId};
 use crate::store::{Advanced, Clock, Store};
 use crate::wire::Position;
 
-/// The memory store: the default, for tests, and for applications whose history may die with the
-/// process. After a restart clients get unknown outcomes for what was under way, and a reported gap
-/// for each topic.
+/// The memory store is the default. It is for tests, and for applications whose history may die
+/// with the process: after a restart, clients get unknown outcomes for what was under way, and a
+/// reported gap in each topic.
 ///
-/// Clones share what they hold. Servers of one process that share a store have a clone each, and
-/// tell each other's subscribers at once what they publish.
+/// Clones share what they store. Servers of one process that share a store have a clone each, and
+/// what one publishes reaches the subscribers of the others at once.
 pub struct MemoryStore {
     held: Arc<Mutex<Held>>,
     clock: Clock,
-    /// This clone among all.
+    /// Which of the clones this is.
     handle: u64,
 }
 
@@ -39,7 +39,7 @@ struct Listener {
 }
 
 impl MemoryStore {
-    /// An empty store. Clones share what they hold.
+    /// An empty store. Its clones share what they store.
     #[must_use]
     pub fn new(limits: MemoryLimits, clock: Clock) -> Self {
         let held =
@@ -56,12 +56,12 @@ impl MemoryStore {
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
-        // A panic in between can't leave a half-done operation that matters: each is done before
-        // the next begins.
+        // A panic leaves no half-done operation behind that matters: each is complete before the
+        // next one begins.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakers are called outside of the lock.
+    /// Makes a change under the lock, and calls wakers outside of it.
     fn changing<T>(&self, change: impl FnOnce(&mut Held, &mut Vec<Waker>) -> T) -> T {
         let mut wake = Vec::new();
         let value = change(&mut self.lock(), &mut wake);
@@ -71,8 +71,8 @@ impl MemoryStore {
 
     fn apply(&self, held: &mut Held, op: StoreOp, wake: &mut Vec<Waker>) -> StoreOutcome {
         if matches!(op, StoreOp::OpenTopic { .. }) {
-            // Before the topic is read for the first time, so that nothing is missed until the node
-            // asks for news.
+            // From the first topic that it opens, a node is listened for, so that it misses nothing
+            // before it first asks.
             held.listeners.entry(self.handle).or_default();
         }
         let heard = held.listeners.keys().any(|listener| *listener != self.handle);
@@ -122,7 +122,7 @@ impl Held {
         for (_, listener) in self.listeners.iter_mut().filter(|(handle, _)| **handle != teller) {
             listener.news.insert(topic.clone(), head);
             if listener.news.len() > most {
-                // Nobody has asked for very long, and topics came and went: hints may be lost.
+                // Nobody has asked for very long, and topics came and went. Hints may be lost.
                 listener.news.pop_first();
             }
             wake.extend(listener.waker.take());
@@ -151,9 +151,9 @@ impl Drop for MemoryStore {
 
 #[cfg(feature = "tokio")]
 impl Default for MemoryStore {
-    /// An empty store with the default limits, whose time is tokio's.
+    /// An empty store with the default limits and tokio's clock.
     fn default() -> Self {
-        let clock = crate::driver::Clock::new();
+        let clock = crate::host::Clock::new();
         Self::new(MemoryLimits::default(), Arc::new(move || clock.now()))
     }
 }

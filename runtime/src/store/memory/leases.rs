@@ -13,9 +13,9 @@ use crate::wire::{Codec, CommandNo, LeaseId};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Leases {
     leases: BTreeMap<LeaseId, Lease>,
-    /// Those that live; one set for all, because most principals have one lease.
+    /// Leases that live. One set for all principals, because most have one lease.
     by_principal: BTreeSet<(PrincipalId, LeaseId)>,
-    /// One entry per lease, at or before the time at which it expires.
+    /// One entry per lease, at or before the time when it expires.
     due: BTreeSet<(Now, LeaseId)>,
     unsettled: BTreeSet<(LeaseId, CommandNo)>,
     /// Records let go by the operation under way.
@@ -32,7 +32,7 @@ pub(super) struct Lease {
     ttl_ms: u64,
     unused_ttl_ms: u64,
     ran: bool,
-    /// It is gone for everybody but those who settle its records; until then.
+    /// Set once it is gone for everybody except those who settle its records, who have until then.
     ended: Option<Now>,
     /// Its entry in `Leases::due`.
     due: Now,
@@ -86,7 +86,7 @@ impl Leases {
         limits: &MemoryLimits,
     ) -> StoreOutcome {
         if let Some(known) = self.leases.get(&id) {
-            // The same question again, because its first answer was lost.
+            // The same request again: its first answer was lost.
             return match known.lives()
                 && known.principal == lease.principal
                 && known.codec == lease.codec
@@ -111,7 +111,7 @@ impl Leases {
         StoreOutcome::Lease { low, records: Vec::new() }
     }
 
-    /// The lease of a principal that was idle longest, if there is no room for another one.
+    /// The lease of a principal that was idle longest, if the principal may not have another one.
     fn one_too_many(&self, principal: &PrincipalId, max: u32) -> Option<LeaseId> {
         let first = (principal.clone(), LeaseId(0));
         let theirs = self
@@ -132,15 +132,14 @@ impl Leases {
         codec: Codec,
         low: CommandNo,
     ) -> StoreOutcome {
-        let theirs =
-            |lease: &Lease| lease.principal == *principal || mutant!(LeaseWithoutPrincipal);
-        if !self.live(id).is_some_and(|lease| theirs(lease) && lease.codec == codec) {
+        let live = self.live(id);
+        if !live.is_some_and(|lease| lease.principal == *principal && lease.codec == codec) {
             return StoreOutcome::LeaseGone;
         }
         match self.contact(now, id, low) {
             Some(lease) => {
-                // Below the mark are only records that are not settled: whoever takes over owes
-                // their publications.
+                // Those below the mark are not settled, and whoever takes over owes their
+                // publications.
                 let records = lease.records.0.iter().cloned().collect();
                 StoreOutcome::Lease { low: lease.low, records }
             }
@@ -169,10 +168,10 @@ impl Leases {
         Some(lease)
     }
 
-    /// Ends a lease: only its unsettled records stay, for as long as `owed_ms`.
+    /// Ends a lease: only its unsettled records stay, for as long as [`MemoryLimits::owed`].
     pub(super) fn end(&mut self, now: Now, id: LeaseId, limits: &MemoryLimits) {
         let Some(lease) = self.leases.get_mut(&id).filter(|lease| lease.lives()) else { return };
-        lease.ended = Some(now.after_ms(limits.owed_ms));
+        lease.ended = Some(now.after(limits.owed));
         self.by_principal.remove(&(lease.principal.clone(), id));
         for (n, record) in std::mem::take(&mut lease.records).0 {
             if record.settled {
@@ -205,7 +204,7 @@ impl Leases {
         }
     }
 
-    /// The contact that comes with a commit. False if there is no such lease.
+    /// A commit counts as contact. False if there is no such lease.
     pub(super) fn begin_commit(&mut self, now: Now, id: LeaseId, low: CommandNo) -> bool {
         if self.contact(now, id, low).is_none() {
             return false;
@@ -223,14 +222,10 @@ impl Leases {
     /// What keeps a record from being written (PROTOCOL.md 5.6).
     pub(super) fn obstacle(&self, id: LeaseId, n: CommandNo) -> Option<CommitOutcome> {
         let lease = self.leases.get(&id)?;
-        if n < lease.low && !mutant!(CommitBelowLow) {
+        if n < lease.low {
             return Some(CommitOutcome::BelowLow);
         }
-        lease
-            .records
-            .get(n)
-            .filter(|_| !mutant!(CommitOverRecord))
-            .map(|record| CommitOutcome::Exists(Box::new(record.clone())))
+        lease.records.get(n).map(|record| CommitOutcome::Exists(Box::new(record.clone())))
     }
 
     pub(super) fn write(&mut self, id: LeaseId, n: CommandNo, record: Record) {
@@ -267,7 +262,7 @@ impl Leases {
         records.collect()
     }
 
-    /// Looks only at leases whose time may have come.
+    /// Ends what has expired. Looks only at leases whose time may have come.
     pub(super) fn expire(&mut self, now: Now, limits: &MemoryLimits) {
         while let Some(&(at, id)) = self.due.first()
             && at <= now

@@ -1,6 +1,6 @@
-//! The memory store: everything in one process, gone with it. Each operation is carried out at
-//! once, and a commit appends its publications in the same step. Owns what an operation means; time
-//! comes in, nothing else does.
+//! The memory store: everything in one process, and gone with it. Each operation is carried out at
+//! once, and a commit appends its publications in the same step. Time comes in from outside;
+//! nothing else does.
 
 mod handle;
 mod leases;
@@ -8,6 +8,8 @@ mod records;
 #[cfg(test)]
 mod tests;
 mod topics;
+
+use std::time::Duration;
 
 pub use handle::MemoryStore;
 use leases::Leases;
@@ -21,35 +23,36 @@ use crate::wire::{CommandNo, Epoch, LeaseId, Position};
 
 /// Bounds of a memory store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct MemoryLimits {
-    /// Milliseconds that a topic's epoch and head outlive the time for which its last entry is
-    /// kept: 1 h.
-    pub topic_memory_ms: u64,
-    /// Topics; beyond, the one that was idle longest is forgotten: 1,000,000.
+    /// For how long a topic's epoch and head outlive the time for which its last entry is kept:
+    /// 1 h.
+    pub topic_memory: Duration,
+    /// How many topics: 1,000,000. Beyond, the one that was idle longest is forgotten.
     pub topics: usize,
-    /// Leases; beyond, no more are issued until one ends: 1,000,000.
+    /// How many leases: 1,000,000. Beyond, none is issued until one ends.
     pub leases: usize,
-    /// Keys of publications from outside commands that are remembered per topic: 1024.
+    /// For each topic, how many keys of publications from outside of commands are remembered: 1024.
     pub direct_keys: usize,
-    /// Milliseconds for which the unsettled records of an ended lease are kept, so that their
-    /// publications still arrive: 1 h.
-    pub owed_ms: u64,
+    /// For how long the unsettled records of an ended lease are kept, so that their publications
+    /// still arrive: 1 h.
+    pub owed: Duration,
 }
 
 impl Default for MemoryLimits {
     fn default() -> Self {
         Self {
-            topic_memory_ms: 3_600_000,
+            topic_memory: Duration::from_secs(3_600),
             topics: 1_000_000,
             leases: 1_000_000,
             direct_keys: 1024,
-            owed_ms: 3_600_000,
+            owed: Duration::from_secs(3_600),
         }
     }
 }
 
-/// The state of a memory store: pure, so that tests and simulators use the same rules as
-/// production. An operation costs O(log) of what is stored, plus what it returns or lets go.
+/// The state of a memory store. It is pure, so that tests and simulators use the same rules as
+/// production. An operation costs O(log n) of what is stored, plus what it returns or lets go.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct MemoryState {
     limits: MemoryLimits,
@@ -76,9 +79,9 @@ impl MemoryState {
         outcome
     }
 
-    /// Gives a topic another epoch, and keeps its entries: what to do with each topic that was
-    /// touched since the moment to which a store was rolled back, because its numbers may come
-    /// again with other bytes (PROTOCOL.md 7.1).
+    /// Gives a topic another epoch and keeps its entries. When a store is rolled back to an earlier
+    /// moment, this has to be done with each topic that was touched since then: its numbers may
+    /// come again with other bytes (PROTOCOL.md 7.1).
     pub fn renew_epoch(&mut self, topic: &TopicId, epoch: Epoch) {
         self.topics.renew_epoch(topic, epoch);
     }
@@ -176,8 +179,8 @@ impl MemoryState {
         CommitOutcome::Written { settled }
     }
 
-    /// A publication of a command is appended only while its record is unsettled; afterwards it is
-    /// in the log already, and only the key can tell where.
+    /// A command's publication is appended only while its record is unsettled. Afterwards it is in
+    /// the log already, and only the key can tell where.
     fn append(
         &mut self,
         now: Now,

@@ -1,4 +1,5 @@
-//! The records of one lease, by number. They are written in order, as a rule, and go in order.
+//! The records of one lease, by number. As a rule they are written in order and let go in order, so
+//! they are kept in a queue; who may write one is for the leases to say.
 
 use std::collections::VecDeque;
 
@@ -37,8 +38,8 @@ impl Records {
         self.0.remove(at).map(|(_, record)| record)
     }
 
-    /// Lets go of what is settled below `low`; what had publications is told, since their keys can
-    /// be forgotten too.
+    /// Lets go of the settled records below `low`. Returns those that had publications, because the
+    /// keys of these can be forgotten, too.
     pub(super) fn resolve(&mut self, low: CommandNo) -> Vec<(CommandNo, Record)> {
         let mut published = Vec::new();
         let mut owed = Vec::new();
@@ -48,7 +49,6 @@ impl Records {
             match (record.settled, record.publishes.is_empty()) {
                 (true, true) => {}
                 (true, false) => published.push((n, record)),
-                (false, _) if mutant!(LowForgetsUnsettled) => {}
                 (false, _) => owed.push((n, record)),
             }
         }
@@ -58,7 +58,7 @@ impl Records {
         published
     }
 
-    /// Gives back what a burst has left behind: a lease may be quiet for a day.
+    /// Gives back the room that a burst needed: a lease may be quiet for a day.
     pub(super) fn shrink(&mut self) {
         self.0.shrink_to_fit();
     }

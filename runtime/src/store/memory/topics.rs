@@ -1,5 +1,5 @@
-//! Topics: one bounded log each (PROTOCOL.md 7.1). Owns epochs, numbers, retention, and the keys
-//! that make an append repeatable; a topic that was forgotten comes back with another epoch.
+//! Topics, each with one bounded log (PROTOCOL.md 7.1): epochs, numbers, retention, and the keys
+//! that make an append repeatable. A topic that was forgotten comes back with another epoch.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -13,9 +13,9 @@ use crate::wire::{CommandNo, Epoch, LeaseId, Position, TopicSeq};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Topics {
     topics: BTreeMap<TopicId, Topic>,
-    /// By last use, for when there are too many.
+    /// By last use, to forget the one that was idle longest when there are too many.
     used: BTreeSet<(Now, TopicId)>,
-    /// One entry per topic, at or before the time at which entries of it, or all of it, are to go.
+    /// One entry per topic, at or before the time at which some of its log, or all of it, is to go.
     due: BTreeSet<(Now, TopicId)>,
 }
 
@@ -23,24 +23,24 @@ pub(super) struct Topics {
 struct Topic {
     epoch: Epoch,
     head: TopicSeq,
-    /// Consecutive, the last one is `head`.
+    /// Numbered without a gap; the last one has the number `head`.
     entries: VecDeque<(Now, LogEntry)>,
     used: Now,
     /// Its entry in `Topics::due`.
     due: Now,
     retention: Retention,
-    /// Where each remembered append landed.
+    /// The number that each remembered append got.
     keys: BTreeMap<AppendKey, TopicSeq>,
-    /// The keys from outside commands, oldest first.
+    /// The keys of appends from outside of commands, oldest first.
     direct: VecDeque<AppendKey>,
 }
 
 impl Topic {
     fn trim(&mut self, now: Now) {
-        let Retention { entries, ttl_ms } = self.retention;
+        let Retention { entries, ttl } = self.retention;
         let over = |kept: &VecDeque<(Now, LogEntry)>| {
             kept.len() > entries as usize
-                || kept.front().is_some_and(|(at, _)| at.after_ms(ttl_ms) <= now)
+                || kept.front().is_some_and(|(at, _)| at.after(ttl) <= now)
         };
         while over(&self.entries) && self.entries.pop_front().is_some() {}
     }
@@ -54,14 +54,14 @@ impl Topic {
         self.entries.front().map_or(self.head.next(), |(_, entry)| entry.ts)
     }
 
-    /// When all of it is forgotten, if nobody uses it again.
+    /// When the whole topic is forgotten, if nobody uses it again.
     fn until(&self, limits: &MemoryLimits) -> Now {
-        self.used.after_ms(self.retention.ttl_ms).after_ms(limits.topic_memory_ms)
+        self.used.after(self.retention.ttl).after(limits.topic_memory)
     }
 
     /// When there is something to let go.
     fn next_due(&self, limits: &MemoryLimits) -> Now {
-        let entry = self.entries.front().map(|(at, _)| at.after_ms(self.retention.ttl_ms));
+        let entry = self.entries.front().map(|(at, _)| at.after(self.retention.ttl));
         entry.map_or(self.until(limits), |entry| entry.min(self.until(limits)))
     }
 
@@ -79,7 +79,7 @@ impl Topic {
 }
 
 impl Topics {
-    /// Finds a topic or makes it, and counts as use.
+    /// Finds a topic, or makes it. Counts as use.
     fn touch(
         &mut self,
         now: Now,
@@ -98,7 +98,7 @@ impl Topics {
             self.due.insert((now, id.clone()));
         }
         let topic = self.topics.entry(id.clone()).or_insert_with(|| Topic {
-            epoch: if mutant!(EpochKeptByNewTopic) { Epoch(1) } else { fresh_epoch },
+            epoch: fresh_epoch,
             head: TopicSeq::ZERO,
             entries: VecDeque::new(),
             used: now,
@@ -150,11 +150,7 @@ impl Topics {
     /// Where an append landed, if its key is remembered.
     pub(super) fn landed(&self, key: AppendKey, id: &TopicId) -> Option<Appended> {
         let topic = self.topics.get(id)?;
-        topic
-            .keys
-            .get(&key)
-            .filter(|_| !mutant!(AppendKeyIgnored))
-            .map(|ts| Appended { epoch: topic.epoch, ts: *ts })
+        topic.keys.get(&key).map(|ts| Appended { epoch: topic.epoch, ts: *ts })
     }
 
     /// Appends; the caller knows that `key` is a new one.
@@ -194,8 +190,7 @@ impl Topics {
         if topic.epoch != epoch {
             return StoreOutcome::Log { head, entries: Vec::new() };
         }
-        // Entries are consecutive, so the place of the first one that is wanted can be told without
-        // looking.
+        // Numbers have no gaps, so the place of the first wanted entry follows from its number.
         let skip = after.0.saturating_add(1).saturating_sub(head.oldest.0);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(topic.entries.len());
         let wanted = topic.entries.range(skip..).take(max as usize);
@@ -203,14 +198,12 @@ impl Topics {
     }
 
     pub(super) fn renew_epoch(&mut self, id: &TopicId, epoch: Epoch) {
-        if let Some(topic) = self.topics.get_mut(id)
-            && !mutant!(EpochKeptOnRollback)
-        {
+        if let Some(topic) = self.topics.get_mut(id) {
             topic.epoch = epoch;
         }
     }
 
-    /// The record that owed these appends is gone: nobody will repeat them.
+    /// Forgets the keys of a record that is gone: nobody will repeat its appends.
     pub(super) fn forget_keys(&mut self, lease: LeaseId, n: CommandNo, record: &Record) {
         for (index, publication) in (0..).zip(&record.publishes) {
             if let Some(topic) = self.topics.get_mut(&publication.topic) {
@@ -219,7 +212,7 @@ impl Topics {
         }
     }
 
-    /// Looks only at topics whose time may have come.
+    /// Lets go of what has expired. Looks only at topics whose time may have come.
     pub(super) fn expire(&mut self, now: Now, limits: &MemoryLimits) {
         while let Some((at, id)) = self.due.first().cloned()
             && at <= now

@@ -1,6 +1,7 @@
-//! The words that stand for codes and reasons on the wire. Owns both directions in one table each;
-//! a word of a later version of the protocol reads as the value that PROTOCOL.md gives to unknown
-//! ones.
+//! The words that stand for codes and reasons on the wire, each written and read by one table. A
+//! word from a later version of the protocol is read as PROTOCOL.md says that unknown ones count.
+
+use std::fmt;
 
 use crate::wire::{FailureCode, RefusalCode, ResetReason, ResumeFailure, UnsubscribeCode};
 
@@ -10,7 +11,7 @@ macro_rules! words {
             fn word(self) -> &'static str {
                 match self {
                     $(Self::$value => $word,)+
-                    #[allow(unreachable_patterns, reason = "only some types have a value without a word")]
+                    #[allow(unreachable_patterns, reason = "some types have a word for each value")]
                     _ => "other",
                 }
             }
@@ -20,6 +21,13 @@ macro_rules! words {
                     $($word => Self::$value,)+
                     _ => Self::$unknown,
                 }
+            }
+        }
+
+        /// The word on the wire.
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.word())
             }
         }
     };
@@ -35,28 +43,56 @@ pub(super) trait Word: Copy {
 }
 
 // PROTOCOL.md 5.7: "Other codes count as `internal`".
-words!(FailureCode, Error = "error", Internal = "internal", Timeout = "timeout", Unknown = "unknown"; unknown = Internal);
+words!(
+    FailureCode,
+    Error = "error",
+    Internal = "internal",
+    Timeout = "timeout",
+    Unknown = "unknown";
+    unknown = Internal
+);
 
 // PROTOCOL.md 5.10: "A code that a client does not know is terminal".
 words!(
     RefusalCode,
-    Draining = "draining", Overload = "overload", RateLimited = "rate_limited", Unsupported = "unsupported",
-    Invalid = "invalid", TooLarge = "too_large", Forbidden = "forbidden", Expired = "expired";
+    Draining = "draining",
+    Overload = "overload",
+    RateLimited = "rate_limited",
+    Unsupported = "unsupported",
+    Invalid = "invalid",
+    TooLarge = "too_large",
+    Forbidden = "forbidden",
+    Expired = "expired";
     unknown = Other
 );
 
 words!(
     UnsubscribeCode,
-    Forbidden = "forbidden", Unsupported = "unsupported", Duplicate = "duplicate", Invalid = "invalid",
-    Overload = "overload", Internal = "internal";
+    Forbidden = "forbidden",
+    Unsupported = "unsupported",
+    Duplicate = "duplicate",
+    Invalid = "invalid",
+    Overload = "overload",
+    Internal = "internal";
     unknown = Other
 );
 
-// Of all reasons `epoch` promises the least about what the client has.
-words!(ResetReason, Initial = "initial", Trimmed = "trimmed", Epoch = "epoch", Ahead = "ahead"; unknown = Epoch);
+// Of all reasons, `epoch` promises the least about what the client already has.
+words!(
+    ResetReason,
+    Initial = "initial",
+    Trimmed = "trimmed",
+    Epoch = "epoch",
+    Ahead = "ahead";
+    unknown = Epoch
+);
 
 words!(
     ResumeFailure,
-    Unknown = "unknown", Expired = "expired", Token = "token", Principal = "principal", NotRetained = "not_retained";
+    Unknown = "unknown",
+    Expired = "expired",
+    Token = "token",
+    Principal = "principal",
+    NotRetained = "not_retained";
     unknown = Unknown
 );

@@ -1,6 +1,6 @@
-//! The codec `steadfast.v1.json` (PROTOCOL.md section 3). Hot frames are read by hand in one pass
-//! over their head, and bodies are carried as bytes; only the objects of rare frames go through
-//! serde. Refuses to look into a body, and to judge whether a sequence fits: that is the session's.
+//! The codec `steadfast.v1.json` (PROTOCOL.md section 3). Hot frames are read by hand, in one pass
+//! over their head; only the objects of rare frames go through serde. It never looks into a body,
+//! and whether a sequence fits is for the session to say.
 
 mod code;
 mod rare;
@@ -11,7 +11,7 @@ mod write;
 pub(super) use read::{read_client, read_server};
 pub(super) use write::{event, snapshot, topic_volatile, write_client, write_server};
 
-/// The numbers of PROTOCOL.md 3.6's table.
+/// The numbers in the table of PROTOCOL.md 3.6.
 mod kind {
     pub(super) const ACK: u64 = 0;
     pub(super) const COMMAND: u64 = 1;
@@ -35,6 +35,6 @@ mod kind {
     pub(super) const UNSUBSCRIBE: u64 = 25;
     pub(super) const UNSUBSCRIBED: u64 = 26;
     pub(super) const GOAWAY: u64 = 27;
-    /// Kinds from here to 255 may be ignored by who does not know them.
+    /// A receiver that does not know a kind from here to 255 ignores it.
     pub(super) const FIRST_IGNORABLE: u64 = 128;
 }

@@ -1,6 +1,6 @@
-//! Rare frames: `[kind, {…}]` (PROTOCOL.md 3.3). Owns their wire structs, apart from the types that
-//! the core uses, so that what travels changes only here. Unknown members are passed over; limits
-//! beyond 32 bits read as the largest one.
+//! Rare frames, `[kind, {…}]` (PROTOCOL.md 3.3), as structs for serde. They are apart from the
+//! core's types, so that what travels changes only here. Unknown members are passed over, and
+//! limits beyond 32 bits are read as the largest one.
 
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -27,7 +27,7 @@ impl Int {
 
 impl Serialize for Int {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // A duration of "for ever" must still be readable.
+        // Even "for ever" must be a number that the peer can read.
         serializer.serialize_u64(self.0.min(MAX_SEQUENCE))
     }
 }
@@ -92,7 +92,7 @@ impl Serialize for WireName {
 
 impl<'de> Deserialize<'de> for WireName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Borrowing fails where the string has escapes, which names are written without.
+        // A string with escapes can't be borrowed, and names are written without them.
         let text = <&str>::deserialize(deserializer)?;
         let name = Name::from_bytes(bytes::Bytes::copy_from_slice(text.as_bytes()));
         name.filter(|name| !name.is_empty()).map(Self).ok_or_else(|| D::Error::custom("not a name"))

@@ -1,4 +1,5 @@
-//! Reading: from a message to a frame (PROTOCOL.md 3.6).
+//! From a message to a frame (PROTOCOL.md 3.6): which elements each kind has, in which order. How
+//! an element is read is the reader's business.
 
 use bytes::Bytes;
 

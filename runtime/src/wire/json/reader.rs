@@ -1,5 +1,6 @@
-//! One pass over the bytes of a frame: brackets, commas, integers, names, and the body as what is
-//! left. Owns the position for error messages; never allocates except for a string with escapes.
+//! One pass over the bytes of a frame: brackets, commas, integers, names, and the body as whatever
+//! is left. It knows where it stands, for error messages, and allocates only for a string with
+//! escapes.
 
 use std::borrow::Cow;
 
@@ -109,8 +110,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A comma, then a name as it stands between its quotes; empty only if `may_be_empty`. Checked
-    /// by [`named`].
+    /// A comma, then a name as it stands between its quotes, empty only if `may_be_empty`.
+    /// [`named`] checks its characters.
     pub(super) fn next_name(&mut self, may_be_empty: bool) -> Result<&'a [u8], FrameError> {
         self.comma()?;
         self.take(b'"', "expected a name")?;
@@ -169,7 +170,7 @@ impl<'a> Reader<'a> {
         if rest.is_empty() { self.malformed("expected a last element") } else { Ok(rest) }
     }
 
-    /// Checks that what follows the kind of a frame that is to be ignored ends like a frame.
+    /// Steps over the rest of a frame that is to be ignored, which must end as a frame does.
     pub(super) fn ignore_rest(&mut self) -> Result<(), FrameError> {
         self.skip_space();
         if self.bytes.get(self.at) == Some(&b',') {
@@ -185,8 +186,8 @@ fn trim_end(bytes: &[u8]) -> &[u8] {
     &bytes[..len]
 }
 
-/// Copies a name and a body, so that neither pins the read buffer. `at` is where the name ended,
-/// for the error.
+/// Copies a name and a body, so that neither keeps the read buffer alive. `at` is where the name
+/// ended, for the error.
 pub(super) fn named(name: &[u8], body: &[u8], at: usize) -> Result<(Name, Body), FrameError> {
     match Name::copy_from(name) {
         Some(name) => Ok((name, Body(Bytes::copy_from_slice(body)))),

@@ -1,6 +1,6 @@
-//! Writing: heads as integers straight into the buffer, bodies as they are. Each frame reserves its
-//! room once; a number above the range of PROTOCOL.md 1.6 is written as the largest one, a missing
-//! body as `{}`.
+//! From a frame to its text: heads as integers straight into the buffer, bodies as they are. A
+//! number above the range of PROTOCOL.md 1.6 is written as the largest one, and a missing body as
+//! `{}`; nothing else is checked.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
@@ -11,11 +11,11 @@ use crate::wire::{
     Body, ClientFrame, CommandFrame, MAX_SEQUENCE, Name, ServerFrame, TopicNo, TopicSeq,
 };
 
-/// No head is longer than its kind, six numbers of 16 digits, two quoted words, and what separates
-/// them.
+/// No head is longer than a kind, six numbers of 16 digits, two quoted words, and the commas
+/// between.
 const HEAD_BYTES: usize = 3 + 6 * 17 + 2 * 16 + 1;
 
-/// Room for most rare frames; longer ones grow.
+/// Enough for most rare frames; the buffer grows for longer ones.
 const RARE_BYTES: usize = 512;
 
 /// Writes one frame of a client.
@@ -141,15 +141,15 @@ fn object(out: &mut BytesMut, kind: u64, object: &impl Serialize) {
     head.end();
 }
 
-/// A frame in the making: elements behind one another, each with the comma before it.
+/// A frame in the making: one element after the other, each with a comma before it.
 struct Head<'a> {
     out: &'a mut BytesMut,
 }
 
 impl<'a> Head<'a> {
-    /// Reserves room for a head and `payload` bytes of name and body.
-    fn begin(out: &'a mut BytesMut, kind: u64, payload: usize) -> Self {
-        out.reserve(HEAD_BYTES + payload);
+    /// Reserves room for a head and for `rest` bytes of name and body.
+    fn begin(out: &'a mut BytesMut, kind: u64, rest: usize) -> Self {
+        out.reserve(HEAD_BYTES + rest);
         out.put_u8(b'[');
         let this = Self { out };
         this.out.put_slice(itoa::Buffer::new().format(kind).as_bytes());
@@ -170,7 +170,7 @@ impl<'a> Head<'a> {
         self.quoted(word.as_bytes())
     }
 
-    /// Neither names nor words hold anything that JSON would escape.
+    /// Neither names nor words contain anything that JSON would escape.
     fn quoted(self, text: &[u8]) -> Self {
         self.out.put_slice(b",\"");
         self.out.put_slice(text);

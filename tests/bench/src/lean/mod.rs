@@ -1,6 +1,6 @@
 //! Clients as small as they can be, so that the server is what is measured: one task per
-//! connection, batches in, batches out, the same loop for both peers. Owns the loop; what is said
-//! is a [`Speaker`]'s.
+//! connection, batches in and batches out, the same loop for both peers. What is said is up to a
+//! [`Speaker`].
 
 mod ours;
 mod raw;
@@ -28,23 +28,23 @@ use crate::settings::READ_BUFFER;
 
 pub type Ws = WebSocketStream<TcpStream>;
 
-/// What a message turned out to be.
+/// What a message is.
 #[derive(Debug)]
 pub enum Heard {
-    /// To the oldest request that has none yet; with its body.
+    /// The reply to the oldest unanswered request, with its body.
     Reply(Bytes),
     Event,
-    /// Events follow from here on.
+    /// From here on events arrive.
     Followed,
     Nothing,
 }
 
-/// One connection's end of a wire protocol.
+/// A client's end of a wire protocol on one connection.
 pub trait Speaker: Send + Sized + 'static {
     /// The WebSocket subprotocol to ask for.
     const SUBPROTOCOL: Option<&'static str>;
 
-    /// Says hello.
+    /// Does the handshake.
     fn begin(ws: &mut Ws) -> impl Future<Output = Result<Self, Failure>> + Send;
     fn post(&mut self) -> Message;
     fn burst(&mut self, events: u32, text: &str) -> Message;
@@ -55,7 +55,7 @@ pub trait Speaker: Send + Sized + 'static {
     /// When the server broke the rules.
     fn hear(&mut self, message: Message) -> Result<Heard, Failure>;
 
-    /// Acks that nothing else carries.
+    /// An ack that no other message has carried, if one is due.
     fn owed(&mut self, idle: bool) -> Option<Message>;
 }
 
@@ -65,7 +65,7 @@ pub struct Client<S> {
     speaker: S,
 }
 
-/// What the connections of a row have heard together.
+/// What all connections of a row have heard together.
 #[derive(Debug, Default)]
 pub struct Tally {
     heard: AtomicU64,
@@ -75,12 +75,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Replies or events.
+    /// How many replies or events.
     pub fn heard(&self) -> u64 {
         self.heard.load(Ordering::Acquire)
     }
 
-    /// Times that something was there to read.
+    /// How many times there was something to read.
     pub fn batches(&self) -> u64 {
         self.batches.load(Ordering::Acquire)
     }
@@ -93,7 +93,7 @@ impl Tally {
         }
     }
 
-    /// Waits for a total; one waits at a time.
+    /// Waits for a total. Only one may wait at a time.
     pub async fn reach(&self, total: u64) {
         self.awaited.store(total, Ordering::Release);
         while self.heard() < total {
@@ -118,7 +118,7 @@ impl<S: Speaker> Client<S> {
         Ok(Self { ws, speaker })
     }
 
-    /// Keeps `window` posts under way, for ever.
+    /// Keeps `window` posts under way, until it is aborted.
     pub async fn post(mut self, window: usize, tally: Arc<Tally>) -> Result<(), Failure> {
         for _ in 0..window {
             self.ws.feed(self.speaker.post()).await?;
@@ -138,7 +138,7 @@ impl<S: Speaker> Client<S> {
         }
     }
 
-    /// Follows the feed, for ever; `ready` is told when events will come.
+    /// Follows the feed until it is aborted. `ready` is told when it will miss no event.
     pub async fn follow(mut self, ready: Arc<Tally>, tally: Arc<Tally>) -> Result<(), Failure> {
         self.ws.send(self.speaker.follow()).await?;
         while !matches!(self.hear().await?, Heard::Followed) {}
@@ -150,7 +150,7 @@ impl<S: Speaker> Client<S> {
         }
     }
 
-    /// Publishes bursts, each when everybody has the one before, for ever.
+    /// Publishes bursts until it is aborted, each when everybody has the one before.
     pub async fn publish(
         mut self,
         events: u32,
@@ -166,7 +166,7 @@ impl<S: Speaker> Client<S> {
         }
     }
 
-    /// Asks for `replies` pages at once, reads them, and leaves nothing owed.
+    /// Asks for `replies` pages at once, and reads and acknowledges all of them.
     pub async fn fetch(&mut self, replies: u32, bytes: u32) -> Result<(), Failure> {
         for _ in 0..replies {
             self.ws.feed(self.speaker.fetch(bytes)).await?;
@@ -191,7 +191,7 @@ impl<S: Speaker> Client<S> {
         self.speaker.hear(message?)
     }
 
-    /// Waits for a message, then takes what else is there; counts replies and events.
+    /// Waits for a message, takes whatever else is there, and counts replies and events.
     async fn hear_batch(
         &mut self,
         reply: impl Fn(Bytes) -> Result<(), Failure>,

@@ -1,5 +1,5 @@
-//! PROTOCOL.md by hand: HELLO, numbered commands, acks that ride along, positions when a quarter of
-//! the credit is used. Checks every sequence that comes back.
+//! PROTOCOL.md by hand: HELLO, numbered commands, acks that travel with them, positions whenever a
+//! quarter of the credit is used. Every sequence that comes back is checked; nothing is resumed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +17,7 @@ use crate::Failure;
 use crate::protocol::{BenchCommandBurst, BenchCommandFetch, BenchCommandPost, FEED};
 use crate::settings::REQUEST_TEXT;
 
-/// What `steadfast`'s own client asks for by default.
+/// The window that `steadfast`'s own client announces by default.
 const WINDOW: Window = Window { frames: 256, bytes: 256 * 1024 };
 
 static INSTANCES: AtomicU64 = AtomicU64::new(1);
@@ -28,7 +28,7 @@ pub struct Ours {
     text: String,
     out: BytesMut,
     sent: u64,
-    /// The last command whose result has come; commands are ordered, so all lower ones have theirs.
+    /// The last command whose result has come. Commands are ordered, so all lower ones have theirs.
     resolved: CommandNo,
     recv: Seq,
     topic: Option<TopicNo>,
@@ -40,7 +40,7 @@ pub struct Ours {
 impl Ours {
     fn message(&mut self, frame: &ClientFrame) -> Message {
         Codec::Json.write_client(frame, &mut self.out);
-        // What the codec wrote is JSON, hence UTF-8.
+        // The codec writes JSON, and JSON is UTF-8.
         Message::Text(Utf8Bytes::try_from(self.out.split().freeze()).unwrap_or_default())
     }
 

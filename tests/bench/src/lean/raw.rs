@@ -1,4 +1,4 @@
-//! Bare JSON: replies are matched by their order.
+//! Bare JSON, in which replies are matched to requests by their order.
 
 use bytes::Bytes;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! P5: server CPU per delivered event.
+//! P5: the server's CPU time per delivered event.
 
 use std::sync::Arc;
 
@@ -49,9 +49,10 @@ async fn load<S: Speaker>(
     let measured = async {
         ready.reach(followers).await;
         let publishing = publisher.publish(events, text, followers, Arc::clone(&tally));
+        let heard = || (tally.heard(), tally.batches());
         tokio::select! {
             ended = publishing => Err(ended.err().unwrap_or_else(|| "the publisher ended".into())),
-            sample = sample(process, settings.warm_up, settings.window, || (tally.heard(), tally.batches())) => sample,
+            sample = sample(process, settings.warm_up, settings.window, heard) => sample,
         }
     };
     tokio::select! {

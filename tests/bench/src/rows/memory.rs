@@ -1,4 +1,4 @@
-//! P6: resident memory of the server per idle connection, fresh and after a burst to each, and per
+//! P6: the server's resident memory per idle connection, fresh and after a burst to each, and per
 //! session whose socket is gone.
 
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::settings::{
 };
 use crate::{Failure, in_turn};
 
-/// Time for the server to finish what it does after the clients are done.
+/// How long the server gets to finish what it does after the clients are done.
 const REST: Duration = Duration::from_millis(2_000);
 
-/// Waves of connections that come and go: sessions stay behind.
+/// How many waves of connections come and go, and leave sessions behind.
 const WAVES: usize = 2;
 
 /// KiB per connection or session.
@@ -64,7 +64,8 @@ async fn grow<S: Speaker>(
     waves: usize,
 ) -> Result<Footprint, Failure> {
     let count = settings.idle_connections;
-    // One connection first: what is allocated once is not any connection's.
+    // One connection comes first, so that what is allocated only once counts for none of the
+    // others.
     let mut first = connect::<S>(process.port, 1).await?;
     burst(&mut first).await?;
     let empty = rest(process).await?;
@@ -74,8 +75,8 @@ async fn grow<S: Speaker>(
     let after_burst = rest(process).await?;
     let per =
         |kib: u64, since: u64, count: usize| (kib as f64 - since as f64) / count.max(1) as f64;
-    // Each wave leaves its sessions behind and uses the memory of the sockets before: what grows is
-    // the sessions.
+    // Each wave leaves its sessions behind and uses the memory of the sockets before it, so what
+    // grows is the sessions.
     for _ in 0..waves {
         drop(clients);
         clients = wave(process, count).await?;

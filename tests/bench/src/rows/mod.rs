@@ -1,4 +1,5 @@
-//! The rows of the target table.
+//! The rows of the table of targets, and what all of them need: connections, and a sample over a
+//! window of time.
 
 pub mod fan_out;
 pub mod memory;
@@ -39,15 +40,15 @@ impl Row {
 /// One measurement of one peer.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
-    /// Server CPU per message, in microseconds.
+    /// The server's CPU time per message, in microseconds.
     pub server_us: f64,
     pub client_us: f64,
     pub per_second: f64,
-    /// Messages per batch that a client found.
+    /// How many messages a client found per batch.
     pub batch: f64,
 }
 
-/// Opens connections, so many at a time that no backlog overflows.
+/// Opens connections, few enough at a time that the listener's queue does not overflow.
 async fn connect<S: Speaker>(port: u16, count: usize) -> Result<Vec<Client<S>>, Failure> {
     const AT_A_TIME: usize = 64;
     let mut clients = Vec::with_capacity(count);
@@ -60,7 +61,7 @@ async fn connect<S: Speaker>(port: u16, count: usize) -> Result<Vec<Client<S>>, 
     Ok(clients)
 }
 
-/// CPU time and messages, over a window of time.
+/// Measures CPU time and messages over a window of time.
 async fn sample(
     process: &Process,
     warm_up: Duration,
@@ -87,7 +88,7 @@ async fn sample(
     })
 }
 
-/// The first failure of tasks that should go on for ever.
+/// Waits for the first failure of tasks that should never end.
 async fn failure(tasks: &mut tokio::task::JoinSet<Result<(), Failure>>) -> Failure {
     match tasks.join_next().await {
         Some(Ok(Err(error))) => error,

@@ -1,4 +1,4 @@
-//! P1 and P2: server CPU per request and reply.
+//! P1 and P2: the server's CPU time per request and reply.
 
 use std::sync::Arc;
 
@@ -44,8 +44,9 @@ async fn load<S: Speaker>(
     for client in connect::<S>(process.port, row.connections).await? {
         tasks.spawn(client.post(row.window, Arc::clone(&tally)));
     }
+    let heard = || (tally.heard(), tally.batches());
     tokio::select! {
         error = failure(&mut tasks) => Err(error),
-        sample = sample(process, settings.warm_up, settings.window, || (tally.heard(), tally.batches())) => sample,
+        sample = sample(process, settings.warm_up, settings.window, heard) => sample,
     }
 }

@@ -1,6 +1,6 @@
 //! What a server knows of one client process, and what every frame of it must keep, whatever a case
-//! is about. Owns sessions, the lease and the bookkeeping of commands and subscriptions; refuses to
-//! answer anything.
+//! is about. It keeps the books of sessions, lease, commands and subscriptions, and answers
+//! nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::case::{Step, Stop, ensure};
 use crate::frame::{Frame, is_id, kind, random_id};
 
-/// One client process, as its server knows it.
+/// What a server knows of one client process.
 #[derive(Debug)]
 pub(super) struct Desk {
     instance: Option<String>,
@@ -24,13 +24,13 @@ pub(super) struct Desk {
     attachment: Attachment,
 }
 
-/// A session, as the last WELCOME told it.
+/// The session of the last WELCOME.
 #[derive(Debug, Clone)]
 pub(super) struct Session {
     pub(super) id: String,
     pub(super) token: String,
     generation: u64,
-    /// The highest `seq` sent, received, and acknowledged by the client.
+    /// The highest `seq` that was sent, that was received, and that the client acknowledged.
     pub(super) sent: u64,
     pub(super) recv: u64,
     acked: u64,
@@ -38,13 +38,13 @@ pub(super) struct Session {
     received: BTreeMap<u64, (u64, String, String)>,
 }
 
-/// What belongs to the present socket.
+/// What belongs to the present socket alone.
 #[derive(Debug, Default)]
 struct Attachment {
     frame_bytes: usize,
     window: (u64, u64),
     span: u64,
-    /// Up to here a resume sends again, whatever the window says.
+    /// Up to here a resume sends again, without regard to the window.
     replay_to: u64,
     /// Bytes of commands that this end has not acknowledged, by `seq`.
     unacked: BTreeMap<u64, u64>,
@@ -69,9 +69,8 @@ impl Desk {
         }
     }
 
-    // ---- HELLO ----
-
-    /// HELLO: its form, and what it must say after what was before (4.1, 4.7, 4.9, 5.1).
+    /// Checks a HELLO: its form, and what it must say after all that came before (4.1, 4.7, 4.9,
+    /// 5.1).
     pub(super) fn hello(&mut self, frame: &Frame) -> Step {
         let body = frame.body();
         ensure!("4.1", frame.kind == kind::HELLO, "the first frame is no HELLO: {}", frame.text);
@@ -111,7 +110,7 @@ impl Desk {
             "another lease was named: {body}"
         );
         let sent = self.commands.last_key_value().map_or(0, |(n, _)| *n);
-        // What was on its way when the socket broke was sent, too.
+        // What was on its way when the socket broke counts as sent.
         ensure!("4.1", next > sent, "`next` is {next} after n {sent}");
         self.check_low(low)
     }
@@ -143,10 +142,8 @@ impl Desk {
         Ok(())
     }
 
-    // ---- WELCOME ----
-
-    /// A WELCOME that resumes the session, or begins a new one. Members of `changes` replace
-    /// others.
+    /// Makes a WELCOME that resumes the session, or begins a new one. Members of `changes` replace
+    /// its own.
     pub(super) fn welcome(&mut self, resumed: bool, new_lease: bool, changes: &Value) -> Value {
         let state = if new_lease || !self.issued { "new" } else { "ok" };
         if new_lease {
@@ -168,8 +165,8 @@ impl Desk {
         session.token = random_id();
         session.generation += 1;
         let mut welcome = json!({
-            "session": session.id, "token": session.token, "gen": session.generation, "resumed": resumed,
-            "recv": session.recv, "ttl_ms": 60_000, "frame_bytes": 65_536,
+            "session": session.id, "token": session.token, "gen": session.generation,
+            "resumed": resumed, "recv": session.recv, "ttl_ms": 60_000, "frame_bytes": 65_536,
             "window": { "frames": 64, "bytes": 65_536 },
             "lease": { "id": self.lease, "state": state, "span": 64, "ttl_ms": 600_000 },
             "heartbeat": { "interval_ms": 30_000, "timeout_ms": 10_000, "missed": 3 },
@@ -188,15 +185,13 @@ impl Desk {
             replay_to: session.received.last_key_value().map_or(0, |(seq, _)| *seq),
             ..Attachment::default()
         };
-        // What the client is told was not received comes again.
+        // What the client is told was not received will come again.
         session.recv = number("/recv");
         self.session = Some(session);
         welcome
     }
 
-    // ---- afterwards ----
-
-    /// A frame after WELCOME.
+    /// Checks a frame after WELCOME.
     pub(super) fn frame(&mut self, frame: &Frame) -> Step {
         let limit = self.attachment.frame_bytes;
         ensure!(
@@ -269,7 +264,8 @@ impl Desk {
         }
         session.received.insert(seq, this);
         ensure!("3.7", back <= n, "back {back} is beyond n {n}");
-        // One that was sent again and resolved meanwhile can't say that low is above it.
+        // `low` is above a command that is sent again although it was resolved meanwhile, and
+        // `back` can't express that.
         if !self.resolved.contains(&n) {
             ensure!("5.3", back < self.attachment.span, "n {n} is {back} ahead of low");
         }
@@ -298,12 +294,12 @@ impl Desk {
         Ok(())
     }
 
-    /// This end acknowledges, in whatever frame.
+    /// Notes that this end has acknowledged, in whatever frame.
     pub(super) fn acknowledged(&mut self, ack: u64) {
         self.attachment.unacked.retain(|seq, _| *seq > ack);
     }
 
-    /// This end resolves a command.
+    /// Notes that this end has answered a command for good.
     pub(super) fn resolve(&mut self, n: u64) {
         self.resolved.insert(n);
     }
@@ -327,20 +323,20 @@ impl Desk {
         Ok(())
     }
 
-    /// This end has sent an EVENT or a SNAPSHOT.
+    /// Notes that this end has sent an EVENT or a SNAPSHOT.
     pub(super) fn sent(&mut self, number: u64, ts: u64, bytes: u64) {
         let sent = self.attachment.sent.entry(number).or_default();
         *sent = (sent.0.max(ts), sent.1 + bytes);
     }
 
-    /// This end has given another number to a subscription: its bytes count on.
+    /// Notes that this end has given another number to a subscription, whose bytes count on.
     pub(super) fn renumbered(&mut self, earlier: u64, number: u64) {
         if let Some(sent) = self.attachment.sent.remove(&earlier) {
             self.attachment.sent.insert(number, sent);
         }
     }
 
-    /// This end has sent a PING.
+    /// Notes that this end has sent a PING.
     pub(super) fn pinged(&mut self, k: u64) {
         self.attachment.pings.insert(k);
     }

@@ -1,4 +1,5 @@
-//! The suite for clients: the suite is their server. Owns the list of cases.
+//! The suite for clients, in which the suite is their server. What it checks is in the cases and
+//! the desk.
 
 mod cases;
 mod desk;
@@ -18,8 +19,8 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case<Trial>> {
     cases::ALL.iter().copied().flatten()
 }
 
-/// Holds a client against the clauses. The adapter is told where to dial: the suite listens on free
-/// ports of 127.0.0.1.
+/// Holds a client against the clauses. The suite listens on free ports of 127.0.0.1, and tells the
+/// adapter where to dial.
 pub async fn run_client_suite(adapter: Adapter, selection: &Selection) -> Report {
     let adapter = Arc::new(adapter);
     let outcomes =

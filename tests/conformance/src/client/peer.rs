@@ -1,5 +1,5 @@
-//! A server's end of one attachment, driven step by step. Owns numbering what it sends and checking
-//! what arrives; refuses to do anything by itself, acknowledging included.
+//! A server's end of one attachment, driven step by step. It numbers what it sends and checks what
+//! arrives, but does nothing by itself; it does not even acknowledge.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use crate::case::{Step, Stop, ensure};
 use crate::frame::{Frame, Sender, kind};
 use crate::socket::{Arrival, Socket};
 
-/// How long what must not come gets, where nothing can be waited for.
+/// How long to wait for what must not come, where there is nothing else to wait for.
 const MOMENT: Duration = Duration::from_millis(40);
 
 /// An attachment, or what is about to be one.
@@ -44,9 +44,7 @@ impl Peer {
         !self.hello["resume"].is_null()
     }
 
-    // ---- arriving ----
-
-    /// The next frame that fits; others stay where they are, for later.
+    /// The next frame that fits. Others are kept for later.
     pub(crate) async fn take(
         &mut self,
         clause: &'static str,
@@ -113,7 +111,7 @@ impl Peer {
         Ok(frame)
     }
 
-    /// The client must close with this code; what comes before is looked at and dropped.
+    /// Checks that the client closes with this code. What comes before is checked and dropped.
     pub(crate) async fn closes_with(&mut self, clause: &'static str, wanted: u16) -> Step {
         loop {
             match self.socket.next().await {
@@ -135,7 +133,7 @@ impl Peer {
         }
     }
 
-    /// The attachment must be alive and well: a PING is answered.
+    /// Checks that the attachment is alive and well: it answers a PING.
     pub(crate) async fn is_alive(&mut self, clause: &'static str) -> Step {
         self.pings += 1;
         let k = self.pings;
@@ -150,14 +148,14 @@ impl Peer {
         self.say(json!([kind::PING, k])).await;
     }
 
-    /// Looks at everything that the client has to say for now.
+    /// Checks everything that the client has to say for now.
     pub(crate) async fn settle(&mut self, clause: &'static str) -> Step {
         self.is_alive(clause).await?;
         self.listen(clause, MOMENT).await?;
         self.is_alive(clause).await
     }
 
-    /// Takes in what comes within a moment, whether the client is attached or not.
+    /// Checks what comes within a moment, whether the client is attached or not.
     pub(crate) async fn listen(&mut self, clause: &'static str, moment: Duration) -> Step {
         while let Some(arrival) = self.socket.next_soon(moment).await {
             match arrival {
@@ -175,22 +173,21 @@ impl Peer {
         Ok(())
     }
 
-    // ---- saying ----
-
     /// Sends a frame as it is.
     pub(crate) async fn say(&mut self, frame: Value) {
         self.socket.send(frame.to_string()).await;
     }
 
-    /// WELCOME: the session goes on if HELLO asks for it. Members of `changes` replace others.
+    /// Sends WELCOME, with which the session goes on if HELLO asks for that. Members of `changes`
+    /// replace its own.
     pub(crate) async fn welcome(&mut self, changes: Value) {
         let resumed = self.wants_resume() && self.desk().session.is_some();
         let welcome = self.desk().welcome(resumed, false, &changes);
         self.say(json!([kind::WELCOME, welcome])).await;
     }
 
-    /// WELCOME with a new session, after RESUME_FAILED where one was asked for; under a new lease
-    /// if so wanted.
+    /// Sends WELCOME with a new session, and with a new lease if so wanted. RESUME_FAILED comes
+    /// first if HELLO asks for a resume.
     pub(crate) async fn welcome_anew(&mut self, new_lease: bool) {
         if self.wants_resume() {
             self.say(json!([kind::RESUME_FAILED, { "reason": "unknown" }])).await;
@@ -199,7 +196,7 @@ impl Peer {
         self.say(json!([kind::WELCOME, welcome])).await;
     }
 
-    /// ACK of everything.
+    /// Acknowledges everything.
     pub(crate) async fn ack(&mut self) {
         let recv = self.recv();
         self.desk().acknowledged(recv);
@@ -229,7 +226,7 @@ impl Peer {
         self.say(json!([kind::FAILED, seq, ack, n, 0, code, name, body])).await;
     }
 
-    /// REFUSED; the retry codes resolve nothing.
+    /// Sends REFUSED. With a retry code the command is not resolved.
     pub(crate) async fn refused(&mut self, n: u64, code: &str, retry_ms: u64) {
         let (seq, ack) = self.numbered();
         if !["draining", "overload", "rate_limited"].contains(&code) {
@@ -237,8 +234,6 @@ impl Peer {
         }
         self.say(json!([kind::REFUSED, seq, ack, n, code, retry_ms])).await;
     }
-
-    // ---- topics ----
 
     /// The next SUBSCRIBE's object.
     pub(crate) async fn subscribe(&mut self, clause: &'static str) -> Step<Value> {
@@ -254,7 +249,8 @@ impl Peer {
     ) {
         let snapshot = sub["topic"] == "list" && reset.is_some();
         let mut answer = json!({
-            "sub": sub["sub"], "number": number, "epoch": at.0, "ts": at.1, "head": at.1, "snapshot": snapshot,
+            "sub": sub["sub"], "number": number, "epoch": at.0, "ts": at.1, "head": at.1,
+            "snapshot": snapshot,
         });
         if let Some(reset) = reset {
             answer["reset"] = json!(reset);
@@ -262,14 +258,14 @@ impl Peer {
         self.say(json!([kind::SUBSCRIBED, answer])).await;
     }
 
-    /// The client begins to follow a log without history: its number is 7.
+    /// Lets the client follow an empty log, under the number 7.
     pub(crate) async fn accept_log(&mut self) -> Step<Value> {
         let sub = self.subscribe("7.2").await?;
         self.subscribed(&sub, 7, (EPOCH, 0), Some("initial")).await;
         Ok(sub)
     }
 
-    /// The same for a list, whose state is empty.
+    /// Lets the client follow an empty list, likewise.
     pub(crate) async fn accept_list(&mut self) -> Step<Value> {
         let sub = self.subscribe("7.2").await?;
         self.subscribed(&sub, 7, (EPOCH, 0), Some("initial")).await;
@@ -277,7 +273,7 @@ impl Peer {
         Ok(sub)
     }
 
-    /// EVENT of a log or a list; its length in bytes.
+    /// Sends an EVENT of a log or a list. Returns its length in bytes.
     pub(crate) async fn event(&mut self, number: u64, ts: u64, text: &str) -> u64 {
         self.named_event(number, ts, "logged", text).await
     }
@@ -323,7 +319,7 @@ impl Peer {
     }
 }
 
-/// An epoch of the suite.
+/// An epoch.
 pub(crate) const EPOCH: &str = "00000000000000e1";
 
 /// Whether a frame is a COMMAND of either kind.

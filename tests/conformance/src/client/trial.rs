@@ -1,5 +1,5 @@
-//! One case's stage: a client, told by its adapter where to dial, and the sockets that it opens.
-//! Refuses to know what a case is about.
+//! One case's stage: a client, which its adapter tells where to dial, and the sockets that it
+//! opens. What a case is about is not known here.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -41,13 +41,13 @@ impl Trial {
         Self { adapter, exchange }
     }
 
-    /// A client with the settings of a test: it dials again at once.
+    /// A client that dials again at once.
     pub(crate) async fn client(&self) -> Step<Client> {
         self.client_with(json!({}), &["ann"]).await
     }
 
-    /// A client with settings of ADAPTER.md, and credentials: the first for the first dial, the
-    /// next when they were refused.
+    /// A client with settings of ADAPTER.md, and with credentials, of which it uses the next when
+    /// one was refused.
     pub(crate) async fn client_with(&self, mut settings: Value, tokens: &[&str]) -> Step<Client> {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Stop::trouble)?;
         let url = format!("ws://{}/", listener.local_addr().map_err(Stop::trouble)?);
@@ -65,7 +65,7 @@ impl Trial {
         self.attached_with(json!({})).await
     }
 
-    /// A client that is attached, with a WELCOME that says something else in places.
+    /// A client that is attached, with these members in WELCOME.
     pub(crate) async fn attached_with(&self, welcome: Value) -> Step<(Client, Peer)> {
         let mut client = self.client().await?;
         let peer = client.attach_with(welcome).await?;
@@ -74,9 +74,7 @@ impl Trial {
 }
 
 impl Client {
-    // ---- its sockets ----
-
-    /// The next connection, with nothing read.
+    /// The next connection, of which nothing was read beyond the request.
     async fn tcp(&mut self) -> Step<(TcpStream, String)> {
         let accepted = within(self.listener.accept()).await;
         let accepted =
@@ -87,12 +85,12 @@ impl Client {
         Ok((stream, format!("socket {}", self.sockets)))
     }
 
-    /// Whether it dials within a moment: for what must not happen.
+    /// Whether the client dials within a moment, where it must not.
     pub(crate) async fn dials_within(&mut self, moment: Duration) -> bool {
         tokio::time::timeout(moment, self.listener.accept()).await.is_ok()
     }
 
-    /// The next socket, upgraded; the answer names the subprotocol that is given.
+    /// The next socket, upgraded with an answer that names this subprotocol.
     pub(crate) async fn socket(&mut self, answered: Option<&'static str>) -> Step<Socket> {
         let (stream, name) = self.tcp().await?;
         let mut offered = String::new();
@@ -138,13 +136,13 @@ impl Client {
         stream.shutdown().await.map_err(Stop::trouble)
     }
 
-    /// The next socket, with its HELLO.
+    /// The next socket, after its HELLO.
     pub(crate) async fn accept(&mut self) -> Step<Peer> {
         let socket = self.socket(Some(SUBPROTOCOL)).await?;
         Peer::greeted(socket, Arc::clone(&self.desk)).await
     }
 
-    /// The next socket, attached and confirmed: the session goes on if HELLO asks for it.
+    /// The next socket, attached and confirmed. The session goes on if HELLO asks for that.
     pub(crate) async fn attach(&mut self) -> Step<Peer> {
         self.attach_with(json!({})).await
     }
@@ -155,28 +153,26 @@ impl Client {
         Ok(peer)
     }
 
-    // ---- its application ----
-
-    /// The application begins a call; its number in reports.
+    /// Lets the application make a call. Returns the call's number in reports.
     pub(crate) async fn call(&mut self, name: &str, body: Value) -> Step<u64> {
         self.calls += 1;
         self.adapter.ask("call", json!({ "call": self.calls, "name": name, "body": body })).await?;
         Ok(self.calls)
     }
 
-    /// A call of `echo`.
+    /// Lets it call `echo`.
     pub(crate) async fn echo(&mut self, text: &str) -> Step<u64> {
         self.call("echo", json!({ "text": text })).await
     }
 
-    /// What a call came to.
+    /// The outcome of a call.
     pub(crate) async fn outcome(&mut self, clause: &'static str, call: u64) -> Step<Value> {
         let of_call = move |event: &Value| event["event"] == "outcome" && event["call"] == call;
         let event = self.adapter.event(of_call).await?;
         event.ok_or_else(|| Stop::broken(clause, format!("call {call} has no outcome in time")))
     }
 
-    /// A call must come to this.
+    /// Checks that a call has this outcome.
     pub(crate) async fn ends(&mut self, clause: &'static str, call: u64, wanted: Value) -> Step {
         let outcome = self.outcome(clause, call).await?;
         for (name, value) in wanted.as_object().into_iter().flatten() {
@@ -185,12 +181,12 @@ impl Client {
         Ok(())
     }
 
-    /// Whether a call has come to something.
+    /// Whether the outcome of a call has been reported.
     pub(crate) fn is_over(&self, call: u64) -> bool {
         self.adapter.has(|event| event["event"] == "outcome" && event["call"] == call)
     }
 
-    /// Waits until a caller has stopped waiting for a call.
+    /// Waits until the caller has given up on a call.
     pub(crate) async fn gave_up(&mut self, call: u64) -> Step {
         let event = self
             .adapter
@@ -208,7 +204,8 @@ impl Client {
             .map(drop)
     }
 
-    /// The application begins to follow a topic; its number in reports. It takes nothing yet.
+    /// Lets the application follow a topic, and take nothing yet. Returns the subscription's number
+    /// in reports.
     pub(crate) async fn subscribe(&mut self, topic: &str) -> Step<u64> {
         self.subs += 1;
         self.adapter
@@ -217,18 +214,18 @@ impl Client {
         Ok(self.subs)
     }
 
-    /// The application takes the next item, which finishes the one before.
+    /// Lets the application ask for the next item, which finishes the one before.
     pub(crate) async fn take(&mut self, sub: u64) -> Step {
         self.adapter.ask("take", json!({ "sub": sub })).await.map(drop)
     }
 
-    /// The application takes the next item and waits for it.
+    /// Lets the application ask for the next item, and waits for it.
     pub(crate) async fn item(&mut self, clause: &'static str, sub: u64) -> Step<Value> {
         self.take(sub).await?;
         self.taken(clause, sub).await
     }
 
-    /// The item that the application asked for.
+    /// Waits for the item that the application asked for.
     pub(crate) async fn taken(&mut self, clause: &'static str, sub: u64) -> Step<Value> {
         let event = self
             .adapter
@@ -237,7 +234,7 @@ impl Client {
         event.ok_or_else(|| Stop::broken(clause, "the application got no item in time"))
     }
 
-    /// The application gets an event with this text next.
+    /// Checks that the application next gets an event with this text.
     pub(crate) async fn sees(&mut self, clause: &'static str, sub: u64, text: &str) -> Step {
         let item = self.item(clause, sub).await?;
         let as_wanted = item["item"] == "event" && item["body"]["text"] == text;
@@ -245,7 +242,7 @@ impl Client {
         Ok(())
     }
 
-    /// Whether an item was reported that nobody has looked at.
+    /// Whether an item was reported that no step has looked at.
     pub(crate) fn has_item(&self, sub: u64) -> bool {
         self.adapter.has(|event| event["event"] == "item" && event["sub"] == sub)
     }
@@ -254,7 +251,7 @@ impl Client {
         self.adapter.ask("unsubscribe", json!({ "sub": sub })).await.map(drop)
     }
 
-    /// How a subscription ended.
+    /// Waits for the end of a subscription.
     pub(crate) async fn ended(&mut self, clause: &'static str, sub: u64) -> Step<Value> {
         let event = self
             .adapter
@@ -265,12 +262,12 @@ impl Client {
         })
     }
 
-    /// The application closes the client for good. It is not waited for.
+    /// Lets the application close the client for good, without waiting until it has.
     pub(crate) async fn close(&mut self) -> Step {
         self.adapter.ask("close", json!({})).await.map(drop)
     }
 
-    /// Waits until the client has stopped for good, and says so.
+    /// Waits until the client reports that it has stopped for good.
     pub(crate) async fn stops(&mut self, clause: &'static str) -> Step<Value> {
         let event = self.adapter.event(|event| event["event"] == "stopped").await?;
         event.ok_or_else(|| Stop::broken(clause, "the client has not stopped, or does not say so"))

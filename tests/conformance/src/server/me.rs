@@ -1,5 +1,5 @@
-//! What a client process knows of itself across its sockets. Owns the numbers; refuses to send
-//! anything.
+//! What a client process knows of itself across its sockets: ids, numbers, and what it may have to
+//! send again. It sends nothing.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(crate) struct Me {
     pub(crate) token: Option<String>,
     pub(crate) instance: String,
     pub(crate) dial: u64,
-    /// Frames and bytes that the server may have under way.
+    /// How many frames and bytes the server may have under way.
     pub(crate) window: (u64, u64),
     pub(crate) session: Option<Session>,
     pub(crate) lease: Option<String>,
@@ -26,23 +26,23 @@ pub(crate) struct Me {
     resolved: Vec<u64>,
 }
 
-/// Its session, as the last WELCOME told.
+/// The session of the last WELCOME.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
     pub(crate) id: String,
     pub(crate) token: String,
     pub(crate) generation: u64,
-    /// The highest `seq` sent and received.
+    /// The highest `seq` that was sent, and the highest received.
     pub(crate) sent: u64,
     pub(crate) recv: u64,
-    /// The `seq` under which this session carried each command last.
+    /// The `seq` under which this session last carried each command.
     pub(crate) seq_of: BTreeMap<u64, u64>,
-    /// What was sent, by `seq`: `n`, name and body. A case sends little.
+    /// What was sent, by `seq`: `n`, name and body. All of it is kept, since a case sends little.
     pub(crate) replay: BTreeMap<u64, (u64, String, Value)>,
 }
 
 impl Me {
-    /// A new process with the credential of a principal of ADAPTER.md.
+    /// A new process with the credentials of a principal of ADAPTER.md.
     pub(crate) fn new(token: &str) -> Self {
         Self {
             token: Some(token.to_owned()),
@@ -60,7 +60,8 @@ impl Me {
     /// A HELLO under the present dial.
     pub(crate) fn hello(&self) -> Value {
         let mut hello = json!({
-            "v": 1, "protocol": "conformance", "version": "1", "instance": self.instance, "dial": self.dial,
+            "v": 1, "protocol": "conformance", "version": "1",
+            "instance": self.instance, "dial": self.dial,
             "window": { "frames": self.window.0, "bytes": self.window.1 },
         });
         if let Some(token) = &self.token {
@@ -82,7 +83,7 @@ impl Me {
         self
     }
 
-    /// Takes the lease that WELCOME has given; another one numbers anew (5.1).
+    /// Takes the lease that WELCOME gave. With another one, numbers start again (5.1).
     pub(crate) fn take_lease(&mut self, lease: String) {
         if self.lease.as_ref().is_some_and(|before| *before != lease) {
             (self.next, self.low) = (1, 1);
@@ -91,7 +92,7 @@ impl Me {
         self.lease = Some(lease);
     }
 
-    /// Takes note of an outcome.
+    /// Notes that there is an outcome.
     pub(crate) fn resolve(&mut self, n: u64) {
         self.resolved.push(n);
         while let Some(at) = self.resolved.iter().position(|resolved| *resolved == self.low) {

@@ -1,4 +1,5 @@
-//! The suite for servers: the suite is their client. Owns the list of cases.
+//! The suite for servers, in which the suite is their client. What it checks is in the cases and
+//! the rules.
 
 mod cases;
 mod me;
@@ -17,8 +18,8 @@ use trial::Trial;
 /// The server under test.
 #[derive(Debug, Clone)]
 pub enum Subject {
-    /// A server that runs, with the application of ADAPTER.md and settings of its own. Cases that
-    /// need other settings, or that the server drains or dies, are not applicable.
+    /// A running server with the application of ADAPTER.md and settings of its own. Cases that need
+    /// other settings, or in which the server drains or dies, are not applicable.
     Url(String),
     /// A program that starts servers.
     Adapter(Adapter),

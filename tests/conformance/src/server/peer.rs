@@ -1,5 +1,5 @@
-//! A client's end of one attachment, driven step by step. Owns numbering what it sends and checking
-//! what arrives; refuses to do anything by itself, acknowledging included.
+//! A client's end of one attachment, driven step by step. It numbers what it sends and checks what
+//! arrives, but does nothing by itself; it does not even acknowledge.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(crate) struct Peer {
     pub(crate) welcome: Option<Frame>,
     pub(crate) resume_failed: Option<Frame>,
     rules: Rules,
-    /// Frames that came while something else was waited for.
+    /// Frames that arrived while something else was awaited.
     inbox: VecDeque<Frame>,
     subs: u64,
     pings: u64,
@@ -40,9 +40,7 @@ impl Peer {
         }
     }
 
-    // ---- arriving ----
-
-    /// Waits for WELCOME, with or without a RESUME_FAILED before it.
+    /// Waits for WELCOME, before which there may be RESUME_FAILED.
     pub(crate) async fn welcomed(&mut self) -> Step {
         let frame = loop {
             let frame = self.read("4.1", "WELCOME").await?;
@@ -85,7 +83,7 @@ impl Peer {
         self.welcome()["resumed"] == true
     }
 
-    /// The next frame that fits; others stay where they are, for later.
+    /// The next frame that fits. Others are kept for later.
     pub(crate) async fn take(
         &mut self,
         clause: &'static str,
@@ -132,12 +130,12 @@ impl Peer {
         self.take(clause, what, |frame| frame.kind == kind).await
     }
 
-    /// Whether a frame that fits has come already.
+    /// Whether a frame that fits has already arrived.
     pub(crate) fn has(&self, fits: impl Fn(&Frame) -> bool) -> bool {
         self.inbox.iter().any(fits)
     }
 
-    /// The socket must be closed with this code; what comes before is looked at and dropped.
+    /// Checks that the socket is closed with this code. What comes before is checked and dropped.
     pub(crate) async fn closes_with(mut self, clause: &'static str, wanted: u16) -> Step<Me> {
         loop {
             match self.socket.next().await {
@@ -160,7 +158,7 @@ impl Peer {
         }
     }
 
-    /// How the socket ends; what comes before is dropped.
+    /// Waits for the end of the socket. What comes before is dropped.
     pub(crate) async fn ends(mut self) -> Step<Option<u16>> {
         loop {
             match self.socket.next().await {
@@ -171,7 +169,7 @@ impl Peer {
         }
     }
 
-    /// The attachment must be alive and well: a PING is answered.
+    /// Checks that the attachment is alive and well: it answers a PING.
     pub(crate) async fn is_alive(&mut self, clause: &'static str) -> Step {
         self.pings += 1;
         let k = self.pings;
@@ -181,8 +179,8 @@ impl Peer {
             .map(drop)
     }
 
-    /// Looks at everything that the server has to say for now. What it must not say can't be waited
-    /// for: it gets a moment, and the chance to answer twice.
+    /// Checks everything that the server has to say for now. What it must not say can't be waited
+    /// for, so it gets a moment, and has to answer twice.
     pub(crate) async fn settle(&mut self, clause: &'static str) -> Step {
         for _ in 0..2 {
             self.is_alive(clause).await?;
@@ -201,21 +199,19 @@ impl Peer {
         Ok(())
     }
 
-    // ---- saying ----
-
     /// Sends a frame as it is.
     pub(crate) async fn say(&mut self, frame: Value) {
         self.socket.send(frame.to_string()).await;
     }
 
-    /// ACK of everything.
+    /// Acknowledges everything.
     pub(crate) async fn ack(&mut self) {
         let ack = self.me.recv();
         self.rules.acked(ack);
         self.say(json!([kind::ACK, ack, self.me.low])).await;
     }
 
-    /// Sends again what the server has not got (4.7).
+    /// Sends again what the server has not received (4.7).
     pub(crate) async fn replay(&mut self) {
         let recv = self.welcome()["recv"].as_u64().unwrap_or_default();
         let missing =
@@ -226,14 +222,14 @@ impl Peer {
         }
     }
 
-    /// Numbers a command; the frame is not sent.
+    /// Numbers a command. The frame is not sent.
     pub(crate) fn number(&mut self, name: &str, body: &Value) -> (u64, Value) {
         let n = self.me.next;
         self.me.next += 1;
         (n, self.again(n, name, body))
     }
 
-    /// A command that was numbered before, under the next `seq`; the frame is not sent.
+    /// A command that was numbered before, under the next `seq`. The frame is not sent.
     pub(crate) fn again(&mut self, n: u64, name: &str, body: &Value) -> Value {
         let (recv, low) = (self.me.recv(), self.me.low.min(n));
         let seq = self.me.session.as_mut().map_or(0, |session| {
@@ -253,7 +249,7 @@ impl Peer {
         n
     }
 
-    /// The answer to a command, which resolves it unless it is refused for now.
+    /// The answer to a command, which resolves it, except for a refusal with a retry code.
     pub(crate) async fn answer(&mut self, clause: &'static str, n: u64) -> Step<Frame> {
         let answers = |frame: &Frame| {
             matches!(frame.kind, kind::RESULT | kind::FAILED | kind::REFUSED)
@@ -285,7 +281,7 @@ impl Peer {
         Ok(frame.body())
     }
 
-    /// A command must be refused with this code.
+    /// Checks that a command is refused with this code.
     pub(crate) async fn refused(
         &mut self,
         clause: &'static str,
@@ -298,7 +294,7 @@ impl Peer {
         Ok(frame)
     }
 
-    /// Appends texts to a list, and with it to the topics of that list.
+    /// Appends texts to a list, and so publishes them to the list's topics.
     pub(crate) async fn append(
         &mut self,
         list: &str,
@@ -311,7 +307,7 @@ impl Peer {
         Ok(())
     }
 
-    /// Waits until somebody has come to a gate.
+    /// Waits until a handler has come to a gate.
     pub(crate) async fn has_come(&mut self, gate: &str) -> Step {
         for _ in 0..2_000 {
             if self.call("5.5", "came", json!({ "gate": gate })).await? != 0 {
@@ -334,9 +330,7 @@ impl Peer {
         Ok(texts.collect())
     }
 
-    // ---- topics ----
-
-    /// Sends SUBSCRIBE with ample credit.
+    /// Subscribes with ample credit.
     pub(crate) async fn subscribe(
         &mut self,
         topic: &str,
@@ -375,7 +369,7 @@ impl Peer {
         Ok(frame.body())
     }
 
-    /// A subscription must be ended with this code.
+    /// Checks that a subscription is ended with this code.
     pub(crate) async fn unsubscribed(
         &mut self,
         clause: &'static str,
@@ -392,7 +386,7 @@ impl Peer {
         Ok(())
     }
 
-    /// Subscribes from the beginning to the topic that has a snapshot, and takes SUBSCRIBED and
+    /// Subscribes to the topic that has a snapshot, without a position, and takes SUBSCRIBED and
     /// SNAPSHOT.
     pub(crate) async fn follow(&mut self, key: &str) -> Step<(u64, Frame)> {
         let sub = self.subscribe("list", key, None).await;
@@ -411,7 +405,7 @@ impl Peer {
         self.take_kind(clause, "EVENT", kind::EVENT).await
     }
 
-    /// Says that everything of a subscription that has arrived is finished with.
+    /// Reports that everything that has arrived for a subscription is finished with.
     pub(crate) async fn finish(&mut self, sub: u64) {
         if let Some((number, ts, bytes)) = self.rules.finished(sub) {
             self.position(number, ts, bytes).await;
@@ -428,14 +422,12 @@ impl Peer {
         self.say(json!([kind::UNSUBSCRIBE, { "sub": sub }])).await;
     }
 
-    /// Where a subscription has got to.
+    /// How far a subscription has got.
     pub(crate) fn reached(&self, sub: u64) -> Option<(String, u64)> {
         self.rules.reached(sub)
     }
 
-    // ---- the end ----
-
-    /// The socket is lost without a word.
+    /// Loses the socket without a word.
     pub(crate) fn cut(self) -> Me {
         self.socket.cut();
         self.me

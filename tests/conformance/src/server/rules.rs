@@ -1,5 +1,5 @@
 //! What every frame of a server must keep, whatever a case is about: sequences, acks, windows,
-//! positions, credit. Owns the bookkeeping of one attachment; refuses to expect anything.
+//! positions, credit. It keeps the books of one attachment, and waits for nothing.
 
 use std::collections::BTreeMap;
 
@@ -9,36 +9,36 @@ use super::me::Me;
 use crate::case::{Step, Stop, ensure};
 use crate::frame::{Frame, is_id, kind};
 
-/// The bookkeeping of one attachment.
+/// The books of one attachment.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
-    /// Frames and bytes of which the server has not seen an ack, by `seq`; not kept on resumed
+    /// The bytes of each frame whose ack the server has not seen, by `seq`. `None` on resumed
     /// sessions, whose replay has no limit.
     unacked: Option<BTreeMap<u64, u64>>,
     subs: BTreeMap<u64, Sub>,
     by_number: BTreeMap<u64, u64>,
-    /// Numbers that stood for something once: frames may still be on their way (7.10).
+    /// Numbers that once stood for a topic. Frames of them may still be on their way (7.10).
     earlier: Vec<u64>,
 }
 
-/// A subscription as the server must see it.
+/// A subscription, as the server has to see it.
 #[derive(Debug, Default)]
 struct Sub {
     credit: (u64, u64),
     from: Option<(String, u64)>,
     number: Option<u64>,
     epoch: String,
-    /// The last `ts`, and where credit counts from.
+    /// The last `ts`, and the one from which credit counts.
     cursor: u64,
     position: u64,
-    /// Bytes sent, and reported as finished with.
+    /// Bytes that were sent, and bytes reported as finished with.
     sent: u64,
     finished: u64,
     awaits_snapshot: bool,
 }
 
 impl Rules {
-    /// WELCOME: its form, and what it must say to this HELLO (1.5, 4.1, 4.7, 4.10).
+    /// Checks a WELCOME: its form, and what it must say to this HELLO (1.5, 4.1, 4.7, 4.10).
     pub(super) fn welcome(&mut self, me: &Me, frame: &Frame) -> Step {
         let of = |path: &str| frame.text_member("4.1", path);
         for (path, digits) in [("/session", 32), ("/token", 32), ("/lease/id", 32)] {
@@ -97,7 +97,7 @@ impl Rules {
         Ok(())
     }
 
-    /// A frame after WELCOME. Updates what the process has received.
+    /// Checks a frame after WELCOME, and notes that the process has received it.
     pub(super) fn frame(&mut self, me: &mut Me, frame: &Frame) -> Step {
         match frame.kind {
             kind::ACK => ack(me, frame.number(0)),
@@ -146,14 +146,14 @@ impl Rules {
         Ok(())
     }
 
-    /// The client has sent an ack.
+    /// Notes that the client has sent an ack.
     pub(super) fn acked(&mut self, ack: u64) {
         if let Some(unacked) = &mut self.unacked {
             unacked.retain(|seq, _| *seq > ack);
         }
     }
 
-    /// The client has sent SUBSCRIBE.
+    /// Notes that the client has sent SUBSCRIBE.
     pub(super) fn subscribe(&mut self, request: &Value) {
         let number = |path: &str| request.pointer(path).and_then(Value::as_u64).unwrap_or_default();
         let epoch = request.pointer("/from/epoch").and_then(Value::as_str);
@@ -165,7 +165,7 @@ impl Rules {
         self.subs.insert(number("/sub"), sub);
     }
 
-    /// The client has sent UNSUBSCRIBE.
+    /// Notes that the client has sent UNSUBSCRIBE.
     pub(super) fn unsubscribe(&mut self, sub: u64) {
         if let Some(number) = self.subs.remove(&sub).and_then(|sub| sub.number) {
             self.by_number.remove(&number);
@@ -173,7 +173,7 @@ impl Rules {
         }
     }
 
-    /// The client has sent POSITION.
+    /// Notes that the client has sent POSITION.
     pub(super) fn position(&mut self, number: u64, ts: u64, bytes: u64) {
         let sub = self.by_number.get(&number).and_then(|sub| self.subs.get_mut(sub));
         if let Some(sub) = sub {
@@ -284,14 +284,13 @@ impl Rules {
         Ok(())
     }
 
-    /// What a client reports when everything of a topic is finished with: its number, `ts`, and
-    /// bytes.
+    /// What a client reports when it has finished with everything of a topic: number, `ts`, bytes.
     pub(super) fn finished(&self, no: u64) -> Option<(u64, u64, u64)> {
         let sub = self.subs.get(&no)?;
         Some((sub.number?, sub.cursor, sub.sent))
     }
 
-    /// Epoch and `ts` that a subscription has got to.
+    /// The epoch and `ts` up to which a subscription has got.
     pub(super) fn reached(&self, no: u64) -> Option<(String, u64)> {
         self.subs.get(&no).map(|sub| (sub.epoch.clone(), sub.cursor))
     }

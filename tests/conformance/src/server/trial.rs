@@ -1,5 +1,5 @@
-//! One case's stage: servers as the case wants them, and sockets to them. Refuses to know what a
-//! case is about.
+//! One case's stage: servers as the case wants them, and sockets to them. What a case is about is
+//! not known here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,7 +21,7 @@ pub(crate) struct Trial {
     subject: Arc<Subject>,
     exchange: Exchange,
     sockets: AtomicU32,
-    /// Adapters end with the case, not with the step that started them.
+    /// Adapters live until the end of the case, and not just of the step that started them.
     adapters: Mutex<Vec<Arc<Mutex<Channel>>>>,
 }
 
@@ -67,12 +67,12 @@ impl Trial {
         Ok(Server { trial: self, url: Mutex::new(url_of(&started)?), adapter: Some(adapter) })
     }
 
-    /// Somebody who is attached to a server with its own defaults.
+    /// A client that is attached to a server with its own defaults.
     pub(crate) async fn peer(&self) -> Step<Peer> {
         self.server().await?.attach(Me::new("ann")).await
     }
 
-    /// Somebody who is attached to a server with such settings.
+    /// A client that is attached to a server with such settings.
     pub(crate) async fn peer_with(&self, settings: Value) -> Step<Peer> {
         self.server_with(settings).await?.attach(Me::new("ann")).await
     }
@@ -84,14 +84,14 @@ fn url_of(answer: &Value) -> Step<String> {
 }
 
 impl Server<'_> {
-    /// An upgrade with what the case offers.
+    /// Tries an upgrade that offers this subprotocol.
     pub(crate) async fn upgrade(&self, offered: Option<&str>) -> Step<Upgrade> {
         let name = format!("socket {}", self.trial.sockets.fetch_add(1, Ordering::Relaxed) + 1);
         let url = self.url.lock().await.clone();
         Socket::dial(&url, offered, name, self.trial.exchange.clone()).await
     }
 
-    /// An open socket on which nothing was said.
+    /// An open socket on which nothing has been sent.
     pub(crate) async fn socket(&self) -> Step<Socket> {
         match self.upgrade(Some(SUBPROTOCOL)).await? {
             Upgrade::Open(socket, chosen) if chosen.as_deref() == Some(SUBPROTOCOL) => Ok(*socket),
@@ -105,26 +105,26 @@ impl Server<'_> {
         }
     }
 
-    /// A socket on which nothing is said.
+    /// A peer that sends nothing.
     pub(crate) async fn silent(&self) -> Step<Peer> {
         Ok(Peer::new(self.socket().await?, Me::new("ann")))
     }
 
-    /// A socket on which a message was sent, which need not be a HELLO.
+    /// A peer that has sent this message, which need not be a HELLO.
     pub(crate) async fn say(&self, first: &str) -> Step<Peer> {
         let mut socket = self.socket().await?;
         socket.send(first).await;
         Ok(Peer::new(socket, Me::new("ann")))
     }
 
-    /// A socket on which this HELLO was sent.
+    /// A peer that has sent this HELLO.
     pub(crate) async fn greet(&self, me: &Me, hello: &Value) -> Step<Peer> {
         let mut socket = self.socket().await?;
         socket.send(json!([kind::HELLO, hello]).to_string()).await;
         Ok(Peer::new(socket, me.clone()))
     }
 
-    /// Says HELLO, and waits for WELCOME, which is not confirmed.
+    /// Sends HELLO and waits for WELCOME, but does not confirm it.
     pub(crate) async fn attach_silently(&self, mut me: Me) -> Step<Peer> {
         me.dial += 1;
         let hello = me.hello();
@@ -133,7 +133,7 @@ impl Server<'_> {
         Ok(peer)
     }
 
-    /// Says HELLO, waits for WELCOME, and confirms it (4.1).
+    /// Sends HELLO, waits for WELCOME, and confirms it (4.1).
     pub(crate) async fn attach(&self, me: Me) -> Step<Peer> {
         let mut peer = self.attach_silently(me).await?;
         peer.ack().await;
@@ -141,7 +141,7 @@ impl Server<'_> {
         Ok(peer)
     }
 
-    /// Attaches, and wants the session to have gone on.
+    /// Attaches, and checks that the session has gone on.
     pub(crate) async fn resume(&self, me: Me) -> Step<Peer> {
         let peer = self.attach(me).await?;
         if peer.was_resumed() {
@@ -166,7 +166,7 @@ impl Server<'_> {
         }
     }
 
-    /// Kills the server, and starts another one with what the store has kept, or without.
+    /// Kills the server, and starts another one, with or without what the store has kept.
     pub(crate) async fn restart(&self, keep: bool) -> Step {
         let restarted = self.control("restart", json!({ "keep": keep })).await?;
         *self.url.lock().await = url_of(&restarted)?;

@@ -8,6 +8,6 @@ async fn our_client_keeps_every_clause() {
     let selection =
         Selection { name: std::env::var("STEADFAST_CASE").ok(), ..Selection::default() };
     let report = run_client_suite(adapter, &selection).await;
-    // Not applicable is no answer for our own.
+    // For our own client, not applicable would be no answer.
     assert!(report.outcomes.iter().all(|outcome| outcome.ending == Ending::Passed), "{report}");
 }

@@ -1,4 +1,4 @@
-//! Our server and our client before the suite, right and wrong.
+//! Our server and our client before the suite, as they are and with mistakes.
 
 #![allow(clippy::disallowed_methods, reason = "tests make tasks and wait")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed step is a failed test")]

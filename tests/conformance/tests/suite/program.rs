@@ -1,4 +1,4 @@
-//! The suite as a program: an address, an adapter, a wrong use.
+//! The suite as a program: with an address, with an adapter, and used wrongly.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -15,7 +15,7 @@ fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The adapters of ours as a program: cargo builds the examples beside the tests.
+/// Our adapters as a program. cargo builds examples together with tests.
 fn adapter() -> String {
     let tests = std::env::current_exe().unwrap();
     let path: PathBuf = tests.parent().unwrap().parent().unwrap().join("examples/adapter");
@@ -49,7 +49,7 @@ fn adapters_are_programs() {
 
 #[test]
 fn a_failure_comes_with_its_exchange() {
-    // An adapter that answers nothing: `cat` says the question again, which is not an answer.
+    // `cat` is an adapter that answers nothing: a repeated question is not an answer.
     let output = suite(&["--clause", "9.2", "--server", "cat"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(
@@ -78,7 +78,7 @@ async fn a_server_that_runs_is_enough_for_most_clauses() {
     assert!(passed > 50, "{report}");
 }
 
-/// A server with its own defaults, and what keeps it running.
+/// A server with its own defaults, and whatever keeps it running.
 async fn started(connect: Connect) -> (String, impl Sized) {
     let mut pipes = connect().await;
     let question = json!({ "id": 1, "do": "start", "settings": {} });

@@ -9,6 +9,6 @@ async fn our_server_keeps_every_clause() {
     let selection =
         Selection { name: std::env::var("STEADFAST_CASE").ok(), ..Selection::default() };
     let report = run_server_suite(subject, &selection).await;
-    // Not applicable is no answer for our own.
+    // For our own server, not applicable would be no answer.
     assert!(report.outcomes.iter().all(|outcome| outcome.ending == Ending::Passed), "{report}");
 }

@@ -36,6 +36,8 @@ impl Checkers {
         let found = over(&[
             ("outbox_commands", size(load.outbox_commands), config.outbox_commands.into()),
             ("outbox_bytes", size(load.outbox_bytes), config.outbox_bytes.into()),
+            ("backlog_calls", size(load.backlog_calls), config.backlog_calls.into()),
+            ("backlog_bytes", size(load.backlog_bytes), config.backlog_bytes.into()),
             ("window frames", size(load.unacknowledged), window.frames.max(1).into()),
             (
                 "window bytes",
@@ -52,7 +54,10 @@ impl Checkers {
             (
                 "timers",
                 size(load.timers),
-                u64::from(config.outbox_commands) + 2 * subscriptions + 8,
+                u64::from(config.outbox_commands)
+                    + u64::from(config.backlog_calls)
+                    + 2 * subscriptions
+                    + 8,
             ),
         ]);
         self.require(found.is_none(), Rule::BoundsAreKept, || {
@@ -84,7 +89,7 @@ fn over_at_node(
     let most = config.max_client_window;
     let window =
         Window { frames: asked.frames.min(most.frames), bytes: asked.bytes.min(most.bytes) };
-    let retained = config.topics.iter().map(|topic| topic.retention.entries).max().unwrap_or(0);
+    let retained = config.topics().iter().map(|topic| topic.retention.entries).max().unwrap_or(0);
     let span = u64::from(config.span);
     over(&[
         ("control", size(peaks.control), 64 + 2 * u64::from(config.subscriptions)),

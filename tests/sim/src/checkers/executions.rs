@@ -49,7 +49,10 @@ impl Checkers {
         command: &CommandFrame,
     ) {
         let Some(lease) = self.sessions.get(&session).map(|session| session.lease) else { return };
-        let declared_ms = self.node_config.message(&command.name).map_or(0, |spec| spec.timeout_ms);
+        let declared_ms = self
+            .node_config
+            .message(&command.name)
+            .map_or(0, |spec| spec.timeout.as_millis() as u64);
         let until = now.after_ms(command.deadline_ms.unwrap_or(declared_ms));
         self.executions.arrived.insert((lease, command.n.0));
         self.awaits_an_answer(node, lease, command.n.0);
@@ -68,6 +71,7 @@ impl Checkers {
         let key = (*lease, n.0);
         self.only_what_arrived_is_executed(key, number_in(body));
         self.nothing_starts_after_its_deadline(now, process, key);
+        self.nothing_runs_that_waited_too_long(number_in(body));
         self.no_handler_runs_over_a_record(process, key);
         self.a_first_attempt_is_the_first(process, key, *attempt);
         self.one_execution_at_a_time(process, key);

@@ -2,12 +2,14 @@
 //! crosses the border between the cores and the world. Owns a second, naive opinion of every
 //! sequence, commit and cursor; never asks a core.
 
+mod backlog;
 mod bounds;
 mod commands;
 mod drains;
 mod executions;
 mod known;
 mod promises;
+mod refusals;
 mod sequences;
 mod sometimes;
 mod states;
@@ -16,6 +18,7 @@ mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use steadfast::session::Close;
 use steadfast::session::client::ConnectionState;
@@ -28,11 +31,13 @@ pub use promises::Owed;
 pub use sometimes::{REQUIRED, Sometimes};
 pub use topics::{Restored, Topics};
 
+use self::backlog::RoomBook;
 use self::commands::{CallBook, ClientBook, CommitBook, LeaseBook};
 use self::drains::Unanswered;
 use self::executions::Executions;
 use self::known::Known;
 use self::promises::Promises;
+use self::refusals::Reaction;
 use self::sequences::SessionBook;
 use self::wire::SocketBook;
 use crate::network::SocketId;
@@ -71,11 +76,15 @@ pub struct Checkers {
     failures: BTreeMap<(u64, OpId), u32>,
     given_up: bool,
     states: BTreeMap<u64, ConnectionState>,
+    /// Outbox and backlog of each client process.
+    rooms: BTreeMap<u64, RoomBook>,
+    /// What is expected of client processes whose upgrade was refused.
+    refusals: BTreeMap<u64, Reaction>,
     /// By process.
     promises: BTreeMap<u64, Promises>,
     /// Whose credentials a hook looks at.
     authenticating: BTreeMap<(u64, ExecId), ConnId>,
-    backoff_cap_ms: u64,
+    backoff_cap: Duration,
 }
 
 pub(crate) fn digest(of: &impl Hash) -> u64 {
@@ -107,9 +116,11 @@ impl Checkers {
             failures: BTreeMap::new(),
             given_up: false,
             states: BTreeMap::new(),
+            rooms: BTreeMap::new(),
+            refusals: BTreeMap::new(),
             promises: BTreeMap::new(),
             authenticating: BTreeMap::new(),
-            backoff_cap_ms: plan.client.backoff.cap_ms,
+            backoff_cap: plan.client.backoff.cap,
         }
     }
 
@@ -180,7 +191,7 @@ impl Checkers {
         }
     }
 
-    /// The outbox holds what was submitted and is not resolved.
+    /// Outbox and backlog hold what was submitted and is not resolved.
     pub fn outbox_holds_what_is_unresolved(&mut self, process: u64, held: usize) {
         let unresolved = self.clients.get(&process).map_or(0, |book| book.unresolved.len());
         self.require(held == unresolved, Rule::OutboxHoldsUnresolved, || {

@@ -3,6 +3,7 @@
 //! what it waits for.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use steadfast::session::Now;
 use steadfast::session::client::{CallId, ConnectionState};
@@ -65,7 +66,9 @@ impl Checkers {
             ConnectionState::Failed { .. } | ConnectionState::Closed => self.owes_nothing(process),
             ConnectionState::Connecting { .. } => {
                 self.kept(process, Owed::Handshake);
-                self.promise(process, Owed::Dial, now.after_ms(self.backoff_cap_ms));
+                let by = self.dials_until(process);
+                let by = by.unwrap_or_else(|| now.after(self.backoff_cap));
+                self.promise(process, Owed::Dial, by);
             }
             ConnectionState::Disconnected
             | ConnectionState::Reconnecting { next_dial: None, .. } => {}
@@ -80,28 +83,28 @@ impl Checkers {
 
     /// Something arrived on a client's current socket after WELCOME.
     pub fn client_heard(&mut self, process: u64, now: Now) {
-        let by = now.after_ms(self.node_config.heartbeat.interval_ms);
+        let by = now.after(self.node_config.heartbeat.interval);
         self.promise(process, Owed::Life, by);
     }
 
     /// Something arrived at a node.
     pub fn node_heard(&mut self, process: u64, conn: ConnId, now: Now) {
         if self.owes(process, Owed::Alive(conn)) {
-            let by = now.after_ms(self.node_config.heartbeat.interval_ms);
+            let by = now.after(self.node_config.heartbeat.interval);
             self.promise(process, Owed::Alive(conn), by);
         }
     }
 
     /// A node accepted a socket.
     pub fn node_accepts(&mut self, process: u64, conn: ConnId, now: Now) {
-        let by = now.after_ms(self.node_config.handshake_ms);
+        let by = now.after(self.node_config.handshake);
         self.promise(process, Owed::Hello(conn), by);
     }
 
     /// A node said WELCOME.
     pub fn node_welcomes(&mut self, process: u64, conn: ConnId, now: Now) {
         self.kept(process, Owed::Hello(conn));
-        let by = now.after_ms(self.node_config.heartbeat.interval_ms);
+        let by = now.after(self.node_config.heartbeat.interval);
         self.promise(process, Owed::Alive(conn), by);
     }
 
@@ -114,11 +117,13 @@ impl Checkers {
 
     /// A handler or a hook begins.
     pub fn runs_until(&mut self, process: u64, now: Now, execution: &Execution) {
-        let (exec, ms) = match execution {
+        let (exec, limit) = match execution {
             Execution::Command { exec, timeout_ms, .. }
-            | Execution::Volatile { exec, timeout_ms, .. } => (*exec, *timeout_ms),
+            | Execution::Volatile { exec, timeout_ms, .. } => {
+                (*exec, Duration::from_millis(*timeout_ms))
+            }
             Execution::Authorize { exec, .. } | Execution::Snapshot { exec, .. } => {
-                (*exec, self.node_config.hook_ms)
+                (*exec, self.node_config.hook_timeout)
             }
             // It has what is left of the handshake.
             Execution::Authenticate { exec, conn, .. } => {
@@ -126,7 +131,7 @@ impl Checkers {
                 return;
             }
         };
-        self.promise(process, Owed::Run(exec), now.after_ms(ms));
+        self.promise(process, Owed::Run(exec), now.after(limit));
     }
 
     /// It has ended; credentials that it found good may be so for a while only.
@@ -135,8 +140,8 @@ impl Checkers {
         let conn = self.authenticating.remove(&(process, exec));
         // A socket that is gone meanwhile has no credentials.
         let Some(conn) = conn.filter(|conn| self.owes(process, Owed::Hello(*conn))) else { return };
-        if let Executed::Authenticated(Ok(Identity { expires_in_ms: Some(ms), .. })) = executed {
-            self.promise(process, Owed::Credentials(conn), now.after_ms(*ms));
+        if let Executed::Authenticated(Ok(Identity { expires_in: Some(time), .. })) = executed {
+            self.promise(process, Owed::Credentials(conn), now.after(*time));
         }
     }
 
@@ -147,11 +152,11 @@ impl Checkers {
     /// Whoever waits for something has a timer for it: the next one is due no later than the first
     /// promise. What is overdue is due now.
     pub fn no_timer_is_lost(&mut self, process: u64, now: Now, timer: Option<Now>) {
-        let timeout_ms = self.node_config.heartbeat.timeout_ms;
+        let timeout = self.node_config.heartbeat.timeout;
         let Some(promises) = self.promises.get(&process) else { return };
         let by = |owed: Owed, by: Now| match owed {
             // After a PING the next look is a timeout away, whatever is heard meanwhile.
-            Owed::Life | Owed::Alive(_) => by.max(now.after_ms(timeout_ms)),
+            Owed::Life | Owed::Alive(_) => by.max(now.after(timeout)),
             _ => by.max(now),
         };
         let lost = promises

@@ -45,7 +45,7 @@ impl Checkers {
         });
         self.state_promises(process, now, state);
         if let ConnectionState::Failed { reason } = state {
-            self.require(false, Rule::NoClientGivesUp, || {
+            self.require(self.must_stop(process), Rule::NoClientGivesUp, || {
                 format!("process {process} failed: {reason}")
             });
         }

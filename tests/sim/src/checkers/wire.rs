@@ -88,7 +88,7 @@ impl Checkers {
     // ---- client to server ----
 
     /// A client writes a frame.
-    pub fn client_sent(&mut self, socket: &Socket, frame: &ClientFrame) {
+    pub fn client_sent(&mut self, now: Now, socket: &Socket, frame: &ClientFrame) {
         let (id, process) = (socket.id, socket.process);
         if let ClientFrame::Hello(hello) = frame {
             return self.hello_leaves(process, hello);
@@ -99,7 +99,9 @@ impl Checkers {
         });
         let Some(session) = joined else { return };
         match frame {
-            ClientFrame::Command(command) => self.command_leaves(id, process, session, command),
+            ClientFrame::Command(command) => {
+                self.command_leaves(now, id, process, session, command)
+            }
             ClientFrame::Ack { ack, low } => {
                 self.acks_cover_only_what_arrived(session, Way::Down, ack.0);
                 self.low_never_passes_an_unresolved_number(process, low.0);
@@ -127,6 +129,7 @@ impl Checkers {
 
     fn command_leaves(
         &mut self,
+        now: Now,
         socket: SocketId,
         process: u64,
         session: SessionId,
@@ -145,7 +148,7 @@ impl Checkers {
         self.acks_cover_only_what_arrived(session, Way::Down, command.ack.0);
         self.low_never_passes_an_unresolved_number(process, command.low.0);
         self.numbers_stay_within_the_span(command);
-        self.command_is_sent(process, command);
+        self.command_is_sent(now, process, command);
     }
 
     /// A client that was told to leave sends again what a resume asks for, and nothing else

@@ -10,6 +10,7 @@ use steadfast::wire::{Position, TopicSeq};
 use super::handlers::{numbered, topic_id};
 use super::{Due, World};
 use crate::checkers::Owed;
+use crate::mistake::Mistake;
 use crate::plan::{CONCURRENT, KEYS, ORDERED, TOPICS, VOLATILE, name};
 
 /// How fast an application takes items.
@@ -48,6 +49,7 @@ impl World {
             6 => self.publish_volatile(),
             7 => {
                 let now = self.client_now(at);
+                self.checkers.wants_to_dial_at_once(self.clients[at].process);
                 self.clients[at].core.reconnect_now(now);
             }
             _ => self.close_client(at),
@@ -66,7 +68,14 @@ impl World {
         };
         let padding = self.rng.pick(&[0, 0, 10, 100, 1_500]);
         let timeout_ms = self.rng.pick(&[60, 500, 2_000, 10_000]);
-        let _ = self.submit_with(at, message, padding, timeout_ms);
+        if self.meddle_order() {
+            let (first, second) = (self.fresh(), self.fresh());
+            let _ = self.submit_as(at, message, (second, first), padding, timeout_ms);
+            let _ = self.submit_as(at, message, (first, second), padding, timeout_ms);
+        } else {
+            // What finds no room is not a call of the run.
+            let _ = self.submit_with(at, message, padding, timeout_ms);
+        }
     }
 
     /// Submits a command; says which one of the run it is, and how the client calls it.
@@ -92,21 +101,37 @@ impl World {
         timeout_ms: u64,
     ) -> Result<(u64, CallId), SubmitError> {
         let command = self.fresh();
+        self.submit_as(at, message, (command, command), padding, timeout_ms)
+    }
+
+    /// Submits a command; the one in its body is the one that it is, unless the harness errs.
+    fn submit_as(
+        &mut self,
+        at: usize,
+        message: &str,
+        (written, command): (u64, u64),
+        padding: u64,
+        timeout_ms: u64,
+    ) -> Result<(u64, CallId), SubmitError> {
         let spec = self.plan.node.message(&name(message));
         let submission = Submission {
             name: name(message),
-            body: numbered(command, padding),
-            timeout_ms,
-            declared_timeout_ms: spec.map_or(1_000, |spec| spec.timeout_ms),
+            body: numbered(written, padding),
+            timeout_ms: self.meddle_patience(timeout_ms),
+            declared_timeout_ms: spec.map_or(1_000, |spec| spec.timeout.as_millis() as u64),
             max_bytes: 2_048,
         };
         let now = self.client_now(at);
+        let (bytes, due) = (submission.body.len(), now.after_ms(timeout_ms));
         let slot = &mut self.clients[at];
         let call = slot.core.submit(now, submission)?;
-        let process = slot.process;
-        self.checkers.promise(process, Owed::Call(call), now.after_ms(timeout_ms));
+        let (process, fate) = (slot.process, slot.core.fate(call));
+        if self.plan.mistake != Some(Mistake::ForgetsPatience) {
+            self.checkers.promise(process, Owed::Call(call), due);
+        }
         let ordered = message == ORDERED && !self.is_unfit(command);
-        self.checkers.submitted(process, call, command, ordered);
+        self.checkers.submitted(process, call, command, ordered, due);
+        self.checkers.call_is_taken(process, call, bytes, fate);
         self.note(|_| format!("client {at}: submits {message} {command} as {call:?}"));
         Ok((command, call))
     }
@@ -237,6 +262,7 @@ impl World {
         let item = self.clients[at].core.poll_item(now, sub);
         self.note(|_| format!("client {at}: {sub:?} yields {item:?}"));
         self.checkers.asks(process, sub);
+        self.pump_client(at);
         let Some(item) = item else { return false };
         for item in self.meddle_items(item) {
             self.checkers.item(process, sub, &item);

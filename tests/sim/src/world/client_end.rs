@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::BytesMut;
 use steadfast::session::Close;
-use steadfast::session::client::{Client, DialReason, Event};
+use steadfast::session::client::{Client, DialReason, Event, HttpRefusal};
 use steadfast::wire::{Codec, Dial};
 use steadfast_rig::pump::{ClientHarness, pump_client};
 
@@ -37,7 +37,7 @@ impl ClientHarness for Driver<'_> {
 impl World {
     pub(super) fn start_client(&mut self, at: usize) {
         let process = self.fresh();
-        let mut core = Client::new(self.plan.client.clone(), self.rng.seed32());
+        let mut core = Client::new(self.meddle_config(), self.rng.seed32());
         let clock = self.fresh_clock();
         core.start(clock.reads(self.now));
         let slot = ClientSlot {
@@ -87,24 +87,22 @@ impl World {
         self.checkers.outputs_come_to_an_end(ended.is_ok());
     }
 
+    /// The socket takes a frame, if there is one and it takes any.
     fn write_client(&mut self, at: usize, id: SocketId) -> bool {
-        let mut busy = false;
-        loop {
-            let Some(socket) = self.sockets.get(&id) else { return busy };
-            if !socket.client_open || socket.up.blocked_until > self.now {
-                return busy;
-            }
-            let (dial, now) = (socket.dial, self.client_now(at));
-            let Some(frame) = self.clients[at].core.poll_transmit(now, dial) else { return busy };
-            busy = true;
-            let mut message = BytesMut::new();
-            Codec::Json.write_client(&frame, &mut message);
-            let read = Codec::Json.read_client(&message);
-            self.checkers.frames_survive_encoding(read.as_ref() == Ok(&frame), &message);
-            self.note(|_| format!("client {at} {id:?} > {}", String::from_utf8_lossy(&message)));
-            self.checkers.client_sent(&self.sockets[&id], &frame);
-            self.send(id, Way::Up, Packet::ClientFrame(frame, message.len()));
+        let Some(socket) = self.sockets.get(&id) else { return false };
+        if !socket.client_open || socket.up.blocked_until > self.now {
+            return false;
         }
+        let (dial, now) = (socket.dial, self.client_now(at));
+        let Some(frame) = self.clients[at].core.poll_transmit(now, dial) else { return false };
+        let mut message = BytesMut::new();
+        Codec::Json.write_client(&frame, &mut message);
+        let read = Codec::Json.read_client(&message);
+        self.checkers.frames_survive_encoding(read.as_ref() == Ok(&frame), &message);
+        self.note(|_| format!("client {at} {id:?} > {}", String::from_utf8_lossy(&message)));
+        self.checkers.client_sent(now, &self.sockets[&id], &frame);
+        self.send(id, Way::Up, Packet::ClientFrame(frame, message.len()));
+        true
     }
 
     fn client_event(&mut self, at: usize, event: Event) {
@@ -125,7 +123,13 @@ impl World {
                 self.checkers.sometimes.count("caller timed out");
                 self.checkers.kept(self.clients[at].process, Owed::Call(call));
             }
-            Event::Fate { .. } | Event::Subscribed { .. } => {}
+            Event::Fate { call, fate } => {
+                let lost = self.plan.mistake == Some(Mistake::LosesFates) && self.rng.chance(200);
+                if !lost {
+                    self.checkers.call_has_fate(self.clients[at].process, call, fate);
+                }
+            }
+            Event::Subscribed { .. } => {}
         }
     }
 
@@ -145,7 +149,9 @@ impl World {
         if *reason == DialReason::Refused {
             self.checkers.sometimes.count("credentials asked for again");
         }
-        let by = self.client_now(at).after_ms(self.plan.client.dial_timeout_ms);
+        let now = self.client_now(at);
+        self.checkers.dials_after_a_refusal(self.clients[at].process, now, reason);
+        let by = now.after(self.plan.client.dial_timeout);
         self.checkers.dials(self.clients[at].process, by);
         self.open_socket(at, dial, Some(token));
     }
@@ -175,7 +181,7 @@ impl World {
 
     fn close_from_client(&mut self, at: usize, dial: Dial, close: Close) {
         let Some(&id) = self.clients[at].dials.get(&dial) else { return };
-        self.write_client(at, id);
+        while self.write_client(at, id) {}
         self.checkers.client_closes(&close);
         let lost = self.plan.faults_ms.is_some() && !self.healing && self.rng.chance(200);
         if !lost {
@@ -191,6 +197,30 @@ impl World {
         // A driver reports the end of a socket that it closed on request, too; the core must not
         // mind.
         self.after(wait, Due::Notice(id, End::Client, close));
+    }
+
+    /// The upgrade of a client's socket was answered with something else.
+    pub(super) fn upgrade_refused(&mut self, id: SocketId, status: u16, retry: Option<u64>) {
+        let Some(socket) = self.sockets.remove(&id) else { return };
+        let (at, process, now) = (socket.client, socket.process, self.client_now(socket.client));
+        if self.clients[at].process != process || self.clients[at].current != Some(id) {
+            return;
+        }
+        self.note(|_| format!("client {at} {id:?} < HTTP {status}, Retry-After {retry:?} ms"));
+        let refusal = HttpRefusal {
+            status: Some(status),
+            retry_after_ms: retry,
+            subprotocol_changed: false,
+            reason: "answered".into(),
+        };
+        let config = &self.plan.client;
+        let stops = self.checkers.upgrade_is_refused(process, now, &refusal, config);
+        let refusal = self.meddle_refusal(refusal);
+        let slot = &mut self.clients[at];
+        slot.current = None;
+        // A person looks at what is wrong, and starts the application anew.
+        slot.closed |= stops;
+        slot.core.handle_refused(now, socket.dial, refusal);
     }
 
     pub(super) fn client_lost_socket(&mut self, id: SocketId, close: Close) {
@@ -226,7 +256,7 @@ impl World {
                 self.note(|_| format!("client {at} {id:?}: open"));
                 self.clients[at].core.handle_connected(now, dial, token);
                 if current {
-                    let by = now.after_ms(self.plan.client.welcome_timeout_ms);
+                    let by = now.after(self.plan.client.welcome_timeout);
                     self.checkers.promise(process, Owed::Handshake, by);
                 }
             }

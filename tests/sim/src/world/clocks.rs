@@ -2,6 +2,8 @@
 //! still while its process sleeps. Owns what a core is told; refuses to let any core's time go
 //! back.
 
+use std::time::Duration;
+
 use steadfast::session::Now;
 
 use steadfast::store::MemoryLimits;
@@ -106,6 +108,7 @@ impl World {
             Due::Accept(id) | Due::Arrive(id, Way::Up) => end(id, End::Server),
             Due::Arrive(id, Way::Down) => end(id, End::Client),
             Due::Notice(id, who, _) => end(id, *who),
+            Due::Answer(id, ..) => end(id, End::Client),
             Due::StoreAnswer { node, .. } | Due::Executed { node, .. } | Due::Hint { node, .. } => {
                 Some(self.nodes[*node].clock)
             }
@@ -167,7 +170,7 @@ impl World {
             }
             _ => {
                 self.shelf.clock.jump(ms);
-                if ms >= MemoryLimits::default().owed_ms {
+                if Duration::from_millis(ms) >= MemoryLimits::default().owed {
                     self.checkers.what_is_owed_may_expire();
                 }
                 self.note(|_| format!("store: its clock jumps by {ms} ms"));

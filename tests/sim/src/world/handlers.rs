@@ -1,6 +1,7 @@
 //! The server's application as data: how long it takes, what it answers, what it publishes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use steadfast::session::node::{
     ExecId, Executed, Execution, Identity, Principal, StagedPublish, TopicVolatile,
@@ -125,8 +126,11 @@ impl World {
         if self.plan.mistake == Some(Mistake::SwapsPrincipals) && self.rng.chance(300) {
             user = "mallory".to_owned();
         }
-        let expires_in_ms = token.ends_with('!').then(|| self.rng.within((50, 1_500)));
-        Executed::Authenticated(Ok(Identity { principal: Principal::new(user), expires_in_ms }))
+        let mut identity = Identity::new(Principal::new(user));
+        if token.ends_with('!') {
+            identity.expires_in = Some(Duration::from_millis(self.rng.within((50, 1_500))));
+        }
+        Executed::Authenticated(Ok(identity))
     }
 
     fn handle_command(&mut self, command: u64) -> Executed {

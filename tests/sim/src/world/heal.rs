@@ -41,18 +41,16 @@ impl World {
         // Within this time the last credentials expire, and a socket that is dead without a word is
         // found out.
         let heartbeat = self.plan.node.heartbeat;
-        self.run_for(
-            2_000 + heartbeat.interval_ms + heartbeat.timeout_ms * u64::from(heartbeat.missed + 1),
-        );
+        let silence = heartbeat.interval + heartbeat.timeout * (heartbeat.missed + 1);
+        self.run_for(2_000 + silence.as_millis() as u64);
         if self.plan.node.leases_per_principal < 16
             || self.plan.store.rolls_back
             || self.plan.clocks_jump
         {
             // A lease that made room for a later one of its principal, or ended with a store that
             // went back, is missed when it is renewed.
-            self.run_for(
-                self.plan.node.lease_ttl_ms.min(self.plan.node.lease_unused_ttl_ms) / 3 + 1_000,
-            );
+            let ttl = self.plan.node.lease_ttl.min(self.plan.node.lease_unused_ttl);
+            self.run_for(ttl.as_millis() as u64 / 3 + 1_000);
         }
         let rested = self.run_until(self.plan.heal_ms, |world| world.is_at_rest());
         let why = self.unrest();
@@ -63,7 +61,8 @@ impl World {
         self.checkers.nobody_reconnects_at_rest(again);
         // A store that was given up is asked again after its longest delay; nodes look for what
         // others have left.
-        let sweep_ms = (self.plan.node.store_retry_ms << 10).max(self.plan.node.sweep_ms) + 5_000;
+        let longest = (self.plan.node.store_retry * (1 << 10)).max(self.plan.node.sweep_interval);
+        let sweep_ms = longest.as_millis() as u64 + 5_000;
         self.run_until(sweep_ms, |world| world.checkers.all_settled());
         self.checkers.records_are_settled_at_rest();
     }

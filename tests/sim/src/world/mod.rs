@@ -8,6 +8,7 @@ mod clocks;
 mod faults;
 mod handlers;
 mod heal;
+mod mistakes;
 mod node_end;
 mod sockets;
 mod storage;
@@ -41,6 +42,7 @@ enum Due {
     Arrive(SocketId, Way),
     Unblock,
     Notice(SocketId, End, Close),
+    Answer(SocketId, u16, Option<u64>),
     StoreApply { node: usize, process: u64, op: OpId, body: Box<StoreOp>, odds: storage::Odds },
     StoreAnswer { node: usize, process: u64, op: OpId, outcome: Box<StoreOutcome> },
     Executed { node: usize, process: u64, exec: ExecId, executed: Box<Executed> },
@@ -264,6 +266,9 @@ impl World {
             Due::Arrive(socket, way) => self.arrive(socket, way),
             Due::Unblock => {}
             Due::Notice(socket, end, close) => self.notice(socket, end, close),
+            Due::Answer(socket, status, retry_after_ms) => {
+                self.upgrade_refused(socket, status, retry_after_ms)
+            }
             Due::StoreApply { node, process, op, body, odds } => {
                 self.apply(node, process, op, &body, odds)
             }
@@ -345,7 +350,10 @@ impl World {
         for slot in self.clients.iter().filter(|slot| !slot.clock.sleeps(self.now)) {
             let (now, timer) = (slot.clock.reads(self.now), slot.core.poll_timeout());
             let load = slot.core.load();
-            self.checkers.outbox_holds_what_is_unresolved(slot.process, load.outbox_commands);
+            let held = load.outbox_commands + load.backlog_calls;
+            self.checkers.outbox_holds_what_is_unresolved(slot.process, held);
+            self.checkers.the_backlog_is_as_it_should_be(slot.process, &self.plan.client);
+            self.checkers.a_refused_upgrade_is_answered(slot.process, slot.core.state());
             self.checkers.a_client_keeps_its_bounds(slot.process, load, slot.core.config());
             self.checkers.states_are_told(slot.process, slot.core.state());
             if !slot.frozen {

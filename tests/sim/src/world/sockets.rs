@@ -32,7 +32,7 @@ impl World {
         let slot = &mut self.clients[client];
         let node = match route {
             Route::To(node) | Route::SlowUp(node, _) => node,
-            Route::Nowhere | Route::Refused => 0,
+            Route::Nowhere | Route::Refused | Route::Answered(..) => 0,
         };
         let mut up = Pipe::default();
         if let Route::SlowUp(_, ms) = route {
@@ -62,6 +62,9 @@ impl World {
         match route {
             Route::To(_) | Route::SlowUp(..) => self.after(wait, Due::Accept(id)),
             Route::Nowhere => {}
+            Route::Answered(status, retry_after_ms) => {
+                self.after(wait, Due::Answer(id, status, retry_after_ms))
+            }
             Route::Refused => {
                 self.after(wait, Due::Notice(id, End::Client, Close::lost("connection refused")))
             }
@@ -83,12 +86,20 @@ impl World {
         if self.healing || self.plan.faults_ms.is_none() {
             return Route::To(node);
         }
-        match self.rng.weighted(&[85, 6, 4, 5]) {
+        match self.rng.weighted(&[85, 6, 4, 5, 5]) {
             0 => Route::To(node),
             1 => Route::SlowUp(node, self.rng.within((500, 4_000))),
             2 => Route::Nowhere,
-            _ => Route::Refused,
+            3 => Route::Refused,
+            _ => self.answered(),
         }
+    }
+
+    fn answered(&mut self) -> Route {
+        const STATUSES: [u16; 10] = [503, 503, 500, 429, 408, 401, 401, 404, 404, 403];
+        let status = self.rng.pick(&STATUSES);
+        let retry_after_ms = self.rng.pick(&[None, None, Some(0), Some(900), Some(60_000)]);
+        Route::Answered(status, retry_after_ms)
     }
 
     pub(super) fn accept(&mut self, id: SocketId) {

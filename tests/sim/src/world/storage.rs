@@ -2,6 +2,7 @@
 //! happens; what it means is the production memory store's business.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use steadfast::session::Now;
 use steadfast::session::store::{Appended, CommitOutcome, OpId, StoreOp, StoreOutcome, TopicId};
@@ -93,10 +94,9 @@ impl Shelf {
 }
 
 fn empty(plan: &StorePlan) -> MemoryState {
-    MemoryState::new(MemoryLimits {
-        topic_memory_ms: plan.topic_memory_ms,
-        ..MemoryLimits::default()
-    })
+    let mut limits = MemoryLimits::default();
+    limits.topic_memory = Duration::from_millis(plan.topic_memory_ms);
+    MemoryState::new(limits)
 }
 
 /// What is to become of one operation.

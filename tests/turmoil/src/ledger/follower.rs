@@ -1,4 +1,5 @@
-//! One subscription's items, checked against its own past and against what everybody else saw.
+//! One subscription's items, checked against its own past and against what everybody else saw. What
+//! callers were told does not matter here.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,7 @@ pub enum Topic {
     Feed,
 }
 
-/// An item, with where it stands.
+/// An item and its position.
 #[derive(Debug, Clone)]
 pub enum Followed {
     /// An event.
@@ -28,18 +29,18 @@ pub enum Followed {
     },
     /// The topic's state.
     Snapshot {
-        /// What it contains at least everything up to.
+        /// It contains at least everything up to here.
         at: Position,
         /// What it says.
         tags: Vec<Tag>,
-        /// If it follows a gap: what had been seen.
+        /// If it follows a gap: the last position seen before, if any.
         gap: Option<Option<Position>>,
     },
     /// Events are missing.
     Gap {
-        /// What had been seen.
+        /// The last position seen before, if any.
         last: Option<Position>,
-        /// After what events go on.
+        /// The position after which events continue.
         at: Position,
     },
 }
@@ -112,7 +113,7 @@ impl Notes {
         }
     }
 
-    /// Equal places mean equal events, for everybody.
+    /// Checks that equal positions mean equal events for everybody.
     fn event(&mut self, topic: Topic, at: (u64, u64), tag: Tag) {
         let known = *self.logs.entry((topic, at.0)).or_default().entry(at.1).or_insert(tag);
         if known != tag {
@@ -136,10 +137,10 @@ impl Notes {
             Some((epoch, _)) if epoch == at.0 => "a gap within an epoch",
             _ => "a gap by a new epoch",
         });
-        // The incarnation is known from here on, even if nobody sees an event of it.
+        // The epoch is known from here on, even if nobody sees an event of it.
         self.logs.entry((topic, at.0)).or_default();
         let last = last.map(place);
-        // A follower that has seen nothing yet stands where its subscription began.
+        // A subscriber that has seen nothing yet is at the position where its subscription began.
         if before.is_some() && last != before {
             self.wrong(format_args!(
                 "client {who} was at {before:x?} of {topic:?}, and the gap says {last:x?}"
@@ -152,7 +153,7 @@ impl Notes {
         }
     }
 
-    /// A state contains at least everything up to its position.
+    /// Checks that a snapshot contains at least everything up to its position.
     fn covered(&mut self, topic: Topic, at: (u64, u64), known: &BTreeSet<Tag>) {
         let log = self.logs.entry((topic, at.0)).or_default();
         let missing: Vec<Tag> =

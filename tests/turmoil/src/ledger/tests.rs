@@ -1,4 +1,4 @@
-//! Each mistake is noticed, or the simulation proves nothing.
+//! The ledger notices each mistake, or the simulation would prove nothing.
 
 use steadfast::wire::{Epoch, Position, TopicSeq};
 
@@ -16,7 +16,7 @@ const fn event(epoch: u64, ts: u64, number: u32) -> Followed {
     Followed::Event { at: at(epoch, ts), tag: tag(number) }
 }
 
-/// One client whose first command was done, and seen by the client.
+/// One client, whose first command was done, and which saw the event.
 fn sound() -> Ledger {
     let ledger = Ledger::default();
     let server = ledger.server_starts();

@@ -1,4 +1,4 @@
-//! What must hold once everything has healed.
+//! What must hold once everything has healed, for callers and subscribers together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use super::{Notes, Outcome, Topic};
 use crate::protocol::Tag;
 
 impl Notes {
-    /// What somebody still has to be told.
+    /// What somebody has yet to be told.
     pub(super) fn missing(&self) -> Option<String> {
         for (&who, &life) in &self.clients {
             if !self.finished.contains(&who) {
@@ -41,7 +41,7 @@ impl Notes {
         None
     }
 
-    /// What callers know to be done by the server that runs now.
+    /// What the present server has done, as callers know.
     fn done_in_this_life(&self) -> BTreeSet<Tag> {
         let here =
             |tag: &Tag| self.applied.get(tag).is_some_and(|applied| applied.server == self.server);
@@ -109,7 +109,7 @@ impl Notes {
     }
 }
 
-/// Ordered notes of one client's life that stand behind a later one of it.
+/// Ordered notes of one client's life that come after a later one of the same life.
 fn out_of_order(log: &BTreeMap<u64, Tag>) -> impl Iterator<Item = Tag> {
     let mut last: BTreeMap<(u32, u32), u32> = BTreeMap::new();
     log.values().filter(|tag| tag.who < 1000 && tag.is_ordered()).filter_map(move |tag| {

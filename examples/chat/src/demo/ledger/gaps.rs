@@ -1,16 +1,16 @@
-//! What was not seen, and whether a reported gap excuses it. Owns which gaps are legitimate: one
-//! per client for the killed server, and those of a follower that was away for longer than a topic
-//! retains. Every other gap is a loss that was announced.
+//! What a client has not seen, and whether a reported gap excuses it. Two kinds of gaps are
+//! legitimate: one per client for the killed server, and those of a subscriber that was away for
+//! longer than a topic retains. Any other gap is a loss that was announced.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use super::{Cause, Item, Ledger, Message, Moment, Noted, Outcome, Post, Seen};
 
-/// Events of a room that the protocol retains (`replay` of its topic): whoever misses fewer must
-/// not be told of trimming.
+/// How many events of a room are retained (`replay` of its topic). Whoever misses fewer must not be
+/// told of trimming.
 const RETAINED: usize = 500;
-/// Messages of a room's snapshot: a shorter one is complete.
+/// How many messages a room's snapshot contains; a shorter one is complete.
 const HISTORY: usize = 200;
 
 /// What is missing in one journal.
@@ -27,14 +27,14 @@ struct Gap {
     place: usize,
     at: Moment,
     cause: Cause,
-    /// Messages of its snapshot, and how many of them had not been seen.
+    /// How many messages its snapshot has, and how many of these had not been seen.
     messages: usize,
     fresh: usize,
-    /// When the latest of the events that were seen before it was sent.
+    /// When the latest event that was seen before it was sent.
     seen_until: Moment,
 }
 
-/// Where a journal has which message.
+/// Where in a journal each message is.
 pub(super) struct Index<'a> {
     /// Per sender and number: the first and the last place.
     places: BTreeMap<Message, (usize, usize)>,
@@ -82,12 +82,12 @@ impl<'a> Index<'a> {
         self.places.contains_key(&message)
     }
 
-    /// Another id later on is judged by the order of events.
+    /// Whether the message first came under this id. A second id is found by the order of events.
     pub(super) fn only_as(&self, message: Message, id: &str) -> bool {
         self.ids.get(&message).is_some_and(|known| *known == id)
     }
 
-    /// Everything that was posted and did not come.
+    /// Everything that was posted and did not arrive.
     pub(super) fn missing(&self, ledger: &Ledger) -> Missing {
         let posted = ledger.sent.iter().filter_map(|(message, post)| match &post.outcome {
             Some((at, Outcome::Done(_))) if !self.delivered(*message) => {
@@ -135,7 +135,7 @@ impl<'a> Index<'a> {
         self.gaps.iter().position(|gap| gap.cause == Cause::Epoch && gap.at > killed)
     }
 
-    /// Whether a message should have stood where this gap was reported: after the last item with an
+    /// Whether a message should have been where this gap was reported: after the last item with an
     /// earlier message of its sender, and not after the first item with a later one. A sender's
     /// messages are posted in order, so its neighbours tell.
     fn stands_at(&self, gap: &Gap, Message { sender, number }: Message) -> bool {

@@ -1,4 +1,4 @@
-//! What the ledger calls lost, doubled and reordered.
+//! What the ledger calls lost, doubled and reordered, one claim per test.
 
 use super::*;
 
@@ -57,7 +57,7 @@ fn ledger(done: u64, journal: impl IntoIterator<Item = Item>) -> Ledger {
     ledger
 }
 
-/// The same, where the server is killed after the posts and before the journal's items.
+/// The same, but the server is killed after the posts and before the journal's items.
 fn killed(done: u64, journal: impl IntoIterator<Item = Item>) -> Ledger {
     let mut ledger = posted(done);
     kill(&mut ledger);

@@ -1,4 +1,4 @@
-//! Clones of a store: nodes that share it hear what the others append.
+//! Clones of a store: nodes that share one hear what the others append.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,7 +26,7 @@ fn publish(store: &MemoryStore, count: u64, key: &str) {
     assert!(matches!(apply(store, op), StoreOutcome::Appended(_)));
 }
 
-/// What it has heard; nothing if it waits.
+/// What it has heard; `None` while it waits.
 fn heard_with(store: &MemoryStore, waker: &Waker) -> Option<Vec<(String, u64)>> {
     let mut news = Box::pin(store.advanced());
     match news.as_mut().poll(&mut Context::from_waker(waker)) {

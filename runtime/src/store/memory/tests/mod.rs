@@ -1,10 +1,12 @@
-//! What a store promises, one claim per test; here is what the tests share.
+//! What a store promises, one claim per test. This file has what the tests share.
 
 mod appends;
 mod clones;
 mod leases;
 mod records;
 mod topics;
+
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -19,9 +21,10 @@ use crate::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name, TopicSeq};
 const TTL: u64 = 1000;
 const HELD: u64 = 20;
 const UNUSED_TTL: u64 = 100;
-const KEPT: Retention = Retention { entries: 3, ttl_ms: 500 };
+const KEPT_MS: u64 = 500;
+const KEPT: Retention = Retention::new(3, Duration::from_millis(KEPT_MS));
 
-/// A state and its time.
+/// A store's state, and the time that it is told.
 struct Shelf {
     now: Now,
     state: MemoryState,
@@ -117,7 +120,7 @@ impl Shelf {
         self.apply(StoreOp::Commit { lease: lease(id), low: CommandNo(low), commits: vec![commit] })
     }
 
-    /// A commit of one record by a lease that lives.
+    /// Commits one record for a lease that lives.
     fn written(
         &mut self,
         id: u128,

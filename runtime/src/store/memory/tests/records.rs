@@ -1,5 +1,7 @@
 //! What a lease remembers of its commands (PROTOCOL.md 5.4, 5.6).
 
+use std::time::Duration;
+
 use super::*;
 
 #[test]
@@ -119,7 +121,8 @@ fn what_is_unsettled_outlives_the_low_water_mark() {
 
 #[test]
 fn what_is_unsettled_outlives_its_lease_but_not_for_ever() {
-    let mut shelf = Shelf::with(MemoryLimits { owed_ms: 50, ..MemoryLimits::default() });
+    let mut shelf =
+        Shelf::with(MemoryLimits { owed: Duration::from_millis(50), ..MemoryLimits::default() });
     shelf.open(1, "ann");
     shelf.open(2, "ann");
     shelf.written(1, 1, 1, &[event("a", "x")], false);

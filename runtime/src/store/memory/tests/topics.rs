@@ -1,6 +1,7 @@
-//! Epochs, numbers and retention (PROTOCOL.md 7.1), and the store around the state.
+//! Epochs, numbers and retention (PROTOCOL.md 7.1), and the store around its state.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 use crate::session::store::OpId;
@@ -34,10 +35,10 @@ fn a_log_keeps_so_many_entries() {
 fn a_log_keeps_entries_so_long_and_its_head_longer() {
     let mut shelf = Shelf::new();
     let first = shelf.publish(1, "a", "x");
-    shelf.wait(KEPT.ttl_ms - 1).publish(2, "a", "y");
+    shelf.wait(KEPT_MS - 1).publish(2, "a", "y");
     assert_eq!(shelf.read_numbers("a", 0, 10), [1, 2]);
     assert_eq!(shelf.wait(1).read_numbers("a", 0, 10), [2]);
-    shelf.wait(KEPT.ttl_ms);
+    shelf.wait(KEPT_MS);
     let head = shelf.head("a");
     assert_eq!(head, TopicHead { epoch: first.epoch, head: TopicSeq(2), oldest: TopicSeq(3) });
 }
@@ -47,14 +48,14 @@ fn what_has_expired_is_let_go_without_being_asked_for() {
     let mut shelf = Shelf::new();
     shelf.publish(1, "a", "x");
     shelf.wait(1).publish(2, "a", "y");
-    shelf.wait(KEPT.ttl_ms).head("b");
+    shelf.wait(KEPT_MS).head("b");
     assert_eq!(shelf.state.topics.entries_of(&topic("a")), 0);
 }
 
 #[test]
 fn nothing_is_kept_of_a_topic_with_retention_0_but_its_head() {
     let mut shelf = Shelf::new();
-    let retention = Retention { entries: 0, ttl_ms: 500 };
+    let retention = Retention::new(0, Duration::from_millis(500));
     let key = AppendKey::Direct { node: 1, count: 1 };
     shelf.apply(StoreOp::Append {
         key,
@@ -80,7 +81,7 @@ fn a_reader_of_another_epoch_is_told_where_the_log_stands_and_gets_nothing() {
 fn a_topic_forgotten_and_made_anew_has_another_epoch() {
     let mut shelf = Shelf::new();
     let first = shelf.publish(1, "a", "x");
-    let memory = KEPT.ttl_ms + MemoryLimits::default().topic_memory_ms;
+    let memory = KEPT_MS + MemoryLimits::default().topic_memory.as_millis() as u64;
     shelf.wait(memory - 1);
     assert_eq!(shelf.head("a").epoch, first.epoch);
     shelf.wait(memory);
@@ -94,9 +95,12 @@ fn a_topic_forgotten_and_made_anew_has_another_epoch() {
 
 #[test]
 fn a_topic_is_not_forgotten_while_its_entries_are_kept() {
-    let mut shelf = Shelf::with(MemoryLimits { topic_memory_ms: 1, ..MemoryLimits::default() });
+    let mut shelf = Shelf::with(MemoryLimits {
+        topic_memory: Duration::from_millis(1),
+        ..MemoryLimits::default()
+    });
     shelf.publish(1, "a", "x");
-    assert_eq!(shelf.wait(KEPT.ttl_ms - 1).read_numbers("a", 0, 10), [1]);
+    assert_eq!(shelf.wait(KEPT_MS - 1).read_numbers("a", 0, 10), [1]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Sections 8.2 and 9: draining, heartbeats.
+//! Sections 8.2 and 9: draining and heartbeats.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ async fn after_goaway_it_stays_away_as_long_as_it_was_told(trial: &Trial) -> Ste
     peer.say(json!([kind::GOAWAY, { "after_ms": 3_600_000, "deadline_ms": 20_000 }])).await;
     peer.is_alive("8.2").await?;
     peer.socket.close(4010, "").await;
-    // Without GOAWAY it would be back at once.
+    // Without GOAWAY it would dial at once.
     ensure!("8.2", !client.dials_within(Duration::from_millis(100)).await, "it came back at once");
     Ok(())
 }
@@ -78,8 +78,8 @@ async fn a_resume_on_a_server_that_leaves_is_finished(trial: &Trial) -> Step {
     client.echo("3").await?;
     peer.welcome(json!({ "recv": 0 })).await;
     peer.say(json!([kind::GOAWAY, { "after_ms": 5, "deadline_ms": 20_000 }])).await;
-    // What the resume owes may come, and must come in order; of the new one the server can't
-    // complain if it was faster.
+    // What the resume owes may arrive, and must then arrive in order. The new one may have been
+    // faster than GOAWAY.
     for n in 1..=2 {
         peer.command_no("8.2", n).await?;
     }
@@ -89,7 +89,7 @@ async fn a_resume_on_a_server_that_leaves_is_finished(trial: &Trial) -> Step {
 async fn a_silent_server_is_asked_and_abandoned(trial: &Trial) -> Step {
     let heartbeat = json!({ "heartbeat": { "interval_ms": 60, "timeout_ms": 40, "missed": 2 } });
     let (mut client, mut silent) = trial.attached_with(heartbeat).await?;
-    // Not read, so that not even the WebSocket library answers.
+    // Nothing is read, so that not even the WebSocket library answers.
     let peer = client.accept().await?;
     ensure!("9.1", peer.wants_resume(), "it came back without its session: {}", peer.hello);
     let mut pings = 0;
@@ -97,7 +97,7 @@ async fn a_silent_server_is_asked_and_abandoned(trial: &Trial) -> Step {
         match silent.socket.next().await {
             Some(Arrival::Text(text)) if text.replace(' ', "").starts_with("[12,") => pings += 1,
             Some(Arrival::Closed(code)) => {
-                // The code may be lost where the socket was dropped at once.
+                // The code may be lost if the socket was dropped at once.
                 ensure!(
                     "9.1",
                     matches!(code, Some(4003) | None),

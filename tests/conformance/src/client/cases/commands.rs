@@ -1,4 +1,4 @@
-//! Sections 5.1 to 5.7, 5.13 to 5.16: numbers, low, outcomes.
+//! Sections 5.1 to 5.7 and 5.13 to 5.16: numbers, `low`, outcomes.
 
 use serde_json::json;
 
@@ -195,7 +195,7 @@ async fn a_repeated_outcome_is_an_outcome(trial: &Trial) -> Step {
 
 async fn a_deadline_tells_what_is_left(trial: &Trial) -> Step {
     let (mut client, mut peer) = trial.attached().await?;
-    // A caller of `late` waits for 300 ms, says ADAPTER.md.
+    // By ADAPTER.md a caller of `late` waits for 300 ms.
     client.call("late", json!({ "gate": "g" })).await?;
     peer.command("5.13").await?;
     peer.socket.cut();

@@ -38,7 +38,7 @@ async fn ids_come_back_as_they_were_given(trial: &Trial) -> Step {
     Ok(())
 }
 
-/// Each message on an attachment of its own must make the client close with 4400.
+/// Checks that each message, on an attachment of its own, makes the client close with 4400.
 async fn all_close(trial: &Trial, clause: &'static str, messages: &[&str]) -> Step {
     for message in messages {
         let (_client, mut peer) = trial.attached().await?;
@@ -76,8 +76,9 @@ async fn unknown_members_and_nulls_are_ignored(trial: &Trial) -> Step {
         trial.attached_with(json!({ "later": [1], "lease": { "colour": "red" } })).await?;
     client.subscribe("log").await?;
     let asked = peer.subscribe("3.3").await?;
-    let from = json!({ "sub": asked["sub"], "number": 1, "epoch": EPOCH, "ts": 0, "head": 0, "snapshot": false });
-    let mut answer = from;
+    let mut answer = json!({
+        "sub": asked["sub"], "number": 1, "epoch": EPOCH, "ts": 0, "head": 0, "snapshot": false,
+    });
     (answer["reset"], answer["later"]) = (json!("initial"), json!(null));
     peer.say(json!([kind::SUBSCRIBED, answer])).await;
     peer.say(

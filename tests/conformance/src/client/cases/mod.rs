@@ -1,4 +1,4 @@
-//! The cases for clients, a file per section of PROTOCOL.md.
+//! The cases for clients, one file for each section of PROTOCOL.md.
 
 mod closing;
 mod commands;
@@ -13,7 +13,7 @@ mod transport;
 use super::trial::Trial;
 use crate::case::Case;
 
-/// All of them.
+/// All cases, by file.
 pub(super) const ALL: &[&[Case<Trial>]] = &[
     transport::CASES,
     frames::CASES,

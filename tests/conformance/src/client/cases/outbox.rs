@@ -1,4 +1,4 @@
-//! Sections 5.9 to 5.11 and 6: what is sent again, and when a command is let go of.
+//! Sections 5.9 to 5.11 and 6: what is sent again, and when a client lets go of a command.
 
 use serde_json::json;
 

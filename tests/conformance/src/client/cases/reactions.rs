@@ -30,7 +30,7 @@ async fn it_resumes_after_what_ends_the_attachment_alone(trial: &Trial) -> Step 
         ensure!("8.1", peer.wants_resume(), "no resume after {code}: {}", peer.hello);
     }
     peer.is_alive("8.1").await?;
-    // Without any code: 1006.
+    // Without any code, which is 1006.
     peer.socket.cut();
     let peer = client.accept().await?;
     ensure!("8.1", peer.wants_resume(), "no resume after a socket without a code: {}", peer.hello);

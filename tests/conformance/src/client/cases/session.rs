@@ -183,7 +183,7 @@ async fn what_the_server_did_not_get_is_sent_again_in_order(trial: &Trial) -> St
     peer.socket.cut();
     let mut peer = client.accept().await?;
     calls.push(client.echo("newer").await?);
-    // Only the first has arrived, says the server. The rules check seq, n, name and body.
+    // The server says that only the first has arrived. The desk checks `seq`, `n`, name and body.
     peer.welcome(json!({ "recv": 1 })).await;
     for n in [2, 3, 4] {
         let command = peer.command_no("4.7", n).await?;
@@ -220,7 +220,7 @@ async fn it_resumes_with_the_token_of_the_last_welcome(trial: &Trial) -> Step {
         peer.is_alive("4.8").await?;
         peer.socket.cut();
         peer = client.attach().await?;
-        // That it is the last one is a rule of every HELLO.
+        // The desk checks with every HELLO that this is the last token.
         let token = peer.hello["resume"]["token"].clone();
         ensure!("1.2", !seen.contains(&token), "a token was used twice");
         seen.push(token);
@@ -235,7 +235,7 @@ async fn welcomes_that_were_lost_are_not_believed(trial: &Trial) -> Step {
     let lost = client.accept().await?;
     let token = lost.hello["resume"]["token"].clone();
     lost.socket.cut();
-    // Nothing arrived: the process still has the token of the WELCOME before.
+    // Nothing arrived, so the process still has the token of the WELCOME before.
     let peer = client.accept().await?;
     ensure!(
         "4.8",

@@ -22,10 +22,10 @@ cases! { Trial;
     an_event_where_a_snapshot_is_due_closes_with_4410: "7.5" "7.7";
 }
 
-/// Another epoch of the suite.
+/// A later epoch than [`EPOCH`].
 const LATER: &str = "00000000000000e2";
 
-/// A client that follows a topic, under number 7.
+/// A client that follows a topic under the number 7.
 async fn following(trial: &Trial, topic: &str) -> Step<(Client, Peer, u64, Value)> {
     let (mut client, mut peer) = trial.attached().await?;
     let sub = client.subscribe(topic).await?;
@@ -56,7 +56,7 @@ async fn it_goes_on_from_what_the_application_has_finished_with(trial: &Trial) -
         peer.event(7, ts, &ts.to_string()).await;
         client.sees("7.2", sub, &ts.to_string()).await?;
     }
-    // The third is finished with: the next one was asked for.
+    // Asking for the next one says that the third is finished with.
     client.take(sub).await?;
     peer.is_alive("7.2").await?;
     peer.socket.cut();
@@ -151,7 +151,7 @@ async fn after_a_snapshot_events_continue(trial: &Trial) -> Step {
     let (mut client, mut peer) = trial.attached().await?;
     let sub = client.subscribe("list").await?;
     let asked = peer.subscribe("7.2").await?;
-    // The state may be of a later position than SUBSCRIBED.
+    // The snapshot may be of a later position than SUBSCRIBED.
     peer.subscribed(&asked, 3, (EPOCH, 4), Some("initial")).await;
     peer.snapshot(3, 6, &["a"]).await;
     peer.named_event(3, 7, "appended", "b").await;
@@ -185,7 +185,7 @@ async fn another_epoch_comes_under_another_number(trial: &Trial) -> Step {
         gap["item"] == "gap" && gap["reason"] == "epoch",
         "another epoch was told as {gap}"
     );
-    // What was said under the earlier number may not have been heard.
+    // What was reported under the earlier number may not have been heard.
     peer.position(8, 0, bytes).await?;
     peer.event(8, 1, "after").await;
     client.sees("7.6", sub, "after").await

@@ -1,4 +1,4 @@
-//! Sections 7.8 to 7.11: positions, leaving, volatiles.
+//! Sections 7.8 to 7.11: positions, unsubscribing, volatiles.
 
 use serde_json::{Value, json};
 
@@ -87,7 +87,7 @@ async fn leaving_is_told_and_what_is_on_its_way_is_dropped(trial: &Trial) -> Ste
     client.unsubscribe(sub).await?;
     let left = peer.take_kind("7.10", "UNSUBSCRIBE", kind::UNSUBSCRIBE).await?;
     ensure!("7.10", left.body()["sub"] == asked["sub"], "another sub: {}", left.text);
-    // Under way when UNSUBSCRIBE was: even what would be out of order.
+    // On their way when UNSUBSCRIBE was sent. Even what is out of order is dropped.
     for ts in [2, 3, 9] {
         peer.event(7, ts, "on its way").await;
     }

@@ -1,4 +1,4 @@
-//! Section 2: upgrades, limits, life.
+//! Section 2: upgrades, limits, signs of life.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Sections 8 and 9: draining, overload, heartbeats.
+//! Sections 8 and 9: draining, overload and heartbeats.
 
 use serde_json::json;
 
@@ -40,7 +40,7 @@ async fn a_draining_server_says_goaway_refuses_and_finishes(trial: &Trial) -> St
     let refused =
         peer.command("append", json!({ "list": fresh("list"), "text": "too late" })).await;
     peer.refused("8.2", refused, "draining").await?;
-    // Nobody can open a gate any more by a command.
+    // Commands are refused from here on, so the gate is opened from outside.
     server.control("open", json!({ "gate": gate })).await?;
     server.control("open", json!({ "gate": other })).await?;
     peer.result("8.2", running).await?;
@@ -76,7 +76,7 @@ async fn a_draining_server_takes_no_new_attachment(trial: &Trial) -> Step {
     peer.take_kind("8.2", "GOAWAY", kind::GOAWAY).await?;
     let arrived = server.upgrade(Some(SUBPROTOCOL)).await;
     match arrived {
-        // Not listening any more is an answer too.
+        // A server that has stopped listening has answered, too.
         Ok(Upgrade::Refused(500..=599)) | Err(Stop::Trouble(_)) => {}
         Ok(Upgrade::Refused(status)) => {
             return Err(Stop::broken("2.1", format!("{status} does not mean come back")));
@@ -130,7 +130,7 @@ async fn a_silent_client_is_asked_and_abandoned_with_4003(trial: &Trial) -> Step
     server.resume(me).await.map(drop)
 }
 
-/// Answers pings in some way until so many have come; the attachment must live on.
+/// Answers pings in some way until so many have come, and checks that the attachment lives on.
 async fn answered(trial: &Trial, times: u64, answer: impl Fn(&Frame) -> serde_json::Value) -> Step {
     let heartbeat = json!({ "interval_ms": 40, "timeout_ms": 60, "missed": 50 });
     let mut peer = trial.peer_with(json!({ "heartbeat": heartbeat })).await?;
@@ -147,7 +147,7 @@ async fn any_message_counts_as_life(trial: &Trial) -> Step {
 }
 
 async fn a_websocket_pong_counts_as_life_or_nothing(trial: &Trial) -> Step {
-    // Whether a library shows it is not for the protocol to say; it must not harm.
+    // The protocol does not say whether a library shows a pong. It must do no harm.
     let mut peer = trial.peer().await?;
     peer.socket.send_websocket_pong(b"unasked").await;
     peer.is_alive("2.4").await

@@ -1,4 +1,4 @@
-//! Sections 5.1 to 5.4, 5.7, 5.10, 5.12 to 5.16: leases, numbers, answers, refusals.
+//! Sections 5.1 to 5.4, 5.7, 5.10 and 5.12 to 5.16: leases, numbers, answers, refusals.
 
 use serde_json::json;
 
@@ -87,7 +87,7 @@ async fn the_span_moves_with_low(trial: &Trial) -> Step {
     let server = trial.server_with(json!({ "span": 4 })).await?;
     let mut peer = server.attach(Me::new("ann")).await?;
     for text in 0..12 {
-        // `back` in the head alone tells that everything lower is resolved.
+        // Only `back` in the head tells that everything lower is resolved.
         let reply = peer.call("5.4", "echo", json!({ "text": text.to_string() })).await?;
         ensure!("5.3", reply == text.to_string().as_str(), "another reply: {reply}");
     }
@@ -179,7 +179,7 @@ async fn terminal_refusals_are_not_executed_and_resolve(trial: &Trial) -> Step {
     for _ in 0..2 {
         let n = peer.command("no_such_message", json!({})).await;
         let frame = peer.refused("5.12", n, "unsupported").await?;
-        // The same command is refused again for the same reason: it leaves no record.
+        // The refusal leaves no record: the same command is refused again for the same reason.
         let again = peer.again(n, "no_such_message", &json!({}));
         peer.me.low = peer.me.low.min(n);
         peer.say(again).await;
@@ -217,7 +217,7 @@ async fn a_deadline_that_has_passed_is_answered_with_expired_and_recorded(trial:
     elements.insert(5, json!(0));
     peer.say(frame).await;
     peer.refused("5.13", n, "expired").await?;
-    // Recorded: without the deadline, and all the same.
+    // It is recorded: without a deadline it is refused all the same.
     peer.me.low = n;
     let again = peer.again(n, "append", &body);
     peer.say(again).await;
@@ -274,7 +274,7 @@ async fn a_clean_close_with_nothing_open_ends_the_lease(trial: &Trial) -> Step {
 async fn a_clean_close_with_something_open_keeps_the_lease(trial: &Trial) -> Step {
     let server = trial.server().await?;
     let mut peer = server.attach(Me::new("ann")).await?;
-    // Answered, but never called resolved.
+    // It is answered, but never reported as resolved.
     let n = peer.command("echo", json!({ "text": "kept" })).await;
     peer.take("5.15", "RESULT", Frame::is_sequenced).await?;
     let me = peer.close(1000).await;

@@ -42,7 +42,7 @@ async fn ids_are_hexadecimal_digits_and_differ(trial: &Trial) -> Step {
     Ok(())
 }
 
-/// Each message on an attachment of its own must close it with 4400.
+/// Checks that each message, on an attachment of its own, is answered by a close with 4400.
 async fn all_close(trial: &Trial, clause: &'static str, messages: &[&str]) -> Step {
     let server = trial.server().await?;
     for message in messages {
@@ -86,7 +86,8 @@ async fn the_largest_number_is_taken(trial: &Trial) -> Step {
 async fn durations_are_told_in_milliseconds_as_configured(trial: &Trial) -> Step {
     let heartbeat = json!({ "interval_ms": 12_345, "timeout_ms": 2_345, "missed": 4 });
     let settings = json!({
-        "heartbeat": heartbeat, "session_ttl_ms": 61_001, "span": 17, "window": { "frames": 9, "bytes": 9_999 },
+        "heartbeat": heartbeat, "session_ttl_ms": 61_001, "span": 17,
+        "window": { "frames": 9, "bytes": 9_999 },
     });
     let peer = trial.peer_with(settings).await?;
     let welcome = peer.welcome();
@@ -150,7 +151,8 @@ async fn unknown_members_and_nulls_of_rare_frames_are_ignored(trial: &Trial) -> 
     peer.ack().await;
     let key = fresh("log");
     peer.say(json!([kind::SUBSCRIBE, {
-        "later": true, "sub": 5, "topic": "log", "key": key, "from": null, "credit": { "events": 9, "bytes": 999, "x": 1 }
+        "later": true, "sub": 5, "topic": "log", "key": key, "from": null,
+        "credit": { "events": 9, "bytes": 999, "x": 1 },
     }]))
     .await;
     let subscribed = peer.take_kind("3.3", "SUBSCRIBED", kind::SUBSCRIBED).await?;
@@ -227,7 +229,7 @@ async fn a_deeply_nested_body_concerns_its_message_alone(trial: &Trial) -> Step 
     ] {
         let (n, frame) = peer.number("echo", &json!("BODY"));
         peer.socket.send(frame.to_string().replace("\"BODY\"", &body)).await;
-        // How deep a body may be is for the server to say.
+        // The server may say how deeply a body may be nested.
         let answer = peer.answer("3.5", n).await?;
         let refused = answer.kind == kind::REFUSED && answer.string(3) == "invalid";
         ensure!(

@@ -79,7 +79,7 @@ async fn expired_credentials_close_with_4202(trial: &Trial) -> Step {
     let server = trial.server().await?;
     let peer = server.attach(Me::new("brief")).await?;
     let me = peer.closes_with("8.3", 4202).await?;
-    // The credentials are gone, the session is not.
+    // The credentials have expired, the session has not.
     server.resume(me).await.map(drop)
 }
 

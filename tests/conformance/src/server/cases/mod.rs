@@ -1,4 +1,4 @@
-//! The cases for servers, a file per section of PROTOCOL.md.
+//! The cases for servers, one file for each section of PROTOCOL.md.
 
 mod closing;
 mod commands;
@@ -15,7 +15,7 @@ mod transport;
 use super::trial::Trial;
 use crate::case::Case;
 
-/// All of them.
+/// All cases, by file.
 pub(super) const ALL: &[&[Case<Trial>]] = &[
     transport::CASES,
     frames::CASES,

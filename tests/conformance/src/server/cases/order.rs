@@ -37,7 +37,7 @@ async fn concurrent_commands_do_not_wait(trial: &Trial) -> Step {
     let gate = fresh("gate");
     let held = peer.command("hold", json!({ "gate": gate })).await;
     let waiting = peer.command("wait", json!({ "gate": gate })).await;
-    // Another concurrent one passes both.
+    // Another concurrent command overtakes both.
     peer.call("5.5", "open", json!({ "gate": gate })).await?;
     peer.result("5.5", waiting).await?;
     peer.result("5.5", held).await.map(drop)
@@ -93,7 +93,7 @@ async fn leases_do_not_wait_for_each_other(trial: &Trial) -> Step {
     one.result("5.5", held).await.map(drop)
 }
 
-/// A lease in which a command runs that fills its queue, and the next one was refused with
+/// A lease whose queue is filled by a running command, so that the next one was refused with
 /// `overload`.
 async fn with_a_barrier(trial: &Trial) -> Step<(super::super::peer::Peer, String, String, u64)> {
     let settings = json!({ "queue_bytes": 600, "retry_ms": 1 });
@@ -109,7 +109,7 @@ async fn with_a_barrier(trial: &Trial) -> Step<(super::super::peer::Peer, String
 
 async fn after_a_retry_refusal_later_ordered_commands_are_refused_too(trial: &Trial) -> Step {
     let (mut peer, gate, list, refused) = with_a_barrier(trial).await?;
-    // It would fit, and is refused all the same; with the same code.
+    // It would fit, but is refused all the same, with the same code.
     let later = peer.command("append", json!({ "list": list, "text": "s" })).await;
     peer.refused("5.11", later, "overload").await?;
     peer.call("5.11", "open", json!({ "gate": gate })).await?;

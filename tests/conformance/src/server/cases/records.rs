@@ -25,7 +25,7 @@ async fn a_result_comes_with_its_events(trial: &Trial) -> Step {
         (server.attach(Me::new("ann")).await?, server.attach(Me::new("bob")).await?);
     let list = fresh("list");
     writer.append(&list, ["one".to_owned()]).await?;
-    // Whoever subscribes after the RESULT finds the event: it was committed with it.
+    // Whoever subscribes after RESULT finds the event, which was committed with the outcome.
     let sub = reader.subscribe("log", &list, None).await;
     let subscribed = reader.subscribed("5.6", sub).await?;
     ensure!("5.6", subscribed["head"] == 1, "the head after one event: {subscribed}");

@@ -48,7 +48,7 @@ async fn a_resume_goes_on_with_a_new_token_and_the_next_generation(trial: &Trial
     Ok(())
 }
 
-/// Somebody for whom two answers were sent and not received.
+/// A client to which two answers were sent that it did not receive.
 async fn two_unseen_answers(server: &Server<'_>) -> Step<(Me, String)> {
     let mut peer = server.attach(Me::new("ann")).await?;
     let gate = fresh("gate");
@@ -73,7 +73,7 @@ async fn answers_that_were_not_received_are_sent_again_in_order(trial: &Trial) -
         ensure!("4.7", frame.kind == kind::RESULT, "no RESULT: {}", frame.text);
         first.push((frame.kind, frame.number(0), frame.number(2), frame.body_text().to_owned()));
     }
-    // As if they had been lost on the way: never acknowledged, and the resume says so.
+    // As if they had been lost on the way: they were not acknowledged, and the resume says so.
     let mut me = peer.cut();
     if let Some(session) = &mut me.session {
         session.recv = 0;
@@ -97,8 +97,7 @@ async fn nothing_that_was_received_is_sent_again(trial: &Trial) -> Step {
     for _ in 0..3 {
         peer.call("4.7", "echo", json!({ "text": "" })).await?;
     }
-    // `recv` in HELLO is the first that the server hears of it; a frame below it would break 4.2
-    // here.
+    // Only `recv` in HELLO tells the server about it. A frame below it would break 4.2.
     let mut peer = server.resume(peer.cut()).await?;
     peer.call("4.7", "echo", json!({ "text": "" })).await?;
     ensure!("4.7", peer.me.recv() == 4, "the sequence is at {} after four answers", peer.me.recv());
@@ -124,8 +123,8 @@ async fn lost_welcomes_cost_nothing(trial: &Trial) -> Step {
     let peer = server.attach(Me::new("ann")).await?;
     let mut me = peer.cut();
     for _ in 0..3 {
-        // The server answers; the answer never arrives, and the process still has the token that it
-        // confirmed last.
+        // The server's answer never arrives, so the process still has the token that it confirmed
+        // last.
         let token_before = me.clone();
         let lost = server.attach_silently(me).await?;
         ensure!(
@@ -169,7 +168,8 @@ async fn a_stale_dial_is_refused_on_its_own_socket(trial: &Trial) -> Step {
     let server = trial.server().await?;
     let old = server.attach(Me::new("ann")).await?.cut();
     let mut current = server.resume(old.clone()).await?;
-    // A HELLO that was under way for long: the same dial as the current one, then a lower one.
+    // A HELLO that was on its way for long: with the same dial as the current one, then with a
+    // lower one.
     for dial in [current.me.dial, current.me.dial - 1] {
         let mut late = current.me.clone();
         late.dial = dial;
@@ -194,7 +194,7 @@ async fn a_resume_closes_the_earlier_socket_with_4002(trial: &Trial) -> Step {
     let server = trial.server().await?;
     let mut earlier = server.attach(Me::new("ann")).await?;
     let mut later = server.resume(earlier.me.clone()).await?;
-    // Frames that are read from the earlier one are discarded.
+    // Frames that arrive on the earlier socket are discarded.
     let list = fresh("list");
     earlier.command("append", json!({ "list": list, "text": "too late" })).await;
     earlier.closes_with("4.9", 4002).await?;
@@ -212,7 +212,7 @@ async fn another_process_that_resumes_closes_the_earlier_socket_with_4300(trial:
     later.is_alive("4.9").await
 }
 
-/// Attaches, and wants a new session after a RESUME_FAILED.
+/// Attaches, and checks that there is a new session after RESUME_FAILED.
 async fn fails_to_resume(
     server: &Server<'_>,
     me: Me,
@@ -260,7 +260,7 @@ async fn another_principal_ends_the_session(trial: &Trial) -> Step {
     let mut peer = fails_to_resume(&server, bob, "principal").await?;
     let who = peer.call("1.2", "whoami", json!({})).await?;
     ensure!("1.2", who == "bob", "bob's session is {who}'s");
-    // It was ended, not left to its owner.
+    // The session was ended, and not left to its owner.
     let mut ann = ann;
     ann.dial = peer.me.dial;
     let again = server.attach(ann).await?;
@@ -279,7 +279,7 @@ async fn a_recv_that_does_not_fit_is_not_retained(trial: &Trial) -> Step {
         session.recv = 7;
     }
     fails_to_resume(&server, me, "not_retained").await?;
-    // Nor can what was acknowledged be asked for again.
+    // What was acknowledged can't be asked for again, either.
     let mut peer = server.attach(Me::new("ann")).await?;
     for _ in 0..2 {
         peer.call("4.10", "echo", json!({ "text": "" })).await?;
@@ -303,7 +303,7 @@ async fn another_lease_is_not_retained(trial: &Trial) -> Step {
 async fn a_session_ends_when_its_time_is_over(trial: &Trial) -> Step {
     let server = trial.server_with(json!({ "session_ttl_ms": 50 })).await?;
     let mut me = server.attach(Me::new("ann")).await?.cut();
-    // Each look begins the session's time anew, so the pauses grow.
+    // Each look starts the session's time again, so the pauses grow.
     for pause_ms in [100, 200, 400, 800, 1_600, 3_200] {
         tokio::time::sleep(Duration::from_millis(pause_ms)).await;
         let lease = me.lease.clone();

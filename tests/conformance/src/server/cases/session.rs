@@ -68,7 +68,7 @@ async fn an_ack_below_the_highest_is_ignored(trial: &Trial) -> Step {
     for ack in [3, 1, 0, 2] {
         peer.say(json!([kind::ACK, ack, peer.me.low])).await;
     }
-    // The frame that carries it is not ignored.
+    // The ack is ignored, but not the frame that carries it.
     peer.say(json!([kind::COMMAND, 4, 1, 4, 0, "echo", { "text": "taken" }])).await;
     let (n, _) = peer.number("echo", &json!({}));
     let reply = peer.result("4.4", n).await?;

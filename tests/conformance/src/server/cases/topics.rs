@@ -26,7 +26,7 @@ cases! { Trial;
     an_epoch_that_changes_under_a_subscription_changes_its_number: "7.6" "7.1";
 }
 
-/// What the event of this `ts` says, where [`texts`] were appended.
+/// What the event with this `ts` says after [`texts`] were appended.
 fn text(ts: u64) -> String {
     (ts - 1).to_string()
 }
@@ -35,7 +35,8 @@ fn texts(count: usize) -> impl Iterator<Item = String> {
     (0..count).map(|index| index.to_string())
 }
 
-/// What must be equal wherever an event arrives: all but the number that stands for its topic.
+/// What must be equal wherever an event arrives: everything but the number that stands for its
+/// topic.
 fn identity(frame: &Frame) -> (u64, String, String) {
     (frame.number(1), frame.string(2), frame.body_text().to_owned())
 }
@@ -88,7 +89,7 @@ async fn equal_positions_mean_equal_bytes(trial: &Trial) -> Step {
     Ok(())
 }
 
-/// Somebody who has followed a log to its fourth event, and is gone.
+/// A client that has followed a log to its fourth event, and is gone.
 async fn four_events(server: &Server<'_>, list: &str) -> Step<(Me, (String, u64))> {
     let mut peer = server.attach(Me::new("ann")).await?;
     let sub = peer.subscribe("log", list, None).await;
@@ -207,7 +208,7 @@ async fn a_second_subscription_of_a_topic_is_a_duplicate(trial: &Trial) -> Step 
     peer.subscribed("7.3", first).await?;
     let second = peer.subscribe("log", &list, None).await;
     peer.unsubscribed("7.3", second, "duplicate").await?;
-    // The first one is not harmed, and when it has ended there is room for another.
+    // The first one is unharmed, and once it has ended there is room for another.
     peer.append(&list, ["one".to_owned()]).await?;
     peer.event("7.3").await?;
     peer.unsubscribe(first).await;
@@ -271,7 +272,7 @@ async fn what_is_not_retained_is_reported_as_trimmed(trial: &Trial) -> Step {
             );
             continue;
         }
-        // What is still retained may come; what comes begins right after SUBSCRIBED's position.
+        // What is still retained may come, and must begin right after SUBSCRIBED's position.
         let number = |name: &str| subscribed[name].as_u64().unwrap_or_default();
         ensure!(
             "7.5",
@@ -286,10 +287,10 @@ async fn what_is_not_retained_is_reported_as_trimmed(trial: &Trial) -> Step {
     Ok(())
 }
 
-/// More events than the application of ADAPTER.md keeps of a topic.
+/// More events than the application of ADAPTER.md retains.
 const RETAINED_AT_MOST: usize = 70;
 
-/// The epoch of a topic: subscribes and leaves.
+/// The epoch of a topic, found by subscribing for a moment.
 async fn epoch_of(peer: &mut Peer, topic: &str, key: &str) -> Step<String> {
     let sub = peer.subscribe(topic, key, None).await;
     let epoch = peer.subscribed("7.2", sub).await?["epoch"].as_str().unwrap_or_default().to_owned();
@@ -315,7 +316,7 @@ async fn a_position_ahead_of_the_head_is_reported(trial: &Trial) -> Step {
     Ok(())
 }
 
-/// A subscription of one event's credit, while far more are published than are retained.
+/// A subscription with credit for one event, while far more are published than are retained.
 async fn falls_behind(trial: &Trial, topic: &str) -> Step<(Peer, u64, Value)> {
     let server = trial.server().await?;
     let list = fresh("list");
@@ -344,7 +345,7 @@ async fn a_subscription_that_falls_behind_is_told(trial: &Trial) -> Step {
     let last = RETAINED_AT_MOST as u64;
     let mut here = again["ts"].as_u64().unwrap_or_default();
     ensure!("7.6", here > 1 && here <= last, "it goes on after ts {here}");
-    // It may fall behind more than once. Whatever it is not told of, it is given.
+    // It may fall behind more than once. Every event that no reset covers must arrive.
     while here < last {
         let next = |frame: &Frame| matches!(frame.kind, kind::EVENT | kind::SUBSCRIBED);
         let frame = peer.take("7.6", "EVENT after SUBSCRIBED", next).await?;
@@ -387,7 +388,7 @@ async fn an_epoch_that_changes_under_a_subscription_changes_its_number(trial: &T
         peer.event("7.6").await?;
     }
     server.control("lose_topics", json!({})).await?;
-    // Whoever begins now has a lease that the store knows.
+    // A new client gets a lease that the store knows.
     server.attach(Me::new("bob")).await?.append(&list, ["after".to_owned()]).await?;
     let again = peer.subscribed("7.6", sub).await?;
     ensure!(

@@ -1,4 +1,4 @@
-//! Sections 7.8 to 7.11: credit, leaving, volatiles.
+//! Sections 7.8 to 7.11: credit, unsubscribing, volatiles.
 
 use serde_json::json;
 
@@ -24,7 +24,7 @@ cases! { Trial;
     topic_volatiles_are_not_replayed: "7.11";
 }
 
-/// Follows a log with this credit, while another client appends so many texts of a length.
+/// Follows a log with this credit, while another client appends so many texts of this length.
 async fn log(
     trial: &Trial,
     credit: (u64, u64),
@@ -41,7 +41,7 @@ async fn log(
     Ok((peer, sub, number))
 }
 
-/// The highest event that has come, when nothing more comes.
+/// The highest event that has arrived, once no more arrive.
 async fn highest(peer: &mut Peer) -> Step<u64> {
     peer.settle("7.8").await?;
     let mut ts = 0;
@@ -66,7 +66,7 @@ async fn no_event_goes_beyond_the_credit_in_events(trial: &Trial) -> Step {
 }
 
 async fn no_event_goes_beyond_the_credit_in_bytes(trial: &Trial) -> Step {
-    // Less than one event: the first may go, the others wait until it is reported.
+    // Less than one event: the first may be sent, and the others wait until it is reported.
     let (mut peer, sub, _) = log(trial, (1_000, 100), 3, 300).await?;
     for ts in 1..=3 {
         let event = peer.event("7.8").await?;
@@ -98,7 +98,7 @@ async fn a_position_counts_at_most_as_what_was_sent(trial: &Trial) -> Step {
     let (mut peer, sub, number) = log(trial, (2, 1_000_000), 8, 10).await?;
     peer.event("7.8").await?;
     peer.event("7.8").await?;
-    // Far beyond what was sent: it counts as 2.
+    // Far beyond what was sent, so it counts as 2.
     peer.position(number, 1_000_000, 1_000_000_000).await;
     for ts in [3, 4] {
         let event = peer.event("7.8").await?;
@@ -117,7 +117,7 @@ async fn a_lower_position_is_ignored_and_each_count_counts_alone(trial: &Trial) 
     peer.position(number, 2, 0).await;
     peer.event("7.8").await?;
     peer.event("7.8").await?;
-    // An earlier position that arrives late takes nothing back, and bytes alone give no events.
+    // An earlier position that arrives late takes nothing back, and bytes alone allow no events.
     peer.position(number, 1, second.text.len() as u64).await;
     peer.position(number, 0, 2 * second.text.len() as u64).await;
     let ahead = highest(&mut peer).await?;
@@ -138,7 +138,7 @@ async fn bytes_count_on_across_a_reset(trial: &Trial) -> Step {
     let server = trial.server().await?;
     let list = fresh("list");
     let mut peer = server.attach(Me::new("ann")).await?;
-    // The first event uses up the bytes, and is not reported until the subscription has fallen
+    // The first event uses up the bytes. It is reported only when the subscription has fallen
     // behind.
     let sub = peer.subscribe_with("log", &list, None, (1_000, 50)).await;
     peer.subscribed("7.8", sub).await?;
@@ -148,7 +148,7 @@ async fn bytes_count_on_across_a_reset(trial: &Trial) -> Step {
     let again = peer.subscribed("7.6", sub).await?;
     ensure!("7.6", again["reset"] == "trimmed", "a live subscription that fell behind: {again}");
     server.attach(Me::new("bob")).await?.append(&list, (0..2).map(|_| "y".repeat(60))).await?;
-    // The rules of the attachment count from the first SUBSCRIBED; so must the server.
+    // The suite counts from the first SUBSCRIBED, and so must the server.
     peer.event("7.8").await?;
     peer.finish(sub).await;
     peer.event("7.8").await.map(drop)
@@ -187,7 +187,7 @@ async fn unsubscribe_ends_a_subscription(trial: &Trial) -> Step {
         "an event came after UNSUBSCRIBE had been read"
     );
     peer.unsubscribe(99).await;
-    // In one breath: the earlier one has ended when the later one is read.
+    // Sent together: when the later one is read, the earlier one has ended.
     let first = peer.subscribe("log", &list, None).await;
     peer.unsubscribe(first).await;
     let second = peer.subscribe("log", &list, None).await;
@@ -215,11 +215,11 @@ async fn a_topic_volatile_reaches_followers_without_number_and_credit(trial: &Tr
     let list = fresh("list");
     let (mut peer, mut other) =
         (server.attach(Me::new("ann")).await?, server.attach(Me::new("bob")).await?);
-    // The state uses up the credit of one byte.
+    // The snapshot uses up the credit of one byte.
     let sub = peer.subscribe_with("list", &list, None, (1, 1)).await;
     let number = peer.subscribed("7.11", sub).await?["number"].clone();
     peer.take_kind("7.11", "SNAPSHOT", kind::SNAPSHOT).await?;
-    // A server under load may drop one; not all of them, one at a time.
+    // A server under load may drop one, but not every one when they are sent one at a time.
     for _ in 0..20 {
         other.say(json!([kind::VOLATILE, "nudge", { "list": list }])).await;
         other.is_alive("5.16").await?;

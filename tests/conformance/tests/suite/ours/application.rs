@@ -1,4 +1,4 @@
-//! The application that ADAPTER.md asks for, in this implementation's types.
+//! The application that ADAPTER.md asks for, written with this implementation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,14 @@ use tokio::sync::watch;
 /// What clients send.
 #[derive(Debug, Clone, WsProtocol)]
 #[serde(rename_all = "snake_case")]
-#[ws(client, protocol = "conformance", version = "1", server = ConformanceEvent, error = ConformanceError, timeout = "60s")]
+#[ws(
+    client,
+    protocol = "conformance",
+    version = "1",
+    server = ConformanceEvent,
+    error = ConformanceError,
+    timeout = "60s"
+)]
 pub enum ConformanceCommand {
     /// Returns the text.
     #[ws(request(reply = String))]
@@ -19,13 +26,13 @@ pub enum ConformanceCommand {
     /// The same, for short texts.
     #[ws(request(reply = String), max_bytes = "1KiB")]
     Small { text: String },
-    /// Appends, and says how long the list is now.
+    /// Appends; the reply is the list's new length.
     #[ws(request(reply = u64))]
     Append { list: String, text: String },
     /// The list.
     #[ws(request(reply = Vec<String>, concurrent))]
     Read { list: String },
-    /// Ends when the gate is open; those behind it wait.
+    /// Ends when the gate is open; later ordered commands wait.
     #[ws(command)]
     Hold { gate: String },
     /// Ends when the gate is open.
@@ -37,19 +44,19 @@ pub enum ConformanceCommand {
     /// Opens a gate.
     #[ws(command(concurrent))]
     Open { gate: String },
-    /// How often somebody came to a gate.
+    /// How often a handler came to a gate.
     #[ws(request(reply = u64, concurrent))]
     Came { gate: String },
     /// Who asks.
     #[ws(request(reply = String, concurrent))]
     Whoami,
-    /// Publishes, then says no.
+    /// Publishes, then fails with an error.
     #[ws(command(concurrent))]
     Fail { list: String },
-    /// Publishes, then breaks down.
+    /// Publishes, then panics.
     #[ws(command(concurrent))]
     Crash { list: String },
-    /// Passed on to who follows the list.
+    /// Passed on to whoever follows the list.
     #[ws(volatile(latest_by = list))]
     Nudge { list: String },
 }
@@ -68,7 +75,7 @@ pub enum ConformanceEvent {
     /// A text was appended.
     #[ws(event(List))]
     Appended { list: String, text: String },
-    /// A list.
+    /// A whole list.
     #[ws(snapshot(List))]
     State { list: String, texts: Vec<String> },
     /// Somebody nudged.
@@ -83,7 +90,7 @@ pub enum ConformanceEvent {
     Unknown(steadfast::UnknownMessage),
 }
 
-/// Why the application says no.
+/// Why the application refuses.
 #[derive(Debug, Clone, PartialEq, WsProtocol)]
 #[serde(rename_all = "snake_case")]
 #[ws(error)]
@@ -95,7 +102,7 @@ pub enum ConformanceError {
     Unknown(steadfast::UnknownMessage),
 }
 
-/// The application. A handle: clones are the same.
+/// The application. Clones are the same application.
 #[derive(Debug, Clone, Default)]
 pub struct App {
     lists: Arc<Mutex<BTreeMap<String, Vec<String>>>>,

@@ -1,8 +1,9 @@
-//! The adapter of our client (ADAPTER.md, "For a client").
+//! The adapter of our client (ADAPTER.md, "For a client"). It translates, and checks nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use steadfast::client::{
     Call, CallError, ConnectionState, DialReason, Gap, Item, SnapshotReason, SubscribeError,
     Subscription, SubscriptionEnd, TopicItem,
 };
-use steadfast::stub::{Reply, TopicKey};
+use steadfast::protocol::{Reply, TopicKey};
 use steadfast::wire::{RefusalCode, ResetReason, UnsubscribeCode};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -28,7 +29,7 @@ struct Follower {
     task: JoinHandle<()>,
 }
 
-/// The adapter; with a mistake, a relay that makes it stands behind the client.
+/// Runs the adapter. If there is a mistake, the client dials a relay that makes it.
 pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
     let (mut questions, answers) = lines::of(ends);
     let (mut client, mut relay) = (None, None);
@@ -60,7 +61,7 @@ pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
                 followers.insert(sub, Follower { takes, task });
             }
             ("take", Some(_)) => {
-                // One that has ended has told so.
+                // One that has ended has reported that.
                 let _ = followers[&number("sub")].takes.send(());
             }
             ("unsubscribe", Some(_)) => {
@@ -97,11 +98,12 @@ fn start(question: &Value, url: String, answers: &Answers) -> ConformanceClient 
     let client = ConformanceClient::builder(url)
         .token(next_token)
         .configure(|config| {
-            let backoff_ms = settings["backoff_ms"].as_u64().unwrap();
-            (config.backoff.base_ms, config.backoff.cap_ms) = (backoff_ms, backoff_ms);
-            (config.backoff.attempts, config.backoff.elapsed_ms) = (None, None);
-            config.welcome_timeout_ms =
-                settings["welcome_timeout_ms"].as_u64().unwrap_or(config.welcome_timeout_ms);
+            let backoff = Duration::from_millis(settings["backoff_ms"].as_u64().unwrap());
+            (config.backoff.base, config.backoff.cap) = (backoff, backoff);
+            (config.backoff.attempts, config.backoff.elapsed) = (None, None);
+            config.welcome_timeout = settings["welcome_timeout_ms"]
+                .as_u64()
+                .map_or(config.welcome_timeout, Duration::from_millis);
         })
         .transport(|transport| {
             let bytes =
@@ -134,7 +136,7 @@ fn call(client: &ConformanceClient, question: &Value, answers: &Answers) {
     }
 }
 
-/// Reports what a call comes to.
+/// Reports the outcome of a call.
 fn report<T: Reply + serde::Serialize + Send + 'static>(
     id: u64,
     mut call: Call<T, ConformanceError>,
@@ -171,7 +173,7 @@ fn report<T: Reply + serde::Serialize + Send + 'static>(
     });
 }
 
-/// Takes items of a topic when it is told to, and reports them.
+/// Takes items of a topic whenever it is told to, and reports them.
 async fn follow<T>(
     client: ConformanceClient,
     sub: u64,
@@ -212,7 +214,7 @@ fn event(event: ConformanceEvent) -> Value {
             Some((name, body)) => json!({ "item": "event", "name": name, "body": body }),
             None => json!({ "item": "unreadable" }),
         },
-        // The unknown variant is not written.
+        // The unknown variant is never written.
         _ => json!({ "item": "unreadable" }),
     }
 }
@@ -232,7 +234,8 @@ fn listed(item: TopicItem<List>) -> Value {
                 SnapshotReason::Initial => None,
                 SnapshotReason::Gap(gap) => Some(reason(&gap)),
             };
-            json!({ "item": "snapshot", "name": "state", "body": { "list": list, "texts": texts }, "gap": gap })
+            let body = json!({ "list": list, "texts": texts });
+            json!({ "item": "snapshot", "name": "state", "body": body, "gap": gap })
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Lines of JSON to and from the suite, as ADAPTER.md has them.
+//! Lines of JSON to and from the suite, as ADAPTER.md describes them.
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader, Lines};
@@ -6,10 +6,10 @@ use tokio::sync::mpsc;
 
 use super::Ends;
 
-/// Questions of the suite.
+/// The suite's questions, one a line.
 pub type Questions = Lines<BufReader<Box<dyn AsyncRead + Send + Unpin>>>;
 
-/// Where answers and reports go, in order.
+/// Where answers and reports are written, in order.
 #[derive(Clone)]
 pub struct Answers(mpsc::UnboundedSender<Value>);
 
@@ -19,19 +19,19 @@ impl Answers {
         self.say(json!({ "id": question["id"], "ok": answer }));
     }
 
-    /// This adapter can't do what the question asks.
+    /// Answers that this adapter can't do what the question asks.
     pub fn unsupported(&self, question: &Value, reason: &str) {
         self.say(json!({ "id": question["id"], "unsupported": reason }));
     }
 
-    /// Reports something, or answers.
+    /// Writes a report or an answer.
     pub fn say(&self, line: Value) {
-        // The suite has gone: nobody listens.
+        // If this fails the suite has gone, and nobody listens.
         let _ = self.0.send(line);
     }
 }
 
-/// Both directions of an adapter's pipes.
+/// Makes lines of an adapter's pipes.
 pub fn of((reader, mut writer): Ends) -> (Questions, Answers) {
     let (sender, mut lines) = mpsc::unbounded_channel::<Value>();
     tokio::spawn(async move {

@@ -1,5 +1,5 @@
-//! This implementation in front of the suite: the application of ADAPTER.md, and the adapters of
-//! our server and our client.
+//! This implementation before the suite: the application of ADAPTER.md, and the adapters of our
+//! server and our client.
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use steadfast_conformance::{Adapter, Pipes};
 use tokio::io::{AsyncRead, AsyncWrite, duplex, split};
 
-/// Bytes that wait on the way to an adapter.
+/// How many bytes may wait on the way to an adapter.
 const PIPE_BYTES: usize = 256 * 1024;
 
 /// Both ends of an adapter's pipes.

@@ -1,5 +1,5 @@
-//! A relay between the suite and an implementation that makes one mistake in the implementation's
-//! name. Knows frames as text; both ends are WebSockets.
+//! A relay between the suite and an implementation, which makes one mistake in the implementation's
+//! name. It knows frames as text only; both of its ends are WebSockets.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,10 +15,10 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async, client_async};
 
-/// What every upgrade through the relay names.
+/// The subprotocol of every upgrade through the relay.
 const SUBPROTOCOL: &str = "steadfast.v1.json";
 
-/// How long the answer to a close may take.
+/// How long to wait for the answer to a close.
 const GOODBYE: Duration = Duration::from_millis(50);
 
 /// What a message becomes on its way.
@@ -26,18 +26,18 @@ const GOODBYE: Duration = Duration::from_millis(50);
 pub enum Fate {
     /// It goes on as it is.
     Pass,
-    /// Something else goes on instead, or nothing, or more.
+    /// These messages go on in its place.
     Become(Vec<String>),
-    /// Something is sent back to whoever sent it, and it goes no further.
+    /// It goes no further, and these messages are sent back.
     Answer(Vec<String>),
-    /// The socket is closed towards whoever sent it.
+    /// The socket on which it came is closed with this code.
     Close(u16),
 }
 
 /// Which way a message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// From the end that dials to the end that listens: from client to server.
+    /// From the end that dials to the end that listens, so from client to server.
     Up,
     /// From server to client.
     Down,
@@ -52,11 +52,11 @@ pub struct Memory {
     pub noted: Vec<Value>,
 }
 
-/// A mistake: looks at each message, which is `null` where it is not JSON, with its text.
+/// A mistake. It looks at each message, as JSON (`null` if it is none) and as text.
 pub type Change = fn(&mut Memory, Way, &Value, &str) -> Fate;
 
 impl Memory {
-    /// Notes a value, unless one is noted already; the first one.
+    /// Notes a value, unless one has been noted. Returns the first one.
     pub fn first(&mut self, value: &Value) -> Value {
         if self.noted.is_empty() {
             self.noted.push(value.clone());
@@ -64,26 +64,26 @@ impl Memory {
         self.noted[0].clone()
     }
 
-    /// Counts, and says how often before.
+    /// Counts. Returns how often it was called before.
     pub fn again(&mut self) -> u64 {
         self.count += 1;
         self.count - 1
     }
 }
 
-/// The frame, changed.
+/// Lets a changed frame go on.
 pub fn changed(frame: &Value, change: impl FnOnce(&mut Value)) -> Fate {
     let mut frame = frame.clone();
     change(&mut frame);
     Fate::Become(vec![frame.to_string()])
 }
 
-/// Nothing is wrong with how sockets are closed.
+/// Leaves close codes as they are.
 pub fn as_it_is(code: u16) -> u16 {
     code
 }
 
-/// A mistake in messages, and in how sockets are closed.
+/// A mistake in messages, in close codes, or in both.
 #[derive(Debug, Clone)]
 pub struct Mistake {
     /// What becomes of messages.
@@ -92,7 +92,7 @@ pub struct Mistake {
     pub close: fn(u16) -> u16,
 }
 
-/// The relay; ends when dropped.
+/// A running relay, which ends when this is dropped.
 pub struct Relay {
     /// Where to dial.
     pub url: String,
@@ -124,12 +124,12 @@ impl Relay {
     }
 }
 
-/// A socket; the error is about one that could not be opened, and is of no interest.
+/// A socket.
 type Socket = WebSocketStream<TcpStream>;
 
 #[expect(clippy::result_large_err, reason = "the callback's type is the library's")]
 async fn link(stream: TcpStream, target: String, mistake: Mistake, memory: Arc<Mutex<Memory>>) {
-    // The other end first: if it lets nobody in, neither does the relay.
+    // The other end comes first: if it refuses, so does the relay.
     let far = dial(&target).await;
     let accepted = accept_hdr_async(stream, |request: &Request, mut response: Response| {
         let offered =
@@ -185,7 +185,7 @@ async fn link(stream: TcpStream, target: String, mistake: Mistake, memory: Arc<M
                     frame
                 };
                 let _ = to.close(frame.map(close)).await;
-                // Both ends may wait for the other one to hang up first: nobody waits for long.
+                // Each end may wait for the other one to hang up first, so none waits for long.
                 let _ = from.flush().await;
                 let answered = async { while let Some(Ok(_)) = to.next().await {} };
                 let _ = tokio::time::timeout(GOODBYE, answered).await;

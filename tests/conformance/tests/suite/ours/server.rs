@@ -1,4 +1,4 @@
-//! The adapter of our server (ADAPTER.md, "For a server"). A server has a runtime of its own, so
+//! The adapter of our server (ADAPTER.md, "For a server"). Each server has a runtime of its own, so
 //! that it can be killed.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +35,7 @@ impl Store for Losable {
     }
 }
 
-/// A server with all that it runs on.
+/// A server and everything that it runs on.
 struct Running {
     server: Server<ConformanceCommand>,
     runtime: Option<Runtime>,
@@ -54,7 +54,7 @@ impl Running {
             let server = ConformanceServer::builder(app)
                 .store(store)
                 .configure(|config| configure(config, &settings))
-                .limits(|limits| limits.drain_spread_ms = 10)
+                .limits(|limits| limits.drain_spread = Duration::from_millis(10))
                 .authenticate(bearer(|token| async move { identity(&token) }))
                 .build();
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -79,7 +79,7 @@ impl Drop for Running {
 fn identity(token: &str) -> Result<Identity, Denied> {
     match token {
         "ann" | "bob" => Ok(Principal::new(token).into()),
-        "brief" => Ok(Identity { principal: Principal::new(token), expires_in_ms: Some(300) }),
+        "brief" => Ok(Identity::expiring(Principal::new(token), Duration::from_millis(300))),
         _ => Err(Denied::new("no such token")),
     }
 }
@@ -101,7 +101,7 @@ fn configure(config: &mut NodeConfig, settings: &Value) {
     let number = |path: &str| settings.pointer(path).and_then(Value::as_u64);
     let small = |path: &str| number(path).map(|number| u32::try_from(number).unwrap());
     config.live_entries = 8;
-    // A run against one server leaves many clients of few principals behind.
+    // A run against one server leaves behind many clients of few principals.
     config.leases_per_principal = 1_000;
     small("/frame_bytes").into_iter().for_each(|value| config.frame_bytes = value);
     small("/queue_bytes").into_iter().for_each(|value| config.lease_queue_bytes = value);
@@ -110,18 +110,15 @@ fn configure(config: &mut NodeConfig, settings: &Value) {
     small("/window/frames").into_iter().for_each(|value| config.window.frames = value);
     small("/window/bytes").into_iter().for_each(|value| config.window.bytes = value);
     small("/heartbeat/missed").into_iter().for_each(|value| config.heartbeat.missed = value);
-    number("/heartbeat/interval_ms")
-        .into_iter()
-        .for_each(|value| config.heartbeat.interval_ms = value);
-    number("/heartbeat/timeout_ms")
-        .into_iter()
-        .for_each(|value| config.heartbeat.timeout_ms = value);
-    number("/handshake_ms").into_iter().for_each(|value| config.handshake_ms = value);
-    number("/retry_ms").into_iter().for_each(|value| config.retry_ms = value);
-    number("/session_ttl_ms").into_iter().for_each(|value| config.session_ttl_ms = value);
+    let time = |path: &str| number(path).map(Duration::from_millis);
+    time("/heartbeat/interval_ms").into_iter().for_each(|value| config.heartbeat.interval = value);
+    time("/heartbeat/timeout_ms").into_iter().for_each(|value| config.heartbeat.timeout = value);
+    time("/handshake_ms").into_iter().for_each(|value| config.handshake = value);
+    time("/retry_ms").into_iter().for_each(|value| config.retry_after = value);
+    time("/session_ttl_ms").into_iter().for_each(|value| config.session_ttl = value);
 }
 
-/// The adapter; with a mistake, a relay that makes it stands before the server.
+/// Runs the adapter. If there is a mistake, a relay in front of the server makes it.
 pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
     let (mut questions, answers) = lines::of(ends);
     let (mut app, store, mut settings) = (App::default(), Losable::default(), json!({}));

@@ -9,7 +9,7 @@ pub enum ChatEvent {
     Unknown(steadfast::UnknownMessage),
 }
 
-fn publish(_: impl steadfast::stub::Publish) {}
+fn publish(_: impl steadfast::protocol::Publish) {}
 
 fn main() {
     publish(ChatEventHistory { room: 1 });

@@ -7,6 +7,7 @@ mod outcomes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use steadfast::session::Now;
 use steadfast::session::client::CallId;
 use steadfast::session::store::{Outcome, Publication};
 use steadfast::wire::{LeaseId, RefusalCode};
@@ -55,6 +56,10 @@ pub(in crate::checkers) struct CallBook {
     answer: Option<Option<RefusalCode>>,
     /// The lease was lost after it was sent.
     lease_lost: bool,
+    /// When its caller's patience ends, by the client's clock.
+    due: Now,
+    /// It was sent for the first time after that.
+    late: bool,
 }
 
 /// A committed record.

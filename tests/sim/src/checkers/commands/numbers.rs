@@ -1,5 +1,9 @@
 //! What a client sends: numbers in its lease, and `low`. What a node grants: leases.
 
+use std::collections::BTreeSet;
+
+use steadfast::session::Now;
+use steadfast::session::client::CallId;
 use steadfast::wire::{CommandFrame, Hello, LeaseId, LeaseState, RefusalCode, Welcome};
 use steadfast_rig::Rule;
 use steadfast_rig::fixtures::number_in;
@@ -48,13 +52,36 @@ impl Checkers {
         });
     }
 
-    pub(in crate::checkers) fn command_is_sent(&mut self, process: u64, frame: &CommandFrame) {
+    /// A new number goes to the earliest call that has none.
+    fn numbers_follow_the_order_of_calls(&mut self, process: u64, command: u64) {
+        let Some(book) = self.clients.get(&process) else { return };
+        let numbered: BTreeSet<u64> = book.open.values().copied().collect();
+        let command_of = |call: &CallId| book.calls.get(call).copied();
+        let first =
+            book.unresolved.iter().filter_map(command_of).find(|first| !numbered.contains(first));
+        self.require(first == Some(command), Rule::NumbersFollowCalls, || {
+            format!("process {process}: command {command} is sent before {first:?}")
+        });
+    }
+
+    pub(in crate::checkers) fn nothing_runs_that_waited_too_long(&mut self, command: u64) {
+        let late = self.calls.get(&command).is_some_and(|call| call.late);
+        self.require(!late, Rule::WaitedTooLongNeverRan, || format!("command {command}"));
+    }
+
+    pub(in crate::checkers) fn command_is_sent(
+        &mut self,
+        now: Now,
+        process: u64,
+        frame: &CommandFrame,
+    ) {
         let Some(book) = self.clients.get_mut(&process) else { return };
         let (Some(lease), n, command) = (book.lease, frame.n.0, number_in(&frame.body)) else {
             return;
         };
         if n == book.next {
             book.next += 1;
+            self.numbers_follow_the_order_of_calls(process, command);
             let open = self.calls.get(&command).is_some_and(|call| call.fate == Fate::Open);
             self.require(open, Rule::OnlyUnresolvedIsNumbered, || format!("command {command}"));
             if let Some(book) = self.clients.get_mut(&process) {
@@ -62,6 +89,10 @@ impl Checkers {
             }
             self.sent.insert((lease, n), command);
             if let Some(call) = self.calls.get_mut(&command) {
+                if call.sent.is_empty() && now >= call.due {
+                    call.late = true;
+                    self.sometimes.count("call sent after its time");
+                }
                 call.sent.push((lease, n));
                 call.lease_lost = false;
             }

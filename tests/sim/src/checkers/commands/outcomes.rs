@@ -1,5 +1,6 @@
 //! What an application is told of its commands: once, for a reason, and the truth.
 
+use steadfast::session::Now;
 use steadfast::session::client::{CallId, CallOutcome};
 use steadfast::session::store::Outcome;
 use steadfast::wire::{FailureCode, RefusalCode};
@@ -19,6 +20,8 @@ impl Checkers {
     pub fn client_crashes(&mut self, process: u64) {
         self.clients.remove(&process);
         self.states.remove(&process);
+        self.rooms.remove(&process);
+        self.refusals.remove(&process);
         self.owes_nothing(process);
         self.topics.process_ends(process);
     }
@@ -30,8 +33,13 @@ impl Checkers {
         }
     }
 
-    /// A command is in the outbox.
-    pub fn submitted(&mut self, process: u64, call: CallId, command: u64, ordered: bool) {
+    /// Whether a client process ever heard WELCOME.
+    pub(in crate::checkers) fn was_connected(&self, process: u64) -> bool {
+        self.clients.get(&process).is_some_and(|book| book.lease.is_some())
+    }
+
+    /// A client has taken a command whose caller waits until then.
+    pub fn submitted(&mut self, process: u64, call: CallId, command: u64, ordered: bool, due: Now) {
         let Some(book) = self.clients.get_mut(&process) else { return };
         book.calls.insert(call, command);
         book.unresolved.insert(call);
@@ -44,6 +52,8 @@ impl Checkers {
             commits: 0,
             answer: None,
             lease_lost: false,
+            due,
+            late: false,
         };
         self.calls.insert(command, book);
     }
@@ -68,6 +78,7 @@ impl Checkers {
         let open = book.unresolved.remove(&call);
         book.open.retain(|_, other| *other != command);
         self.kept(process, Owed::Call(call));
+        self.call_leaves(process, call);
         self.require(open, Rule::OutcomeComesOnce, || {
             format!("process {process} {call:?} command {command}")
         });

@@ -1,0 +1,200 @@
+//! Where a caller and a follower wait: the place in which the client leaves what has become of a call
+//! or a subscription, and the wakers of whoever looks. Asks nothing of the core.
+
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::protocol::EncodeError;
+use crate::session::client::{CallId, CallOutcome, Fate, SubscriptionEnd};
+use crate::sync::{Mutex, MutexGuard};
+
+/// What a call and the client share.
+pub(super) struct CallSlot {
+    /// The core's name for it; none if it ended before the core heard of it.
+    call: Option<CallId>,
+    progress: Mutex<CallProgress>,
+}
+
+struct CallProgress {
+    fate: Fate,
+    timed_out: bool,
+    end: Option<CallEnd>,
+    caller: Option<Waker>,
+    follower: Option<Waker>,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone)]
+pub(super) enum CallEnd {
+    Outcome(CallOutcome),
+    TooLarge { bytes: usize, limit: u32 },
+    Unencodable(EncodeError),
+    Full,
+    Cancelled,
+}
+
+impl CallSlot {
+    pub(super) fn new(call: CallId, fate: Fate) -> Arc<Self> {
+        Self::with(Some(call), fate, None)
+    }
+
+    /// A call that ended before the core heard of it.
+    pub(super) fn over(end: CallEnd) -> Arc<Self> {
+        Self::with(None, Fate::Failed, Some(end))
+    }
+
+    fn with(call: Option<CallId>, fate: Fate, end: Option<CallEnd>) -> Arc<Self> {
+        let (timed_out, caller, follower) = (false, None, None);
+        let progress = Mutex::new(CallProgress { fate, timed_out, end, caller, follower });
+        Arc::new(Self { call, progress })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, CallProgress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) const fn call(&self) -> Option<CallId> {
+        self.call
+    }
+
+    pub(super) fn fate(&self) -> Fate {
+        self.lock().fate
+    }
+
+    // ---- the client; the wakers are to be woken once no lock is held ----
+
+    /// The call has its outcome; the fate that goes with it was told before.
+    pub(super) fn resolve(&self, outcome: CallOutcome) -> [Option<Waker>; 2] {
+        self.end(CallEnd::Outcome(outcome))
+    }
+
+    /// The call was withdrawn before it was sent.
+    pub(super) fn cancel(&self) -> [Option<Waker>; 2] {
+        self.lock().fate = Fate::Failed;
+        self.end(CallEnd::Cancelled)
+    }
+
+    fn end(&self, end: CallEnd) -> [Option<Waker>; 2] {
+        let mut progress = self.lock();
+        progress.end = Some(end);
+        [progress.caller.take(), progress.follower.take()]
+    }
+
+    pub(super) fn time_out(&self) -> Option<Waker> {
+        let mut progress = self.lock();
+        progress.timed_out = true;
+        progress.caller.take()
+    }
+
+    pub(super) fn set_fate(&self, fate: Fate) -> Option<Waker> {
+        let mut progress = self.lock();
+        progress.fate = fate;
+        progress.follower.take()
+    }
+
+    // ---- whoever waits ----
+
+    /// The end; `None` if the declared time is over first, unless the caller is patient.
+    pub(super) fn poll_end(&self, cx: &Context<'_>, patient: bool) -> Poll<Option<CallEnd>> {
+        let mut progress = self.lock();
+        if let Some(end) = &progress.end {
+            return Poll::Ready(Some(end.clone()));
+        }
+        if !patient && progress.timed_out {
+            return Poll::Ready(None);
+        }
+        match &mut progress.caller {
+            Some(waker) => waker.clone_from(cx.waker()),
+            waker => *waker = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// A fate other than the one that was `told`; `None` after the last one.
+    pub(super) fn poll_fate(&self, cx: &Context<'_>, told: Option<Fate>) -> Poll<Option<Fate>> {
+        let mut progress = self.lock();
+        if told != Some(progress.fate) {
+            return Poll::Ready(Some(progress.fate));
+        }
+        if progress.end.is_some() {
+            return Poll::Ready(None);
+        }
+        progress.follower = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// What a subscription and the client share.
+pub(super) struct SubscriptionSlot {
+    progress: Mutex<SubscriptionProgress>,
+}
+
+#[derive(Default)]
+struct SubscriptionProgress {
+    established: bool,
+    end: Option<SubscriptionEnd>,
+    waker: Option<Waker>,
+}
+
+impl SubscriptionSlot {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { progress: Mutex::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, SubscriptionProgress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn establish(&self) -> Option<Waker> {
+        let mut progress = self.lock();
+        progress.established = true;
+        progress.waker.take()
+    }
+
+    pub(super) fn readable(&self) -> Option<Waker> {
+        self.lock().waker.take()
+    }
+
+    pub(super) fn end(&self, end: SubscriptionEnd) -> Option<Waker> {
+        let mut progress = self.lock();
+        progress.end = Some(end);
+        progress.waker.take()
+    }
+
+    pub(super) fn how_it_ended(&self) -> Option<SubscriptionEnd> {
+        self.lock().end.clone()
+    }
+
+    /// Ready when the server has answered; an error if the answer was the end.
+    pub(super) fn poll_established(&self, cx: &Context<'_>) -> Poll<Result<(), SubscriptionEnd>> {
+        let mut progress = self.lock();
+        if let Some(end) = &progress.end {
+            return Poll::Ready(Err(end.clone()));
+        }
+        if progress.established {
+            return Poll::Ready(Ok(()));
+        }
+        progress.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// The next item, by `look`; `None` if there is none and the subscription has ended.
+    pub(super) fn poll_item<T>(
+        &self,
+        cx: &Context<'_>,
+        look: impl FnOnce() -> Option<T>,
+    ) -> Poll<Option<T>> {
+        // Both before the look: what becomes readable in between wakes, and an end hides nothing
+        // that came before it.
+        let ended = {
+            let mut progress = self.lock();
+            progress.waker = Some(cx.waker().clone());
+            progress.end.is_some()
+        };
+        match look() {
+            Some(item) => Poll::Ready(Some(item)),
+            None if ended => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+}

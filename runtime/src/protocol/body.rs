@@ -1,0 +1,239 @@
+//! Bodies: a message's fields as bytes, in the codec of an attachment (PROTOCOL.md 3.5). Says what
+//! counts as an empty body; knows nothing of the frames around it.
+
+use std::cell::Cell;
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::wire::Codec;
+
+const EMPTY_OBJECT: &[u8] = b"{}";
+
+/// A value that its own `Serialize` could not write, or that is not a message: the sender's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("can't be encoded: {reason}")]
+pub struct EncodeError {
+    reason: String,
+}
+
+impl EncodeError {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into() }
+    }
+}
+
+impl From<serde_json::Error> for EncodeError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// Bytes that do not fit the type that they are read as: the peer's fault, or a version that this
+/// build does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct DecodeError(Reason);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Reason {
+    #[error("no message has that name")]
+    UnknownName,
+    #[error("can't be decoded: {0}")]
+    Body(String),
+}
+
+impl DecodeError {
+    /// The name itself is unknown: the peer is of another version.
+    pub const UNKNOWN_NAME: Self = Self(Reason::UnknownName);
+
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self(Reason::Body(reason.into()))
+    }
+
+    /// The client enum has no message of this index that could be asked like this.
+    #[cfg(feature = "server")]
+    pub(crate) fn unknown_message(message: u16) -> Self {
+        Self::new(format!("the protocol has no message {message} of this kind"))
+    }
+}
+
+impl From<serde_json::Error> for DecodeError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// Encodes a message's fields.
+///
+/// # Errors
+/// When `Serialize` fails, or makes something else than an object (PROTOCOL.md 3.5), such as a
+/// newtype around a number.
+pub fn encode_body<M: Serialize>(message: &M, codec: Codec) -> Result<Bytes, EncodeError> {
+    object(encode_reply(message, codec)?)
+}
+
+fn object(body: Bytes) -> Result<Bytes, EncodeError> {
+    if body.first() == Some(&b'{') {
+        return Ok(body);
+    }
+    Err(EncodeError::new(
+        "the body of a message is a map of fields; wrap the value in a struct with a named field",
+    ))
+}
+
+/// Encodes a reply, which may be any value.
+///
+/// # Errors
+/// When `Serialize` fails.
+pub fn encode_reply<R: Serialize>(reply: &R, codec: Codec) -> Result<Bytes, EncodeError> {
+    match codec {
+        Codec::Json => {
+            let mut text = TEXT.take();
+            text.clear();
+            match serde_json::to_writer(&mut text, reply) {
+                Ok(()) => Ok(retained(text)),
+                Err(error) => Err(error.into()),
+            }
+        }
+    }
+}
+
+/// The longest text whose room a thread keeps for the next one. A longer text keeps its own: were
+/// its room kept here instead, it would stand at the end of the heap after a burst, and the heap
+/// could not shrink.
+const TEXT_BYTES: usize = 512;
+
+thread_local! {
+    /// Where the bodies of a thread are written, one after another.
+    static TEXT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Bodies are kept until they are acknowledged, and shared meanwhile: a short one becomes a single
+/// allocation with its count, a longer one has no more room than bytes.
+fn retained(text: Vec<u8>) -> Bytes {
+    if text.capacity() > TEXT_BYTES {
+        return text.into_boxed_slice().into();
+    }
+    let mut bytes = [0; SHORT_BYTES];
+    let body = match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+        (Some(room), Ok(len)) => {
+            room.copy_from_slice(&text);
+            Bytes::from_owner(Short { len, bytes })
+        }
+        _ => Bytes::copy_from_slice(&text),
+    };
+    TEXT.set(text);
+    body
+}
+
+struct Short {
+    len: u8,
+    bytes: [u8; SHORT_BYTES],
+}
+
+/// Most replies are an id or a few numbers.
+const SHORT_BYTES: usize = 63;
+
+impl AsRef<[u8]> for Short {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or(&self.bytes)
+    }
+}
+
+/// Decodes a message's fields. An absent body and `null` count as `{}`, so that a message may get
+/// its first optional field.
+///
+/// # Errors
+/// When the bytes don't fit, or are not an object (PROTOCOL.md 3.5): serde would read a struct from
+/// an array too.
+pub fn decode_body<M: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<M, DecodeError> {
+    if is_nothing(body) {
+        return decode(EMPTY_OBJECT, codec);
+    }
+    match codec {
+        Codec::Json if body.trim_ascii_start().first() != Some(&b'{') => {
+            Err(DecodeError::new("the body of a message is an object"))
+        }
+        Codec::Json => decode(body, codec),
+    }
+}
+
+/// Decodes a reply. `{}`, `null` and an absent body all read as `()` (PROTOCOL.md 5.7).
+///
+/// # Errors
+/// When the bytes don't fit.
+pub fn decode_reply<R: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<R, DecodeError> {
+    if is_nothing(body) {
+        return decode(b"null", codec).or_else(|_| decode(EMPTY_OBJECT, codec));
+    }
+    match decode(body, codec) {
+        Err(_) if body.trim_ascii() == EMPTY_OBJECT => decode(b"null", codec),
+        result => result,
+    }
+}
+
+fn is_nothing(body: &[u8]) -> bool {
+    matches!(body.trim_ascii(), b"" | b"null")
+}
+
+fn decode<T: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<T, DecodeError> {
+    match codec {
+        // Checked once as a whole: a slice would have each string in it checked.
+        Codec::Json => match std::str::from_utf8(body) {
+            Ok(text) => Ok(serde_json::from_str(text)?),
+            Err(error) => Err(DecodeError::new(error.to_string())),
+        },
+    }
+}
+
+/// What a volatile is conflated by: a tuple of references to its `latest_by` fields, as text.
+///
+/// # Errors
+/// When `Serialize` fails.
+pub fn conflation_key<T: Serialize>(fields: &T) -> Result<String, EncodeError> {
+    Ok(serde_json::to_string(fields)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    struct Ping {}
+
+    #[test]
+    fn absent_null_and_empty_bodies_decode_as_a_message_without_fields() {
+        for body in ["", "null", "{}", " { } ", r#"{"later": 1}"#] {
+            assert_eq!(decode_body::<Ping>(body.as_bytes(), Codec::Json), Ok(Ping {}), "{body:?}");
+        }
+    }
+
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    struct Post {
+        room: u64,
+    }
+
+    #[test]
+    fn an_array_of_a_messages_fields_is_not_that_message() {
+        assert_eq!(decode_body(b" {\"room\":7}", Codec::Json), Ok(Post { room: 7 }));
+        assert!(decode_body::<Post>(b"[7]", Codec::Json).is_err());
+        assert!(decode_body::<Ping>(b"[]", Codec::Json).is_err());
+    }
+
+    #[test]
+    fn a_message_that_is_not_a_map_is_refused() {
+        assert!(encode_body(&7, Codec::Json).is_err());
+        assert_eq!(encode_body(&Ping {}, Codec::Json).as_deref(), Ok(EMPTY_OBJECT));
+    }
+
+    #[test]
+    fn a_reply_without_value_is_unit() {
+        for body in ["", "null", "{}"] {
+            assert_eq!(decode_reply::<()>(body.as_bytes(), Codec::Json), Ok(()), "{body:?}");
+        }
+        assert_eq!(decode_reply::<u64>(b"7", Codec::Json), Ok(7));
+        assert_eq!(decode_reply::<Option<u64>>(b"null", Codec::Json), Ok(None));
+        assert!(decode_reply::<u64>(b"{}", Codec::Json).is_err());
+    }
+}

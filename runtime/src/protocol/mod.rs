@@ -1,0 +1,15 @@
+//! The traits, errors and types of a protocol that users meet in bounds and in error messages: what
+//! the derive implements, never a user by hand. Holds no state, and knows neither client nor
+//! server.
+
+mod body;
+mod error;
+mod message;
+mod topic;
+
+pub use body::{
+    DecodeError, EncodeError, conflation_key, decode_body, decode_reply, encode_body, encode_reply,
+};
+pub use error::{NoError, WsError};
+pub use message::{ClientEnum, Message, Reply, ServerEnum, UnknownMessage};
+pub use topic::{GapItem, Publish, SnapshotState, TopicKey, decode_topic_key, topic_key};

@@ -1,0 +1,150 @@
+//! Topics as types: keys and their text, snapshots, gaps and what may be published. What a topic
+//! holds is elsewhere.
+
+use std::convert::Infallible;
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::body::{DecodeError, EncodeError};
+use super::message::{Message, ServerEnum};
+use crate::wire::{Codec, Gap};
+
+/// Names one topic: the key type that `topic(Room, key = room: RoomId, ..)` declares, as in
+/// `chat.subscribe(Room(room))`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a topic",
+    note = "a topic is named by the key type that `#[ws(server, topic(Room, key = room: RoomId))]` declares: `Room(room)`"
+)]
+pub trait TopicKey: Clone + Send + Sync + 'static {
+    /// The server enum that declares it.
+    type Events: ServerEnum;
+    /// Its snapshot message; [`Infallible`] if it has none.
+    type Snapshot: SnapshotState;
+    /// [`Infallible`] if it has a snapshot, which heals every gap; else [`Gap`].
+    type Gap: GapItem;
+    /// Index into the topics of the server enum's description.
+    const TOPIC: u16;
+
+    /// The key's text.
+    ///
+    /// # Errors
+    /// When the key can't be serialized.
+    fn key(&self) -> Result<String, EncodeError>;
+}
+
+/// A topic's state.
+pub trait SnapshotState: Sized + Send + 'static {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When the name is another one's, or the body does not fit.
+    fn decode(name: &str, body: &[u8], codec: Codec) -> Result<Self, DecodeError>;
+}
+
+impl SnapshotState for Infallible {
+    fn decode(name: &str, _: &[u8], _: Codec) -> Result<Self, DecodeError> {
+        Err(DecodeError::new(format!(
+            "the topic declares no snapshot, and the server sent `{name}`"
+        )))
+    }
+}
+
+/// What a subscription yields for events that were missed.
+pub trait GapItem: Sized + Send + 'static {
+    /// `None` where a snapshot heals it.
+    fn from_gap(gap: Gap) -> Option<Self>;
+}
+
+impl GapItem for Infallible {
+    fn from_gap(_: Gap) -> Option<Self> {
+        None
+    }
+}
+
+impl GapItem for Gap {
+    fn from_gap(gap: Gap) -> Option<Self> {
+        Some(gap)
+    }
+}
+
+/// A message that may be published: the struct of an event or of a volatile.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be published",
+    label = "not the struct of an event or a volatile",
+    note = "publish message structs: `ChatEventPosted {{ .. }}`, not `ChatEvent::Posted {{ .. }}`; a snapshot is what a topic's hook returns"
+)]
+pub trait Publish: Message {
+    /// Index into the topics of the server enum's description.
+    const TOPIC: u16;
+    /// The server enum that declares it.
+    type Events: ServerEnum;
+
+    /// The text of its topic's key.
+    ///
+    /// # Errors
+    /// When the key can't be serialized.
+    fn topic_key(&self) -> Result<String, EncodeError>;
+
+    /// `None` for an event; for a volatile, what a later one replaces it by.
+    ///
+    /// # Errors
+    /// When a field can't be serialized.
+    fn conflation_key(&self) -> Result<Option<String>, EncodeError> {
+        Ok(None)
+    }
+}
+
+/// A topic key's text: a string as it is, anything else as compact JSON. Keys with an order of
+/// their own (maps, sets) need a sorted type, or one topic has several texts.
+///
+/// # Errors
+/// When `Serialize` fails.
+pub fn topic_key<K: Serialize>(key: &K) -> Result<String, EncodeError> {
+    let json = serde_json::to_string(key)?;
+    if json.starts_with('"') { Ok(serde_json::from_str(&json)?) } else { Ok(json) }
+}
+
+/// Reads a topic key: as a string if the type takes one, else as JSON.
+///
+/// # Errors
+/// When it is neither.
+pub fn decode_topic_key<K: DeserializeOwned>(key: &str) -> Result<K, DecodeError> {
+    match K::deserialize(Value::String(key.to_owned())) {
+        Ok(key) => Ok(key),
+        Err(_) => Ok(serde_json::from_str(key)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    struct RoomId(u64);
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    struct Symbol(String);
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    struct Pair {
+        base: String,
+        lot: u32,
+    }
+
+    fn survives<K: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(key: K, text: &str) {
+        assert_eq!(topic_key(&key).as_deref(), Ok(text));
+        assert_eq!(decode_topic_key::<K>(text), Ok(key));
+    }
+
+    #[test]
+    fn keys_survive_their_text() {
+        survives(RoomId(7), "7");
+        survives(Symbol("A\"B".into()), "A\"B");
+        survives("7".to_owned(), "7");
+        survives(Pair { base: "x".into(), lot: 3 }, r#"{"base":"x","lot":3}"#);
+    }
+
+    #[test]
+    fn a_key_that_does_not_fit_is_an_error() {
+        assert!(decode_topic_key::<RoomId>("seven").is_err());
+    }
+}

@@ -1,0 +1,87 @@
+//! When to look for records that earlier lives have left unsettled (PROTOCOL.md 5.6).
+
+use crate::session::Now;
+use crate::session::node::config::NodeConfig;
+use crate::session::node::effects::{Effects, Purpose, Timer};
+
+/// Unsettled records that are asked for at a time.
+pub(crate) const SWEEP_RECORDS: u32 = 1024;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Sweep {
+    /// Unsettled records are being listed.
+    under_way: bool,
+    /// Somebody asked for them meanwhile: the list may be older than what is looked for.
+    again: bool,
+    /// They will be listed again after a while.
+    armed: bool,
+    /// When they were listed last; `None` before the start.
+    last: Option<Now>,
+}
+
+impl Sweep {
+    /// The first sweep: an earlier process may have left some.
+    pub(crate) fn start(&mut self, now: Now, fx: &mut Effects) {
+        self.last = Some(now);
+        self.soon(fx);
+    }
+
+    /// Lists unsettled records again: some may have been left.
+    pub(crate) fn soon(&mut self, fx: &mut Effects) {
+        if self.under_way {
+            self.again = true;
+        } else {
+            self.under_way = true;
+            fx.ask(Purpose::ListUnsettled);
+        }
+    }
+
+    /// The same, when the store has had time to recover.
+    pub(crate) fn later(&mut self, now: Now, config: &NodeConfig, fx: &mut Effects) {
+        if !std::mem::replace(&mut self.armed, true) {
+            fx.arm(now.after(config.store_pause()), Timer::Sweep);
+        }
+    }
+
+    /// That time is over.
+    pub(crate) fn on_timer(&mut self, fx: &mut Effects) {
+        self.armed = false;
+        self.soon(fx);
+    }
+
+    /// A process that never comes back, or a store that went back, may have left some.
+    pub(crate) fn now_and_then(&mut self, now: Now, config: &NodeConfig, fx: &mut Effects) {
+        if self.next(config).is_some_and(|at| at <= now) {
+            self.last = Some(now);
+            self.soon(fx);
+        }
+    }
+
+    pub(crate) fn next(&self, config: &NodeConfig) -> Option<Now> {
+        self.last.map(|last| last.after(config.sweep_interval))
+    }
+
+    /// A list has come; there may be more than it holds, or it may be too old.
+    pub(crate) fn listed(
+        &mut self,
+        now: Now,
+        records: usize,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) {
+        self.under_way = false;
+        if records >= SWEEP_RECORDS as usize {
+            self.later(now, config, fx);
+        }
+        if std::mem::take(&mut self.again) {
+            self.soon(fx);
+        }
+    }
+
+    /// The store gives no list.
+    pub(crate) fn failed(&mut self, now: Now, config: &NodeConfig, fx: &mut Effects) {
+        self.under_way = false;
+        self.again = false;
+        self.later(now, config, fx);
+    }
+}

@@ -1,0 +1,34 @@
+//! What a store operation under way is for, and how often it was tried. What is to be done about
+//! one that failed is for the router.
+
+use crate::session::node::keys::LeaseKey;
+use crate::session::node::types::ConnId;
+use crate::session::store::TopicId;
+use crate::wire::{CommandNo, LeaseId, TopicNo};
+
+/// A store operation that is under way, or waits to be repeated.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Operation {
+    pub(crate) purpose: Purpose,
+    pub(crate) tries: u32,
+    /// An earlier try may have happened.
+    pub(crate) maybe: bool,
+}
+
+/// What an operation is for; enough to make it again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Purpose {
+    Lease(ConnId),
+    Renew(LeaseKey),
+    Forget(LeaseKey),
+    End(LeaseId),
+    Commit(LeaseKey, Vec<CommandNo>),
+    /// A commit whose lease was dropped meanwhile: these topics may have got its events, and its
+    /// records may be unsettled.
+    Orphan(Vec<TopicId>),
+    Append(TopicId),
+    Settle(LeaseId, CommandNo),
+    OpenTopic(TopicNo),
+    ReadLog(TopicNo),
+    ListUnsettled,
+}

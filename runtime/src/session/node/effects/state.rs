@@ -1,0 +1,218 @@
+//! The queue of outputs, and what is under way outside.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::executions::{Run, Running};
+use super::operations::{Operation, Purpose};
+use super::timers::{Timer, Timers};
+use crate::session::Now;
+use crate::session::node::keys::{ExecutionRow, LeaseKey, OperationKey, OperationRow};
+use crate::session::node::load::NodeLoad;
+use crate::session::node::types::{ConnId, ExecId, Execution, NodeEvent};
+use crate::session::store::{OpId, TopicId};
+use crate::session::table::{Key, Table};
+use crate::wire::CommandNo;
+
+/// Something that waits for [`super::Node::poll_output`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Effect {
+    Event(NodeEvent),
+    /// A connection has something to transmit; whether it knows that already is seen when this
+    /// comes out.
+    Wake(ConnId),
+    Execute(Execution),
+    /// The operation is made when it goes out, from what is true then.
+    Ask(OperationKey),
+}
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Effects {
+    queue: VecDeque<Effect>,
+    /// The command that was handed out last, if the next one of its lease may follow it.
+    handed_out: Option<ExecId>,
+    timers: Timers,
+    executions: Table<ExecutionRow, Run>,
+    operations: Table<OperationRow, Operation>,
+}
+
+impl Effects {
+    /// Whether nothing is under way outside.
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.executions.is_empty() && self.operations.is_empty()
+    }
+
+    pub(crate) fn load(&self, load: &mut NodeLoad) {
+        load.executions = self.executions.len();
+        load.store_operations = self.operations.len();
+        load.timers = self.timers.len();
+    }
+
+    /// The next effect. A command that goes out may be followed, see
+    /// [`Effects::take_handed_out`].
+    pub(crate) fn pop(&mut self) -> Option<Effect> {
+        let effect = self.queue.pop_front()?;
+        if let Effect::Execute(execution) = &effect {
+            self.hands_out(execution);
+        }
+        Some(effect)
+    }
+
+    pub(crate) const fn hands_out(&mut self, execution: &Execution) {
+        self.handed_out = execution.command();
+    }
+
+    pub(crate) const fn take_handed_out(&mut self) -> Option<ExecId> {
+        self.handed_out.take()
+    }
+
+    pub(crate) fn event(&mut self, event: NodeEvent) {
+        self.queue.push_back(Effect::Event(event));
+    }
+
+    // ---- transmitting ----
+
+    /// A connection has something to transmit.
+    pub(crate) fn wake(&mut self, conn: ConnId) {
+        let again = matches!(self.queue.back(), Some(Effect::Wake(last)) if *last == conn);
+        if !again {
+            self.queue.push_back(Effect::Wake(conn));
+        }
+    }
+
+    // ---- timers ----
+
+    pub(crate) fn arm(&mut self, at: Now, timer: Timer) {
+        self.timers.arm(at, timer);
+    }
+
+    /// Takes a timer back that may be armed.
+    pub(crate) fn disarm(&mut self, at: Option<Now>, timer: Timer) {
+        if let Some(at) = at {
+            self.timers.disarm(at, timer);
+        }
+    }
+
+    pub(crate) fn next_timer(&self) -> Option<Now> {
+        self.timers.next()
+    }
+
+    pub(crate) fn pop_due(&mut self, now: Now) -> Option<Timer> {
+        self.timers.pop_due(now)
+    }
+}
+
+impl Effects {
+    /// A command begins.
+    pub(crate) fn begin_command(&mut self, key: LeaseKey, n: CommandNo) -> ExecId {
+        let run = Run { what: Running::Command(key, n), until: None };
+        ExecId(self.executions.insert(run).raw())
+    }
+
+    /// A hook, or the handler of a volatile, begins; it is late after `limit`.
+    pub(crate) fn begin(&mut self, now: Now, limit: Duration, what: Running) -> ExecId {
+        let until = now.after(limit);
+        let exec = ExecId(self.executions.insert(Run { what, until: Some(until) }).raw());
+        self.arm(until, Timer::Hook(exec));
+        exec
+    }
+
+    /// Authentication begins; the handshake's timer bounds it.
+    pub(crate) fn begin_authentication(&mut self, conn: ConnId) -> ExecId {
+        let run = Run { what: Running::Authenticate(conn), until: None };
+        ExecId(self.executions.insert(run).raw())
+    }
+
+    /// Hands an execution to the driver.
+    pub(crate) fn execute(&mut self, execution: Execution) {
+        self.queue.push_back(Effect::Execute(execution));
+    }
+
+    /// What an execution is for, while it counts.
+    pub(crate) fn running(&self, exec: ExecId) -> Option<Running> {
+        self.executions.get(Key::from_raw(exec.0)).map(|run| run.what)
+    }
+
+    /// An execution counts no longer; what it was for.
+    pub(crate) fn end(&mut self, exec: ExecId) -> Option<Running> {
+        let Run { what, until } = self.executions.remove(Key::from_raw(exec.0))?;
+        self.disarm(until, Timer::Hook(exec));
+        Some(what)
+    }
+
+    /// Ends an execution that nobody waits for any more.
+    pub(crate) fn abort(&mut self, exec: ExecId) {
+        if self.end(exec).is_some() {
+            self.stop(exec);
+        }
+    }
+
+    /// An execution that has been ended here ends at the driver, too. What was not handed out yet
+    /// is not: it would run without anybody who ends it.
+    pub(crate) fn stop(&mut self, exec: ExecId) {
+        let waits = |effect: &Effect| match effect {
+            Effect::Execute(execution) => execution.exec() == exec,
+            Effect::Event(_) | Effect::Wake(_) | Effect::Ask(_) => false,
+        };
+        match self.queue.iter().position(waits) {
+            Some(at) => drop(self.queue.remove(at)),
+            None => self.event(NodeEvent::Abort(exec)),
+        }
+    }
+}
+
+pub(crate) fn op_id(key: OperationKey) -> OpId {
+    OpId(key.raw())
+}
+
+impl Effects {
+    /// Asks the store for something.
+    pub(crate) fn ask(&mut self, purpose: Purpose) {
+        let key = self.begin_operation(purpose);
+        self.ask_again(key);
+    }
+
+    /// The same, for an operation that goes out at once.
+    pub(crate) fn begin_operation(&mut self, purpose: Purpose) -> OperationKey {
+        self.operations.insert(Operation { purpose, tries: 0, maybe: false })
+    }
+
+    /// Repeats an operation at a later time.
+    pub(crate) fn retry(&mut self, at: Now, key: OperationKey) {
+        self.arm(at, Timer::Retry(key));
+    }
+
+    pub(crate) fn ask_again(&mut self, key: OperationKey) {
+        self.queue.push_back(Effect::Ask(key));
+    }
+
+    /// An operation that is under way; `None` for an answer that came twice, or to nobody.
+    pub(crate) fn operation(&self, key: OperationKey) -> Option<&Operation> {
+        self.operations.get(key)
+    }
+
+    /// A commit whose lease is gone goes on for those who follow its topics.
+    pub(crate) fn orphan(&mut self, key: OperationKey, topics: Vec<TopicId>) {
+        if let Some(operation) = self.operations.held_mut(key) {
+            operation.purpose = Purpose::Orphan(topics);
+        }
+    }
+
+    /// One more try has failed; how many that makes.
+    pub(crate) fn failed(&mut self, key: OperationKey, maybe: bool) -> u32 {
+        let Some(operation) = self.operations.held_mut(key) else { return 0 };
+        operation.tries = operation.tries.saturating_add(1);
+        operation.maybe |= maybe;
+        operation.tries
+    }
+
+    pub(crate) fn end_operation(&mut self, key: OperationKey) -> Option<Operation> {
+        self.operations.remove(key)
+    }
+}
+
+/// The key that an [`OpId`] of this node stands for.
+pub(crate) fn key_of(op: OpId) -> OperationKey {
+    Key::from_raw(op.0)
+}

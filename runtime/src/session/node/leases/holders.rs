@@ -1,0 +1,252 @@
+//! Leases as sessions get and lose them: issued, claimed, taken over, renewed, released
+//! (PROTOCOL.md 1.3, 5.1, 5.15). What the sessions are told is the router's.
+
+use super::lease::Lease;
+use super::slot::SlotState;
+use super::state::Leases;
+use crate::session::Now;
+use crate::session::node::config::NodeConfig;
+use crate::session::node::effects::{Effects, Purpose, Timer};
+use crate::session::node::keys::{LeaseKey, SessionKey};
+use crate::session::node::types::{ConnId, Principal};
+use crate::session::store::{Record, StoreOp};
+use crate::wire::{Codec, CommandNo, Hello, LeaseId, LeaseState};
+
+/// A lease that the store has granted to whoever said this HELLO.
+pub(crate) struct Grant<'a> {
+    pub(crate) id: LeaseId,
+    pub(crate) state: LeaseState,
+    pub(crate) codec: Codec,
+    pub(crate) principal: &'a Principal,
+    pub(crate) hello: &'a Hello,
+}
+
+/// A lease that has a new holder.
+pub(crate) struct Taken {
+    pub(crate) key: LeaseKey,
+    /// The session that held it.
+    pub(crate) earlier: Option<SessionKey>,
+    pub(crate) other_process: bool,
+}
+
+impl Leases {
+    fn find(&self, id: LeaseId) -> Option<&Lease> {
+        self.leases.held(*self.ids.get(&id)?)
+    }
+
+    fn named(&self, hello: &Hello) -> Option<&Lease> {
+        self.find(hello.lease.as_ref()?.id)
+    }
+
+    /// Whether a newer socket of the same process holds the lease that this HELLO names
+    /// (PROTOCOL.md 4.9).
+    pub(crate) fn is_stale(&self, hello: &Hello) -> bool {
+        self.named(hello)
+            .is_some_and(|lease| lease.instance == hello.instance && hello.dial <= lease.dial)
+    }
+
+    /// Whether the session that this HELLO needs takes the place of another one.
+    pub(crate) fn replaces(&self, hello: &Hello) -> bool {
+        self.named(hello).is_some_and(|lease| lease.session.is_some())
+    }
+
+    /// Whether a lease that this node holds is bound to this user and codec: a stranger who names
+    /// it must not end it.
+    pub(crate) fn is_theirs(&self, id: LeaseId, user: &str, codec: Codec) -> bool {
+        self.find(id).is_some_and(|lease| lease.principal.user() == user && lease.codec == codec)
+    }
+
+    // ---- claims ----
+
+    /// The store is asked for a lease that a client names.
+    pub(crate) fn claim(&mut self, id: LeaseId, conn: ConnId) {
+        self.claims.insert((id, conn), false);
+    }
+
+    /// A claim was answered, or its connection is gone. `true` if this node has let go of the
+    /// lease since: what it has committed then is not in the answer, and not in the table any more.
+    pub(crate) fn end_claim(&mut self, id: LeaseId, conn: ConnId) -> bool {
+        self.claims.remove(&(id, conn)).unwrap_or_default()
+    }
+
+    // ---- holders ----
+
+    /// A lease has got a session by a resume.
+    pub(crate) fn resumed(&mut self, key: LeaseKey, hello: &Hello, principal: Principal) {
+        if let Some(lease) = self.leases.held_mut(key) {
+            lease.instance = hello.instance;
+            lease.dial = hello.dial;
+            lease.principal = principal;
+        }
+    }
+
+    /// A lease is taken, by its first holder or over from an earlier one: the execution table is
+    /// made to fit what the client knows.
+    pub(crate) fn take(
+        &mut self,
+        now: Now,
+        grant: &Grant<'_>,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) -> Option<Taken> {
+        let key = match self.ids.get(&grant.id) {
+            Some(key) => *key,
+            None => self.insert(now, grant, config, fx),
+        };
+        let lease = self.leases.held_mut(key)?;
+        let hello = grant.hello;
+        let other_process = lease.instance != hello.instance;
+        lease.principal = grant.principal.clone();
+        lease.instance = hello.instance;
+        lease.dial = hello.dial;
+        if let Some(claim) = hello.lease.as_ref().filter(|_| grant.state == LeaseState::Ok) {
+            lease.retry_below = lease.retry_below.max(claim.next);
+            lease.highest = lease.highest.max(CommandNo(claim.next.0.saturating_sub(1)));
+            lease.used |= claim.next.0 > 1;
+        }
+        lease.forget_asked();
+        Some(Taken { key, earlier: lease.session.take(), other_process })
+    }
+
+    fn insert(
+        &mut self,
+        now: Now,
+        grant: &Grant<'_>,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) -> LeaseKey {
+        let lease = Lease::new(grant.id, grant.principal.clone(), grant.codec, grant.hello);
+        let key = self.leases.insert(lease);
+        self.ids.insert(grant.id, key);
+        self.arm_renew(key, now.after(config.renewal()), fx);
+        key
+    }
+
+    /// A record that the store has, of a command that this node may have waiting.
+    pub(crate) fn adopt(
+        &mut self,
+        key: LeaseKey,
+        n: CommandNo,
+        record: Record,
+        config: &NodeConfig,
+    ) {
+        let limit = u64::from(config.lease_record_bytes);
+        let Some(lease) = self.leases.held_mut(key) else { return };
+        if n.0 >= lease.low.0 + u64::from(config.span) {
+            return;
+        }
+        // Below `low` nobody can ask for it.
+        let Some(slot) = lease.slot_entry(n) else { return };
+        match &slot.state {
+            SlotState::Vacant => lease.keep(n, record.hash, record.outcome, limit),
+            SlotState::Waiting(waiting) => {
+                let bytes = waiting.body.len() as u64;
+                lease.queue_bytes -= bytes;
+                lease.order.stop(n);
+                lease.keep(n, record.hash, record.outcome, limit);
+            }
+            // Ours runs too: its commit will find the record and take it over.
+            SlotState::Running(_) | SlotState::Committing(_) | SlotState::Done { .. } => {}
+        }
+    }
+
+    /// The takeover is over: a session holds the lease, and what waits may begin.
+    pub(crate) fn seat(
+        &mut self,
+        now: Now,
+        key: LeaseKey,
+        session: SessionKey,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) {
+        if let Some(lease) = self.leases.held_mut(key) {
+            lease.session = Some(session);
+        }
+        self.start_next(now, key, config, fx);
+    }
+
+    /// A session has ended.
+    pub(crate) fn unseat(&mut self, key: LeaseKey, session: SessionKey) {
+        // A newer session may hold it already.
+        if let Some(lease) = self.leases.get_mut(key)
+            && lease.session == Some(session)
+        {
+            lease.session = None;
+        }
+    }
+
+    // ---- contact ----
+
+    pub(crate) fn arm_renew(&mut self, key: LeaseKey, at: Now, fx: &mut Effects) {
+        if let Some(lease) = self.leases.held_mut(key) {
+            lease.timers.renew = Some(at);
+            fx.arm(at, Timer::Renew(key));
+        }
+    }
+
+    /// A lease's contact is due. Nobody's contact is nobody's to tell: the store lets it expire.
+    pub(crate) fn on_renew(&mut self, key: LeaseKey, fx: &mut Effects) {
+        if let Some(lease) = self.leases.held_mut(key) {
+            lease.timers.renew = None;
+        }
+        if !self.release(key, fx) {
+            fx.ask(Purpose::Renew(key));
+        }
+    }
+
+    /// Some time after a client has resolved something: the store is told, unless a commit has
+    /// told it. The session that holds the lease.
+    pub(crate) fn on_rest(&mut self, key: LeaseKey, fx: &mut Effects) -> Option<SessionKey> {
+        let lease = self.leases.held_mut(key)?;
+        lease.timers.rest = None;
+        lease.shrink_to_fit();
+        if lease.told_low < lease.low {
+            lease.told_low = lease.low;
+            fx.ask(Purpose::Forget(key));
+        }
+        lease.session
+    }
+
+    pub(crate) fn renew_op(&self, key: LeaseKey) -> Option<StoreOp> {
+        let lease = self.leases.get(key)?;
+        Some(StoreOp::RenewLease { id: lease.id, low: lease.low })
+    }
+
+    // ---- ends ----
+
+    /// A lease that the store no longer has; the session that held it.
+    pub(crate) fn drop_lease(
+        &mut self,
+        now: Now,
+        id: LeaseId,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) -> Option<SessionKey> {
+        // It may have been dropped, or released, since the store was asked.
+        let key = *self.ids.get(&id)?;
+        let lease = self.remove(key, fx)?;
+        Self::orphan(&lease, fx);
+        for (_, slot) in lease.slots() {
+            if let Some(running) = slot.state.running() {
+                self.running -= 1;
+                fx.abort(running.exec);
+            }
+        }
+        self.fill_places(now, config, fx);
+        lease.session
+    }
+
+    /// Forgets a lease that nobody holds and of which nothing runs; the store keeps it. `false` if
+    /// it is held, or not idle.
+    pub(crate) fn release(&mut self, key: LeaseKey, fx: &mut Effects) -> bool {
+        let free = |lease: &Lease| lease.session.is_none() && lease.is_idle();
+        if !self.leases.get(key).is_some_and(free) {
+            return false;
+        }
+        let Some(lease) = self.remove(key, fx) else { return false };
+        let first = (lease.id, ConnId(0));
+        let theirs = self.claims.range_mut(first..).take_while(|((id, _), _)| *id == lease.id);
+        theirs.for_each(|(_, stale)| *stale = true);
+        true
+    }
+}

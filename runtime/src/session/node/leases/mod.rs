@@ -1,0 +1,16 @@
+//! Producer leases and their execution tables: which command is accepted, which one runs, what
+//! its outcome is (PROTOCOL.md section 5). It knows sessions by key only, and reaches neither
+//! handlers nor topics.
+
+mod commands;
+mod commits;
+mod holders;
+mod lease;
+mod order;
+mod slot;
+mod state;
+
+pub(super) use commands::{Arrival, Offer, Room};
+pub(super) use commits::{Committed, failed};
+pub(super) use holders::Grant;
+pub(super) use state::Leases;

@@ -1,0 +1,296 @@
+//! From HELLO to WELCOME, and the ends of sessions and leases (PROTOCOL.md 4.1, 4.7 to 4.10, 5.1).
+
+use crate::session::node::effects::Purpose;
+use crate::session::node::keys::{LeaseKey, Seat, SessionKey};
+use crate::session::node::leases::Grant;
+use crate::session::node::router::{LEAVING, Node};
+use crate::session::node::seats::{Found, Leasing, Opening, Replaced};
+use crate::session::node::types::{ConnId, Denied, Execution, Identity, Principal};
+use crate::session::store::{Record, StoreOp, StoreOutcome};
+use crate::session::{Close, CloseCode, Now, millis};
+use crate::wire::{Codec, CommandNo, Hello, LeaseGrant, LeaseId, LeaseState, ServerFrame};
+
+const FULL: Close =
+    Close::new(CloseCode::OVERLOADED, "this server holds as many sessions as it may");
+const STALE: Close = Close::new(CloseCode::STALE_DIAL, "a newer socket has taken over");
+
+impl Node {
+    pub(in crate::session::node) fn on_hello(&mut self, now: Now, conn: ConnId, hello: Box<Hello>) {
+        if hello.v != 1 || hello.protocol != self.config.protocol {
+            let close = Close::new(
+                CloseCode::UNSUPPORTED,
+                "this server does not speak that protocol or version",
+            );
+            return self.close(now, conn, close);
+        }
+        if self.draining.is_some() {
+            return self.close(now, conn, LEAVING);
+        }
+        let exec = self.fx.begin_authentication(conn);
+        let token = hello.token.clone();
+        self.seats.authenticate(conn, hello, exec);
+        self.fx.execute(Execution::Authenticate { exec, conn, token });
+    }
+
+    pub(super) fn on_authenticated(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        answer: Result<Identity, Denied>,
+    ) {
+        let Some(hello) = self.seats.authenticated(conn) else { return };
+        let Identity { principal, expires_in, .. } = match answer {
+            Ok(identity) => identity,
+            Err(denied) => {
+                let reason = shorten(denied.reason).into();
+                let close = Close { code: Some(CloseCode::CREDENTIALS_REFUSED), reason };
+                return self.close(now, conn, close);
+            }
+        };
+        if let Some(time) = expires_in {
+            self.seats.credentials_until(conn, now.after(time), &mut self.fx);
+        }
+        if self.draining.is_some() {
+            return self.close(now, conn, LEAVING);
+        }
+        let stale = self.leases.is_stale(&hello);
+        match self.seats.find(conn, &hello, &principal, stale) {
+            Found::Resume(session) => self.resume(now, conn, &hello, session, principal),
+            Found::Stale => self.close(now, conn, STALE),
+            Found::Failed { reason, ended } => {
+                if let Some(session) = ended {
+                    self.end_session(now, session);
+                }
+                self.control(now, conn, ServerFrame::ResumeFailed { reason });
+                self.ask_for_lease(now, conn, *hello, principal);
+            }
+            Found::New => self.ask_for_lease(now, conn, *hello, principal),
+        }
+    }
+
+    fn resume(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        hello: &Hello,
+        session: SessionKey,
+        principal: Principal,
+    ) {
+        let who = principal.clone();
+        let resumed = self.seats.resume(conn, hello, session, who, &mut self.random, &self.config);
+        let Some((seat, earlier)) = resumed else { return };
+        self.replace(now, earlier);
+        self.leases.resumed(seat.lease, hello, principal);
+        if let Some(claim) = &hello.lease {
+            self.raise_low(now, seat.lease, claim.low);
+        }
+        self.welcome(now, conn, seat, true, LeaseState::Ok);
+    }
+
+    /// Closes a socket that has lost its session to a newer one.
+    fn replace(&mut self, now: Now, earlier: Option<Replaced>) {
+        let Some(Replaced { conn, other_process }) = earlier else { return };
+        self.seats.unseat(conn);
+        let close = match other_process {
+            true => Close::new(CloseCode::SUPERSEDED, "another process has taken over"),
+            false => Close::new(CloseCode::REPLACED, "a newer socket has taken over"),
+        };
+        self.close(now, conn, close);
+    }
+
+    fn is_full(&self, hello: &Hello) -> bool {
+        self.seats.is_full(&self.config) && !self.leases.replaces(hello)
+    }
+
+    // ---- leases ----
+
+    fn ask_for_lease(&mut self, now: Now, conn: ConnId, hello: Hello, principal: Principal) {
+        if self.is_full(&hello) {
+            return self.close(now, conn, FULL);
+        }
+        let fresh = hello.lease.is_none().then(|| LeaseId(self.random.u128()));
+        if let Some(claim) = &hello.lease {
+            self.leases.claim(claim.id, conn);
+        }
+        self.seats.await_lease(conn, Leasing { hello, principal, fresh });
+        self.fx.ask(Purpose::Lease(conn));
+    }
+
+    /// The operation that a connection waits for, made from what it said.
+    pub(super) fn lease_op(&mut self, conn: ConnId) -> Option<StoreOp> {
+        // It may be gone.
+        let (leasing, codec) = self.seats.leasing(conn)?;
+        let principal = leasing.principal.id();
+        let config = &self.config;
+        Some(match (leasing.fresh, &leasing.hello.lease) {
+            (None, Some(claim)) => {
+                StoreOp::ClaimLease { id: claim.id, principal, codec, low: claim.low }
+            }
+            (fresh, _) => StoreOp::OpenLease {
+                id: fresh?,
+                principal,
+                codec,
+                ttl_ms: millis(config.lease_ttl),
+                unused_ttl_ms: millis(config.lease_unused_ttl),
+                max_per_principal: config.leases_per_principal,
+                held_ms: 2 * millis(config.renewal()),
+            },
+        })
+    }
+
+    pub(super) fn on_lease(&mut self, now: Now, conn: ConnId, outcome: StoreOutcome) {
+        // The connection may be gone.
+        let Some((leasing, codec)) = self.seats.leasing(conn) else { return };
+        let (fresh, claimed) = (leasing.fresh, leasing.claimed());
+        let user = leasing.principal.id();
+        let stale = claimed.is_some_and(|id| self.leases.end_claim(id, conn));
+        match (outcome, claimed.filter(|_| fresh.is_none())) {
+            // What this node has committed since the store answered is not in the answer, and not
+            // in the table any more.
+            (StoreOutcome::Lease { .. }, Some(id)) if stale => {
+                self.leases.claim(id, conn);
+                self.fx.ask(Purpose::Lease(conn));
+            }
+            (StoreOutcome::Lease { low, records }, _) => self.on_granted(now, conn, low, records),
+            (StoreOutcome::TooManyLeases, _) => self.close(
+                now,
+                conn,
+                Close::new(CloseCode::OVERLOADED, "this principal has as many clients as it may"),
+            ),
+            // The client's own is gone: it gets a new one, and learns from its id that the old one
+            // is lost.
+            (_, Some(lost)) => self.on_lease_lost(now, conn, lost, &user, codec),
+            (_, None) => self.close(
+                now,
+                conn,
+                Close::new(CloseCode::OVERLOADED, "the store issues no lease"),
+            ),
+        }
+    }
+
+    fn on_lease_lost(&mut self, now: Now, conn: ConnId, lost: LeaseId, user: &str, codec: Codec) {
+        let fresh = LeaseId(self.random.u128());
+        if let Some((leasing, _)) = self.seats.leasing(conn) {
+            leasing.fresh = Some(fresh);
+        }
+        if self.leases.is_theirs(lost, user, codec) {
+            self.drop_lease(now, lost);
+        }
+        self.fx.ask(Purpose::Lease(conn));
+    }
+
+    fn on_granted(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        low: CommandNo,
+        records: Vec<(CommandNo, Record)>,
+    ) {
+        let Some((leasing, codec)) = self.seats.leased(conn) else { return };
+        let Leasing { hello, principal, fresh } = *leasing;
+        if self.leases.is_stale(&hello) {
+            return self.close(now, conn, STALE);
+        }
+        if self.is_full(&hello) {
+            return self.close(now, conn, FULL);
+        }
+        let (id, state) = match (fresh, &hello.lease) {
+            (Some(id), _) => (id, LeaseState::New),
+            (None, Some(claim)) => (claim.id, LeaseState::Ok),
+            (None, None) => {
+                debug_assert!(false, "a lease is issued or claimed");
+                return;
+            }
+        };
+        let grant = Grant { id, state, codec, principal: &principal, hello: &hello };
+        let taken = self.leases.take(now, &grant, &self.config, &mut self.fx);
+        let Some(taken) = taken else { return };
+        let lease = taken.key;
+        if let Some(claim) = hello.lease.as_ref().filter(|_| state == LeaseState::Ok) {
+            self.raise_low(now, lease, low.max(claim.low));
+        }
+        if let Some(session) = taken.earlier {
+            let other_process = taken.other_process;
+            let conn = self.seats.conn_of(session);
+            self.replace(now, conn.map(|conn| Replaced { conn, other_process }));
+            self.seats.remove(session, &mut self.fx);
+        }
+        self.adopt(id, lease, records);
+        let opening = Opening { conn, hello: &hello, principal, lease, lease_id: id };
+        let seat = self.seats.open(now, opening, &mut self.random, &self.config);
+        self.leases.seat(now, lease, seat.session, &self.config, &mut self.fx);
+        self.welcome(now, conn, seat, false, state);
+    }
+
+    /// Whoever takes a lease over settles what its predecessor left, before anything that comes
+    /// later.
+    fn adopt(&mut self, id: LeaseId, key: LeaseKey, records: Vec<(CommandNo, Record)>) {
+        for (n, record) in records {
+            if !record.settled {
+                self.appends.settle(id, n, record.publishes.clone(), &mut self.fx);
+            }
+            self.leases.adopt(key, n, record, &self.config);
+        }
+    }
+
+    fn welcome(&mut self, now: Now, conn: ConnId, seat: Seat, resumed: bool, state: LeaseState) {
+        let Some(id) = self.leases.id(seat.lease) else {
+            debug_assert!(false, "whoever is seated has a lease");
+            return;
+        };
+        let lease =
+            LeaseGrant { id, state, span: self.config.span, ttl_ms: millis(self.config.lease_ttl) };
+        let welcome =
+            self.seats.welcome(now, (conn, seat), resumed, lease, &self.config, &mut self.fx);
+        if let Some(welcome) = welcome {
+            self.control(now, conn, welcome);
+        }
+    }
+
+    // ---- ends ----
+
+    /// Ends a session for good; its lease stays while something of it runs.
+    pub(super) fn end_session(&mut self, now: Now, session: SessionKey) {
+        self.close_session(now, session, "the session has ended");
+        if let Some(lease) = self.seats.remove(session, &mut self.fx) {
+            self.leases.unseat(lease, session);
+            self.leases.release(lease, &mut self.fx);
+        }
+    }
+
+    fn close_session(&mut self, now: Now, session: SessionKey, why: &'static str) {
+        if let Some(conn) = self.seats.conn_of(session) {
+            self.close(now, conn, Close::new(CloseCode::SESSION_ENDED, why));
+        }
+    }
+
+    /// A lease that the store no longer has: whoever holds it must get another one.
+    pub(super) fn drop_lease(&mut self, now: Now, id: LeaseId) {
+        let session = self.leases.drop_lease(now, id, &self.config, &mut self.fx);
+        if let Some(session) = session {
+            self.close_session(now, session, "the lease has expired");
+            self.seats.remove(session, &mut self.fx);
+        }
+    }
+
+    /// The client is done: the session ends, and the lease too if nothing of it is open
+    /// (PROTOCOL.md 5.15).
+    pub(in crate::session::node) fn close_cleanly(&mut self, now: Now, seat: Seat) {
+        let done = self.leases.is_done(seat.lease);
+        let id = self.leases.id(seat.lease).filter(|_| done);
+        self.end_session(now, seat.session);
+        if let Some(id) = id {
+            self.fx.ask(Purpose::End(id));
+        }
+    }
+}
+
+/// A close reason has at most 123 bytes (RFC 6455 5.5).
+fn shorten(mut reason: String) -> String {
+    let mut end = reason.len().min(123);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    reason.truncate(end);
+    reason
+}

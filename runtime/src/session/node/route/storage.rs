@@ -1,0 +1,297 @@
+//! The store's answers, and what is done when there is none (PROTOCOL.md 5.6). Operations are made
+//! when they go out, from what is true then, so that a repetition is never stale.
+
+use crate::session::node::appends::SWEEP_RECORDS;
+use crate::session::node::effects::{Operation, Purpose, key_of, op_id};
+use crate::session::node::keys::{LeaseKey, OperationKey};
+use crate::session::node::leases::Committed;
+use crate::session::node::router::Node;
+use crate::session::node::types::{ConnId, Output, PublishError, StagedPublish};
+use crate::session::store::{CommitOutcome, OpId, Publication, StoreOp, StoreOutcome, TopicId};
+use crate::session::{Close, CloseCode, Now};
+use crate::wire::{CommandNo, LeaseId, TopicNo};
+
+impl Node {
+    /// The output that asks the store for something; `None` if what it was for is gone.
+    pub(in crate::session::node) fn make_operation(&mut self, key: OperationKey) -> Option<Output> {
+        // It may have been given up since it was queued.
+        let made = match &self.fx.operation(key)?.purpose {
+            Purpose::Lease(conn) => {
+                let conn = *conn;
+                self.lease_op(conn)
+            }
+            Purpose::Renew(lease) | Purpose::Forget(lease) => self.leases.renew_op(*lease),
+            Purpose::End(id) => Some(StoreOp::EndLease { id: *id }),
+            Purpose::Commit(lease, numbers) => {
+                let waits = |topic: &TopicId| self.appends.waits(topic);
+                self.leases.commit_op(*lease, numbers, waits, &self.config, &mut self.random)
+            }
+            Purpose::Orphan(_) => None,
+            Purpose::Append(topic) => self.appends.append_op(topic, &self.config, &mut self.random),
+            Purpose::Settle(lease, n) => Some(StoreOp::Settle { lease: *lease, n: *n }),
+            Purpose::OpenTopic(topic) => {
+                self.topics.open_op(*topic, &self.config, &mut self.random)
+            }
+            Purpose::ReadLog(topic) => self.topics.read_op(*topic),
+            Purpose::ListUnsettled => Some(StoreOp::ListUnsettled { max: SWEEP_RECORDS }),
+        };
+        let Some(made) = made else {
+            let gone = self.fx.end_operation(key);
+            if let Some(Operation { purpose: Purpose::Orphan(topics), .. }) = gone {
+                self.on_orphan(&topics);
+            }
+            return None;
+        };
+        Some(Output::Store(op_id(key), made))
+    }
+
+    /// A store operation ended.
+    pub fn handle_store(&mut self, now: Now, op: OpId, outcome: StoreOutcome) {
+        let key = key_of(op);
+        if matches!(outcome, StoreOutcome::Failed | StoreOutcome::Unknown) {
+            return self.on_store_failure(now, key, outcome == StoreOutcome::Unknown);
+        }
+        // An answer that comes twice, or to nobody.
+        let Some(Operation { purpose, .. }) = self.fx.end_operation(key) else { return };
+        match purpose {
+            Purpose::Lease(conn) => self.on_lease(now, conn, outcome),
+            Purpose::Renew(lease) => self.on_renewed(now, lease, &outcome),
+            Purpose::Forget(lease) => self.on_forgotten(now, lease, &outcome),
+            Purpose::End(_) => {}
+            Purpose::Commit(lease, numbers) => self.on_committed(now, lease, &numbers, outcome),
+            Purpose::Orphan(topics) => self.on_orphan(&topics),
+            Purpose::Append(topic) => self.on_appended(now, &topic, &outcome),
+            Purpose::Settle(lease, n) => self.appends.settled(lease, n),
+            Purpose::OpenTopic(topic) => {
+                if let StoreOutcome::Topic(head) = outcome {
+                    self.topics.opened(topic, head, &mut self.fx);
+                }
+            }
+            Purpose::ReadLog(topic) => self.on_log(now, topic, outcome),
+            Purpose::ListUnsettled => self.on_unsettled(now, outcome),
+        }
+    }
+
+    // ---- leases ----
+
+    fn on_renewed(&mut self, now: Now, lease: LeaseKey, outcome: &StoreOutcome) {
+        // It may have been dropped, or released, meanwhile.
+        let Some(id) = self.leases.id(lease) else { return };
+        if matches!(outcome, StoreOutcome::LeaseGone) {
+            self.drop_lease(now, id);
+        } else {
+            self.leases.arm_renew(lease, now.after(self.config.renewal()), &mut self.fx);
+        }
+    }
+
+    fn on_forgotten(&mut self, now: Now, lease: LeaseKey, outcome: &StoreOutcome) {
+        if let (Some(id), StoreOutcome::LeaseGone) = (self.leases.id(lease), outcome) {
+            self.drop_lease(now, id);
+        }
+    }
+
+    // ---- commits ----
+
+    fn on_committed(
+        &mut self,
+        now: Now,
+        lease: LeaseKey,
+        numbers: &[CommandNo],
+        outcome: StoreOutcome,
+    ) {
+        let Some(id) = self.leases.commit_ended(lease) else { return };
+        let StoreOutcome::Committed(outcomes) = outcome else {
+            // An earlier try may have written records before the lease ended: what they publish is
+            // still owed.
+            self.appends.sweep().soon(&mut self.fx);
+            return self.drop_lease(now, id);
+        };
+        for (n, outcome) in outcomes {
+            self.on_record(now, (lease, id), n, outcome);
+        }
+        let left = self.leases.take_left(lease, numbers);
+        self.on_orphan(&left);
+        let session = self.leases.session(lease);
+        self.leases.after_commit(lease, &mut self.fx);
+        if let Some(conn) = session.and_then(|session| self.seats.conn_of(session)) {
+            self.close_if_quiet(now, conn);
+        }
+    }
+
+    fn on_record(
+        &mut self,
+        now: Now,
+        (lease, id): (LeaseKey, LeaseId),
+        n: CommandNo,
+        outcome: CommitOutcome,
+    ) {
+        match (self.leases.committed(lease, n, &outcome, &self.config), outcome) {
+            (Committed::Written { publishes, volatiles }, CommitOutcome::Written { settled }) => {
+                self.on_written(now, (id, n), publishes, settled);
+                for volatile in volatiles {
+                    if let StagedPublish::Volatile(volatile) = volatile {
+                        self.publish_volatile(now, volatile);
+                    }
+                }
+                self.answer(lease, n);
+            }
+            (Committed::Exists { same }, CommitOutcome::Exists(record)) => {
+                if record.settled {
+                    // By an earlier try whose answer was lost, or by another process: followers
+                    // here have not heard of it.
+                    self.look_for(&record.publishes);
+                } else {
+                    self.appends.settle(id, n, record.publishes, &mut self.fx);
+                }
+                let session = self.leases.session(lease).filter(|_| !same);
+                match session.and_then(|session| self.seats.conn_of(session)) {
+                    Some(conn) => self.close_for_reuse(now, conn),
+                    None => self.answer(lease, n),
+                }
+            }
+            // The client has resolved it by other means: nobody waits.
+            _ => {}
+        }
+    }
+
+    fn on_written(
+        &mut self,
+        now: Now,
+        (lease, n): (LeaseId, CommandNo),
+        publishes: Vec<Publication>,
+        settled: Option<Vec<crate::session::store::Appended>>,
+    ) {
+        match settled {
+            Some(appended) => {
+                for (publication, at) in publishes.iter().zip(appended) {
+                    self.topics.published(now, publication, at, &self.config, &mut self.fx);
+                }
+            }
+            None => self.appends.settle(lease, n, publishes, &mut self.fx),
+        }
+    }
+
+    /// Records of an earlier life may be written, settled or not: followers here have not heard of
+    /// them.
+    fn on_orphan(&mut self, topics: &[TopicId]) {
+        if !topics.is_empty() {
+            topics.iter().for_each(|topic| self.topics.look_at(topic, &mut self.fx));
+            self.appends.sweep().soon(&mut self.fx);
+        }
+    }
+
+    /// Events of others are in their logs: topics that are held here are read.
+    fn look_for(&mut self, publishes: &[Publication]) {
+        for publication in publishes {
+            self.topics.look_at(&publication.topic, &mut self.fx);
+        }
+    }
+
+    // ---- logs ----
+
+    fn on_appended(&mut self, now: Now, topic: &TopicId, outcome: &StoreOutcome) {
+        let result = match outcome {
+            StoreOutcome::Appended(appended) => Ok(*appended),
+            _ => Err(PublishError::Store { maybe: false }),
+        };
+        let publication = self.appends.appended(topic, result.clone(), &mut self.fx);
+        if let (Some(publication), Ok(at)) = (publication, result) {
+            self.topics.published(now, &publication, at, &self.config, &mut self.fx);
+        }
+    }
+
+    fn on_log(&mut self, now: Now, topic: TopicNo, outcome: StoreOutcome) {
+        let StoreOutcome::Log { head, entries } = outcome else {
+            return self.topics.gone(topic, &mut self.fx);
+        };
+        let (config, fx) = (&self.config, &mut self.fx);
+        let notices = self.topics.log(now, topic, (head, entries), config, fx);
+        self.notify(now, notices);
+    }
+
+    fn on_unsettled(&mut self, now: Now, outcome: StoreOutcome) {
+        let records = match outcome {
+            StoreOutcome::Unsettled(records) => records,
+            _ => Vec::new(),
+        };
+        let count = records.len();
+        for (lease, n, record) in records {
+            self.appends.settle(lease, n, record.publishes, &mut self.fx);
+        }
+        self.appends.sweep().listed(now, count, &self.config, &mut self.fx);
+    }
+
+    // ---- failures ----
+
+    /// An operation failed, or may have. It is repeated after a growing delay, a bounded number of
+    /// times; what a record has promised is repeated until it is done.
+    fn on_store_failure(&mut self, now: Now, key: OperationKey, maybe: bool) {
+        // An answer that comes twice, or to nobody.
+        let Some(operation) = self.fx.operation(key) else { return };
+        let promised = match &operation.purpose {
+            Purpose::Append(topic) => self.appends.is_promised(topic),
+            _ => false,
+        };
+        let tries = self.fx.failed(key, maybe);
+        if tries < self.config.store_tries || promised {
+            return self.fx.retry(now.after(self.config.store_delay(tries)), key);
+        }
+        if let Some(Operation { purpose, maybe, .. }) = self.fx.end_operation(key) {
+            self.give_up(now, purpose, maybe);
+        }
+    }
+
+    fn give_up(&mut self, now: Now, purpose: Purpose, maybe: bool) {
+        match purpose {
+            Purpose::Lease(conn) => self.give_up_lease(now, conn),
+            Purpose::Renew(lease) => {
+                let wait = self.config.renewal().min(self.config.store_pause());
+                // It may have been dropped, or released, meanwhile.
+                if self.leases.id(lease).is_some() {
+                    self.leases.arm_renew(lease, now.after(wait), &mut self.fx);
+                }
+            }
+            Purpose::Forget(_) | Purpose::End(_) => {}
+            Purpose::Commit(lease, numbers) => self.give_up_commit(now, lease, &numbers, maybe),
+            Purpose::Orphan(topics) => self.on_orphan(&topics),
+            Purpose::Append(topic) => {
+                // If it is in the log all the same, followers here must not miss it.
+                if maybe {
+                    self.topics.look_at(&topic, &mut self.fx);
+                }
+                let failed = Err(PublishError::Store { maybe });
+                self.appends.appended(&topic, failed, &mut self.fx);
+            }
+            Purpose::Settle(lease, n) => {
+                self.appends.settled(lease, n);
+                self.appends.sweep().later(now, &self.config, &mut self.fx);
+            }
+            Purpose::OpenTopic(topic) | Purpose::ReadLog(topic) => {
+                let notices = self.topics.give_up(now, topic, &self.config, &mut self.fx);
+                self.notify(now, notices);
+            }
+            Purpose::ListUnsettled => {
+                self.appends.sweep().failed(now, &self.config, &mut self.fx);
+            }
+        }
+    }
+
+    fn give_up_lease(&mut self, now: Now, conn: ConnId) {
+        self.close(now, conn, Close::new(CloseCode::OVERLOADED, "the store does not answer"));
+    }
+
+    /// Records may or may not have been written, and the store does not say.
+    fn give_up_commit(&mut self, now: Now, lease: LeaseKey, numbers: &[CommandNo], maybe: bool) {
+        self.leases.commit_ended(lease);
+        for n in numbers {
+            let publishes = self.leases.outcome_unknown(lease, *n, &self.config);
+            // If they are in their logs all the same, followers here must not miss them.
+            if maybe {
+                self.look_for(&publishes);
+            }
+            self.answer(lease, *n);
+        }
+        self.appends.sweep().later(now, &self.config, &mut self.fx);
+        self.leases.after_commit(lease, &mut self.fx);
+    }
+}

@@ -1,0 +1,146 @@
+//! A subscription's place in its topic's log (PROTOCOL.md section 7), with what it may still send,
+//! and the cursors of one connection together.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::session::node::types::ExecId;
+use crate::wire::{Codec, Name, Position, SubNo, TopicNo, TopicSeq, Window};
+
+/// The cursors of one connection.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Feed {
+    pub(super) codec: Codec,
+    pub(super) cursors: BTreeMap<SubNo, Cursor>,
+    /// Those with something to send, each at most once.
+    ready: VecDeque<SubNo>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Cursor {
+    pub(super) state: CursorState,
+    /// Known once authorized.
+    pub(super) topic: TopicNo,
+    pub(super) from: Option<Position>,
+    pub(super) volatiles: VecDeque<Volatile>,
+    pub(super) snapshot_tries: u32,
+    credit: Window,
+    /// Everything up to here was sent, or is not for this subscriber.
+    at: TopicSeq,
+    /// What the application has finished with.
+    position: TopicSeq,
+    /// Bytes of EVENTs and SNAPSHOTs, and how many of them the application has finished with, since
+    /// the first SUBSCRIBED.
+    sent_bytes: u64,
+    finished_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum CursorState {
+    /// The hook is asked.
+    Authorizing { exec: ExecId, spec: u16, key: Arc<str> },
+    /// The topic is being read from the store. `reads` had begun when this one came; `anew` says
+    /// that it was live in an earlier incarnation of the topic.
+    Opening { reads: u64, anew: bool },
+    /// SUBSCRIBED promised a snapshot; the hook runs.
+    AwaitingSnapshot,
+    /// The snapshot is to be written.
+    Snapshot { frame: Bytes },
+    /// Follows the log.
+    Live,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Volatile {
+    pub(super) name: Name,
+    pub(super) conflation: String,
+    pub(super) frame: Bytes,
+}
+
+impl Feed {
+    pub(super) const fn new(codec: Codec) -> Self {
+        Self { codec, cursors: BTreeMap::new(), ready: VecDeque::new() }
+    }
+
+    pub(super) fn ready(&mut self, sub: SubNo) {
+        if !self.ready.contains(&sub) {
+            self.ready.push_back(sub);
+        }
+    }
+
+    pub(super) fn next_ready(&mut self) -> Option<SubNo> {
+        self.ready.pop_front()
+    }
+
+    pub(super) fn remove(&mut self, sub: SubNo) -> Option<Cursor> {
+        let cursor = self.cursors.remove(&sub)?;
+        self.ready.retain(|ready| *ready != sub);
+        Some(cursor)
+    }
+}
+
+impl Cursor {
+    pub(super) fn new(state: CursorState, from: Option<Position>, credit: Window) -> Self {
+        Self {
+            state,
+            topic: TopicNo::ZERO,
+            from,
+            volatiles: VecDeque::new(),
+            snapshot_tries: 0,
+            credit,
+            at: TopicSeq::ZERO,
+            position: TopicSeq::ZERO,
+            sent_bytes: 0,
+            finished_bytes: 0,
+        }
+    }
+
+    /// The topic has another incarnation: what was under way belongs to the earlier one.
+    pub(super) fn begin_anew(&mut self, topic: TopicNo) {
+        self.topic = topic;
+        self.volatiles.clear();
+        self.state = match self.state {
+            CursorState::Opening { anew, .. } => CursorState::Opening { reads: 0, anew },
+            _ => CursorState::Opening { reads: 0, anew: true },
+        };
+    }
+
+    /// Stands at a place that the client is told.
+    pub(super) fn stand(&mut self, at: TopicSeq, state: CursorState) {
+        self.state = state;
+        self.at = at;
+        self.position = at;
+    }
+
+    pub(super) const fn at(&self) -> TopicSeq {
+        self.at
+    }
+
+    /// One more entry, or the snapshot, goes out.
+    pub(super) const fn sends(&mut self, bytes: usize) {
+        self.sent_bytes += bytes as u64;
+    }
+
+    pub(super) fn advance(&mut self, bytes: usize) {
+        self.at = self.at.next();
+        self.sends(bytes);
+    }
+
+    /// The application has finished with so much. Each of the two counts alone: after a reset an
+    /// earlier position is too low, and its bytes are as good as ever.
+    pub(super) fn finished(&mut self, ts: TopicSeq, bytes: u64) {
+        self.position = self.position.max(ts.min(self.at));
+        self.finished_bytes = self.finished_bytes.max(bytes.min(self.sent_bytes));
+    }
+
+    /// Whether credit lets one more message of the log go (PROTOCOL.md 7.8).
+    pub(super) fn has_credit(&self) -> bool {
+        self.at.0 < self.position.0 + u64::from(self.credit.frames) && self.has_byte_credit()
+    }
+
+    pub(super) fn has_byte_credit(&self) -> bool {
+        self.sent_bytes - self.finished_bytes < u64::from(self.credit.bytes)
+    }
+}

@@ -1,0 +1,184 @@
+//! What subscribers get: events of the log in turn, snapshots, volatiles, each as far as its
+//! credit goes (PROTOCOL.md 7.4, 7.8, 7.11).
+
+use bytes::Bytes;
+
+use super::cursor::{CursorState, Volatile};
+use super::state::{CURSOR, FEED, TOPIC, Topics};
+use super::topic::{Encoded, Limits};
+use crate::session::Now;
+use crate::session::held::held;
+use crate::session::node::config::NodeConfig;
+use crate::session::node::effects::Effects;
+use crate::session::node::types::{ConnId, TopicVolatile};
+use crate::session::store::{Appended, Publication};
+use crate::wire::{Outgoing, SubNo, TopicNo, TopicSeq};
+
+/// What a subscription has to send.
+enum Step {
+    Send(Bytes),
+    Nothing,
+    FellBehind,
+}
+
+impl Topics {
+    /// The next message that topics have for a connection. Subscriptions take turns, one message
+    /// each.
+    pub(crate) fn next_message(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) -> Option<Outgoing> {
+        loop {
+            let sub = self.feeds.get_mut(&conn)?.next_ready()?;
+            match self.step(conn, sub) {
+                Step::Send(bytes) => return Some(Outgoing::Shared(bytes)),
+                Step::Nothing => {}
+                Step::FellBehind => {
+                    if let Some(subscribed) = self.fell_behind(now, conn, sub, config, fx) {
+                        return Some(Outgoing::Frame(subscribed));
+                    }
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, conn: ConnId, sub: SubNo) -> Step {
+        let Some(feed) = held(self.feeds.get_mut(&conn), FEED) else { return Step::Nothing };
+        let codec = feed.codec;
+        let cursor = held(feed.cursors.get_mut(&sub), CURSOR);
+        let Some(cursor) = cursor else { return Step::Nothing };
+        // Without a topic it is being authorized.
+        let Some(topic) = self.topics.get_mut(&cursor.topic) else { return Step::Nothing };
+        let frame = match &cursor.state {
+            CursorState::Snapshot { frame } if cursor.has_byte_credit() => {
+                let frame = frame.clone();
+                cursor.state = CursorState::Live;
+                cursor.sends(frame.len());
+                Some(frame)
+            }
+            CursorState::Live => match cursor.volatiles.pop_front() {
+                Some(volatile) => Some(volatile.frame),
+                None if cursor.at() < topic.floor() => {
+                    return Step::FellBehind;
+                }
+                None => None,
+            },
+            _ => {
+                topic.untell(conn);
+                return Step::Nothing;
+            }
+        };
+        let frame = frame.or_else(|| {
+            let event = topic.frame(cursor.at().next(), codec).filter(|_| cursor.has_credit())?;
+            cursor.advance(event.len());
+            Some(event.clone())
+        });
+        match frame {
+            Some(frame) => {
+                feed.ready(sub);
+                Step::Send(frame)
+            }
+            None => {
+                topic.untell(conn);
+                Step::Nothing
+            }
+        }
+    }
+
+    /// An application has finished with so much of a topic (PROTOCOL.md 7.8).
+    pub(crate) fn on_position(
+        &mut self,
+        conn: ConnId,
+        number: TopicNo,
+        ts: TopicSeq,
+        bytes: u64,
+        fx: &mut Effects,
+    ) {
+        // What was said of a topic that has begun anew since, or was left.
+        let Some(topic) = self.topics.get(&number) else { return };
+        let Some(follower) = topic.followers.get(&conn) else { return };
+        let Some(feed) = held(self.feeds.get_mut(&conn), FEED) else { return };
+        let cursor = held(feed.cursors.get_mut(&follower.sub), CURSOR);
+        let Some(cursor) = cursor else { return };
+        cursor.finished(ts, bytes);
+        feed.ready(follower.sub);
+        fx.wake(conn);
+    }
+
+    /// An event is in the log.
+    pub(crate) fn published(
+        &mut self,
+        now: Now,
+        publication: &Publication,
+        at: Appended,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) {
+        // Nobody here follows it.
+        let Some(&number) = self.numbers.get(&publication.topic) else { return };
+        let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
+        let same = topic.epoch == Some(at.epoch);
+        if !(topic.reading.loaded && same && at.ts == topic.head().next()) {
+            if !(same && at.ts <= topic.head()) {
+                self.read(number, fx);
+            }
+            return;
+        }
+        let Publication { name, bodies, .. } = publication;
+        let frames = Encoded::of(bodies, |codec, body| codec.event(number, at.ts, name, body));
+        topic.push(now, frames, Limits::of(topic.spec, config));
+        self.tell_followers(number, fx);
+    }
+
+    /// Wakes those who follow and have not been told yet: O(subscribers), nothing more.
+    pub(super) fn tell_followers(&mut self, number: TopicNo, fx: &mut Effects) {
+        let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
+        for (conn, follower) in &mut topic.followers {
+            if follower.told {
+                continue;
+            }
+            let Some(feed) = held(self.feeds.get_mut(conn), FEED) else { continue };
+            follower.told = true;
+            feed.ready(follower.sub);
+            fx.wake(*conn);
+        }
+    }
+
+    /// Gives a volatile to the topic's present subscribers; the latest per conflation key waits
+    /// for each of them.
+    pub(crate) fn volatile(
+        &mut self,
+        volatile: &TopicVolatile,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) {
+        // Nobody here follows it.
+        let Some(&number) = self.numbers.get(&volatile.topic) else { return };
+        let Some(topic) = held(self.topics.get(&number), TOPIC) else { return };
+        let TopicVolatile { name, conflation, bodies, .. } = volatile;
+        let frames = Encoded::of(bodies, |codec, body| codec.topic_volatile(number, name, body));
+        let limit = config.volatiles as usize;
+        for (conn, follower) in &topic.followers {
+            let Some(feed) = held(self.feeds.get_mut(conn), FEED) else { continue };
+            // Its codec is not one that this node publishes in.
+            let Some(frame) = frames.get(feed.codec) else { continue };
+            let cursor = held(feed.cursors.get_mut(&follower.sub), CURSOR);
+            let Some(cursor) = cursor else { continue };
+            if !matches!(cursor.state, CursorState::Live) {
+                continue;
+            }
+            let waiting = &mut cursor.volatiles;
+            waiting.retain(|old| old.name != *name || old.conflation != *conflation);
+            if waiting.len() >= limit {
+                waiting.pop_front();
+            }
+            let (name, conflation) = (name.clone(), conflation.clone());
+            waiting.push_back(Volatile { name, conflation, frame: frame.clone() });
+            feed.ready(follower.sub);
+            fx.wake(*conn);
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Subscriptions: from SUBSCRIBE to a cursor in the log, and where a gap begins anew (PROTOCOL.md
+//! 7.2 to 7.6).
+
+use std::sync::Arc;
+
+use super::cursor::{Cursor, CursorState, Feed};
+use super::state::{CURSOR, Notices, TOPIC, Topics, unsubscribed};
+use super::topic::{Follower, Topic};
+
+use crate::session::Now;
+use crate::session::held::held;
+use crate::session::node::config::NodeConfig;
+use crate::session::node::effects::{Effects, Running};
+use crate::session::node::types::{ConnId, Execution, Principal};
+use crate::session::store::TopicId;
+use crate::wire::{
+    Codec, Position, ResetReason, ServerFrame, SubNo, Subscribe, Subscribed, TopicNo, TopicSeq,
+    UnsubscribeCode, Window,
+};
+
+/// Who asks for a subscription.
+pub(crate) struct Subscriber {
+    pub(crate) conn: ConnId,
+    pub(crate) codec: Codec,
+    pub(crate) principal: Principal,
+}
+
+/// What comes of a SUBSCRIBE.
+pub(crate) enum Following {
+    /// The hook is asked.
+    Asked,
+    Refused(ServerFrame),
+    /// The number is another subscription's.
+    Reused,
+}
+
+/// Where a subscription begins.
+enum Place {
+    /// Right after the position that the client gave.
+    At(TopicSeq),
+    /// Not there.
+    Reset(ResetReason),
+    /// The log must be read before that can be said.
+    Unclear,
+}
+
+fn place(from: Option<Position>, topic: &Topic, fresh: bool) -> Place {
+    let Some(from) = from else { return Place::Reset(ResetReason::Initial) };
+    if topic.epoch != Some(from.epoch) {
+        return if fresh { Place::Reset(ResetReason::Epoch) } else { Place::Unclear };
+    }
+    if from.ts > topic.head() {
+        return if fresh { Place::Reset(ResetReason::Ahead) } else { Place::Unclear };
+    }
+    if from.ts < topic.floor() { Place::Reset(ResetReason::Trimmed) } else { Place::At(from.ts) }
+}
+
+impl Topics {
+    pub(crate) fn subscribe(
+        &mut self,
+        now: Now,
+        subscriber: Subscriber,
+        subscribe: Subscribe,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) -> Following {
+        let Subscribe { sub, topic, key, from, credit } = subscribe;
+        let Subscriber { conn, codec, principal } = subscriber;
+        let refused = |code| Following::Refused(unsubscribed(sub, code, config));
+        let count = match self.feeds.get(&conn) {
+            Some(feed) if feed.cursors.contains_key(&sub) => return Following::Reused,
+            feed => feed.map_or(0, |feed| feed.cursors.len()),
+        };
+        let Some((spec, _)) = config.topic(&topic) else {
+            return refused(UnsubscribeCode::Unsupported);
+        };
+        if count >= config.subscriptions as usize {
+            return refused(UnsubscribeCode::Overload);
+        }
+        if key.len() > config.topic_key_bytes as usize {
+            return refused(UnsubscribeCode::Invalid);
+        }
+        let key: Arc<str> = key.into();
+        let exec = fx.begin(now, config.hook_timeout, Running::Authorize(conn, sub));
+        let max = config.max_credit;
+        let credit = Window {
+            frames: credit.frames.clamp(1, max.frames.max(1)),
+            bytes: credit.bytes.clamp(1, max.bytes.max(1)),
+        };
+        let state = CursorState::Authorizing { exec, spec, key: Arc::clone(&key) };
+        let feed = self.feeds.entry(conn).or_insert_with(|| Feed::new(codec));
+        feed.cursors.insert(sub, Cursor::new(state, from, credit));
+        fx.execute(Execution::Authorize { exec, conn, principal, topic: spec, key });
+        Following::Asked
+    }
+
+    /// The hook has answered.
+    pub(crate) fn authorized(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        sub: SubNo,
+        answer: Result<(), UnsubscribeCode>,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) -> Notices {
+        let cursor = held(self.cursor_mut(conn, sub), "a subscription takes its hook with it");
+        let Some(cursor) = cursor else { return Notices::new() };
+        let opening = CursorState::Opening { reads: 0, anew: false };
+        let CursorState::Authorizing { spec, key, .. } =
+            std::mem::replace(&mut cursor.state, opening)
+        else {
+            debug_assert!(false, "a hook answers once");
+            return Notices::new();
+        };
+        let followed = answer.and_then(|()| self.follow(now, (conn, sub), spec, key, config, fx));
+        match followed {
+            Ok(number) => self.open_or_read(now, number, conn, sub, config, fx),
+            Err(code) => vec![self.end(now, conn, sub, code, config, fx)],
+        }
+    }
+
+    /// Registers a subscriber's interest, before anything of the log is looked at.
+    fn follow(
+        &mut self,
+        now: Now,
+        (conn, sub): (ConnId, SubNo),
+        spec: u16,
+        key: Arc<str>,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) -> Result<TopicNo, UnsubscribeCode> {
+        let declared = config.topics.get(usize::from(spec)).ok_or(UnsubscribeCode::Unsupported)?;
+        let id = TopicId { name: declared.name.clone(), key };
+        let number = self.hold(id, spec, config, fx).ok_or(UnsubscribeCode::Overload)?;
+        let topic = held(self.topics.get_mut(&number), TOPIC).ok_or(UnsubscribeCode::Internal)?;
+        if topic.followers.contains_key(&conn) {
+            return Err(UnsubscribeCode::Duplicate);
+        }
+        topic.followers.insert(conn, Follower { sub, told: false });
+        if let Some(since) = topic.idle_since.take() {
+            self.idle.remove(&(since, number));
+        }
+        if topic.touched.is_none() {
+            topic.touched = Some(now);
+            self.followed.insert((now, number));
+        }
+        let reads = topic.reading.count;
+        if let Some(cursor) = self.cursor_mut(conn, sub) {
+            cursor.topic = number;
+            cursor.state = CursorState::Opening { reads, anew: false };
+        }
+        Ok(number)
+    }
+
+    fn open_or_read(
+        &mut self,
+        now: Now,
+        number: TopicNo,
+        conn: ConnId,
+        sub: SubNo,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) -> Notices {
+        let mut notices = Notices::new();
+        if self.topics.get(&number).is_some_and(|topic| topic.reading.loaded)
+            && !self.open(now, number, (conn, sub), config, fx, &mut notices)
+        {
+            self.read(number, fx);
+        }
+        notices
+    }
+
+    /// The log has been read: whoever waited for that can begin. `false` if it must be read again
+    /// for somebody who came while it was being read.
+    pub(super) fn open_waiting(
+        &mut self,
+        now: Now,
+        number: TopicNo,
+        config: &NodeConfig,
+        fx: &mut Effects,
+        notices: &mut Notices,
+    ) -> bool {
+        let Some(topic) = held(self.topics.get(&number), TOPIC) else { return true };
+        let mut all = true;
+        for (conn, sub) in topic.follows() {
+            let state = self.cursor(conn, sub).map(|cursor| &cursor.state);
+            if matches!(state, Some(CursorState::Opening { .. })) {
+                all &= self.open(now, number, (conn, sub), config, fx, notices);
+            }
+        }
+        self.run_snapshot(now, number, config, fx);
+        all
+    }
+
+    /// Finds a subscription's place in the log; `false` if the log must be read for that.
+    fn open(
+        &mut self,
+        now: Now,
+        number: TopicNo,
+        (conn, sub): (ConnId, SubNo),
+        config: &NodeConfig,
+        fx: &mut Effects,
+        notices: &mut Notices,
+    ) -> bool {
+        let cursor = self.feeds.get(&conn).and_then(|feed| feed.cursors.get(&sub));
+        let Some(cursor) = held(cursor, CURSOR) else { return true };
+        let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return true };
+        topic.expire(now, config);
+        let CursorState::Opening { reads, anew } = cursor.state else {
+            debug_assert!(false, "only what waits for the log is opened");
+            return true;
+        };
+        let fresh = !topic.reading.under_way && topic.reading.count > reads;
+        let place =
+            if anew { Place::Reset(ResetReason::Epoch) } else { place(cursor.from, topic, fresh) };
+        let (ts, reset) = match place {
+            Place::Unclear => return false,
+            Place::At(ts) => (ts, None),
+            Place::Reset(reason) => {
+                // Of another epoch the client may have seen everything; of this one nothing above
+                // the floor.
+                let kept = reason == ResetReason::Trimmed && !topic.has_snapshot(config);
+                (if kept { topic.floor() } else { topic.head() }, Some(reason))
+            }
+        };
+        if let Some(subscribed) = self.announce(now, number, (conn, sub), ts, reset, config, fx) {
+            if let Some(feed) = self.feeds.get_mut(&conn) {
+                feed.ready(sub);
+            }
+            notices.push((conn, subscribed));
+        }
+        true
+    }
+
+    /// A live subscription fell behind what is retained (PROTOCOL.md 7.6). It goes on at the head:
+    /// at the oldest entry it would fall behind again with the next one that is published, and a
+    /// peer that takes nothing would be told so each time.
+    pub(super) fn fell_behind(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        sub: SubNo,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) -> Option<ServerFrame> {
+        let number = self.cursor(conn, sub)?.topic;
+        let head = self.topics.get(&number)?.head();
+        let reset = Some(ResetReason::Trimmed);
+        let subscribed = self.announce(now, number, (conn, sub), head, reset, config, fx);
+        if let Some(feed) = self.feeds.get_mut(&conn) {
+            feed.ready(sub);
+        }
+        subscribed
+    }
+
+    /// Where a subscription begins, or begins anew: the SUBSCRIBED that says so.
+    #[expect(clippy::too_many_arguments, reason = "a place, and what is decided with it")]
+    fn announce(
+        &mut self,
+        now: Now,
+        number: TopicNo,
+        (conn, no): (ConnId, SubNo),
+        ts: TopicSeq,
+        reset: Option<ResetReason>,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) -> Option<ServerFrame> {
+        let topic = self.topics.get(&number)?;
+        let epoch = topic.epoch?;
+        let snapshot = reset.is_some() && topic.has_snapshot(config);
+        // A state that is being read already will do: SUBSCRIBED says where it begins, so that a
+        // position never goes back.
+        let run = topic.snapshot.as_ref().filter(|run| snapshot && run.ts >= topic.floor());
+        let ts = run.map_or(ts, |run| run.ts);
+        let head = topic.head();
+        let cursor = self.cursor_mut(conn, no)?;
+        let state = if snapshot { CursorState::AwaitingSnapshot } else { CursorState::Live };
+        cursor.stand(ts, state);
+        cursor.from = None;
+        cursor.snapshot_tries = 0;
+        if snapshot {
+            self.run_snapshot(now, number, config, fx);
+        }
+        let subscribed = Subscribed { sub: no, number, epoch, ts, head, snapshot, reset };
+        Some(ServerFrame::Subscribed(Box::new(subscribed)))
+    }
+}

@@ -1,0 +1,14 @@
+//! Topics that this node holds: the tails of their logs, the cursors of their subscribers, their
+//! snapshots (PROTOCOL.md section 7). It knows connections by name only: what it has for one it
+//! returns, or keeps until that connection asks.
+
+mod cursor;
+mod deliver;
+mod follow;
+mod read;
+mod snapshots;
+mod state;
+mod topic;
+
+pub(super) use follow::{Following, Subscriber};
+pub(super) use state::{Notices, Topics};

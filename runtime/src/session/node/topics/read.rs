@@ -1,0 +1,214 @@
+//! Topics and the store: opened, read on demand, begun anew when continuity can't be proven
+//! (PROTOCOL.md 7.1, 7.6, 7.7).
+
+use super::cursor::CursorState;
+use super::state::{Notices, TOPIC, Topics};
+use super::topic::{Encoded, Limits, Topic, before};
+use crate::session::held::held;
+use crate::session::node::config::NodeConfig;
+use crate::session::node::effects::{Effects, Purpose, Timer};
+use crate::session::store::{LogEntry, StoreOp, TopicHead, TopicId};
+use crate::session::{Now, Random};
+use crate::wire::{Epoch, Position, TopicNo, UnsubscribeCode};
+
+/// Entries that one read of the log asks for.
+const READ_ENTRIES: u32 = 256;
+
+impl Topics {
+    /// Reads what the store has and this node has not; one read at a time.
+    pub(crate) fn read(&mut self, number: TopicNo, fx: &mut Effects) {
+        // It may have been forgotten since a timer was set, or made anew under another number.
+        let Some(topic) = self.topics.get_mut(&number) else { return };
+        topic.reading.behind = true;
+        if topic.epoch.is_some() && !topic.reading.under_way {
+            topic.reading.under_way = true;
+            topic.reading.count += 1;
+            topic.reading.behind = false;
+            fx.ask(Purpose::ReadLog(number));
+        }
+    }
+
+    /// Events may be in a log that this node has not heard of.
+    pub(crate) fn look_at(&mut self, topic: &TopicId, fx: &mut Effects) {
+        if let Some(&number) = self.numbers.get(topic) {
+            self.read(number, fx);
+        }
+    }
+
+    /// Another node may have appended. The epoch tells a topic that was made anew from one that
+    /// this node knows already.
+    pub(crate) fn advanced(&mut self, id: &TopicId, head: Position, fx: &mut Effects) {
+        if self
+            .numbers
+            .get(id)
+            .and_then(|number| self.topics.get(number))
+            .is_some_and(|topic| topic.head() < head.ts || topic.epoch != Some(head.epoch))
+        {
+            self.look_at(id, fx);
+        }
+    }
+
+    pub(crate) fn open_op(
+        &self,
+        number: TopicNo,
+        config: &NodeConfig,
+        random: &mut Random,
+    ) -> Option<StoreOp> {
+        let topic = self.topics.get(&number)?;
+        let retention = config.retention(&topic.id.name);
+        let fresh_epoch = Epoch(random.u64());
+        Some(StoreOp::OpenTopic { topic: topic.id.clone(), fresh_epoch, retention })
+    }
+
+    pub(crate) fn read_op(&mut self, number: TopicNo) -> Option<StoreOp> {
+        let topic = self.topics.get_mut(&number)?;
+        let (epoch, after) = (topic.epoch?, topic.head());
+        topic.reading.from = after;
+        Some(StoreOp::ReadLog { topic: topic.id.clone(), epoch, after, max: READ_ENTRIES })
+    }
+
+    /// The store has told where a topic stands.
+    pub(crate) fn opened(&mut self, number: TopicNo, head: TopicHead, fx: &mut Effects) {
+        // It may have been forgotten meanwhile, or made anew under another number.
+        let Some(topic) = self.topics.get_mut(&number) else { return };
+        match topic.epoch {
+            None => {
+                topic.epoch = Some(head.epoch);
+                topic.clear(before(head.oldest));
+            }
+            Some(epoch) if epoch != head.epoch => return self.start_over(number, head, fx),
+            Some(_) => {}
+        }
+        self.read(number, fx);
+    }
+
+    /// The store has forgotten a topic that was to be read: it is made anew, with another epoch.
+    pub(crate) fn gone(&mut self, number: TopicNo, fx: &mut Effects) {
+        // It may have been forgotten here as well.
+        if let Some(topic) = self.topics.get_mut(&number) {
+            topic.reading.under_way = false;
+            fx.ask(Purpose::OpenTopic(number));
+        }
+    }
+
+    /// A read has ended.
+    pub(crate) fn log(
+        &mut self,
+        now: Now,
+        number: TopicNo,
+        (head, entries): (TopicHead, Vec<LogEntry>),
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) -> Notices {
+        let mut notices = Notices::new();
+        // It may have been forgotten meanwhile, or made anew under another number.
+        let Some(topic) = self.topics.get_mut(&number) else { return notices };
+        topic.reading.under_way = false;
+        // Lower than the head that is here is old news if an append was heard of in the meantime.
+        if topic.epoch != Some(head.epoch) || head.head < topic.reading.from {
+            self.start_over(number, head, fx);
+            return notices;
+        }
+        topic.take(now, number, entries, config);
+        if topic.head() < before(head.oldest) {
+            // The store has let go of what comes next: whoever stands before it has a gap.
+            topic.clear(before(head.oldest));
+        }
+        let complete = topic.head() >= head.head;
+        topic.reading.loaded |= complete;
+        let more = topic.reading.behind || !complete;
+        // Who came while the log was being read may know more than this read shows.
+        let unclear = complete && !self.open_waiting(now, number, config, fx, &mut notices);
+        if unclear || more {
+            self.read(number, fx);
+        }
+        self.tell_followers(number, fx);
+        notices
+    }
+
+    /// Continuity with what is here can't be proven: the log's incarnation is another one
+    /// (PROTOCOL.md 7.1). It gets a number of its own, so that frames and positions of the two are
+    /// never taken for each other (7.6).
+    fn start_over(&mut self, number: TopicNo, head: TopicHead, fx: &mut Effects) {
+        let Some(mut earlier) = held(self.topics.remove(&number), TOPIC) else { return };
+        if let Some(run) = earlier.snapshot.take() {
+            fx.abort(run.exec);
+        }
+        self.last = self.last.next();
+        let anew = self.last;
+        let mut topic = Topic::new(earlier.id, earlier.spec);
+        topic.epoch = Some(head.epoch);
+        topic.clear(before(head.oldest));
+        topic.followers = earlier.followers;
+        topic.idle_since = earlier.idle_since;
+        topic.touched = earlier.touched;
+        for (times, at) in [(&mut self.idle, topic.idle_since), (&mut self.followed, topic.touched)]
+        {
+            if let Some(at) = at {
+                times.remove(&(at, number));
+                times.insert((at, anew));
+            }
+        }
+        for (conn, follower) in &mut topic.followers {
+            follower.told = false;
+            let cursor =
+                self.feeds.get_mut(conn).and_then(|feed| feed.cursors.get_mut(&follower.sub));
+            if let Some(cursor) = cursor {
+                cursor.begin_anew(anew);
+            }
+        }
+        self.numbers.insert(topic.id.clone(), anew);
+        self.topics.insert(anew, topic);
+        self.read(anew, fx);
+    }
+
+    /// The store does not give the topic: whoever waits for it is told, the rest goes on with what
+    /// is here.
+    pub(crate) fn give_up(
+        &mut self,
+        now: Now,
+        number: TopicNo,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) -> Notices {
+        // It may have been forgotten meanwhile, or made anew under another number.
+        let Some(topic) = self.topics.get_mut(&number) else { return Notices::new() };
+        topic.reading.under_way = false;
+        let loaded = topic.reading.loaded;
+        let mut waiting = topic.follows();
+        waiting.retain(|(conn, sub)| {
+            let state = self.cursor(*conn, *sub).map(|cursor| &cursor.state);
+            !loaded || matches!(state, Some(CursorState::Opening { .. }))
+        });
+        let code = UnsubscribeCode::Internal;
+        let ended =
+            waiting.into_iter().map(|(conn, sub)| self.end(now, conn, sub, code, config, fx));
+        let notices = ended.collect();
+        if loaded {
+            // What the store has more must not be missed for ever.
+            fx.arm(now.after(config.store_pause()), Timer::Read(number));
+        } else {
+            self.idle.retain(|(_, idle)| *idle != number);
+            self.forget_topic(number, fx);
+        }
+        notices
+    }
+}
+
+impl Topic {
+    fn take(&mut self, now: Now, number: TopicNo, entries: Vec<LogEntry>, config: &NodeConfig) {
+        let limits = Limits::of(self.spec, config);
+        for entry in entries {
+            // An append was heard of in the meantime.
+            if entry.ts <= self.head() {
+                continue;
+            }
+            if entry.ts != self.head().next() {
+                self.clear(before(entry.ts));
+            }
+            let LogEntry { ts, name, bodies } = entry;
+            let frames = Encoded::of(&bodies, |codec, body| codec.event(number, ts, &name, body));
+            self.push(now, frames, limits);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The tail of one topic's log, as this node holds it: what the store has retained, kept up to date
+//! by what this node appends and by reading. Live delivery, replay and catching up all read from
+//! here.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+use crate::session::node::config::NodeConfig;
+use crate::session::node::types::{ConnId, ExecId};
+use crate::session::store::TopicId;
+use crate::session::{Now, millis};
+use crate::wire::{Body, Codec, Epoch, SubNo, TopicSeq};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Topic {
+    pub(super) id: TopicId,
+    pub(super) spec: u16,
+    /// `None` until the store has told.
+    pub(super) epoch: Option<Epoch>,
+    pub(super) reading: Reading,
+    /// One subscription per socket (PROTOCOL.md 7.3).
+    pub(super) followers: BTreeMap<ConnId, Follower>,
+    pub(super) snapshot: Option<SnapshotRun>,
+    pub(super) idle_since: Option<Now>,
+    /// When the store heard of it last, while somebody follows.
+    pub(super) touched: Option<Now>,
+    /// The latest entry that is here.
+    head: TopicSeq,
+    /// Consecutive, the last one is `head`.
+    entries: VecDeque<Entry>,
+    bytes: u64,
+}
+
+/// How far the log has been read from the store.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Reading {
+    /// All that the store retains is here.
+    pub(super) loaded: bool,
+    /// A read is under way.
+    pub(super) under_way: bool,
+    /// Reads that were begun: only one that began after a question came can answer it.
+    pub(super) count: u64,
+    /// The head when the present read went out: what the store had then, it must still have.
+    pub(super) from: TopicSeq,
+    /// The store has more than is here.
+    pub(super) behind: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Entry {
+    at: Now,
+    frames: Encoded,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Follower {
+    pub(super) sub: SubNo,
+    /// It knows that there is something new.
+    pub(super) told: bool,
+}
+
+/// One call of the state hook serves all that wait.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct SnapshotRun {
+    pub(super) exec: ExecId,
+    pub(super) epoch: Epoch,
+    pub(super) ts: TopicSeq,
+}
+
+/// How much of a topic a node holds.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    entries: usize,
+    bytes: u64,
+}
+
+impl Limits {
+    pub(super) fn of(topic: u16, config: &NodeConfig) -> Self {
+        let declared = config.topics.get(usize::from(topic));
+        let entries = declared.map_or(0, |spec| spec.retention.entries);
+        Self {
+            entries: entries.max(config.live_entries) as usize,
+            bytes: u64::from(config.topic_bytes),
+        }
+    }
+}
+
+/// The encoded forms of one message, for subscribers of each codec.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Encoded(Vec<(Codec, Bytes)>);
+
+impl Encoded {
+    pub(super) fn of(bodies: &[(Codec, Body)], encode: impl Fn(Codec, &Body) -> Bytes) -> Self {
+        Self(bodies.iter().map(|(codec, body)| (*codec, encode(*codec, body))).collect())
+    }
+
+    pub(super) fn get(&self, codec: Codec) -> Option<&Bytes> {
+        self.0.iter().find(|(have, _)| *have == codec).map(|(_, bytes)| bytes)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.0.iter().map(|(_, bytes)| bytes.len() as u64).sum()
+    }
+}
+
+impl Topic {
+    pub(super) fn new(id: TopicId, spec: u16) -> Self {
+        Self {
+            id,
+            spec,
+            epoch: None,
+            reading: Reading::default(),
+            followers: BTreeMap::new(),
+            snapshot: None,
+            idle_since: None,
+            touched: None,
+            head: TopicSeq::ZERO,
+            entries: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+
+    pub(super) const fn head(&self) -> TopicSeq {
+        self.head
+    }
+
+    /// Entries, and the bytes of their frames.
+    pub(super) fn held(&self) -> (usize, u64) {
+        (self.entries.len(), self.bytes)
+    }
+
+    /// Everything above this one can be sent.
+    pub(super) fn floor(&self) -> TopicSeq {
+        TopicSeq(self.head.0 - self.entries.len() as u64)
+    }
+
+    /// The frame of an entry for subscribers of a codec.
+    pub(super) fn frame(&self, ts: TopicSeq, codec: Codec) -> Option<&Bytes> {
+        let at = ts.0.checked_sub(self.floor().0 + 1)?;
+        self.entries.get(usize::try_from(at).ok()?)?.frames.get(codec)
+    }
+
+    /// Whether a topic of this kind has a hook for its state.
+    pub(super) fn has_snapshot(&self, config: &NodeConfig) -> bool {
+        config.topics.get(usize::from(self.spec)).is_some_and(|spec| spec.snapshot)
+    }
+
+    pub(super) fn follows(&self) -> Vec<(ConnId, SubNo)> {
+        self.followers.iter().map(|(conn, follower)| (*conn, follower.sub)).collect()
+    }
+
+    /// A follower has nothing more to send: the next entry wakes it again.
+    pub(super) fn untell(&mut self, conn: ConnId) {
+        if let Some(follower) = self.followers.get_mut(&conn) {
+            follower.told = false;
+        }
+    }
+
+    pub(super) fn push(&mut self, at: Now, frames: Encoded, limits: Limits) {
+        self.head = self.head.next();
+        self.bytes += frames.bytes();
+        self.entries.push_back(Entry { at, frames });
+        while self.entries.len() > limits.entries
+            || (self.bytes > limits.bytes && self.entries.len() > 1)
+        {
+            self.pop();
+        }
+    }
+
+    fn pop(&mut self) {
+        if let Some(entry) = self.entries.pop_front() {
+            self.bytes -= entry.frames.bytes();
+        }
+    }
+
+    /// Goes on at a head without the entries before it: whoever stands before it has a gap.
+    pub(super) fn clear(&mut self, head: TopicSeq) {
+        self.entries.clear();
+        self.bytes = 0;
+        self.head = head;
+    }
+
+    /// Lets go of what a new subscriber may not be given any more; those who are live have it
+    /// already, or are behind.
+    pub(super) fn expire(&mut self, now: Now, config: &NodeConfig) {
+        let declared = config.topics.get(usize::from(self.spec));
+        let ttl_ms = declared.map_or(0, |spec| millis(spec.retention.ttl));
+        while self.entries.front().is_some_and(|entry| now.since(entry.at) > ttl_ms) {
+            self.pop();
+        }
+    }
+}
+
+/// The position before an entry; 0 before the first.
+pub(super) const fn before(ts: TopicSeq) -> TopicSeq {
+    TopicSeq(ts.0.saturating_sub(1))
+}

@@ -1,0 +1,211 @@
+//! What both drivers do with a socket while they wait: write what is there to write, notice a peer
+//! that takes nothing, read a bounded number of whole frames. It knows no core, and tells no frame
+//! from another.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
+
+use super::{Inbound, Socket, TransportConfig};
+use crate::host;
+use crate::session::{Close, CloseCode};
+#[cfg(feature = "client")]
+use crate::wire::ClientFrame;
+use crate::wire::FrameError;
+#[cfg(feature = "server")]
+use crate::wire::{Outgoing, ServerFrame};
+
+/// Frames taken from a core in one pass under its lock, so that one connection does not hold others
+/// up.
+pub(crate) const FRAMES_PER_PASS: usize = 64;
+
+/// A socket, and what its driver remembers between two polls.
+pub(crate) struct Pump<S> {
+    socket: Socket<S>,
+    stall: Option<Stall>,
+    write_timeout: Duration,
+    messages_per_turn: usize,
+    /// What this end says to a peer that takes nothing.
+    slow: Close,
+}
+
+/// Something waits to be written, and the peer takes nothing.
+struct Stall {
+    written: u64,
+    until: Pin<Box<Sleep>>,
+}
+
+/// What a poll brought.
+pub(crate) struct Arrivals<F> {
+    pub(crate) frames: Vec<F>,
+    /// A sign of life that is no frame.
+    pub(crate) alive: bool,
+    pub(crate) end: Option<SocketEnd>,
+}
+
+/// How a socket ends.
+pub(crate) enum SocketEnd {
+    /// The peer closed, or is gone.
+    Peer(Close),
+    /// This end closes; `broken` if what the peer sends can't be read any more.
+    Own { close: Close, broken: bool },
+}
+
+impl<F> Arrivals<F> {
+    /// Nothing yet; `frames` is empty, and brings its room.
+    pub(crate) const fn into(frames: Vec<F>) -> Self {
+        Self { frames, alive: false, end: None }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.frames.is_empty() && !self.alive && self.end.is_none()
+    }
+}
+
+impl SocketEnd {
+    pub(crate) const fn close(&self) -> &Close {
+        let (Self::Peer(close) | Self::Own { close, .. }) = self;
+        close
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
+    pub(crate) fn new(socket: Socket<S>, config: &TransportConfig, slow: Close) -> Self {
+        Self {
+            socket,
+            stall: None,
+            write_timeout: config.write_timeout,
+            messages_per_turn: config.messages_per_turn,
+            slow,
+        }
+    }
+
+    pub(crate) const fn socket(&mut self) -> &mut Socket<S> {
+        &mut self.socket
+    }
+
+    /// Writes what waits, then reads what is there. `read` decodes a message.
+    pub(crate) fn poll<F>(
+        &mut self,
+        cx: &mut Context<'_>,
+        arrivals: &mut Arrivals<F>,
+        read: impl FnMut(&mut Socket<S>, &Bytes) -> Result<F, FrameError>,
+    ) {
+        match self.socket.poll_drain(cx) {
+            Poll::Ready(Ok(())) => self.stall = None,
+            Poll::Ready(Err(error)) => {
+                let reason = format!("writing failed: {error}").into();
+                arrivals.end = Some(SocketEnd::Peer(Close { code: None, reason }));
+                return;
+            }
+            Poll::Pending => {
+                if self.poll_stall(cx).is_ready() {
+                    let close = self.slow.clone();
+                    arrivals.end = Some(SocketEnd::Own { close, broken: true });
+                    return;
+                }
+            }
+        }
+        self.poll_frames(cx, arrivals, read);
+    }
+
+    /// Ready when the peer has taken nothing for too long.
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (written, patience) = (self.socket.written(), self.write_timeout);
+        let fresh = || Stall { written, until: host::sleep(patience) };
+        let stall = self.stall.get_or_insert_with(fresh);
+        if stall.written != written {
+            *stall = fresh();
+        }
+        stall.until.as_mut().poll(cx)
+    }
+
+    fn poll_frames<F>(
+        &mut self,
+        cx: &mut Context<'_>,
+        arrivals: &mut Arrivals<F>,
+        mut read: impl FnMut(&mut Socket<S>, &Bytes) -> Result<F, FrameError>,
+    ) {
+        while arrivals.frames.len() < self.messages_per_turn {
+            let message = match self.socket.poll_read(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Inbound::Alive) => {
+                    arrivals.alive = true;
+                    // Pings are answered by the socket itself; a peer that sends nothing else must
+                    // not hold the task.
+                    return cx.waker().wake_by_ref();
+                }
+                Poll::Ready(Inbound::Ended(close)) => {
+                    arrivals.end = Some(SocketEnd::Peer(close));
+                    return;
+                }
+                Poll::Ready(Inbound::Broken(close)) => {
+                    arrivals.end = Some(SocketEnd::Own { close, broken: true });
+                    return;
+                }
+                Poll::Ready(Inbound::Message(message)) => message,
+            };
+            match read(&mut self.socket, &message) {
+                Ok(frame) => arrivals.frames.push(frame),
+                Err(error) => {
+                    tracing::debug!(%error, "not a frame");
+                    let reason = error.to_string().into();
+                    let close = Close { code: Some(CloseCode::MALFORMED), reason };
+                    arrivals.end = Some(SocketEnd::Own { close, broken: true });
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Writes what is left, and sees the closing handshake through. Unbounded in time.
+    pub(crate) async fn finish(&mut self, end: &SocketEnd) {
+        match end {
+            SocketEnd::Peer(_) => {
+                self.socket.finish_close();
+                // A failure means that the peer is gone, which is where this leads anyway.
+                let _ = poll_fn(|cx| self.socket.poll_drain(cx)).await;
+            }
+            SocketEnd::Own { close, broken } => {
+                self.socket.start_close(close);
+                poll_fn(|cx| self.socket.poll_closed(cx, *broken)).await;
+            }
+        }
+    }
+}
+
+/// Of each frame, what is not its body, in bytes, roughly.
+const HEAD_BYTES: usize = 64;
+
+/// Bytes on the wire, roughly.
+#[cfg(feature = "client")]
+pub(crate) fn client_frame_bytes(frame: &ClientFrame) -> usize {
+    HEAD_BYTES
+        + match frame {
+            ClientFrame::Command(command) => command.body.len(),
+            ClientFrame::Volatile { body, .. } => body.len(),
+            _ => 0,
+        }
+}
+
+/// Bytes on the wire, roughly.
+#[cfg(feature = "server")]
+pub(crate) fn outgoing_bytes(message: &Outgoing) -> usize {
+    HEAD_BYTES
+        + match message {
+            Outgoing::Shared(bytes) => bytes.len(),
+            Outgoing::Frame(
+                ServerFrame::Result { body, .. }
+                | ServerFrame::Failed { body, .. }
+                | ServerFrame::Event { body, .. }
+                | ServerFrame::Snapshot { body, .. }
+                | ServerFrame::TopicVolatile { body, .. },
+            ) => body.len(),
+            Outgoing::Frame(_) => 0,
+        }
+}

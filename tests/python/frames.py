@@ -1,0 +1,104 @@
+"""Frames of the steadfast protocol, as a client receives them, and the errors of a client.
+
+What a frame means is in steadfast_client.py and subscription.py.
+"""
+
+import json
+
+SUBPROTOCOL = "steadfast.v1.json"
+ACK, COMMAND, COMMAND_DEADLINE, RESULT, FAILED, EVENT, VOLATILE, TOPIC_VOLATILE = range(8)
+POSITION, REFUSED, SNAPSHOT, SKIP, PING, PONG = range(8, 14)
+HELLO, WELCOME, RESUME_FAILED, SUBSCRIBE = range(20, 24)
+SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED, GOAWAY = range(24, 28)
+# What a client may receive, after the kind. n: sequence, d: dup, s: string, k: any number,
+# o: object, *: body (always last).
+ROWS = {
+    ACK: "n",
+    RESULT: "nnnd*",
+    FAILED: "nnndss*",
+    EVENT: "nns*",
+    TOPIC_VOLATILE: "ns*",
+    REFUSED: "nnnsn",
+    SNAPSHOT: "nns*",
+    SKIP: "nn",
+    PING: "k",
+    PONG: "k",
+    WELCOME: "o",
+    RESUME_FAILED: "o",
+    SUBSCRIBED: "o",
+    UNSUBSCRIBED: "o",
+    GOAWAY: "o",
+}
+FITS = {
+    "n": lambda v: type(v) is int and 0 <= v < 2**53,
+    "d": lambda v: type(v) is int and v in (0, 1),
+    "s": lambda v: isinstance(v, str),
+    "k": lambda v: type(v) in (int, float),
+    "o": lambda v: isinstance(v, dict),
+}
+RETRY = ("draining", "overload", "rate_limited")  # 5.10: every other refusal is terminal
+SPACE = " \t\r\n"
+
+
+class Refused(Exception):
+    """The command was not executed: code."""
+
+
+class Failed(Exception):
+    """The command failed: code, name, body."""
+
+
+class Unknown(Exception):
+    """It is not known whether the command was executed."""
+
+
+class Stopped(Exception):
+    """The client gave up: close code, reason."""
+
+
+class Broken(Exception):
+    """The server broke a rule: close code, reason."""
+
+
+def parse(text):
+    """A frame as [kind, …], or None if it is to be ignored. A body stays text (3.2), so that a bad
+    one concerns its message alone (3.5)."""
+    frame, pos, row = [], 0, "?"
+
+    def token(expected):
+        nonlocal pos
+        while pos < len(text) and text[pos] in SPACE:
+            pos += 1
+        if pos >= len(text) or text[pos] not in expected:
+            raise Broken(4400, "malformed frame")
+        pos += 1
+        return text[pos - 1]
+
+    token("[")
+    while len(frame) <= len(row) - (row[-1] == "*"):
+        while pos < len(text) and text[pos] in SPACE:
+            pos += 1
+        try:
+            value, pos = json.JSONDecoder().raw_decode(text, pos)
+        except ValueError:
+            raise Broken(4400, "malformed frame")
+        if not frame:
+            if type(value) is int and 128 <= value <= 255:
+                return None  # 3.6
+            row = ROWS.get(value if type(value) is int else None)
+            if row is None:
+                raise Broken(4400, f"unknown kind {value!r}")
+        elif not FITS[row[len(frame) - 1]](value):
+            raise Broken(4400, f"frame {frame[0]} does not fit its row")
+        frame.append(value)
+        if len(frame) <= len(row):
+            token(",")
+    if row[-1] != "*":
+        token("]")
+        if text[pos:].strip(SPACE):
+            raise Broken(4400, "malformed frame")
+        return frame
+    body = text[pos:].rstrip(SPACE)
+    if not body.endswith("]"):
+        raise Broken(4400, "frame cut short")
+    return frame + [body[:-1]]

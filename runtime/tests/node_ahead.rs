@@ -1,22 +1,16 @@
-//! Ordered commands handed out ahead of their turn begin after one another, or come back
-//! (PROTOCOL.md 5.5).
+//! Ordered commands handed out ahead of their order begin after one another, or come back
+//! (PROTOCOL.md 5.5). Outputs are taken by hand: which one comes next is what is tested.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's harness")]
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
 use steadfast::session::Now;
-use steadfast::session::node::{
-    ConnId, ExecId, Executed, Execution, Identity, MessageKind, MessageSpec, Node, NodeConfig,
-    Output, Principal,
-};
-use steadfast::session::store::Outcome;
+use steadfast::session::node::{ConnId, ExecId, Execution, Node, Output};
 use steadfast::store::MemoryState;
 use steadfast::wire::{
-    Body, ClientFrame, Codec, CommandFrame, CommandNo, Dial, Hello, InstanceId, Name, Outgoing,
-    Seq, ServerFrame, Window,
+    Body, ClientFrame, Codec, CommandFrame, CommandNo, Outgoing, Seq, ServerFrame,
 };
+use steadfast_rig::fixtures::{self, ANN, ORDERED, hello, name};
 
 const CONN: ConnId = ConnId(1);
 const NOW: Now = Now(0);
@@ -29,40 +23,22 @@ struct Attached {
 
 impl Attached {
     fn new() -> Self {
-        let mut config = NodeConfig::new("chat");
-        let kind = MessageKind::Command { ordered: true };
-        let name = Name::from_static("post").unwrap();
-        let spec = MessageSpec::new(name, 0, kind);
-        config.add_message(spec.with_limits(Duration::from_secs(10), 100));
         let mut this = Self {
-            node: Node::new(Arc::new(config), [1; 32]),
+            node: Node::new(Arc::new(fixtures::node_config()), [1; 32]),
             store: MemoryState::default(),
             sent: 0,
         };
         this.node.handle_connected(NOW, CONN, Codec::Json);
-        let window = Window { frames: 256, bytes: 65_536 };
-        let hello = Hello {
-            v: 1,
-            protocol: "chat".into(),
-            version: "1".into(),
-            token: None,
-            instance: InstanceId(1),
-            dial: Dial(1),
-            window,
-            resume: None,
-            lease: None,
-        };
-        this.node.handle_frame(NOW, CONN, ClientFrame::Hello(Box::new(hello)));
+        this.node.handle_frame(NOW, CONN, ClientFrame::Hello(Box::new(hello(1, 1))));
         let Some((Execution::Authenticate { exec, .. }, false)) = this.execution() else {
             panic!("no authentication")
         };
-        let identity = Identity::new(Principal::new("ann"));
-        this.node.handle_executed(NOW, exec, Executed::Authenticated(Ok(identity)));
-        this.settle();
+        this.node.handle_executed(NOW, exec, fixtures::admitted(ANN));
+        this.is_at_rest();
         this
     }
 
-    fn settle(&mut self) {
+    fn is_at_rest(&mut self) {
         assert_eq!(self.execution(), None);
     }
 
@@ -101,21 +77,19 @@ impl Attached {
                 n: CommandNo(self.sent),
                 low: CommandNo(1),
                 deadline_ms: None,
-                name: Name::from_static("post").unwrap(),
-                body: Body(Bytes::from_static(b"{}")),
+                name: name(ORDERED),
+                body: fixtures::body("{}"),
             };
             self.node.handle_frame(NOW, CONN, ClientFrame::Command(command));
         }
     }
 
     fn end(&mut self, exec: ExecId) {
-        let executed =
-            Executed::Command { outcome: Outcome::Ok(Body::UNIT), publishes: Vec::new() };
-        self.node.handle_executed(NOW, exec, executed);
+        self.node.handle_executed(NOW, exec, fixtures::ok(Body::UNIT));
     }
 
     fn answered(&mut self) -> Vec<u64> {
-        self.settle();
+        self.is_at_rest();
         let frames = std::iter::from_fn(|| self.node.poll_transmit(NOW, CONN));
         let numbers = frames.filter_map(|out| match out {
             Outgoing::Frame(ServerFrame::Result { n, .. }) => Some(n.0),

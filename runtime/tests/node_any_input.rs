@@ -4,7 +4,7 @@
 
 mod node_support;
 
-use node_support::{Bench, body, event, exec_of, log, lost, name, publication, room, volatile};
+use node_support::{Bench, event, lost, publication, volatile};
 use proptest::prelude::*;
 use steadfast::session::Close;
 use steadfast::session::node::{ConnId, Executed, Execution, Node, StagedPublish};
@@ -12,6 +12,9 @@ use steadfast::session::store::{Outcome, StoreOutcome};
 use steadfast::wire::{
     ClientFrame, CloseCode, CommandFrame, CommandNo, Epoch, FailureCode, MAX_SEQUENCE, Name,
     Position, RefusalCode, Seq, SubNo, Subscribe, TopicNo, TopicSeq, UnsubscribeCode, Window,
+};
+use steadfast_rig::fixtures::{
+    self, CONCURRENT, LOG, ORDERED, ROOM, VOLATILE, body, log, name, room,
 };
 
 /// What a model checker needs.
@@ -61,13 +64,13 @@ fn frame() -> impl Strategy<Value = ClientFrame> {
                     n: CommandNo(n),
                     low: CommandNo(low.min(n)),
                     deadline_ms,
-                    name: name(if ordered { "post" } else { "ask" }),
+                    name: name(if ordered { ORDERED } else { CONCURRENT }),
                     body: body("{}"),
                 })
             });
     let subscribe = (number(), any::<bool>(), 0_u8..3, proptest::option::of(number()), 0_u32..50)
         .prop_map(|(sub, snapshot, key, from, credit)| {
-            let topic = name(if snapshot { "room" } else { "log" });
+            let topic = name(if snapshot { ROOM } else { LOG });
             let from = from.map(|ts| Position { epoch: Epoch(1), ts: TopicSeq(ts) });
             let credit = Window { frames: credit, bytes: credit };
             ClientFrame::Subscribe(Box::new(Subscribe {
@@ -85,7 +88,7 @@ fn frame() -> impl Strategy<Value = ClientFrame> {
         4 => (number(), number(), number())
             .prop_map(|(topic, ts, bytes)| ClientFrame::Position { topic: TopicNo(topic), ts: TopicSeq(ts), bytes }),
         2 => number().prop_map(|sub| ClientFrame::Unsubscribe { sub: SubNo(sub) }),
-        2 => Just(ClientFrame::Volatile { name: name("nudge"), body: body("{}") }),
+        2 => Just(ClientFrame::Volatile { name: name(VOLATILE), body: body("{}") }),
         1 => number().prop_map(|k| ClientFrame::Ping { k }),
         1 => Just(ClientFrame::Ignored { kind: 200 }),
     ]
@@ -133,10 +136,7 @@ fn executed(execution: &Execution, what: u8) -> Executed {
         (Execution::Volatile { .. }, 1..) => {
             Executed::Volatile { publishes: vec![event(topic, what)] }
         }
-        (Execution::Snapshot { .. }, 2..) => Executed::Snapshot(Some((
-            name("state"),
-            vec![(steadfast::wire::Codec::Json, body("{}"))],
-        ))),
+        (Execution::Snapshot { .. }, 2..) => fixtures::state(body("{}")),
         (Execution::Snapshot { .. }, 1) => Executed::Snapshot(None),
         (Execution::Authorize { .. }, 1) => Executed::Authorized(Err(UnsubscribeCode::Forbidden)),
         (Execution::Authorize { .. }, 2..) => Executed::Authorized(Ok(())),
@@ -205,7 +205,7 @@ fn run(bench: &mut Bench, step: Step, sense: bool) {
             if kind % 5 == 0 {
                 bench.peer(conn).low = n.saturating_sub(2).max(1);
             }
-            bench.send(conn, if kind % 2 == 0 { "ask" } else { "post" }, n, "{}");
+            bench.send(conn, if kind % 2 == 0 { CONCURRENT } else { ORDERED }, n, "{}");
         }
         Step::Frame(who, frame) => {
             if let Some(conn) = conn(bench, who) {
@@ -253,9 +253,7 @@ fn rest(bench: &mut Bench) {
     }
     for _ in 0..40 {
         bench.store_all();
-        for execution in std::mem::take(&mut bench.executions) {
-            let _ = exec_of(&execution);
-        }
+        bench.executions.clear();
         bench.pass(100_000);
     }
 }

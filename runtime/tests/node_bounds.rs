@@ -4,10 +4,11 @@
 
 mod node_support;
 
-use node_support::{Bench, body, name};
+use node_support::Bench;
 use steadfast::session::node::{Executed, Execution};
 use steadfast::session::store::Outcome;
 use steadfast::wire::{ClientFrame, CommandNo, Seq};
+use steadfast_rig::fixtures::{VOLATILE, body, name};
 
 #[test]
 fn volatile_handlers_of_lost_sockets_count_until_they_end() {
@@ -15,7 +16,7 @@ fn volatile_handlers_of_lost_sockets_count_until_they_end() {
     for _ in 0..20 {
         let conn = bench.attach();
         for _ in 0..3 {
-            bench.frame(conn, ClientFrame::Volatile { name: name("nudge"), body: body("{}") });
+            bench.frame(conn, ClientFrame::Volatile { name: name(VOLATILE), body: body("{}") });
         }
         bench.bye(conn);
     }
@@ -25,7 +26,7 @@ fn volatile_handlers_of_lost_sockets_count_until_they_end() {
         bench.executed(&execution, Executed::Volatile { publishes: Vec::new() });
     }
     let conn = bench.attach();
-    bench.frame(conn, ClientFrame::Volatile { name: name("nudge"), body: body("{}") });
+    bench.frame(conn, ClientFrame::Volatile { name: name(VOLATILE), body: body("{}") });
     assert_eq!(bench.executions.len(), 1, "and there is room again");
 }
 

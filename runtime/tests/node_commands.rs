@@ -4,10 +4,11 @@
 
 mod node_support;
 
-use node_support::{Bench, body, told_answers as told};
+use node_support::{Bench, told_answers as told};
 use steadfast::session::node::{Executed, NodeEvent};
 use steadfast::session::store::Outcome;
 use steadfast::wire::{ClientFrame, FailureCode, Name, RefusalCode};
+use steadfast_rig::fixtures::body;
 
 /// PROTOCOL.md 5.6, 5.7: RESULT follows the commit.
 #[test]
@@ -227,7 +228,7 @@ fn a_handler_that_takes_too_long_is_told_and_its_late_answer_dropped() {
     assert!(bench.answers(conn).is_empty());
     bench.pass(1);
     assert_eq!(bench.answers(conn), told(&[(1, "Timeout")]));
-    assert!(bench.events.contains(&NodeEvent::Abort(node_support::exec_of(&execution))));
+    assert!(bench.events.contains(&NodeEvent::Abort(execution.exec())));
     assert_eq!(bench.running(), [2]);
     bench.executed(
         &execution,

@@ -6,10 +6,11 @@ mod node_support;
 
 use std::time::Duration;
 
-use node_support::{Bench, WIDE, body, config, event, log, told_answers};
+use node_support::{Bench, WIDE, config, event, told_answers};
 use steadfast::session::node::StagedPublish;
 use steadfast::session::store::{CommitOutcome, Outcome, Record, StoreOp, StoreOutcome};
 use steadfast::wire::CommandNo;
+use steadfast_rig::fixtures::{body, log, undeclared};
 
 fn done(bench: &mut Bench, n: u64, publishes: Vec<StagedPublish>) {
     bench.finish_with(n, Outcome::Ok(body("{}")), publishes);
@@ -330,8 +331,7 @@ fn a_command_that_publishes_too_much_fails_alone() {
     });
     let conn = bench.attach();
     bench.subscribe(conn, 1, &log("a"), None, WIDE);
-    let none =
-        steadfast::session::store::TopicId { name: node_support::name("none"), key: "".into() };
+    let none = undeclared();
     let cases = [
         (0..3).map(|n| event(log("a"), n)).collect(),
         vec![event(log("a"), "1".repeat(101))],

@@ -4,8 +4,9 @@
 
 mod node_support;
 
-use node_support::{Bench, WIDE, log, room};
+use node_support::{Bench, WIDE};
 use steadfast::wire::{ClientFrame, ServerFrame, Window};
+use steadfast_rig::fixtures::{log, room};
 
 /// PROTOCOL.md 7.8
 #[test]

@@ -3,10 +3,11 @@
 
 mod node_support;
 
-use node_support::{Bench, body, lost, told_answers as told};
+use node_support::{Bench, lost, told_answers as told};
 use steadfast::session::node::{Attempt, Executed, Execution, NodeEvent};
 use steadfast::session::store::{Outcome, StoreOp, StoreOutcome};
 use steadfast::wire::{Body, ClientFrame, CommandNo, FailureCode, Name};
+use steadfast_rig::fixtures::{VOLATILE, body, name};
 
 /// The bound on handlers of one process: more wait for a place, in turn, and in their order.
 #[test]
@@ -31,7 +32,7 @@ fn commands_wait_for_a_free_place() {
 fn volatiles_are_dropped_under_load_and_leave_nothing() {
     let mut bench = Bench::with(|config| config.volatile_executions = 2);
     let conn = bench.attach();
-    let nudge = || ClientFrame::Volatile { name: node_support::name("nudge"), body: body("{}") };
+    let nudge = || ClientFrame::Volatile { name: name(VOLATILE), body: body("{}") };
     (0..5).for_each(|_| bench.frame(conn, nudge()));
     assert_eq!(bench.executions.len(), 2);
     for _ in 0..1_000 {
@@ -82,7 +83,7 @@ fn a_command_below_low_is_stopped_and_gives_its_place_back() {
     let first = bench.started(1);
     bench.peer(conn).low = 2;
     bench.ack(conn);
-    assert!(bench.events.contains(&NodeEvent::Abort(node_support::exec_of(&first))));
+    assert!(bench.events.contains(&NodeEvent::Abort(first.exec())));
     assert_eq!(bench.running(), [1], "that of the other lease");
     bench.finish(1);
     bench.finish(2);
@@ -148,7 +149,7 @@ fn record_elsewhere(
     bench: &mut Bench,
     lease: steadfast::wire::LeaseId,
     n: u64,
-    message: &'static str,
+    message: &str,
 ) -> StoreOutcome {
     let mut other = Bench::of(node_support::config(), [9; 32]);
     std::mem::swap(&mut bench.store, &mut other.store);

@@ -6,9 +6,10 @@ mod node_support;
 
 use std::time::Duration;
 
-use node_support::{Bench, WIDE, log};
+use node_support::{Bench, WIDE};
 use steadfast::session::node::{ConnId, Executed, Identity, Principal};
 use steadfast::wire::{ClientFrame, ServerFrame};
+use steadfast_rig::fixtures::{log, undeclared};
 
 /// PROTOCOL.md 8.3
 #[test]
@@ -81,8 +82,7 @@ fn a_peer_that_does_not_read_is_cut_off() {
         let mut bench = Bench::new();
         let conn = bench.attach();
         bench.stuck.insert(conn);
-        let none =
-            steadfast::session::store::TopicId { name: node_support::name("none"), key: "".into() };
+        let none = undeclared();
         for k in 0..1_000 {
             match subscribing {
                 true => bench.subscribe(conn, k, &none, None, WIDE),

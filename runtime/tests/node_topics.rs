@@ -3,12 +3,13 @@
 
 mod node_support;
 
-use node_support::{Bench, WIDE, body, config, event, log, publication, room, volatile};
+use node_support::{Bench, WIDE, config, event, publication, volatile};
 use steadfast::session::node::{ConnId, Executed, Execution, NodeEvent, Output, PublishError};
 use steadfast::session::store::{Outcome, StoreOp, StoreOutcome, TopicId};
 use steadfast::wire::{
     ClientFrame, Epoch, Position, ServerFrame, SubNo, Subscribe, TopicNo, TopicSeq, UnsubscribeCode,
 };
+use steadfast_rig::fixtures::{body, log, room, undeclared};
 
 fn published(count: u64, topic: &TopicId) -> Bench {
     let mut bench = Bench::new();
@@ -254,7 +255,7 @@ fn what_may_not_be_subscribed_is_told() {
     let conn = bench.attach();
     bench.subscribe(conn, 1, &log("a"), None, WIDE);
     bench.subscribe(conn, 2, &log("a"), None, WIDE);
-    let none = TopicId { name: node_support::name("none"), key: "".into() };
+    let none = undeclared();
     bench.subscribe(conn, 3, &none, None, WIDE);
     bench.subscribe(conn, 4, &log(&"k".repeat(257)), None, WIDE);
     bench.subscribe(conn, 5, &log("b"), None, WIDE);
@@ -397,7 +398,7 @@ fn a_publication_from_outside_is_told_what_became_of_it() {
         config.store_tries = 1;
     });
     bench.by_hand = true;
-    let none = TopicId { name: node_support::name("none"), key: "".into() };
+    let none = undeclared();
     bench.publish(&log("a"), 1);
     bench.publish(&log("a"), 2);
     bench.publish(&none, 3);

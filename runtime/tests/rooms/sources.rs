@@ -85,7 +85,7 @@ fn without_comments(text: &str) -> String {
 }
 
 fn before_tests(text: &str) -> &str {
-    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default()
+    text.split("\nmod tests {").next().unwrap_or_default()
 }
 
 /// The modules that `text` declares with files of their own.

@@ -24,18 +24,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use steadfast::session::client::{
-    Client, ClientConfig, HttpRefusal, SubId, Submission, SubscriptionRequest,
+    Client, ClientConfig, Event, HttpRefusal, SubId, Submission, SubscriptionRequest,
 };
 use steadfast::session::{Close, Now};
 use steadfast::wire::{
-    Body, CloseCode, Codec, Dial, Epoch, MAX_SEQUENCE, Name, Position, TopicSeq, Window,
+    Body, CloseCode, Codec, Dial, Epoch, MAX_SEQUENCE, Position, TopicSeq, Window,
 };
+use steadfast_rig::fixtures::{self, ORDERED, ROOM, VOLATILE, body, name};
+use steadfast_rig::pump::{ClientHarness, assert_nothing_is_left, left_at_client, pump_client};
 
 use crate::ledger::Ledger;
 use crate::script::{self, number, pair, small};
 use crate::server::Server;
 use crate::size::size;
-use crate::world::name;
 
 /// The longest that a script waits at a time, in milliseconds.
 const PASS_MS: u64 = 700_000;
@@ -45,14 +46,14 @@ const PASS_MS: u64 = 700_000;
 const FIRED: usize = 100;
 
 /// Frames that a client has to send after one input: more than its small limits can explain.
-const FRAMES: usize = 200;
+const FRAMES: u32 = 200;
 
 /// Bytes that the client's state goes over when it is hashed. The limits below come to about half
 /// of it.
 const CLIENT_BYTES: u64 = 24_000;
 
 fn config() -> ClientConfig {
-    let mut config = ClientConfig::new("chat", "1.0");
+    let mut config = fixtures::client_config();
     (config.outbox_commands, config.outbox_bytes, config.subscriptions, config.volatiles) =
         (6, 300, 3, 2);
     (config.backlog_calls, config.backlog_bytes) = (4, 500);
@@ -69,7 +70,7 @@ pub(crate) fn run(input: &[u8]) {
     let mut attack = Attack::new();
     script::run(input, |line| attack.step(line));
     attack.client.close(attack.now);
-    attack.drain();
+    attack.pump();
     attack.ledger.everything_has_ended();
 }
 
@@ -97,7 +98,7 @@ impl Attack {
             ledger,
         };
         attack.client.start(attack.now);
-        attack.drain();
+        attack.pump();
         attack
     }
 
@@ -117,7 +118,7 @@ impl Attack {
             b'p' => self.submit(pair(rest)),
             b'x' => self.cancel(here),
             b'v' => {
-                self.client.volatile(now, name("nudge"), here.to_string(), Body::UNIT);
+                self.client.volatile(now, name(VOLATILE), here.to_string(), Body::UNIT);
             }
             b'u' => self.subscribe(rest),
             b'i' => self.take(SubId(here)),
@@ -127,7 +128,7 @@ impl Attack {
             b'b' => self.blocked = !self.blocked,
             _ => return,
         }
-        self.drain();
+        self.pump();
     }
 
     fn back(&self, by: u64) -> Dial {
@@ -152,13 +153,9 @@ impl Attack {
     fn submit(&mut self, (bytes, timeout_ms): (u64, u64)) {
         self.calls += 1;
         let text = format!("{{\"{}\":\"{}\"}}", self.calls, "x".repeat(small(bytes.min(400))));
-        let submission = Submission {
-            name: name("post"),
-            body: Body(text.into_bytes().into()),
-            timeout_ms: if timeout_ms == 0 { 60_000 } else { timeout_ms },
-            declared_timeout_ms: 10_000,
-            max_bytes: 350,
-        };
+        let timeout_ms = if timeout_ms == 0 { 60_000 } else { timeout_ms };
+        let command = fixtures::command(ORDERED, body(text), timeout_ms);
+        let submission = Submission { max_bytes: 350, ..command };
         if let Ok(call) = self.client.submit(self.now, submission) {
             self.ledger.submitted(call);
         }
@@ -176,7 +173,7 @@ impl Attack {
         let from = rest
             .contains(&b',')
             .then_some(Position { epoch: Epoch(1), ts: TopicSeq(ts.min(MAX_SEQUENCE)) });
-        let request = SubscriptionRequest { topic: room(), key: (key % 4).to_string(), from };
+        let request = SubscriptionRequest { topic: name(ROOM), key: (key % 4).to_string(), from };
         if let Ok(sub) = self.client.subscribe(self.now, request)
             && let Some(from) = from
         {
@@ -196,7 +193,7 @@ impl Attack {
             let Some(at) = self.client.poll_timeout().filter(|at| *at <= end) else { break };
             self.now = self.now.max(at);
             self.client.handle_timeout(self.now);
-            self.drain();
+            self.pump();
         }
         self.now = end;
         self.client.handle_timeout(self.now);
@@ -204,26 +201,13 @@ impl Attack {
 
     /// Takes what the client has to send and to tell, and looks whether everything is as it must
     /// be.
-    fn drain(&mut self) {
-        for round in 0.. {
-            assert!(round < FRAMES, "the client comes to rest");
-            let frame =
-                if self.blocked { None } else { self.client.poll_transmit(self.now, self.dial) };
-            if let Some(frame) = &frame {
-                self.ledger.says(frame);
-                self.server.hears(frame);
-            }
-            let mut moved = frame.is_some();
-            while let Some(event) = self.client.poll_output() {
-                moved = true;
-                if let Some(dial) = self.ledger.happens(event) {
-                    self.dial = dial;
-                }
-            }
-            if !moved {
-                break;
-            }
-        }
+    fn pump(&mut self) {
+        let pumped = pump_client(self);
+        assert!(
+            pumped.is_ok_and(|pumped| pumped.transmissions < FRAMES),
+            "the client comes to rest"
+        );
+        assert_nothing_is_left(left_at_client(&mut self.client));
         let (load, config) = (self.client.load(), self.client.config());
         assert_eq!(
             load.outbox_commands + load.backlog_calls,
@@ -241,6 +225,28 @@ impl Attack {
     }
 }
 
+impl ClientHarness for Attack {
+    fn client(&mut self) -> &mut Client {
+        &mut self.client
+    }
+
+    fn event(&mut self, event: Event) {
+        if let Some(dial) = self.ledger.happens(event) {
+            self.dial = dial;
+        }
+    }
+
+    fn transmit(&mut self) -> bool {
+        if self.blocked {
+            return false;
+        }
+        let Some(frame) = self.client.poll_transmit(self.now, self.dial) else { return false };
+        self.ledger.says(&frame);
+        self.server.hears(&frame);
+        true
+    }
+}
+
 fn refusal((retry_after_ms, status): (u64, u64)) -> HttpRefusal {
     let status = u16::try_from(status).ok().filter(|status| *status > 0).unwrap_or(503);
     HttpRefusal {
@@ -249,8 +255,4 @@ fn refusal((retry_after_ms, status): (u64, u64)) -> HttpRefusal {
         subprotocol_changed: false,
         reason: "busy".into(),
     }
-}
-
-fn room() -> Name {
-    name("room")
 }

@@ -3,19 +3,16 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use steadfast::session::Now;
 use steadfast::session::client::{
-    CallOutcome, Client, ClientConfig, Event, Item, SubId, Submission, SubscriptionRequest,
+    CallOutcome, Client, Event, Item, SubId, Submission, SubscriptionRequest,
 };
 use steadfast::session::node::{ConnId, Node};
 use steadfast::wire::{Body, Codec, Dial};
+use steadfast_rig::fixtures::{self, ANN, ORDERED, ROOM, name};
+use steadfast_rig::pump::{ClientHarness, assert_nothing_is_left, left_at_client};
 
 use crate::frames::client_text;
-use crate::world::name;
-
-/// Its user, and the key of its topic.
-pub(crate) const USER: &str = "ann";
 
 #[derive(Debug, Clone)]
 pub(crate) struct Honest {
@@ -30,9 +27,9 @@ pub(crate) struct Honest {
 
 impl Honest {
     pub(crate) fn new(now: Now) -> Self {
-        let mut client = Client::new(Arc::new(ClientConfig::new("chat", "1.0")), [2; 32]);
+        let mut client = Client::new(Arc::new(fixtures::client_config()), [2; 32]);
         client.start(now);
-        let request = SubscriptionRequest { topic: name("room"), key: USER.to_owned(), from: None };
+        let request = SubscriptionRequest { topic: name(ROOM), key: ANN.to_owned(), from: None };
         let sub = client.subscribe(now, request).expect("there is room");
         Self { client, socket: None, sub, posted: 0, replies: 0, seen: 0, begun: false }
     }
@@ -41,8 +38,8 @@ impl Honest {
         self.socket.is_some_and(|(_, of)| of == conn)
     }
 
-    pub(crate) fn is_user(&self, user: &str) -> bool {
-        user == USER
+    pub(crate) fn has_nothing_left(&mut self) {
+        assert_nothing_is_left(left_at_client(&mut self.client));
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Now> {
@@ -58,14 +55,9 @@ impl Honest {
     /// Once its topic is there: before, the event might be part of the snapshot.
     pub(crate) fn post(&mut self, now: Now) {
         self.posted += 1;
-        let body = Body(Bytes::from(format!("{{\"n\":{}}}", self.posted)));
-        let submission = Submission {
-            name: name("post"),
-            body,
-            timeout_ms: 600_000,
-            declared_timeout_ms: 10_000,
-            max_bytes: 500,
-        };
+        let body = fixtures::body(format_args!("{{\"n\":{}}}", self.posted));
+        let command = fixtures::command(ORDERED, body, 600_000);
+        let submission = Submission { max_bytes: 500, ..command };
         self.client.submit(now, submission).expect("there is room");
     }
 
@@ -73,46 +65,14 @@ impl Honest {
         self.replies == self.posted && self.seen == self.posted
     }
 
-    pub(crate) fn carry(&mut self, node: &mut Node, now: Now, last_conn: &mut u64) -> bool {
-        let mut moved = false;
-        while let Some(event) = self.client.poll_output() {
-            moved = true;
-            match event {
-                Event::Dial { dial, .. } => {
-                    assert!(self.socket.is_none(), "nothing has happened to the first socket");
-                    *last_conn += 1;
-                    self.socket = Some((dial, ConnId(*last_conn)));
-                    node.handle_connected(now, ConnId(*last_conn), Codec::Json);
-                    self.client.handle_connected(now, dial, None);
-                }
-                Event::Resolved { outcome, .. } => {
-                    self.replies += 1;
-                    assert!(matches!(outcome, CallOutcome::Reply(body) if is(&body, self.replies)));
-                }
-                Event::CloseSocket { close, .. } => {
-                    assert!(close.code.is_none(), "the node broke a rule: {close}");
-                }
-                Event::TimedOut { .. } | Event::SubscriptionEnded { .. } => {
-                    assert!(self.replies > self.posted, "neither happens to the honest client");
-                }
-                Event::State(_)
-                | Event::Fate { .. }
-                | Event::Subscribed { .. }
-                | Event::Readable { .. } => {}
-            }
-        }
-        let Some((dial, conn)) = self.socket else { return moved };
-        while let Some(item) = self.client.poll_item(now, self.sub) {
-            moved = true;
-            self.see(&item);
-        }
-        while let Some(frame) = self.client.poll_transmit(now, dial) {
-            moved = true;
-            let message = client_text(Codec::Json, &frame);
-            let frame = Codec::Json.read_client(&message).expect("what was written can be read");
-            node.handle_frame(now, conn, frame);
-        }
-        moved
+    /// With the node that it speaks to.
+    pub(crate) const fn at<'w>(
+        &'w mut self,
+        node: &'w mut Node,
+        now: Now,
+        last_conn: &'w mut u64,
+    ) -> Driver<'w> {
+        Driver { honest: self, node, now, last_conn }
     }
 
     /// Its socket takes what there is.
@@ -145,6 +105,69 @@ impl Honest {
                 assert!(!self.begun, "neither happens in this topic: {item:?}")
             }
         }
+    }
+}
+
+/// The honest client's driver.
+pub(crate) struct Driver<'w> {
+    honest: &'w mut Honest,
+    node: &'w mut Node,
+    now: Now,
+    last_conn: &'w mut u64,
+}
+
+impl ClientHarness for Driver<'_> {
+    fn client(&mut self) -> &mut Client {
+        &mut self.honest.client
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Dial { dial, .. } => self.dial(dial),
+            Event::Resolved { outcome, .. } => {
+                self.honest.replies += 1;
+                let replies = self.honest.replies;
+                assert!(matches!(outcome, CallOutcome::Reply(body) if is(&body, replies)));
+            }
+            Event::CloseSocket { close, .. } => {
+                assert!(close.code.is_none(), "the node broke a rule: {close}");
+            }
+            Event::TimedOut { .. } | Event::SubscriptionEnded { .. } => {
+                let Honest { replies, posted, .. } = &self.honest;
+                assert!(replies > posted, "neither happens to the honest client");
+            }
+            Event::State(_)
+            | Event::Fate { .. }
+            | Event::Subscribed { .. }
+            | Event::Readable { .. } => {}
+        }
+    }
+
+    fn transmit(&mut self) -> bool {
+        let mut moved = false;
+        let Some((dial, conn)) = self.honest.socket else { return false };
+        while let Some(item) = self.honest.client.poll_item(self.now, self.honest.sub) {
+            moved = true;
+            self.honest.see(&item);
+        }
+        while let Some(frame) = self.honest.client.poll_transmit(self.now, dial) {
+            moved = true;
+            let message = client_text(Codec::Json, &frame);
+            let frame = Codec::Json.read_client(&message).expect("what was written can be read");
+            self.node.handle_frame(self.now, conn, frame);
+        }
+        moved
+    }
+}
+
+impl Driver<'_> {
+    fn dial(&mut self, dial: Dial) {
+        assert!(self.honest.socket.is_none(), "nothing has happened to the first socket");
+        *self.last_conn += 1;
+        let conn = ConnId(*self.last_conn);
+        self.honest.socket = Some((dial, conn));
+        self.node.handle_connected(self.now, conn, Codec::Json);
+        self.honest.client.handle_connected(self.now, dial, None);
     }
 }
 

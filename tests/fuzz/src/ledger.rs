@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use steadfast::session::client::{CallId, Event, Fate, Item, SubId};
 use steadfast::wire::{Body, ClientFrame, CommandNo, Dial, LeaseId, Position, Seq, ServerFrame};
+use steadfast_rig::topic_log::reached_by;
 
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
@@ -72,21 +73,17 @@ impl Ledger {
     }
 
     pub(crate) fn sees(&mut self, sub: SubId, item: &Item) {
-        match item {
-            Item::Event { position, .. } => {
-                if let Some(last) = self.seen.insert(sub, *position) {
-                    assert_eq!(last.epoch, position.epoch, "an epoch changes with a gap");
-                    assert!(last.ts < position.ts, "{last:?}, then {position:?}");
-                }
+        let Some(here) = reached_by(item) else { return };
+        let last = self.seen.insert(sub, here);
+        match (item, last) {
+            (Item::Event { .. }, Some(last)) => {
+                assert_eq!(last.epoch, here.epoch, "an epoch changes with a gap");
+                assert!(last.ts < here.ts, "{last:?}, then {here:?}");
             }
-            Item::Snapshot { position, gap, .. } => {
-                let last = self.seen.insert(sub, *position);
-                assert!(last.is_none() || gap.is_some(), "a snapshot in the middle is a gap");
+            (Item::Snapshot { gap, .. }, Some(_)) => {
+                assert!(gap.is_some(), "a snapshot in the middle is a gap");
             }
-            Item::Gap(gap) => {
-                self.seen.insert(sub, Position { epoch: gap.epoch, ts: gap.resumes_after });
-            }
-            Item::Volatile { .. } => {}
+            _ => {}
         }
     }
 

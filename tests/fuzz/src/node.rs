@@ -20,9 +20,10 @@ use std::cell::OnceCell;
 use steadfast::session::Close;
 use steadfast::session::node::ConnId;
 use steadfast::wire::{Body, CloseCode, Codec, Epoch, ServerFrame, TopicNo, Welcome};
+use steadfast_rig::fixtures::{log, publication};
 
 use crate::script::{self, number, pair, small};
-use crate::world::{SOCKETS, World, publication, topic};
+use crate::world::{SOCKETS, World};
 
 /// The longest that a script waits at a time, in milliseconds.
 const PASS_MS: u64 = 400_000;
@@ -94,15 +95,13 @@ impl Attack {
             b'h' => self.world.hooks_by_hand = true,
             b'x' => self.world.execute(small(pair(rest).0), pair(rest).1),
             b'p' => {
-                let _ = self
-                    .world
-                    .node
-                    .publish(self.world.now, publication(topic("log", "0"), Body::UNIT));
+                let event = publication(log("0"), Body::UNIT);
+                let _ = self.world.node.publish(self.world.now, event);
             }
             b'!' => self.world.the_honest_client_is_served(),
             _ => return,
         }
-        self.world.settle();
+        self.world.pump();
         self.learn();
     }
 
@@ -141,7 +140,7 @@ impl Attack {
                 (false, true) => self.say(at, b"$R"),
                 (false, false) => self.say(at, b"$H"),
             }
-            self.world.settle();
+            self.world.pump();
             self.learn();
         }
         self.say(at, text);

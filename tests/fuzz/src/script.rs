@@ -16,7 +16,9 @@ pub(crate) fn run(input: &[u8], mut step: impl FnMut(&[u8])) {
         if let Some(repeat) = line.strip_prefix(b"*") {
             let (lines, times) = pair(repeat);
             let last = &done[done.len().saturating_sub(small(lines))..];
-            for line in std::iter::repeat_n(last, small(times)).flatten().take(left) {
+            // Nothing can be repeated without end, and takes no step.
+            let times = small(times).min(STEPS);
+            for line in std::iter::repeat_n(last, times).flatten().take(left) {
                 left -= 1;
                 step(line);
             }
@@ -71,4 +73,16 @@ fn once(text: &[u8], value: &mut impl FnMut(u8, &mut Vec<u8>)) -> Vec<u8> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeating_nothing_for_ever_comes_to_an_end() {
+        let mut steps = 0;
+        run(b"a\nb\n*0,18446744073709551615\nc\n*2,2", |_| steps += 1);
+        assert_eq!(steps, 7);
+    }
 }

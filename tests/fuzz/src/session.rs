@@ -32,12 +32,14 @@ use steadfast::session::client::{
     CallId, Client, ClientConfig, ConnectionState, Event, SubId, Submission, SubscriptionRequest,
 };
 use steadfast::session::node::ConnId;
-use steadfast::wire::{Body, Codec, Dial, Window};
+use steadfast::wire::{Codec, Dial, Window};
+use steadfast_rig::fixtures::{self, CONCURRENT, LOG, ORDERED, ROOM, body, name};
+use steadfast_rig::pump::{ClientHarness, assert_nothing_is_left, left_at_client, pump_client};
 
 use crate::frames::client_text;
 use crate::script::{self, number, pair, small};
 use crate::size::size;
-use crate::world::{World, name};
+use crate::world::World;
 
 /// The longest that a script waits at a time, in milliseconds.
 const PASS_MS: u64 = 100_000;
@@ -55,7 +57,7 @@ const ROUNDS: usize = 500;
 const CLIENT_BYTES: u64 = 30_000;
 
 fn config() -> ClientConfig {
-    let mut config = ClientConfig::new("chat", "1.0");
+    let mut config = fixtures::client_config();
     (config.outbox_commands, config.outbox_bytes, config.subscriptions) = (8, 500, 3);
     (config.backlog_calls, config.backlog_bytes) = (4, 300);
     config.window = Window { frames: 8, bytes: 500 };
@@ -108,7 +110,7 @@ impl Stage {
         client.start(world.now);
         let (submitted, heard) = (BTreeSet::new(), BTreeSet::new());
         let mut stage = Self { world, client, wire: None, submitted, heard, calls: 0 };
-        stage.settle();
+        stage.pump();
         stage.deliver_all();
         stage
     }
@@ -128,27 +130,24 @@ impl Stage {
             b'!' => self.world.the_honest_client_is_served(),
             _ => return,
         }
-        self.settle();
+        self.pump();
         self.is_bounded();
     }
 
     fn submit(&mut self, (bytes, timeout_ms): (u64, u64)) {
         self.calls += 1;
         let text = format!("{{\"{}\":\"{}\"}}", self.calls, "x".repeat(small(bytes.min(400))));
-        let submission = Submission {
-            name: name(if self.calls.is_multiple_of(3) { "ask" } else { "post" }),
-            body: Body(text.into_bytes().into()),
-            timeout_ms: if timeout_ms == 0 { PATIENCE_MS } else { timeout_ms.min(PATIENCE_MS) },
-            declared_timeout_ms: 10_000,
-            max_bytes: 350,
-        };
+        let message = if self.calls.is_multiple_of(3) { CONCURRENT } else { ORDERED };
+        let timeout_ms = if timeout_ms == 0 { PATIENCE_MS } else { timeout_ms.min(PATIENCE_MS) };
+        let command = fixtures::command(message, body(text), timeout_ms);
+        let submission = Submission { max_bytes: 350, ..command };
         if let Ok(call) = self.client.submit(self.world.now, submission) {
             self.submitted.insert(call);
         }
     }
 
     fn subscribe(&mut self, key: u64) {
-        let topic = name(if key.is_multiple_of(2) { "log" } else { "room" });
+        let topic = name(if key.is_multiple_of(2) { LOG } else { ROOM });
         let request = SubscriptionRequest { topic, key: (key % 4).to_string(), from: None };
         let _ = self.client.subscribe(self.world.now, request);
     }
@@ -193,7 +192,7 @@ impl Stage {
         for message in change(message) {
             self.arrive(way, &message);
         }
-        self.settle();
+        self.pump();
     }
 
     fn arrive(&mut self, way: Way, message: &Bytes) {
@@ -249,13 +248,14 @@ impl Stage {
 
     // ---- carrying ----
 
-    fn settle(&mut self) {
+    fn pump(&mut self) {
         let rests = (0..ROUNDS).any(|_| !self.carry());
         assert!(rests, "both ends come to rest");
+        assert_nothing_is_left(left_at_client(&mut self.client));
     }
 
     fn carry(&mut self) -> bool {
-        self.world.settle();
+        self.world.pump();
         let mut moved = false;
         while let Some((conn, message)) = self.world.sent.pop_front() {
             moved = true;
@@ -269,56 +269,7 @@ impl Stage {
                 self.end(close);
             }
         }
-        moved |= self.transmit();
-        while let Some(event) = self.client.poll_output() {
-            moved = true;
-            self.on_event(event);
-        }
-        moved
-    }
-
-    fn transmit(&mut self) -> bool {
-        let mut moved = false;
-        while let Some(wire) = self.wire.as_mut().filter(|wire| wire.up.len() < UNDER_WAY)
-            && let Some(frame) = self.client.poll_transmit(self.world.now, wire.dial)
-        {
-            moved = true;
-            wire.up.push_back(client_text(Codec::Json, &frame));
-        }
-        // A socket takes no more than it holds.
-        if let Some(wire) = &self.wire {
-            let full = wire.down.len() >= UNDER_WAY;
-            if full && self.world.stuck.insert(wire.conn) {
-            } else if !full && self.world.stuck.remove(&wire.conn) {
-                moved = true;
-                self.world.read(wire.conn);
-            }
-        }
-        moved
-    }
-
-    fn on_event(&mut self, event: Event) {
-        let now = self.world.now;
-        match event {
-            Event::Dial { dial, .. } => {
-                if let Some(wire) = self.wire.take() {
-                    self.world.node.handle_disconnected(now, wire.conn, Close::lost("abandoned"));
-                }
-                let conn = self.world.connect();
-                self.wire = Some(Wire { dial, conn, up: VecDeque::new(), down: VecDeque::new() });
-                self.client.handle_connected(now, dial, None);
-            }
-            Event::CloseSocket { dial, close } => {
-                if let Some(wire) = self.wire.take_if(|wire| wire.dial == dial) {
-                    self.world.node.handle_disconnected(now, wire.conn, close);
-                }
-            }
-            Event::Resolved { call, .. } | Event::TimedOut { call } => {
-                assert!(self.submitted.contains(&call), "{call:?} was submitted");
-                self.heard.insert(call);
-            }
-            _ => {}
-        }
+        moved | pump_client(self).expect("the client comes to rest").moved()
     }
 
     fn pass(&mut self, ms: u64) {
@@ -328,7 +279,7 @@ impl Stage {
             let until = next.unwrap_or(end).max(self.world.now);
             self.world.pass(until.since(self.world.now));
             self.client.handle_timeout(self.world.now);
-            self.settle();
+            self.pump();
             if next.is_none() {
                 return;
             }
@@ -375,6 +326,56 @@ impl Stage {
         }
         self.world.the_honest_client_is_served();
         self.is_bounded();
+    }
+}
+
+impl ClientHarness for Stage {
+    fn client(&mut self) -> &mut Client {
+        &mut self.client
+    }
+
+    fn event(&mut self, event: Event) {
+        let now = self.world.now;
+        match event {
+            Event::Dial { dial, .. } => {
+                if let Some(wire) = self.wire.take() {
+                    self.world.node.handle_disconnected(now, wire.conn, Close::lost("abandoned"));
+                }
+                let conn = self.world.connect();
+                self.wire = Some(Wire { dial, conn, up: VecDeque::new(), down: VecDeque::new() });
+                self.client.handle_connected(now, dial, None);
+            }
+            Event::CloseSocket { dial, close } => {
+                if let Some(wire) = self.wire.take_if(|wire| wire.dial == dial) {
+                    self.world.node.handle_disconnected(now, wire.conn, close);
+                }
+            }
+            Event::Resolved { call, .. } | Event::TimedOut { call } => {
+                assert!(self.submitted.contains(&call), "{call:?} was submitted");
+                self.heard.insert(call);
+            }
+            _ => {}
+        }
+    }
+
+    /// A socket takes no more than it holds, at either end.
+    fn transmit(&mut self) -> bool {
+        let mut moved = false;
+        while let Some(wire) = self.wire.as_mut().filter(|wire| wire.up.len() < UNDER_WAY)
+            && let Some(frame) = self.client.poll_transmit(self.world.now, wire.dial)
+        {
+            moved = true;
+            wire.up.push_back(client_text(Codec::Json, &frame));
+        }
+        if let Some(wire) = &self.wire {
+            let full = wire.down.len() >= UNDER_WAY;
+            if full && self.world.stuck.insert(wire.conn) {
+            } else if !full && self.world.stuck.remove(&wire.conn) {
+                moved = true;
+                self.world.read(wire.conn);
+            }
+        }
+        moved
     }
 }
 

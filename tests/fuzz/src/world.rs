@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use steadfast::session::node::{
-    ConnId, Denied, ExecId, Executed, Execution, Identity, MessageKind, MessageSpec, Node,
-    NodeConfig, NodeEvent, Output, Principal, StagedPublish, TopicSpec,
+    ConnId, Denied, Executed, Execution, Identity, Node, NodeConfig, NodeEvent, Principal,
 };
-use steadfast::session::store::{
-    OpId, Outcome, Publication, Retention, StoreOp, StoreOutcome, TopicId,
-};
+use steadfast::session::store::{OpId, Outcome, StoreOp, StoreOutcome};
 use steadfast::session::{Close, Now};
 use steadfast::store::MemoryState;
-use steadfast::wire::{Body, Codec, Name, RefusalCode, UnsubscribeCode, Window};
+use steadfast::wire::{Body, Codec, CommandNo, LeaseId, RefusalCode, UnsubscribeCode, Window};
+use steadfast_rig::fixtures::{self, ANN, MALLORY, event, failed, log, room};
+use steadfast_rig::pump::{
+    Begun, NodeHarness, assert_nothing_is_left, left_at_node, pump_client, pump_node,
+};
 
 use crate::honest::Honest;
 use crate::size::size;
@@ -38,33 +39,10 @@ const SERVED_MS: u64 = 120_000;
 /// Sockets that a target may have open beside the honest one.
 pub(crate) const SOCKETS: usize = 3;
 
-pub(crate) fn name(text: &'static str) -> Name {
-    Name::from_static(text).expect("a legal name")
-}
-
-pub(crate) fn topic(text: &'static str, key: &str) -> TopicId {
-    TopicId { name: name(text), key: key.into() }
-}
-
-pub(crate) fn publication(topic: TopicId, body: Body) -> Publication {
-    Publication { topic, name: name("posted"), bodies: vec![(Codec::Json, body)] }
-}
-
 /// Small limits, so that a short script reaches each of them.
 fn config() -> NodeConfig {
-    let mut config = NodeConfig::new("chat");
-    let kinds = [
-        ("ask", 1, MessageKind::Command { ordered: false }),
-        ("nudge", 2, MessageKind::Volatile),
-        ("post", 0, MessageKind::Command { ordered: true }),
-    ];
-    for (text, index, kind) in kinds {
-        let spec = MessageSpec::new(name(text), index, kind);
-        config.add_message(spec.with_limits(Duration::from_secs(10), 500));
-    }
-    let retention = Retention::new(8, Duration::from_secs(600));
-    config.add_topic(TopicSpec::new(name("room"), retention, true));
-    config.add_topic(TopicSpec::new(name("log"), retention, false));
+    let mut config = fixtures::node_config();
+    config.messages_mut().iter_mut().for_each(|message| message.max_bytes = 500);
     config.window = Window { frames: 8, bytes: 2_000 };
     config.max_client_window = Window { frames: 8, bytes: 2_000 };
     config.max_credit = Window { frames: 8, bytes: 2_000 };
@@ -94,12 +72,13 @@ pub(crate) struct World {
     pub(crate) executions: VecDeque<Execution>,
     /// Sockets that take nothing.
     pub(crate) stuck: BTreeSet<ConnId>,
+    woken: BTreeSet<ConnId>,
     /// What went out on sockets of others than the honest client.
     pub(crate) sent: VecDeque<(ConnId, Bytes)>,
     /// Those of them that the node has closed.
     pub(crate) closed: Vec<(ConnId, Close)>,
     /// Handlers that ran, to see that none runs twice.
-    pub(crate) ran: Vec<(steadfast::wire::LeaseId, steadfast::wire::CommandNo)>,
+    pub(crate) ran: Vec<(LeaseId, CommandNo)>,
 }
 
 impl World {
@@ -117,12 +96,13 @@ impl World {
             hooks_by_hand: false,
             executions: VecDeque::new(),
             stuck: BTreeSet::new(),
+            woken: BTreeSet::new(),
             sent: VecDeque::new(),
             closed: Vec::new(),
             ran: Vec::new(),
         };
         world.node.start(world.now);
-        world.settle();
+        world.pump();
         world.the_honest_client_is_served();
         world
     }
@@ -152,55 +132,19 @@ impl World {
 
     // ---- carrying ----
 
-    pub(crate) fn settle(&mut self) {
-        let rests = (0..ROUNDS).any(|_| !self.carry());
+    /// The two cores here speak with each other at once: both are pumped until neither moves.
+    pub(crate) fn pump(&mut self) {
+        let rests = (0..ROUNDS).any(|_| !self.pump_both());
         assert!(rests, "the node comes to rest");
+        assert_nothing_is_left(left_at_node(&mut self.node, self.now));
+        self.honest.has_nothing_left();
     }
 
-    fn carry(&mut self) -> bool {
-        let mut moved = self.honest.carry(&mut self.node, self.now, &mut self.last_conn);
-        let mut before = None;
-        while let Some(output) = self.node.poll_output(self.now) {
-            moved = true;
-            match output {
-                Output::Event(event) => self.on_event(event),
-                Output::Store(op, what) if self.store_by_hand => {
-                    self.ops.push_back((self.now, op, what));
-                }
-                Output::Store(op, what) => {
-                    let outcome = self.store.apply(self.now, what);
-                    self.node.handle_store(self.now, op, outcome);
-                }
-                Output::Execute { execution, ahead } => {
-                    let exec = execution.exec();
-                    match before.filter(|before| ahead && self.node.is_running(*before)) {
-                        Some(before) => {
-                            self.node.handle_unbegun(self.now, before, vec![execution]);
-                        }
-                        None => {
-                            before = Some(exec);
-                            self.take(execution);
-                        }
-                    }
-                }
-            }
-        }
-        moved
-    }
-
-    fn on_event(&mut self, event: NodeEvent) {
-        match event {
-            NodeEvent::Wake(conn) if self.honest.is(conn) => {
-                self.honest.read(&mut self.node, self.now)
-            }
-            NodeEvent::Wake(conn) if !self.stuck.contains(&conn) => self.read(conn),
-            NodeEvent::Close(conn, close) => {
-                assert!(!self.honest.is(conn), "the honest client's socket was closed: {close}");
-                self.node.handle_disconnected(self.now, conn, Close::lost("closed"));
-                self.closed.push((conn, close));
-            }
-            NodeEvent::Wake(_) | NodeEvent::Abort(_) | NodeEvent::Published(..) => {}
-        }
+    fn pump_both(&mut self) -> bool {
+        let (node, last_conn) = (&mut self.node, &mut self.last_conn);
+        let ends = pump_client(&mut self.honest.at(node, self.now, last_conn));
+        let honest = ends.expect("the honest client comes to rest");
+        honest.moved() | pump_node(self).expect("the node comes to rest").moved()
     }
 
     /// A socket takes what there is.
@@ -226,47 +170,43 @@ impl World {
             while self.ops.front().is_some_and(|(since, ..)| self.now.since(*since) > STORE_MS) {
                 self.answer_next();
             }
-            self.settle();
+            self.pump();
         }
     }
 
     // ---- the application ----
 
-    fn take(&mut self, execution: Execution) {
-        let executed = match &execution {
+    /// What it answers at once; `None` if the script says when and how.
+    fn answers(&mut self, execution: &Execution) -> Option<Executed> {
+        Some(match execution {
             Execution::Authenticate { conn, token, .. } => {
                 Executed::Authenticated(self.identity(*conn, token.as_deref()))
             }
             Execution::Command { body, principal, lease, n, .. } => {
                 self.ran.push((*lease, *n));
-                if !self.honest.is_user(principal.user()) {
-                    return self.executions.push_back(execution);
+                if principal.user() != ANN {
+                    return None;
                 }
-                let event = publication(topic("room", crate::honest::USER), body.clone());
-                let publishes = vec![StagedPublish::Event(event)];
+                let publishes = vec![event(room(ANN), body.clone())];
                 Executed::Command { outcome: Outcome::Ok(body.clone()), publishes }
             }
             Execution::Authorize { key, .. } | Execution::Snapshot { key, .. }
-                if self.hooks_by_hand && **key != *crate::honest::USER =>
+                if self.hooks_by_hand && **key != *ANN =>
             {
-                return self.executions.push_back(execution);
+                return None;
             }
-            Execution::Volatile { .. } => return self.executions.push_back(execution),
+            Execution::Volatile { .. } => return None,
             Execution::Authorize { key, .. } if &**key == "no" => {
                 Executed::Authorized(Err(UnsubscribeCode::Forbidden))
             }
             Execution::Authorize { .. } => Executed::Authorized(Ok(())),
-            Execution::Snapshot { .. } => {
-                Executed::Snapshot(Some((name("state"), vec![(Codec::Json, Body::UNIT)])))
-            }
-        };
-        self.node.handle_executed(self.now, exec_of(&execution), executed);
+            Execution::Snapshot { .. } => fixtures::state(Body::UNIT),
+        })
     }
 
     /// By the socket, not by what it says: the hostile one may guess every word.
     fn identity(&self, conn: ConnId, token: Option<&str>) -> Result<Identity, Denied> {
-        let principal =
-            Principal::new(if self.honest.is(conn) { crate::honest::USER } else { "mallory" });
+        let principal = Principal::new(if self.honest.is(conn) { ANN } else { MALLORY });
         match token {
             Some("no") => Err(Denied { reason: "no".to_owned() }),
             Some("soon") => Ok(Identity::expiring(principal, Duration::from_secs(1))),
@@ -280,7 +220,7 @@ impl World {
             return;
         }
         let Some(execution) = self.executions.remove(which % self.executions.len()) else { return };
-        let event = |key: &str| StagedPublish::Event(publication(topic("log", key), Body::UNIT));
+        let unit = |topic| event(topic, Body::UNIT);
         let executed = match (&execution, what % 8) {
             (Execution::Command { lease, n, .. }, 0) => {
                 // Its body did not fit: it has not run, and the same command would be refused
@@ -289,30 +229,25 @@ impl World {
                 Executed::Refused(RefusalCode::Invalid)
             }
             (Execution::Command { .. }, 1) => {
-                Executed::Command { outcome: failed(), publishes: vec![event("0")] }
+                Executed::Command { outcome: failed("nope"), publishes: vec![unit(log("0"))] }
             }
             (Execution::Command { .. }, 2) => {
-                let publishes = vec![
-                    event("0"),
-                    StagedPublish::Event(publication(topic("room", "0"), Body::UNIT)),
-                ];
+                let publishes = vec![unit(log("0")), unit(room("0"))];
                 Executed::Command { outcome: Outcome::Ok(Body::UNIT), publishes }
             }
-            (Execution::Command { body, .. }, _) => {
-                Executed::Command { outcome: Outcome::Ok(body.clone()), publishes: Vec::new() }
+            (Execution::Command { body, .. }, _) => fixtures::ok(body.clone()),
+            (Execution::Volatile { .. }, _) => {
+                Executed::Volatile { publishes: vec![unit(log("0"))] }
             }
-            (Execution::Volatile { .. }, _) => Executed::Volatile { publishes: vec![event("0")] },
             (Execution::Authorize { .. }, 0) => {
                 Executed::Authorized(Err(UnsubscribeCode::Overload))
             }
             (Execution::Authorize { .. }, _) => Executed::Authorized(Ok(())),
             (Execution::Snapshot { .. }, 0) => Executed::Snapshot(None),
-            (Execution::Snapshot { .. }, _) => {
-                Executed::Snapshot(Some((name("state"), vec![(Codec::Json, Body::UNIT)])))
-            }
+            (Execution::Snapshot { .. }, _) => fixtures::state(Body::UNIT),
             (Execution::Authenticate { .. }, _) => return,
         };
-        self.node.handle_executed(self.now, exec_of(&execution), executed);
+        self.node.handle_executed(self.now, execution.exec(), executed);
     }
 
     /// Answers an operation that waits: it happens, and mostly that is told.
@@ -343,7 +278,7 @@ impl World {
         while !self.ops.is_empty() {
             self.answer_next();
         }
-        self.settle();
+        self.pump();
     }
 
     fn answer_next(&mut self) {
@@ -358,7 +293,7 @@ impl World {
         self.store_by_itself();
         self.honest.post(self.now);
         let deadline = self.now.after_ms(SERVED_MS);
-        self.settle();
+        self.pump();
         while !self.honest.is_served() {
             let next =
                 [self.node.poll_timeout(), self.honest.poll_timeout()].into_iter().flatten().min();
@@ -399,20 +334,51 @@ const LEASES: usize = 64;
 /// came to, and less than one script can make it when something grows with every step.
 const NODE_BYTES: u64 = 20_000;
 
-fn failed() -> Outcome {
-    Outcome::Failed {
-        code: steadfast::wire::FailureCode::Error,
-        name: name("nope"),
-        body: Body::UNIT,
+impl NodeHarness for World {
+    fn node(&mut self) -> (&mut Node, Now) {
+        (&mut self.node, self.now)
     }
-}
 
-fn exec_of(execution: &Execution) -> ExecId {
-    match execution {
-        Execution::Authenticate { exec, .. }
-        | Execution::Command { exec, .. }
-        | Execution::Volatile { exec, .. }
-        | Execution::Authorize { exec, .. }
-        | Execution::Snapshot { exec, .. } => *exec,
+    fn event(&mut self, event: NodeEvent) {
+        match event {
+            NodeEvent::Wake(conn) => drop(self.woken.insert(conn)),
+            NodeEvent::Close(conn, close) => {
+                assert!(!self.honest.is(conn), "the honest client's socket was closed: {close}");
+                self.node.handle_disconnected(self.now, conn, Close::lost("closed"));
+                self.woken.remove(&conn);
+                self.closed.push((conn, close));
+            }
+            NodeEvent::Abort(_) | NodeEvent::Published(..) => {}
+        }
+    }
+
+    fn store(&mut self, op: OpId, what: StoreOp) {
+        if self.store_by_hand {
+            return self.ops.push_back((self.now, op, what));
+        }
+        let outcome = self.store.apply(self.now, what);
+        self.node.handle_store(self.now, op, outcome);
+    }
+
+    fn begin(&mut self, execution: Execution) -> Begun {
+        let Some(executed) = self.answers(&execution) else {
+            self.executions.push_back(execution);
+            return Begun::Pends;
+        };
+        self.node.handle_executed(self.now, execution.exec(), executed);
+        Begun::Ended
+    }
+
+    fn transmit(&mut self) -> bool {
+        let takes: Vec<ConnId> = self.woken.difference(&self.stuck).copied().collect();
+        for conn in &takes {
+            self.woken.remove(conn);
+            if self.honest.is(*conn) {
+                self.honest.read(&mut self.node, self.now);
+            } else {
+                self.read(*conn);
+            }
+        }
+        !takes.is_empty()
     }
 }

@@ -7,9 +7,10 @@ use steadfast::session::client::ClientConfig;
 use steadfast::session::node::NodeConfig;
 use steadfast::store::{MemoryLimits, MemoryState};
 use steadfast::wire::Epoch;
+use steadfast_rig::Rule;
 
 use crate::action::Action;
-use crate::ledger::{self, Ledger, Rule};
+use crate::ledger::{self, Ledger};
 use crate::marks::Marks;
 use crate::settings::{NEVER, Settings};
 use crate::state::State;
@@ -79,7 +80,9 @@ impl Model {
                 && (!follows || state.ledger.has_read_everything(process));
             let ledger = Arc::make_mut(&mut state.ledger);
             ledger.outbox_is(process, held);
-            ledger.require(!resting || rests, Rule::Rest, || format!("{process:?} waits for ever"));
+            ledger.require(!resting || rests, Rule::ComesToRest, || {
+                format!("{process:?} waits for ever")
+            });
         }
     }
 }

@@ -2,22 +2,17 @@
 //! the world does wrong on purpose. Owns the settings of the cores; refuses to know what happens
 //! with them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use steadfast::session::client::ClientConfig;
-use steadfast::session::node::{Heartbeat, MessageKind, MessageSpec, NodeConfig, TopicSpec};
+use steadfast::session::node::{Heartbeat, NodeConfig, TopicSpec};
 use steadfast::session::store::{Retention, TopicId};
-use steadfast::wire::{Name, Window};
+use steadfast::wire::Window;
+use steadfast_rig::fixtures::{self, ROOM, name};
 
 use crate::mistake::Mistake;
 
-/// Wire name of the command.
-pub const COMMAND: &str = "post";
-/// Declared name of the topic.
-pub const TOPIC: &str = "room";
-/// Its key.
+/// The topic's key.
 pub const KEY: &str = "a";
 /// Longer than anything that is explored: timers with this delay never fire.
 pub const NEVER_MS: u64 = 1 << 40;
@@ -25,17 +20,10 @@ pub const NEVER_MS: u64 = 1 << 40;
 /// The same, as a setting.
 pub const NEVER: Duration = Duration::from_millis(NEVER_MS);
 
-/// A name that is known to be one.
-#[must_use]
-pub fn name(text: &'static str) -> Name {
-    Name::from_bytes(Bytes::from_static(text.as_bytes()))
-        .expect("the model uses names that fit PROTOCOL.md 3.4")
-}
-
 /// The one topic.
 #[must_use]
 pub fn topic() -> TopicId {
-    TopicId { name: name(TOPIC), key: Arc::from(KEY) }
+    fixtures::room(KEY)
 }
 
 /// How often each fault may happen, in one run.
@@ -187,7 +175,7 @@ impl Settings {
     /// A client's settings: whatever it waits for may come at once, so that the model decides when.
     #[must_use]
     pub fn client(&self) -> ClientConfig {
-        let mut config = ClientConfig::new("model", "1");
+        let mut config = fixtures::client_config();
         (config.window, config.credit) = (self.window(), self.window());
         config.outbox_age = NEVER;
         (config.backoff.attempts, config.backoff.elapsed) = (None, None);
@@ -201,12 +189,11 @@ impl Settings {
     /// A node's settings, alike.
     #[must_use]
     pub fn node(&self) -> NodeConfig {
-        let kind = MessageKind::Command { ordered: true };
-        let command = MessageSpec::new(name(COMMAND), 0, kind).with_limits(NEVER, 1024);
-        let retention = Retention::new(self.retained, NEVER);
         let at_once_if = |at_once: bool| if at_once { Duration::ZERO } else { NEVER };
-        let mut config = NodeConfig::new("model");
-        config.add_topic(TopicSpec::new(name(TOPIC), retention, self.snapshot));
+        let retention = Retention::new(self.retained, NEVER);
+        let room = TopicSpec::new(name(ROOM), retention, self.snapshot);
+        let mut config = fixtures::node_config_with([room]);
+        config.messages_mut().iter_mut().for_each(|message| message.timeout = NEVER);
         config.window = self.window();
         (config.handshake, config.hook_timeout) = (NEVER, NEVER);
         config.heartbeat = Heartbeat::new(NEVER, NEVER, 3);
@@ -219,7 +206,6 @@ impl Settings {
         config.topic_touch = NEVER;
         (config.store_retry, config.retry_after) = (Duration::ZERO, Duration::ZERO);
         config.ack_delay = Duration::ZERO;
-        config.add_message(command);
         config
     }
 }

@@ -95,11 +95,11 @@ fn an_event_with_other_bytes_is_seen() {
 #[test]
 fn a_clock_that_stands_still_leaves_a_command_waiting() {
     let settings = Settings { budget: Budget { cuts: 1, ..NO_FAULT }, ..COMMANDS };
-    assert_eq!(broken(Mistake::StopsTimers, settings), "at rest everything is resolved and read");
+    assert_eq!(broken(Mistake::StopsTimers, settings), "everything comes to rest when faults stop");
 }
 
 #[test]
 fn a_node_that_hears_nothing_leaves_its_subscribers_behind() {
     let settings = Settings { budget: Budget { events: 1, ..NO_FAULT }, ..EVENTS };
-    assert_eq!(broken(Mistake::LosesHints, settings), "at rest everything is resolved and read");
+    assert_eq!(broken(Mistake::LosesHints, settings), "everything comes to rest when faults stop");
 }

@@ -43,7 +43,7 @@ pub fn hunt(mutant: Mutant, max_seeds: u64) -> Option<Caught> {
 pub fn search(mutant: Mutant, max_seeds: u64) -> Hunt {
     let planted = mutant.plant();
     let caught = match scripts::script(mutant) {
-        Some(script) => script().map(|violation| caught(violation.rule.to_owned(), 0, 0)),
+        Some(script) => script().map(|violation| caught(violation.rule.to_string(), 0, 0)),
         None => (0..max_seeds)
             .find_map(|seed| runs::broken_rule(seed).map(|rule| caught(rule, seed, seed + 1))),
     };

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use steadfast_sim_mutated::Rule;
 use steadfast_sim_mutated::checkers::Violation;
 use steadfast_sim_mutated::network::Route;
 use steadfast_sim_mutated::plan::Plan;
@@ -15,7 +16,7 @@ use steadfast_sim_mutated::trace::Recording;
 use steadfast_sim_mutated::world::World;
 
 /// The rule that a core breaks when it panics.
-pub const NO_PANIC: &str = "no core panics";
+pub const NO_PANIC: &str = Rule::NoCorePanics.name();
 
 /// Dials of a run whose way is drawn here, not by the simulator.
 const DIALS: u32 = 40;
@@ -24,7 +25,7 @@ const DIALS: u32 = 40;
 #[must_use]
 pub fn broken_rule(seed: u64) -> Option<String> {
     match catch_unwind(AssertUnwindSafe(|| run(seed, Recording::Off))) {
-        Ok(violation) => violation.map(|violation| violation.rule.to_owned()),
+        Ok(violation) => violation.map(|violation| violation.rule.to_string()),
         Err(_) => Some(NO_PANIC.to_owned()),
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use steadfast_model::{Configuration, Explored, Size};
 use steadfast_mutants::Mutant;
-use steadfast_sim::checkers::INVARIANTS;
+use steadfast_rig::Rule;
 
 use crate::settings::Settings;
 use crate::verdict::Verdict;
@@ -35,7 +35,7 @@ pub(crate) fn simulate(settings: &Settings, verdict: &mut Verdict) {
     let speed = summary.steps_per_second();
     verdict.row("seeds of the simulator", summary.seeds.to_string());
     verdict.row("steps", format!("{} ({:.1} million a second)", summary.steps, speed / 1e6));
-    verdict.row("invariants, checked after each step or at rest", INVARIANTS.len().to_string());
+    verdict.row("invariants, checked after each step or at rest", Rule::ALL.len().to_string());
     verdict.row("violations", summary.failures.len().to_string());
     let missing = summary.sometimes.missing();
     if !missing.is_empty() {
@@ -70,7 +70,9 @@ pub(crate) fn explore(settings: &Settings, verdict: &mut Verdict) {
         }
     }
     let largest = explored.iter().max_by_key(|of| of.unique_states);
+    let rules = steadfast_model::ledger::RULES.len();
     verdict.row("configurations of the model checker", explored.len().to_string());
+    verdict.row("properties of each of their states", rules.to_string());
     verdict.row("states, each configuration to its end", verdict.states.to_string());
     if let Some(largest) = largest {
         verdict

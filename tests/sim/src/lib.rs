@@ -25,8 +25,8 @@ use shorten::{Deed, Ease};
 use trace::Recording;
 use world::World;
 
-pub use checkers::INVARIANTS;
 pub use many::{Progress, Summary, run_many};
+pub use steadfast_rig::Rule;
 
 /// How a run differs from the one of its seed.
 #[derive(Debug, Clone, Default)]
@@ -143,7 +143,7 @@ pub fn attempt(
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied());
             let violation = Violation {
-                rule: "no core panics",
+                rule: Rule::NoCorePanics,
                 detail: text.unwrap_or("without a message").to_owned(),
             };
             // The trace went with the world; a replay prints it line by line.

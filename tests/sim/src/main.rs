@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use steadfast_sim::shorten::Deed;
 use steadfast_sim::trace::Recording;
-use steadfast_sim::{INVARIANTS, Progress, Variant, attempt, run_many};
+use steadfast_sim::{Progress, Rule, Variant, attempt, run_many};
 
 const HELP: &str = "\
 steadfast-sim [--seeds N] [--first SEED] [--threads N]    many seeds; 0 threads: one per core
@@ -97,7 +97,7 @@ fn main() -> ExitCode {
     }
     println!(
         "{} invariants, {} seeds, {} steps in {:.1} s, {:.0} steps/s, {} failures",
-        INVARIANTS.len(),
+        Rule::ALL.len(),
         summary.seeds,
         summary.steps,
         summary.seconds,

@@ -40,4 +40,8 @@ pub enum Mistake {
     MisreadsRefusals,
     /// An authentication hook says one name, and at the next resume another.
     SwapsPrincipals,
+    /// A node is not asked again when its sockets have taken something.
+    ForgetsToPoll,
+    /// A drained node asks for the close of a socket, and its driver leaves that for later.
+    KeepsDrainedSockets,
 }

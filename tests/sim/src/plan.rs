@@ -5,33 +5,22 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use steadfast::session::client::ClientConfig;
-use steadfast::session::node::{Heartbeat, MessageKind, MessageSpec, NodeConfig, TopicSpec};
+use steadfast::session::node::{Heartbeat, NodeConfig};
 use steadfast::session::store::Retention;
-use steadfast::wire::{Name, Window};
+use steadfast::wire::Window;
+use steadfast_rig::fixtures::{self, LOG, ROOM};
+
+pub use steadfast_rig::fixtures::{CONCURRENT, ORDERED, VOLATILE, name};
 
 use crate::mistake::Mistake;
 use crate::rng::Rng;
 use crate::shorten::{Deed, Ease};
 
-/// Wire name of the ordered command.
-pub const ORDERED: &str = "ordered";
-/// Wire name of the concurrent command.
-pub const CONCURRENT: &str = "concurrent";
-/// Wire name of the volatile.
-pub const VOLATILE: &str = "volatile";
 /// Topics by index: the first has no snapshot, the second has one.
-pub const TOPICS: [&str; 2] = ["log", "state"];
+pub const TOPICS: [&str; 2] = [LOG, ROOM];
 /// Keys in use.
 pub const KEYS: [&str; 2] = ["a", "b"];
-
-/// A name that is known to be one.
-#[must_use]
-pub fn name(text: &str) -> Name {
-    Name::from_bytes(Bytes::copy_from_slice(text.as_bytes()))
-        .expect("the harness uses names that fit PROTOCOL.md 3.4")
-}
 
 /// One run.
 #[derive(Debug, Clone)]
@@ -226,7 +215,7 @@ impl Plan {
 }
 
 fn client_config() -> ClientConfig {
-    let mut config = ClientConfig::new("sim", "1.0");
+    let mut config = fixtures::client_config();
     config.backoff.base = Duration::from_millis(100);
     config.backoff.cap = Duration::from_secs(1);
     config.backoff.stable = Duration::from_millis(500);
@@ -239,22 +228,12 @@ fn client_config() -> ClientConfig {
 }
 
 fn node_config() -> NodeConfig {
-    let mut config = NodeConfig::new("sim");
-    for (index, (text, kind)) in [
-        (ORDERED, MessageKind::Command { ordered: true }),
-        (CONCURRENT, MessageKind::Command { ordered: false }),
-        (VOLATILE, MessageKind::Volatile),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let index = index as u16;
-        let spec = MessageSpec::new(name(text), index, kind);
-        config.add_message(spec.with_limits(Duration::from_secs(2), 2_048));
+    let mut config = fixtures::node_config();
+    for message in config.messages_mut() {
+        (message.timeout, message.max_bytes) = (Duration::from_secs(2), 2_048);
     }
-    for (index, text) in TOPICS.into_iter().enumerate() {
-        let retention = Retention::new(100, Duration::from_secs(600));
-        config.add_topic(TopicSpec::new(name(text), retention, index == 1));
+    for topic in config.topics_mut() {
+        topic.retention = Retention::new(100, Duration::from_secs(600));
     }
     config.heartbeat = Heartbeat::new(Duration::from_secs(1), Duration::from_millis(400), 2);
     config.handshake = Duration::from_secs(2);

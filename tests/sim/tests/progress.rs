@@ -24,7 +24,7 @@ fn world() -> World {
 fn publish(world: &mut World, events: usize) {
     for _ in 0..events {
         world.publish(0).expect("the node is up");
-        world.drain();
+        world.pump();
     }
 }
 

@@ -320,7 +320,7 @@ fn a_deadline_that_passes_while_away_is_answered_and_not_executed() {
     let socket = world.socket(0);
     world.stall(socket, Way::Up, 60_000);
     let (command, _) = world.submit_with(0, ORDERED, 0, 50).expect("there is room");
-    world.drain();
+    world.pump();
     world.routes.push_back(Route::To(1));
     world.cut(socket, Cut { client_notices_ms: Some(200), ..Cut::CLEAN });
     resolved(&mut world);

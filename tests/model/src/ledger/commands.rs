@@ -10,8 +10,11 @@ use steadfast::wire::{
     ServerFrame, Welcome,
 };
 
+use steadfast_rig::Rule;
+use steadfast_rig::fixtures::number_in;
+
+use super::Ledger;
 use super::sessions::sequence_of;
-use super::{Ledger, Rule};
 use crate::marks::{Mark, Marks};
 use crate::state::{NodeSlot, Process, Running, Socket, Way};
 
@@ -52,17 +55,6 @@ pub(super) struct CommandBook {
     refused: bool,
 }
 
-/// The number in a body that the model made.
-#[must_use]
-pub fn number_in(body: &Body) -> u64 {
-    let digits = body
-        .0
-        .iter()
-        .skip_while(|byte| !byte.is_ascii_digit())
-        .take_while(|byte| byte.is_ascii_digit());
-    digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
-}
-
 impl Ledger {
     // ---- the application ----
 
@@ -86,7 +78,7 @@ impl Ledger {
 
     pub(crate) fn outbox_is(&mut self, process: Process, held: usize) {
         let unresolved = self.clients.get(&process).map_or(0, |book| book.unresolved);
-        self.require(held == unresolved, Rule::Outbox, || {
+        self.require(held == unresolved, Rule::OutboxHoldsUnresolved, || {
             format!("it holds {held}, {unresolved} are unresolved")
         });
     }
@@ -111,7 +103,9 @@ impl Ledger {
         let Some(book) = self.clients.get_mut(&process) else { return };
         let Some(&command) = usize::try_from(call.0).ok().and_then(|at| book.calls.get(at - 1))
         else {
-            return self.require(false, Rule::Reasons, || format!("{call:?} was never submitted"));
+            return self.require(false, Rule::OutcomeHasReason, || {
+                format!("{call:?} was never submitted")
+            });
         };
         let again = book.unresolved == 0;
         book.unresolved = book.unresolved.saturating_sub(1);
@@ -125,12 +119,12 @@ impl Ledger {
                 false
             }
         };
-        self.require(holds, Rule::Reasons, || {
+        self.require(holds, Rule::OutcomeHasReason, || {
             format!("command {command} ends as {outcome:?}: {book:?}")
         });
         match outcome {
             CallOutcome::Reply(body) => {
-                self.require(book.committed.as_ref() == Some(body), Rule::ReplyIsTrue, || {
+                self.require(book.committed.as_ref() == Some(body), Rule::ReplyIsCommitted, || {
                     format!("command {command}: told {body:?}, committed {:?}", book.committed)
                 })
             }
@@ -163,7 +157,7 @@ impl Ledger {
         let Some(book) = self.clients.get(&process) else { return };
         let next = book.numbers.len() as u64 + 1;
         let lowest = book.open.first_key_value().map_or(next, |(n, _)| *n);
-        self.require(low.0 <= lowest, Rule::Low, || {
+        self.require(low.0 <= lowest, Rule::LowPassesNothing, || {
             format!("low is {low}, {lowest} is unresolved")
         });
     }
@@ -208,7 +202,7 @@ impl Ledger {
             return;
         }
         let known = book.numbers.get(at).copied();
-        self.require(known == Some(command), Rule::Numbers, || {
+        self.require(known == Some(command), Rule::NumberMeansOneCommand, || {
             format!("{n} is {command}, was {known:?}")
         });
     }
@@ -237,10 +231,10 @@ impl Ledger {
         let (id, stranger) = (welcome.lease.id, socket.stranger);
         if welcome.lease.state == LeaseState::New {
             let known = self.leases.insert(id, LeaseBook { stranger, committed: 0 }).is_some();
-            return self.require(!known, Rule::Principals, || format!("{id:?} is new twice"));
+            return self.require(!known, Rule::LeaseIdOnce, || format!("{id:?} is new twice"));
         }
         let owner = self.leases.get(&id).map(|book| book.stranger);
-        self.require(owner == Some(stranger), Rule::Principals, || {
+        self.require(owner == Some(stranger), Rule::LeaseKeepsPrincipal, || {
             format!("{id:?} goes on for another")
         });
     }
@@ -254,7 +248,7 @@ impl Ledger {
         let sent = self.commands.get(&command).and_then(|book| book.sent);
         // A node that the client has left may still have it under an earlier lease.
         let earlier = sent.is_none_or(|(now, _)| now != lease);
-        self.require(earlier || sent == Some((lease, n.0)), Rule::Numbers, || {
+        self.require(earlier || sent == Some((lease, n.0)), Rule::NumberMeansOneCommand, || {
             format!("{lease:?} {n} runs command {command}, sent as {sent:?}")
         });
         let running = node.running.values().find_map(|running| match running {
@@ -367,14 +361,16 @@ impl Ledger {
             CommitOutcome::Written { settled } => settled,
         };
         let fresh = self.commits.insert((lease, n));
-        self.require(fresh, Rule::CommitOnce, || format!("{lease:?} {n} is committed again"));
+        self.require(fresh, Rule::OneCommitPerNumber, || {
+            format!("{lease:?} {n} is committed again")
+        });
         let last =
             self.leases.get_mut(&lease).map_or(0, |book| std::mem::replace(&mut book.committed, n));
         self.require(last < n || !fresh, Rule::CommitsInOrder, || {
             format!("{n} is committed after {last}")
         });
         let Outcome::Ok(body) = &commit.record.outcome else {
-            return self.require(false, Rule::Reasons, || {
+            return self.require(false, Rule::OutcomeHasReason, || {
                 format!("{n} is committed as {:?}", commit.record.outcome)
             });
         };
@@ -382,7 +378,7 @@ impl Ledger {
         if let Some(book) = self.commands.get_mut(&command) {
             let refused = book.refused;
             let before = book.committed.replace(body.clone());
-            self.require(before.is_none(), Rule::EffectOnce, || {
+            self.require(before.is_none(), Rule::OneCommitPerCommand, || {
                 format!("{command}: {before:?}, then {body:?}")
             });
             self.require(!refused, Rule::RefusedNeverRan, || format!("{command} was refused"));

@@ -1,8 +1,9 @@
 //! Sessions: sequences, acks, windows, generations (PROTOCOL.md section 4).
 
 use steadfast::wire::{LeaseId, LeaseState, Seq, ServerFrame, SessionId, Welcome};
+use steadfast_rig::Rule;
 
-use super::{Ledger, Rule};
+use super::Ledger;
 use crate::marks::{Mark, Marks};
 use crate::state::{Process, Socket, Way};
 
@@ -71,7 +72,7 @@ impl Ledger {
                 acked_down: 0,
             };
             let known = self.sessions.insert(welcome.session, book).is_some();
-            self.require(!known, Rule::Generations, || {
+            self.require(!known, Rule::SessionIdOnce, || {
                 format!("{:?} is new twice", welcome.session)
             });
             return;
@@ -81,13 +82,13 @@ impl Ledger {
         let Some(book) = self.sessions.get_mut(&welcome.session) else { return };
         let before = std::mem::replace(&mut book.generation, generation);
         let (owner, accepted) = (book.stranger, book.up);
-        self.require(generation > before, Rule::Generations, || {
+        self.require(generation > before, Rule::GenerationRises, || {
             format!("{generation} follows {before}")
         });
-        self.require(owner == stranger, Rule::Principals, || {
+        self.require(owner == stranger, Rule::ResumeKeepsPrincipal, || {
             format!("{:?} resumes for another", welcome.session)
         });
-        self.require(welcome.recv.0 == accepted, Rule::Acks, || {
+        self.require(welcome.recv.0 == accepted, Rule::AcksCoverAccepted, || {
             format!("{welcome:?}, accepted {accepted}")
         });
     }
@@ -117,7 +118,7 @@ impl Ledger {
         let accepted = book.accepted(way);
         let before = *accepted;
         *accepted = seq.0;
-        self.require(seq.0 == before + 1, Rule::Sequences, || {
+        self.require(seq.0 == before + 1, Rule::SequencesAreWhole, || {
             format!("{way:?}: {seq} follows {before}")
         });
     }
@@ -126,7 +127,7 @@ impl Ledger {
     pub(super) fn ack_leaves(&mut self, id: Option<SessionId>, of: Way, ack: Seq) {
         let Some(book) = id.and_then(|id| self.sessions.get_mut(&id)) else { return };
         let accepted = *book.accepted(of);
-        self.require(ack.0 <= accepted, Rule::Acks, || {
+        self.require(ack.0 <= accepted, Rule::AcksCoverAccepted, || {
             format!("{of:?}: ack {ack}, accepted {accepted}")
         });
     }
@@ -141,11 +142,11 @@ impl Ledger {
         let Some(book) = id.and_then(|id| self.sessions.get_mut(&id)) else { return };
         let (before, acked) = (book.sent_down, book.acked_down);
         book.sent_down = before.max(seq.0);
-        self.require(seq.0 <= before + 1, Rule::Sequences, || {
+        self.require(seq.0 <= before + 1, Rule::SequencesAreWhole, || {
             format!("{seq} is sent after {before}")
         });
         let again = seq.0 <= before;
-        self.require(again || seq.0 - acked <= u64::from(window), Rule::WithinWindow, || {
+        self.require(again || seq.0 - acked <= u64::from(window), Rule::WindowIsKept, || {
             format!("{seq} is sent, {acked} is acknowledged, the window is {window}")
         });
     }

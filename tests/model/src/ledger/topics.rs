@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use steadfast::session::client::{Gap, Item};
 use steadfast::session::store::{AppendKey, Appended, Publication, TopicHead};
-use steadfast::wire::{Epoch, Position, ResetReason, Subscribed, TopicSeq};
+use steadfast::wire::{Position, ResetReason, Subscribed};
+use steadfast_rig::Rule;
+use steadfast_rig::fixtures::number_in;
+use steadfast_rig::topic_log::{TopicLog, is_next, place_of, reached_by};
 
-use super::{Ledger, Rule, number_in};
+use super::Ledger;
 use crate::marks::{Mark, Marks};
 use crate::state::Process;
 
@@ -17,28 +20,25 @@ pub(crate) const OF_COMMANDS: u64 = 100;
 /// The topic's history.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Topic {
-    /// Where the log stands now.
-    head: Option<Position>,
-    /// Which event is where, for ever.
-    entries: BTreeMap<(Epoch, TopicSeq), u64>,
+    /// An entry's content is its event's number.
+    log: TopicLog,
     /// Where each event is in the present log.
-    places: BTreeMap<u64, TopicSeq>,
+    places: BTreeMap<u64, Position>,
 }
 
 impl Ledger {
     // ---- the log ----
 
     pub(crate) fn store_is_lost(&mut self) {
-        self.topic.head = None;
+        self.topic.log.is_lost();
         self.topic.places.clear();
     }
 
     pub(super) fn topic_is_at(&mut self, head: &TopicHead) {
         let here = Position { epoch: head.epoch, ts: head.head };
-        let before = self.topic.head.replace(here).filter(|before| before.epoch == here.epoch);
-        self.require(before.is_none_or(|before| before.ts == here.ts), Rule::OnePlace, || {
-            format!("the head moves from {before:?} to {here:?} without an append")
-        });
+        let before = self.topic.log.head();
+        let fits = self.topic.log.stands_at(here);
+        self.require(fits, Rule::HeadMovesByAppends, || format!("from {before:?} to {here:?}"));
     }
 
     pub(super) fn append_happens(
@@ -62,26 +62,20 @@ impl Ledger {
     /// Equal epoch and number mean equal bytes, for ever; an append that is repeated changes
     /// nothing.
     pub(super) fn event_lands(&mut self, publication: &Publication, place: Appended) {
-        let event = number_in(&publication.bodies[0].1);
+        let (event, place) = (number_in(&publication.bodies[0].1), place_of(place));
         if let Some(before) = self.topic.places.get(&event).copied() {
-            return self.require(before == place.ts, Rule::OnePlace, || {
-                format!("{event}: {before}, then {place:?}")
+            return self.require(before.ts == place.ts, Rule::EventInOnePlace, || {
+                format!("{event}: {before:?}, then {place:?}")
             });
         }
-        self.topic.places.insert(event, place.ts);
-        let there = *self.topic.entries.entry((place.epoch, place.ts)).or_insert(event);
-        self.require(there == event, Rule::EqualBytes, || {
-            format!("{place:?}: {there}, then {event}")
+        self.topic.places.insert(event, place);
+        let log = &mut self.topic.log;
+        let (before, same) = (log.head(), log.holds(place, event));
+        let (there, next) = (log.content(place), log.is_appended(place));
+        self.require(same, Rule::EqualPlacesEqualBytes, || {
+            format!("{place:?}: {there:?}, then {event}")
         });
-        let next = self
-            .topic
-            .head
-            .filter(|head| head.epoch == place.epoch)
-            .map_or(1, |head| head.ts.0 + 1);
-        self.topic.head = Some(Position { epoch: place.epoch, ts: place.ts });
-        self.require(place.ts.0 == next, Rule::OnePlace, || {
-            format!("{place:?} where {next} was due")
-        });
+        self.require(next, Rule::LogHasNoGap, || format!("{place:?} after {before:?}"));
     }
 
     // ---- applications ----
@@ -105,21 +99,14 @@ impl Ledger {
         marks: &Marks,
     ) {
         let Some(book) = self.clients.get_mut(&process) else { return };
-        let seen = book.seen;
-        let here = match item {
-            Item::Event { position, .. } | Item::Snapshot { position, .. } => *position,
-            Item::Gap(gap) => Position { epoch: gap.epoch, ts: gap.resumes_after },
-            Item::Volatile { .. } => return,
-        };
-        book.seen = Some(here);
+        let Some(here) = reached_by(item) else { return };
+        let seen = book.seen.replace(here);
         match item {
             Item::Event { body, .. } => {
-                let next =
-                    seen.is_some_and(|seen| seen.epoch == here.epoch && seen.ts.next() == here.ts);
+                let next = seen.is_some_and(|seen| is_next(seen, here));
                 self.require(next, Rule::NoHiddenGap, || format!("{here:?} follows {seen:?}"));
-                let (event, there) =
-                    (number_in(body), self.topic.entries.get(&(here.epoch, here.ts)).copied());
-                self.require(there == Some(event), Rule::EqualBytes, || {
+                let (event, there) = (number_in(body), self.topic.log.content(here));
+                self.require(there == Some(event), Rule::EqualPlacesEqualBytes, || {
                     format!("{here:?}: {there:?}, told {event}")
                 });
             }
@@ -150,12 +137,12 @@ impl Ledger {
 
     /// Whether the log has something after this place.
     pub(crate) fn goes_on_after(&self, place: Position) -> bool {
-        self.topic.head.is_some_and(|head| head.epoch == place.epoch && head.ts > place.ts)
+        self.topic.log.head().is_some_and(|head| head.epoch == place.epoch && head.ts > place.ts)
     }
 
     /// Whether an application has seen all that there is.
     pub(crate) fn has_read_everything(&self, process: Process) -> bool {
-        let Some(head) = self.topic.head.filter(|head| head.ts.0 > 0) else { return true };
+        let Some(head) = self.topic.log.head().filter(|head| head.ts.0 > 0) else { return true };
         self.clients.get(&process).is_none_or(|book| book.seen == Some(head))
     }
 }

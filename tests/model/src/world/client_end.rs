@@ -7,15 +7,41 @@ use bytes::Bytes;
 use steadfast::session::Close;
 use steadfast::session::client::{Client, Event, Item, Submission, SubscriptionRequest};
 use steadfast::wire::{Body, Codec, Seq, ServerFrame};
+use steadfast_rig::fixtures::{ORDERED, ROOM, name, numbered};
+use steadfast_rig::pump::{ClientHarness, pump_client};
 
 use super::World;
 use crate::mistake::Mistake;
-use crate::settings::{COMMAND, KEY, NEVER_MS, TOPIC, name};
+use crate::settings::{KEY, NEVER_MS};
 use crate::state::{ClientSlot, End, NOW, Packet, Socket, SocketId};
 
-/// A body with these numbers, the first one of which says what it is.
-pub(super) fn numbered(number: u64, detail: u64) -> Body {
-    Body(Bytes::from(format!("{{\"i\":{number},\"d\":{detail}}}")))
+/// A client's driver, and its application as far as it does things at once.
+struct Driver<'w, 'm> {
+    world: &'w mut World<'m>,
+    at: usize,
+}
+
+impl ClientHarness for Driver<'_, '_> {
+    fn client(&mut self) -> &mut Client {
+        &mut self.world.client(self.at).core
+    }
+
+    fn event(&mut self, event: Event) {
+        self.world.client_event(self.at, event);
+    }
+
+    fn transmit(&mut self) -> bool {
+        let slow_readers = self.world.settings().slow_readers;
+        let slot = self.world.client(self.at);
+        if slot.readable && !slow_readers {
+            self.world.poll(self.at);
+            return true;
+        }
+        match slot.current {
+            Some(id) => self.world.client_writes(self.at, id),
+            None => self.world.dials(self.at),
+        }
+    }
 }
 
 impl World<'_> {
@@ -24,7 +50,7 @@ impl World<'_> {
         let (process, seed) = self.next_process();
         let mut core = Client::new(Arc::clone(&self.model.client), seed);
         core.start(NOW);
-        let request = SubscriptionRequest { topic: name(TOPIC), key: KEY.to_owned(), from: None };
+        let request = SubscriptionRequest { topic: name(ROOM), key: KEY.to_owned(), from: None };
         let sub = self
             .settings()
             .subscribed
@@ -58,7 +84,7 @@ impl World<'_> {
         let command = at as u64 * commands + commands - slot.to_submit + 1;
         slot.to_submit -= 1;
         let submission = Submission {
-            name: name(COMMAND),
+            name: name(ORDERED),
             body: numbered(command, 0),
             timeout_ms: NEVER_MS,
             declared_timeout_ms: NEVER_MS,
@@ -117,32 +143,8 @@ impl World<'_> {
         self.node(node).core.handle_connected(NOW, id.conn(), Codec::Json);
     }
 
-    /// Everything that the core has to say.
-    pub(super) fn serve_client(&mut self, at: usize) {
-        loop {
-            let slot = self.client(at);
-            if let Some(event) = slot.core.poll_output() {
-                self.client_event(at, event);
-                continue;
-            }
-            if slot.readable && !self.settings().slow_readers {
-                self.poll(at);
-                continue;
-            }
-            let slot = self.client(at);
-            if let Some(id) = slot.current {
-                if self.client_writes(at, id) {
-                    continue;
-                }
-                // To ask for a frame is an input, even if there is none.
-                match self.client(at).core.poll_output() {
-                    Some(event) => self.client_event(at, event),
-                    None => break,
-                }
-            } else if !self.dials(at) {
-                break;
-            }
-        }
+    pub(super) fn pump_client(&mut self, at: usize) {
+        pump_client(&mut Driver { world: self, at }).expect("a client comes to rest");
         self.clients_touched.remove(&at);
     }
 
@@ -221,7 +223,7 @@ impl World<'_> {
             ServerFrame::Result { seq, ack, n, dup, body }
                 if self.is_mistaken(Mistake::ChangesReplies) =>
             {
-                let body = Body(Bytes::from(String::from_utf8_lossy(&body.0).replace('d', "e")));
+                let body = Body(Bytes::from(String::from_utf8_lossy(&body.0).replace('p', "q")));
                 ServerFrame::Result { seq, ack, n, dup, body }
             }
             frame => frame,

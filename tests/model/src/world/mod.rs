@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use steadfast::session::Close;
+use steadfast_rig::pump::{assert_nothing_is_left, left_at_client, left_at_node};
 
 use crate::action::Action;
 use crate::fingerprint;
@@ -74,7 +75,7 @@ impl<'m> World<'m> {
         for at in 0..self.settings().clients {
             self.start_client(at);
         }
-        self.drain();
+        self.pump();
         self.state
     }
 
@@ -106,7 +107,7 @@ impl<'m> World<'m> {
             Action::Lapse(client) => self.lapse(client),
             Action::LoseStore => self.lose_store(),
         }
-        self.drain();
+        self.pump();
         if self.settings().nodes_forget {
             self.forget();
         }
@@ -123,21 +124,35 @@ impl<'m> World<'m> {
                 || self.state.sockets.values().any(|socket| socket.node == at);
             if due && !used {
                 self.node(at).core.handle_timeout(NOW);
-                self.drain();
+                self.pump();
             }
         }
     }
 
     /// Carries out every output of the cores that were touched.
-    fn drain(&mut self) {
+    fn pump(&mut self) {
+        let (mut clients, mut nodes) = (BTreeSet::new(), BTreeSet::new());
         while self.state.ledger.broken().is_none() {
             if let Some(at) = self.clients_touched.pop_first() {
-                self.serve_client(at);
+                clients.insert(at);
+                self.pump_client(at);
             } else if let Some(at) = self.nodes_touched.pop_first() {
-                self.serve_node(at);
+                nodes.insert(at);
+                self.pump_node(at);
             } else {
-                return;
+                return self.nothing_is_left(&clients, &nodes);
             }
+        }
+    }
+
+    fn nothing_is_left(&mut self, clients: &BTreeSet<usize>, nodes: &BTreeSet<usize>) {
+        for at in clients {
+            let core = &mut Arc::make_mut(&mut self.state.clients[*at]).core;
+            assert_nothing_is_left(left_at_client(core));
+        }
+        for at in nodes {
+            let core = &mut Arc::make_mut(&mut self.state.nodes[*at]).core;
+            assert_nothing_is_left(left_at_node(core, NOW));
         }
     }
 

@@ -4,26 +4,56 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use steadfast::session::node::{
-    Attempt, ConnId, ExecId, Executed, Execution, Identity, Node, NodeEvent, Output, Principal,
-    StagedPublish,
+    Attempt, ConnId, ExecId, Executed, Execution, Node, NodeEvent, StagedPublish,
 };
-use steadfast::session::store::{Outcome, Publication};
-use steadfast::session::{Close, CloseCode};
+use steadfast::session::store::{OpId, Outcome, Publication, StoreOp};
+use steadfast::session::{Close, CloseCode, Now};
 use steadfast::wire::{ClientFrame, Codec, Outgoing, ServerFrame};
+use steadfast_rig::fixtures::{self, number_in, numbered};
+use steadfast_rig::pump::{Begun, NodeHarness, pump_node};
 
 use super::World;
-use super::client_end::numbered;
-use crate::ledger::{OF_COMMANDS, number_in};
+use crate::ledger::OF_COMMANDS;
 use crate::marks::Mark;
 use crate::mistake::Mistake;
-use crate::settings::{name, topic};
+use crate::settings::topic;
 use crate::state::{End, NOW, NodeSlot, Packet, Running, Socket, SocketId};
 
 fn publication(event: u64) -> Publication {
-    Publication {
-        topic: topic(),
-        name: name("posted"),
-        bodies: vec![(Codec::Json, numbered(event, 0))],
+    fixtures::publication(topic(), numbered(event, 0))
+}
+
+/// A node's driver. Sockets are written last, one after the other, so that what was answered at
+/// once takes the ack along.
+struct Driver<'w, 'm> {
+    world: &'w mut World<'m>,
+    at: usize,
+    woken: BTreeSet<ConnId>,
+}
+
+impl NodeHarness for Driver<'_, '_> {
+    fn node(&mut self) -> (&mut Node, Now) {
+        (&mut self.world.node(self.at).core, NOW)
+    }
+
+    fn event(&mut self, event: NodeEvent) {
+        self.world.node_event(self.at, event, &mut self.woken);
+    }
+
+    fn store(&mut self, op: OpId, what: StoreOp) {
+        self.world.ask(self.at, op, what);
+    }
+
+    fn begin(&mut self, execution: Execution) -> Begun {
+        let exec = execution.exec();
+        self.world.execute(self.at, execution);
+        if self.world.node(self.at).core.is_running(exec) { Begun::Pends } else { Begun::Ended }
+    }
+
+    fn transmit(&mut self) -> bool {
+        let next = self.woken.pop_first();
+        next.into_iter().for_each(|conn| self.world.node_writes(self.at, conn));
+        next.is_some()
     }
 }
 
@@ -48,31 +78,9 @@ impl World<'_> {
         self.node(at).core.publish(NOW, publication(event));
     }
 
-    /// Everything that the core has to say. Sockets are written last, so that what was answered at
-    /// once takes the ack along.
-    pub(super) fn serve_node(&mut self, at: usize) {
-        let mut woken = BTreeSet::new();
-        let mut before = None;
-        loop {
-            match self.node(at).core.poll_output(NOW) {
-                Some(Output::Event(event)) => self.node_event(at, event, &mut woken),
-                Some(Output::Store(op, body)) => self.ask(at, op, body),
-                Some(Output::Execute { execution, ahead }) => {
-                    let core = &mut self.node(at).core;
-                    let runs = before.filter(|before| ahead && core.is_running(*before));
-                    if let Some(before) = runs {
-                        core.handle_unbegun(NOW, before, vec![execution]);
-                    } else {
-                        before = Some(execution.exec());
-                        self.execute(at, execution);
-                    }
-                }
-                None => match woken.pop_first() {
-                    Some(conn) => self.node_writes(at, conn),
-                    None => break,
-                },
-            }
-        }
+    pub(super) fn pump_node(&mut self, at: usize) {
+        let mut driver = Driver { world: self, at, woken: BTreeSet::new() };
+        pump_node(&mut driver).expect("a node comes to rest");
         self.nodes_touched.remove(&at);
     }
 
@@ -187,8 +195,7 @@ impl World<'_> {
     fn execute(&mut self, at: usize, execution: Execution) {
         match execution {
             Execution::Authenticate { exec, token, .. } => {
-                let principal = Principal::new(token.unwrap_or_default());
-                let answer = Executed::Authenticated(Ok(Identity::new(principal)));
+                let answer = fixtures::admitted(&token.unwrap_or_default());
                 self.node(at).core.handle_executed(NOW, exec, answer);
             }
             Execution::Authorize { exec, .. } => {
@@ -235,10 +242,7 @@ impl World<'_> {
                 let outcome = Outcome::Ok(numbered(command, at as u64));
                 Executed::Command { outcome, publishes: events.map(StagedPublish::Event).collect() }
             }
-            Some(Running::Snapshot { position }) => {
-                let body = numbered(position.ts.0, 0);
-                Executed::Snapshot(Some((name("opened"), vec![(Codec::Json, body)])))
-            }
+            Some(Running::Snapshot { position }) => fixtures::state(numbered(position.ts.0, 0)),
             None => return,
         };
         slot.core.handle_executed(NOW, exec, executed);

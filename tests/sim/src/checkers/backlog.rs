@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use steadfast::session::client::{CallId, ClientConfig, Fate};
+use steadfast_rig::Rule;
 
 use super::Checkers;
 
@@ -28,7 +29,7 @@ impl Checkers {
         }
         book.inside.insert(call, bytes);
         let first = book.waiting.keys().next().copied();
-        self.require(first.is_none(), "calls enter the outbox in the order of calls", || {
+        self.require(first.is_none(), Rule::CallsEnterInOrder, || {
             format!("process {process}: {call:?} enters at once, and {first:?} waits")
         });
     }
@@ -42,7 +43,7 @@ impl Checkers {
         // One that is inside already was refused for now, and is queued anew.
         let Some(bytes) = book.waiting.remove(&call) else { return };
         book.inside.insert(call, bytes);
-        self.require(first == Some(call), "calls enter the outbox in the order of calls", || {
+        self.require(first == Some(call), Rule::CallsEnterInOrder, || {
             format!("process {process}: {call:?} enters before {first:?}")
         });
     }
@@ -64,12 +65,12 @@ impl Checkers {
         let inside = (book.inside.len(), bytes(&book.inside));
         let room = inside.0 < config.outbox_commands as usize
             && inside.1 + first <= config.outbox_bytes as usize;
-        self.require(!room, "nobody waits while there is room", || {
+        self.require(!room, Rule::NobodyWaitsBesideRoom, || {
             format!("process {process}: {first} bytes wait, the outbox holds {inside:?}")
         });
         let holds = waiting.0 <= config.backlog_calls as usize
             && waiting.1 <= config.backlog_bytes as usize;
-        self.require(holds, "the backlog keeps its settings", || {
+        self.require(holds, Rule::BacklogKeepsSettings, || {
             format!("process {process}: {waiting:?} wait")
         });
     }
@@ -89,7 +90,7 @@ mod tests {
         checkers
     }
 
-    fn broken(checkers: &Checkers) -> Option<&'static str> {
+    fn broken(checkers: &Checkers) -> Option<Rule> {
         checkers.violation().map(|violation| violation.rule)
     }
 
@@ -101,7 +102,7 @@ mod tests {
 
     #[test]
     fn whoever_overtakes_is_found() {
-        let order = Some("calls enter the outbox in the order of calls");
+        let order = Some(Rule::CallsEnterInOrder);
         let mut checkers = two_wait();
         checkers.call_has_fate(1, CallId(3), Fate::Queued);
         assert_eq!(broken(&checkers), order);
@@ -121,13 +122,13 @@ mod tests {
         assert_eq!(broken(&checkers), None);
         checkers.call_leaves(1, CallId(1));
         checkers.the_backlog_is_as_it_should_be(1, &config(1, 2));
-        assert_eq!(broken(&checkers), Some("nobody waits while there is room"));
+        assert_eq!(broken(&checkers), Some(Rule::NobodyWaitsBesideRoom));
     }
 
     #[test]
     fn too_many_who_wait_are_found() {
         let mut checkers = two_wait();
         checkers.the_backlog_is_as_it_should_be(1, &config(1, 1));
-        assert_eq!(broken(&checkers), Some("the backlog keeps its settings"));
+        assert_eq!(broken(&checkers), Some(Rule::BacklogKeepsSettings));
     }
 }

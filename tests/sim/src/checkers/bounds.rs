@@ -4,6 +4,7 @@
 use steadfast::session::client::{ClientConfig, ClientLoad};
 use steadfast::session::node::{NodeConfig, NodeLoad, NodePeaks};
 use steadfast::wire::Window;
+use steadfast_rig::Rule;
 
 use super::Checkers;
 
@@ -59,7 +60,7 @@ impl Checkers {
                     + 8,
             ),
         ]);
-        self.require(found.is_none(), "buffers keep their bounds", || {
+        self.require(found.is_none(), Rule::BoundsAreKept, || {
             format!("client process {process}: {found:?}")
         });
     }
@@ -73,7 +74,7 @@ impl Checkers {
         window: Window,
     ) {
         let found = over_at_node(&self.node_config, load, peaks, window);
-        self.require(found.is_none(), "buffers keep their bounds", || {
+        self.require(found.is_none(), Rule::BoundsAreKept, || {
             format!("node process {process}: {found:?}")
         });
     }

@@ -7,8 +7,10 @@ use steadfast::session::Now;
 use steadfast::session::node::{Attempt, ExecId, Executed, Execution, StagedPublish};
 use steadfast::session::store::Outcome;
 use steadfast::wire::{CommandFrame, FailureCode, LeaseId, SessionId};
+use steadfast_rig::Rule;
+use steadfast_rig::fixtures::number_in;
 
-use super::{Checkers, number_in};
+use super::Checkers;
 
 /// Every handler that ran, by node process.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +55,7 @@ impl Checkers {
             .map_or(0, |spec| spec.timeout.as_millis() as u64);
         let until = now.after_ms(command.deadline_ms.unwrap_or(declared_ms));
         self.executions.arrived.insert((lease, command.n.0));
+        self.awaits_an_answer(node, lease, command.n.0);
         let latest = self.executions.deadlines.entry((node, lease, command.n.0)).or_default();
         *latest = until.max(*latest);
         if self.executions.running_numbers.contains(&(node, lease, command.n.0)) {
@@ -74,11 +77,9 @@ impl Checkers {
         self.one_execution_at_a_time(process, key);
         self.ordered_commands_start_in_order(process, key);
         let owner = self.lease_owner(*lease);
-        self.require(
-            owner.as_deref() == Some(principal.user()),
-            "a lease never changes its principal",
-            || format!("{lease:?} of {owner:?} runs as {}", principal.user()),
-        );
+        self.require(owner.as_deref() == Some(principal.user()), Rule::LeaseKeepsPrincipal, || {
+            format!("{lease:?} of {owner:?} runs as {}", principal.user())
+        });
         if self.executions.begun.insert(key, process).is_some_and(|before| before != process) {
             self.sometimes.count("executed on two nodes");
         }
@@ -97,11 +98,9 @@ impl Checkers {
     fn only_what_arrived_is_executed(&mut self, key: (LeaseId, u64), command: u64) {
         let arrived = self.executions.arrived.contains(&key);
         let sent = self.sent.get(&key).copied();
-        self.require(
-            arrived && sent == Some(command),
-            "only what arrived on a live attachment is executed",
-            || format!("{key:?} as command {command}; sent as {sent:?}, arrived: {arrived}"),
-        );
+        self.require(arrived && sent == Some(command), Rule::OnlyArrivedIsExecuted, || {
+            format!("{key:?} as command {command}; sent as {sent:?}, arrived: {arrived}")
+        });
     }
 
     /// A deadline that has passed is answered, not executed. One that came twice may go by its
@@ -109,7 +108,7 @@ impl Checkers {
     fn nothing_starts_after_its_deadline(&mut self, now: Now, process: u64, key: (LeaseId, u64)) {
         let until =
             self.executions.deadlines.get(&(process, key.0, key.1)).copied().unwrap_or_default();
-        self.require(now < until, "nothing starts after its deadline", || {
+        self.require(now < until, Rule::StartsBeforeDeadline, || {
             format!("{key:?}: {until:?} at {now:?}")
         });
     }
@@ -128,12 +127,12 @@ impl Checkers {
             return;
         }
         let before = self.executions.begun.contains_key(&key);
-        self.require(!before, "a first attempt is the first", || format!("{key:?} has run before"));
+        self.require(!before, Rule::FirstAttemptIsFirst, || format!("{key:?} has run before"));
     }
 
     fn one_execution_at_a_time(&mut self, process: u64, key: (LeaseId, u64)) {
         let twice = self.executions.running_numbers.contains(&(process, key.0, key.1));
-        self.require(!twice, "one execution at a time", || {
+        self.require(!twice, Rule::OneExecutionAtATime, || {
             format!("{key:?} runs already in this process")
         });
     }
@@ -147,7 +146,7 @@ impl Checkers {
             self.executions.running_numbers.range((process, lease, 0)..(process, lease, n));
         let lower =
             running.map(|(_, _, lower)| *lower).find(|lower| self.is_ordered((lease, *lower)));
-        self.require(lower.is_none(), "ordered commands start in order", || {
+        self.require(lower.is_none(), Rule::StartsInOrder, || {
             format!("{lease:?}: {n} starts while {lower:?} runs")
         });
         let last = self.executions.last_started.entry((process, lease)).or_default();
@@ -155,7 +154,7 @@ impl Checkers {
         // An outcome that the store did not take is unknown; asked again, the command runs again,
         // when later ones have run.
         let holds = n > before || self.given_up;
-        self.require(holds, "ordered commands start in order", || {
+        self.require(holds, Rule::StartsInOrder, || {
             format!("{lease:?}: {n} starts after {before}")
         });
     }
@@ -216,10 +215,8 @@ impl Checkers {
                 }
         );
         let said = self.executions.said.get(&(process, key.0, key.1)).cloned();
-        self.require(
-            own || said.as_ref() == Some(outcome),
-            "a commit is what a handler said",
-            || format!("{key:?}: said {said:?}, committed {outcome:?}"),
-        );
+        self.require(own || said.as_ref() == Some(outcome), Rule::CommitWasSaid, || {
+            format!("{key:?}: said {said:?}, committed {outcome:?}")
+        });
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use steadfast::session::store::{CommitOutcome, OpId, StoreOp, StoreOutcome};
 use steadfast::wire::LeaseId;
+use steadfast_rig::Rule;
 
 use super::Checkers;
 
@@ -54,7 +55,7 @@ impl Checkers {
         (lease, n): (LeaseId, u64),
     ) {
         let known = self.known.records.contains(&(process, lease, n));
-        self.require(!known, "no handler runs over a record", || {
+        self.require(!known, Rule::NoRunOverRecord, || {
             format!("{lease:?} {n} in process {process}")
         });
     }

@@ -5,8 +5,8 @@
 mod backlog;
 mod bounds;
 mod commands;
+mod drains;
 mod executions;
-mod invariants;
 mod known;
 mod promises;
 mod refusals;
@@ -24,15 +24,16 @@ use steadfast::session::Close;
 use steadfast::session::client::ConnectionState;
 use steadfast::session::node::{ConnId, ExecId, NodeConfig};
 use steadfast::session::store::OpId;
-use steadfast::wire::{Body, LeaseId, SessionId};
+use steadfast::wire::{LeaseId, SessionId};
+use steadfast_rig::Rule;
 
-pub use invariants::INVARIANTS;
 pub use promises::Owed;
 pub use sometimes::{REQUIRED, Sometimes};
 pub use topics::{Restored, Topics};
 
 use self::backlog::RoomBook;
 use self::commands::{CallBook, ClientBook, CommitBook, LeaseBook};
+use self::drains::Unanswered;
 use self::executions::Executions;
 use self::known::Known;
 use self::promises::Promises;
@@ -46,7 +47,7 @@ use crate::plan::Plan;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The rule.
-    pub rule: &'static str,
+    pub rule: Rule,
     /// How.
     pub detail: String,
 }
@@ -68,6 +69,7 @@ pub struct Checkers {
     sent: BTreeMap<(LeaseId, u64), u64>,
     commits: BTreeMap<(LeaseId, u64), CommitBook>,
     unsettled: BTreeSet<(LeaseId, u64)>,
+    unanswered: Unanswered,
     executions: Executions,
     known: Known,
     /// Failures of each store operation, and whether one had so many that its node gave it up.
@@ -83,16 +85,6 @@ pub struct Checkers {
     /// Whose credentials a hook looks at.
     authenticating: BTreeMap<(u64, ExecId), ConnId>,
     backoff_cap: Duration,
-}
-
-/// The number of a body that the harness made.
-#[must_use]
-pub fn number_in(body: &Body) -> u64 {
-    body.0
-        .iter()
-        .skip_while(|byte| !byte.is_ascii_digit())
-        .take_while(|byte| byte.is_ascii_digit())
-        .fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
 }
 
 pub(crate) fn digest(of: &impl Hash) -> u64 {
@@ -118,6 +110,7 @@ impl Checkers {
             sent: BTreeMap::new(),
             commits: BTreeMap::new(),
             unsettled: BTreeSet::new(),
+            unanswered: Unanswered::new(),
             executions: Executions::default(),
             known: Known::default(),
             failures: BTreeMap::new(),
@@ -143,35 +136,29 @@ impl Checkers {
         self.violation.as_ref()
     }
 
-    pub(crate) fn require(
-        &mut self,
-        holds: bool,
-        rule: &'static str,
-        detail: impl FnOnce() -> String,
-    ) {
+    pub(crate) fn require(&mut self, holds: bool, rule: Rule, detail: impl FnOnce() -> String) {
         if !holds && self.violation.is_none() {
-            assert!(INVARIANTS.iter().any(|(name, _)| *name == rule), "{rule:?} is not listed");
             self.violation = Some(Violation { rule, detail: detail() });
         }
     }
 
     /// A frame is the same after its bytes have been read.
     pub fn frames_survive_encoding(&mut self, same: bool, message: &[u8]) {
-        self.require(same, "frames survive encoding", || {
+        self.require(same, Rule::FramesSurviveEncoding, || {
             String::from_utf8_lossy(message).into_owned()
         });
     }
 
     /// A timer that fired is not due again at once, for ever.
     pub fn timers_make_progress(&mut self, spinning: bool, who: &'static str) {
-        self.require(!spinning, "timers make progress", || {
+        self.require(!spinning, Rule::TimersProgress, || {
             format!("a {who} asks for the same time again and again")
         });
     }
 
     /// An input has an end: no core goes on for ever without time or anything else moving.
     pub fn outputs_come_to_an_end(&mut self, ends: bool) {
-        self.require(ends, "outputs come to an end", || {
+        self.require(ends, Rule::OutputsEnd, || {
             "one input keeps everybody busy for ever".to_owned()
         });
     }
@@ -182,7 +169,7 @@ impl Checkers {
             (4400..=4499).contains(&code.0) && code != steadfast::session::CloseCode::NO_HELLO
                 || code.0 == 4300
         });
-        self.require(!blame, "nobody breaks a rule", || format!("the {who} closes with {close}"));
+        self.require(!blame, Rule::NobodyBlames, || format!("the {who} closes with {close}"));
     }
 
     /// A client closes a socket.
@@ -207,18 +194,32 @@ impl Checkers {
     /// Outbox and backlog hold what was submitted and is not resolved.
     pub fn outbox_holds_what_is_unresolved(&mut self, process: u64, held: usize) {
         let unresolved = self.clients.get(&process).map_or(0, |book| book.unresolved.len());
-        self.require(held == unresolved, "an entry leaves the outbox with its outcome", || {
+        self.require(held == unresolved, Rule::OutboxHoldsUnresolved, || {
             format!("process {process} holds {held} commands, {unresolved} are unresolved")
         });
     }
 
     /// When faults stop, everything is resolved and read in bounded time.
     pub fn everything_comes_to_rest(&mut self, rested: bool, why: &str) {
-        self.require(rested, "everything comes to rest when faults stop", || why.to_owned());
+        self.require(rested, Rule::ComesToRest, || why.to_owned());
     }
 
     /// Nobody dials when nothing is wrong.
     pub fn nobody_reconnects_at_rest(&mut self, dials: u64) {
-        self.require(dials == 0, "nobody reconnects at rest", || format!("{dials} dials"));
+        self.require(dials == 0, Rule::NobodyReconnects, || format!("{dials} dials"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn each_rule_is_judged_somewhere() {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let left = Rule::named_nowhere(Rule::ALL, &sources).expect("the sources can be read");
+        assert_eq!(left, []);
     }
 }

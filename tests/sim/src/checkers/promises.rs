@@ -8,6 +8,7 @@ use std::time::Duration;
 use steadfast::session::Now;
 use steadfast::session::client::{CallId, ConnectionState};
 use steadfast::session::node::{ConnId, ExecId, Executed, Execution, Identity};
+use steadfast_rig::Rule;
 
 use super::Checkers;
 
@@ -162,7 +163,7 @@ impl Checkers {
             .iter()
             .map(|(owed, at)| (*owed, by(*owed, *at)))
             .find(|(_, at)| timer.is_none_or(|t| t > *at));
-        self.require(lost.is_none(), "no timer is lost", || {
+        self.require(lost.is_none(), Rule::NoTimerIsLost, || {
             format!("process {process} at {now:?} waits for {lost:?}, its next timer is {timer:?}")
         });
     }

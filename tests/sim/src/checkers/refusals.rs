@@ -3,10 +3,11 @@
 
 use steadfast::session::Now;
 use steadfast::session::client::{ClientConfig, ConnectionState, DialReason, HttpRefusal};
+use steadfast_rig::Rule;
 
 use super::Checkers;
 
-const RULE: &str = "a refused upgrade is answered as the table says";
+const RULE: Rule = Rule::RefusedUpgradeIsAnswered;
 
 /// What a client must do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

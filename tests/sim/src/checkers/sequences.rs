@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use steadfast::wire::{Dial, InstanceId, LeaseId, SessionId, Window};
+use steadfast_rig::Rule;
 
 use super::Checkers;
 use crate::network::{SocketId, Way};
@@ -69,7 +70,7 @@ impl Checkers {
     ) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let direction = session.way(way);
-        let rule = "sequences have no gap and no repeat";
+        let rule = Rule::SequencesAreWhole;
         if seq == direction.sent + 1 {
             direction.sent = seq;
             direction.content.push_back((content, bytes));
@@ -93,7 +94,7 @@ impl Checkers {
         let bytes = direction.unacked_bytes();
         let fits =
             frames == 1 || (frames <= window.frames as usize && bytes <= window.bytes as usize);
-        self.require(fits, "what is not acknowledged fits the window", || {
+        self.require(fits, Rule::WindowIsKept, || {
             format!("{id:?} {way:?}: {frames} frames, {bytes} bytes, {window:?}")
         });
     }
@@ -108,7 +109,7 @@ impl Checkers {
         let Some(book) = self.sockets.get_mut(&socket) else { return };
         let next = book.next(way);
         let expected = std::mem::replace(next, seq + 1);
-        self.require(seq == expected, "an attachment goes on where the last one broke off", || {
+        self.require(seq == expected, Rule::AttachmentGoesOn, || {
             format!("{socket:?} {way:?}: {seq} where {expected} was due")
         });
     }
@@ -118,7 +119,7 @@ impl Checkers {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let direction = session.way(of);
         let (delivered, sent) = (direction.delivered, direction.sent);
-        self.require(ack <= delivered && delivered <= sent, "acked ≤ accepted ≤ sent", || {
+        self.require(ack <= delivered && delivered <= sent, Rule::AcksCoverAccepted, || {
             format!("{id:?} {of:?}: ack {ack}, delivered {delivered}, sent {sent}")
         });
     }

@@ -62,11 +62,15 @@ pub const REQUIRED: &[&str] = &[
 impl Sometimes {
     /// One more.
     pub fn count(&mut self, name: &str) {
+        self.count_all(name, 1);
+    }
+
+    /// So many more; nothing happens for none.
+    pub fn count_all(&mut self, name: &str, more: u32) {
         match self.0.get_mut(name) {
-            Some(count) => *count += 1,
-            None => {
-                self.0.insert(name.to_owned(), 1);
-            }
+            Some(count) => *count += u64::from(more),
+            None if more == 0 => {}
+            None => drop(self.0.insert(name.to_owned(), more.into())),
         }
     }
 

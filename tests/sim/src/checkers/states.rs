@@ -3,6 +3,7 @@
 
 use steadfast::session::Now;
 use steadfast::session::client::ConnectionState;
+use steadfast_rig::Rule;
 
 use super::Checkers;
 
@@ -39,12 +40,12 @@ impl Checkers {
     pub fn client_state(&mut self, process: u64, now: Now, state: &ConnectionState) {
         let before =
             self.states.insert(process, state.clone()).unwrap_or(ConnectionState::Disconnected);
-        self.require(is_edge(&before, state), "states follow legal edges", || {
+        self.require(is_edge(&before, state), Rule::LegalEdges, || {
             format!("process {process}: {before:?}, then {state:?}")
         });
         self.state_promises(process, now, state);
         if let ConnectionState::Failed { reason } = state {
-            self.require(self.must_stop(process), "no client gives up", || {
+            self.require(self.must_stop(process), Rule::NoClientGivesUp, || {
                 format!("process {process} failed: {reason}")
             });
         }
@@ -55,7 +56,7 @@ impl Checkers {
         let told = self.states.get(&process).unwrap_or(&ConnectionState::Disconnected);
         if told != state {
             let told = told.clone();
-            self.require(false, "states are told", || {
+            self.require(false, Rule::StatesAreTold, || {
                 format!("process {process} told {told:?} and is {state:?}")
             });
         }

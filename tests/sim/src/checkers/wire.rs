@@ -8,6 +8,7 @@ use steadfast::wire::{
     ClientFrame, CommandFrame, Hello, LeaseState, Position, ResumeFailure, ServerFrame, SessionId,
     SubNo, Subscribe, TopicNo, Welcome, Window,
 };
+use steadfast_rig::Rule;
 
 use super::sequences::{Direction, SessionBook};
 use super::topics::Feed;
@@ -22,7 +23,7 @@ pub(super) struct SocketBook {
     /// As it reached the server.
     hello: Option<Box<Hello>>,
     /// Attached at the server.
-    served: Option<SessionId>,
+    pub(super) served: Option<SessionId>,
     /// Attached at the client.
     joined: Option<SessionId>,
     /// GOAWAY has reached the client.
@@ -93,7 +94,7 @@ impl Checkers {
             return self.hello_leaves(process, hello);
         }
         let joined = self.sockets.get(&id).and_then(|book| book.joined);
-        self.require(joined.is_some(), "nothing goes between HELLO and WELCOME", || {
+        self.require(joined.is_some(), Rule::ClientWaitsForWelcome, || {
             format!("{id:?}: {frame:?}")
         });
         let Some(session) = joined else { return };
@@ -160,7 +161,7 @@ impl Checkers {
     ) {
         let leaving = self.sockets.get(&socket).is_some_and(|book| book.leaving);
         let sent = self.sessions.get(&session).map_or(0, |session| session.up.sent);
-        self.require(!leaving || command.seq.0 <= sent, "nothing new goes after GOAWAY", || {
+        self.require(!leaving || command.seq.0 <= sent, Rule::NothingNewAfterGoAway, || {
             format!("{socket:?}: {} after {sent}", command.seq)
         });
     }
@@ -220,12 +221,14 @@ impl Checkers {
         match frame {
             ServerFrame::Ack { ack } => self.acks_cover_only_what_arrived(session, Way::Up, ack.0),
             ServerFrame::Result { n, dup, .. } | ServerFrame::Failed { n, dup, .. } => {
+                self.answer_leaves(socket.node_process, session, n.0);
                 if *dup {
                     self.sometimes.count("duplicate answered");
                 }
                 self.results_follow_commits(session, n.0, frame);
             }
             ServerFrame::Refused { n, code, .. } => {
+                self.answer_leaves(socket.node_process, session, n.0);
                 self.refusals_say_the_truth(socket.node_process, session, n.0, *code);
             }
             ServerFrame::Subscribed(subscribed) => self.feed_starts(id, subscribed),
@@ -255,7 +258,7 @@ impl Checkers {
             self.sometimes.count("resume ok");
         } else {
             let known = self.sessions.contains_key(&welcome.session);
-            self.require(!known, "a session id is used once", || format!("{:?}", welcome.session));
+            self.require(!known, Rule::SessionIdOnce, || format!("{:?}", welcome.session));
             let session = SessionBook {
                 user: user.clone(),
                 last_dial: (hello.instance, hello.dial),
@@ -278,7 +281,7 @@ impl Checkers {
     /// A token counts until the client has confirmed a later one; no client here shows one that it
     /// made up.
     fn a_lost_welcome_costs_nothing(&mut self, socket: SocketId, reason: ResumeFailure) {
-        self.require(reason != ResumeFailure::Token, "a lost WELCOME costs nothing", || {
+        self.require(reason != ResumeFailure::Token, Rule::LostWelcomeIsFree, || {
             format!("{socket:?}")
         });
     }
@@ -288,14 +291,14 @@ impl Checkers {
         let Some(book) = self.sessions.get_mut(&session) else { return };
         let (instance, last) = std::mem::replace(&mut book.last_dial, (hello.instance, hello.dial));
         let newer = instance != hello.instance || hello.dial > last;
-        self.require(newer, "a stale dial changes nothing", || {
+        self.require(newer, Rule::StaleDialIsRefused, || {
             format!("{session:?}: {} after {last}", hello.dial)
         });
     }
 
     fn resume_keeps_the_principal(&mut self, session: SessionId, user: &str) {
         let before = self.sessions.get(&session).map(|book| book.user.clone());
-        self.require(before.as_deref() == Some(user), "resume never changes the principal", || {
+        self.require(before.as_deref() == Some(user), Rule::ResumeKeepsPrincipal, || {
             format!("{session:?} of {before:?} resumed by {user}")
         });
     }
@@ -311,7 +314,7 @@ impl Checkers {
             book.served = None;
         }
         // A WELCOME that never left has its generation all the same.
-        self.require(welcome.generation.0 > before, "one attachment per generation", || {
+        self.require(welcome.generation.0 > before, Rule::GenerationRises, || {
             format!("{:?}: generation {} after {before}", welcome.session, welcome.generation.0)
         });
     }

@@ -85,7 +85,7 @@ impl World {
     pub fn submit(&mut self, at: usize, message: &str) -> (u64, CallId) {
         let done =
             self.submit_with(at, message, 0, 60_000).expect("a test does not fill the outbox");
-        self.drain();
+        self.pump();
         done
     }
 
@@ -176,7 +176,7 @@ impl World {
         let sub = self
             .subscribe_with(at, topic, key, None, pace)
             .expect("a test does not subscribe too often");
-        self.drain();
+        self.pump();
         sub
     }
 
@@ -262,7 +262,7 @@ impl World {
         let item = self.clients[at].core.poll_item(now, sub);
         self.note(|_| format!("client {at}: {sub:?} yields {item:?}"));
         self.checkers.asks(process, sub);
-        self.client_outputs(at);
+        self.pump_client(at);
         let Some(item) = item else { return false };
         for item in self.meddle_items(item) {
             self.checkers.item(process, sub, &item);
@@ -297,7 +297,7 @@ impl World {
         let id = core.publish(now, publication.clone());
         self.checkers.publishes(process, id, &publication);
         self.note(|_| format!("node {at}: publishes {publication:?}"));
-        self.drain();
+        self.pump();
         Some(id)
     }
 

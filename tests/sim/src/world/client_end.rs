@@ -6,11 +6,33 @@ use bytes::BytesMut;
 use steadfast::session::Close;
 use steadfast::session::client::{Client, DialReason, Event, HttpRefusal};
 use steadfast::wire::{Codec, Dial};
+use steadfast_rig::pump::{ClientHarness, pump_client};
 
 use super::{ClientSlot, Due, World};
 use crate::checkers::Owed;
 use crate::mistake::Mistake;
 use crate::network::{End, Packet, SocketId, Way};
+
+/// A client's driver.
+struct Driver<'w> {
+    world: &'w mut World,
+    at: usize,
+}
+
+impl ClientHarness for Driver<'_> {
+    fn client(&mut self) -> &mut Client {
+        &mut self.world.clients[self.at].core
+    }
+
+    fn event(&mut self, event: Event) {
+        self.world.client_event(self.at, event);
+    }
+
+    fn transmit(&mut self) -> bool {
+        let current = self.world.clients[self.at].current;
+        current.is_some_and(|id| self.world.write_client(self.at, id))
+    }
+}
 
 impl World {
     pub(super) fn start_client(&mut self, at: usize) {
@@ -42,7 +64,7 @@ impl World {
     /// Starts one more client.
     pub fn add_client(&mut self) {
         self.start_client(self.clients.len());
-        self.drain();
+        self.pump();
     }
 
     /// Ends a client's process without a word, and starts another one.
@@ -54,50 +76,33 @@ impl World {
             self.abandon(id);
         }
         self.start_client(at);
-        self.drain();
+        self.pump();
     }
 
-    pub(super) fn drain_client(&mut self, at: usize) -> bool {
-        let mut busy = false;
+    pub(super) fn pump_client(&mut self, at: usize) {
         if self.client_sleeps(at) {
+            return;
+        }
+        let ended = pump_client(&mut Driver { world: self, at });
+        self.checkers.outputs_come_to_an_end(ended.is_ok());
+    }
+
+    /// The socket takes a frame, if there is one and it takes any.
+    fn write_client(&mut self, at: usize, id: SocketId) -> bool {
+        let Some(socket) = self.sockets.get(&id) else { return false };
+        if !socket.client_open || socket.up.blocked_until > self.now {
             return false;
         }
-        busy |= self.client_outputs(at);
-        let Some(id) = self.clients[at].current else { return busy };
-        busy | self.write_client(at, id)
-    }
-
-    /// Everything that follows from an input.
-    pub(super) fn client_outputs(&mut self, at: usize) -> bool {
-        let mut busy = false;
-        while let Some(event) = self.clients[at].core.poll_output() {
-            busy = true;
-            self.client_event(at, event);
-        }
-        busy
-    }
-
-    fn write_client(&mut self, at: usize, id: SocketId) -> bool {
-        let mut busy = false;
-        loop {
-            let Some(socket) = self.sockets.get(&id) else { return busy };
-            if !socket.client_open || socket.up.blocked_until > self.now {
-                return busy;
-            }
-            let (dial, now) = (socket.dial, self.client_now(at));
-            let Some(frame) = self.clients[at].core.poll_transmit(now, dial) else {
-                return self.client_outputs(at) || busy;
-            };
-            busy = true;
-            let mut message = BytesMut::new();
-            Codec::Json.write_client(&frame, &mut message);
-            let read = Codec::Json.read_client(&message);
-            self.checkers.frames_survive_encoding(read.as_ref() == Ok(&frame), &message);
-            self.note(|_| format!("client {at} {id:?} > {}", String::from_utf8_lossy(&message)));
-            self.checkers.client_sent(now, &self.sockets[&id], &frame);
-            self.send(id, Way::Up, Packet::ClientFrame(frame, message.len()));
-            self.client_outputs(at);
-        }
+        let (dial, now) = (socket.dial, self.client_now(at));
+        let Some(frame) = self.clients[at].core.poll_transmit(now, dial) else { return false };
+        let mut message = BytesMut::new();
+        Codec::Json.write_client(&frame, &mut message);
+        let read = Codec::Json.read_client(&message);
+        self.checkers.frames_survive_encoding(read.as_ref() == Ok(&frame), &message);
+        self.note(|_| format!("client {at} {id:?} > {}", String::from_utf8_lossy(&message)));
+        self.checkers.client_sent(now, &self.sockets[&id], &frame);
+        self.send(id, Way::Up, Packet::ClientFrame(frame, message.len()));
+        true
     }
 
     fn client_event(&mut self, at: usize, event: Event) {
@@ -176,7 +181,7 @@ impl World {
 
     fn close_from_client(&mut self, at: usize, dial: Dial, close: Close) {
         let Some(&id) = self.clients[at].dials.get(&dial) else { return };
-        self.write_client(at, id);
+        while self.write_client(at, id) {}
         self.checkers.client_closes(&close);
         let lost = self.plan.faults_ms.is_some() && !self.healing && self.rng.chance(200);
         if !lost {

@@ -3,20 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use steadfast::session::node::{
-    Denied, ExecId, Executed, Execution, Identity, Principal, StagedPublish, TopicVolatile,
+    ExecId, Executed, Execution, Identity, Principal, StagedPublish, TopicVolatile,
 };
 use steadfast::session::store::{Outcome, Publication, TopicId};
-use steadfast::wire::{Body, Codec, CommandNo, FailureCode, LeaseId, RefusalCode, UnsubscribeCode};
+use steadfast::wire::{Body, CommandNo, FailureCode, LeaseId, RefusalCode, UnsubscribeCode};
+use steadfast_rig::fixtures::{self, number_in};
+use steadfast_rig::pump::Begun;
 
 use super::{Due, World};
-use crate::checkers::{Owed, number_in};
+use crate::checkers::Owed;
 use crate::mistake::Mistake;
 use crate::plan::{KEYS, TOPICS, name};
-
-/// How often in a thousand a driver takes the commands behind an ordered one along.
-const AHEAD: u32 = 500;
 
 /// A command whose handler waits for [`World::finish`].
 #[derive(Debug, Clone)]
@@ -51,18 +49,18 @@ pub enum Answer {
 /// A body with a number that occurs nowhere else.
 #[must_use]
 pub(super) fn numbered(number: u64, padding: u64) -> Body {
-    Body(Bytes::from(format!("{{\"i\":{number},\"p\":\"{}\"}}", "x".repeat(padding as usize))))
+    fixtures::numbered(number, "x".repeat(padding as usize))
 }
 
 /// A topic's name in the store.
 #[must_use]
 pub(super) fn topic_id(topic: usize, key: &str) -> TopicId {
-    TopicId { name: name(TOPICS[topic]), key: Arc::from(key) }
+    fixtures::topic(TOPICS[topic], key)
 }
 
 impl World {
-    /// Runs an execution, or lets it run for a while. Whether it has ended at once.
-    pub(super) fn execute(&mut self, node: usize, execution: Execution) -> bool {
+    /// Runs an execution, or lets it run for a while.
+    pub(super) fn execute(&mut self, node: usize, execution: Execution) -> Begun {
         let process = self.nodes[node].process;
         self.note(|_| format!("node {node}: execute {execution:?}"));
         let now = self.node_now(node);
@@ -76,10 +74,10 @@ impl World {
                 let command = number_in(body);
                 if self.plan.handlers.manual {
                     self.held.push(Held { node, process, exec, lease, n, command });
-                    return false;
+                    return Begun::Pends;
                 }
                 let unfit = self.is_unfit(command);
-                let Some(after) = self.handler_delay(unfit) else { return false };
+                let Some(after) = self.handler_delay(unfit) else { return Begun::Pends };
                 (exec, after, self.handle_command(command))
             }
             Execution::Volatile { exec, .. } => (exec, self.hook_delay(), self.handle_volatile()),
@@ -94,42 +92,10 @@ impl World {
         };
         if after == 0 {
             self.report(node, process, exec, executed);
-        } else {
-            self.after(after, Due::Executed { node, process, exec, executed: Box::new(executed) });
+            return Begun::Ended;
         }
-        after == 0
-    }
-
-    /// Runs what was handed out, as a driver does: what is ahead of its order begins if everything
-    /// before it has ended at once, and goes back unbegun otherwise, or if this driver is one that
-    /// never begins anything ahead.
-    pub(super) fn execute_in_order(&mut self, node: usize, executions: Vec<(Execution, bool)>) {
-        let now = self.node_now(node);
-        let takes_ahead = self.rng.chance(AHEAD);
-        let mut before = None;
-        let mut ended = true;
-        let mut unbegun: Vec<(ExecId, Vec<Execution>)> = Vec::new();
-        for (execution, ahead) in executions {
-            if ahead {
-                self.checkers.sometimes.count("commands handed out ahead");
-            }
-            match before.filter(|_| ahead && !(ended && takes_ahead)) {
-                Some(before) => match unbegun.last_mut() {
-                    Some((same, list)) if *same == before => list.push(execution),
-                    _ => unbegun.push((before, vec![execution])),
-                },
-                None => {
-                    before = Some(execution.exec());
-                    ended = self.execute(node, execution);
-                }
-            }
-        }
-        for (before, executions) in unbegun {
-            self.checkers.sometimes.count("commands given back unbegun");
-            if let Some(core) = self.nodes[node].core.as_mut() {
-                core.handle_unbegun(now, before, executions);
-            }
-        }
+        self.after(after, Due::Executed { node, process, exec, executed: Box::new(executed) });
+        Begun::Pends
     }
 
     fn hook_delay(&mut self) -> u64 {
@@ -155,7 +121,7 @@ impl World {
         let mut user = token.trim_end_matches('!').to_owned();
         if user == "nobody" {
             self.checkers.sometimes.count("credentials refused");
-            return Executed::Authenticated(Err(Denied { reason: "unknown user".to_owned() }));
+            return fixtures::denied();
         }
         if self.plan.mistake == Some(Mistake::SwapsPrincipals) && self.rng.chance(300) {
             user = "mallory".to_owned();
@@ -206,23 +172,13 @@ impl World {
         };
         let unique = self.fresh();
         let padding = self.rng.pick(&[0, 5, 60]);
-        Publication {
-            topic: topic_id(topic, key),
-            name: name("happened"),
-            bodies: vec![(Codec::Json, numbered(unique, padding))],
-        }
+        fixtures::publication(topic_id(topic, key), numbered(unique, padding))
     }
 
     pub(super) fn topic_volatile(&mut self) -> TopicVolatile {
         let topic = self.publication().topic;
         let unique = self.fresh();
-        let conflation = format!("k{}", unique % 3);
-        TopicVolatile {
-            topic,
-            name: name("typing"),
-            conflation,
-            bodies: vec![(Codec::Json, numbered(unique, 0))],
-        }
+        fixtures::volatile(topic, &format!("k{}", unique % 3), numbered(unique, 0))
     }
 
     fn handle_volatile(&mut self) -> Executed {
@@ -237,7 +193,7 @@ impl World {
         }
         let head =
             self.checkers.topics.head(&topic_id(usize::from(topic), key)).map_or(0, |at| at.ts.0);
-        Executed::Snapshot(Some((name("everything"), vec![(Codec::Json, numbered(head, 0))])))
+        fixtures::state(numbered(head, 0))
     }
 
     pub(super) fn report(&mut self, node: usize, process: u64, exec: ExecId, executed: Executed) {
@@ -272,6 +228,6 @@ impl World {
         let held = self.held.remove(at);
         let executed = self.executed(answer);
         self.report(held.node, held.process, held.exec, executed);
-        self.drain();
+        self.pump();
     }
 }

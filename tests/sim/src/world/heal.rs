@@ -31,7 +31,7 @@ impl World {
         self.everybody_wakes();
         self.hint_at_everything();
         self.everybody_reads();
-        self.drain();
+        self.pump();
         let rested = self.run_until(self.plan.heal_ms, |world| world.is_at_rest());
         if self.checkers.violated() {
             return;
@@ -222,7 +222,7 @@ impl World {
     /// Ends the server's end of a socket.
     pub fn server_notices(&mut self, id: SocketId) {
         self.notice(id, End::Server, steadfast::session::Close::lost("noticed"));
-        self.drain();
+        self.pump();
     }
 }
 

@@ -1,6 +1,6 @@
 //! The world of a run: clients, nodes, a store, a network and a clock. [`World::step`] makes one
-//! thing happen, drains every output, and lets the checkers look. Owns the order of things; decides
-//! nothing that a core decides.
+//! thing happen, carries out every output, and lets the checkers look. It owns the order of things,
+//! and decides nothing that a core decides.
 
 mod applications;
 mod client_end;
@@ -20,6 +20,7 @@ use steadfast::session::node::{ConnId, ExecId, Executed, Node};
 use steadfast::session::store::{OpId, StoreOp, StoreOutcome, TopicId};
 use steadfast::session::{Close, Now};
 use steadfast::wire::{Dial, Position};
+use steadfast_rig::pump::{left_at_client, left_at_node};
 
 pub use self::applications::{AppSub, Pace};
 pub use self::clocks::Clock;
@@ -33,9 +34,6 @@ use crate::plan::Plan;
 use crate::rng::Rng;
 use crate::shorten::Deed;
 use crate::trace::{Recording, Trace};
-
-/// Outputs that one input may cause: far more than any run needs.
-const OUTPUTS: u32 = 100_000;
 
 /// Something that is to happen at its time.
 #[derive(Debug, Clone)]
@@ -129,8 +127,6 @@ pub struct World {
     ties: u64,
     ids: u64,
     steps: u64,
-    /// Since the last input from outside.
-    outputs: u32,
     healing: bool,
 }
 
@@ -156,7 +152,6 @@ impl World {
             ties: 0,
             ids: 0,
             steps: 0,
-            outputs: 0,
             healing: false,
             plan,
         };
@@ -169,7 +164,7 @@ impl World {
         }
         world.plan_next(Deed::Work(0));
         world.plan_next(Deed::Fault(0));
-        world.drain();
+        world.pump();
         world
     }
 
@@ -223,7 +218,7 @@ impl World {
         {
             self.happen(due);
         }
-        self.drain();
+        self.pump();
         self.look();
         true
     }
@@ -320,30 +315,34 @@ impl World {
         self.plan_next(deed.next());
     }
 
-    /// Takes every output of every core.
-    pub fn drain(&mut self) {
-        self.outputs = 0;
-        loop {
-            let mut busy = false;
-            for slot in 0..self.clients.len() {
-                busy |= self.drain_client(slot);
-            }
-            for slot in 0..self.nodes.len() {
-                busy |= self.drain_node(slot);
-            }
-            if !busy || self.checkers.violated() {
-                return;
-            }
+    /// Carries out every output of every core that is awake. Whatever goes from one to another
+    /// takes its time, so that each needs its turn once.
+    pub fn pump(&mut self) {
+        for slot in 0..self.clients.len() {
+            self.pump_client(slot);
         }
+        for slot in 0..self.nodes.len() {
+            self.pump_node(slot);
+        }
+        self.nothing_waits_for_another_input();
     }
 
-    /// One more output is taken; `false` when there have been so many that there will be no end to
-    /// them.
-    fn takes_output(&mut self) -> bool {
-        self.outputs += 1;
-        let ends = self.outputs < OUTPUTS;
-        self.checkers.outputs_come_to_an_end(ends);
-        ends
+    fn nothing_waits_for_another_input(&mut self) {
+        for slot in self.clients.iter_mut().filter(|slot| !slot.clock.sleeps(self.now)) {
+            self.checkers.no_output_is_left("client", left_at_client(&mut slot.core));
+        }
+        for slot in self.nodes.iter_mut().filter(|slot| !slot.clock.sleeps(self.now)) {
+            let Some(core) = &mut slot.core else { continue };
+            self.checkers.no_output_is_left("node", left_at_node(core, slot.clock.reads(self.now)));
+            let takes = |id: &&SocketId| {
+                self.sockets.get(id).is_some_and(|socket| socket.down.blocked_until <= self.now)
+            };
+            let conns = if slot.draining { &slot.conns } else { &BTreeMap::new() };
+            let open = conns.iter().filter(|(conn, _)| !slot.closing.contains(conn));
+            for id in open.map(|(_, id)| id).filter(takes) {
+                self.checkers.a_drained_connection_is_closed_at_once(slot.process, *id);
+            }
+        }
     }
 
     fn look(&mut self) {

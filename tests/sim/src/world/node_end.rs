@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use steadfast::session::node::{ConnId, Execution, Node, NodeEvent, Output};
-use steadfast::session::store::TopicId;
-use steadfast::session::{Close, CloseCode};
+use steadfast::session::node::{ConnId, Execution, Node, NodeEvent};
+use steadfast::session::store::{OpId, StoreOp, TopicId};
+use steadfast::session::{Close, CloseCode, Now};
 use steadfast::wire::{Codec, Outgoing, Position};
+use steadfast_rig::pump::{Begun, Endless, NodeHarness, Pumped, pump_node};
 
 use super::{Due, NodeSlot, World};
 use crate::checkers::Owed;
+use crate::mistake::Mistake;
 use crate::network::{End, Packet, SocketId, Way};
 
 impl NodeSlot {
@@ -25,6 +27,53 @@ impl NodeSlot {
             next_conn: 0,
             spins: 0,
         }
+    }
+}
+
+/// How often in a thousand a driver begins what was handed out ahead of its order.
+const AHEAD: u32 = 500;
+
+/// A node's driver.
+struct Driver<'w> {
+    world: &'w mut World,
+    at: usize,
+}
+
+impl NodeHarness for Driver<'_> {
+    fn node(&mut self) -> (&mut Node, Now) {
+        let now = self.world.node_now(self.at);
+        let core = self.world.nodes[self.at].core.as_mut();
+        (core.expect("nothing that a node asks for ends its process"), now)
+    }
+
+    fn event(&mut self, event: NodeEvent) {
+        self.world.node_event(self.at, event);
+    }
+
+    fn store(&mut self, op: OpId, what: StoreOp) {
+        let process = self.world.nodes[self.at].process;
+        self.world.ask_store(self.at, process, op, what);
+    }
+
+    fn begin(&mut self, execution: Execution) -> Begun {
+        self.world.execute(self.at, execution)
+    }
+
+    fn takes_ahead(&mut self) -> bool {
+        self.world.rng.chance(AHEAD)
+    }
+
+    fn transmit(&mut self) -> bool {
+        let woken: Vec<ConnId> = self.world.nodes[self.at].woken.iter().copied().collect();
+        let mut busy = false;
+        for conn in woken {
+            busy |= self.world.write_node(self.at, conn, false);
+        }
+        busy
+    }
+
+    fn forgets_to_poll(&self) -> bool {
+        self.world.plan.mistake == Some(Mistake::ForgetsToPoll)
     }
 }
 
@@ -76,40 +125,21 @@ impl World {
         core.drain(now, deadline_ms, spread_ms);
         slot.draining = true;
         self.note(|_| format!("node {at}: drain within {deadline_ms} ms"));
-        self.drain();
+        self.pump();
     }
 
-    pub(super) fn drain_node(&mut self, at: usize) -> bool {
-        let mut busy = false;
-        if self.node_sleeps(at) {
-            return false;
+    pub(super) fn pump_node(&mut self, at: usize) {
+        if self.node_sleeps(at) || self.nodes[at].core.is_none() {
+            return;
         }
-        let process = self.nodes[at].process;
-        let mut executions = Vec::new();
-        loop {
-            let now = self.node_now(at);
-            let Some(core) = &mut self.nodes[at].core else { break };
-            match core.poll_output(now) {
-                Some(Output::Event(NodeEvent::Abort(exec))) => {
-                    executions.retain(|(execution, _): &(Execution, _)| execution.exec() != exec);
-                    self.node_event(at, NodeEvent::Abort(exec));
-                }
-                Some(Output::Event(event)) => self.node_event(at, event),
-                Some(Output::Store(op, body)) => self.ask_store(at, process, op, body),
-                Some(Output::Execute { execution, ahead }) => executions.push((execution, ahead)),
-                None if executions.is_empty() => break,
-                None => self.execute_in_order(at, std::mem::take(&mut executions)),
+        match pump_node(&mut Driver { world: self, at }) {
+            Ok(Pumped { ahead, given_back, .. }) => {
+                self.checkers.sometimes.count_all("commands handed out ahead", ahead);
+                self.checkers.sometimes.count_all("commands given back unbegun", given_back);
             }
-            busy = true;
-            if !self.takes_output() {
-                return false;
-            }
+            Err(Endless) => self.checkers.outputs_come_to_an_end(false),
         }
-        let woken: Vec<ConnId> = self.nodes[at].woken.iter().copied().collect();
-        for conn in woken {
-            busy |= self.write_node(at, conn, false);
-        }
-        busy | self.drain_ends(at)
+        self.drain_ends(at);
     }
 
     fn node_event(&mut self, at: usize, event: NodeEvent) {
@@ -117,6 +147,9 @@ impl World {
             NodeEvent::Wake(conn) => {
                 self.nodes[at].woken.insert(conn);
             }
+            NodeEvent::Close(_, close)
+                if close.code == Some(CloseCode::DRAINING)
+                    && self.plan.mistake == Some(Mistake::KeepsDrainedSockets) => {}
             NodeEvent::Close(conn, close) => self.close_from_node(at, conn, close),
             NodeEvent::Abort(exec) => {
                 self.note(|_| format!("node {at}: abort {exec:?}"));
@@ -199,14 +232,12 @@ impl World {
         self.after(wait, Due::Notice(id, End::Server, close));
     }
 
-    fn drain_ends(&mut self, at: usize) -> bool {
+    fn drain_ends(&mut self, at: usize) {
         let slot = &self.nodes[at];
-        if !slot.draining || !slot.core.as_ref().is_some_and(Node::is_drained) {
-            return false;
+        if slot.draining && slot.core.as_ref().is_some_and(Node::is_drained) {
+            self.checkers.sometimes.count("drain completed");
+            self.crash_node(at, 200);
         }
-        self.checkers.sometimes.count("drain completed");
-        self.crash_node(at, 200);
-        true
     }
 
     pub(super) fn node_lost_socket(&mut self, id: SocketId, close: Close) {

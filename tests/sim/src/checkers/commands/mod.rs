@@ -1,0 +1,70 @@
+//! Commands from submission to outcome (PROTOCOL.md sections 5 and 6): what is remembered of
+//! clients, leases, commands and records. The rules are in the files beneath.
+
+mod commits;
+mod numbers;
+mod outcomes;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use steadfast::session::Now;
+use steadfast::session::client::CallId;
+use steadfast::session::store::{Outcome, Publication};
+use steadfast::wire::{LeaseId, RefusalCode};
+
+/// A lease, as the border shows it.
+#[derive(Debug, Clone, Default)]
+pub(in crate::checkers) struct LeaseBook {
+    user: String,
+    /// Node process of its last session.
+    pub(in crate::checkers) node: u64,
+    /// Highest ordered number that was committed.
+    last_ordered: u64,
+}
+
+/// A client process.
+#[derive(Debug, Clone, Default)]
+pub(in crate::checkers) struct ClientBook {
+    lease: Option<LeaseId>,
+    /// The lowest number never sent under the lease.
+    next: u64,
+    /// Numbers of the lease that are sent and not resolved.
+    open: BTreeMap<u64, u64>,
+    calls: BTreeMap<CallId, u64>,
+    pub(in crate::checkers) unresolved: BTreeSet<CallId>,
+    closed: bool,
+}
+
+/// How a command stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Open,
+    Resolved,
+    /// It was said that it never ran, and never will.
+    NeverRan,
+}
+
+/// A command of the run.
+#[derive(Debug, Clone)]
+pub(in crate::checkers) struct CallBook {
+    call: CallId,
+    pub(in crate::checkers) ordered: bool,
+    fate: Fate,
+    sent: Vec<(LeaseId, u64)>,
+    commits: u32,
+    /// The last answer that reached the client: a refusal, or (without a code) a result.
+    answer: Option<Option<RefusalCode>>,
+    /// The lease was lost after it was sent.
+    lease_lost: bool,
+    /// When its caller's patience ends, by the client's clock.
+    due: Now,
+    /// It was sent for the first time after that.
+    late: bool,
+}
+
+/// A committed record.
+#[derive(Debug, Clone)]
+pub(in crate::checkers) struct CommitBook {
+    outcome: Outcome,
+    pub(in crate::checkers) publishes: Vec<Publication>,
+}

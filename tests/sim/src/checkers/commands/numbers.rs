@@ -1,0 +1,156 @@
+//! What a client sends: numbers in its lease, and `low`. What a node grants: leases.
+
+use std::collections::BTreeSet;
+
+use steadfast::session::Now;
+use steadfast::session::client::CallId;
+use steadfast::wire::{CommandFrame, Hello, LeaseId, LeaseState, RefusalCode, Welcome};
+use steadfast_rig::Rule;
+use steadfast_rig::fixtures::number_in;
+
+use super::{Fate, LeaseBook};
+use crate::checkers::Checkers;
+
+impl Checkers {
+    pub(in crate::checkers) fn lease_is_told(&mut self, process: u64, lease: LeaseId, _new: bool) {
+        let Some(book) = self.clients.get_mut(&process) else { return };
+        let before = book.lease.replace(lease);
+        if before == Some(lease) {
+            return;
+        }
+        book.next = 1;
+        let lost = std::mem::take(&mut book.open);
+        if before.is_some() {
+            self.sometimes.count("lease lost");
+        }
+        for command in lost.into_values() {
+            if let Some(call) = self.calls.get_mut(&command) {
+                call.lease_lost = true;
+            }
+        }
+    }
+
+    /// `low` is told only when everything below is resolved.
+    pub(in crate::checkers) fn low_never_passes_an_unresolved_number(
+        &mut self,
+        process: u64,
+        low: u64,
+    ) {
+        let Some(book) = self.clients.get(&process) else { return };
+        let open = book.open.first_key_value().map(|(n, command)| (*n, *command));
+        let next = book.next;
+        let holds = low <= next && open.is_none_or(|(n, _)| low <= n);
+        self.require(holds, Rule::LowPassesNothing, || {
+            format!("process {process}: low {low}, next {next}, lowest unresolved {open:?}")
+        });
+    }
+
+    pub(in crate::checkers) fn numbers_stay_within_the_span(&mut self, command: &CommandFrame) {
+        let span = u64::from(self.node_config.span);
+        self.require(command.n.0 - command.low.0 < span, Rule::NumbersWithinSpan, || {
+            format!("{command:?}")
+        });
+    }
+
+    /// A new number goes to the earliest call that has none.
+    fn numbers_follow_the_order_of_calls(&mut self, process: u64, command: u64) {
+        let Some(book) = self.clients.get(&process) else { return };
+        let numbered: BTreeSet<u64> = book.open.values().copied().collect();
+        let command_of = |call: &CallId| book.calls.get(call).copied();
+        let first =
+            book.unresolved.iter().filter_map(command_of).find(|first| !numbered.contains(first));
+        self.require(first == Some(command), Rule::NumbersFollowCalls, || {
+            format!("process {process}: command {command} is sent before {first:?}")
+        });
+    }
+
+    pub(in crate::checkers) fn nothing_runs_that_waited_too_long(&mut self, command: u64) {
+        let late = self.calls.get(&command).is_some_and(|call| call.late);
+        self.require(!late, Rule::WaitedTooLongNeverRan, || format!("command {command}"));
+    }
+
+    pub(in crate::checkers) fn command_is_sent(
+        &mut self,
+        now: Now,
+        process: u64,
+        frame: &CommandFrame,
+    ) {
+        let Some(book) = self.clients.get_mut(&process) else { return };
+        let (Some(lease), n, command) = (book.lease, frame.n.0, number_in(&frame.body)) else {
+            return;
+        };
+        if n == book.next {
+            book.next += 1;
+            self.numbers_follow_the_order_of_calls(process, command);
+            let open = self.calls.get(&command).is_some_and(|call| call.fate == Fate::Open);
+            self.require(open, Rule::OnlyUnresolvedIsNumbered, || format!("command {command}"));
+            if let Some(book) = self.clients.get_mut(&process) {
+                book.open.insert(n, command);
+            }
+            self.sent.insert((lease, n), command);
+            if let Some(call) = self.calls.get_mut(&command) {
+                if call.sent.is_empty() && now >= call.due {
+                    call.late = true;
+                    self.sometimes.count("call sent after its time");
+                }
+                call.sent.push((lease, n));
+                call.lease_lost = false;
+            }
+            return;
+        }
+        let next = book.next;
+        let before = self.sent.get(&(lease, n)).copied();
+        self.require(before == Some(command), Rule::NumberMeansOneCommand, || {
+            format!("process {process}: {n} is command {command}, was {before:?}; next is {next}")
+        });
+    }
+
+    pub(in crate::checkers) fn answer_arrives(
+        &mut self,
+        process: u64,
+        n: u64,
+        refusal: Option<RefusalCode>,
+    ) {
+        let Some(command) = self.clients.get(&process).and_then(|book| book.open.get(&n)) else {
+            return;
+        };
+        if let Some(code) = refusal.filter(|code| code.is_retry()) {
+            self.sometimes.count(&format!("refused: {code:?}"));
+        }
+        if let Some(call) = self.calls.get_mut(command) {
+            call.answer = Some(refusal);
+        }
+    }
+
+    pub(in crate::checkers) fn lease_is_granted(
+        &mut self,
+        node: u64,
+        hello: &Hello,
+        welcome: &Welcome,
+        user: &str,
+    ) {
+        let id = welcome.lease.id;
+        let claimed = hello.lease.as_ref().map(|claim| claim.id);
+        if welcome.lease.state == LeaseState::New {
+            let known = self.leases.contains_key(&id);
+            self.require(!known && claimed != Some(id), Rule::LeaseIdOnce, || format!("{id:?}"));
+            self.leases.insert(id, LeaseBook { user: user.to_owned(), node, last_ordered: 0 });
+            return;
+        }
+        self.require(claimed == Some(id), Rule::LeaseIsClaimedOne, || {
+            format!("{id:?}, {claimed:?}")
+        });
+        let Some(lease) = self.leases.get_mut(&id) else {
+            return self.require(false, Rule::UnknownLeaseExpired, || format!("{id:?} goes on"));
+        };
+        let owner = lease.user.clone();
+        self.lease_comes_with_records(node, id);
+        let Some(lease) = self.leases.get_mut(&id) else { return };
+        if std::mem::replace(&mut lease.node, node) != node {
+            self.sometimes.count("takeover");
+        }
+        self.require(owner == user, Rule::LeaseKeepsPrincipal, || {
+            format!("{id:?}: {owner}, {user}")
+        });
+    }
+}

@@ -1,0 +1,163 @@
+//! What an application is told of its commands: once, for a reason, and the truth.
+
+use steadfast::session::Now;
+use steadfast::session::client::{CallId, CallOutcome};
+use steadfast::session::store::Outcome;
+use steadfast::wire::{FailureCode, RefusalCode};
+use steadfast_rig::Rule;
+
+use super::{CallBook, ClientBook, CommitBook, Fate};
+use crate::checkers::{Checkers, Owed};
+use crate::rng::Rng;
+
+impl Checkers {
+    /// A client process starts.
+    pub fn client_starts(&mut self, process: u64) {
+        self.clients.insert(process, ClientBook { next: 1, ..ClientBook::default() });
+    }
+
+    /// A client process ends: whatever it waited for is nobody's business any more.
+    pub fn client_crashes(&mut self, process: u64) {
+        self.clients.remove(&process);
+        self.states.remove(&process);
+        self.rooms.remove(&process);
+        self.refusals.remove(&process);
+        self.owes_nothing(process);
+        self.topics.process_ends(process);
+    }
+
+    /// The application closes its client.
+    pub fn client_closed(&mut self, process: u64) {
+        if let Some(book) = self.clients.get_mut(&process) {
+            book.closed = true;
+        }
+    }
+
+    /// Whether a client process ever heard WELCOME.
+    pub(in crate::checkers) fn was_connected(&self, process: u64) -> bool {
+        self.clients.get(&process).is_some_and(|book| book.lease.is_some())
+    }
+
+    /// A client has taken a command whose caller waits until then.
+    pub fn submitted(&mut self, process: u64, call: CallId, command: u64, ordered: bool, due: Now) {
+        let Some(book) = self.clients.get_mut(&process) else { return };
+        book.calls.insert(call, command);
+        book.unresolved.insert(call);
+        let fate = Fate::Open;
+        let book = CallBook {
+            call,
+            ordered,
+            fate,
+            sent: Vec::new(),
+            commits: 0,
+            answer: None,
+            lease_lost: false,
+            due,
+            late: false,
+        };
+        self.calls.insert(command, book);
+    }
+
+    /// A command that is not resolved, for somebody who wants to cancel one.
+    pub fn some_call(&self, process: u64, rng: &mut Rng) -> Option<CallId> {
+        let calls: Vec<CallId> = self.clients.get(&process)?.unresolved.iter().copied().collect();
+        (!calls.is_empty()).then(|| rng.pick(&calls))
+    }
+
+    /// A command was withdrawn: it never ran, and never will.
+    pub fn cancelled(&mut self, process: u64, call: CallId) {
+        self.sometimes.count("cancelled");
+        if let Some(command) = self.close_call(process, call) {
+            self.never_runs(command);
+        }
+    }
+
+    fn close_call(&mut self, process: u64, call: CallId) -> Option<u64> {
+        let book = self.clients.get_mut(&process)?;
+        let command = book.calls.get(&call).copied()?;
+        let open = book.unresolved.remove(&call);
+        book.open.retain(|_, other| *other != command);
+        self.kept(process, Owed::Call(call));
+        self.call_leaves(process, call);
+        self.require(open, Rule::OutcomeComesOnce, || {
+            format!("process {process} {call:?} command {command}")
+        });
+        Some(command)
+    }
+
+    fn never_runs(&mut self, command: u64) {
+        let Some(book) = self.calls.get_mut(&command) else { return };
+        book.fate = Fate::NeverRan;
+        let commits = book.commits;
+        self.require(commits == 0, Rule::RefusedNeverRan, || {
+            format!("command {command} was committed")
+        });
+    }
+
+    /// A client reports an outcome.
+    pub fn resolved(&mut self, process: u64, call: CallId, outcome: &CallOutcome) {
+        let Some(command) = self.close_call(process, call) else {
+            return self.require(false, Rule::OutcomeBelongsToCommand, || {
+                format!("process {process} {call:?}")
+            });
+        };
+        let closed = self.clients.get(&process).is_some_and(|book| book.closed);
+        self.an_outcome_has_its_reason(command, outcome, closed);
+        if let Some(book) = self.calls.get_mut(&command) {
+            book.fate = Fate::Resolved;
+        }
+        match outcome {
+            CallOutcome::Reply(body) => {
+                self.an_outcome_is_what_was_committed(command, &Outcome::Ok(body.clone()))
+            }
+            CallOutcome::Failed { code, name, body } => {
+                self.sometimes.count(&format!("failed: {code:?}"));
+                if *code != FailureCode::Unknown {
+                    let outcome =
+                        Outcome::Failed { code: *code, name: name.clone(), body: body.clone() };
+                    self.an_outcome_is_what_was_committed(command, &outcome);
+                }
+            }
+            CallOutcome::Refused(code) => {
+                self.sometimes.count(&format!("refused: {code:?}"));
+                self.never_runs(command);
+            }
+            CallOutcome::OutcomeUnknown => self.sometimes.count("outcome unknown"),
+            CallOutcome::Closed { sent: false } => self.never_runs(command),
+            CallOutcome::Closed { sent: true } => {}
+        }
+    }
+
+    /// A reply implies exactly one commit, with the same bytes.
+    fn an_outcome_is_what_was_committed(&mut self, command: u64, outcome: &Outcome) {
+        let Some(book) = self.calls.get(&command) else { return };
+        let commits: Vec<&CommitBook> =
+            book.sent.iter().filter_map(|key| self.commits.get(key)).collect();
+        let same = commits.len() == 1 && commits[0].outcome == *outcome;
+        let found =
+            format!("{:?}", commits.iter().map(|commit| &commit.outcome).collect::<Vec<_>>());
+        self.require(same, Rule::ReplyIsCommitted, || {
+            format!("command {command}: told {outcome:?}, committed {found}")
+        });
+    }
+
+    /// An entry leaves only by result, failure, terminal refusal, lost lease, expiry before
+    /// sending, or the end of the client.
+    fn an_outcome_has_its_reason(&mut self, command: u64, outcome: &CallOutcome, closed: bool) {
+        let Some(book) = self.calls.get(&command) else { return };
+        let unsent = book.sent.is_empty();
+        let holds = match outcome {
+            CallOutcome::Reply(_) | CallOutcome::Failed { .. } => book.answer == Some(None),
+            CallOutcome::Refused(RefusalCode::Expired | RefusalCode::TooLarge) if unsent => true,
+            // Refused for now, its lease lost, not sent under the new one: as good as unsent.
+            CallOutcome::Refused(RefusalCode::Expired) if book.lease_lost => true,
+            CallOutcome::Refused(code) => book.answer == Some(Some(*code)) && !code.is_retry(),
+            CallOutcome::OutcomeUnknown => book.lease_lost && !unsent,
+            CallOutcome::Closed { sent } => closed && (*sent || book.commits == 0),
+        };
+        let book = format!("{book:?}");
+        self.require(holds, Rule::OutcomeHasReason, || {
+            format!("command {command} ends as {outcome:?}: {book}")
+        });
+    }
+}

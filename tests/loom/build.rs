@@ -1,5 +1,5 @@
-//! Copies `runtime/src`, and has the copy use loom's locks and a clock that stands still. The models
-//! become a part of it, because they need what is private there; what they claim is theirs.
+//! Copies `runtime/src`, and has the copy use loom's locks and a clock that stands still. The
+//! models become a part of it, because they need what is private there; what they claim is theirs.
 #![allow(clippy::print_stdout, reason = "how a build script speaks")]
 
 use std::path::{Path, PathBuf};

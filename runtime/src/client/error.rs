@@ -1,5 +1,5 @@
-//! What goes wrong, as an application sees it: no client, no reply, no subscription. Decides nothing
-//! about it.
+//! What goes wrong, as an application sees it: no client, no reply, no subscription. Decides
+//! nothing about it.
 
 use std::fmt;
 

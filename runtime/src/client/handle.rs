@@ -1,5 +1,5 @@
-//! The handle of a client that generated code wraps: calls, volatiles, subscriptions, state. It hands
-//! everything on to what it shares with the client's task.
+//! The handle of a client that generated code wraps: calls, volatiles, subscriptions, state. It
+//! hands everything on to what it shares with the client's task.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -105,7 +105,8 @@ impl<C> Client<C> {
 
     /// Closes for good: tells the server, ends the session, and returns when every socket and task
     /// of this client is gone, within [`super::TransportConfig::close_timeout`]. Calls that are not
-    /// resolved end with [`CallError::Closed`](super::CallError::Closed), subscriptions end, and so do all clones.
+    /// resolved end with [`CallError::Closed`](super::CallError::Closed), subscriptions end, and so
+    /// do all clones.
     ///
     /// # Cancellation
     /// Dropping the future does not stop the closing.

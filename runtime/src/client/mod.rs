@@ -1,5 +1,5 @@
-//! A client for a protocol: typed calls and subscriptions over a connection that heals itself. What is
-//! here moves bytes, wakes and decodes; every decision is made in [`crate::session::client`].
+//! A client for a protocol: typed calls and subscriptions over a connection that heals itself. What
+//! is here moves bytes, wakes and decodes; every decision is made in [`crate::session::client`].
 
 mod builder;
 mod call;

@@ -1,5 +1,5 @@
-//! Where a caller and a follower wait: the place in which the client leaves what has become of a call
-//! or a subscription, and the wakers of whoever looks. Asks nothing of the core.
+//! Where a caller and a follower wait: the place in which the client leaves what has become of a
+//! call or a subscription, and the wakers of whoever looks. Asks nothing of the core.
 
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};

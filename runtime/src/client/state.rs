@@ -1,5 +1,5 @@
-//! The connection as an application sees it, with words for people. Which state follows which is the
-//! core's.
+//! The connection as an application sees it, with words for people. Which state follows which is
+//! the core's.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! RunningCode the application's code: each future is polled once where it begins, and a panic in it
+//! Runs the application's code: each future is polled once where it begins, and a panic in it
 //! ends it and nothing else. What the node is told of code at fault is the node's own
 //! ([`crate::session::node::fault`]).
 

@@ -1,5 +1,5 @@
-//! One socket after WELCOME, and what dies with it: the server's limits, its heartbeat, what is owed
-//! to it at once. It closes nothing and knows no session.
+//! One socket after WELCOME, and what dies with it: the server's limits, its heartbeat, what is
+//! owed to it at once. It closes nothing and knows no session.
 
 use std::collections::VecDeque;
 

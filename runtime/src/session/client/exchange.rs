@@ -1,6 +1,6 @@
 //! Frames of an attachment, in and out: which one goes next, and whom an arriving one concerns (the
-//! order of PROTOCOL.md 3 and 4.5). What a frame leads to is decided by the outbox, the session or a
-//! subscription.
+//! order of PROTOCOL.md 3 and 4.5). What a frame leads to is decided by the outbox, the session or
+//! a subscription.
 
 use super::heartbeat::Beat;
 use super::outbox::NextCommand;

@@ -1,5 +1,5 @@
-//! Heartbeats of one socket (PROTOCOL.md section 9): how long it was silent, and which ping is under
-//! way. It says when nobody is there, and closes nothing.
+//! Heartbeats of one socket (PROTOCOL.md section 9): how long it was silent, and which ping is
+//! under way. It says when nobody is there, and closes nothing.
 
 use crate::session::Now;
 use crate::wire::Heartbeat;

@@ -218,9 +218,9 @@ impl Client {
     // ---- what the driver is to do ----
 
     /// The next frame to write on the socket of `dial`; `None` when there is nothing, or `dial` is
-    /// not the current one. A command counts as (possibly) sent from here on. Asking is an input: it
-    /// causes events (a command's fate, the end of a subscription that can't be asked for) even if
-    /// there is no frame, so [`Client::poll_output`] is polled after it until there is none.
+    /// not the current one. A command counts as (possibly) sent from here on. Asking is an input:
+    /// it causes events (a command's fate, the end of a subscription that can't be asked for) even
+    /// if there is no frame, so [`Client::poll_output`] is polled after it until there is none.
     pub fn poll_transmit(&mut self, now: Now, dial: Dial) -> Option<ClientFrame> {
         if let Some(frame) = self.link.take_farewell(dial).or_else(|| self.take_hello(dial)) {
             return Some(frame);
@@ -229,8 +229,9 @@ impl Client {
         self.next_frame(now)
     }
 
-    /// The next thing that the driver has to do or to pass on, in the core's own order. Polled until
-    /// there is none after every input; the one method with `&mut self` that is no input itself.
+    /// The next thing that the driver has to do or to pass on, in the core's own order. Polled
+    /// until there is none after every input; the one method with `&mut self` that is no input
+    /// itself.
     pub fn poll_output(&mut self) -> Option<Event> {
         self.fx.next_event()
     }

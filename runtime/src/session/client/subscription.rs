@@ -1,6 +1,6 @@
 //! One subscription: what waits for the application, what it has finished with, and what the server
-//! may send (PROTOCOL.md section 7). Between two items nothing is missing that was not reported as a
-//! gap; frames and timers are not its business.
+//! may send (PROTOCOL.md section 7). Between two items nothing is missing that was not reported as
+//! a gap; frames and timers are not its business.
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,5 @@
-//! Volatile messages that wait for the socket (PROTOCOL.md 5.16): the latest one per key. Nothing is
-//! kept for a later attachment.
+//! Volatile messages that wait for the socket (PROTOCOL.md 5.16): the latest one per key. Nothing
+//! is kept for a later attachment.
 
 use std::collections::BTreeMap;
 

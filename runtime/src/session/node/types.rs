@@ -67,8 +67,8 @@ impl Principal {
 pub struct Identity {
     /// Who it is.
     pub principal: Principal,
-    /// For how long the credentials are good; the connection is closed with 4202 then. `None`: until
-    /// the connection ends.
+    /// For how long the credentials are good; the connection is closed with 4202 then. `None`:
+    /// until the connection ends.
     pub expires_in: Option<Duration>,
 }
 

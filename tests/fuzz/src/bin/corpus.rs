@@ -1,5 +1,5 @@
-//! Takes the committed inputs of a target out of their archive, and puts others in; `tests/fuzz/run`
-//! calls it. Leaves it to libFuzzer which inputs are worth keeping.
+//! Takes the committed inputs of a target out of their archive, and puts others in;
+//! `tests/fuzz/run` calls it. Leaves it to libFuzzer which inputs are worth keeping.
 
 #![expect(clippy::print_stdout, reason = "a program for a person at a terminal")]
 

@@ -1,5 +1,5 @@
-//! Calls that wait for room in their client's outbox: who may enter, in which order, and how many may
-//! wait. A naive book of sizes that never asks the core how full it is.
+//! Calls that wait for room in their client's outbox: who may enter, in which order, and how many
+//! may wait. A naive book of sizes that never asks the core how full it is.
 
 use std::collections::BTreeMap;
 

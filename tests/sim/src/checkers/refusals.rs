@@ -44,8 +44,8 @@ fn expected(known: bool, now: Now, refusal: &HttpRefusal, config: &ClientConfig)
 }
 
 impl Checkers {
-    /// A client, whose clock says `now`, hears that its upgrade was answered so; says whether it has
-    /// to stop.
+    /// A client, whose clock says `now`, hears that its upgrade was answered so; says whether it
+    /// has to stop.
     pub fn upgrade_is_refused(
         &mut self,
         process: u64,

@@ -348,6 +348,11 @@ impl NodeConfig {
         (self.lease_ttl.min(self.lease_unused_ttl) / 3).max(Duration::from_millis(1))
     }
 
+    /// A topic's declaration by index.
+    pub(super) fn topic_at(&self, index: u16) -> Option<&TopicSpec> {
+        self.topics.get(usize::from(index))
+    }
+
     /// Finds a topic's declaration by name.
     #[must_use]
     pub fn topic(&self, name: &Name) -> Option<(u16, &TopicSpec)> {

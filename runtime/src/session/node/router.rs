@@ -119,9 +119,7 @@ impl Node {
 
     /// The socket ended. After [`NodeEvent::Close`] too.
     pub fn handle_disconnected(&mut self, now: Now, conn: ConnId, close: Close) {
-        let seat = self.seats.seat(conn);
-        self.forget(now, conn);
-        if let Some(seat) = seat
+        if let Some(seat) = self.forget(now, conn)
             && close.code == Some(CloseCode::NORMAL)
         {
             self.close_cleanly(now, seat);
@@ -292,18 +290,20 @@ impl Node {
         }
     }
 
-    /// A socket is gone, or about to be: its session stays.
-    fn forget(&mut self, now: Now, conn: ConnId) {
+    /// A socket is gone, or about to be: its session stays. Where it sat.
+    fn forget(&mut self, now: Now, conn: ConnId) -> Option<Seat> {
         let phase = self.seats.forget(now, conn, &self.config, &mut self.fx);
         self.topics.forget(now, conn, &mut self.fx);
-        match phase {
-            Some(Phase::Authenticating { exec, .. }) => self.fx.abort(exec),
-            Some(Phase::Leasing(leasing)) => {
+        match phase? {
+            Phase::Attached(seat) => return Some(seat),
+            Phase::Authenticating { exec, .. } => self.fx.abort(exec),
+            Phase::Leasing(leasing) => {
                 if let Some(id) = leasing.claimed() {
                     self.leases.end_claim(id, conn);
                 }
             }
-            Some(Phase::Silent | Phase::Attached(_)) | None => {}
+            Phase::Silent => {}
         }
+        None
     }
 }

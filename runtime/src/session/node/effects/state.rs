@@ -7,12 +7,11 @@ use super::executions::{Run, Running};
 use super::operations::{Operation, Purpose};
 use super::timers::{Timer, Timers};
 use crate::session::Now;
-use crate::session::node::keys::{ExecutionRow, LeaseKey, OperationKey, OperationRow};
+use crate::session::node::keys::{ExecutionRow, OperationKey, OperationRow};
 use crate::session::node::load::NodeLoad;
 use crate::session::node::types::{ConnId, ExecId, Execution, NodeEvent};
 use crate::session::store::{OpId, TopicId};
 use crate::session::table::{Key, Table};
-use crate::wire::CommandNo;
 
 /// Something that waits for [`super::Node::poll_output`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -104,10 +103,10 @@ impl Effects {
 }
 
 impl Effects {
-    /// A command begins.
-    pub(crate) fn begin_command(&mut self, key: LeaseKey, n: CommandNo) -> ExecId {
-        let run = Run { what: Running::Command(key, n), until: None };
-        ExecId(self.executions.insert(run).raw())
+    /// Something begins whose time is bounded elsewhere: a command by its lease's timer,
+    /// authentication by that of the handshake.
+    pub(crate) fn begin_untimed(&mut self, what: Running) -> ExecId {
+        ExecId(self.executions.insert(Run { what, until: None }).raw())
     }
 
     /// A hook, or the handler of a volatile, begins; it is late after `limit`.
@@ -116,12 +115,6 @@ impl Effects {
         let exec = ExecId(self.executions.insert(Run { what, until: Some(until) }).raw());
         self.arm(until, Timer::Hook(exec));
         exec
-    }
-
-    /// Authentication begins; the handshake's timer bounds it.
-    pub(crate) fn begin_authentication(&mut self, conn: ConnId) -> ExecId {
-        let run = Run { what: Running::Authenticate(conn), until: None };
-        ExecId(self.executions.insert(run).raw())
     }
 
     /// Hands an execution to the driver.

@@ -99,7 +99,7 @@ impl Leases {
             return self.expire(key, n, &waiting);
         }
         let overdue = now.after_ms(waiting.timeout_ms);
-        let exec = fx.begin_command(key, n);
+        let exec = fx.begin_untimed(effects::Running::Command(key, n));
         let Waiting { hash, ordered, deadline, timeout_ms, conn, message, body } = waiting;
         // Bodies are bounded by the frame limit, which is a u32.
         let bytes = bytes as u32;

@@ -5,10 +5,12 @@ use crate::session::node::effects::Running;
 use crate::session::node::keys::LeaseKey;
 use crate::session::node::leases::failed;
 use crate::session::node::router::Node;
-use crate::session::node::types::{ExecId, Executed, Execution, StagedPublish};
+use crate::session::node::types::{ConnId, ExecId, Executed, Execution, StagedPublish};
 use crate::session::store::Outcome;
 use crate::session::{Close, CloseCode, Now};
-use crate::wire::{CommandNo, FailureCode, RefusalCode, UnsubscribeCode};
+use crate::wire::{
+    Body, Codec, CommandNo, FailureCode, Name, RefusalCode, SubNo, TopicNo, UnsubscribeCode,
+};
 
 impl Node {
     /// An execution ended.
@@ -30,14 +32,10 @@ impl Node {
                 self.publish_all(now, publishes);
             }
             (Running::Authorize(conn, sub), Executed::Authorized(answer)) => {
-                let (config, fx) = (&self.config, &mut self.fx);
-                let notices = self.topics.authorized(now, conn, sub, answer, config, fx);
-                self.notify(now, notices);
+                self.on_authorized(now, conn, sub, answer);
             }
             (Running::Snapshot(topic), Executed::Snapshot(state)) => {
-                let (config, fx) = (&self.config, &mut self.fx);
-                let notices = self.topics.snapshot(now, topic, exec, state, config, fx);
-                self.notify(now, notices);
+                self.on_snapshot(now, topic, exec, state);
             }
             // An answer that does not fit its execution counts as that execution's failure, so that
             // nobody waits for ever.
@@ -78,6 +76,30 @@ impl Node {
         self.leases.release(command.0, &mut self.fx);
     }
 
+    fn on_authorized(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        sub: SubNo,
+        answer: Result<(), UnsubscribeCode>,
+    ) {
+        let (config, fx) = (&self.config, &mut self.fx);
+        let notices = self.topics.authorized(now, conn, sub, answer, config, fx);
+        self.notify(now, notices);
+    }
+
+    fn on_snapshot(
+        &mut self,
+        now: Now,
+        topic: TopicNo,
+        exec: ExecId,
+        state: Option<(Name, Vec<(Codec, Body)>)>,
+    ) {
+        let (config, fx) = (&self.config, &mut self.fx);
+        let notices = self.topics.snapshot(now, topic, exec, state, config, fx);
+        self.notify(now, notices);
+    }
+
     pub(super) fn publish_all(&mut self, now: Now, publishes: Vec<StagedPublish>) {
         for publish in publishes {
             match publish {
@@ -105,16 +127,9 @@ impl Node {
             }
             Running::Volatile(conn) => self.seats.end_volatile(conn),
             Running::Authorize(conn, sub) => {
-                let (config, fx) = (&self.config, &mut self.fx);
-                let answer = Err(UnsubscribeCode::Internal);
-                let notices = self.topics.authorized(now, conn, sub, answer, config, fx);
-                self.notify(now, notices);
+                self.on_authorized(now, conn, sub, Err(UnsubscribeCode::Internal));
             }
-            Running::Snapshot(topic) => {
-                let (config, fx) = (&self.config, &mut self.fx);
-                let notices = self.topics.snapshot(now, topic, exec, None, config, fx);
-                self.notify(now, notices);
-            }
+            Running::Snapshot(topic) => self.on_snapshot(now, topic, exec, None),
             Running::Authenticate(conn) => {
                 let why = "the credentials could not be checked";
                 self.close(now, conn, Close::new(CloseCode::OVERLOADED, why));

@@ -1,6 +1,6 @@
 //! From HELLO to WELCOME, and the ends of sessions and leases (PROTOCOL.md 4.1, 4.7 to 4.10, 5.1).
 
-use crate::session::node::effects::Purpose;
+use crate::session::node::effects::{Purpose, Running};
 use crate::session::node::keys::{LeaseKey, Seat, SessionKey};
 use crate::session::node::leases::Grant;
 use crate::session::node::router::{LEAVING, Node};
@@ -26,7 +26,7 @@ impl Node {
         if self.draining.is_some() {
             return self.close(now, conn, LEAVING);
         }
-        let exec = self.fx.begin_authentication(conn);
+        let exec = self.fx.begin_untimed(Running::Authenticate(conn));
         let token = hello.token.clone();
         self.seats.authenticate(conn, hello, exec);
         self.fx.execute(Execution::Authenticate { exec, conn, token });

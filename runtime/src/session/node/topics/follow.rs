@@ -130,7 +130,7 @@ impl Topics {
         config: &NodeConfig,
         fx: &mut Effects,
     ) -> Result<TopicNo, UnsubscribeCode> {
-        let declared = config.topics.get(usize::from(spec)).ok_or(UnsubscribeCode::Unsupported)?;
+        let declared = config.topic_at(spec).ok_or(UnsubscribeCode::Unsupported)?;
         let id = TopicId { name: declared.name.clone(), key };
         let number = self.hold(id, spec, config, fx).ok_or(UnsubscribeCode::Overload)?;
         let topic = held(self.topics.get_mut(&number), TOPIC).ok_or(UnsubscribeCode::Internal)?;

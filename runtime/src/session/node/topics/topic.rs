@@ -77,7 +77,7 @@ pub(super) struct Limits {
 
 impl Limits {
     pub(super) fn of(topic: u16, config: &NodeConfig) -> Self {
-        let declared = config.topics.get(usize::from(topic));
+        let declared = config.topic_at(topic);
         let entries = declared.map_or(0, |spec| spec.retention.entries);
         Self {
             entries: entries.max(config.live_entries) as usize,
@@ -143,7 +143,7 @@ impl Topic {
 
     /// Whether a topic of this kind has a hook for its state.
     pub(super) fn has_snapshot(&self, config: &NodeConfig) -> bool {
-        config.topics.get(usize::from(self.spec)).is_some_and(|spec| spec.snapshot)
+        config.topic_at(self.spec).is_some_and(|spec| spec.snapshot)
     }
 
     pub(super) fn follows(&self) -> Vec<(ConnId, SubNo)> {
@@ -184,7 +184,7 @@ impl Topic {
     /// Lets go of what a new subscriber may not be given any more; those who are live have it
     /// already, or are behind.
     pub(super) fn expire(&mut self, now: Now, config: &NodeConfig) {
-        let declared = config.topics.get(usize::from(self.spec));
+        let declared = config.topic_at(self.spec);
         let ttl_ms = declared.map_or(0, |spec| millis(spec.retention.ttl));
         while self.entries.front().is_some_and(|entry| now.since(entry.at) > ttl_ms) {
             self.pop();

@@ -20,8 +20,9 @@ use crate::wire::{Body, CommandNo, Epoch, FailureCode, LeaseId, Name};
 pub(crate) enum Committed {
     /// It stands, and is this node's.
     Written { publishes: Vec<Publication>, volatiles: Vec<StagedPublish> },
-    /// An earlier one stands; `same` if it is of the same command.
-    Exists { same: bool },
+    /// An earlier one stands; `same` if it is of the same command. `publishes` is what this node's
+    /// own would have published: the store need not know any more where that of the other one went.
+    Exists { same: bool, publishes: Vec<Publication> },
     /// The client has resolved it by other means: nobody waits.
     Nothing,
 }
@@ -206,7 +207,8 @@ impl Leases {
             }
             CommitOutcome::Exists(record) => {
                 lease.keep(n, record.hash, record.outcome.clone(), limit);
-                Committed::Exists { same: record.hash == ours.record.hash }
+                let ours = ours.record;
+                Committed::Exists { same: record.hash == ours.hash, publishes: ours.publishes }
             }
             CommitOutcome::BelowLow => Committed::Nothing,
         }

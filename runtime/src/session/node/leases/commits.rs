@@ -158,18 +158,13 @@ impl Leases {
     ) -> Option<StoreOp> {
         let lease = self.leases.get(key)?;
         let mut commits = Vec::with_capacity(numbers.len());
-        let mut earlier: Vec<&TopicId> = Vec::new();
         for n in numbers {
             // The client may call it resolved since it ended.
             let Some(committing) = lease.committing(*n) else { continue };
             let record = &committing.record;
-            let topics = record.topics();
-            // Once one record of the operation must wait for its topics, so must every later one
-            // on them.
-            let settle = topics.clone().all(|topic| !waits(topic) && !earlier.contains(&topic));
-            if !settle {
-                earlier.extend(topics);
-            }
+            // Once one record must wait for its topics, so must every later one of its lease: that
+            // is for the store to see.
+            let settle = !record.topics().any(&waits);
             let retention =
                 record.publishes.iter().map(|p| config.retention(&p.topic.name)).collect();
             let fresh_epochs = record.publishes.iter().map(|_| Epoch(random.u64())).collect();
@@ -265,7 +260,7 @@ impl Leases {
 
 impl Record {
     /// The topics that it publishes to, one by one.
-    pub(crate) fn topics(&self) -> impl Iterator<Item = &TopicId> + Clone {
+    pub(crate) fn topics(&self) -> impl Iterator<Item = &TopicId> {
         self.publishes.iter().map(|publication| &publication.topic)
     }
 }

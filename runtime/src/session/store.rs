@@ -159,6 +159,10 @@ pub struct Commit {
     pub record: Record,
     /// Whether the store may append the publications in the same transaction. Not set while earlier
     /// appends to one of the topics are under way, so that order holds.
+    ///
+    /// The store settles only while the lease has no unsettled record below `n`, be it of this
+    /// operation or left by another node: it alone knows, and what comes later may not overtake
+    /// what comes first. Whoever settles the lower one settles this one after it.
     pub settle: bool,
     /// Retention of each publication's topic, in order.
     pub retention: Vec<Retention>,
@@ -174,7 +178,8 @@ pub enum CommitOutcome {
         /// Where the publications landed, if the store settled the record in the same transaction.
         settled: Option<Vec<Appended>>,
     },
-    /// There is a record already; it stands.
+    /// There is a record already; it stands. Once it is settled, a store may have dropped its
+    /// publications: they are in their logs. While it is not, they are all here.
     Exists(Box<Record>),
     /// The number is below the low-water mark; its effects are discarded.
     BelowLow,

@@ -204,6 +204,7 @@ impl Settings {
         config.live_entries = self.retained;
         config.topic_idle = at_once_if(self.nodes_forget);
         config.topic_touch = NEVER;
+        config.reorder_wait = Duration::ZERO;
         (config.store_retry, config.retry_after) = (Duration::ZERO, Duration::ZERO);
         config.ack_delay = Duration::ZERO;
         config

@@ -55,7 +55,7 @@ pub fn run(seed: u64, recording: Recording) -> Option<Violation> {
 fn many_takeovers(plan: &mut Plan, rng: &mut Rng) -> Vec<Route> {
     plan.nodes = 2;
     plan.faults_ms = Some(rng.pick(&[(20, 200), (50, 800)]));
-    plan.store.settles = false;
+    plan.store.settles = 0;
     plan.store.before_ms = (1, rng.pick(&[20, 60, 200]));
     plan.store.after_ms = (1, rng.pick(&[20, 60, 400]));
     plan.handlers.publishes = rng.within((1, 3));

@@ -126,6 +126,8 @@ FailedIsInNoLog = "what failed is in no log",
     "a publication that is said not to have happened did not";
 PublicationHasOneOutcome = "a publication has one outcome", "the publisher is told once";
 RecordsAreSettled = "records are settled at rest", "what a record publishes gets into its logs";
+OwnEventsAreLookedFor = "a node looks for its own events",
+    "what it has committed is in its tail, or asked for, once it knows that the record stands";
 NoHiddenGap = "never live across an unreported gap",
     "events follow each other, or a gap was told";
 GapTellsItsStart = "a gap tells where it began", "a gap names the last position that was seen";

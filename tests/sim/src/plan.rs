@@ -72,8 +72,12 @@ pub struct StorePlan {
     pub unknown_lost: u32,
     /// Reported as unknown, and did happen.
     pub unknown_done: u32,
-    /// Whether it appends what a record publishes in the same transaction.
-    pub settles: bool,
+    /// Reported as unknown, and happens after a while all the same: what was on its way to it.
+    pub unknown_late: u32,
+    /// Records whose publications it appends in the same transaction.
+    pub settles: u32,
+    /// Whether it lets go of publications once they are in their logs.
+    pub drops_settled: bool,
     /// Whether it loses what it took last, while nodes run.
     pub rolls_back: bool,
     /// Milliseconds that it remembers a topic that nobody asks for.
@@ -87,7 +91,9 @@ impl StorePlan {
         failed: 0,
         unknown_lost: 0,
         unknown_done: 0,
-        settles: true,
+        unknown_late: 0,
+        settles: 1_000,
+        drops_settled: false,
         rolls_back: false,
         topic_memory_ms: 3_600_000,
     };
@@ -167,7 +173,8 @@ impl Plan {
     pub fn ease(&mut self, ease: Ease) {
         match ease {
             Ease::Store => {
-                self.store = StorePlan { settles: self.store.settles, ..StorePlan::CALM }
+                let StorePlan { settles, drops_settled, .. } = self.store;
+                self.store = StorePlan { settles, drops_settled, ..StorePlan::CALM }
             }
             Ease::Handlers => {
                 self.handlers =
@@ -249,7 +256,9 @@ fn random_store(rng: &mut Rng) -> StorePlan {
         failed: if hostile { rng.pick(&[0, 20, 150]) } else { 0 },
         unknown_lost: if hostile { rng.pick(&[0, 20, 100]) } else { 0 },
         unknown_done: if hostile { rng.pick(&[0, 20, 100]) } else { 0 },
-        settles: rng.chance(500),
+        unknown_late: if hostile { rng.pick(&[0, 20, 100]) } else { 0 },
+        settles: rng.pick(&[0, 500, 1_000]),
+        drops_settled: rng.chance(500),
         rolls_back: rng.chance(300),
         topic_memory_ms: rng.pick(&[1_500, 3_600_000, 3_600_000]),
     }
@@ -312,6 +321,7 @@ fn randomise_node(rng: &mut Rng, config: &mut NodeConfig) {
     config.retry_after = Duration::from_millis(rng.pick(&[20, 250]));
     config.store_retry = Duration::from_millis(rng.pick(&[5, 50]));
     config.sweep_interval = Duration::from_millis(rng.pick(&[1_000, 60_000]));
+    config.reorder_wait = Duration::from_millis(rng.pick(&[0, 50, 500]));
     config.ack_frames = rng.pick(&[1, 4, 32]);
     config.ack_delay = Duration::from_millis(rng.pick(&[10, 250]));
     for topic in config.topics_mut() {
@@ -335,6 +345,7 @@ fn randomise_node(rng: &mut Rng, config: &mut NodeConfig) {
         config.topics_held = rng.pick(&[1, 2, 100]);
         config.volatiles = rng.pick(&[1, 3]);
         config.live_entries = rng.pick(&[1, 4, 256]);
+        config.reorder_entries = rng.pick(&[0, 1, 256]);
         config.topic_bytes = rng.pick(&[100, 1_000, 1_000_000]);
         config.snapshot_tries = rng.pick(&[1, 3]);
         config.publishes_waiting = rng.pick(&[1, 100]);

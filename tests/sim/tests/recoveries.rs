@@ -13,7 +13,7 @@ use support::{begun, connected, count, ends_well, manual, resolved, soon, two_no
 #[test]
 fn what_is_committed_under_a_lease_that_was_dropped_meanwhile_is_settled() {
     let mut plan = manual().node(|config| config.lease_ttl = Duration::from_secs(3));
-    plan.store.settles = false;
+    plan.store.settles = 0;
     let mut world = connected(plan);
     let (command, _) = world.submit(0, ORDERED);
     begun(&mut world, command);
@@ -73,7 +73,7 @@ fn events_of_a_commit_whose_lease_was_dropped_meanwhile_reach_live_subscribers()
 #[test]
 fn what_a_node_that_never_comes_back_has_left_unsettled_is_settled() {
     let mut plan = manual();
-    plan.store.settles = false;
+    plan.store.settles = 0;
     plan.store.before_ms = (20, 20);
     let mut world = two_nodes(plan);
     let (command, _) = world.submit(0, ORDERED);

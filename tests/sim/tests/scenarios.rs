@@ -107,7 +107,7 @@ fn a_node_that_dies_after_the_commit_lets_the_record_answer() {
 #[test]
 fn a_record_that_was_left_unsettled_is_settled_after_the_restart() {
     let mut plan = manual();
-    plan.store.settles = false;
+    plan.store.settles = 0;
     plan.store.before_ms = (20, 20);
     let mut world = connected(plan);
     let (command, _) = world.submit(0, ORDERED);
@@ -426,7 +426,7 @@ fn a_commit_whose_answer_is_lost_still_reaches_live_subscribers() {
 #[test]
 fn who_takes_a_lease_over_settles_what_its_predecessor_left() {
     let mut plan = manual();
-    plan.store.settles = false;
+    plan.store.settles = 0;
     plan.store.before_ms = (20, 20);
     let mut world = two_nodes(plan);
     let (command, _) = world.submit(0, ORDERED);

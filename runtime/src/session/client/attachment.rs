@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::ClientConfig;
+use super::config::ClientConfig;
 use super::heartbeat::{Beat, Heart};
 use crate::session::Now;
 use crate::wire::{Dial, Welcome, Window};

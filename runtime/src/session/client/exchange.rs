@@ -2,18 +2,16 @@
 //! order of PROTOCOL.md 3 and 4.5). What a frame leads to is decided by the outbox, the session or
 //! a subscription.
 
+use super::command::body_limit;
 use super::heartbeat::Beat;
 use super::outbox::NextCommand;
+use super::router::Client;
 use super::timer::ClientTimer;
-use super::{CallOutcome, Client};
+use super::types::CallOutcome;
 use crate::session::{Close, CloseCode, Now, millis};
 use crate::wire::{
     Body, ClientFrame, CommandFrame, CommandNo, Dial, Name, RefusalCode, Seq, ServerFrame,
 };
-
-/// The longest head of a COMMAND: two brackets, the kind, five numbers of 16 digits, a quoted name
-/// of 64, and commas.
-pub(super) const COMMAND_HEAD_BYTES: u32 = 160;
 
 impl Client {
     // ---- out ----
@@ -318,9 +316,4 @@ impl Client {
         }
         live
     }
-}
-
-/// The longest body that fits into a frame of this length.
-pub(super) const fn body_limit(frame_bytes: u32) -> u32 {
-    frame_bytes.saturating_sub(COMMAND_HEAD_BYTES)
 }

@@ -1,9 +1,9 @@
 //! What the client waits for, and what it has to say about it. Setting, moving and cancelling a
-//! timer costs O(log n), so that a full outbox of deadlines is as cheap as one.
+//! timer costs O(log n) at most, so that a full outbox of deadlines is as cheap as one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{CallId, Event, SubId};
+use super::types::{CallId, Event, SubId};
 use crate::session::Now;
 
 /// Something that happens when its time has come; each exists at most once.
@@ -31,16 +31,52 @@ pub(super) enum ClientTimer {
     Position(SubId),
 }
 
-/// Timers by time and by name.
+/// Timers that exist once in a client, in the order of their names.
+const SINGLE: [ClientTimer; 7] = [
+    ClientTimer::Dial,
+    ClientTimer::Handshake,
+    ClientTimer::Elapsed,
+    ClientTimer::Drain,
+    ClientTimer::Heartbeat,
+    ClientTimer::Ack,
+    ClientTimer::Retry,
+];
+
+impl ClientTimer {
+    /// Its place in [`SINGLE`]; `None` for those of a call or a subscription.
+    const fn single(self) -> Option<usize> {
+        Some(match self {
+            Self::Dial => 0,
+            Self::Handshake => 1,
+            Self::Elapsed => 2,
+            Self::Drain => 3,
+            Self::Heartbeat => 4,
+            Self::Ack => 5,
+            Self::Retry => 6,
+            Self::Call(_) | Self::Subscribe(_) | Self::Position(_) => return None,
+        })
+    }
+}
+
+/// Timers by time and by name. Those that exist once are set with every frame, so they have a
+/// place of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Timers {
+    single: [Option<Now>; SINGLE.len()],
     by_time: BTreeSet<(Now, ClientTimer)>,
     by_name: BTreeMap<ClientTimer, Now>,
 }
 
 impl Timers {
     pub(super) fn set(&mut self, timer: ClientTimer, at: Now) {
+        if let Some(place) = timer.single() {
+            self.single[place] = Some(at);
+            return;
+        }
         if let Some(before) = self.by_name.insert(timer, at) {
+            if before == at {
+                return;
+            }
             self.by_time.remove(&(before, timer));
         }
         self.by_time.insert((at, timer));
@@ -48,38 +84,46 @@ impl Timers {
 
     /// Sets a timer unless it runs already: for delays that count from the first cause.
     pub(super) fn set_once(&mut self, timer: ClientTimer, at: Now) {
-        if !self.by_name.contains_key(&timer) {
+        let runs = match timer.single() {
+            Some(place) => self.single[place].is_some(),
+            None => self.by_name.contains_key(&timer),
+        };
+        if !runs {
             self.set(timer, at);
         }
     }
 
     pub(super) fn cancel(&mut self, timer: ClientTimer) {
-        if let Some(at) = self.by_name.remove(&timer) {
+        if let Some(place) = timer.single() {
+            self.single[place] = None;
+        } else if let Some(at) = self.by_name.remove(&timer) {
             self.by_time.remove(&(at, timer));
         }
     }
 
     pub(super) fn next(&self) -> Option<Now> {
-        self.by_time.first().map(|(at, _)| *at)
+        let named = self.by_time.first().map(|(at, _)| at);
+        self.single.iter().flatten().chain(named).min().copied()
+    }
+
+    fn first(&self) -> Option<(Now, ClientTimer)> {
+        let single = self.single.iter().zip(SINGLE).filter_map(|(at, timer)| Some(((*at)?, timer)));
+        single.chain(self.by_time.first().copied()).min()
     }
 
     /// Takes everything whose time has come. What these set in turn belongs to the next call, so no
     /// setting can spin.
     pub(super) fn due(&mut self, now: Now) -> Vec<ClientTimer> {
         let mut due = Vec::new();
-        while let Some(&(at, timer)) = self.by_time.first() {
-            if at > now {
-                break;
-            }
-            self.by_time.pop_first();
-            self.by_name.remove(&timer);
+        while let Some((_, timer)) = self.first().filter(|(at, _)| *at <= now) {
+            self.cancel(timer);
             due.push(timer);
         }
         due
     }
 
     pub(super) fn count(&self) -> usize {
-        self.by_name.len()
+        self.single.iter().flatten().count() + self.by_name.len()
     }
 
     pub(super) fn clear(&mut self) {

@@ -197,6 +197,12 @@ pub struct NodeConfig {
     /// Time after which the store hears again of a topic that is followed, so that it does not
     /// forget a quiet one: 10 min.
     pub topic_touch: Duration,
+    /// Time for which an event that the store has told of too early waits for those before it;
+    /// then the log is read: 50 ms. Answers of a store come in any order.
+    pub reorder_wait: Duration,
+    /// Events of a topic that may wait so; with one more the log is read at once: 256. Their bytes
+    /// count in [`Self::topic_bytes`].
+    pub reorder_entries: u32,
     /// Volatiles that wait per subscription; the oldest is dropped: 64.
     pub volatiles: u32,
     /// Longest topic key, in bytes: 256.
@@ -262,6 +268,8 @@ impl NodeConfig {
             topics_held: 100_000,
             topic_idle: Duration::from_secs(600),
             topic_touch: Duration::from_secs(600),
+            reorder_wait: Duration::from_millis(50),
+            reorder_entries: 256,
             volatiles: 64,
             topic_key_bytes: 256,
             publishes_per_command: 64,

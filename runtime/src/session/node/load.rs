@@ -56,6 +56,9 @@ pub struct NodePeaks {
     /// Entries of one topic ([`super::NodeConfig::live_entries`], or the topic's retention if that
     /// is more).
     pub topic_entries: usize,
+    /// Events of one topic that came before earlier ones
+    /// ([`super::NodeConfig::reorder_entries`]).
+    pub topic_ahead: usize,
     /// Bytes of the entries of one topic, those with a single entry left out
     /// ([`super::NodeConfig::topic_bytes`]).
     pub topic_bytes: u64,

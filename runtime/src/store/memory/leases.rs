@@ -255,6 +255,12 @@ impl Leases {
         self.unsettled.contains(&(id, n))
     }
 
+    /// Whether a lower record of the lease is not settled: what is appended for `n` would overtake
+    /// it.
+    pub(super) fn owes_below(&self, id: LeaseId, n: CommandNo) -> bool {
+        self.unsettled.range((id, CommandNo::ZERO)..(id, n)).next().is_some()
+    }
+
     pub(super) fn unsettled(&self, max: u32) -> Vec<(LeaseId, CommandNo, Record)> {
         let first = self.unsettled.iter().take(max as usize);
         let records = first

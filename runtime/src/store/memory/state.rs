@@ -113,7 +113,11 @@ impl MemoryState {
         let publishes = record.publishes.len();
         let settled = if publishes == 0 {
             Some(Vec::new())
-        } else if settle && retention.len() == publishes && fresh_epochs.len() == publishes {
+        } else if settle
+            && !self.leases.owes_below(id, n)
+            && retention.len() == publishes
+            && fresh_epochs.len() == publishes
+        {
             let mut appended = Vec::with_capacity(publishes);
             let kept = retention.into_iter().zip(fresh_epochs);
             for ((index, publication), (retention, epoch)) in (0..).zip(&record.publishes).zip(kept)

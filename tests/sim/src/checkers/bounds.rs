@@ -107,6 +107,7 @@ fn over_at_node(
         ("lease_record_bytes", peaks.record_bytes, config.lease_record_bytes.into()),
         ("barred", size(peaks.barred), span),
         ("live_entries", size(peaks.topic_entries), config.live_entries.max(retained).into()),
+        ("reorder_entries", size(peaks.topic_ahead), config.reorder_entries.into()),
         ("topic_bytes", peaks.topic_bytes, config.topic_bytes.into()),
         ("expired_sessions", size(peaks.expired_sessions), config.expired_sessions.into()),
         ("sessions", size(load.sessions), config.sessions.into()),

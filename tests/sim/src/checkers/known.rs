@@ -25,6 +25,7 @@ impl Checkers {
         if let StoreOp::ClaimLease { id, .. } | StoreOp::Commit { lease: id, .. } = body {
             self.known.asked.insert((process, op), *id);
         }
+        self.topics.looks.asked(process, op, body);
     }
 
     pub(super) fn records_are_told(&mut self, process: u64, op: OpId, outcome: &StoreOutcome) {

@@ -32,6 +32,8 @@ pub const REQUIRED: &[&str] = &[
     "commands handed out ahead",
     "commands given back unbegun",
     "commit unknown",
+    "operation after its report",
+    "own events looked for",
     "commit finds a record",
     "commit finds no lease",
     "stale dial refused",

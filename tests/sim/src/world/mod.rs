@@ -369,6 +369,7 @@ impl World {
                 slot.clock.reads(self.now),
                 core.poll_timeout(),
             );
+            self.checkers.own_events_are_looked_for(slot.process, core);
             let window = self.plan.client.window;
             self.checkers.a_node_keeps_its_bounds(slot.process, core.load(), core.peaks(), window);
         }

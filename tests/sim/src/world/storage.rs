@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use steadfast::session::Now;
-use steadfast::session::store::{Appended, CommitOutcome, OpId, StoreOp, StoreOutcome, TopicId};
+use steadfast::session::store::{
+    Appended, CommitOutcome, OpId, Record, StoreOp, StoreOutcome, TopicId,
+};
 use steadfast::store::{MemoryLimits, MemoryState};
 
 use steadfast::wire::{Epoch, LeaseId, Position, TopicSeq};
@@ -99,12 +101,17 @@ fn empty(plan: &StorePlan) -> MemoryState {
     MemoryState::new(limits)
 }
 
+/// How long after its report an operation still happens.
+const LATE_MS: (u64, u64) = (1, 400);
+
 /// What is to become of one operation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Odds {
     happens: bool,
     report: Report,
     after_ms: u64,
+    /// It happens so long after it was reported.
+    late_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,10 +119,13 @@ enum Report {
     Truth,
     Failed,
     Unknown,
+    /// That was done before.
+    Nothing,
 }
 
 fn roll(rng: &mut Rng, plan: &StorePlan, calm: bool, outage: bool) -> Odds {
     let after_ms = if calm { 0 } else { rng.within(plan.after_ms) };
+    let mut late_ms = None;
     let (happens, report) = if calm {
         (true, Report::Truth)
     } else if outage {
@@ -124,12 +134,37 @@ fn roll(rng: &mut Rng, plan: &StorePlan, calm: bool, outage: bool) -> Odds {
         (false, Report::Failed)
     } else if rng.chance(plan.unknown_lost) {
         (false, Report::Unknown)
+    } else if rng.chance(plan.unknown_late) {
+        late_ms = Some(rng.within(LATE_MS));
+        (false, Report::Unknown)
     } else if rng.chance(plan.unknown_done) {
         (true, Report::Unknown)
     } else {
         (true, Report::Truth)
     };
-    Odds { happens, report, after_ms }
+    Odds { happens, report, after_ms, late_ms }
+}
+
+/// What a store answers that keeps no publications of settled records: they are in their logs.
+fn drop_settled(truth: &mut StoreOutcome) {
+    let forget = |record: &mut Record| {
+        if record.settled {
+            record.publishes.clear();
+        }
+    };
+    match truth {
+        StoreOutcome::Lease { records, .. } => {
+            records.iter_mut().for_each(|(_, record)| forget(record));
+        }
+        StoreOutcome::Committed(outcomes) => {
+            for (_, outcome) in outcomes {
+                if let CommitOutcome::Exists(record) = outcome {
+                    forget(record);
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 impl World {
@@ -166,7 +201,14 @@ impl World {
             (Report::Truth, Some(truth)) => truth,
             (Report::Failed, _) => StoreOutcome::Failed,
             (Report::Unknown, _) | (Report::Truth, None) => StoreOutcome::Unknown,
+            (Report::Nothing, _) => return,
         };
+        if let Some(wait) = odds.late_ms {
+            self.checkers.sometimes.count("operation after its report");
+            let odds = Odds { happens: true, report: Report::Nothing, after_ms: 0, late_ms: None };
+            let body = Box::new(body.clone());
+            self.after(wait, Due::StoreApply { node, process, op, body, odds });
+        }
         if orphan {
             return;
         }
@@ -183,10 +225,14 @@ impl World {
     fn carry_out(&mut self, node: usize, process: u64, body: &StoreOp) -> StoreOutcome {
         let mut body = body.clone();
         if let StoreOp::Commit { commits, .. } = &mut body {
-            commits.iter_mut().for_each(|commit| commit.settle &= self.plan.store.settles);
+            let settles = self.plan.store.settles;
+            commits.iter_mut().for_each(|commit| commit.settle &= self.rng.chance(settles));
         }
-        let truth = self.meddle_store(&body);
+        let mut truth = self.meddle_store(&body);
         self.shelf.remember(&body, &truth);
+        if self.plan.store.drops_settled {
+            drop_settled(&mut truth);
+        }
         self.note(|_| format!("store: {truth:?}"));
         self.checkers.stored(process, &body, &truth);
         match (&body, &truth) {
@@ -214,15 +260,12 @@ impl World {
             if !self.healing && self.plan.faults_ms.is_some() && self.rng.chance(200) {
                 continue;
             }
-            let wait = self.latency();
-            self.after(
-                wait,
-                Due::Hint {
-                    node,
-                    topic: topic.clone(),
-                    head: Position { epoch: place.epoch, ts: place.ts },
-                },
-            );
+            // Some come twice.
+            for _ in 0..=u32::from(!self.healing && self.rng.chance(100)) {
+                let wait = self.latency();
+                let head = Position { epoch: place.epoch, ts: place.ts };
+                self.after(wait, Due::Hint { node, topic: topic.clone(), head });
+            }
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) enum Timer {
     Retry(OperationKey),
     /// A topic's log is to be read again.
     Read(TopicNo),
+    /// Events of a topic that came too early have waited long enough for those before them.
+    Ahead(TopicNo),
     /// Records may be left unsettled.
     Sweep,
     /// The drain has lasted long enough.

@@ -108,20 +108,61 @@ impl Lease {
         let leaving = self.commits.leaving.len() >= config.span as usize;
         (full || leaving || room.owing).then_some(RefusalCode::Overload)
     }
+    /// Whether a new command may come into the table; else why not, and whether what comes behind
+    /// it is held back.
+    fn admit(
+        &self,
+        frame: &CommandFrame,
+        room: Room,
+        config: &NodeConfig,
+    ) -> Result<Declared, (RefusalCode, bool)> {
+        let bytes = frame.body.len();
+        let declared = declared(&frame.name, bytes, config).map_err(|code| (code, false))?;
+        match self.refusal(frame.n, bytes, declared.ordered, room, config) {
+            Some(code) => Err((code, declared.ordered)),
+            None => Ok(declared),
+        }
+    }
+
+    /// Takes a command into the table.
+    fn take_in(&mut self, now: Now, arrival: Arrival, hash: u64, declared: Declared) {
+        let Arrival { conn, frame } = arrival;
+        let Declared { message, ordered, timeout_ms } = declared;
+        let n = frame.n;
+        self.used = true;
+        self.order.barred.remove(&n);
+        self.queue_bytes += frame.body.len() as u64;
+        let deadline = now.after_ms(frame.deadline_ms.unwrap_or(timeout_ms));
+        let waiting =
+            Waiting { hash, message, body: frame.body, ordered, deadline, timeout_ms, conn };
+        let slot = held(self.slot_mut(n), "what is accepted has a slot");
+        let Some(slot) = slot else { return };
+        slot.state = SlotState::Waiting(waiting);
+        slot.asked = true;
+        if ordered {
+            self.order.wait(n);
+        }
+    }
+}
+
+/// How a command is to be run.
+#[derive(Clone, Copy)]
+struct Declared {
+    message: u16,
+    ordered: bool,
+    timeout_ms: u64,
 }
 
 /// What a message is declared to be, if a command of so many bytes may be one.
-fn declared(
-    name: &Name,
-    bytes: usize,
-    config: &NodeConfig,
-) -> Result<(u16, bool, u64), RefusalCode> {
+fn declared(name: &Name, bytes: usize, config: &NodeConfig) -> Result<Declared, RefusalCode> {
     let spec = config.message(name).ok_or(RefusalCode::Unsupported)?;
     if bytes > spec.max_bytes as usize {
         return Err(RefusalCode::TooLarge);
     }
     match spec.kind {
-        MessageKind::Command { ordered } => Ok((spec.index, ordered, millis(spec.timeout))),
+        MessageKind::Command { ordered } => {
+            Ok(Declared { message: spec.index, ordered, timeout_ms: millis(spec.timeout) })
+        }
         MessageKind::Volatile => Err(RefusalCode::Unsupported),
     }
 }
@@ -147,7 +188,13 @@ impl Leases {
         // Below what the client itself called resolved it does not wait for an answer.
         let Some(slot) = lease.slot_entry(n) else { return Offer::Nothing };
         match slot.state.hash() {
-            None => self.accept(now, key, arrival, hash, room, config, fx),
+            None => match lease.admit(&arrival.frame, room, config) {
+                Ok(declared) => {
+                    lease.take_in(now, arrival, hash, declared);
+                    self.order(now, key, n, declared.ordered, config, fx)
+                }
+                Err((code, ordered)) => lease.refuse(n, code, ordered, config).into(),
+            },
             Some(known) if known != hash => Offer::Reused,
             Some(_) => {
                 slot.asked = true;
@@ -157,39 +204,17 @@ impl Leases {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a command, and all that bounds it")]
-    fn accept(
+    /// A command is in the table: it begins when its order has come.
+    fn order(
         &mut self,
         now: Now,
         key: LeaseKey,
-        arrival: Arrival,
-        hash: u64,
-        room: Room,
+        n: CommandNo,
+        ordered: bool,
         config: &NodeConfig,
         fx: &mut Effects,
     ) -> Offer {
-        let Arrival { conn, frame } = arrival;
-        let (n, bytes) = (frame.n, frame.body.len());
-        let Some(lease) = self.leases.held_mut(key) else { return Offer::Nothing };
-        let (message, ordered, timeout_ms) = match declared(&frame.name, bytes, config) {
-            Ok(declared) => declared,
-            Err(code) => return lease.refuse(n, code, false, config).into(),
-        };
-        if let Some(code) = lease.refusal(n, bytes, ordered, room, config) {
-            return lease.refuse(n, code, ordered, config).into();
-        }
-        lease.used = true;
-        lease.order.barred.remove(&n);
-        lease.queue_bytes += bytes as u64;
-        let deadline = now.after_ms(frame.deadline_ms.unwrap_or(timeout_ms));
-        let waiting =
-            Waiting { hash, message, body: frame.body, ordered, deadline, timeout_ms, conn };
-        let slot = held(lease.slot_mut(n), "what is accepted has a slot");
-        let Some(slot) = slot else { return Offer::Nothing };
-        slot.state = SlotState::Waiting(waiting);
-        slot.asked = true;
         if ordered {
-            lease.order.wait(n);
             self.start_next(now, key, config, fx);
         } else {
             self.start(now, key, n, config, fx);

@@ -20,8 +20,9 @@ use crate::wire::{Body, CommandNo, Epoch, FailureCode, LeaseId, Name};
 pub(crate) enum Committed {
     /// It stands, and is this node's.
     Written { publishes: Vec<Publication>, volatiles: Vec<StagedPublish> },
-    /// An earlier one stands; `same` if it is of the same command.
-    Exists { same: bool },
+    /// An earlier one stands; `same` if it is of the same command. `publishes` is what this node's
+    /// own would have published: the store need not know any more where that of the other one went.
+    Exists { same: bool, publishes: Vec<Publication> },
     /// The client has resolved it by other means: nobody waits.
     Nothing,
 }
@@ -157,18 +158,13 @@ impl Leases {
     ) -> Option<StoreOp> {
         let lease = self.leases.get(key)?;
         let mut commits = Vec::with_capacity(numbers.len());
-        let mut earlier: Vec<&TopicId> = Vec::new();
         for n in numbers {
             // The client may call it resolved since it ended.
             let Some(committing) = lease.committing(*n) else { continue };
             let record = &committing.record;
-            let topics = record.topics();
-            // Once one record of the operation must wait for its topics, so must every later one
-            // on them.
-            let settle = topics.clone().all(|topic| !waits(topic) && !earlier.contains(&topic));
-            if !settle {
-                earlier.extend(topics);
-            }
+            // Once one record must wait for its topics, so must every later one of its lease: that
+            // is for the store to see.
+            let settle = !record.topics().any(&waits);
             let retention =
                 record.publishes.iter().map(|p| config.retention(&p.topic.name)).collect();
             let fresh_epochs = record.publishes.iter().map(|_| Epoch(random.u64())).collect();
@@ -206,7 +202,8 @@ impl Leases {
             }
             CommitOutcome::Exists(record) => {
                 lease.keep(n, record.hash, record.outcome.clone(), limit);
-                Committed::Exists { same: record.hash == ours.record.hash }
+                let ours = ours.record;
+                Committed::Exists { same: record.hash == ours.hash, publishes: ours.publishes }
             }
             CommitOutcome::BelowLow => Committed::Nothing,
         }
@@ -263,7 +260,7 @@ impl Leases {
 
 impl Record {
     /// The topics that it publishes to, one by one.
-    pub(crate) fn topics(&self) -> impl Iterator<Item = &TopicId> + Clone {
+    pub(crate) fn topics(&self) -> impl Iterator<Item = &TopicId> {
         self.publishes.iter().map(|publication| &publication.topic)
     }
 }

@@ -135,11 +135,11 @@ impl Node {
                 }
                 self.answer(lease, n);
             }
-            (Committed::Exists { same }, CommitOutcome::Exists(record)) => {
+            (Committed::Exists { same, publishes: ours }, CommitOutcome::Exists(record)) => {
                 if record.settled {
                     // By an earlier try whose answer was lost, or by another process: followers
                     // here have not heard of it.
-                    self.look_for(&record.publishes);
+                    self.look_for(&ours);
                 } else {
                     self.appends.settle(id, n, record.publishes, &mut self.fx);
                 }

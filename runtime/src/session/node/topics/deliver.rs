@@ -9,7 +9,7 @@ use super::topic::{Encoded, Limits};
 use crate::session::Now;
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
-use crate::session::node::effects::Effects;
+use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::types::{ConnId, TopicVolatile};
 use crate::session::store::{Appended, Publication};
 use crate::wire::{Outgoing, SubNo, TopicNo, TopicSeq};
@@ -121,16 +121,51 @@ impl Topics {
         let Some(&number) = self.numbers.get(&publication.topic) else { return };
         let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
         let same = topic.epoch == Some(at.epoch);
-        if !(topic.reading.loaded && same && at.ts == topic.head().next()) {
-            if !(same && at.ts <= topic.head()) {
-                self.read(number, fx);
-            }
+        if same && at.ts <= topic.head() {
             return;
+        }
+        if !(topic.reading.loaded && same) {
+            return self.read(number, fx);
         }
         let Publication { name, bodies, .. } = publication;
         let frames = Encoded::of(bodies, |codec, body| codec.event(number, at.ts, name, body));
-        topic.push(now, frames, Limits::of(topic.spec, config));
-        self.tell_followers(number, fx);
+        if at.ts == topic.head().next() {
+            topic.push(now, frames, Limits::of(topic.spec, config));
+            topic.catch_up(now, config);
+            topic.wait_no_more(number, fx);
+            self.tell_followers(number, fx);
+        } else if topic.keep_ahead(at.ts, frames, config) {
+            self.wait_for_earlier(now, number, config, fx);
+        } else {
+            self.read(number, fx);
+        }
+    }
+
+    /// Answers of the store come in any order: what comes too early waits a moment for what is
+    /// missing, and only then the log is read.
+    fn wait_for_earlier(
+        &mut self,
+        now: Now,
+        number: TopicNo,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) {
+        let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
+        if topic.ahead.until.is_none() {
+            let until = now.after(config.reorder_wait);
+            topic.ahead.until = Some(until);
+            fx.arm(until, Timer::Ahead(number));
+        }
+    }
+
+    /// That moment is over.
+    pub(crate) fn on_ahead(&mut self, number: TopicNo, fx: &mut Effects) {
+        // It may have been forgotten meanwhile, or made anew under another number.
+        let Some(topic) = self.topics.get_mut(&number) else { return };
+        topic.ahead.until = None;
+        if !topic.ahead.is_empty() {
+            self.read(number, fx);
+        }
     }
 
     /// Wakes those who follow and have not been told yet: O(subscribers), nothing more.

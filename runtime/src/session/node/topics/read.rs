@@ -113,7 +113,9 @@ impl Topics {
         if topic.head() < before(head.oldest) {
             // The store has let go of what comes next: whoever stands before it has a gap.
             topic.clear(before(head.oldest));
+            topic.catch_up(now, config);
         }
+        topic.wait_no_more(number, fx);
         let complete = topic.head() >= head.head;
         topic.reading.loaded |= complete;
         let more = topic.reading.behind || !complete;
@@ -210,5 +212,6 @@ impl Topic {
             let frames = Encoded::of(&bodies, |codec, body| codec.event(number, ts, &name, body));
             self.push(now, frames, limits);
         }
+        self.catch_up(now, config);
     }
 }

@@ -181,6 +181,7 @@ impl Topics {
         for topic in self.topics.values() {
             let (entries, bytes) = topic.held();
             peaks.topic_entries = peaks.topic_entries.max(entries);
+            peaks.topic_ahead = peaks.topic_ahead.max(topic.ahead.len());
             if entries > 1 {
                 peaks.topic_bytes = peaks.topic_bytes.max(bytes);
             }

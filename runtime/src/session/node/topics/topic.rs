@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use crate::session::node::config::NodeConfig;
+use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::types::{ConnId, ExecId};
 use crate::session::store::TopicId;
 use crate::session::{Now, millis};
-use crate::wire::{Body, Codec, Epoch, SubNo, TopicSeq};
+use crate::wire::{Body, Codec, Epoch, SubNo, TopicNo, TopicSeq};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Topic {
@@ -19,6 +20,7 @@ pub(super) struct Topic {
     /// `None` until the store has told.
     pub(super) epoch: Option<Epoch>,
     pub(super) reading: Reading,
+    pub(super) ahead: Ahead,
     /// One subscription per socket (PROTOCOL.md 7.3).
     pub(super) followers: BTreeMap<ConnId, Follower>,
     pub(super) snapshot: Option<SnapshotRun>,
@@ -45,6 +47,38 @@ pub(super) struct Reading {
     pub(super) from: TopicSeq,
     /// The store has more than is here.
     pub(super) behind: bool,
+}
+
+/// Entries that came before earlier ones.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Ahead {
+    entries: BTreeMap<TopicSeq, Encoded>,
+    bytes: u64,
+    /// Until when they wait.
+    pub(super) until: Option<Now>,
+}
+
+impl Ahead {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What comes at `ts`, if it is here; what lies before it is let go.
+    fn take(&mut self, ts: TopicSeq) -> Option<Encoded> {
+        // Those before it came from elsewhere meanwhile.
+        loop {
+            let first = self.entries.first_entry().filter(|first| *first.key() <= ts)?;
+            let (at, frames) = first.remove_entry();
+            self.bytes -= frames.bytes();
+            if at == ts {
+                return Some(frames);
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -111,6 +145,7 @@ impl Topic {
             spec,
             epoch: None,
             reading: Reading::default(),
+            ahead: Ahead::default(),
             followers: BTreeMap::new(),
             snapshot: None,
             idle_since: None,
@@ -165,6 +200,44 @@ impl Topic {
             || (self.bytes > limits.bytes && self.entries.len() > 1)
         {
             self.pop();
+        }
+    }
+
+    /// Keeps an entry that came before an earlier one. `false` if there is no room for it.
+    pub(super) fn keep_ahead(
+        &mut self,
+        ts: TopicSeq,
+        frames: Encoded,
+        config: &NodeConfig,
+    ) -> bool {
+        let bytes = self.ahead.bytes + frames.bytes();
+        let full = self.ahead.entries.len() >= config.reorder_entries as usize;
+        if full || bytes > u64::from(config.topic_bytes) {
+            return false;
+        }
+        if self.ahead.entries.insert(ts, frames).is_none() {
+            self.ahead.bytes = bytes;
+        }
+        true
+    }
+
+    /// Goes on with what came early.
+    pub(super) fn catch_up(&mut self, at: Now, config: &NodeConfig) {
+        if self.ahead.is_empty() {
+            return;
+        }
+        let limits = Limits::of(self.spec, config);
+        while let Some(frames) = self.ahead.take(self.head.next()) {
+            self.push(at, frames, limits);
+        }
+    }
+
+    /// If nothing has come early any more, nothing is waited for.
+    pub(super) fn wait_no_more(&mut self, number: TopicNo, fx: &mut Effects) {
+        if self.ahead.is_empty()
+            && let Some(until) = self.ahead.until.take()
+        {
+            fx.disarm(Some(until), Timer::Ahead(number));
         }
     }
 

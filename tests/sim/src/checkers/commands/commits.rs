@@ -205,6 +205,7 @@ impl Checkers {
             *failures += 1;
             self.given_up |= *failures >= self.node_config.store_tries;
         }
+        self.own_events_are_learnt(process, op, outcome);
         self.records_are_told(process, op, outcome);
         match outcome {
             StoreOutcome::Unknown => self.sometimes.count("commit unknown"),

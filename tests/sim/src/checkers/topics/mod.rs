@@ -3,6 +3,7 @@
 
 mod feeds;
 mod logs;
+mod looks;
 mod readers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,8 @@ use steadfast::session::node::PublishId;
 use steadfast::session::store::{AppendKey, Publication, TopicId};
 use steadfast::wire::{Epoch, LeaseId, Position, SubNo, TopicSeq, Window};
 use steadfast_rig::topic_log::TopicLog;
+
+pub(in crate::checkers) use looks::Looks;
 
 /// The logs as the store's answers show them, and the subscriptions as the applications see them.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +28,7 @@ pub struct Topics {
     denied: BTreeSet<u64>,
     last_of_lease: BTreeMap<(LeaseId, TopicId, Epoch), (u64, u32)>,
     subs: BTreeMap<(u64, SubId), SubBook>,
+    pub(super) looks: Looks,
 }
 
 /// A subscription in an application's hands.

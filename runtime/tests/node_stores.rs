@@ -1,0 +1,159 @@
+//! What a node owes to stores other than the one in memory: other nodes share them, they keep less,
+//! and their answers come in any order (PROTOCOL.md 5.6, 7.1).
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod node_support;
+
+use std::time::Duration;
+
+use node_support::{Bench, WIDE, config, event};
+use steadfast::session::node::{ConnId, Executed, StagedPublish};
+use steadfast::session::store::{
+    CommitOutcome, OpId, Outcome, Retention, StoreOp, StoreOutcome, TopicId,
+};
+use steadfast::wire::{CommandNo, Dial, Epoch, InstanceId, LeaseClaim, TopicSeq};
+use steadfast_rig::fixtures::{body, log};
+
+fn ok(publishes: Vec<StagedPublish>) -> Executed {
+    Executed::Command { outcome: Outcome::Ok(body("{}")), publishes }
+}
+
+fn done(bench: &mut Bench, n: u64, publishes: Vec<StagedPublish>) {
+    let execution = bench.started(n);
+    bench.executed(&execution, ok(publishes));
+}
+
+/// What a log holds.
+fn entries(bench: &mut Bench, topic: TopicId) -> Vec<String> {
+    let retention = Retention::new(8, Duration::from_secs(600));
+    let open = StoreOp::OpenTopic { topic: topic.clone(), fresh_epoch: Epoch(0), retention };
+    let StoreOutcome::Topic(head) = bench.store.apply(bench.now, open) else { panic!() };
+    let read = StoreOp::ReadLog { topic, epoch: head.epoch, after: TopicSeq(0), max: 100 };
+    let StoreOutcome::Log { entries, .. } = bench.store.apply(bench.now, read) else { panic!() };
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    entries.iter().map(|entry| text(&entry.bodies[0].1.0)).collect()
+}
+
+/// A second client of the bench's node.
+fn attach_another(bench: &mut Bench) -> ConnId {
+    let mut hello = bench.hello();
+    hello.instance = InstanceId(8);
+    let conn = bench.dial(hello);
+    bench.ack(conn);
+    conn
+}
+
+/// A client moves from a node that stalls to another one. What the first node has committed and not
+/// settled comes before what the second one commits, in each log.
+#[test]
+fn what_another_node_left_unsettled_is_not_overtaken() {
+    let mut a = Bench::new();
+    let mut b = Bench::of(config(), [9; 32]);
+    let at_a = a.attach();
+    let lease = a.welcome(at_a).lease.id;
+    a.by_hand = true;
+    a.publish(&log("a"), "\"direct\"");
+    a.post(at_a, 1);
+    done(&mut a, 1, vec![event(log("a"), 1)]);
+    // The client is at B from here on, with the store that they share.
+    std::mem::swap(&mut a.store, &mut b.store);
+    let mut hello = b.hello();
+    hello.dial = Dial(2);
+    hello.lease = Some(LeaseClaim { id: lease, low: CommandNo(1), next: CommandNo(2) });
+    let at_b = b.dial(hello);
+    b.ack(at_b);
+    b.by_hand = true;
+    (1..=2).for_each(|n| b.post(at_b, n));
+    b.ask(at_b, 3);
+    // While this one's commit is under way, the next one gathers both of the others.
+    done(&mut b, 3, vec![]);
+    done(&mut b, 1, vec![event(log("a"), 1)]);
+    done(&mut b, 2, vec![event(log("a"), 2)]);
+    // A's commit comes to the store before B's, and A's append never does.
+    let commit = a.ops.iter().find(|(_, op)| matches!(op, StoreOp::Commit { .. }));
+    let commit = commit.unwrap().1.clone();
+    b.store.apply(b.now, commit);
+    b.store_all();
+    assert_eq!(entries(&mut b, log("a")), ["1", "2"]);
+}
+
+/// A store may let go of a record's publications once they are in their logs: a node whose own
+/// commit was answered late looks where its own publications went.
+#[test]
+fn a_repeated_commit_looks_for_its_own_publications() {
+    let mut bench = Bench::new();
+    let conn = bench.attach();
+    bench.subscribe(conn, 1, &log("a"), None, WIDE);
+    bench.topics(conn);
+    bench.post(conn, 1);
+    bench.by_hand = true;
+    done(&mut bench, 1, vec![event(log("a"), 1)]);
+    let commit = bench.ops[0].1.clone();
+    bench.store.apply(bench.now, commit);
+    bench.outcome(StoreOutcome::Unknown);
+    bench.pass(50);
+    let (op, commit) = bench.ops.pop_front().unwrap();
+    let StoreOutcome::Committed(mut rows) = bench.store.apply(bench.now, commit) else { panic!() };
+    let CommitOutcome::Exists(record) = &mut rows[0].1 else { panic!() };
+    assert!(record.settled);
+    record.publishes.clear();
+    bench.act(|node, now| node.handle_store(now, op, StoreOutcome::Committed(rows)));
+    bench.store_all();
+    assert_eq!(bench.topics(conn), ["event 1"]);
+}
+
+/// The commits of two commands on one topic, carried out in order and answered in the other one.
+fn answered_in_reverse(bench: &mut Bench, first: ConnId, second: ConnId) {
+    bench.post(first, 1);
+    let one = bench.executions.pop_front().unwrap();
+    bench.post(second, 1);
+    let two = bench.executions.pop_front().unwrap();
+    bench.by_hand = true;
+    bench.executed(&one, ok(vec![event(log("a"), 1)]));
+    bench.executed(&two, ok(vec![event(log("a"), 2)]));
+    let asked: Vec<(OpId, StoreOp)> = bench.ops.drain(..).collect();
+    let answers: Vec<(OpId, StoreOutcome)> =
+        asked.into_iter().map(|(id, op)| (id, bench.store.apply(bench.now, op))).collect();
+    for (id, answer) in answers.into_iter().rev() {
+        bench.act(|node, now| node.handle_store(now, id, answer));
+    }
+}
+
+#[test]
+fn answers_out_of_order_cost_no_read() {
+    let mut bench = Bench::new();
+    let first = bench.attach();
+    let second = attach_another(&mut bench);
+    bench.subscribe(first, 1, &log("a"), None, WIDE);
+    bench.topics(first);
+    answered_in_reverse(&mut bench, first, second);
+    assert_eq!(bench.topics(first), ["event 1", "event 2"]);
+    bench.pass(1_000);
+    let reads = bench.ops.iter().filter(|(_, op)| matches!(op, StoreOp::ReadLog { .. }));
+    assert_eq!(reads.count(), 0);
+}
+
+/// An event that came before an earlier one waits a moment for it, then the log is read.
+#[test]
+fn an_event_waits_for_an_earlier_one_only_so_long() {
+    let mut bench = Bench::new();
+    let conn = bench.attach();
+    bench.subscribe(conn, 1, &log("a"), None, WIDE);
+    bench.topics(conn);
+    bench.by_hand = true;
+    bench.publish(&log("a"), 2);
+    // Another node's comes first, and nothing tells of it.
+    let (op, append) = bench.ops.pop_front().unwrap();
+    let mut theirs = append.clone();
+    if let StoreOp::Append { key, publication, .. } = &mut theirs {
+        *key = steadfast::session::store::AppendKey::Direct { node: 1, count: 1 };
+        *publication = node_support::publication(log("a"), 1);
+    }
+    bench.store.apply(bench.now, theirs);
+    let answer = bench.store.apply(bench.now, append);
+    bench.act(|node, now| node.handle_store(now, op, answer));
+    assert_eq!((bench.topics(conn), bench.ops.len()), (vec![], 0));
+    bench.pass(1_000);
+    bench.store_all();
+    assert_eq!(bench.topics(conn), ["event 1", "event 2"]);
+}

@@ -17,7 +17,7 @@ use crate::host::{self, BoxFuture};
 use crate::session::client::DialReason;
 use crate::session::{Close, Now};
 use crate::transport::{
-    Arrivals, FRAMES_PER_PASS, Pump, Socket, SocketEnd, Stream, client_frame_bytes,
+    Arrivals, FRAMES_PER_PASS, Pump, Socket, SocketEnd, Stream, TooSlow, client_frame_bytes,
 };
 use crate::wire::{ClientFrame, Dial, ServerFrame};
 
@@ -173,8 +173,12 @@ impl Task {
     }
 
     fn open(&self, dial: Dial, socket: Socket<Stream>) -> OpenSocket {
-        let slow = Close::lost("the server takes nothing");
-        OpenSocket { dial, pump: Pump::new(socket, &self.endpoint.transport, slow), starved: false }
+        let too_slow = TooSlow {
+            reading: Close::lost("the server takes nothing"),
+            writing: Close::lost("a message took too long to arrive"),
+        };
+        let pump = Pump::new(socket, &self.endpoint.transport, too_slow);
+        OpenSocket { dial, pump, starved: false }
     }
 
     fn take_connection(&mut self) -> CurrentSocket {

@@ -15,7 +15,9 @@ use super::settings::NodeSettings;
 use super::state::State;
 use crate::session::node::ConnId;
 use crate::session::{Close, CloseCode, Now};
-use crate::transport::{Arrivals, FRAMES_PER_PASS, Pump, Socket, SocketEnd, outgoing_bytes};
+use crate::transport::{
+    Arrivals, FRAMES_PER_PASS, Pump, Socket, SocketEnd, TooSlow, outgoing_bytes,
+};
 use crate::wire::{ClientFrame, Codec, Outgoing, ServerFrame};
 
 thread_local! {
@@ -89,8 +91,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         tracing::debug!(conn = conn.0, "connected");
         let disconnect = Disconnect { engine: Arc::clone(&engine), conn, close: None, told: false };
         let settings = engine.env.settings();
-        let slow = Close::new(CloseCode::SLOW, "the peer reads too slowly");
-        let pump = Pump::new(socket, &engine.env.transport, slow);
+        let too_slow = TooSlow {
+            reading: Close::new(CloseCode::SLOW, "the peer reads too slowly"),
+            writing: Close::new(CloseCode::SLOW, "a message took too long to arrive"),
+        };
+        let pump = Pump::new(socket, &engine.env.transport, too_slow);
         let (greeted, starved) = (false, false);
         Self { engine, pump, conn, handle, codec, settings, greeted, starved, disconnect }
     }

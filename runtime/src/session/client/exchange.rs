@@ -16,9 +16,17 @@ use crate::wire::{
 impl Client {
     // ---- out ----
 
-    /// The next frame of the attachment: signs of life first, then what releases the server, then
-    /// what asks of it.
+    /// The next frame of the attachment.
     pub(super) fn next_frame(&mut self, now: Now) -> Option<ClientFrame> {
+        let frame = self.choose_frame(now)?;
+        if let Some(attachment) = self.link.attachment_mut() {
+            attachment.say(now);
+        }
+        Some(frame)
+    }
+
+    /// Signs of life first, then what releases the server, then what asks of it.
+    fn choose_frame(&mut self, now: Now) -> Option<ClientFrame> {
         let attachment = self.link.attachment_mut()?;
         if attachment.take_confirmation() {
             return self.ack_frame();
@@ -196,7 +204,7 @@ impl Client {
         }
     }
 
-    /// Any message counts as life (PROTOCOL.md 9.1).
+    /// Any byte counts as life (PROTOCOL.md 9.1).
     pub(super) fn heard(&mut self, now: Now) {
         let sooner = self.link.attachment_mut().and_then(|attachment| attachment.hear(now));
         if let Some(at) = sooner {

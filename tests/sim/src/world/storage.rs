@@ -95,10 +95,16 @@ impl Shelf {
     }
 }
 
-fn empty(plan: &StorePlan) -> MemoryState {
+pub(super) fn limits(plan: &StorePlan) -> MemoryLimits {
     let mut limits = MemoryLimits::default();
     limits.topic_memory = Duration::from_millis(plan.topic_memory_ms);
-    MemoryState::new(limits)
+    (limits.lease_bytes, limits.principal_bytes, limits.reply_bytes) = plan.reply_bytes;
+    (limits.owed_bytes, limits.log_bytes) = (plan.owed_bytes, plan.log_bytes);
+    limits
+}
+
+fn empty(plan: &StorePlan) -> MemoryState {
+    MemoryState::new(limits(plan))
 }
 
 /// How long after its report an operation still happens.

@@ -1,5 +1,5 @@
-//! A node with a store that keeps its word, and one honest client beside whoever is hostile. Owns
-//! virtual time, what carries things to and fro, and the promise that the honest client is served
+//! A node with a store that keeps its word, and one honest client beside whoever is hostile. It
+//! keeps virtual time, carries messages to and fro, and checks that the honest client is served
 //! whatever the others do.
 
 use std::collections::{BTreeSet, VecDeque};

@@ -1,5 +1,5 @@
-//! What a run is made of: sizes, delays, odds. A seed draws one; a named test writes its own.
-//! Refuses to decide anything while the run goes on.
+//! What a run is made of: sizes, delays, odds. A seed draws one; a named test writes its own. It
+//! decides nothing while the run goes on.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Memory: after every step each buffer of each core is within its named setting. Owns no numbers
+//! Memory: after every step each buffer of each core is within its named setting. It has no numbers
 //! of its own.
 
 use steadfast::session::client::{ClientConfig, ClientLoad};

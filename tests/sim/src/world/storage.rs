@@ -1,5 +1,5 @@
-//! The one store of all nodes, with delays and lies about what happened. Owns when an operation
-//! happens; what it means is the production memory store's business.
+//! The one store of all nodes, with delays and lies about what happened. It decides when an
+//! operation happens; the memory store of production carries it out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -7,6 +7,7 @@ mod commits;
 mod holders;
 mod lease;
 mod order;
+mod places;
 mod slot;
 mod state;
 

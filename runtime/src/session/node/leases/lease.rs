@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::places::Queue;
+use super::queue::Queue;
 use super::slot::{Committing, Slot, SlotState};
 use crate::session::Now;
 use crate::session::node::keys::{OperationKey, SessionKey};

@@ -8,6 +8,7 @@ mod holders;
 mod lease;
 mod order;
 mod places;
+mod queue;
 mod slot;
 mod state;
 

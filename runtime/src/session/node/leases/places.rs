@@ -6,17 +6,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::lease::Lease;
+use super::queue::{PersonKey, PersonRow, Queue};
 use crate::session::Now;
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::keys::{LeaseKey, LeaseRow};
-use crate::session::table::{Key, Table};
+use crate::session::table::Table;
 use crate::wire::CommandNo;
-
-/// Kind of the rows that [`Places`] holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum PersonRow {}
-type PersonKey = Key<PersonRow>;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -43,22 +39,7 @@ struct Person {
     waited_ms: u64,
 }
 
-/// Commands of a lease whose order has come, and that wait for a place.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Queue {
-    person: PersonKey,
-    waiting: VecDeque<(Now, CommandNo)>,
-    in_turn: bool,
-}
-
 const PERSON: &str = "a lease has its principal";
-
-impl Queue {
-    /// Gives back what a burst needed.
-    pub(super) fn shrink_to_fit(&mut self) {
-        self.waiting.shrink_to_fit();
-    }
-}
 
 impl Places {
     /// A principal has one more lease in the table; the queue of the lease.
@@ -74,7 +55,7 @@ impl Places {
         if let Some(person) = self.people.held_mut(person) {
             person.leases += 1;
         }
-        Queue { person, waiting: VecDeque::new(), in_turn: false }
+        Queue::new(person)
     }
 
     /// A lease leaves the table, and what runs and waits of it with it.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::session::Session;
-use super::state::Seats;
 use crate::session::Now;
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
@@ -77,6 +76,25 @@ impl Crowd {
         }
     }
 
+    /// Whether there is room for one more session beside `sessions`: one of the principal's own
+    /// makes room before that of somebody else does.
+    pub(super) fn vacancy(
+        &self,
+        principal: &Principal,
+        sessions: usize,
+        config: &NodeConfig,
+    ) -> Vacancy {
+        let first = |places: &BTreeSet<Place>| places.first().map(|(.., key)| *key);
+        let people = self.people.get(principal.user());
+        if let Some(people) = people.filter(|it| it.sessions >= config.sessions_per_principal) {
+            return first(&people.detached).map_or(Vacancy::PrincipalFull, Vacancy::InPlaceOf);
+        }
+        if sessions < config.sessions as usize {
+            return Vacancy::Free;
+        }
+        first(&self.detached).map_or(Vacancy::Full, Vacancy::InPlaceOf)
+    }
+
     pub(super) fn most(&self) -> u32 {
         self.people.values().map(|people| people.sessions).max().unwrap_or_default()
     }
@@ -84,20 +102,4 @@ impl Crowd {
 
 fn place(key: SessionKey, session: &Session) -> Place {
     (session.used, session.detached, key)
-}
-
-impl Seats {
-    /// Whether there is room for one more session of a principal: one of its own makes room before
-    /// that of somebody else does.
-    pub(crate) fn vacancy(&self, principal: &Principal, config: &NodeConfig) -> Vacancy {
-        let first = |places: &BTreeSet<Place>| places.first().map(|(.., key)| *key);
-        let people = self.crowd.people.get(principal.user());
-        if let Some(people) = people.filter(|it| it.sessions >= config.sessions_per_principal) {
-            return first(&people.detached).map_or(Vacancy::PrincipalFull, Vacancy::InPlaceOf);
-        }
-        if self.sessions.len() < config.sessions as usize {
-            return Vacancy::Free;
-        }
-        first(&self.crowd.detached).map_or(Vacancy::Full, Vacancy::InPlaceOf)
-    }
 }

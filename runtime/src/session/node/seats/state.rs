@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::attachment::{Attachment, Phase};
-use super::crowd::Crowd;
+use super::crowd::{Crowd, Vacancy};
 use super::session::Session;
 use crate::session::Now;
 use crate::session::node::config::NodeConfig;
@@ -112,6 +112,11 @@ impl Seats {
     }
 
     // ---- looks ----
+
+    /// Whether there is room for one more session of a principal.
+    pub(crate) fn vacancy(&self, principal: &Principal, config: &NodeConfig) -> Vacancy {
+        self.crowd.vacancy(principal, self.sessions.len(), config)
+    }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.attachments.is_empty()

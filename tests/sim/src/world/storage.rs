@@ -202,7 +202,9 @@ impl World {
     ) {
         let orphan = self.nodes[node].process != process || self.nodes[node].core.is_none();
         let happens = odds.happens && !(orphan && self.rng.chance(500));
-        let truth = happens.then(|| self.carry_out(node, process, body));
+        // What happens after its report is news to the node that asked as well.
+        let knows = (odds.report != Report::Nothing).then_some(node);
+        let truth = happens.then(|| self.carry_out(knows, process, body));
         let outcome = match (odds.report, truth) {
             (Report::Truth, Some(truth)) => truth,
             (Report::Failed, _) => StoreOutcome::Failed,
@@ -228,7 +230,7 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self, node: usize, process: u64, body: &StoreOp) -> StoreOutcome {
+    fn carry_out(&mut self, knows: Option<usize>, process: u64, body: &StoreOp) -> StoreOutcome {
         let mut body = body.clone();
         if let StoreOp::Commit { commits, .. } = &mut body {
             let settles = self.plan.store.settles;
@@ -243,7 +245,7 @@ impl World {
         self.checkers.stored(process, &body, &truth);
         match (&body, &truth) {
             (StoreOp::Append { publication, .. }, StoreOutcome::Appended(place)) => {
-                self.spread(node, &publication.topic, *place);
+                self.spread(knows, &publication.topic, *place);
             }
             (StoreOp::Commit { commits, .. }, StoreOutcome::Committed(outcomes)) => {
                 for (commit, (_, outcome)) in commits.iter().zip(outcomes) {
@@ -251,7 +253,7 @@ impl World {
                         continue;
                     };
                     for (publication, place) in commit.record.publishes.iter().zip(places) {
-                        self.spread(node, &publication.topic, *place);
+                        self.spread(knows, &publication.topic, *place);
                     }
                 }
             }
@@ -260,9 +262,9 @@ impl World {
         truth
     }
 
-    /// Hints to the other nodes; some are late, some are lost.
-    fn spread(&mut self, from: usize, topic: &TopicId, place: Appended) {
-        for node in (0..self.nodes.len()).filter(|&node| node != from) {
+    /// Hints to the nodes that do not know yet; some are late, some are lost.
+    fn spread(&mut self, knows: Option<usize>, topic: &TopicId, place: Appended) {
+        for node in (0..self.nodes.len()).filter(|&node| Some(node) != knows) {
             if !self.healing && self.plan.faults_ms.is_some() && self.rng.chance(200) {
                 continue;
             }

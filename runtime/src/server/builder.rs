@@ -149,11 +149,21 @@ impl<C: ClientEnum, A> Builder<C, A> {
     }
 
     /// The server. Nothing runs until it is served or its router is mounted.
+    ///
+    /// # Panics
+    /// When a message may be longer, as it is declared (`max_bytes`), than a frame may be
+    /// ([`NodeConfig::frame_bytes`]): nobody could send it.
     #[must_use]
     pub fn build(self) -> Server<C>
     where
         A: AccessDecided,
     {
+        if let Some((name, bytes)) = self.parts.config.unsendable() {
+            panic!(
+                "`{name}` may have {bytes} bytes, but NodeConfig::frame_bytes lets {} through",
+                self.parts.config.frame_bytes
+            );
+        }
         let seed = self.parts.seed;
         Server::new(self.parts.env(), seed)
     }

@@ -312,6 +312,7 @@ impl Rig {
             head: ts,
             snapshot,
             reset,
+            credit: None,
         })));
     }
 

@@ -118,8 +118,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn serve(&mut self) -> SocketEnd {
         loop {
             let ready = poll_fn(|cx| self.poll_ready(cx)).await;
-            let taken = self.turn(ready.frames, ready.alive);
-            self.send(taken);
+            let batch = self.turn(ready.frames, ready.alive);
+            self.send(batch);
             if let Some(end) = ready.end {
                 return end;
             }
@@ -155,7 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Hands frames to the node, and takes what it has to send as long as there is room.
     fn turn(&mut self, mut frames: Vec<ClientFrame>, alive: bool) -> Vec<Outgoing> {
-        let (conn, mut outbox) = (self.conn, Taken::new(self.pump.socket().room()));
+        let (conn, mut outbox) = (self.conn, Batch::new(self.pump.socket().room()));
         let handle = Arc::clone(&self.handle);
         let engine = Arc::clone(&self.engine);
         engine.turn_with(
@@ -221,23 +221,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn send_rest(&mut self) {
         loop {
             let _ = poll_fn(|cx| self.pump.socket().poll_drain(cx)).await;
-            let taken = self.turn(Vec::new(), false);
-            if taken.is_empty() {
+            let batch = self.turn(Vec::new(), false);
+            if batch.is_empty() {
                 return;
             }
-            self.send(taken);
+            self.send(batch);
         }
     }
 }
 
 /// What is taken from the node in one turn.
-struct Taken {
+struct Batch {
     messages: Vec<Outgoing>,
     room: usize,
     more: bool,
 }
 
-impl Taken {
+impl Batch {
     fn new(room: usize) -> Self {
         Self { messages: MESSAGES.take(), room, more: false }
     }

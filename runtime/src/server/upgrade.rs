@@ -28,7 +28,7 @@ use crate::transport::{Socket, Stream};
 use crate::wire::Codec;
 
 /// A request that is upgraded.
-struct Accepted {
+struct LetIn {
     upgrade: OnUpgrade,
     admitted: Admitted,
     /// Proves that the request was understood (RFC 6455 4.2.2).
@@ -71,7 +71,7 @@ fn refuse_by_close(
         let accept_key = HeaderValue::from_str(&derive_accept_key(asked.key)).ok()?;
         let admitted = engine.gate.admit(most)?;
         let answer = switching(subprotocol, &accept_key);
-        (answer, Accepted { upgrade, admitted, accept_key }, close)
+        (answer, LetIn { upgrade, admitted, accept_key }, close)
     };
     let engine = Arc::clone(engine);
     host::spawn(async move {
@@ -91,7 +91,7 @@ pub(super) fn upgrade_root(engine: &Arc<Engine>, mut request: Request) -> Respon
     }
 }
 
-fn accept(engine: &Arc<Engine>, request: &mut Request) -> Result<(Accepted, Codec), Refusal> {
+fn accept(engine: &Arc<Engine>, request: &mut Request) -> Result<(LetIn, Codec), Refusal> {
     let env = &engine.env;
     let leaving = engine.gate.is_leaving();
     let door = Door { codecs: &env.config.codecs, origins: env.origins.as_deref(), leaving };
@@ -101,7 +101,7 @@ fn accept(engine: &Arc<Engine>, request: &mut Request) -> Result<(Accepted, Code
         HeaderValue::from_str(&derive_accept_key(asked.key)).map_err(|_| Refusal::Key)?;
     let admitted = engine.gate.admit(env.limits.connections).ok_or(Refusal::Full)?;
     let upgrade = request.extensions_mut().remove::<OnUpgrade>().ok_or(Refusal::Connection)?;
-    Ok((Accepted { upgrade, admitted, accept_key }, codec))
+    Ok((LetIn { upgrade, admitted, accept_key }, codec))
 }
 
 fn asked(request: &Request) -> UpgradeRequest<'_> {
@@ -183,8 +183,8 @@ fn let_go(upgraded: Upgraded) -> (Stream, Bytes) {
     }
 }
 
-async fn serve(engine: Arc<Engine>, accepted: Accepted, codec: Codec, shown: Shown) {
-    let Accepted { upgrade, admitted, .. } = accepted;
+async fn serve(engine: Arc<Engine>, accepted: LetIn, codec: Codec, shown: Shown) {
+    let LetIn { upgrade, admitted, .. } = accepted;
     if let Some(socket) = open(&engine, upgrade).await {
         connection::run(engine, socket, codec, shown).await;
     }

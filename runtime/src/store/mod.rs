@@ -6,4 +6,4 @@ mod interface;
 mod memory;
 
 pub use interface::{Advanced, AdvancedFuture, Clock, DynStore, Store, StoreFuture};
-pub use memory::{MemoryLimits, MemoryState, MemoryStore};
+pub use memory::{MemoryBytes, MemoryLimits, MemoryState, MemoryStore};

@@ -1,6 +1,6 @@
 //! Target `bodies`: the fields of a message, a reply, an error, a topic key, read by what the
-//! derive made. The input is a name, a line break, and a body. Owns the properties of bodies in any
-//! codec.
+//! derive made. The input is a name, a line break, and a body. It checks what holds for bodies in
+//! any codec.
 
 use serde::{Serialize, de::DeserializeOwned};
 use steadfast::protocol::{

@@ -1,5 +1,5 @@
-//! A node with a store that keeps its word, and one honest client beside whoever is hostile. Owns
-//! virtual time, what carries things to and fro, and the promise that the honest client is served
+//! A node with a store that keeps its word, and one honest client beside whoever is hostile. It
+//! keeps virtual time, carries messages to and fro, and checks that the honest client is served
 //! whatever the others do.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -12,7 +12,7 @@ use steadfast::session::node::{
 };
 use steadfast::session::store::{OpId, Outcome, StoreOp, StoreOutcome};
 use steadfast::session::{Close, Now};
-use steadfast::store::MemoryState;
+use steadfast::store::{MemoryLimits, MemoryState};
 use steadfast::wire::{Body, Codec, CommandNo, LeaseId, RefusalCode, UnsubscribeCode, Window};
 use steadfast_rig::fixtures::{self, ANN, MALLORY, event, failed, log, room};
 use steadfast_rig::pump::{
@@ -47,11 +47,22 @@ fn config() -> NodeConfig {
     config.max_client_window = Window { frames: 8, bytes: 2_000 };
     config.max_credit = Window { frames: 8, bytes: 2_000 };
     (config.frame_bytes, config.span, config.executions, config.subscriptions) = (2_000, 8, 4, 3);
+    (config.executions_per_principal, config.executions_per_lease) = (3, 2);
+    (config.commands_waiting_per_principal, config.commands_waiting) = (4, 6);
+    config.sessions_per_principal = 5;
     (config.sessions, config.leases_per_principal, config.expired_sessions) = (8, 3, 4);
     (config.lease_queue_bytes, config.lease_record_bytes) = (1_000, 1_000);
     (config.live_entries, config.topics_held, config.topic_bytes) = (8, 24, 4_000);
     (config.volatile_executions, config.volatiles, config.publishes_waiting) = (2, 4, 16);
     config
+}
+
+/// Tight ones, so that what escapes them shows within one script.
+fn limits() -> MemoryLimits {
+    let mut limits = MemoryLimits::default();
+    (limits.lease_bytes, limits.principal_bytes, limits.reply_bytes) = (1_000, 2_000, 3_000);
+    (limits.owed_bytes, limits.log_bytes) = (4_000, 4_000);
+    limits
 }
 
 #[derive(Clone)]
@@ -87,7 +98,7 @@ impl World {
         let mut world = Self {
             node: Node::new(Arc::new(config()), [1; 32]),
             now: Now(1_000),
-            store: MemoryState::default(),
+            store: MemoryState::new(limits()),
             honest: Honest::new(Now(1_000)),
             last_conn: 0,
             store_by_hand: false,
@@ -316,14 +327,20 @@ impl World {
         assert!(load.topics <= config.topics_held as usize, "{load:?}");
         assert!(load.answers_waiting <= load.sessions * config.span as usize, "{load:?}");
         assert!(load.leases <= LEASES, "{load:?}");
-        assert!(load.commands_waiting <= load.leases * config.span as usize, "{load:?}");
+        // One more of each principal, and one that keeps its order of each lease.
+        let waiting = config.commands_waiting as usize + 2 * load.leases;
+        assert!(load.commands_waiting <= waiting, "{load:?}");
         assert!(
             load.timers
                 <= 8 * (conns + load.sessions + load.leases + load.topics + load.store_operations)
                     + 64
         );
-        let size = size(&self.node);
-        assert!(size <= NODE_BYTES, "{size} bytes: {load:?}");
+        let bytes = size(&self.node);
+        assert!(bytes <= NODE_BYTES, "{bytes} bytes: {load:?}");
+        let (held, limits) = (self.store.bytes(), limits());
+        assert!(held.replies <= limits.reply_bytes && held.logs <= limits.log_bytes, "{held:?}");
+        let bytes = size(&self.store);
+        assert!(bytes <= STORE_BYTES, "{bytes} bytes in the store: {held:?}");
     }
 }
 
@@ -333,6 +350,9 @@ const LEASES: usize = 64;
 /// Bytes that the node's state goes over when it is hashed: several times what millions of scripts
 /// came to, and less than one script can make it when something grows with every step.
 const NODE_BYTES: u64 = 20_000;
+
+/// The same of the store's state.
+const STORE_BYTES: u64 = 60_000;
 
 impl NodeHarness for World {
     fn node(&mut self) -> (&mut Node, Now) {

@@ -1,5 +1,6 @@
 //! Leases, records and logs in memory, and each operation on them. Time comes in from outside.
 
+use super::bytes::MemoryBytes;
 use super::leases::{self, Leases};
 use super::limits::MemoryLimits;
 use super::topics::Topics;
@@ -31,8 +32,8 @@ impl MemoryState {
         self.leases.expire(now, &self.limits);
         self.topics.expire(now, &self.limits);
         let outcome = self.carry_out(now, op);
-        for (lease, n, record) in self.leases.take_forgotten() {
-            self.topics.forget_keys(lease, n, &record);
+        for (lease, n, publishes) in self.leases.take_done_with() {
+            self.topics.forget_keys(lease, n, &publishes);
         }
         outcome
     }
@@ -42,6 +43,16 @@ impl MemoryState {
     /// come again with other bytes (PROTOCOL.md 7.1).
     pub fn renew_epoch(&mut self, topic: &TopicId, epoch: Epoch) {
         self.topics.renew_epoch(topic, epoch);
+    }
+
+    /// How much it holds, for metrics and for checks that everything is bounded.
+    #[must_use]
+    pub const fn bytes(&self) -> MemoryBytes {
+        MemoryBytes {
+            replies: self.leases.reply_bytes,
+            owed: self.leases.owed_bytes,
+            logs: self.topics.bytes,
+        }
     }
 
     /// Where a topic stands, if it is known.
@@ -93,6 +104,9 @@ impl MemoryState {
         low: CommandNo,
         commits: Vec<Commit>,
     ) -> StoreOutcome {
+        if self.leases.would_owe_too_much(&commits, &self.limits) {
+            return StoreOutcome::Failed;
+        }
         if !self.leases.begin_commit(now, id, low) {
             return StoreOutcome::LeaseGone;
         }
@@ -120,13 +134,11 @@ impl MemoryState {
         {
             let mut appended = Vec::with_capacity(publishes);
             let kept = retention.into_iter().zip(fresh_epochs);
-            for ((index, publication), (retention, epoch)) in (0..).zip(&record.publishes).zip(kept)
-            {
-                let key = AppendKey::Command { lease: id, n, index };
+            for (publication, (retention, epoch)) in record.publishes.drain(..).zip(kept) {
                 appended.push(self.topics.append(
                     now,
-                    key,
-                    publication.clone(),
+                    None,
+                    publication,
                     retention,
                     epoch,
                     &self.limits,
@@ -137,12 +149,12 @@ impl MemoryState {
             None
         };
         record.settled = settled.is_some();
-        self.leases.write(id, n, record);
+        self.leases.write(id, n, record, &self.limits);
         CommitOutcome::Written { settled }
     }
 
-    /// A command's publication is appended only while its record is unsettled. Afterwards it is in
-    /// the log already, and only the key can tell where.
+    /// A command's publication is appended only while its record is unsettled, and so is its key
+    /// remembered: afterwards it is in the log already.
     fn append(
         &mut self,
         now: Now,
@@ -161,7 +173,7 @@ impl MemoryState {
         }
         StoreOutcome::Appended(self.topics.append(
             now,
-            key,
+            Some(key),
             publication,
             retention,
             fresh_epoch,

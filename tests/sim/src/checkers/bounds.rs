@@ -1,8 +1,9 @@
-//! Memory: after every step each buffer of each core is within its named setting. Owns no numbers
+//! Memory: after every step each buffer of each core is within its named setting. It has no numbers
 //! of its own.
 
 use steadfast::session::client::{ClientConfig, ClientLoad};
 use steadfast::session::node::{NodeConfig, NodeLoad, NodePeaks};
+use steadfast::store::{MemoryBytes, MemoryLimits};
 use steadfast::wire::Window;
 use steadfast_rig::Rule;
 
@@ -78,6 +79,18 @@ impl Checkers {
             format!("node process {process}: {found:?}")
         });
     }
+
+    /// What the store keeps in bytes.
+    pub fn a_store_keeps_its_bounds(&mut self, held: MemoryBytes, limits: &MemoryLimits) {
+        let publications = u64::from(self.node_config.publish_bytes_per_command);
+        let found = over(&[
+            ("replies", held.replies, limits.reply_bytes),
+            ("owed", held.owed, limits.owed_bytes.saturating_add(publications)),
+            // The latest entry of a log stays, whatever its length.
+            ("logs", held.logs, limits.log_bytes.saturating_add(MESSAGE_BYTES)),
+        ]);
+        self.require(found.is_none(), Rule::BoundsAreKept, || format!("the store: {found:?}"));
+    }
 }
 
 fn over_at_node(
@@ -105,10 +118,26 @@ fn over_at_node(
             u64::from(config.lease_queue_bytes) + MESSAGE_BYTES,
         ),
         ("lease_record_bytes", peaks.record_bytes, config.lease_record_bytes.into()),
+        (
+            "executions_per_principal",
+            peaks.principal_executions.into(),
+            config.executions_per_principal.into(),
+        ),
+        ("executions_per_lease", peaks.lease_executions.into(), config.executions_per_lease.into()),
+        (
+            "commands_waiting_per_principal",
+            peaks.principal_waiting.into(),
+            u64::from(config.commands_waiting_per_principal) + size(load.leases),
+        ),
         ("barred", size(peaks.barred), span),
         ("live_entries", size(peaks.topic_entries), config.live_entries.max(retained).into()),
         ("reorder_entries", size(peaks.topic_ahead), config.reorder_entries.into()),
         ("topic_bytes", peaks.topic_bytes, config.topic_bytes.into()),
+        (
+            "sessions_per_principal",
+            peaks.principal_sessions.into(),
+            config.sessions_per_principal.into(),
+        ),
         ("expired_sessions", size(peaks.expired_sessions), config.expired_sessions.into()),
         ("sessions", size(load.sessions), config.sessions.into()),
         ("topics_held", size(load.topics), config.topics_held.into()),

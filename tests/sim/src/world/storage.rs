@@ -1,5 +1,5 @@
-//! The one store of all nodes, with delays and lies about what happened. Owns when an operation
-//! happens; what it means is the production memory store's business.
+//! The one store of all nodes, with delays and lies about what happened. It decides when an
+//! operation happens; the memory store of production carries it out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -95,10 +95,16 @@ impl Shelf {
     }
 }
 
-fn empty(plan: &StorePlan) -> MemoryState {
+pub(super) fn limits(plan: &StorePlan) -> MemoryLimits {
     let mut limits = MemoryLimits::default();
     limits.topic_memory = Duration::from_millis(plan.topic_memory_ms);
-    MemoryState::new(limits)
+    (limits.lease_bytes, limits.principal_bytes, limits.reply_bytes) = plan.reply_bytes;
+    (limits.owed_bytes, limits.log_bytes) = (plan.owed_bytes, plan.log_bytes);
+    limits
+}
+
+fn empty(plan: &StorePlan) -> MemoryState {
+    MemoryState::new(limits(plan))
 }
 
 /// How long after its report an operation still happens.
@@ -196,7 +202,9 @@ impl World {
     ) {
         let orphan = self.nodes[node].process != process || self.nodes[node].core.is_none();
         let happens = odds.happens && !(orphan && self.rng.chance(500));
-        let truth = happens.then(|| self.carry_out(node, process, body));
+        // What happens after its report is news to the node that asked as well.
+        let knows = (odds.report != Report::Nothing).then_some(node);
+        let truth = happens.then(|| self.carry_out(knows, process, body));
         let outcome = match (odds.report, truth) {
             (Report::Truth, Some(truth)) => truth,
             (Report::Failed, _) => StoreOutcome::Failed,
@@ -222,7 +230,7 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self, node: usize, process: u64, body: &StoreOp) -> StoreOutcome {
+    fn carry_out(&mut self, knows: Option<usize>, process: u64, body: &StoreOp) -> StoreOutcome {
         let mut body = body.clone();
         if let StoreOp::Commit { commits, .. } = &mut body {
             let settles = self.plan.store.settles;
@@ -237,7 +245,7 @@ impl World {
         self.checkers.stored(process, &body, &truth);
         match (&body, &truth) {
             (StoreOp::Append { publication, .. }, StoreOutcome::Appended(place)) => {
-                self.spread(node, &publication.topic, *place);
+                self.spread(knows, &publication.topic, *place);
             }
             (StoreOp::Commit { commits, .. }, StoreOutcome::Committed(outcomes)) => {
                 for (commit, (_, outcome)) in commits.iter().zip(outcomes) {
@@ -245,7 +253,7 @@ impl World {
                         continue;
                     };
                     for (publication, place) in commit.record.publishes.iter().zip(places) {
-                        self.spread(node, &publication.topic, *place);
+                        self.spread(knows, &publication.topic, *place);
                     }
                 }
             }
@@ -254,9 +262,9 @@ impl World {
         truth
     }
 
-    /// Hints to the other nodes; some are late, some are lost.
-    fn spread(&mut self, from: usize, topic: &TopicId, place: Appended) {
-        for node in (0..self.nodes.len()).filter(|&node| node != from) {
+    /// Hints to the nodes that do not know yet; some are late, some are lost.
+    fn spread(&mut self, knows: Option<usize>, topic: &TopicId, place: Appended) {
+        for node in (0..self.nodes.len()).filter(|&node| Some(node) != knows) {
             if !self.healing && self.plan.faults_ms.is_some() && self.rng.chance(200) {
                 continue;
             }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::cursor::{CursorState, Volatile};
 use super::state::{CURSOR, FEED, TOPIC, Topics};
-use super::topic::{Encoded, Limits};
+use super::topic::{Encoded, LogLimits};
 use crate::session::Now;
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
@@ -144,7 +144,7 @@ impl Topics {
         let Publication { name, bodies, .. } = publication;
         let frames = Encoded::of(bodies, |codec, body| codec.event(number, at.ts, name, body));
         if at.ts == topic.head().next() {
-            topic.push(now, frames, Limits::of(topic.spec, config));
+            topic.push(now, frames, LogLimits::of(topic.spec, config));
             topic.catch_up(now, config);
             topic.wait_no_more(number, fx);
             self.tell_followers(number, fx);

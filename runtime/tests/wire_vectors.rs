@@ -54,7 +54,8 @@ fn client_fields(frame: &ClientFrame) -> (&'static str, Value) {
             "HELLO",
             json!({
                 "v": it.v, "protocol": it.protocol, "version": it.version, "token": it.token, "instance": it.instance,
-                "dial": it.dial, "window": frames_and_bytes(it.window), "message_bytes": it.message_bytes,
+                "dial": it.dial, "window": frames_and_bytes(it.window),
+                "message_bytes": it.message_bytes,
                 "resume": it.resume.as_ref().map(|resume| json!({
                     "session": resume.session, "token": format!("{:032x}", resume.token.0), "recv": resume.recv,
                 })),
@@ -122,7 +123,8 @@ fn server_fields(frame: &ServerFrame) -> (&'static str, Value) {
             "SUBSCRIBED",
             json!({
                 "sub": it.sub, "number": it.number, "epoch": it.epoch, "ts": it.ts, "head": it.head,
-                "snapshot": it.snapshot, "reset": it.reset, "credit": it.credit.map(events_and_bytes),
+                "snapshot": it.snapshot, "reset": it.reset,
+                "credit": it.credit.map(events_and_bytes),
             }),
         ),
         ServerFrame::Unsubscribed { sub, code, retry_ms } => {

@@ -158,12 +158,13 @@ impl<C: ClientEnum, A> Builder<C, A> {
     where
         A: AccessDecided,
     {
-        if let Some((name, bytes)) = self.parts.config.unsendable() {
-            panic!(
-                "`{name}` may have {bytes} bytes, but NodeConfig::frame_bytes lets {} through",
-                self.parts.config.frame_bytes
-            );
-        }
+        let config = &self.parts.config;
+        let unsendable = config.unsendable();
+        assert!(
+            unsendable.is_none(),
+            "message and bytes that NodeConfig::frame_bytes ({}) does not let through: {unsendable:?}",
+            config.frame_bytes
+        );
         let seed = self.parts.seed;
         Server::new(self.parts.env(), seed)
     }

@@ -47,7 +47,8 @@ impl Sieve {
         its_own
     }
 
-    /// What of these bytes may pass; `None`: all as they are, which costs a look at each frame's head.
+    /// What of these bytes may pass; `None`: all as they are, which costs a look at each frame's
+    /// head.
     pub(super) fn pass(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut at = 0;
         let changes = !self.partial.is_empty() || matches!(self.inside, Inside::Dropped(..));

@@ -40,8 +40,8 @@ pub(crate) enum Inbound {
     Message(Bytes),
     /// A WebSocket ping or pong: a sign of life (PROTOCOL.md 2.4), and no message.
     Control,
-    /// The first bytes of a message that is longer than this client takes; the rest of it was passed
-    /// over.
+    /// The first bytes of a message that is longer than this client takes; the rest of it was
+    /// passed over.
     #[cfg(feature = "client")]
     TooLong(Bytes),
     /// The peer closed, or is gone.

@@ -1,4 +1,4 @@
-//! What each end declares, and what comes of it: the longest message, versions, and who may come in.
+//! What each end declares, and what comes of it: the longest message, versions, who may come in.
 
 use std::sync::{Arc, Mutex};
 

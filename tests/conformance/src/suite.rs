@@ -11,8 +11,8 @@ use crate::exchange::Exchange;
 use crate::report::{Ending, Outcome};
 use crate::{PATIENCE, with_patience};
 
-/// How many cases run at a time, if nothing else is said. Each has a server or a client of its own, and most of them just
-/// wait.
+/// How many cases run at a time, if nothing else is said. Each has a server or a client of its own,
+/// and most of them just wait.
 const AT_A_TIME: usize = 12;
 /// No case takes this long, unless something hangs.
 const CASE: Duration = Duration::from_secs(60);

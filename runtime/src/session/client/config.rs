@@ -55,8 +55,8 @@ pub struct ClientConfig {
     pub credential_refusals: u32,
     /// Sequence errors in a row after which the client fails: 3.
     pub sequence_errors: u32,
-    /// Messages in a row that were longer than [`ClientConfig::message_bytes`] and no subscription's,
-    /// after which the client fails: 3 (PROTOCOL.md 2.7).
+    /// Messages in a row that were longer than [`ClientConfig::message_bytes`], and of which it
+    /// could not be told whose they are, after which the client fails: 3 (PROTOCOL.md 2.7).
     pub too_large_messages: u32,
     /// Unacknowledged frames after which an ACK goes out alone: 32 (PROTOCOL.md 4.5).
     pub ack_frames: u32,

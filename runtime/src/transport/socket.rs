@@ -280,7 +280,7 @@ fn told(frame: Option<CloseFrame>) -> Close {
 fn failed(error: &Error, role: Role) -> Close {
     use tokio_tungstenite::tungstenite::error::ProtocolError;
     match error {
-        // One in fragments, or that came before HELLO: nobody can tell whose it is (PROTOCOL.md 2.7),
+        // One in fragments, or that came before HELLO: nobody knows whose it is (PROTOCOL.md 2.7),
         // and what comes after a resume may fit.
         Error::Capacity(_) if role == Role::Client => Close::new(
             CloseCode::TOO_LARGE_FOR_CLIENT,

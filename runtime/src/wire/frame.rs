@@ -349,6 +349,8 @@ pub enum UnsubscribeCode {
     Overload,
     /// The topic's state can't be read; try again.
     Internal,
+    /// A state or an event is longer than the client takes.
+    TooLarge,
     /// A code of a later version of the protocol: final.
     Other,
 }

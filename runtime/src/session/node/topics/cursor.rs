@@ -13,6 +13,8 @@ use crate::wire::{Codec, Name, Position, SubNo, TopicNo, TopicSeq, Window};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Feed {
     pub(super) codec: Codec,
+    /// Whose it is.
+    pub(super) name: Arc<str>,
     pub(super) cursors: BTreeMap<SubNo, Cursor>,
     /// Those with something to send, each at most once.
     ready: VecDeque<SubNo>,
@@ -46,8 +48,8 @@ pub(super) enum CursorState {
     Opening { reads: u64, anew: bool },
     /// SUBSCRIBED promised a snapshot; the hook runs.
     AwaitingSnapshot,
-    /// The snapshot is to be written.
-    Snapshot { frame: Bytes },
+    /// The topic's state is to be written, as it is when the socket has room.
+    Snapshot,
     /// Follows the log.
     Live,
 }
@@ -60,8 +62,8 @@ pub(super) struct Volatile {
 }
 
 impl Feed {
-    pub(super) const fn new(codec: Codec) -> Self {
-        Self { codec, cursors: BTreeMap::new(), ready: VecDeque::new() }
+    pub(super) const fn new(codec: Codec, name: Arc<str>) -> Self {
+        Self { codec, name, cursors: BTreeMap::new(), ready: VecDeque::new() }
     }
 
     pub(super) fn ready(&mut self, sub: SubNo) {

@@ -12,11 +12,13 @@ use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::types::{ConnId, TopicVolatile};
 use crate::session::store::{Appended, Publication};
-use crate::wire::{Outgoing, SubNo, TopicNo, TopicSeq};
+use crate::wire::{Outgoing, ServerFrame, SubNo, TopicNo, TopicSeq};
 
 /// What a subscription has to send.
 enum Step {
     Send(Bytes),
+    /// The state of this topic.
+    State(TopicNo, ServerFrame),
     Nothing,
     FellBehind,
 }
@@ -35,6 +37,10 @@ impl Topics {
             let sub = self.feeds.get_mut(&conn)?.next_ready()?;
             match self.step(conn, sub) {
                 Step::Send(bytes) => return Some(Outgoing::Shared(bytes)),
+                Step::State(topic, frame) => {
+                    self.let_go(topic, config, fx);
+                    return Some(Outgoing::Frame(frame));
+                }
                 Step::Nothing => {}
                 Step::FellBehind => {
                     if let Some(subscribed) = self.fell_behind(now, conn, sub, config, fx) {
@@ -53,11 +59,15 @@ impl Topics {
         // Without a topic it is being authorized.
         let Some(topic) = self.topics.get_mut(&cursor.topic) else { return Step::Nothing };
         let frame = match &cursor.state {
-            CursorState::Snapshot { frame } if cursor.has_byte_credit() => {
-                let frame = frame.clone();
-                cursor.state = CursorState::Live;
-                cursor.sends(frame.len());
-                Some(frame)
+            CursorState::Snapshot if cursor.has_byte_credit() => {
+                let number = cursor.topic;
+                let kept = held(topic.kept.as_ref(), "who waits for a state finds it");
+                let Some(kept) = kept else { return Step::Nothing };
+                let Some((frame, bytes)) = kept.frame(number, codec) else { return Step::Nothing };
+                cursor.stand(kept.ts, CursorState::Live);
+                cursor.sends(bytes);
+                feed.ready(sub);
+                return Step::State(number, frame);
             }
             CursorState::Live => match cursor.volatiles.pop_front() {
                 Some(volatile) => Some(volatile.frame),

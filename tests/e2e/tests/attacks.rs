@@ -85,8 +85,10 @@ async fn a_flood_of_sessions_keeps_nobody_out() {
         // It is cut without a close, so that its session stays.
         let client = stage.connect().await;
         came += 1;
-        stage.proxy.cut();
+        stage.proxy.refuse(true);
+        stage.proxy.cut_all();
         drop(client);
+        stage.proxy.refuse(false);
         most = most.max(stage.server.load().sessions);
     }
     assert_eq!(came, times(100), "every newcomer is let in");

@@ -247,7 +247,8 @@ pub struct NodeConfig {
     /// 256 MiB. Subscriptions that would need more end with `overload`.
     pub snapshots_bytes: u64,
     /// Time between two calls of a topic's snapshot hook: 100 ms. Who comes in between gets the
-    /// state that was read last, and the events since. Zero: every newcomer asks for its own.
+    /// state that was read last, or waits for the next one if there were events since. Zero: a
+    /// newcomer never waits, and shares no state but with those who come while it is read.
     pub snapshot_interval: Duration,
     /// Tries of a snapshot whose position the log has left behind by the time that it is there: 3.
     pub snapshot_tries: u32,

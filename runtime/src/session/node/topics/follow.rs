@@ -307,11 +307,11 @@ impl Topics {
         let topic = self.topics.get(&number)?;
         let epoch = topic.epoch?;
         let snapshot = reset.is_some() && topic.has_snapshot(config);
-        // A state that was read just now will do, and one that is being read: SUBSCRIBED says where
+        // A state that was read just now will do if nothing has happened since, and one that is being read: SUBSCRIBED says where
         // it begins, so that a position never goes back.
         let codec = self.feeds.get(&conn)?.codec;
         let kept = topic.kept.as_ref().filter(|kept| {
-            snapshot && now < kept.fresh_until && kept.ts >= topic.floor() && kept.is_in(codec)
+            snapshot && now < kept.fresh_until && kept.ts == topic.head() && kept.is_in(codec)
         });
         let run = topic.snapshot.as_ref().filter(|run| snapshot && run.ts >= topic.floor());
         let begins = kept.map(|kept| kept.ts).or(run.map(|run| run.ts));

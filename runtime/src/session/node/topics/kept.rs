@@ -1,8 +1,6 @@
 //! A topic's state as its hook has told it: one body in each codec, for all who wait. At most one
 //! of each topic is kept, the latest; who waits for an earlier one gets this one. Asks nobody.
 
-use bytes::Bytes;
-
 use crate::session::Now;
 use crate::wire::{Body, Codec, Name, ServerFrame, TopicNo, TopicSeq};
 
@@ -45,8 +43,29 @@ impl Kept {
     /// is, not here.
     pub(super) fn frame(&self, topic: TopicNo, codec: Codec) -> Option<(ServerFrame, usize)> {
         let (name, body) = (self.name.clone(), self.body(codec)?.clone());
-        let head = codec.snapshot(topic, self.ts, &name, &Body(Bytes::new())).len();
-        let bytes = head + body.len();
+        let around = codec.snapshot(topic, self.ts, &name, &Body::UNIT).len() - Body::UNIT.len();
+        // No body at all is written as one without fields.
+        let bytes = around + if body.is_empty() { Body::UNIT.len() } else { body.len() };
         Some((ServerFrame::Snapshot { topic, ts: self.ts, name, body }, bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+
+    /// The client counts what it receives (PROTOCOL.md 7.8).
+    #[test]
+    fn what_is_counted_is_what_is_written() {
+        for text in ["", "{}", "{\"n\":1}"] {
+            let bodies = vec![(Codec::Json, Body(text.into()))];
+            let kept = Kept::new(TopicSeq(12), Now(0), Name::EMPTY, bodies);
+            let (frame, bytes) = kept.frame(TopicNo(345), Codec::Json).unwrap();
+            let mut written = BytesMut::new();
+            Codec::Json.write_server(&frame, &mut written);
+            assert_eq!(written.len(), bytes, "{text:?}");
+        }
     }
 }

@@ -31,25 +31,45 @@ pub type PrincipalId = std::sync::Arc<str>;
 pub enum Outcome {
     /// With a reply.
     Ok(Body),
-    /// Without success.
-    Failed {
-        /// How.
-        code: FailureCode,
-        /// Wire name of the application's error, else empty.
-        name: Name,
-        /// Its fields, else `{}`.
-        body: Body,
-    },
+    /// Without success. Boxed, because it is rare and replies are kept by the thousand.
+    Failed(Box<Failure>),
     /// It did not run and never will: its deadline had passed before it started (PROTOCOL.md 5.13).
     Expired,
 }
 
+/// What a failed command says.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Failure {
+    /// How.
+    pub code: FailureCode,
+    /// Wire name of the application's error, else empty.
+    pub name: Name,
+    /// Its fields, else `{}`.
+    pub body: Body,
+}
+
 impl Outcome {
+    /// Without success.
+    #[must_use]
+    pub fn failed(code: FailureCode, name: Name, body: Body) -> Self {
+        Self::Failed(Box::new(Failure { code, name, body }))
+    }
+
+    /// How it failed, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<FailureCode> {
+        match self {
+            Self::Failed(failure) => Some(failure.code),
+            Self::Ok(_) | Self::Expired => None,
+        }
+    }
+
     /// Bytes of its body.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         match self {
-            Self::Ok(Body(body)) | Self::Failed { body: Body(body), .. } => body.len() as u64,
+            Self::Ok(Body(body)) => body.len() as u64,
+            Self::Failed(failure) => failure.body.0.len() as u64,
             Self::Expired => 0,
         }
     }
@@ -208,9 +228,10 @@ pub enum CommitOutcome {
 /// An operation on the store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum StoreOp {
-    /// Issues a lease. If the principal has `max_per_principal` already, the one without contact
-    /// for longest ends, provided that nobody holds it: the last contact is more than `held_ms`
-    /// ago. Else [`StoreOutcome::TooManyLeases`].
+    /// Issues a lease, which counts as held. If the principal has `max_per_principal` already, one
+    /// that nobody holds makes room: of those that were let go (see `RenewLease`) the one that was
+    /// let go first, else the one without contact for longest, if that is more than `held_ms` ago.
+    /// Is each of them held, the answer is [`StoreOutcome::TooManyLeases`].
     OpenLease {
         /// Proposed id, random.
         id: LeaseId,
@@ -224,12 +245,12 @@ pub enum StoreOp {
         unused_ttl_ms: u64,
         /// Leases that a principal may have.
         max_per_principal: u32,
-        /// Milliseconds without contact after which nobody can hold a lease: nodes renew what is
-        /// held more often.
+        /// Milliseconds without contact after which nobody can hold a lease, even if no node has
+        /// let go of it: nodes renew what is held more often.
         held_ms: u64,
     },
     /// Goes on with a lease: raises its low-water mark to `low`, forgets the records below it,
-    /// counts as contact.
+    /// counts as contact, and the lease as held.
     ClaimLease {
         /// Which.
         id: LeaseId,
@@ -240,10 +261,14 @@ pub enum StoreOp {
         /// Everything below is resolved at the client.
         low: CommandNo,
     },
-    /// Counts as contact, and raises the low-water mark.
+    /// Counts as contact, raises the low-water mark, and says whether anybody holds the lease. It
+    /// need not be durable: what a store forgets of it is told again.
     RenewLease {
         /// Which.
         id: LeaseId,
+        /// Whether a client is connected that has it. One that nobody holds makes room for another
+        /// lease of its principal; until then it stays as it is.
+        held: bool,
         /// Everything below is resolved at the client.
         low: CommandNo,
     },

@@ -161,6 +161,7 @@ impl Node {
     /// The next thing to do, in the node's own order: what was caused first comes first, commands
     /// that may be handed out ahead follow the one before them, and commits come when nothing else
     /// is left, so that one carries everything that has ended.
+    #[inline]
     pub fn poll_output(&mut self, now: Now) -> Option<Output> {
         if let Some(execution) = self.next_ahead(now) {
             return Some(Output::Execute { execution, ahead: true });
@@ -297,7 +298,10 @@ impl Node {
         let phase = self.seats.forget(now, conn, used, &self.config, &mut self.fx);
         self.topics.forget(now, conn, &mut self.fx);
         match phase? {
-            Phase::Attached(seat) => return Some(seat),
+            Phase::Attached(seat) => {
+                self.leases.hold(seat.lease, false, &mut self.fx);
+                return Some(seat);
+            }
             Phase::Authenticating { exec, .. } => self.fx.abort(exec),
             Phase::Leasing(leasing) => {
                 if let Some(id) = leasing.claimed() {

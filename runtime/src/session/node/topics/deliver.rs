@@ -12,7 +12,7 @@ use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::types::{ConnId, TopicVolatile};
 use crate::session::store::{Appended, Publication};
-use crate::wire::{Outgoing, ServerFrame, SubNo, TopicNo, TopicSeq};
+use crate::wire::{Outgoing, ServerFrame, SubNo, TopicNo, TopicSeq, UnsubscribeCode};
 
 /// What a subscription has to send.
 enum Step {
@@ -21,6 +21,8 @@ enum Step {
     State(TopicNo, ServerFrame),
     Nothing,
     FellBehind,
+    /// The next message is longer than the client takes.
+    TooLarge,
 }
 
 impl Topics {
@@ -47,23 +49,35 @@ impl Topics {
                         return Some(Outgoing::Frame(subscribed));
                     }
                 }
+                Step::TooLarge => {
+                    let code = UnsubscribeCode::TooLarge;
+                    let (_, unsubscribed) = self.end(now, conn, sub, code, config, fx);
+                    return Some(Outgoing::Frame(unsubscribed));
+                }
             }
         }
     }
 
     fn step(&mut self, conn: ConnId, sub: SubNo) -> Step {
         let Some(feed) = held(self.feeds.get_mut(&conn), FEED) else { return Step::Nothing };
-        let codec = feed.codec;
+        let (codec, most) = (feed.codec, feed.message_bytes.unwrap_or(u32::MAX) as usize);
         let cursor = held(feed.cursors.get_mut(&sub), CURSOR);
         let Some(cursor) = cursor else { return Step::Nothing };
         // Without a topic it is being authorized.
         let Some(topic) = self.topics.get_mut(&cursor.topic) else { return Step::Nothing };
         let frame = match &cursor.state {
-            CursorState::Snapshot if cursor.has_byte_credit() => {
+            CursorState::Snapshot => {
                 let number = cursor.topic;
                 let kept = held(topic.kept.as_ref(), "who waits for a state finds it");
                 let Some(kept) = kept else { return Step::Nothing };
                 let Some((frame, bytes)) = kept.frame(number, codec) else { return Step::Nothing };
+                if bytes > most {
+                    return Step::TooLarge;
+                }
+                if !cursor.has_byte_credit() {
+                    topic.untell(conn);
+                    return Step::Nothing;
+                }
                 cursor.stand(kept.ts, CursorState::Live);
                 cursor.sends(bytes);
                 feed.ready(sub);
@@ -81,11 +95,17 @@ impl Topics {
                 return Step::Nothing;
             }
         };
-        let frame = frame.or_else(|| {
-            let event = topic.frame(cursor.at().next(), codec).filter(|_| cursor.has_credit())?;
-            cursor.advance(event.len());
-            Some(event.clone())
-        });
+        let frame = match frame {
+            Some(frame) => Some(frame),
+            None => match topic.frame(cursor.at().next(), codec) {
+                Some(event) if event.len() > most => return Step::TooLarge,
+                Some(event) if cursor.has_credit() => {
+                    cursor.advance(event.len());
+                    Some(event.clone())
+                }
+                Some(_) | None => None,
+            },
+        };
         match frame {
             Some(frame) => {
                 feed.ready(sub);
@@ -210,6 +230,9 @@ impl Topics {
             let Some(feed) = held(self.feeds.get_mut(conn), FEED) else { continue };
             // Its codec is not one that this node publishes in.
             let Some(frame) = frames.get(feed.codec) else { continue };
+            if !feed.takes(frame.len()) {
+                continue;
+            }
             let cursor = held(feed.cursors.get_mut(&follower.sub), CURSOR);
             let Some(cursor) = cursor else { continue };
             if !matches!(cursor.state, CursorState::Live) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use node_support::{Bench, WIDE, config, event};
 use steadfast::session::node::{ConnId, Executed, StagedPublish};
 use steadfast::session::store::{
-    CommitOutcome, OpId, Outcome, Retention, StoreOp, StoreOutcome, TopicId,
+    CommitOutcome, OpId, Outcome, ReadFrom, Retention, StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::wire::{CommandNo, Dial, Epoch, InstanceId, LeaseClaim, TopicSeq};
 use steadfast_rig::fixtures::{body, log};
@@ -28,7 +28,13 @@ fn entries(bench: &mut Bench, topic: TopicId) -> Vec<String> {
     let retention = Retention::new(8, Duration::from_secs(600));
     let open = StoreOp::OpenTopic { topic: topic.clone(), fresh_epoch: Epoch(0), retention };
     let StoreOutcome::Topic(head) = bench.store.apply(bench.now, open) else { panic!() };
-    let read = StoreOp::ReadLog { topic, epoch: head.epoch, after: TopicSeq(0), max: 100 };
+    let read = StoreOp::ReadLog {
+        topic,
+        epoch: head.epoch,
+        from: ReadFrom::After(TopicSeq(0)),
+        max: 100,
+        max_bytes: u64::MAX,
+    };
     let StoreOutcome::Log { entries, .. } = bench.store.apply(bench.now, read) else { panic!() };
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     entries.iter().map(|entry| text(&entry.bodies[0].1.0)).collect()

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use steadfast::session::Now;
 use steadfast::session::store::{
-    Appended, CommitOutcome, OpId, Record, StoreOp, StoreOutcome, TopicId,
+    Appended, CommitOutcome, OpId, ReadFrom, Record, StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::store::{MemoryLimits, MemoryState};
 
-use steadfast::wire::{Epoch, LeaseId, Position, TopicSeq};
+use steadfast::wire::{Epoch, LeaseId, Position};
 
 use super::{Clock, Due, World};
 use crate::checkers::Restored;
@@ -75,8 +75,13 @@ impl Shelf {
 
     /// Where a topic stands, without touching it.
     fn standing(&mut self, now: Now, topic: &TopicId) -> Option<Position> {
-        let look =
-            StoreOp::ReadLog { topic: topic.clone(), epoch: Epoch(0), after: TopicSeq(0), max: 0 };
+        let look = StoreOp::ReadLog {
+            topic: topic.clone(),
+            epoch: Epoch(0),
+            from: ReadFrom::Last(0),
+            max: 0,
+            max_bytes: 0,
+        };
         match self.state.apply(self.clock.reads(now), look) {
             StoreOutcome::Log { head, .. } => Some(Position { epoch: head.epoch, ts: head.head }),
             _ => None,
@@ -328,13 +333,16 @@ impl World {
             let after = self.shelf.standing(now, &topic);
             restored.push(Restored { topic, before, after });
         }
-        let unsettled =
-            match self.shelf.state.apply(clock, StoreOp::ListUnsettled { max: u32::MAX }) {
-                StoreOutcome::Unsettled(records) => {
-                    records.into_iter().map(|(lease, n, _)| (lease, n.0)).collect()
-                }
-                _ => BTreeSet::new(),
-            };
+        let unsettled = match self
+            .shelf
+            .state
+            .apply(clock, StoreOp::ListUnsettled { max: u32::MAX, after: None, older_than_ms: 0 })
+        {
+            StoreOutcome::Unsettled(records) => {
+                records.into_iter().map(|(lease, n, _)| (lease, n.0)).collect()
+            }
+            _ => BTreeSet::new(),
+        };
         self.checkers.store_rolled_back(&restored, unsettled);
         true
     }

@@ -5,7 +5,9 @@
 mod cursor;
 mod deliver;
 mod follow;
+mod kept;
 mod read;
+mod shares;
 mod snapshots;
 mod state;
 mod topic;

@@ -3,14 +3,14 @@
 What a frame means is in steadfast_client.py and subscription.py.
 """
 
-import json
+import json, re
 
 SUBPROTOCOL = "steadfast.v1.json"
 ACK, COMMAND, COMMAND_DEADLINE, RESULT, FAILED, EVENT, VOLATILE, TOPIC_VOLATILE = range(8)
 POSITION, REFUSED, SNAPSHOT, SKIP, PING, PONG = range(8, 14)
 HELLO, WELCOME, RESUME_FAILED, SUBSCRIBE = range(20, 24)
 SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED, GOAWAY = range(24, 28)
-# What a client may receive, after the kind. n: sequence, d: dup, s: string, k: any number,
+# What a client may receive, after the kind. n: sequence, d: dup, s: string,
 # o: object, *: body (always last).
 ROWS = {
     ACK: "n",
@@ -21,8 +21,8 @@ ROWS = {
     REFUSED: "nnnsn",
     SNAPSHOT: "nns*",
     SKIP: "nn",
-    PING: "k",
-    PONG: "k",
+    PING: "n",
+    PONG: "n",
     WELCOME: "o",
     RESUME_FAILED: "o",
     SUBSCRIBED: "o",
@@ -33,7 +33,6 @@ FITS = {
     "n": lambda v: type(v) is int and 0 <= v < 2**53,
     "d": lambda v: type(v) is int and v in (0, 1),
     "s": lambda v: isinstance(v, str),
-    "k": lambda v: type(v) in (int, float),
     "o": lambda v: isinstance(v, dict),
 }
 RETRY = ("draining", "overload", "rate_limited")  # 5.10: every other refusal is terminal
@@ -60,6 +59,38 @@ class Broken(Exception):
     """The server broke a rule: close code, reason."""
 
 
+# Members of the objects that a client reads: none may occur twice (3.3).
+KNOWN = set(
+    "session token gen resumed recv ttl_ms frame_bytes window frames bytes lease id state span "
+    "heartbeat interval_ms timeout_ms missed reason sub number epoch ts head snapshot reset credit "
+    "events code retry_ms after_ms deadline_ms".split()
+)
+
+
+def members(pairs):
+    names = [name for name, _ in pairs if name in KNOWN]
+    if len(names) != len(set(names)):
+        raise Broken(4400, "a member occurs twice")
+    return dict(pairs)
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=members)
+
+
+def closes(text):
+    """Whether the brackets of a frame that is to be ignored close (3.6)."""
+    rest = re.sub(r'"(?:[^"\\]|\\.)*"', "", text, flags=re.S).strip(SPACE)
+    opened = []
+    for at, c in enumerate(rest):
+        if c == '"' or at and not opened:
+            return False
+        if c in "[{":
+            opened.append("]" if c == "[" else "}")
+        elif c in "]}" and opened.pop() != c:
+            return False
+    return not opened
+
+
 def parse(text):
     """A frame as [kind, …], or None if it is to be ignored. A body stays text (3.2), so that a bad
     one concerns its message alone (3.5)."""
@@ -79,17 +110,21 @@ def parse(text):
         while pos < len(text) and text[pos] in SPACE:
             pos += 1
         try:
-            value, pos = json.JSONDecoder().raw_decode(text, pos)
+            value, pos = DECODER.raw_decode(text, pos)
         except ValueError:
             raise Broken(4400, "malformed frame")
         if not frame:
             if type(value) is int and 128 <= value <= 255:
+                if not closes(text):
+                    raise Broken(4400, "frame cut short")
                 return None  # 3.6
             row = ROWS.get(value if type(value) is int else None)
             if row is None:
                 raise Broken(4400, f"unknown kind {value!r}")
         elif not FITS[row[len(frame) - 1]](value):
             raise Broken(4400, f"frame {frame[0]} does not fit its row")
+        if isinstance(value, dict) and re.search("[\ud800-\udfff]", json.dumps(value, ensure_ascii=False)):
+            raise Broken(4400, "half of a surrogate pair")  # 3.3
         frame.append(value)
         if len(frame) <= len(row):
             token(",")

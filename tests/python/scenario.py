@@ -107,7 +107,7 @@ class Scenario:
         self.url, self.room, self.posted, self.clients = url, "room-" + secrets.token_hex(4), {}, []
 
     def client(self, user):
-        self.clients.append((user, Client(self.url, "chat", "1.0", token=user)))
+        self.clients.append((user, Client(self.url, "chat", "1.0", token=user, backoff=0.2)))
         return self.clients[-1][1]
 
     def note(self, user, text, message_id):

@@ -13,7 +13,7 @@ else is plain state, without locks.
 
 import asyncio, itertools, json, math, random, secrets, time
 from collections import deque
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
@@ -28,6 +28,17 @@ from frames import Broken, Failed, Refused, Stopped, Unknown, parse
 from subscription import Subscription
 
 INSTANCE, DIALS = secrets.token_hex(16), itertools.count(1)  # 4.9: per process
+LIVED = 5.0  # seconds after WELCOME: then "in a row" and "k-th" begin anew (8.1b)
+
+
+class Socket(ClientConnection):
+    """Notes when a byte came last: each is a sign of life, whole message or not (9.1)."""
+
+    heard = 0.0
+
+    def data_received(self, data):
+        self.heard = time.monotonic()
+        super().data_received(data)
 
 
 class Command:
@@ -52,20 +63,25 @@ class Command:
 
 class Client:
     def __init__(
-        self, url, protocol, version, token=None, window=(256, 1 << 20), max_frame=16 << 20
+        self,
+        url,
+        protocol,
+        version,
+        token=None,
+        window=(256, 1 << 20),
+        message_bytes=16 << 20,
+        backoff=30.0,
     ):
-        self.url, self.protocol, self.version, self.window, self.max_frame = (
-            url,
-            protocol,
-            version,
-            window,
-            max_frame,
-        )
+        """`message_bytes`: the longest message taken (2.6). `backoff`: the longest delay before a
+        dial, in seconds (8.1a)."""
+        self.url, self.protocol, self.version, self.window = url, protocol, version, window
+        self.message_bytes, self.backoff = message_bytes, backoff
         self.token = (
             token if callable(token) else lambda: token
         )  # credentials: asked for at each dial
         self.session = self.lease = None  # (id, token) of the last WELCOME; lease id
-        self.sent = self.recv = 0  # highest seq sent and accepted in this session
+        # Of this session: the highest seq sent, accepted here, and acknowledged by the server.
+        self.sent = self.recv = self.acknowledged = 0
         self.replay, self.replay_bytes = {}, 0  # 4.6: seq -> Command not yet acknowledged
         self.numbered, self.next, self.waiting = (
             {},
@@ -131,20 +147,18 @@ class Client:
         await asyncio.wait([self.task])
 
     async def _run(self):
-        tries = refusals = wrongs = 0
+        tries, rows = 0, dict.fromkeys(("too long", "credentials", "wrong"), 0)
         code, reason = 1000, "closed"
         try:
             while not self.closing:
                 await self.gate.wait()
-                seen, self.after, began = len(self.welcomes), None, time.monotonic()
+                seen, self.after = len(self.welcomes), None
                 try:
                     code, reason = await self._attach()
                 except NegotiationError as e:
                     raise Stopped(0, f"something in between changed the subprotocol: {e}")  # 2.1
                 except InvalidStatus as e:
-                    if e.response.status_code == 400:
-                        raise Stopped(0, "the server does not speak " + SUBPROTOCOL)  # 2.1
-                    code, reason = 1006, str(e)
+                    code, reason = self._refused_upgrade(e.response.status_code), str(e)
                 except (
                     OSError,
                     EOFError,
@@ -156,25 +170,15 @@ class Client:
                     code, reason = 1006, repr(e)
                 self.closes.append(int(code))
                 self.reasons.append(reason)
-                tries = 0 if len(self.welcomes) > seen else tries + 1
-                if time.monotonic() - began > 30:
-                    refusals = wrongs = 0
                 if self.closing or code == 1000:
                     break
-                if 4200 <= code <= 4299:
-                    refusals += 1  # token() gives new credentials at the next dial
-                if code == 4410:
-                    wrongs += 1
-                if 4300 <= code <= 4499 and code != 4410 or refusals >= 3 or wrongs >= 5:
-                    raise Stopped(code, reason)
-                if 4100 <= code <= 4199 or code == 4410:
-                    self.session = None  # a new session with the old lease
-                pause = random.uniform(0.5, 1) * min(10, 0.1 * 2**tries)
-                if code == 4003:
-                    pause = 0
-                if self.after is not None:
-                    pause = self.after  # 8.2: after GOAWAY
-                await asyncio.sleep(pause)
+                if len(self.welcomes) > seen:
+                    rows["credentials"] = 0  # 8.1b: they count as good with WELCOME
+                    if time.monotonic() - self.welcomed >= LIVED:
+                        tries, rows = 0, dict.fromkeys(rows, 0)
+                self._judge(code, reason, rows)
+                tries += 1
+                await asyncio.sleep(self._pause(code, tries))
             raise Stopped(code, reason)
         except BaseException as e:  # Stopped, or cancelled by close(), or a mistake in this file
             self.stopped = stop = (
@@ -188,6 +192,36 @@ class Client:
                 s._put("ended", name="stopped")
             self.closing = True
 
+    def _refused_upgrade(self, status):
+        """2.1: the close code that an upgrade's status is like; 0 stops the client."""
+        if status == 401:
+            return 4201
+        if status == 403:
+            return 4403
+        lost = status in (408, 425, 429) or status >= 500 or self.welcomes
+        return 1006 if lost else 4400
+
+    def _judge(self, code, reason, rows):
+        """What the table of 8.1 says about session and client. `rows` counts endings in a row."""
+        kind = {1009: "too long", 4009: "too long", 4410: "wrong"}.get(code)
+        if 4200 <= code <= 4299:
+            kind = "credentials"  # token() gives new ones at the next dial
+        if kind:
+            rows[kind] += 1
+        stops = 4300 <= code <= 4499 and code not in (4408, 4410)
+        if stops or kind and rows[kind] >= 3:
+            raise Stopped(code, reason)
+        if 4100 <= code <= 4199 or code == 4410:
+            self.session = None  # a new session with the old lease
+
+    def _pause(self, code, tries):
+        """Seconds before the dial that is number `tries` in a row (8.1a, 8.2)."""
+        if self.after is not None:
+            return self.after
+        at_once = code in (4001, 4002, 4003, 4410) or 4200 <= code <= 4299
+        longest = 1 if at_once else min(30, 2 ** min(tries - 1, 5))
+        return random.uniform(0, min(self.backoff, longest))
+
     async def _attach(self):
         """One socket from dial to end: returns its close code."""
         self.ws = ws = await connect(
@@ -195,7 +229,8 @@ class Client:
             subprotocols=[SUBPROTOCOL],
             ping_interval=None,
             compression=None,
-            max_size=self.max_frame,
+            max_size=self.message_bytes,
+            create_connection=Socket,
             open_timeout=10,
             close_timeout=1,
         )
@@ -210,6 +245,7 @@ class Client:
                 "instance": INSTANCE,
                 "dial": next(DIALS),
                 "window": {"frames": self.window[0], "bytes": self.window[1]},
+                "message_bytes": self.message_bytes,
             }
             if self.token() is not None:
                 hello["token"] = self.token()
@@ -222,28 +258,20 @@ class Client:
             if self.lease:
                 hello["lease"] = {"id": self.lease, "low": self._low(), "next": self.next}
             await ws.send(json.dumps([HELLO, hello]))
-            while not self.up:
-                frame = self._parse(await asyncio.wait_for(ws.recv(), 10))
-                if frame is None:
-                    continue
-                if frame[0] == RESUME_FAILED:
-                    self.session = None  # 4.10: WELCOME follows
-                elif frame[0] == WELCOME:
-                    self._welcome(frame[1])
-                else:
-                    raise Broken(4400, "expected WELCOME")
+            await asyncio.wait_for(self._greeted(ws), 10)  # 4.1
             tasks = [
                 asyncio.ensure_future(self._writer(ws)),
                 asyncio.ensure_future(self._heartbeat(self.welcomes[-1]["heartbeat"])),
             ]
             while True:
                 text = await ws.recv()
-                self.heard = time.monotonic()
                 frame = self._parse(text)
                 if frame:
                     self._on(frame, len(text.encode()))
-        except ConnectionClosed:
-            pass
+        except ConnectionClosed as e:
+            # 2.7, 8.1a: the library itself closes with 1009 when a message is too long.
+            if e.sent and not e.rcvd_then_sent and not self.local:
+                self.local = (e.sent.code, e.sent.reason)
         except Broken as e:
             self.local = e.args
         except (KeyError, TypeError, AttributeError) as e:
@@ -252,18 +280,25 @@ class Client:
             self.up, self.draining = False, False
             for t in tasks:
                 t.cancel()
-            for (
-                s
-            ) in (
-                self.subs
-            ):  # 7.2: subscriptions die with the socket; what was not handed on comes again
-                s.sub = s.number = None
-                s.items = deque(i for i in s.items if i.kind == "ended")
+            for s in self.subs:
+                s._detached()  # 7.2: subscriptions end with the socket
             if self.local:
                 await ws.close(self.local[0], self.local[1][:100])
             else:
                 await ws.close()
         return self.local or (ws.close_code or 1006, ws.close_reason or "")
+
+    async def _greeted(self, ws):
+        while not self.up:
+            frame = self._parse(await ws.recv())
+            if frame is None or frame[0] in (PING, PONG):
+                continue  # 4.1: nothing is sent before WELCOME, so PING has no answer here
+            if frame[0] == RESUME_FAILED:
+                self.session = None  # 4.10: WELCOME follows
+            elif frame[0] == WELCOME:
+                self._welcome(frame[1])
+            else:
+                raise Broken(4410, "expected WELCOME")  # 4.15
 
     def _parse(self, message):
         if not isinstance(message, str):
@@ -275,12 +310,12 @@ class Client:
             if (
                 not self.session
                 or w["session"] != self.session[0]
-                or w["lease"]["id"] != self.lease
-                or w["recv"] > self.sent
-            ):
+                or (w["lease"]["id"], w["lease"]["state"]) != (self.lease, "ok")
+                or not self.acknowledged <= w["recv"] <= self.sent
+            ):  # 4.15
                 raise Broken(4410, "WELCOME resumes something else")
         else:  # 4.12
-            self.sent = self.recv = 0
+            self.sent = self.recv = self.acknowledged = 0
             self.replay, self.replay_bytes = {}, 0
             for c in self.numbered.values():
                 c.seq = None  # 5.9: all of it goes out again
@@ -293,7 +328,7 @@ class Client:
             for c in lost:
                 c.resolve(error=Unknown("the lease expired"))
         self.session, self.lease, self.limits = (w["session"], w["token"]), w["lease"]["id"], w
-        self.up, self.draining, self.heard = True, False, time.monotonic()
+        self.up, self.draining, self.welcomed = True, False, time.monotonic()
         self.lines, self.owed, self.owed_bytes, self.ack_timer = deque(), 0, 0, None
         self._ack_now()  # 4.1: confirms the new token
         if w["resumed"]:
@@ -324,22 +359,27 @@ class Client:
         (self.lines.appendleft if first else self.lines.append)(
             frame if isinstance(frame, str) else json.dumps(frame)
         )
+        self.said = time.monotonic()
         self.wake.set()
 
-    async def _heartbeat(self, hb):  # 9.1
+    async def _heartbeat(self, hb):
+        interval, timeout = max(1, hb["interval_ms"]) / 1000, max(1, hb["timeout_ms"]) / 1000
+        heard, missed, ping = self.ws.heard, 0, 0.0
         while True:
-            heard = self.heard
-            await asyncio.sleep(max(0, heard + hb["interval_ms"] / 1000 - time.monotonic()))
-            if self.heard != heard:
-                continue
-            for k in range(hb["missed"]):
-                self._write([PING, k], first=True)
-                await asyncio.sleep(hb["timeout_ms"] / 1000)
-                if self.heard != heard:
-                    break
-            else:
+            now = time.monotonic()
+            if self.ws.heard != heard:
+                heard, missed = self.ws.heard, 0
+            due = ping + timeout if missed else heard + interval  # 9.1
+            if now >= due and missed >= max(1, hb["missed"]):
                 self.local = (4003, "missed heartbeats")
                 return await self.ws.close(*self.local)
+            if now >= due:
+                self._write([PING, missed], first=True)
+                missed, ping = missed + 1, now
+            elif now >= self.said + interval:
+                self._write([PING, missed], first=True)  # 9.3: not counted
+            else:
+                await asyncio.sleep(min(due, self.said + interval) - now)
 
     def _on(self, frame, size):
         kind, *f = frame
@@ -364,23 +404,27 @@ class Client:
                 return
             if kind == SUBSCRIBED:
                 return sub._subscribed(f[0])
-            sub.sub = sub.number = None
             if f[0]["code"] in ("overload", "internal"):  # try again
+                sub._detached()
+                wait = f[0].get("retry_ms")
                 asyncio.get_running_loop().call_later(
-                    f[0].get("retry_ms", 1000) / 1000, self._subscribe, sub
+                    random.uniform(0.5, 1) if wait is None else wait / 1000, self._subscribe, sub
                 )
-            else:
+            else:  # 7.10: final; what came before still belongs to the application
+                sub.sub = sub.number = None
                 self.subs.remove(sub)
                 sub._put("ended", name=f[0]["code"])
         elif kind == GOAWAY:
             self.draining, self.after = True, f[0]["after_ms"] / 1000
+        elif kind == WELCOME:
+            raise Broken(4410, "WELCOME twice")  # 4.15
         elif kind != PONG:
             raise Broken(4400, f"kind {kind} out of place")
 
     def _subscribe(self, s):
         if not self.up or s.sub is not None or s not in self.subs:
             return
-        s.sub, s.number, s.asked = next(self.sub_ids), None, s.position
+        s._asks(next(self.sub_ids))
         m = {
             "sub": s.sub,
             "topic": s.topic,
@@ -414,7 +458,8 @@ class Client:
                 elif f[4] == "unknown":
                     c.resolve(error=Unknown("says the server"))
                 else:
-                    c.resolve(error=Failed(f[4], f[5], body))
+                    code = f[4] if f[4] in ("error", "timeout") else "internal"  # 5.7
+                    c.resolve(error=Failed(code, f[5], body))
         self.recv, self.owed, self.owed_bytes = (
             seq,
             self.owed + 1,
@@ -441,6 +486,7 @@ class Client:
     def _acked(self, ack):
         if ack > self.sent:
             raise Broken(4410, "ack of what was never sent")  # 4.4
+        self.acknowledged = max(self.acknowledged, ack)
         for seq in [s for s in self.replay if s <= ack]:
             self.replay_bytes -= len(self.replay.pop(seq).body)
 
@@ -454,6 +500,10 @@ class Client:
             ]
         return json.dumps(head + [c.name])[:-1] + "," + c.body + "]"
 
+    def _fits(self, c):
+        """With room for the longest head, so that a command that fits does so each time (5.19)."""
+        return len(c.body) + len(c.name) + 120 <= self.limits["frame_bytes"]
+
     def _pump(self):
         """Send what may be sent: first commands that are sent again, in the order of n (5.9, 5.11),
         then new ones."""
@@ -466,6 +516,10 @@ class Client:
             if wait > 0:
                 asyncio.get_running_loop().call_later(wait, self._pump)
                 return
+            if c.n is not None and not self._fits(c):  # 5.19: sent under a larger limit
+                del self.numbered[c.n]
+                c.resolve(error=Unknown("too large by now") if c.maybe else Refused("too_large"))
+                continue
             limit = self.limits["window"]
             if self.replay and (
                 len(self.replay) >= limit["frames"] or self.replay_bytes + size > limit["bytes"]
@@ -475,9 +529,7 @@ class Client:
                 if self.next - self._low() >= self.limits["lease"]["span"]:
                     return  # 5.3
                 self.waiting.remove(c)
-                if (
-                    size + len(c.name) + 120 > self.limits["frame_bytes"]
-                ):  # 2.3: it would cost the socket
+                if not self._fits(c):  # 2.3: it would cost the socket
                     c.resolve(error=Refused("too_large"))
                     continue
                 c.n, self.next = self.next, self.next + 1

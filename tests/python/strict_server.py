@@ -69,6 +69,7 @@ class Server:
             heartbeat,
             delay,
         )
+        self.grant, self.positions = None, []  # 7.14: the credit granted; POSITIONs that came
         self.running = (
             asyncio.Lock()
         )  # commands run one at a time; one that comes again waits here and finds the record (5.8)
@@ -160,6 +161,7 @@ class Socket:
             "4.1 first frame is HELLO",
             kind == 20 and h["v"] == 1 and (h["protocol"], h["version"]) == ("chat", "1.0"),
         )
+        check("2.6 message_bytes", type(h.get("message_bytes")) is int)
         server.hellos.append(h)
         if server.reject:
             return await ws.close(server.reject)
@@ -274,10 +276,13 @@ class Socket:
             if not sub:
                 return
             check(
-                "7.8 position within what was sent",
-                f[2] <= sub["sent"] and f[3] <= sub["bytes"] and (f[2], f[3]) > sub["position"],
+                "7.16 position within what was sent",
+                f[2] <= sub["sent"]
+                and f[3] <= sub["bytes"]
+                and (f[2] > sub["position"][0] or f[3] > sub["position"][1]),
             )
-            sub["position"] = (f[2], f[3])
+            sub["position"] = (max(f[2], sub["position"][0]), max(f[3], sub["position"][1]))
+            self.server.positions.append(f[2:])
             await self.feed(sub)
         elif f[0] == 12:
             await self.send([13, f[1]])
@@ -363,7 +368,7 @@ class Socket:
             "sub": m["sub"],
             "number": number,
             "key": m["key"],
-            "credit": m["credit"],
+            "credit": self.server.grant or m["credit"],
             "sent": start,
             "bytes": 0,
             "position": (start, 0),
@@ -379,6 +384,7 @@ class Socket:
                     "head": head,
                     "snapshot": reset is not None,
                     **({"reset": reset} if reset else {}),
+                    **({"credit": self.server.grant} if self.server.grant else {}),
                 },
             ]
         )

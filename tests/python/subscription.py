@@ -10,7 +10,9 @@ from frames import EVENT, POSITION, SKIP, SNAPSHOT, Broken
 # What Subscription.get() returns. kind: "reset" (`name` is the reason; anything but "initial" is a
 # gap), "snapshot", "event", "volatile", "bad" (a body that is not JSON) or "ended" (`name` is the
 # code). The rest is for the client itself.
-Item = namedtuple("Item", "kind epoch ts name body life total", defaults=(None, 0, "", None, 0, 0))
+Item = namedtuple(
+    "Item", "kind epoch ts name body reset life total", defaults=(None, 0, "", None, 0, 0, 0)
+)
 
 
 class Subscription:
@@ -24,17 +26,18 @@ class Subscription:
         )
         self.sub = self.number = None  # on this attachment
         self.items, self.ready = deque(), asyncio.Event()
-        self.life = self.total = self.last = (
-            0  # SUBSCRIBEDs seen; bytes since the last one; its continuity
-        )
-        self.epoch, self.snapshot_next = None, False
+        # How many resets and how many SUBSCRIBEs there were: by these an item shows which position
+        # it moves. Bytes of this `sub`, and the `ts` that came last.
+        self.resets = self.life = self.total = self.last = 0
+        self.epoch, self.snapshot_next, self.timer = None, False, None
         self.handed = self.busy = (
             None  # the (epoch, ts) handed to the application last; the Item that it works on
         )
-        self.told = (0, 0)  # what POSITION said last
+        # The credit position (7.15), and what it was at the last POSITION.
+        self.finished, self.told, self.granted = (0, 0), (0, 0), credit
 
     async def get(self):
-        """The next item. To ask for it is to have finished with the one before (7.8)."""
+        """The next item. To ask for it is to have finished with the one before."""
         while True:
             if self.busy:
                 self._finished(self.busy)
@@ -60,16 +63,52 @@ class Subscription:
     def _finished(self, item):
         if item.epoch is None:
             return  # volatile, ended, a reset that a snapshot follows: no position
-        self.position = (item.epoch, item.ts)
+        if item.reset == self.resets and item.kind != "reset":
+            self.position = (item.epoch, item.ts)  # 7.17; a reset itself moved it when it came
         if item.life != self.life or self.number is None:
-            return  # of an earlier SUBSCRIBED: 7.8 counts anew
-        if (
-            item.ts - self.told[0] >= self.credit[0] / 2
-            or item.total - self.told[1] >= self.credit[1] / 2
-            or item.kind == "skip"
+            return  # 7.18: of an earlier attachment
+        before = self.finished
+        ts = before[0]
+        if item.reset == self.resets and item.kind != "reset":
+            ts = item.ts
+        self.finished = (ts, item.total)
+        if ts - self.told[0] >= max(1, self.granted[0] // 4) or (
+            item.total - self.told[1] >= max(1, self.granted[1] // 4)
         ):
-            self.told = (item.ts, item.total)
-            self.client._write([POSITION, self.number, *self.told])
+            self._tell()
+        elif self.finished != before:
+            self._tell_later()
+
+    def _tell_later(self):
+        if not self.timer:
+            self.timer = asyncio.get_running_loop().call_later(0.2, self._tell)  # 7.19
+
+    def _tell(self):
+        self._quiet()
+        if self.number is not None and self.finished != (0, 0):
+            self.told = (max(self.finished[0], self.told[0]), self.finished[1])
+            self.client._write([POSITION, self.number, *self.finished])
+
+    def _quiet(self):
+        if self.timer:
+            self.timer.cancel()
+        self.timer = None
+
+    def _asks(self, sub):
+        self.sub, self.number, self.asked = sub, None, self.position
+        self.life, self.total = self.life + 1, 0
+        self.finished, self.told = (0, 0), (0, 0)
+
+    def _detached(self):
+        """The socket or the server ended it. What waits comes again, except what lies before a
+        reset that is a position itself: nothing else would tell the application of that gap."""
+        self._quiet()
+        self.sub = self.number = None
+        kept = [i for i, item in enumerate(self.items) if item.kind == "reset" and item.epoch]
+        kept = kept[-1] + 1 if kept else 0
+        self.items = deque(
+            item for i, item in enumerate(self.items) if i < kept or item.kind == "ended"
+        )
 
     def _put(self, kind, ts=0, name="", body=None, epoch=None):
         if body is not None:
@@ -77,7 +116,7 @@ class Subscription:
                 body = json.loads(body)
             except ValueError:
                 kind, body = ("bad" if epoch else "volatile"), None  # 3.5
-        self.items.append(Item(kind, epoch, ts, name, body, self.life, self.total))
+        self.items.append(Item(kind, epoch, ts, name, body, self.resets, self.life, self.total))
         self.ready.set()
 
     def _frame(self, kind, ts, name="", body=None, size=0):
@@ -87,6 +126,8 @@ class Subscription:
         if kind == EVENT and ts != self.last + 1 or kind == SKIP and ts <= self.last:
             raise Broken(4410, f"event {ts} after {self.last}")  # 7.7
         self.last, self.snapshot_next = ts, False
+        if kind == SNAPSHOT:
+            self.told = (ts, self.told[1])  # 7.15: EVENTs continue after it
         self._put(
             {EVENT: "event", SNAPSHOT: "snapshot", SKIP: "skip"}[kind], ts, name, body, self.epoch
         )
@@ -95,13 +136,21 @@ class Subscription:
         reset = m.get("reset")
         if reset is None and self.asked != (m["epoch"], m["ts"]):
             raise Broken(4410, "SUBSCRIBED continues from elsewhere")
-        self.number, self.epoch, self.last, self.total = m["number"], m["epoch"], m["ts"], 0
-        self.life, self.told, self.snapshot_next = (
-            self.life + 1,
-            (m["ts"], 0),
-            reset is not None and m["snapshot"],
-        )
-        # A reset without a snapshot is itself a position. With one, the old position stays until
-        # the snapshot is finished with.
+        asked = dict(zip(("events", "bytes"), self.credit))
+        granted = m.get("credit") or asked  # 7.14
+        self.granted = (granted["events"], granted["bytes"])
+        if not all(1 <= granted[k] <= asked[k] for k in asked):
+            raise Broken(4410, "SUBSCRIBED grants more credit than was asked for, or none")
+        renumbered = self.number not in (None, m["number"])
+        self.number, self.epoch, self.last = m["number"], m["epoch"], m["ts"]
+        self.snapshot_next = reset is not None and m["snapshot"]
+        self.finished, self.told = (0, self.finished[1]), (m["ts"], self.told[1])
         if reset is not None:
+            self.resets += 1
+            # 7.17: without a snapshot this is the resume position at once. With one, the earlier
+            # position stays until the snapshot is finished with.
+            if not self.snapshot_next:
+                self.position = (m["epoch"], m["ts"])
             self._put("reset", m["ts"], reset, epoch=None if self.snapshot_next else m["epoch"])
+        if renumbered:
+            self._tell()  # 7.16: what was told for the earlier number may have been ignored

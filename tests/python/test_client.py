@@ -20,7 +20,7 @@ def post(c, text="x", room="r", **kw):
 
 
 def chat(server, **kw):
-    return Client(server.url, "chat", "1.0", token="ada", **kw)
+    return Client(server.url, "chat", "1.0", token="ada", **{"backoff": 0.05, **kw})
 
 
 def texts(server, room="r"):
@@ -32,7 +32,7 @@ async def test_parse():
         parse(' [ 3 , 1,2,3 ,0, {"a":[1]} ] ') == [3, 1, 2, 3, 0, ' {"a":[1]} ']
         and parse("[3,1,2,3,0,{}]")[5] == "{}"
     )
-    assert parse("[0,5]") == [0, 5] and parse("[128]") is None and parse('[255,{"x"') is None
+    assert parse("[0,5]") == [0, 5] and parse("[128]") is None and parse('[255,{"x":[]}] ') is None
     assert parse("[3,1,2,3,0,{broken]")[5] == "{broken"
     for bad in (
         "",
@@ -45,6 +45,12 @@ async def test_parse():
         "[0,1.5]",
         "[0,9007199254740992]",
         "[14]",
+        "[12,7.5]",
+        '[255,{"x"',
+        "[255,[}]",
+        "[128]]",
+        '[26,{"sub":1,"sub":1,"code":"x"}]',
+        '[26,{"sub":1,"code":"\\ud800"}]',
         "[40,1]",
         "[256]",
         "[true]",
@@ -166,6 +172,8 @@ async def test_close_codes():
             (1011, True),
             (4004, True),
             (4002, True),
+            (4408, True),
+            (4500, True),
             (4100, False),
             (4410, False),
         ):
@@ -176,7 +184,7 @@ async def test_close_codes():
             assert [w["resumed"] for w in c.welcomes] == [False, resumes], code
             assert c.welcomes[1]["lease"]["state"] == "ok"
             await c.close()
-        for code, dials in ((4300, 1), (4401, 1), (4409, 1), (4201, 3), (4410, 5)):
+        for code, dials in ((4300, 1), (4401, 1), (4409, 1), (4201, 3), (4410, 3), (1009, 3)):
             s.reject, before = code, len(s.hellos)
             c = chat(s)
             assert (await fails(Stopped, post(c))).args[0] == code
@@ -208,9 +216,9 @@ async def test_heartbeats():
         c = chat(s)
         await post(c)
         sock = next(iter(s.sockets))
-        await sock.send([12, 7.5])
+        await sock.send([12, 7])
         await asyncio.sleep(0.3)
-        assert [13, 7.5] in sock.got and [12, 0] in sock.got and len(c.welcomes) == 1
+        assert [13, 7] in sock.got and [12, 0] in sock.got and len(c.welcomes) == 1
         s.mute = True
         await asyncio.sleep(0.15)
         s.mute = False
@@ -255,6 +263,127 @@ async def test_subscription_credit_skip_position():
         bad = d.subscribe("nonsense", "")
         assert (await asyncio.wait_for(bad.get(), 2))[:4] == ("ended", None, 0, "unsupported")
         await c.close(), await d.close()
+        return s
+
+
+async def test_upgrades_refused_by_status():
+    for connected, status, expected in (
+        (False, 401, 4201),
+        (False, 403, 4403),
+        (False, 404, 4400),
+        (False, 400, 4400),
+        (True, 404, 1006),
+        (True, 400, 1006),
+        (False, 429, 1006),
+        (False, 503, 1006),
+    ):
+        c = Client.__new__(Client)
+        c.welcomes = [{}] if connected else []
+        assert c._refused_upgrade(status) == expected, (connected, status)
+
+
+async def test_every_byte_is_life_and_a_listener_pings():
+    async with Server(heartbeat=(100, 50, 2)) as s:
+        c = chat(s)
+        sub = c.subscribe("room", "r")
+        await sub.get(), await sub.get()
+        sock = next(iter(s.sockets))
+        pings = sum(f[0] == 12 for f in sock.got)
+        s.mute = True  # a server in the middle of a message can answer nothing (9.3)
+        message = b'[5,1,1,"posted",{"text":"' + b"x" * 60 + b'"}]'
+        for byte in bytes([0x81, len(message)]) + message:
+            sock.ws.transport.write(bytes([byte]))
+            await asyncio.sleep(0.01)
+        assert (await asyncio.wait_for(sub.get(), 2)).body == {"text": "x" * 60}
+        assert not c.closes and sum(f[0] == 12 for f in sock.got) > pings
+        await c.close()
+        return s
+
+
+async def test_a_message_too_long():
+    async with Server() as s:
+        c = chat(s, message_bytes=2000)
+        sub = c.subscribe("room", "r")
+        await sub.get(), await sub.get()
+        assert s.hellos[0]["message_bytes"] == 2000
+        await next(iter(s.sockets)).send([26, {"sub": sub.sub, "code": "too_large"}])
+        assert (await asyncio.wait_for(sub.get(), 2)).name == "too_large" and not c.subs
+        for i in range(3):
+            while len(c.welcomes) <= i:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+            await next(iter(s.sockets)).send([5, 1, 1, "posted", {"text": "x" * 3000}])
+            while len(c.closes) <= i:
+                await asyncio.sleep(0.01)
+        await asyncio.wait([c.task])
+        assert c.closes == [1009] * 3 and c.stopped.args[0] == 1009, c.closes
+        return s
+
+
+async def test_position_is_due_by_the_granted_credit():
+    async with Server(retain=1000) as s:
+        s.grant = {"events": 8, "bytes": 4000}
+        c = chat(s)
+        sub = c.subscribe("room", "r", credit=(64, 1 << 20))
+        await sub.get(), await sub.get()
+        for i in range(6):
+            await post(c, str(i))
+        await asyncio.sleep(0.05)
+        s.positions.clear()
+        for _ in range(5):
+            await asyncio.wait_for(sub.get(), 2)
+        await asyncio.sleep(0.05)
+        assert [ts for ts, _ in s.positions] == [2, 4], s.positions
+        await sub.get()
+        await asyncio.sleep(0.3)
+        assert s.positions[-1][0] == 5, s.positions  # 200 ms after it was finished with
+        await c.close()
+        return s
+
+
+async def test_a_live_reset_keeps_bytes_and_is_told_across_a_break():
+    async with Server() as s:
+        c = chat(s)
+        sub = c.subscribe("room", "r")
+        await sub.get(), await sub.get()
+        await post(c, "a")
+        await sub.get()
+        waiting = asyncio.ensure_future(sub.get())
+        await asyncio.sleep(0.3)
+        size = s.positions[-1][1]
+        assert s.positions[-1][0] == 1 and size > 0
+        sock, room = next(iter(s.sockets)), s.rooms["r"]
+        room.epoch, live = "f" * 16, sock.subs.pop(1)
+        sock.subs[2] = {**live, "number": 2, "sent": 1, "position": (1, 0)}
+        head = {"sub": sub.sub, "number": 2, "epoch": room.epoch, "ts": 1, "head": 1}
+        waiting.cancel()
+        await asyncio.sleep(0.01)
+        await sock.send([24, {**head, "snapshot": False, "reset": "epoch"}])
+        await asyncio.sleep(0.05)
+        assert s.positions[-1] == [0, size], s.positions  # 7.15, 7.16
+        assert sub.position == (room.epoch, 1)  # 7.17
+        c.cut()
+        await post(c, "b")
+        assert (await asyncio.wait_for(sub.get(), 2))[:4] == ("reset", room.epoch, 1, "epoch")
+        assert (await asyncio.wait_for(sub.get(), 2)).body["text"] == "b"
+        await c.close()
+        return s
+
+
+async def test_what_comes_again_is_dropped_and_its_bytes_count():
+    async with Server() as s:
+        c = chat(s)
+        sub = c.subscribe("room", "r")
+        await sub.get(), await sub.get()
+        await post(c, "a")
+        assert (await sub.get()).body["text"] == "a"
+        c.cut()
+        await post(c, "b")
+        s.positions.clear()
+        assert (await asyncio.wait_for(sub.get(), 2)).body["text"] == "b"
+        await asyncio.sleep(0.3)
+        assert s.positions and s.positions[-1][0] == 1 and s.positions[-1][1] > 0, s.positions
+        await c.close()
         return s
 
 

@@ -62,8 +62,8 @@ class Broken(Exception):
 # Members of the objects that a client reads: none may occur twice (3.3).
 KNOWN = set(
     "session token gen resumed recv ttl_ms frame_bytes window frames bytes lease id state span "
-    "heartbeat interval_ms timeout_ms missed reason sub number epoch ts head snapshot reset credit "
-    "events code retry_ms after_ms deadline_ms".split()
+    "heartbeat interval_ms timeout_ms missed reason sub number epoch ts head snapshot reset "
+    "credit events code retry_ms after_ms deadline_ms".split()
 )
 
 

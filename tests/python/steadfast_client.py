@@ -13,7 +13,7 @@ else is plain state, without locks.
 
 import asyncio, itertools, json, math, random, secrets, time
 from collections import deque
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
@@ -25,40 +25,11 @@ from frames import ACK, COMMAND, COMMAND_DEADLINE, EVENT, FAILED, GOAWAY, HELLO,
 from frames import REFUSED, RESULT, RESUME_FAILED, RETRY, SKIP, SNAPSHOT, SUBPROTOCOL, SUBSCRIBE
 from frames import SUBSCRIBED, TOPIC_VOLATILE, UNSUBSCRIBE, UNSUBSCRIBED, VOLATILE, WELCOME
 from frames import Broken, Failed, Refused, Stopped, Unknown, parse
+from command import Command, Socket
 from subscription import Subscription
 
 INSTANCE, DIALS = secrets.token_hex(16), itertools.count(1)  # 4.9: per process
 LIVED = 5.0  # seconds after WELCOME: then "in a row" and "k-th" begin anew (8.1b)
-
-
-class Socket(ClientConnection):
-    """Notes when a byte came last: each is a sign of life, whole message or not (9.1)."""
-
-    heard = 0.0
-
-    def data_received(self, data):
-        self.heard = time.monotonic()
-        super().data_received(data)
-
-
-class Command:
-    def __init__(self, name, body, deadline):
-        self.name, self.body = name, json.dumps(body)  # 5.8: the same bytes each time (pure ASCII)
-        self.deadline = None if deadline is None else time.monotonic() + deadline
-        self.done = asyncio.get_running_loop().create_future()
-        self.n = self.seq = (
-            None  # its number in the lease; its number in the session while it is on its way
-        )
-        self.not_before = 0.0  # after a retry refusal
-        self.maybe = False  # it may have reached the server and was not refused since
-
-    def resolve(self, value=None, error=None):
-        if self.done.done():
-            return  # 6.2: nobody waits any more
-        if error is None:
-            self.done.set_result(value)
-        else:
-            self.done.set_exception(error)
 
 
 class Client:

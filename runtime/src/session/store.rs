@@ -307,7 +307,9 @@ pub enum StoreOp {
         /// settled by whoever wrote them.
         older_than_ms: u64,
     },
-    /// Appends to a topic's log, once per key.
+    /// Appends to a topic's log, once per key. Of a command whose record is settled nothing is
+    /// appended any more: it is in the log, and this is a repetition. The answer is then where it
+    /// landed, or [`StoreOutcome::LeaseGone`].
     Append {
         /// Remembered, so that a repetition changes nothing.
         key: AppendKey,
@@ -363,8 +365,8 @@ pub enum StoreOutcome {
         /// that comes later.
         records: Vec<(CommandNo, Record)>,
     },
-    /// `ClaimLease`, `RenewLease`, `Commit`, `Settle`: there is no such lease, or it is not this
-    /// principal's or codec's.
+    /// `OpenLease`, `ClaimLease`, `RenewLease`, `Commit`, `Settle`: there is no such lease, or it
+    /// is not this principal's or codec's. `Append`: the command's record is settled or gone.
     LeaseGone,
     /// `OpenLease`: the principal holds as many as it may.
     TooManyLeases,

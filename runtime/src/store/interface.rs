@@ -49,6 +49,9 @@ use crate::wire::Position;
 /// backup, to a replica that was behind) must change the epoch of every topic that this touches
 /// (PROTOCOL.md 7.1).
 ///
+/// The feature `store-suite` has each of these rules as a case: `steadfast::store::suite::run` is
+/// the test of a store.
+///
 /// # Example
 /// A store that counts what it is asked for, and leaves the work to another one:
 ///

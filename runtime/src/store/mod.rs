@@ -5,5 +5,6 @@
 mod interface;
 mod memory;
 
-pub use interface::{Advanced, AdvancedFuture, Clock, DynStore, Store, StoreFuture};
+pub use crate::session::store::{Advanced, News};
+pub use interface::{Clock, DynStore, NewsFuture, Store, StoreFuture};
 pub use memory::{MemoryLimits, MemoryState, MemoryStore};

@@ -1,14 +1,11 @@
 //! Runs written out by hand, for mistakes whose situation is too rare for chance. Owns the
 //! situations; the rules are the simulator's.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use steadfast_mutated::mutant::Mutant;
-use steadfast_mutated::session::store::TopicId;
-use steadfast_mutated::wire::Epoch;
 use steadfast_sim_mutated::checkers::Violation;
-use steadfast_sim_mutated::plan::{KEYS, ORDERED, Plan, TOPICS, name};
+use steadfast_sim_mutated::plan::{KEYS, ORDERED, Plan};
 use steadfast_sim_mutated::trace::Recording;
 use steadfast_sim_mutated::world::{Answer, Cut, Pace, World};
 
@@ -49,8 +46,8 @@ fn a_store_goes_back() -> Option<Violation> {
     publish_some(&mut world);
     world.crash_node(0, 100);
     world.shelf.state = backup;
-    let topic = TopicId { name: name(TOPICS[0]), key: Arc::from(KEYS[0]) };
-    world.shelf.state.renew_epoch(&topic, Epoch(1));
+    let now = world.now;
+    world.shelf.state.begin_incarnation(now, 1);
     world.run_for(2_000);
     publish_some(&mut world);
     outcome(world)

@@ -15,6 +15,9 @@ pub struct MemoryLimits {
     pub leases: usize,
     /// For each topic, how many keys of publications from outside of commands are remembered: 1024.
     pub direct_keys: usize,
+    /// For each node that shares the store, bytes of news that it has not asked for yet: 4 MiB.
+    /// Beyond, it is told that it has missed some.
+    pub news_bytes: u64,
     /// For how long the unsettled records of an ended lease are kept, so that their publications
     /// still arrive: 1 h.
     pub owed: Duration,
@@ -27,6 +30,7 @@ impl Default for MemoryLimits {
             topics: 1_000_000,
             leases: 1_000_000,
             direct_keys: 1024,
+            news_bytes: 4 * 1024 * 1024,
             owed: Duration::from_secs(3_600),
         }
     }

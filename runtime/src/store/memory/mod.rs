@@ -5,6 +5,7 @@
 mod handle;
 mod leases;
 mod limits;
+mod news;
 mod records;
 mod state;
 #[cfg(test)]

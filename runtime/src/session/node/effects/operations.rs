@@ -30,5 +30,6 @@ pub(crate) enum Purpose {
     Settle(LeaseId, CommandNo),
     OpenTopic(TopicNo),
     ReadLog(TopicNo),
+    Heads(Vec<(TopicNo, TopicId)>),
     ListUnsettled,
 }

@@ -23,6 +23,8 @@ pub(crate) enum Effect {
     Execute(Execution),
     /// The operation is made when it goes out, from what is true then.
     Ask(OperationKey),
+    /// The store is told whether news of a topic is wanted.
+    Interest(TopicId, bool),
 }
 
 /// See the module.
@@ -68,6 +70,11 @@ impl Effects {
 
     pub(crate) fn event(&mut self, event: NodeEvent) {
         self.queue.push_back(Effect::Event(event));
+    }
+
+    /// Tells the store whether news of a topic is wanted.
+    pub(crate) fn interest(&mut self, topic: TopicId, interested: bool) {
+        self.queue.push_back(Effect::Interest(topic, interested));
     }
 
     // ---- transmitting ----
@@ -146,7 +153,7 @@ impl Effects {
     pub(crate) fn stop(&mut self, exec: ExecId) {
         let waits = |effect: &Effect| match effect {
             Effect::Execute(execution) => execution.exec() == exec,
-            Effect::Event(_) | Effect::Wake(_) | Effect::Ask(_) => false,
+            Effect::Event(_) | Effect::Wake(_) | Effect::Ask(_) | Effect::Interest(..) => false,
         };
         match self.queue.iter().position(waits) {
             Some(at) => drop(self.queue.remove(at)),

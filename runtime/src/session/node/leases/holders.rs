@@ -12,6 +12,9 @@ use crate::session::node::types::{ConnId, Principal};
 use crate::session::store::{Record, StoreOp};
 use crate::wire::{Codec, CommandNo, Hello, LeaseId, LeaseState};
 
+/// Leases that are renewed in a millisecond when all of them are to be.
+const RENEWALS_PER_MS: u64 = 16;
+
 /// A lease that the store has granted to whoever said this HELLO.
 pub(crate) struct Grant<'a> {
     pub(crate) id: LeaseId,
@@ -178,10 +181,13 @@ impl Leases {
     // ---- contact ----
 
     pub(crate) fn arm_renew(&mut self, key: LeaseKey, at: Now, fx: &mut Effects) {
-        if let Some(lease) = self.leases.held_mut(key) {
-            lease.timers.renew = Some(at);
-            fx.arm(at, Timer::Renew(key));
+        let Some(lease) = self.leases.held_mut(key) else { return };
+        // When all are renewed, one may be under way.
+        if lease.timers.renew.is_some_and(|earlier| earlier <= at) {
+            return;
         }
+        fx.disarm(lease.timers.renew.replace(at), Timer::Renew(key));
+        fx.arm(at, Timer::Renew(key));
     }
 
     /// A lease's contact is due. Nobody's contact is nobody's to tell: the store lets it expire.
@@ -191,6 +197,15 @@ impl Leases {
         }
         if !self.release(key, fx) {
             fx.ask(Purpose::Renew(key));
+        }
+    }
+
+    /// The store may have lost leases: each is renewed, so many in a millisecond.
+    pub(crate) fn renew_all(&mut self, now: Now, fx: &mut Effects) {
+        let keys: Vec<LeaseKey> = self.ids.values().copied().collect();
+        for (place, key) in (0..).zip(keys) {
+            // One that is under way may have come to the store before.
+            self.arm_renew(key, now.after_ms(place / RENEWALS_PER_MS), fx);
         }
     }
 

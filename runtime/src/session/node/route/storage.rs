@@ -33,6 +33,9 @@ impl Node {
                 self.topics.open_op(*topic, &self.config, &mut self.random)
             }
             Purpose::ReadLog(topic) => self.topics.read_op(*topic),
+            Purpose::Heads(topics) => Some(StoreOp::Heads {
+                topics: topics.iter().map(|(_, topic)| topic.clone()).collect(),
+            }),
             Purpose::ListUnsettled => Some(StoreOp::ListUnsettled { max: SWEEP_RECORDS }),
         };
         let Some(made) = made else {
@@ -68,6 +71,7 @@ impl Node {
                 }
             }
             Purpose::ReadLog(topic) => self.on_log(now, topic, outcome),
+            Purpose::Heads(topics) => self.on_heads(now, &topics, outcome),
             Purpose::ListUnsettled => self.on_unsettled(now, outcome),
         }
     }
@@ -209,6 +213,14 @@ impl Node {
         self.notify(now, notices);
     }
 
+    fn on_heads(&mut self, now: Now, topics: &[(TopicNo, TopicId)], outcome: StoreOutcome) {
+        let heads = match outcome {
+            StoreOutcome::Heads(heads) => heads,
+            _ => Vec::new(),
+        };
+        self.topics.heads(now, topics, heads, &self.config, &mut self.fx);
+    }
+
     fn on_unsettled(&mut self, now: Now, outcome: StoreOutcome) {
         let records = match outcome {
             StoreOutcome::Unsettled(records) => records,
@@ -269,6 +281,10 @@ impl Node {
             Purpose::OpenTopic(topic) | Purpose::ReadLog(topic) => {
                 let notices = self.topics.give_up(now, topic, &self.config, &mut self.fx);
                 self.notify(now, notices);
+            }
+            // They are looked at again when it is their time.
+            Purpose::Heads(_) => {
+                self.topics.heads(now, &[], Vec::new(), &self.config, &mut self.fx);
             }
             Purpose::ListUnsettled => {
                 self.appends.sweep().failed(now, &self.config, &mut self.fx);

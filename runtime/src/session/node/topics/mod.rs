@@ -5,6 +5,7 @@
 mod cursor;
 mod deliver;
 mod follow;
+mod heads;
 mod read;
 mod snapshots;
 mod state;

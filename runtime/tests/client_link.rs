@@ -291,6 +291,20 @@ fn silence_is_asked_about_and_then_given_up() {
     assert!(rig.connect().resume.is_some());
 }
 
+/// PROTOCOL.md 9.3
+#[test]
+fn whoever_only_listens_says_something_too() {
+    let mut rig = Rig::attached();
+    let dial = rig.dial;
+    for _ in 0..100 {
+        rig.pass(1_000);
+        rig.act(|client, now| client.handle_alive(now, dial));
+    }
+    let asked = [1, 2, 3, 4].map(|k| ClientFrame::Ping { k });
+    assert_eq!(rig.sent, asked);
+    assert!(rig.closes().is_empty());
+}
+
 #[test]
 fn any_message_is_life_and_a_pong_measures() {
     let mut rig = Rig::attached();
@@ -299,8 +313,10 @@ fn any_message_is_life_and_a_pong_measures() {
     rig.frame(ServerFrame::Pong { k: 1 });
     assert_eq!(rig.client.status(rig.now).latency_ms, Some(40));
     rig.take();
-    rig.pass(24_999);
+    rig.pass(20_000);
     let dial = rig.dial;
+    rig.frame(ServerFrame::Ping { k: 5 });
+    assert_eq!(rig.take().1, [ClientFrame::Pong { k: 5 }]);
     rig.act(|client, now| client.handle_alive(now, dial));
     rig.pass(24_999);
     assert!(rig.sent.is_empty());

@@ -63,6 +63,21 @@ fn a_sign_of_life_starts_the_silence_anew() {
     assert_eq!(pings(&mut bench, conn), 1);
 }
 
+/// PROTOCOL.md 9.3: a client that sends one long message hears nothing by it.
+#[test]
+fn whoever_is_heard_all_the_time_is_told_something_too() {
+    let mut bench = Bench::new();
+    let conn = bench.attach();
+    let mut asked = 0;
+    for _ in 0..100 {
+        bench.pass(1_000);
+        bench.act(|node, now| node.handle_alive(now, conn));
+        asked += pings(&mut bench, conn);
+    }
+    assert_eq!(asked, 4);
+    assert_eq!(bench.code(conn), None);
+}
+
 /// PROTOCOL.md 9.2
 #[test]
 fn pong_goes_before_what_waits() {

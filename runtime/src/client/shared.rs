@@ -38,12 +38,12 @@ struct Locked {
     subscriptions: BTreeMap<SubId, Arc<SubscriptionSlot>>,
     /// What the task that owns the socket will wake for.
     armed: Option<Now>,
-    orders: VecDeque<Order>,
+    orders: VecDeque<SocketRequest>,
 }
 
 /// What the core wants of the task that owns the socket.
 #[derive(Debug)]
-pub(super) enum Order {
+pub(super) enum SocketRequest {
     Dial(Dial, DialReason),
     Close(Dial, Close),
 }
@@ -253,7 +253,7 @@ impl Pass<'_> {
         self.locked.armed
     }
 
-    pub(super) fn take_orders(&mut self) -> VecDeque<Order> {
+    pub(super) fn take_orders(&mut self) -> VecDeque<SocketRequest> {
         std::mem::take(&mut self.locked.orders)
     }
 
@@ -324,8 +324,10 @@ impl Pass<'_> {
                 tracing::debug!(?state, "connection");
                 self.shared.state.send_replace(ConnectionState::of(self.shared.clock, &state));
             }
-            Event::Dial { dial, reason } => orders.push_back(Order::Dial(dial, reason)),
-            Event::CloseSocket { dial, close } => orders.push_back(Order::Close(dial, close)),
+            Event::Dial { dial, reason } => orders.push_back(SocketRequest::Dial(dial, reason)),
+            Event::CloseSocket { dial, close } => {
+                orders.push_back(SocketRequest::Close(dial, close))
+            }
         }
     }
 }

@@ -58,7 +58,7 @@ pub struct Subscribe<T> {
     shared: Arc<SharedClient>,
     topic: T,
     from: Option<Position>,
-    feed: Option<Feed>,
+    feed: Option<Registration>,
 }
 
 /// A topic that is followed: a stream of [`Item`]s that ends only with a reason, see
@@ -73,20 +73,20 @@ pub struct Subscribe<T> {
 /// unsubscribes.
 #[must_use = "dropping a subscription unsubscribes"]
 pub struct Subscription<T> {
-    feed: Feed,
+    feed: Registration,
     topic: T,
     position: Option<Position>,
     unreadable: Option<String>,
 }
 
 /// A subscription of the core, ended when dropped.
-struct Feed {
+struct Registration {
     shared: Arc<SharedClient>,
     sub: SubId,
     slot: Arc<SubscriptionSlot>,
 }
 
-impl Drop for Feed {
+impl Drop for Registration {
     fn drop(&mut self) {
         self.shared.unsubscribe(self.sub);
     }
@@ -107,7 +107,7 @@ impl<T> Subscribe<T> {
 }
 
 impl<T: TopicKey> Subscribe<T> {
-    fn begin(&self) -> Result<Feed, SubscribeError> {
+    fn begin(&self) -> Result<Registration, SubscribeError> {
         let topics = T::Events::DESCRIPTION.topics;
         let unsupported = SubscribeError::Refused { code: UnsubscribeCode::Unsupported };
         let declared = topics.get(usize::from(T::TOPIC)).ok_or_else(|| unsupported.clone())?;
@@ -115,7 +115,7 @@ impl<T: TopicKey> Subscribe<T> {
         let request = SubscriptionRequest { topic, key: self.topic.key()?, from: self.from };
         let slot = SubscriptionSlot::new();
         let sub = self.shared.subscribe(request, &slot)?;
-        Ok(Feed { shared: Arc::clone(&self.shared), sub, slot })
+        Ok(Registration { shared: Arc::clone(&self.shared), sub, slot })
     }
 }
 

@@ -12,12 +12,12 @@ use tokio::sync::watch;
 use tokio::time::Sleep;
 
 use super::dial::{Dialled, Endpoint, NoSocket};
-use super::shared::{Order, SharedClient};
+use super::shared::{SharedClient, SocketRequest};
 use crate::host::{self, BoxFuture};
 use crate::session::client::DialReason;
 use crate::session::{Close, Now};
 use crate::transport::{
-    Arrivals, FRAMES_PER_PASS, Pump, Socket, SocketEnd, Stream, client_frame_bytes,
+    Arrivals, FRAMES_PER_PASS, Pump, Socket, SocketEnd, Stream, TooSlow, client_frame_bytes,
 };
 use crate::wire::{ClientFrame, Dial, ServerFrame};
 
@@ -28,14 +28,14 @@ const CROWD: usize = 4;
 struct Task {
     shared: Arc<SharedClient>,
     endpoint: Endpoint,
-    connection: Connection,
+    connection: CurrentSocket,
     timer: Option<(Now, Pin<Box<Sleep>>)>,
     scratch: BytesMut,
     alive: watch::Receiver<()>,
 }
 
 /// The one socket that the core knows of.
-enum Connection {
+enum CurrentSocket {
     None,
     Opening { dial: Dial, opening: BoxFuture<Result<Dialled, NoSocket>> },
     Open(Box<OpenSocket>),
@@ -60,7 +60,7 @@ pub(super) fn start(shared: Arc<SharedClient>, endpoint: Endpoint) {
     let task = Task {
         shared: Arc::clone(&shared),
         endpoint,
-        connection: Connection::None,
+        connection: CurrentSocket::None,
         timer: None,
         scratch: BytesMut::new(),
         alive,
@@ -86,7 +86,7 @@ impl Task {
     }
 
     fn is_over(&self) -> bool {
-        matches!(self.connection, Connection::None) && self.shared.state().borrow().is_over()
+        matches!(self.connection, CurrentSocket::None) && self.shared.state().borrow().is_over()
     }
 
     // ---- waiting ----
@@ -101,15 +101,15 @@ impl Task {
             work = true;
         }
         match &mut self.connection {
-            Connection::None => {}
-            Connection::Opening { dial, opening } => {
+            CurrentSocket::None => {}
+            CurrentSocket::Opening { dial, opening } => {
                 if let Poll::Ready(opened) = opening.as_mut().poll(cx) {
                     brought.opened = Some((*dial, opened));
-                    self.connection = Connection::None;
+                    self.connection = CurrentSocket::None;
                     work = true;
                 }
             }
-            Connection::Open(open) => {
+            CurrentSocket::Open(open) => {
                 let codec = self.shared.codec();
                 open.pump.poll(cx, &mut brought.arrivals, |_, message| {
                     Ok((codec.read_server(message)?, message.len()))
@@ -127,8 +127,8 @@ impl Task {
     fn take(&mut self, brought: Brought) -> bool {
         let Brought { opened, arrivals } = brought;
         let current = match &self.connection {
-            Connection::Open(open) => Some(open.dial),
-            Connection::None | Connection::Opening { .. } => None,
+            CurrentSocket::Open(open) => Some(open.dial),
+            CurrentSocket::None | CurrentSocket::Opening { .. } => None,
         };
         let mut socket = None;
         let ((), wakers) = self.shared.pass(|pass| {
@@ -162,10 +162,10 @@ impl Task {
         let crowd = wakers.resolved() >= CROWD;
         wakers.wake();
         if let Some((dial, socket)) = socket {
-            self.connection = Connection::Open(Box::new(self.open(dial, socket)));
+            self.connection = CurrentSocket::Open(Box::new(self.open(dial, socket)));
         }
         if let Some(end) = arrivals.end
-            && let Connection::Open(open) = self.take_connection()
+            && let CurrentSocket::Open(open) = self.take_connection()
         {
             self.let_go(*open, end);
         }
@@ -173,17 +173,21 @@ impl Task {
     }
 
     fn open(&self, dial: Dial, socket: Socket<Stream>) -> OpenSocket {
-        let slow = Close::lost("the server takes nothing");
-        OpenSocket { dial, pump: Pump::new(socket, &self.endpoint.transport, slow), starved: false }
+        let too_slow = TooSlow {
+            reading: Close::lost("the server takes nothing"),
+            writing: Close::lost("a message took too long to arrive"),
+        };
+        let pump = Pump::new(socket, &self.endpoint.transport, too_slow);
+        OpenSocket { dial, pump, starved: false }
     }
 
-    fn take_connection(&mut self) -> Connection {
-        std::mem::replace(&mut self.connection, Connection::None)
+    fn take_connection(&mut self) -> CurrentSocket {
+        std::mem::replace(&mut self.connection, CurrentSocket::None)
     }
 
     /// Takes what the core has to send, as long as there is room.
     fn send(&mut self) {
-        let Connection::Open(open) = &mut self.connection else {
+        let CurrentSocket::Open(open) = &mut self.connection else {
             let (timeout, wakers) = self.shared.pass(|pass| pass.arm());
             wakers.wake();
             return self.arm(timeout);
@@ -242,39 +246,39 @@ impl Task {
         }
     }
 
-    fn follow(&mut self, orders: VecDeque<Order>) {
+    fn follow(&mut self, orders: VecDeque<SocketRequest>) {
         for order in orders {
             match order {
-                Order::Dial(dial, reason) => self.dial(dial, reason),
-                Order::Close(dial, close) => self.close(dial, close),
+                SocketRequest::Dial(dial, reason) => self.dial(dial, reason),
+                SocketRequest::Close(dial, close) => self.close(dial, close),
             }
         }
     }
 
     fn dial(&mut self, dial: Dial, reason: DialReason) {
         debug_assert!(
-            matches!(self.connection, Connection::None),
+            matches!(self.connection, CurrentSocket::None),
             "the core closes a socket, or hears of its end, before it dials anew"
         );
         let opening = self.endpoint.clone().dial(reason, self.shared.codec());
-        self.connection = Connection::Opening { dial, opening: Box::pin(opening) };
+        self.connection = CurrentSocket::Opening { dial, opening: Box::pin(opening) };
         // The new future has not been polled yet.
         self.shared.wake().raise();
     }
 
     fn close(&mut self, ordered: Dial, close: Close) {
         match &self.connection {
-            Connection::Open(open) if open.dial == ordered => {}
-            Connection::Opening { dial, .. } if *dial == ordered => {
-                self.connection = Connection::None;
+            CurrentSocket::Open(open) if open.dial == ordered => {}
+            CurrentSocket::Opening { dial, .. } if *dial == ordered => {
+                self.connection = CurrentSocket::None;
                 return;
             }
             // Its end was read in the same pass in which the core gave it up.
-            Connection::None | Connection::Opening { .. } | Connection::Open(_) => return,
+            CurrentSocket::None | CurrentSocket::Opening { .. } | CurrentSocket::Open(_) => return,
         }
         // A last ACK waits.
         self.send();
-        if let Connection::Open(open) = self.take_connection() {
+        if let CurrentSocket::Open(open) = self.take_connection() {
             self.let_go(*open, SocketEnd::Own { close, broken: false });
         }
     }

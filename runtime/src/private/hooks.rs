@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use steadfast_schema as schema;
 
 use crate::protocol::{
@@ -119,7 +119,7 @@ pub fn snapshot_outcome<S: Message, E: Debug>(
 ///
 /// # Errors
 /// When it does not fit the key type, for a log.
-pub fn snapshot_key<K: DeserializeOwned>(key: &str) -> Result<K, String> {
+pub fn snapshot_key<K: Serialize + DeserializeOwned>(key: &str) -> Result<K, String> {
     decode_topic_key(key).map_err(|error| format!("the topic's key {error}"))
 }
 

@@ -6,6 +6,7 @@ use std::cell::Cell;
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::finite;
 use crate::wire::Codec;
 
 const EMPTY_OBJECT: &[u8] = b"{}";
@@ -67,8 +68,8 @@ impl From<serde_json::Error> for DecodeError {
 /// Encodes a message's fields.
 ///
 /// # Errors
-/// When `Serialize` fails, or makes something else than an object (PROTOCOL.md 3.5), such as a
-/// newtype around a number.
+/// When `Serialize` fails, a number is not finite, or it makes something else than an object
+/// (PROTOCOL.md 3.5), such as a newtype around a number.
 pub fn encode_body<M: Serialize>(message: &M, codec: Codec) -> Result<Bytes, EncodeError> {
     object(encode_reply(message, codec)?)
 }
@@ -85,16 +86,14 @@ fn object(body: Bytes) -> Result<Bytes, EncodeError> {
 /// Encodes a reply, which may be any value.
 ///
 /// # Errors
-/// When `Serialize` fails.
+/// When `Serialize` fails, or a number is not finite.
 pub fn encode_reply<R: Serialize>(reply: &R, codec: Codec) -> Result<Bytes, EncodeError> {
     match codec {
         Codec::Json => {
             let mut text = TEXT.take();
             text.clear();
-            match serde_json::to_writer(&mut text, reply) {
-                Ok(()) => Ok(retained(text)),
-                Err(error) => Err(error.into()),
-            }
+            finite::to_writer(&mut text, reply)?;
+            Ok(retained(text))
         }
     }
 }
@@ -162,13 +161,15 @@ pub fn decode_body<M: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<M, 
 /// Decodes a reply. `{}`, `null` and an absent body all read as `()` (PROTOCOL.md 5.7).
 ///
 /// # Errors
-/// When the bytes don't fit.
+/// When the bytes don't fit; why they don't as they came.
 pub fn decode_reply<R: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<R, DecodeError> {
     if is_nothing(body) {
-        return decode(b"null", codec).or_else(|_| decode(EMPTY_OBJECT, codec));
+        return decode(b"null", codec).or_else(|why| decode(EMPTY_OBJECT, codec).map_err(|_| why));
     }
     match decode(body, codec) {
-        Err(_) if body.trim_ascii() == EMPTY_OBJECT => decode(b"null", codec),
+        Err(why) if body.trim_ascii() == EMPTY_OBJECT => {
+            decode(b"null", codec).map_err(|_: DecodeError| why)
+        }
         result => result,
     }
 }
@@ -190,9 +191,9 @@ fn decode<T: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<T, DecodeErr
 /// What a volatile is conflated by: a tuple of references to its `latest_by` fields, as text.
 ///
 /// # Errors
-/// When `Serialize` fails.
+/// When `Serialize` fails, or a number is not finite.
 pub fn conflation_key<T: Serialize>(fields: &T) -> Result<String, EncodeError> {
-    Ok(serde_json::to_string(fields)?)
+    finite::to_string(fields)
 }
 
 #[cfg(test)]
@@ -235,5 +236,27 @@ mod tests {
         assert_eq!(decode_reply::<u64>(b"7", Codec::Json), Ok(7));
         assert_eq!(decode_reply::<Option<u64>>(b"null", Codec::Json), Ok(None));
         assert!(decode_reply::<u64>(b"{}", Codec::Json).is_err());
+    }
+
+    #[test]
+    fn the_reason_is_about_what_came() {
+        for (body, told) in [("null", "invalid type: null"), ("{}", "invalid type: map")] {
+            let error = decode_reply::<f64>(body.as_bytes(), Codec::Json).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_json_does_not_have_is_refused_with_its_fields_name() {
+        #[derive(serde::Serialize)]
+        struct Moved {
+            by: (f64, f64),
+        }
+        let moved = Moved { by: (0.0, f64::NAN) };
+        let told = "can't be encoded: `by[]` is NaN, and JSON has no such number";
+        assert_eq!(encode_body(&moved, Codec::Json).unwrap_err().to_string(), told);
+        assert_eq!(conflation_key(&(&moved,)).unwrap_err().to_string().matches("NaN").count(), 1);
+        // What failed leaves nothing behind.
+        assert_eq!(encode_body(&Ping {}, Codec::Json).as_deref(), Ok(EMPTY_OBJECT));
     }
 }

@@ -4,6 +4,8 @@
 
 mod body;
 mod error;
+mod finite;
+mod key;
 mod message;
 mod topic;
 
@@ -11,5 +13,6 @@ pub use body::{
     DecodeError, EncodeError, conflation_key, decode_body, decode_reply, encode_body, encode_reply,
 };
 pub use error::{NoError, WsError};
+pub use key::{decode_topic_key, topic_key};
 pub use message::{ClientEnum, Message, Reply, ServerEnum, UnknownMessage};
-pub use topic::{GapItem, Publish, SnapshotState, TopicKey, decode_topic_key, topic_key};
+pub use topic::{GapItem, Publish, SnapshotState, TopicKey};

@@ -1,10 +1,7 @@
-//! Topics as types: keys and their text, snapshots, gaps and what may be published. What a topic
-//! holds is elsewhere.
+//! Topics as types: keys, snapshots, gaps and what may be published. What a topic holds, and how a
+//! key is written, is elsewhere.
 
 use std::convert::Infallible;
-
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
 
 use super::body::{DecodeError, EncodeError};
 use super::message::{Message, ServerEnum};
@@ -29,7 +26,7 @@ pub trait TopicKey: Clone + Send + Sync + 'static {
     /// The key's text.
     ///
     /// # Errors
-    /// When the key can't be serialized.
+    /// When the key can't be serialized, or has no text of its own.
     fn key(&self) -> Result<String, EncodeError>;
 }
 
@@ -83,7 +80,7 @@ pub trait Publish: Message {
     /// The text of its topic's key.
     ///
     /// # Errors
-    /// When the key can't be serialized.
+    /// When the key can't be serialized, or has no text of its own.
     fn topic_key(&self) -> Result<String, EncodeError>;
 
     /// `None` for an event; for a volatile, what a later one replaces it by.
@@ -92,59 +89,5 @@ pub trait Publish: Message {
     /// When a field can't be serialized.
     fn conflation_key(&self) -> Result<Option<String>, EncodeError> {
         Ok(None)
-    }
-}
-
-/// A topic key's text: a string as it is, anything else as compact JSON. Keys with an order of
-/// their own (maps, sets) need a sorted type, or one topic has several texts.
-///
-/// # Errors
-/// When `Serialize` fails.
-pub fn topic_key<K: Serialize>(key: &K) -> Result<String, EncodeError> {
-    let json = serde_json::to_string(key)?;
-    if json.starts_with('"') { Ok(serde_json::from_str(&json)?) } else { Ok(json) }
-}
-
-/// Reads a topic key: as a string if the type takes one, else as JSON.
-///
-/// # Errors
-/// When it is neither.
-pub fn decode_topic_key<K: DeserializeOwned>(key: &str) -> Result<K, DecodeError> {
-    match K::deserialize(Value::String(key.to_owned())) {
-        Ok(key) => Ok(key),
-        Err(_) => Ok(serde_json::from_str(key)?),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-    struct RoomId(u64);
-    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-    struct Symbol(String);
-    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-    struct Pair {
-        base: String,
-        lot: u32,
-    }
-
-    fn survives<K: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(key: K, text: &str) {
-        assert_eq!(topic_key(&key).as_deref(), Ok(text));
-        assert_eq!(decode_topic_key::<K>(text), Ok(key));
-    }
-
-    #[test]
-    fn keys_survive_their_text() {
-        survives(RoomId(7), "7");
-        survives(Symbol("A\"B".into()), "A\"B");
-        survives("7".to_owned(), "7");
-        survives(Pair { base: "x".into(), lot: 3 }, r#"{"base":"x","lot":3}"#);
-    }
-
-    #[test]
-    fn a_key_that_does_not_fit_is_an_error() {
-        assert!(decode_topic_key::<RoomId>("seven").is_err());
     }
 }

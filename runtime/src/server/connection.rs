@@ -15,7 +15,9 @@ use super::settings::NodeSettings;
 use super::state::State;
 use crate::session::node::ConnId;
 use crate::session::{Close, CloseCode, Now};
-use crate::transport::{Arrivals, FRAMES_PER_PASS, Pump, Socket, SocketEnd, outgoing_bytes};
+use crate::transport::{
+    Arrivals, FRAMES_PER_PASS, Pump, Socket, SocketEnd, TooSlow, outgoing_bytes,
+};
 use crate::wire::{ClientFrame, Codec, Outgoing, ServerFrame};
 
 thread_local! {
@@ -89,8 +91,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         tracing::debug!(conn = conn.0, "connected");
         let disconnect = Disconnect { engine: Arc::clone(&engine), conn, close: None, told: false };
         let settings = engine.env.settings();
-        let slow = Close::new(CloseCode::SLOW, "the peer reads too slowly");
-        let pump = Pump::new(socket, &engine.env.transport, slow);
+        let too_slow = TooSlow {
+            reading: Close::new(CloseCode::SLOW, "the peer reads too slowly"),
+            writing: Close::new(CloseCode::SLOW, "a message took too long to arrive"),
+        };
+        let pump = Pump::new(socket, &engine.env.transport, too_slow);
         let (greeted, starved) = (false, false);
         Self { engine, pump, conn, handle, codec, settings, greeted, starved, disconnect }
     }
@@ -98,8 +103,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn serve(&mut self) -> SocketEnd {
         loop {
             let ready = poll_fn(|cx| self.poll_ready(cx)).await;
-            let taken = self.turn(ready.frames, ready.alive);
-            self.send(taken);
+            let batch = self.turn(ready.frames, ready.alive);
+            self.send(batch);
             if let Some(end) = ready.end {
                 return end;
             }
@@ -133,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Hands frames to the node, and takes what it has to send as long as there is room.
     fn turn(&mut self, mut frames: Vec<ClientFrame>, alive: bool) -> Vec<Outgoing> {
-        let (conn, mut outbox) = (self.conn, Taken::new(self.pump.socket().room()));
+        let (conn, mut outbox) = (self.conn, Batch::new(self.pump.socket().room()));
         let handle = Arc::clone(&self.handle);
         let engine = Arc::clone(&self.engine);
         engine.turn_with(
@@ -199,23 +204,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn send_rest(&mut self) {
         loop {
             let _ = poll_fn(|cx| self.pump.socket().poll_drain(cx)).await;
-            let taken = self.turn(Vec::new(), false);
-            if taken.is_empty() {
+            let batch = self.turn(Vec::new(), false);
+            if batch.is_empty() {
                 return;
             }
-            self.send(taken);
+            self.send(batch);
         }
     }
 }
 
 /// What is taken from the node in one turn.
-struct Taken {
+struct Batch {
     messages: Vec<Outgoing>,
     room: usize,
     more: bool,
 }
 
-impl Taken {
+impl Batch {
     fn new(room: usize) -> Self {
         Self { messages: MESSAGES.take(), room, more: false }
     }

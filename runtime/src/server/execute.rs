@@ -34,13 +34,13 @@ type TopicState = (Name, Vec<(Codec, Body)>);
 
 /// The application's code, begun.
 pub(super) struct RunningCode {
-    begun: Begun,
+    begun: Pending,
     code: Code,
     /// What it answers, for a log.
     of: &'static str,
 }
 
-enum Begun {
+enum Pending {
     Command(BoxFuture<Outcome>, Option<CxStage>),
     Volatile(BoxFuture<()>, Option<CxStage>),
     Authenticate(BoxFuture<Result<Identity, Denied>>),
@@ -81,7 +81,7 @@ impl Prepared {
         let call = CallSite { env, now, settings, of };
         let begun = guarded(|| call.begin(self.execution, self.shown)).unwrap_or_else(|Panicked| {
             panicked(code, of);
-            Begun::over(Executed::failed(code))
+            Pending::over(Executed::failed(code))
         });
         (exec, RunningCode { begun, code, of })
     }
@@ -112,12 +112,12 @@ struct CallSite<'a> {
 }
 
 impl CallSite<'_> {
-    fn begin(&self, execution: Execution, shown: Option<Shown>) -> Begun {
+    fn begin(&self, execution: Execution, shown: Option<Shown>) -> Pending {
         let service = &self.env.service;
         match execution {
             Execution::Authenticate { token, .. } => {
                 let credentials = shown.unwrap_or_default().credentials(token);
-                Begun::Authenticate((self.env.authenticate)(credentials))
+                Pending::Authenticate((self.env.authenticate)(credentials))
             }
             Execution::Command {
                 conn,
@@ -134,7 +134,7 @@ impl CallSite<'_> {
                 let key = IdempotencyKey::command(lease, n);
                 let (cx, stage) = self.context(principal, codec, key, attempt, timeout_ms);
                 match service.execute(message, body.0, cx) {
-                    Ok(future) => Begun::Command(future, Some(stage)),
+                    Ok(future) => Pending::Command(future, Some(stage)),
                     Err(error) => self.unreadable(conn, &error, Executed::unreadable()),
                 }
             }
@@ -142,11 +142,11 @@ impl CallSite<'_> {
                 let (key, attempt) = (IdempotencyKey::volatile(exec), Attempt::First);
                 let (cx, stage) = self.context(principal, codec, key, attempt, timeout_ms);
                 match service.volatile(message, body.0, cx) {
-                    Ok(future) => Begun::Volatile(future, Some(stage)),
+                    Ok(future) => Pending::Volatile(future, Some(stage)),
                     Err(error) => self.unreadable(conn, &error, Executed::failed(Code::Volatile)),
                 }
             }
-            Execution::Authorize { principal, topic, key, .. } => Begun::Authorize(
+            Execution::Authorize { principal, topic, key, .. } => Pending::Authorize(
                 Arc::clone(service).authorize(principal, topic, key.as_ref().to_owned()),
             ),
             Execution::Snapshot { topic, key, position, codecs, .. } => {
@@ -168,16 +168,16 @@ impl CallSite<'_> {
         Cx::new(CxParts { principal, codec, key, attempt, deadline, config })
     }
 
-    fn unreadable(&self, conn: ConnId, error: &DecodeError, executed: Executed) -> Begun {
+    fn unreadable(&self, conn: ConnId, error: &DecodeError, executed: Executed) -> Pending {
         tracing::debug!(conn = conn.0, message = self.of, %error, "a message's body does not fit");
-        Begun::over(executed)
+        Pending::over(executed)
     }
 
     /// Reads a topic's state, in one codec after the other.
-    fn snapshot(&self, topic: u16, key: String, position: Position, codecs: Vec<Codec>) -> Begun {
+    fn snapshot(&self, topic: u16, key: String, position: Position, codecs: Vec<Codec>) -> Pending {
         let (service, of) = (Arc::clone(&self.env.service), self.of);
         let mut bodies = Vec::with_capacity(codecs.len());
-        Begun::Snapshot(Box::pin(async move {
+        Pending::Snapshot(Box::pin(async move {
             let mut named = None;
             for codec in codecs {
                 let cx = TopicCx::new(position, codec);
@@ -197,7 +197,7 @@ impl CallSite<'_> {
     }
 }
 
-impl Begun {
+impl Pending {
     const fn over(executed: Executed) -> Self {
         Self::Over(Some(executed))
     }

@@ -1,5 +1,5 @@
 //! From a typed message to what the node publishes: encoded once in every enabled codec
-//! (PROTOCOL.md 7.1). Refuses to transcode.
+//! (PROTOCOL.md 7.1). A body is never transcoded.
 
 use std::sync::Arc;
 

@@ -28,7 +28,7 @@ use crate::transport::{Socket, Stream};
 use crate::wire::Codec;
 
 /// A request that is let in.
-struct Accepted {
+struct LetIn {
     upgrade: OnUpgrade,
     admitted: Admitted,
     codec: Codec,
@@ -56,7 +56,7 @@ pub(super) fn upgrade_root(engine: &Arc<Engine>, request: Request) -> Response {
     }
 }
 
-fn accept(engine: &Arc<Engine>, request: &mut Request) -> Result<Accepted, Refusal> {
+fn accept(engine: &Arc<Engine>, request: &mut Request) -> Result<LetIn, Refusal> {
     let env = &engine.env;
     let leaving = engine.gate.is_leaving();
     let door = Door { codecs: &env.config.codecs, origins: env.origins.as_deref(), leaving };
@@ -66,7 +66,7 @@ fn accept(engine: &Arc<Engine>, request: &mut Request) -> Result<Accepted, Refus
         HeaderValue::from_str(&derive_accept_key(asked.key)).map_err(|_| Refusal::Key)?;
     let upgrade = request.extensions_mut().remove::<OnUpgrade>().ok_or(Refusal::Connection)?;
     let admitted = engine.gate.admit(env.limits.connections).ok_or(Refusal::Full)?;
-    Ok(Accepted { upgrade, admitted, codec, accept_key })
+    Ok(LetIn { upgrade, admitted, codec, accept_key })
 }
 
 fn asked(request: &Request) -> UpgradeRequest<'_> {
@@ -139,8 +139,8 @@ fn let_go(upgraded: Upgraded) -> (Stream, Bytes) {
     }
 }
 
-async fn serve(engine: Arc<Engine>, accepted: Accepted, shown: Shown) {
-    let Accepted { upgrade, admitted, codec, .. } = accepted;
+async fn serve(engine: Arc<Engine>, accepted: LetIn, shown: Shown) {
+    let LetIn { upgrade, admitted, codec, .. } = accepted;
     let limit = engine.env.config.handshake;
     match tokio::time::timeout(limit, upgrade).await {
         Ok(Ok(upgraded)) => {

@@ -62,10 +62,20 @@ pub struct Record {
     pub hash: u64,
     /// What the caller is told.
     pub outcome: Outcome,
-    /// What the handler published, in order.
+    /// What the handler published, in order. Once they are in their logs nobody asks for them, and
+    /// a store may let go of them.
     pub publishes: Vec<Publication>,
     /// Whether all of `publishes` are in their logs.
     pub settled: bool,
+}
+
+impl LogEntry {
+    /// Bytes of its name and of its bodies in every codec.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let bodies: usize = self.bodies.iter().map(|(_, body)| body.len()).sum();
+        (self.name.as_bytes().len() + bodies) as u64
+    }
 }
 
 /// An event on its way into a topic's log; encoded once per codec, never transcoded.
@@ -167,15 +177,25 @@ pub struct Appended {
 pub struct Retention {
     /// Entries kept per topic.
     pub entries: u32,
+    /// Bytes of entries kept per topic, names and bodies in every codec counted: 16 MiB. The latest
+    /// entry is kept even if it is longer.
+    pub bytes: u64,
     /// For how long an entry is kept.
     pub ttl: Duration,
 }
 
 impl Retention {
-    /// So many entries, each for so long.
+    /// So many entries, each for so long, and no more than 16 MiB of them.
     #[must_use]
     pub const fn new(entries: u32, ttl: Duration) -> Self {
-        Self { entries, ttl }
+        Self { entries, bytes: 16 * 1024 * 1024, ttl }
+    }
+
+    /// The same, with another limit in bytes.
+    #[must_use]
+    pub const fn with_bytes(mut self, bytes: u64) -> Self {
+        self.bytes = bytes;
+        self
     }
 }
 

@@ -7,4 +7,4 @@ mod memory;
 
 pub use crate::session::store::{Advanced, News};
 pub use interface::{Clock, DynStore, NewsFuture, Store, StoreFuture};
-pub use memory::{MemoryLimits, MemoryState, MemoryStore};
+pub use memory::{MemoryBytes, MemoryLimits, MemoryState, MemoryStore};

@@ -28,9 +28,17 @@ pub struct TransportConfig {
     /// How many messages are taken in before something is answered, so that connections share their
     /// worker fairly: 64.
     pub messages_per_turn: usize,
-    /// For how long the peer may take nothing while something waits to be written; then the socket
-    /// is closed with 4005: 20 s.
+    /// Time from the first bytes of a message to its last; then the socket is closed, by a server
+    /// with 4005: 5 min. Every byte is a sign of life, so heartbeats do not bound this.
+    pub message_timeout: Duration,
+    /// For how long the peer may neither take nor say anything while something waits to be written;
+    /// then the socket is closed, by a server with 4005: 60 s. It has to be longer than the
+    /// heartbeat's interval, in which every living peer says something (PROTOCOL.md 9.1).
     pub write_timeout: Duration,
+    /// For how long a peer that says something may take nothing of what waits: 10 min. The buffers
+    /// beneath a socket can hold some MiB, and a slow line needs minutes to empty them; whether it
+    /// does can't be seen from here.
+    pub slow_write_timeout: Duration,
     /// Time for writing what is left and the closing handshake together; then the socket is
     /// dropped: 2 s.
     pub close_timeout: Duration,
@@ -43,7 +51,9 @@ impl Default for TransportConfig {
             write_buffer_bytes: 64 * 1024,
             message_bytes: 16 * 1024 * 1024,
             messages_per_turn: 64,
-            write_timeout: Duration::from_secs(20),
+            message_timeout: Duration::from_secs(300),
+            write_timeout: Duration::from_secs(60),
+            slow_write_timeout: Duration::from_secs(600),
             close_timeout: Duration::from_secs(2),
         }
     }

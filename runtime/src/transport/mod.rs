@@ -3,6 +3,7 @@
 //! what a frame means, and when something is due, it does not know.
 
 mod config;
+mod patience;
 mod pipe;
 mod pump;
 mod socket;
@@ -13,7 +14,7 @@ pub use config::TransportConfig;
 pub(crate) use pump::client_frame_bytes;
 #[cfg(feature = "server")]
 pub(crate) use pump::outgoing_bytes;
-pub(crate) use pump::{Arrivals, FRAMES_PER_PASS, Pump, SocketEnd};
+pub(crate) use pump::{Arrivals, FRAMES_PER_PASS, Pump, SocketEnd, TooSlow};
 #[cfg(feature = "client")]
 pub(crate) use socket::HandshakeFailure;
 pub(crate) use socket::Socket;

@@ -35,6 +35,8 @@ pub(super) struct Pipe<S> {
     write_through: bool,
     /// All bytes that ever reached the socket. A stall is when this stands still.
     written: u64,
+    /// All bytes that ever came from it: each is a sign of life (PROTOCOL.md 9.1).
+    received: u64,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
@@ -49,6 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
             waker: Waker::noop().clone(),
             write_through: false,
             written: 0,
+            received: 0,
         }
     }
 
@@ -77,6 +80,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
 
     pub(super) const fn written(&self) -> u64 {
         self.written
+    }
+
+    pub(super) const fn received(&self) -> u64 {
+        self.received
     }
 
     /// Writes what waits. Ready when nothing does.
@@ -130,6 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
                 Poll::Ready(result) => result?,
                 Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
             }
+            self.received += piece.filled().len() as u64;
             let (now, later) = piece.filled().split_at(buffer.len().min(piece.filled().len()));
             buffer[..now.len()].copy_from_slice(now);
             self.ahead.extend_from_slice(later);

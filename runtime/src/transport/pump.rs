@@ -3,17 +3,14 @@
 //! from another.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Sleep;
 
 use super::config::TransportConfig;
+use super::patience::Patience;
 use super::socket::{Inbound, Socket};
-use crate::host;
 use crate::session::{Close, CloseCode};
 #[cfg(feature = "client")]
 use crate::wire::ClientFrame;
@@ -28,23 +25,23 @@ pub(crate) const FRAMES_PER_PASS: usize = 64;
 /// A socket, and what its driver remembers between two polls.
 pub(crate) struct Pump<S> {
     socket: Socket<S>,
-    stall: Option<Stall>,
-    write_timeout: Duration,
+    patience: Patience,
     messages_per_turn: usize,
-    /// What this end says to a peer that takes nothing.
-    slow: Close,
+    too_slow: TooSlow,
 }
 
-/// Something waits to be written, and the peer takes nothing.
-struct Stall {
-    written: u64,
-    until: Pin<Box<Sleep>>,
+/// What this end says to a peer that is too slow.
+pub(crate) struct TooSlow {
+    /// It takes nothing.
+    pub(crate) reading: Close,
+    /// A message of it does not come to its end.
+    pub(crate) writing: Close,
 }
 
 /// What a poll brought.
 pub(crate) struct Arrivals<F> {
     pub(crate) frames: Vec<F>,
-    /// A sign of life that is no frame.
+    /// A sign of life that is no frame: a WebSocket ping or pong, or a part of a message.
     pub(crate) alive: bool,
     pub(crate) end: Option<SocketEnd>,
 }
@@ -76,13 +73,12 @@ impl SocketEnd {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
-    pub(crate) fn new(socket: Socket<S>, config: &TransportConfig, slow: Close) -> Self {
+    pub(crate) fn new(socket: Socket<S>, config: &TransportConfig, too_slow: TooSlow) -> Self {
         Self {
             socket,
-            stall: None,
-            write_timeout: config.write_timeout,
+            patience: Patience::new(config),
             messages_per_turn: config.messages_per_turn,
-            slow,
+            too_slow,
         }
     }
 
@@ -98,32 +94,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         read: impl FnMut(&mut Socket<S>, &Bytes) -> Result<F, FrameError>,
     ) {
         match self.socket.poll_drain(cx) {
-            Poll::Ready(Ok(())) => self.stall = None,
+            Poll::Ready(Ok(())) => self.patience.all_written(),
             Poll::Ready(Err(error)) => {
                 let reason = format!("writing failed: {error}").into();
                 arrivals.end = Some(SocketEnd::Peer(Close { code: None, reason }));
                 return;
             }
             Poll::Pending => {
-                if self.poll_stall(cx).is_ready() {
-                    let close = self.slow.clone();
+                let (written, received) = (self.socket.written(), self.socket.received());
+                if self.patience.poll_stall(cx, written, received).is_ready() {
+                    let close = self.too_slow.reading.clone();
                     arrivals.end = Some(SocketEnd::Own { close, broken: true });
                     return;
                 }
             }
         }
+        let before = self.socket.received();
         self.poll_frames(cx, arrivals, read);
-    }
-
-    /// Ready when the peer has taken nothing for too long.
-    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (written, patience) = (self.socket.written(), self.write_timeout);
-        let fresh = || Stall { written, until: host::sleep(patience) };
-        let stall = self.stall.get_or_insert_with(fresh);
-        if stall.written != written {
-            *stall = fresh();
+        arrivals.alive |= self.socket.received() > before && arrivals.frames.is_empty();
+        let amid = self.socket.is_amid_message();
+        if arrivals.end.is_none() && self.patience.poll_message(cx, amid).is_ready() {
+            let close = self.too_slow.writing.clone();
+            arrivals.end = Some(SocketEnd::Own { close, broken: true });
         }
-        stall.until.as_mut().poll(cx)
     }
 
     fn poll_frames<F>(
@@ -135,8 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         while arrivals.frames.len() < self.messages_per_turn {
             let message = match self.socket.poll_read(cx) {
                 Poll::Pending => return,
-                Poll::Ready(Inbound::Alive) => {
-                    arrivals.alive = true;
+                Poll::Ready(Inbound::Control) => {
                     // Pings are answered by the socket itself; a peer that sends nothing else must
                     // not hold the task.
                     return cx.waker().wake_by_ref();
@@ -151,6 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
                 }
                 Poll::Ready(Inbound::Message(message)) => message,
             };
+            self.patience.message_ended();
             match read(&mut self.socket, &message) {
                 Ok(frame) => arrivals.frames.push(frame),
                 Err(error) => {

@@ -38,8 +38,8 @@ const CONTROL_BYTES: usize = 1024;
 pub(crate) enum Inbound {
     /// A text message (PROTOCOL.md 2.2).
     Message(Bytes),
-    /// A WebSocket ping or pong: a sign of life (PROTOCOL.md 2.4).
-    Alive,
+    /// A WebSocket ping or pong: a sign of life (PROTOCOL.md 2.4), and no message.
+    Control,
     /// The peer closed, or is gone.
     Ended(Close),
     /// What the peer sent can't be accepted, and nothing after it can be read.
@@ -54,6 +54,8 @@ pub(crate) struct Socket<S> {
     /// How many bytes may wait to be written before the driver stops asking its core for more.
     room: usize,
     closing: bool,
+    /// Bytes of a message that is not complete, as far as they can be told from control frames.
+    begun: u64,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
@@ -72,7 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         // Copied, because these few bytes, if any, would keep alive the whole buffer that HTTP was
         // read into.
         let ws = WebSocket::from_partially_read(pipe, begun.to_vec(), Role::Server, settings);
-        Self { ws, role: Role::Server, room: config.write_buffer_bytes, closing: false }
+        Self { ws, role: Role::Server, room: config.write_buffer_bytes, closing: false, begun: 0 }
     }
 
     /// Changes how long messages may be from here on.
@@ -88,9 +90,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Inbound> {
         self.ws.get_mut().set_waker(cx);
         loop {
-            return Poll::Ready(match self.ws.read() {
-                Ok(Message::Text(text)) => Inbound::Message(text.into()),
-                Ok(Message::Ping(_) | Message::Pong(_)) => Inbound::Alive,
+            let before = self.received();
+            let read = self.ws.read();
+            self.begun += self.received() - before;
+            return Poll::Ready(match read {
+                Ok(Message::Text(text)) => {
+                    self.begun = 0;
+                    Inbound::Message(text.into())
+                }
+                Ok(Message::Ping(data) | Message::Pong(data)) => {
+                    self.begun = self.begun.saturating_sub(self.control_bytes(data.len()));
+                    Inbound::Control
+                }
                 Ok(Message::Close(frame)) => Inbound::Ended(told(frame)),
                 Ok(Message::Binary(_)) => Inbound::Broken(Close::new(
                     CloseCode::MALFORMED,
@@ -126,6 +137,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Bytes written so far; a stall is when this stands still while something waits.
     pub(crate) fn written(&self) -> u64 {
         self.ws.get_ref().written()
+    }
+
+    /// Bytes that have come so far: each is a sign of life (PROTOCOL.md 9.1).
+    pub(crate) fn received(&self) -> u64 {
+        self.ws.get_ref().received()
+    }
+
+    /// Whether a message has begun and is not complete. Of one that came together with the end of
+    /// the message before, this is known as soon as more of it comes.
+    pub(crate) const fn is_amid_message(&self) -> bool {
+        self.begun > 0
+    }
+
+    /// The length of a control frame (RFC 6455 5.2): head, mask, data.
+    const fn control_bytes(&self, data: usize) -> u64 {
+        let head = match self.role {
+            Role::Server => 6,
+            Role::Client => 2,
+        };
+        head + data as u64
     }
 
     /// Writes what waits; ready when nothing does.
@@ -187,7 +218,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
         loop {
             match ready!(self.poll_read(cx)) {
-                Inbound::Message(_) | Inbound::Alive => {}
+                Inbound::Message(_) | Inbound::Control => {}
                 Inbound::Ended(_) | Inbound::Broken(_) if drained => return Poll::Ready(()),
                 Inbound::Ended(_) | Inbound::Broken(_) => return self.poll_drain(cx).map(|_| ()),
             }
@@ -362,7 +393,7 @@ mod handshake {
             })
             .await?;
             ws.get_mut().set_write_through(false);
-            Ok(Self { ws, role: Role::Client, room: config.1, closing: false })
+            Ok(Self { ws, role: Role::Client, room: config.1, closing: false, begun: 0 })
         }
     }
 

@@ -2,6 +2,7 @@
 
 use futures_util::StreamExt;
 use steadfast::client::{CallError, Fate};
+use steadfast::server::PublishError;
 use steadfast::wire::RefusalCode;
 
 use super::chat::*;
@@ -18,6 +19,23 @@ async fn a_request_is_answered_and_an_error_is_typed() {
     );
     assert_eq!(within(chat.mark_read(RoomId(1), MessageId(1))).await, Ok(()));
     assert_eq!(within(chat.post(RoomId(1), "later hello".into())).await, Ok(MessageId(2)));
+}
+
+#[tokio::test]
+async fn a_number_that_json_does_not_have_is_refused_where_it_is_encoded() {
+    let running = serve().await;
+    let chat = connect(running.address).await;
+    match within(chat.scale(f64::NAN, 1.0)).await {
+        Err(CallError::Unencodable(error)) => assert!(error.to_string().contains("`by` is NaN")),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(within(chat.scale(2.0, 0.25)).await, Ok(0.5));
+    assert_eq!(within(chat.scale(f64::MAX, 2.0)).await, Err(CallError::HandlerFailed));
+    let rated = ChatEventRated { feed: 1, rate: f64::INFINITY };
+    match within(running.server.publish(&rated)).await {
+        Err(PublishError::Encode(error)) => assert!(error.to_string().contains("`rate` is inf")),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]

@@ -34,6 +34,9 @@ pub enum ChatCommand {
     /// Everything up to this message has been read.
     #[ws(command)]
     MarkRead { room: RoomId, upto: MessageId },
+    /// Answered with the product.
+    #[ws(request(reply = f64))]
+    Scale { by: f64, value: f64 },
     /// Shown while somebody types; lost when offline, and nobody minds.
     #[ws(volatile(latest_by = room))]
     Typing { room: RoomId },
@@ -54,6 +57,8 @@ pub enum ChatEvent {
     Typing { room: RoomId, who: String },
     #[ws(event(Ticker))]
     Tick { feed: u64, price: u64, padding: String },
+    #[ws(event(Ticker))]
+    Rated { feed: u64, rate: f64 },
     #[ws(unknown)]
     Unknown(UnknownMessage),
 }
@@ -173,6 +178,10 @@ impl ChatHandler for Chat {
 
     async fn mark_read(&self, _: &Cx, _: RoomId, _: MessageId) -> Result<(), ChatError> {
         Ok(())
+    }
+
+    async fn scale(&self, _: &Cx, by: f64, value: f64) -> Result<f64, ChatError> {
+        Ok(by * value)
     }
 
     async fn typing(&self, cx: &Cx, room: RoomId) {

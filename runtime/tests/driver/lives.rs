@@ -333,7 +333,7 @@ async fn a_peer_that_breaks_the_rules_is_told_which() {
 #[tokio::test]
 async fn a_peer_that_pings_and_never_reads_costs_bounded_memory_and_is_dropped() {
     let running = serve_with(|builder| {
-        builder.transport(|transport| transport.write_timeout = Duration::from_millis(300))
+        builder.transport(|transport| transport.slow_write_timeout = Duration::from_millis(300))
     })
     .await;
     let mut socket = raw(running.address).await;

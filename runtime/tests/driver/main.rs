@@ -8,5 +8,6 @@ mod drains;
 mod faults;
 mod lives;
 mod proxy;
+mod slow_lines;
 mod topics;
 mod transports;

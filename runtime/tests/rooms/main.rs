@@ -14,9 +14,6 @@ use sources::Sources;
 const WITHOUT_CIRCLES: [&str; 6] =
     ["client", "server", "session/client", "session/node", "store", "transport"];
 
-/// Folders that still have some.
-const NOT_YET: [&str; 1] = ["session/client"];
-
 /// Modules below the top that are rooms of their own.
 const INNER_ROOMS: [&str; 3] = ["session/client", "session/node", "session/store"];
 
@@ -93,11 +90,7 @@ fn no_files_of_a_room_need_each_other_in_a_circle() {
     let sources = Sources::below(&runtime().join("src"));
     for folder in WITHOUT_CIRCLES {
         let circles = circles(&sources, folder);
-        if NOT_YET.contains(&folder) {
-            assert!(!circles.is_empty(), "{folder} is clean: take it off the list");
-        } else {
-            assert!(circles.is_empty(), "circles in {folder}: {circles:#?}");
-        }
+        assert!(circles.is_empty(), "circles in {folder}: {circles:#?}");
     }
 }
 

@@ -11,6 +11,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
 use crate::case::{Step, Stop};
@@ -104,6 +106,19 @@ impl Socket {
             }
         }
         let _ = within(self.stream.flush()).await;
+    }
+
+    /// Writes one message bit by bit, with a pause before each.
+    pub(crate) async fn send_slowly(&mut self, pieces: &[&'static str], pause: Duration) {
+        self.exchange.note(&format!("{} → slowly", self.name), &pieces.concat());
+        for (at, piece) in pieces.iter().enumerate() {
+            tokio::time::sleep(pause).await;
+            let data = if at == 0 { Data::Text } else { Data::Continue };
+            let last = at + 1 == pieces.len();
+            let frame =
+                Frame::message(Bytes::from_static(piece.as_bytes()), OpCode::Data(data), last);
+            self.write(Message::Frame(frame)).await;
+        }
     }
 
     pub(crate) async fn send_binary(&mut self, bytes: &'static [u8]) {

@@ -1,5 +1,5 @@
 //! Target `client`: a client whose server sends raw messages and closes as it likes, while its
-//! application submits, follows and goes away. Owns the script's steps, and what must hold of one
+//! application submits, follows and goes away. It carries out the script's steps and checks one
 //! client: no command is lost or told twice, nothing that it sends breaks a rule, everything that
 //! it holds is bounded.
 //!

@@ -1,6 +1,5 @@
 //! Targets `client_frames` and `server_frames`: one message, read by the end that it is meant for.
-//! Owns the properties that hold for every codec; what only JSON can be asked is
-//! [`crate::oracle`]'s.
+//! They check what holds for every codec; [`crate::oracle`] checks what concerns JSON alone.
 
 use bytes::{Bytes, BytesMut};
 use steadfast::wire::{ClientFrame, Codec, FrameError, Outgoing, ServerFrame};

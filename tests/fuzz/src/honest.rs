@@ -1,5 +1,5 @@
 //! The honest client: a production core on a socket of its own, that posts and follows what it
-//! posted. Owns the check that its replies and events are its own, in order and without a gap.
+//! posted. It checks that its replies and events are its own, in order and without a gap.
 
 use std::sync::Arc;
 

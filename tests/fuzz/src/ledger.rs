@@ -1,5 +1,5 @@
 //! The account of one client: what its application gave it, what it said about that, and what it
-//! told its server. Owns the rules that concern a client alone, whatever its server does
+//! told its server. It checks the rules that concern a client alone, whatever its server does
 //! (PROTOCOL.md 4.2, 5.2, 5.3, 5.8, 6.1, section 7).
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! Whatever a peer sends: decoders and whole sessions, fed with bytes that somebody hostile chose.
-//! Owns the bodies of the fuzz targets, their corpus, and its replay; refuses libFuzzer, which
-//! `libfuzzer/` wraps around them, so that everything here runs on the stable toolchain.
+//! Here are the bodies of the fuzz targets, their corpus, and its replay. `libfuzzer/` wraps
+//! libFuzzer around them, so that everything here runs on the stable toolchain.
 
 mod bodies;
 mod client;

@@ -1,6 +1,6 @@
 //! Target `node`: a node whose hostile clients send raw messages, connect, vanish and stop reading,
-//! while its store and handlers answer late and in any order. Owns the script's steps; what must
-//! hold is [`crate::world`]'s.
+//! while its store and handlers answer late and in any order. It carries out the script's steps;
+//! [`crate::world`] checks what must hold.
 //!
 //! | Line | Step |
 //! |---|---|

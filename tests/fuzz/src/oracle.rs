@@ -1,6 +1,6 @@
 //! The JSON codec against serde_json: the tables of PROTOCOL.md sections 3, 4.1 and 7.2 as data,
-//! and what serde_json makes of the same message. Owns the comparison in both directions; refuses
-//! to look at state.
+//! and what serde_json makes of the same message. It compares them in both directions, and looks at
+//! no state.
 
 use serde_json::Value;
 use steadfast::wire::{

@@ -1,5 +1,5 @@
-//! Scripts: what a hostile peer does, one step per line, readable and easy to mutate. Owns lines,
-//! numbers, repetition and placeholders; what a step means is each target's.
+//! Scripts: what a hostile peer does, one step per line, readable and easy to mutate. It reads
+//! lines, numbers, repetition and placeholders; each target says what a step means.
 
 /// Steps of one execution, repetitions counted: enough to fill every limit of the small
 /// configurations.

@@ -1,5 +1,5 @@
-//! What a hostile server remembers of its client, so that a script can name it. Owns placeholders;
-//! refuses to obey any rule.
+//! What a hostile server remembers of its client, so that a script can name it. It fills in
+//! placeholders, and obeys no rule.
 
 use steadfast::wire::{ClientFrame, Codec};
 

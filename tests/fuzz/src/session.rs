@@ -1,7 +1,7 @@
 //! Target `session`: both production cores, and between them a network that edits, repeats, drops,
-//! cuts and invents messages. Owns the script's steps, and what holds although nobody can trust a
-//! byte: no panic, everything bounded, no handler runs twice for one command, nobody waits in
-//! silence, and the client beside is served.
+//! cuts and invents messages. It carries out the script's steps, and checks what holds although
+//! nobody can trust a byte: nothing panics, everything is bounded, no handler runs twice for one
+//! command, nobody waits without being told, and an honest client is served meanwhile.
 //!
 //! | Line | Step |
 //! |---|---|

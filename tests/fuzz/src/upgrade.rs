@@ -1,6 +1,6 @@
 //! Target `upgrade`: the bytes of a connection, given to the tokio server: HTTP, WebSocket and
-//! frames as its driver reads them, over memory and in virtual time. Owns the script's steps, and
-//! that an honest client beside is served.
+//! frames as its driver reads them, over memory and in virtual time. It carries out the script's
+//! steps, and checks that an honest client is served meanwhile.
 //!
 //! | Line | Step |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! A node with a store that keeps its word, and one honest client beside whoever is hostile. Owns
-//! virtual time, what carries things to and fro, and the promise that the honest client is served
+//! A node with a store that keeps its word, and one honest client beside whoever is hostile. It
+//! keeps virtual time, carries messages to and fro, and checks that the honest client is served
 //! whatever the others do.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -12,7 +12,7 @@ use steadfast::session::node::{
 };
 use steadfast::session::store::{OpId, Outcome, StoreOp, StoreOutcome};
 use steadfast::session::{Close, Now};
-use steadfast::store::MemoryState;
+use steadfast::store::{MemoryLimits, MemoryState};
 use steadfast::wire::{Body, Codec, CommandNo, LeaseId, RefusalCode, UnsubscribeCode, Window};
 use steadfast_rig::fixtures::{self, ANN, MALLORY, event, failed, log, room};
 use steadfast_rig::pump::{
@@ -54,6 +54,14 @@ fn config() -> NodeConfig {
     config
 }
 
+/// Tight ones, so that what escapes them shows within one script.
+fn limits() -> MemoryLimits {
+    let mut limits = MemoryLimits::default();
+    (limits.lease_bytes, limits.principal_bytes, limits.reply_bytes) = (1_000, 2_000, 3_000);
+    (limits.owed_bytes, limits.log_bytes) = (4_000, 4_000);
+    limits
+}
+
 #[derive(Clone)]
 pub(crate) struct World {
     pub(crate) node: Node,
@@ -87,7 +95,7 @@ impl World {
         let mut world = Self {
             node: Node::new(Arc::new(config()), [1; 32]),
             now: Now(1_000),
-            store: MemoryState::default(),
+            store: MemoryState::new(limits()),
             honest: Honest::new(Now(1_000)),
             last_conn: 0,
             store_by_hand: false,
@@ -322,8 +330,12 @@ impl World {
                 <= 8 * (conns + load.sessions + load.leases + load.topics + load.store_operations)
                     + 64
         );
-        let size = size(&self.node);
-        assert!(size <= NODE_BYTES, "{size} bytes: {load:?}");
+        let bytes = size(&self.node);
+        assert!(bytes <= NODE_BYTES, "{bytes} bytes: {load:?}");
+        let (held, limits) = (self.store.bytes(), limits());
+        assert!(held.replies <= limits.reply_bytes && held.logs <= limits.log_bytes, "{held:?}");
+        let bytes = size(&self.store);
+        assert!(bytes <= STORE_BYTES, "{bytes} bytes in the store: {held:?}");
     }
 }
 
@@ -333,6 +345,9 @@ const LEASES: usize = 64;
 /// Bytes that the node's state goes over when it is hashed: several times what millions of scripts
 /// came to, and less than one script can make it when something grows with every step.
 const NODE_BYTES: u64 = 20_000;
+
+/// The same of the store's state.
+const STORE_BYTES: u64 = 60_000;
 
 impl NodeHarness for World {
     fn node(&mut self) -> (&mut Node, Now) {

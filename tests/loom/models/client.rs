@@ -14,7 +14,7 @@ use steadfast_schema::{Kind, Message};
 
 use super::call::Call;
 use super::error::CallError;
-use super::shared::{Order, SharedClient};
+use super::shared::{SharedClient, SocketRequest};
 use super::slot::SubscriptionSlot;
 use crate::NoError;
 use crate::session::client::{ClientConfig, Fate, Item, SubId, SubscriptionRequest};
@@ -54,7 +54,7 @@ impl Ends {
         let ((), wakers) = shared.pass(|pass| pass.input(|now, core| core.start(now)));
         wakers.wake();
         let (order, _) = shared.pass(|pass| pass.take_orders().pop_front());
-        let Some(Order::Dial(dial, _)) = order else { panic!("{order:?}") };
+        let Some(SocketRequest::Dial(dial, _)) = order else { panic!("{order:?}") };
         let _ = shared.pass(|pass| pass.input(|now, core| core.handle_connected(now, dial, None)));
         let ends = Self { shared, dial };
         let _ = ends.written();

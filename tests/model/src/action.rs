@@ -1,5 +1,5 @@
 //! What may happen next, and which of several orders need not be tried because they come to the
-//! same. Owns which actions a state has; refuses to know what they do.
+//! same. It lists the actions of a state, and does not carry them out.
 
 use steadfast::session::node::{ExecId, Node};
 

@@ -1,5 +1,5 @@
-//! When two states are the same. Owns the one abstraction of the model: random ids count by where
-//! they occur, not by their value.
+//! When two states are the same. This is the one abstraction of the model: random ids count by
+//! where they occur, not by their value.
 //!
 //! The cores draw session ids, resume tokens, lease ids and instance ids from generators that move
 //! with every draw. Two orders of the same events therefore end in states that differ in nothing

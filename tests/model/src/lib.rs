@@ -1,6 +1,6 @@
 //! A model checker's look at the production cores: every order of deliveries, store answers,
-//! handler ends, timers, cuts and crashes, in configurations small enough to try them all. Owns
-//! what is explored and what must hold; refuses to describe the protocol a second time: clients,
+//! handler ends, timers, cuts and crashes, in configurations small enough to try them all. It says
+//! what is explored and what must hold. It does not describe the protocol a second time: clients,
 //! nodes and the store are those of production ([`state::State`]).
 //!
 //! A state is a whole system between two steps. A step makes one thing happen and carries out every

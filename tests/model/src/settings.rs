@@ -1,6 +1,6 @@
 //! What a configuration is made of: how many of everything, which faults and how many of them, what
-//! the world does wrong on purpose. Owns the settings of the cores; refuses to know what happens
-//! with them.
+//! the world does wrong on purpose. The settings of the cores are made here, and nothing happens
+//! here.
 
 use std::time::Duration;
 

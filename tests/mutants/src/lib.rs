@@ -1,5 +1,5 @@
 //! Mistakes inside the production core, one at a time, and the search for a seed of the simulator
-//! that shows each. Owns the search; the mistakes stand in `patches/`, the rules in `tests/sim`.
+//! that shows each. The search is here; the mistakes are in `patches/`, the rules in `tests/sim`.
 
 pub mod runs;
 pub mod scripts;

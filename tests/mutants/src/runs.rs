@@ -1,7 +1,7 @@
 //! One run of a seed, with whatever is planted in this thread. Every fourth seed is the simulator's
 //! own run; the others have more of what its chance gives rarely: takeovers with records half
 //! settled, HELLOs that arrive long after their client has gone on, topics that end while somebody
-//! reads. Owns these kinds; refuses to look for anything itself.
+//! reads. It knows these kinds of run, and searches for nothing itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

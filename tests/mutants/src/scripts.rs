@@ -1,5 +1,5 @@
-//! Runs written out by hand, for mistakes whose situation is too rare for chance. Owns the
-//! situations; the rules are the simulator's.
+//! Runs written out by hand, for mistakes whose situation is too rare for chance. The situations
+//! are here; the rules are those of the simulator.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The simulator: production cores of client and node in virtual time, on a network, a store and
-//! applications that misbehave as a seed says, watched by checkers. Owns chance and time; refuses
-//! to know better than the cores what they should do.
+//! applications that misbehave as a seed says, watched by checkers. It decides chance and time, and
+//! nothing that the cores decide.
 
 pub mod checkers;
 mod many;

@@ -1,4 +1,4 @@
-//! Many seeds on many threads. Owns counting and progress; what a run is it does not know.
+//! Many seeds on many threads. It counts and shows progress, and does not know what a run is.
 
 #![expect(
     clippy::disallowed_types,

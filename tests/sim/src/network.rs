@@ -1,5 +1,5 @@
-//! Sockets as two queues of encoded frames, each in order, each with its own delays and ends. Owns
-//! what is under way; refuses to know what it means.
+//! Sockets as two queues of encoded frames, each in order, each with its own delays and ends. It
+//! holds what is under way, and does not know what it means.
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,5 @@
-//! What a run is made of: sizes, delays, odds. A seed draws one; a named test writes its own.
-//! Refuses to decide anything while the run goes on.
+//! What a run is made of: sizes, delays, odds. A seed draws one; a named test writes its own. It
+//! decides nothing while the run goes on.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -82,7 +82,16 @@ pub struct StorePlan {
     pub rolls_back: bool,
     /// Milliseconds that it remembers a topic that nobody asks for.
     pub topic_memory_ms: u64,
+    /// Bytes of replies that it keeps: for one lease, for one principal, and in all.
+    pub reply_bytes: (u64, u64, u64),
+    /// Bytes of publications that it keeps until they are in their logs.
+    pub owed_bytes: u64,
+    /// Bytes of entries that it keeps in all.
+    pub log_bytes: u64,
 }
+
+/// More than any run comes to.
+const ENOUGH: u64 = 1_000_000_000;
 
 impl StorePlan {
     const CALM: Self = Self {
@@ -96,6 +105,9 @@ impl StorePlan {
         drops_settled: false,
         rolls_back: false,
         topic_memory_ms: 3_600_000,
+        reply_bytes: (ENOUGH, ENOUGH, ENOUGH),
+        owed_bytes: ENOUGH,
+        log_bytes: ENOUGH,
     };
 }
 
@@ -261,6 +273,14 @@ fn random_store(rng: &mut Rng) -> StorePlan {
         drops_settled: rng.chance(500),
         rolls_back: rng.chance(300),
         topic_memory_ms: rng.pick(&[1_500, 3_600_000, 3_600_000]),
+        reply_bytes: rng.pick(&[
+            (0, 0, 0),
+            (40, 100, 100),
+            (40, 80, 150),
+            (ENOUGH, ENOUGH, ENOUGH),
+        ]),
+        owed_bytes: rng.pick(&[60, ENOUGH, ENOUGH]),
+        log_bytes: rng.pick(&[300, ENOUGH, ENOUGH]),
     }
 }
 
@@ -330,7 +350,8 @@ fn randomise_node(rng: &mut Rng, config: &mut NodeConfig) {
         topic.retention = Retention::new(
             rng.pick(&[2, 5, 20, 100]),
             Duration::from_millis(rng.pick(&[500, 600_000])),
-        );
+        )
+        .with_bytes(rng.pick(&[60, 300, 100_000]));
     }
     for message in config.messages_mut() {
         message.timeout = Duration::from_millis(rng.pick(&[150, 600, 2_000]));

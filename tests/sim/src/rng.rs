@@ -1,4 +1,4 @@
-//! The one source of chance of a run: SplitMix64 from the run's seed. Refuses every other entropy.
+//! The one source of chance of a run: SplitMix64 from the run's seed. No other is used.
 
 /// A small seeded generator; good enough to choose faults, useless for secrets.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! A failing run made smaller: deeds that it does not need are left out, troubles that it does not
-//! need are taken away, as long as it breaks the same rule. Owns what can be left out; refuses to
-//! judge a run.
+//! need are taken away, as long as it breaks the same rule. It knows what can be left out, and does
+//! not judge a run.
 
 use std::collections::BTreeSet;
 use std::fmt;

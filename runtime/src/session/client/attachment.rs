@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::ClientConfig;
+use super::config::ClientConfig;
 use super::heartbeat::{Beat, Heart};
 use crate::session::Now;
 use crate::wire::{Dial, Welcome, Window};
@@ -107,8 +107,13 @@ impl Attachment {
 
     // ---- heartbeats ----
 
+    /// A frame goes out.
+    pub(super) const fn say(&mut self, now: Now) {
+        self.heart.say(now);
+    }
+
     /// When to look for life next.
-    pub(super) const fn next_look(&self) -> Now {
+    pub(super) fn next_look(&self) -> Now {
         self.heart.next()
     }
 

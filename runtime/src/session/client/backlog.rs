@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::command::Command;
-use super::{CallId, ClientConfig};
+use super::config::ClientConfig;
+use super::types::CallId;
 
 /// Calls without a place in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -2,25 +2,31 @@
 //! order of PROTOCOL.md 3 and 4.5). What a frame leads to is decided by the outbox, the session or
 //! a subscription.
 
+use super::command::body_limit;
 use super::heartbeat::Beat;
 use super::outbox::NextCommand;
+use super::router::Client;
 use super::timer::ClientTimer;
-use super::{CallOutcome, Client};
+use super::types::CallOutcome;
 use crate::session::{Close, CloseCode, Now, millis};
 use crate::wire::{
     Body, ClientFrame, CommandFrame, CommandNo, Dial, Name, RefusalCode, Seq, ServerFrame,
 };
 
-/// The longest head of a COMMAND: two brackets, the kind, five numbers of 16 digits, a quoted name
-/// of 64, and commas.
-pub(super) const COMMAND_HEAD_BYTES: u32 = 160;
-
 impl Client {
     // ---- out ----
 
-    /// The next frame of the attachment: signs of life first, then what releases the server, then
-    /// what asks of it.
+    /// The next frame of the attachment.
     pub(super) fn next_frame(&mut self, now: Now) -> Option<ClientFrame> {
+        let frame = self.choose_frame(now)?;
+        if let Some(attachment) = self.link.attachment_mut() {
+            attachment.say(now);
+        }
+        Some(frame)
+    }
+
+    /// Signs of life first, then what releases the server, then what asks of it.
+    fn choose_frame(&mut self, now: Now) -> Option<ClientFrame> {
         let attachment = self.link.attachment_mut()?;
         if attachment.take_confirmation() {
             return self.ack_frame();
@@ -198,7 +204,7 @@ impl Client {
         }
     }
 
-    /// Any message counts as life (PROTOCOL.md 9.1).
+    /// Any byte counts as life (PROTOCOL.md 9.1).
     pub(super) fn heard(&mut self, now: Now) {
         let sooner = self.link.attachment_mut().and_then(|attachment| attachment.hear(now));
         if let Some(at) = sooner {
@@ -310,9 +316,4 @@ impl Client {
         }
         live
     }
-}
-
-/// The longest body that fits into a frame of this length.
-pub(super) const fn body_limit(frame_bytes: u32) -> u32 {
-    frame_bytes.saturating_sub(COMMAND_HEAD_BYTES)
 }

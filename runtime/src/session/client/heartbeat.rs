@@ -11,6 +11,7 @@ pub(super) struct Heart {
     timeout_ms: u64,
     missed: u32,
     heard: Now,
+    said: Now,
     pinged: Now,
     unanswered: u32,
     due: Option<u64>,
@@ -34,6 +35,7 @@ impl Heart {
             timeout_ms: setting.timeout_ms.max(1),
             missed: setting.missed.max(1),
             heard: now,
+            said: now,
             pinged: now,
             unanswered: 0,
             due: None,
@@ -42,9 +44,9 @@ impl Heart {
     }
 
     /// When to call [`Heart::look`] next.
-    pub(super) const fn next(&self) -> Now {
+    pub(super) fn next(&self) -> Now {
         match self.unanswered {
-            0 => self.heard.after_ms(self.interval_ms),
+            0 => self.heard.min(self.said).after_ms(self.interval_ms),
             _ => self.pinged.after_ms(self.timeout_ms),
         }
     }
@@ -57,9 +59,21 @@ impl Heart {
         waited
     }
 
+    /// Something is sent.
+    pub(super) const fn say(&mut self, now: Now) {
+        self.said = now;
+    }
+
     /// Pings, or gives up, if it is time. `k` counts the pings of this client.
     pub(super) fn look(&mut self, now: Now, k: &mut u64) -> Beat {
-        if now >= self.next() {
+        if self.unanswered == 0 && now < self.heard.after_ms(self.interval_ms) {
+            if now >= self.said.after_ms(self.interval_ms) {
+                // Nothing is asked: the server is to hear something (PROTOCOL.md 9.1).
+                *k += 1;
+                self.due = Some(*k);
+                self.said = now;
+            }
+        } else if now >= self.next() {
             if self.unanswered >= self.missed {
                 return Beat::Dead;
             }

@@ -1,14 +1,14 @@
-//! Dials, handshakes, and what follows from the end of a socket (PROTOCOL.md 4.1, 4.7 to 4.12 and
-//! section 8). The connection's state changes here and nowhere else; commands and topics are not
-//! looked into.
+//! The link: which socket is the current one, where it stands, and how those before it ended
+//! (PROTOCOL.md 4.1 and section 8). What follows from that is not decided here.
+
+use std::time::Duration;
 
 use super::attachment::Attachment;
+use super::config::{Backoff, ClientConfig};
 use super::heartbeat::Beat;
-use super::sequence::ClientSession;
-use super::timer::ClientTimer;
-use super::{Client, ConnectionState, DialReason, Event, HttpRefusal};
-use crate::session::{Close, CloseCode, Now, Reaction, millis};
-use crate::wire::{ClientFrame, Dial, Hello, ServerFrame, Welcome};
+use super::types::{ConnectionState, DialReason};
+use crate::session::{Close, CloseCode, Now, Reaction};
+use crate::wire::{ClientFrame, Dial};
 
 /// Where the current socket stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -62,6 +62,134 @@ impl Link {
             pings: 0,
             latency_ms: None,
             frame_bytes: None,
+        }
+    }
+
+    // What begins.
+
+    /// Opens the next socket; why, for whoever asks for credentials.
+    pub(super) fn begin_dial(&mut self) -> (Dial, DialReason) {
+        self.last_dial = self.last_dial.next();
+        self.dials = self.dials.saturating_add(1);
+        self.phase = LinkPhase::Dialing { dial: self.last_dial };
+        (self.last_dial, std::mem::replace(&mut self.reason, DialReason::Reconnect))
+    }
+
+    /// The socket of `dial` is open; whether it is the one that was being opened.
+    pub(super) fn greet(&mut self, dial: Dial, token: Option<String>) -> bool {
+        let expected = self.phase == (LinkPhase::Dialing { dial });
+        if expected {
+            self.phase = LinkPhase::Greeting { dial, token, hello_sent: false };
+        }
+        expected
+    }
+
+    /// The token for HELLO, if HELLO is what the socket waits for.
+    pub(super) fn take_hello(&mut self, dial: Dial) -> Option<Option<String>> {
+        let LinkPhase::Greeting { dial: current, token, hello_sent } = &mut self.phase else {
+            return None;
+        };
+        let due = *current == dial && !std::mem::replace(hello_sent, true);
+        due.then(|| token.take())
+    }
+
+    /// Whether HELLO was sent, and nothing that answers it has come.
+    pub(super) const fn is_asking(&self) -> bool {
+        matches!(self.phase, LinkPhase::Greeting { hello_sent: true, .. })
+    }
+
+    /// WELCOME has arrived.
+    pub(super) fn attach(&mut self, attachment: Attachment, frame_bytes: u32) {
+        self.credential_refusals = 0;
+        self.lost = None;
+        self.frame_bytes = Some(frame_bytes);
+        self.phase = LinkPhase::Attached(Box::new(attachment));
+    }
+
+    // What ends.
+
+    /// What the handshake has waited for too long, if there is one.
+    pub(super) const fn overdue(&self) -> Option<&'static str> {
+        match self.phase {
+            LinkPhase::Dialing { .. } => Some("the dial took too long"),
+            LinkPhase::Greeting { .. } => Some("there was no WELCOME in time"),
+            LinkPhase::Idle | LinkPhase::Waiting { .. } | LinkPhase::Attached(_) => None,
+        }
+    }
+
+    /// There is no socket; what was attached to it.
+    pub(super) fn end(&mut self) -> Option<Box<Attachment>> {
+        match std::mem::replace(&mut self.phase, LinkPhase::Idle) {
+            LinkPhase::Attached(attachment) => Some(attachment),
+            _ => None,
+        }
+    }
+
+    /// A connection ended. One that was stable makes up for the failures before it.
+    pub(super) fn lose(
+        &mut self,
+        now: Now,
+        attachment: &Attachment,
+        close: &Close,
+        stable: Duration,
+    ) {
+        self.lost = Some((now, close.clone()));
+        if attachment.lives_since().after(stable) <= now {
+            self.dials = 0;
+            self.delays = 0;
+            self.sequence_errors = 0;
+        }
+    }
+
+    /// Counts how a socket ended, and keeps it to be shown.
+    pub(super) fn note(&mut self, close: &Close) {
+        if let Some((_, reason)) = &mut self.lost {
+            *reason = close.clone();
+        }
+        if close.reaction() == Reaction::RefreshCredentials {
+            self.reason = DialReason::Refused;
+            self.credential_refusals += 1;
+        }
+        if close.code == Some(CloseCode::SEQUENCE) {
+            self.sequence_errors += 1;
+        }
+    }
+
+    /// Whether it has failed as often as it may.
+    pub(super) fn is_exhausted(&self, config: &ClientConfig) -> bool {
+        self.credential_refusals >= config.credential_refusals.max(1)
+            || self.sequence_errors >= config.sequence_errors.max(1)
+            || config.backoff.attempts.is_some_and(|most| self.dials >= most.max(1))
+    }
+
+    /// The longest delay before the next dial; the one after that may be longer.
+    pub(super) fn next_ceiling(&mut self, backoff: &Backoff) -> Duration {
+        let ceiling = backoff.ceiling(self.delays);
+        self.delays = self.delays.saturating_add(1);
+        ceiling
+    }
+
+    pub(super) fn wait(&mut self, until: Now) {
+        self.phase = LinkPhase::Waiting { until };
+    }
+
+    pub(super) fn leave_farewell(&mut self, dial: Dial, frame: ClientFrame) {
+        self.farewell = Some((dial, frame));
+    }
+
+    // What it shows.
+
+    /// The state while there is no attachment: the dial under way, or the one at `next_dial`.
+    pub(super) fn shown(&self, next_dial: Option<Now>) -> ConnectionState {
+        let attempt = self.dials.saturating_add(u32::from(next_dial.is_some()));
+        match &self.lost {
+            Some((since, reason)) => ConnectionState::Reconnecting {
+                attempt,
+                next_dial,
+                since: *since,
+                reason: reason.clone(),
+            },
+            None => ConnectionState::Connecting { attempt },
         }
     }
 
@@ -121,291 +249,5 @@ impl Link {
 
     pub(super) fn take_farewell(&mut self, dial: Dial) -> Option<ClientFrame> {
         self.farewell.take_if(|(of, _)| *of == dial).map(|(_, frame)| frame)
-    }
-}
-
-impl Client {
-    // ---- dialling ----
-
-    pub(super) fn begin(&mut self, now: Now) {
-        if let Some(time) = self.config.backoff.elapsed {
-            self.fx.timers.set(ClientTimer::Elapsed, now.after(time));
-        }
-        self.dial(now);
-    }
-
-    /// Opens the next socket.
-    pub(super) fn dial(&mut self, now: Now) {
-        self.fx.timers.cancel(ClientTimer::Dial);
-        self.link.last_dial = self.link.last_dial.next();
-        self.link.dials = self.link.dials.saturating_add(1);
-        let dial = self.link.last_dial;
-        self.link.phase = LinkPhase::Dialing { dial };
-        self.fx.timers.set(ClientTimer::Handshake, now.after(self.config.dial_timeout));
-        self.show_attempt(self.link.dials, None);
-        let reason = std::mem::replace(&mut self.link.reason, DialReason::Reconnect);
-        self.fx.event(Event::Dial { dial, reason });
-    }
-
-    fn show_attempt(&mut self, attempt: u32, next_dial: Option<Now>) {
-        let state = match &self.link.lost {
-            Some((since, reason)) => ConnectionState::Reconnecting {
-                attempt,
-                next_dial,
-                since: *since,
-                reason: reason.clone(),
-            },
-            None => ConnectionState::Connecting { attempt },
-        };
-        self.set_state(state);
-    }
-
-    pub(super) fn set_state(&mut self, state: ConnectionState) {
-        if self.state != state {
-            self.state = state.clone();
-            self.fx.event(Event::State(state));
-        }
-    }
-
-    pub(super) fn connected(&mut self, now: Now, dial: Dial, token: Option<String>) {
-        if self.link.phase == (LinkPhase::Dialing { dial }) {
-            self.link.phase = LinkPhase::Greeting { dial, token, hello_sent: false };
-            self.fx.timers.set(ClientTimer::Handshake, now.after(self.config.welcome_timeout));
-        }
-    }
-
-    /// The dial, or WELCOME, has taken too long.
-    pub(super) fn handshake_overdue(&mut self, now: Now) {
-        match self.link.phase {
-            LinkPhase::Dialing { .. } => self.abandon(now, Close::lost("the dial took too long")),
-            LinkPhase::Greeting { .. } => {
-                self.abandon(now, Close::lost("there was no WELCOME in time"))
-            }
-            LinkPhase::Idle | LinkPhase::Waiting { .. } | LinkPhase::Attached(_) => {}
-        }
-    }
-
-    /// HELLO, if it is what the socket waits for.
-    pub(super) fn take_hello(&mut self, dial: Dial) -> Option<ClientFrame> {
-        let LinkPhase::Greeting { dial: current, token, hello_sent } = &mut self.link.phase else {
-            return None;
-        };
-        if *current != dial || std::mem::replace(hello_sent, true) {
-            return None;
-        }
-        Some(ClientFrame::Hello(Box::new(Hello {
-            v: 1,
-            protocol: self.config.protocol.clone(),
-            version: self.config.version.clone(),
-            token: token.take(),
-            instance: self.instance,
-            dial,
-            window: self.config.window,
-            resume: self.session.as_ref().map(ClientSession::claim),
-            lease: self.lease.map(|id| self.outbox.claim(id)),
-        })))
-    }
-
-    // ---- the handshake ----
-
-    /// A frame before WELCOME, or WELCOME.
-    pub(super) fn greeted(&mut self, now: Now, dial: Dial, frame: ServerFrame) {
-        let asked = matches!(self.link.phase, LinkPhase::Greeting { hello_sent: true, .. });
-        match frame {
-            ServerFrame::Welcome(welcome) if asked => self.welcomed(now, dial, &welcome),
-            ServerFrame::ResumeFailed { .. } if asked && self.session.is_some() => {
-                self.drop_session()
-            }
-            ServerFrame::Ping { .. } | ServerFrame::Pong { .. } | ServerFrame::Ignored { .. } => {}
-            _ => self.violated(now, "a frame before WELCOME"),
-        }
-    }
-
-    fn welcomed(&mut self, now: Now, dial: Dial, welcome: &Welcome) {
-        let continued = match welcome.resumed {
-            true => self.resumed(welcome),
-            false => {
-                self.renewed(welcome);
-                true
-            }
-        };
-        if !continued {
-            return self.violated(now, "WELCOME resumes what it can't");
-        }
-        self.fx.timers.cancel(ClientTimer::Handshake);
-        self.fx.timers.cancel(ClientTimer::Elapsed);
-        self.lease = Some(welcome.lease.id);
-        self.link.credential_refusals = 0;
-        self.link.lost = None;
-        self.link.frame_bytes = Some(welcome.frame_bytes);
-        let attachment = Attachment::new(now, dial, welcome, &self.config);
-        self.fx.timers.set(ClientTimer::Heartbeat, attachment.next_look());
-        self.link.phase = LinkPhase::Attached(Box::new(attachment));
-        self.subscriptions.attach(&mut self.fx);
-        self.plan_retry(now);
-        self.set_state(ConnectionState::Connected { resumed: welcome.resumed, since: now });
-    }
-
-    /// The session goes on; `false` if the server can't mean it.
-    fn resumed(&mut self, welcome: &Welcome) -> bool {
-        let same_lease = self.lease == Some(welcome.lease.id);
-        let Some(session) =
-            self.session.as_mut().filter(|session| session.id() == welcome.session && same_lease)
-        else {
-            return false;
-        };
-        session.resume(welcome.token, welcome.recv) && self.acknowledged(welcome.recv)
-    }
-
-    fn renewed(&mut self, welcome: &Welcome) {
-        self.drop_session();
-        if self.lease.is_some_and(|lease| lease != welcome.lease.id) {
-            self.outbox.lease_lost(&mut self.fx);
-        }
-        self.session = Some(ClientSession::new(welcome.session, welcome.token));
-    }
-
-    /// Forgets the session; the lease stays, and what the session carried is sent again under it.
-    fn drop_session(&mut self) {
-        if self.session.take().is_some() {
-            self.outbox.session_lost();
-        }
-    }
-
-    // ---- the end of a socket ----
-
-    /// The server broke a rule of sequences: this end closes.
-    pub(super) fn violated(&mut self, now: Now, what: &'static str) {
-        self.abandon(now, Close::new(CloseCode::SEQUENCE, what));
-    }
-
-    /// Closes the current socket and goes on as if it had been lost with this close.
-    pub(super) fn abandon(&mut self, now: Now, close: Close) {
-        if let Some(dial) = self.link.dial() {
-            self.fx.event(Event::CloseSocket { dial, close: close.clone() });
-        }
-        self.socket_ended(now, close);
-    }
-
-    /// Reacts by the table of PROTOCOL.md 8.1.
-    pub(super) fn socket_ended(&mut self, now: Now, close: Close) {
-        self.ended(now, close, None);
-    }
-
-    /// The server answered the upgrade with something else; see the table of [`HttpRefusal`].
-    pub(super) fn upgrade_refused(&mut self, now: Now, refusal: HttpRefusal) {
-        let asked_ms = refusal.retry_after_ms.map(|ms| {
-            // Everybody who heard the same comes at another moment.
-            let spread_ms = self.random.up_to(millis(self.config.backoff.base));
-            ms.min(millis(self.config.retry_after_cap)).saturating_add(spread_ms)
-        });
-        // Whoever was connected once has a lease, and never lets go of it.
-        let known = self.lease.is_some();
-        self.ended(now, refusal.into_close(known), asked_ms);
-    }
-
-    fn ended(&mut self, now: Now, close: Close, asked_ms: Option<u64>) {
-        let was = std::mem::replace(&mut self.link.phase, LinkPhase::Idle);
-        self.detach();
-        let after_ms = match &was {
-            LinkPhase::Attached(attachment) => {
-                self.connection_lost(now, attachment, &close);
-                attachment.dial_after_ms()
-            }
-            _ => asked_ms,
-        };
-        if let Some((_, reason)) = &mut self.link.lost {
-            *reason = close.clone();
-        }
-        match close.reaction() {
-            Reaction::Stop => return self.give_up(close),
-            Reaction::NewSession => self.drop_session(),
-            Reaction::RefreshCredentials => {
-                self.link.reason = DialReason::Refused;
-                self.link.credential_refusals += 1;
-            }
-            Reaction::Resume | Reaction::DropSocket => {}
-        }
-        if close.code == Some(CloseCode::SEQUENCE) {
-            self.link.sequence_errors += 1;
-        }
-        if self.exhausted() {
-            return self.give_up(close);
-        }
-        self.wait_to_dial(now, after_ms.filter(|_| close.reaction() == Reaction::Resume));
-    }
-
-    fn detach(&mut self) {
-        for timer in [
-            ClientTimer::Handshake,
-            ClientTimer::Heartbeat,
-            ClientTimer::Ack,
-            ClientTimer::Retry,
-            ClientTimer::Drain,
-        ] {
-            self.fx.timers.cancel(timer);
-        }
-        self.subscriptions.detach(&mut self.fx);
-        self.volatiles.clear();
-    }
-
-    fn connection_lost(&mut self, now: Now, attachment: &Attachment, close: &Close) {
-        self.link.lost = Some((now, close.clone()));
-        if let Some(time) = self.config.backoff.elapsed {
-            self.fx.timers.set(ClientTimer::Elapsed, now.after(time));
-        }
-        if attachment.lives_since().after(self.config.backoff.stable) <= now {
-            self.link.dials = 0;
-            self.link.delays = 0;
-            self.link.sequence_errors = 0;
-        }
-    }
-
-    fn exhausted(&self) -> bool {
-        self.link.credential_refusals >= self.config.credential_refusals.max(1)
-            || self.link.sequence_errors >= self.config.sequence_errors.max(1)
-            || self.config.backoff.attempts.is_some_and(|most| self.link.dials >= most.max(1))
-    }
-
-    /// Waits as long as a leaving server asked for, or else a random part of the backoff.
-    fn wait_to_dial(&mut self, now: Now, after_ms: Option<u64>) {
-        let delay_ms = after_ms.unwrap_or_else(|| {
-            let ceiling = self.config.backoff.ceiling(self.link.delays);
-            self.link.delays = self.link.delays.saturating_add(1);
-            self.random.up_to(millis(ceiling))
-        });
-        let until = now.after_ms(delay_ms);
-        self.link.phase = LinkPhase::Waiting { until };
-        self.fx.timers.set(ClientTimer::Dial, until);
-        self.show_attempt(self.link.dials.saturating_add(1), Some(until));
-    }
-
-    /// Stops for good because nothing else is left.
-    pub(super) fn give_up(&mut self, reason: Close) {
-        self.finish(&reason);
-        self.set_state(ConnectionState::Failed { reason });
-    }
-
-    /// Stops for good because the application says so.
-    pub(super) fn shut(&mut self) {
-        let close = Close::new(CloseCode::NORMAL, "closed by the client");
-        if let (Some(attachment), Some(session)) = (self.link.attachment(), &self.session) {
-            let frame = ClientFrame::Ack { ack: session.recv(), low: self.outbox.low() };
-            self.link.farewell = Some((attachment.dial(), frame));
-        }
-        self.finish(&close);
-        self.set_state(ConnectionState::Closed);
-    }
-
-    fn finish(&mut self, close: &Close) {
-        if let Some(dial) = self.link.dial() {
-            self.fx.event(Event::CloseSocket { dial, close: close.clone() });
-        }
-        self.link.phase = LinkPhase::Idle;
-        self.session = None;
-        self.outbox.close(&mut self.fx);
-        self.subscriptions.close(&mut self.fx);
-        self.volatiles.clear();
-        self.fx.timers.clear();
     }
 }

@@ -1,7 +1,7 @@
 //! How much a client holds, for metrics and for the proof that everything is bounded. Looks;
 //! changes nothing.
 
-use super::Client;
+use super::router::Client;
 
 /// How full a client's buffers are; each is bounded by the setting that its line names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::backlog::Backlog;
 use super::command::Command;
+use super::config::ClientConfig;
 use super::config::RETRY_CAP_MS;
 use super::timer::{ClientTimer, Effects};
-use super::{CallId, CallOutcome, ClientConfig, Event, Fate, Submission, SubmitError};
+use super::types::{CallId, CallOutcome, Event, Fate, Submission, SubmitError};
 use crate::session::{Now, millis};
 use crate::wire::{Body, CommandNo, FailureCode, LeaseClaim, LeaseId, Name, RefusalCode};
 

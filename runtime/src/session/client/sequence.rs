@@ -3,7 +3,8 @@
 
 use std::collections::VecDeque;
 
-use super::{CallId, ClientConfig};
+use super::config::ClientConfig;
+use super::types::CallId;
 use crate::wire::{Body, CommandNo, Name, Resume, ResumeToken, Seq, SessionId, Window};
 
 /// A command that the server has not acknowledged. Its entry in the outbox may be gone: a result

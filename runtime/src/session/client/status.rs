@@ -1,6 +1,7 @@
 //! What a user interface shows. It looks and changes nothing; PROTOCOL.md has no say in it.
 
-use super::{Client, ConnectionState, Status};
+use super::router::Client;
+use super::types::{ConnectionState, Status};
 use crate::session::Now;
 
 impl Client {

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Gap, Item, SubscriptionRequest};
+use super::types::{Gap, Item, SubscriptionRequest};
 use crate::wire::{
     Body, Epoch, Name, Position, ResetReason, SubNo, Subscribed, TopicNo, TopicSeq, Window,
 };

@@ -3,12 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::config::ClientConfig;
 use super::config::RETRY_CAP_MS;
 use super::subscription::{Broken, Subscription};
 use super::timer::{ClientTimer, Effects};
-use super::{
-    ClientConfig, Event, Item, SubId, SubscribeError, SubscriptionEnd, SubscriptionRequest,
-};
+use super::types::{Event, Item, SubId, SubscribeError, SubscriptionEnd, SubscriptionRequest};
 use crate::session::{Now, Random, millis};
 use crate::wire::{
     ClientFrame, Name, ServerFrame, SubNo, Subscribe, Subscribed, TopicNo, UnsubscribeCode,

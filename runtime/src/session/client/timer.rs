@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{CallId, Event, SubId};
+use super::types::{CallId, Event, SubId};
 use crate::session::Now;
 
 /// Something that happens when its time has come; each exists at most once.

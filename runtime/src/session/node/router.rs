@@ -215,7 +215,7 @@ impl Node {
     /// in turn. Answers and control frames never wait for a subscription's credit (PROTOCOL.md
     /// 7.9).
     pub fn poll_transmit(&mut self, now: Now, conn: ConnId) -> Option<Outgoing> {
-        match self.seats.next_frame(conn) {
+        match self.seats.next_frame(now, conn) {
             Written::Frame(frame) => return Some(Outgoing::Frame(frame)),
             Written::Answer(frame, lease, n) => {
                 self.leases.answered(lease, n);

@@ -1,25 +1,32 @@
 //! Leases and their records (PROTOCOL.md 1.3, 5.4, 5.6). A record goes when the low-water mark
 //! passes it or its lease ends, but never before it is settled: what a command published is owed,
-//! whatever its client has seen since.
+//! whatever its client has seen since. How many bytes all of them may take is not decided here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bytes::publication_bytes;
 use super::limits::MemoryLimits;
 use super::records::Records;
 use crate::session::Now;
-use crate::session::store::{CommitOutcome, PrincipalId, Record, StoreOutcome};
+use crate::session::store::{CommitOutcome, PrincipalId, Publication, Record, StoreOutcome};
 use crate::wire::{Codec, CommandNo, LeaseId};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Leases {
-    leases: BTreeMap<LeaseId, Lease>,
+    pub(super) leases: BTreeMap<LeaseId, Lease>,
     /// Leases that live. One set for all principals, because most have one lease.
     by_principal: BTreeSet<(PrincipalId, LeaseId)>,
     /// One entry per lease, at or before the time when it expires.
     due: BTreeSet<(Now, LeaseId)>,
     unsettled: BTreeSet<(LeaseId, CommandNo)>,
-    /// Records let go by the operation under way.
-    forgotten: Vec<(LeaseId, CommandNo, Record)>,
+    /// Bytes of replies, in all leases.
+    pub(super) reply_bytes: u64,
+    /// Bytes of publications that are not in their logs.
+    pub(super) owed_bytes: u64,
+    /// The lease that lost its replies last, when there were too many in all.
+    pub(super) hand: Option<LeaseId>,
+    /// Records whose publications nobody will bring into their logs again.
+    done_with: Vec<(LeaseId, CommandNo, Vec<Publication>)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,7 +34,9 @@ pub(super) struct Lease {
     principal: PrincipalId,
     codec: Codec,
     low: CommandNo,
-    records: Records,
+    pub(super) records: Records,
+    /// What it may keep of the bytes of its principal.
+    pub(super) share: u64,
     contact: Now,
     ttl_ms: u64,
     unused_ttl_ms: u64,
@@ -53,6 +62,7 @@ impl Lease {
             codec,
             low,
             records,
+            share: 0,
             contact: now,
             ttl_ms,
             unused_ttl_ms,
@@ -105,20 +115,24 @@ impl Leases {
             }
             self.end(now, oldest, limits);
         }
-        self.by_principal.insert((lease.principal.clone(), id));
+        let principal = lease.principal.clone();
+        self.by_principal.insert((principal.clone(), id));
         self.due.insert((lease.due, id));
         self.leases.insert(id, lease);
+        self.share_out(&principal, limits);
         StoreOutcome::Lease { low, records: Vec::new() }
+    }
+
+    /// The leases of a principal.
+    pub(super) fn of(&self, principal: &PrincipalId) -> impl Iterator<Item = LeaseId> + Clone {
+        let first = (principal.clone(), LeaseId(0));
+        let theirs = self.by_principal.range(first..);
+        theirs.take_while(move |(other, _)| other == principal).map(|(_, id)| *id)
     }
 
     /// The lease of a principal that was idle longest, if the principal may not have another one.
     fn one_too_many(&self, principal: &PrincipalId, max: u32) -> Option<LeaseId> {
-        let first = (principal.clone(), LeaseId(0));
-        let theirs = self
-            .by_principal
-            .range(first..)
-            .take_while(|(other, _)| other == principal)
-            .map(|(_, id)| *id);
+        let theirs = self.of(principal);
         let full = theirs.clone().count() >= max as usize;
         let oldest = || theirs.min_by_key(|id| self.leases.get(id).map(|lease| lease.contact));
         if full { oldest() } else { None }
@@ -140,7 +154,7 @@ impl Leases {
             Some(lease) => {
                 // Those below the mark are not settled, and whoever takes over owes their
                 // publications.
-                let records = lease.records.0.iter().cloned().collect();
+                let records = lease.records.iter().cloned().collect();
                 StoreOutcome::Lease { low: lease.low, records }
             }
             None => StoreOutcome::LeaseGone,
@@ -161,9 +175,9 @@ impl Leases {
         lease.contact = lease.contact.max(now);
         if low > lease.low {
             lease.low = low;
-            for (n, record) in lease.records.resolve(low) {
-                self.forgotten.push((id, n, record));
-            }
+            let before = lease.records.bytes();
+            lease.records.resolve(low);
+            self.reply_bytes -= before - lease.records.bytes();
         }
         Some(lease)
     }
@@ -178,27 +192,28 @@ impl Leases {
     pub(super) fn end(&mut self, now: Now, id: LeaseId, limits: &MemoryLimits) {
         let Some(lease) = self.leases.get_mut(&id).filter(|lease| lease.lives()) else { return };
         lease.ended = Some(now.after(limits.owed));
-        self.by_principal.remove(&(lease.principal.clone(), id));
-        for (n, record) in std::mem::take(&mut lease.records).0 {
-            if record.settled {
-                self.forgotten.push((id, n, record));
-            } else {
-                lease.records.insert(n, record);
-            }
-        }
-        if lease.records.0.is_empty() {
+        let principal = lease.principal.clone();
+        self.by_principal.remove(&(principal.clone(), id));
+        let before = lease.records.bytes();
+        lease.records.resolve_all();
+        self.reply_bytes -= before - lease.records.bytes();
+        if lease.records.is_empty() {
             self.remove(id);
         } else {
             self.reschedule(id);
         }
+        self.share_out(&principal, limits);
     }
 
     fn remove(&mut self, id: LeaseId) {
         let Some(lease) = self.leases.remove(&id) else { return };
         self.due.remove(&(lease.due, id));
-        for (n, record) in lease.records.0 {
-            self.unsettled.remove(&(id, n));
-            self.forgotten.push((id, n, record));
+        self.reply_bytes -= lease.records.bytes();
+        for (n, record) in lease.records.iter() {
+            if !record.settled {
+                self.unsettled.remove(&(id, *n));
+                self.is_done_with(id, *n, record.publishes.clone());
+            }
         }
     }
 
@@ -234,27 +249,51 @@ impl Leases {
         lease.records.get(n).map(|record| CommitOutcome::Exists(Box::new(record.clone())))
     }
 
-    pub(super) fn write(&mut self, id: LeaseId, n: CommandNo, record: Record) {
+    pub(super) fn write(
+        &mut self,
+        id: LeaseId,
+        n: CommandNo,
+        mut record: Record,
+        limits: &MemoryLimits,
+    ) {
         let Some(lease) = self.leases.get_mut(&id) else { return };
-        if !record.settled {
+        if record.settled {
+            record.publishes = Vec::new();
+        } else {
             self.unsettled.insert((id, n));
+            self.owed_bytes += publication_bytes(&record.publishes);
         }
+        let (before, share) = (lease.records.bytes(), lease.share);
         lease.records.insert(n, record);
+        lease.records.shrink_replies(share.min(limits.lease_bytes), n, share);
+        self.reply_bytes = self.reply_bytes - before + lease.records.bytes();
+        self.take_replies(limits);
     }
 
     pub(super) fn settle(&mut self, id: LeaseId, n: CommandNo) -> StoreOutcome {
-        self.unsettled.remove(&(id, n));
+        let was_owed = self.unsettled.remove(&(id, n));
         let Some(lease) = self.leases.get_mut(&id) else { return StoreOutcome::LeaseGone };
-        if let Some(record) = lease.records.get_mut(n) {
-            record.settled = true;
-        }
+        let Some(record) = lease.records.get_mut(n) else { return StoreOutcome::Done };
+        record.settled = true;
+        let publishes = std::mem::take(&mut record.publishes);
         if n < lease.low || !lease.lives() {
-            self.forgotten.extend(lease.records.remove(n).map(|record| (id, n, record)));
+            let before = lease.records.bytes();
+            lease.records.remove(n);
+            self.reply_bytes -= before - lease.records.bytes();
         }
-        if !lease.lives() && lease.records.0.is_empty() {
+        let left = lease.lives() || !lease.records.is_empty();
+        if was_owed {
+            self.is_done_with(id, n, publishes);
+        }
+        if !left {
             self.remove(id);
         }
         StoreOutcome::Done
+    }
+
+    fn is_done_with(&mut self, id: LeaseId, n: CommandNo, publishes: Vec<Publication>) {
+        self.owed_bytes -= publication_bytes(&publishes);
+        self.done_with.push((id, n, publishes));
     }
 
     pub(super) fn owes(&self, id: LeaseId, n: CommandNo) -> bool {
@@ -290,9 +329,10 @@ impl Leases {
         }
     }
 
-    pub(super) fn take_forgotten(
+    /// Records whose publications nobody will append again.
+    pub(super) fn take_done_with(
         &mut self,
-    ) -> impl Iterator<Item = (LeaseId, CommandNo, Record)> + '_ {
-        self.forgotten.drain(..)
+    ) -> impl Iterator<Item = (LeaseId, CommandNo, Vec<Publication>)> + '_ {
+        self.done_with.drain(..)
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Bounds of a memory store.
+/// Bounds of a memory store. Bytes are those of names and bodies; beside them a lease takes about
+/// 300 bytes, a record 150 and an entry of a log 100, and each of these is bounded in number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct MemoryLimits {
@@ -11,8 +12,22 @@ pub struct MemoryLimits {
     pub topic_memory: Duration,
     /// How many topics: 1,000,000. Beyond, the one that was idle longest is forgotten.
     pub topics: usize,
+    /// Bytes of the entries of all logs: 1 GiB. Beyond, the topics that were idle longest lose
+    /// their entries, and keep their epochs and heads.
+    pub log_bytes: u64,
     /// How many leases: 1,000,000. Beyond, none is issued until one ends.
     pub leases: usize,
+    /// Bytes of replies kept for one lease: 256 KiB. Beyond, those of the lowest numbers shrink to
+    /// "unknown" (PROTOCOL.md 5.12); the latest one is kept.
+    pub lease_bytes: u64,
+    /// Bytes of replies kept for all leases of one principal: 4 MiB. Beyond, those of its leases
+    /// without contact for longest shrink.
+    pub principal_bytes: u64,
+    /// Bytes of replies kept in all: 1 GiB. Beyond, leases lose their replies in turn.
+    pub reply_bytes: u64,
+    /// Bytes of publications that are not in their logs yet: 256 MiB. Beyond, commits that would
+    /// add to them fail until some are.
+    pub owed_bytes: u64,
     /// For each topic, how many keys of publications from outside of commands are remembered: 1024.
     pub direct_keys: usize,
     /// For each node that shares the store, bytes of news that it has not asked for yet: 4 MiB.
@@ -28,7 +43,12 @@ impl Default for MemoryLimits {
         Self {
             topic_memory: Duration::from_secs(3_600),
             topics: 1_000_000,
+            log_bytes: 1024 * 1024 * 1024,
             leases: 1_000_000,
+            lease_bytes: 256 * 1024,
+            principal_bytes: 4 * 1024 * 1024,
+            reply_bytes: 1024 * 1024 * 1024,
+            owed_bytes: 256 * 1024 * 1024,
             direct_keys: 1024,
             news_bytes: 4 * 1024 * 1024,
             owed: Duration::from_secs(3_600),

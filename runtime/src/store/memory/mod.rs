@@ -2,16 +2,19 @@
 //! once, and a commit appends its publications in the same step. Time comes in from outside;
 //! nothing else does.
 
+mod bytes;
 mod handle;
 mod leases;
 mod limits;
 mod news;
 mod records;
+mod shares;
 mod state;
 #[cfg(test)]
 mod tests;
 mod topics;
 
+pub use bytes::MemoryBytes;
 pub use handle::MemoryStore;
 pub use limits::MemoryLimits;
 pub use state::MemoryState;

@@ -1,65 +1,139 @@
-//! The records of one lease, by number. As a rule they are written in order and let go in order, so
-//! they are kept in a queue; who may write one is for the leases to say.
+//! The records of one lease, by number, and the bytes of their replies. As a rule they are written
+//! in order and let go in order, so they are kept in a queue; who may write one is for the leases
+//! to say.
 
 use std::collections::VecDeque;
 
-use crate::session::store::Record;
-use crate::wire::CommandNo;
+use crate::session::store::{Outcome, Record};
+use crate::wire::{Body, CommandNo, FailureCode, Name};
 
 /// Sorted by number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub(super) struct Records(pub(super) VecDeque<(CommandNo, Record)>);
+pub(super) struct Records {
+    records: VecDeque<(CommandNo, Record)>,
+    /// Bytes of the replies.
+    bytes: u64,
+    /// Every reply below has shrunk.
+    shrunk_below: CommandNo,
+}
+
+/// What a record's reply takes beside the record; `{}` takes nothing.
+fn reply_bytes(record: &Record) -> u64 {
+    let name = match &record.outcome {
+        Outcome::Failed { name, .. } => name.as_bytes().len() as u64,
+        Outcome::Ok(_) | Outcome::Expired => 0,
+    };
+    match name + record.outcome.bytes() {
+        bytes if bytes <= Body::UNIT.len() as u64 => 0,
+        bytes => bytes,
+    }
+}
+
+/// The bytes that are freed.
+fn shrink(record: &mut Record) -> u64 {
+    let freed = reply_bytes(record);
+    if freed > 0 {
+        let (code, name, body) = (FailureCode::Unknown, Name::EMPTY, Body::UNIT);
+        record.outcome = Outcome::Failed { code, name, body };
+    }
+    freed
+}
 
 impl Records {
     fn find(&self, n: CommandNo) -> Result<usize, usize> {
-        match self.0.back() {
-            Some((last, _)) if *last >= n => self.0.binary_search_by_key(&n, |(n, _)| *n),
-            _ => Err(self.0.len()),
+        match self.records.back() {
+            Some((last, _)) if *last >= n => self.records.binary_search_by_key(&n, |(n, _)| *n),
+            _ => Err(self.records.len()),
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The highest number; 0 without records.
+    pub(super) fn highest(&self) -> CommandNo {
+        self.records.back().map_or(CommandNo::ZERO, |(n, _)| *n)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(CommandNo, Record)> {
+        self.records.iter()
+    }
+
     pub(super) fn get(&self, n: CommandNo) -> Option<&Record> {
-        self.find(n).ok().map(|at| &self.0[at].1)
+        self.find(n).ok().map(|at| &self.records[at].1)
     }
 
     pub(super) fn get_mut(&mut self, n: CommandNo) -> Option<&mut Record> {
-        self.find(n).ok().map(|at| &mut self.0[at].1)
+        self.find(n).ok().map(|at| &mut self.records[at].1)
     }
 
     pub(super) fn insert(&mut self, n: CommandNo, record: Record) {
+        self.bytes += reply_bytes(&record);
+        self.shrunk_below = self.shrunk_below.min(n);
         match self.find(n) {
-            Ok(at) => self.0[at].1 = record,
-            Err(at) => self.0.insert(at, (n, record)),
+            Ok(at) => {
+                let (_, earlier) = std::mem::replace(&mut self.records[at], (n, record));
+                self.bytes -= reply_bytes(&earlier);
+            }
+            Err(at) => self.records.insert(at, (n, record)),
         }
     }
 
     pub(super) fn remove(&mut self, n: CommandNo) -> Option<Record> {
         let at = self.find(n).ok()?;
-        self.0.remove(at).map(|(_, record)| record)
+        let (_, record) = self.records.remove(at)?;
+        self.bytes -= reply_bytes(&record);
+        Some(record)
     }
 
-    /// Lets go of the settled records below `low`. Returns those that had publications, because the
-    /// keys of these can be forgotten, too.
-    pub(super) fn resolve(&mut self, low: CommandNo) -> Vec<(CommandNo, Record)> {
-        let mut published = Vec::new();
+    /// Lets go of the settled records below `low`.
+    pub(super) fn resolve(&mut self, low: CommandNo) {
         let mut owed = Vec::new();
-        while self.0.front().is_some_and(|(n, _)| *n < low)
-            && let Some((n, record)) = self.0.pop_front()
+        while self.records.front().is_some_and(|(n, _)| *n < low)
+            && let Some((n, record)) = self.records.pop_front()
         {
-            match (record.settled, record.publishes.is_empty()) {
-                (true, true) => {}
-                (true, false) => published.push((n, record)),
-                (false, _) => owed.push((n, record)),
+            if record.settled {
+                self.bytes -= reply_bytes(&record);
+            } else {
+                owed.push((n, record));
             }
         }
         for entry in owed.into_iter().rev() {
-            self.0.push_front(entry);
+            self.records.push_front(entry);
         }
-        published
+    }
+
+    /// Lets go of every settled record.
+    pub(super) fn resolve_all(&mut self) {
+        self.records.retain(|(_, record)| !record.settled);
+        self.bytes = self.records.iter().map(|(_, record)| reply_bytes(record)).sum();
+    }
+
+    /// Shrinks the replies of the lowest numbers until all of them together take no more than
+    /// `limit` bytes: they can't be known any more (PROTOCOL.md 5.7). That of `latest` goes last,
+    /// and only if it alone is longer than `longest`.
+    pub(super) fn shrink_replies(&mut self, limit: u64, latest: CommandNo, longest: u64) {
+        let mut at = self.find(self.shrunk_below).unwrap_or_else(|at| at);
+        while self.bytes > limit
+            && let Some((n, record)) = self.records.get_mut(at)
+        {
+            at += 1;
+            if *n != latest || reply_bytes(record) > longest {
+                self.bytes -= shrink(record);
+                if *n < latest {
+                    self.shrunk_below = n.next();
+                }
+            }
+        }
     }
 
     /// Gives back the room that a burst needed: a lease may be quiet for a day.
     pub(super) fn shrink(&mut self) {
-        self.0.shrink_to_fit();
+        self.records.shrink_to_fit();
     }
 }

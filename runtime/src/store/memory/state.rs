@@ -1,5 +1,6 @@
 //! Leases, records and logs in memory, and each operation on them. Time comes in from outside.
 
+use super::bytes::MemoryBytes;
 use super::leases::{self, Leases};
 use super::limits::MemoryLimits;
 use super::topics::Topics;
@@ -38,8 +39,8 @@ impl MemoryState {
 
     /// Records that are gone take the keys of their appends with them.
     fn forget_keys(&mut self) {
-        for (lease, n, record) in self.leases.take_forgotten() {
-            self.topics.forget_keys(lease, n, &record);
+        for (lease, n, publishes) in self.leases.take_done_with() {
+            self.topics.forget_keys(lease, n, &publishes);
         }
     }
 
@@ -57,6 +58,16 @@ impl MemoryState {
     /// Where a topic stands, with its latest entries, at most `max`.
     pub(super) fn tail(&self, topic: &TopicId, max: usize) -> Option<(Position, Vec<LogEntry>)> {
         self.topics.tail(topic, max)
+    }
+
+    /// How much it holds, for metrics and for checks that everything is bounded.
+    #[must_use]
+    pub const fn bytes(&self) -> MemoryBytes {
+        MemoryBytes {
+            replies: self.leases.reply_bytes,
+            owed: self.leases.owed_bytes,
+            logs: self.topics.bytes,
+        }
     }
 
     fn carry_out(&mut self, now: Now, op: StoreOp) -> StoreOutcome {
@@ -107,6 +118,9 @@ impl MemoryState {
         low: CommandNo,
         commits: Vec<Commit>,
     ) -> StoreOutcome {
+        if self.leases.would_owe_too_much(&commits, &self.limits) {
+            return StoreOutcome::Failed;
+        }
         if !self.leases.begin_commit(now, id, low) {
             return StoreOutcome::LeaseGone;
         }
@@ -134,13 +148,11 @@ impl MemoryState {
         {
             let mut appended = Vec::with_capacity(publishes);
             let kept = retention.into_iter().zip(fresh_epochs);
-            for ((index, publication), (retention, epoch)) in (0..).zip(&record.publishes).zip(kept)
-            {
-                let key = AppendKey::Command { lease: id, n, index };
+            for (publication, (retention, epoch)) in record.publishes.drain(..).zip(kept) {
                 appended.push(self.topics.append(
                     now,
-                    key,
-                    publication.clone(),
+                    None,
+                    publication,
                     retention,
                     epoch,
                     &self.limits,
@@ -151,12 +163,12 @@ impl MemoryState {
             None
         };
         record.settled = settled.is_some();
-        self.leases.write(id, n, record);
+        self.leases.write(id, n, record, &self.limits);
         CommitOutcome::Written { settled }
     }
 
-    /// A command's publication is appended only while its record is unsettled. Afterwards it is in
-    /// the log already, and only the key can tell where.
+    /// A command's publication is appended only while its record is unsettled, and so is its key
+    /// remembered: afterwards it is in the log already.
     fn append(
         &mut self,
         now: Now,
@@ -175,7 +187,7 @@ impl MemoryState {
         }
         StoreOutcome::Appended(self.topics.append(
             now,
-            key,
+            Some(key),
             publication,
             retention,
             fresh_epoch,

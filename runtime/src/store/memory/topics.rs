@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::limits::MemoryLimits;
 use crate::session::Now;
 use crate::session::store::{
-    AppendKey, Appended, LogEntry, Publication, Record, Retention, StoreOutcome, TopicHead, TopicId,
+    AppendKey, Appended, LogEntry, Publication, Retention, StoreOutcome, TopicHead, TopicId,
 };
 use crate::wire::{CommandNo, Epoch, LeaseId, Position, TopicSeq};
 
@@ -19,6 +19,8 @@ pub(super) struct Topics {
     used: BTreeSet<(Now, TopicId)>,
     /// One entry per topic, at or before the time at which some of its log, or all of it, is to go.
     due: BTreeSet<(Now, TopicId)>,
+    /// Bytes of the entries of all logs.
+    pub(super) bytes: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,6 +29,8 @@ struct Topic {
     head: TopicSeq,
     /// Numbered without a gap; the last one has the number `head`.
     entries: VecDeque<(Now, LogEntry)>,
+    /// Bytes of the entries.
+    bytes: u64,
     used: Now,
     /// Its entry in `Topics::due`.
     due: Now,
@@ -38,17 +42,41 @@ struct Topic {
 }
 
 impl Topic {
-    fn trim(&mut self, now: Now) {
-        let Retention { entries, ttl } = self.retention;
-        let over = |kept: &VecDeque<(Now, LogEntry)>| {
-            kept.len() > entries as usize
-                || kept.front().is_some_and(|(at, _)| at.after(ttl) <= now)
-        };
-        while over(&self.entries) && self.entries.pop_front().is_some() {}
+    /// Lets go of what is kept no longer; the bytes that this frees.
+    fn trim(&mut self, now: Now) -> u64 {
+        let Retention { entries, bytes, ttl } = self.retention;
+        let mut freed = self.shorten(self.bytes.saturating_sub(bytes));
+        while let Some((at, _)) = self.entries.front()
+            && (self.entries.len() > entries as usize || at.after(ttl) <= now)
+        {
+            freed += self.pop();
+        }
+        freed
     }
 
-    fn standing(&mut self, now: Now) -> TopicHead {
-        self.trim(now);
+    /// Lets go of so many bytes of entries or a few more, the latest entry excepted; the bytes that
+    /// this frees.
+    fn shorten(&mut self, bytes: u64) -> u64 {
+        let mut freed = 0;
+        while freed < bytes && self.entries.len() > 1 {
+            freed += self.pop();
+        }
+        freed
+    }
+
+    fn pop(&mut self) -> u64 {
+        let bytes = self.entries.pop_front().map_or(0, |(_, entry)| entry.bytes());
+        self.bytes -= bytes;
+        bytes
+    }
+
+    /// Lets go of every entry; the bytes that this frees.
+    fn clear(&mut self) -> u64 {
+        self.entries.clear();
+        std::mem::take(&mut self.bytes)
+    }
+
+    fn standing(&self) -> TopicHead {
         TopicHead { epoch: self.epoch, head: self.head, oldest: self.oldest() }
     }
 
@@ -103,6 +131,7 @@ impl Topics {
             epoch: fresh_epoch,
             head: TopicSeq::ZERO,
             entries: VecDeque::new(),
+            bytes: 0,
             used: now,
             due: now,
             retention,
@@ -120,6 +149,7 @@ impl Topics {
 
     fn forget(&mut self, id: &TopicId) {
         if let Some(topic) = self.topics.remove(id) {
+            self.bytes -= topic.bytes;
             self.used.remove(&(topic.used, id.clone()));
             self.due.remove(&(topic.due, id.clone()));
         }
@@ -141,7 +171,11 @@ impl Topics {
         retention: Retention,
         limits: &MemoryLimits,
     ) -> TopicHead {
-        self.touch(now, id, fresh_epoch, retention, limits).standing(now)
+        let topic = self.touch(now, id, fresh_epoch, retention, limits);
+        let freed = topic.trim(now);
+        let standing = topic.standing();
+        self.bytes -= freed;
+        standing
     }
 
     /// Where a topic stands, if there is one. Counts as use.
@@ -152,7 +186,9 @@ impl Topics {
             self.used.insert((now, id.clone()));
             topic.used = now;
         }
-        Some(topic.standing(now))
+        let freed = topic.trim(now);
+        self.bytes -= freed;
+        Some(topic.standing())
     }
 
     /// Where a topic stands, with its latest entries, at most `max`.
@@ -169,11 +205,11 @@ impl Topics {
         topic.keys.get(&key).map(|ts| Appended { epoch: topic.epoch, ts: *ts })
     }
 
-    /// Appends; the caller knows that `key` is a new one.
+    /// Appends; the caller knows that `key` is a new one. Without a key it will not be repeated.
     pub(super) fn append(
         &mut self,
         now: Now,
-        key: AppendKey,
+        key: Option<AppendKey>,
         publication: Publication,
         retention: Retention,
         fresh_epoch: Epoch,
@@ -184,13 +220,40 @@ impl Topics {
         let first = topic.entries.is_empty();
         topic.head = topic.head.next();
         let appended = Appended { epoch: topic.epoch, ts: topic.head };
-        topic.remember(key, appended.ts, limits);
-        topic.entries.push_back((now, LogEntry { ts: appended.ts, name, bodies }));
-        topic.trim(now);
+        if let Some(key) = key {
+            topic.remember(key, appended.ts, limits);
+        }
+        let entry = LogEntry { ts: appended.ts, name, bodies };
+        let added = entry.bytes();
+        topic.bytes += added;
+        topic.entries.push_back((now, entry));
+        let freed = topic.trim(now);
+        self.bytes = self.bytes + added - freed;
         if first {
             self.reschedule(&id, limits);
         }
+        if self.bytes > limits.log_bytes {
+            self.empty_the_idle(&id, limits);
+        }
         appended
+    }
+
+    /// Takes the entries of the topics that were idle longest while there are too many bytes of
+    /// them in all; those of `present` go last. A topic without entries is looked at once for each
+    /// time that this happens, so an eighth more than must go goes.
+    fn empty_the_idle(&mut self, present: &TopicId, limits: &MemoryLimits) {
+        let enough = limits.log_bytes - limits.log_bytes / 8;
+        for (_, id) in self.used.iter().filter(|(_, id)| id != present) {
+            if self.bytes <= enough {
+                return;
+            }
+            if let Some(topic) = self.topics.get_mut(id) {
+                self.bytes -= topic.clear();
+            }
+        }
+        if let Some(topic) = self.topics.get_mut(present) {
+            self.bytes -= topic.shorten(self.bytes.saturating_sub(limits.log_bytes));
+        }
     }
 
     pub(super) fn read(
@@ -202,7 +265,8 @@ impl Topics {
         max: u32,
     ) -> StoreOutcome {
         let Some(topic) = self.topics.get_mut(id) else { return StoreOutcome::TopicGone };
-        let head = topic.standing(now);
+        self.bytes -= topic.trim(now);
+        let head = topic.standing();
         if topic.epoch != epoch {
             return StoreOutcome::Log { head, entries: Vec::new() };
         }
@@ -223,9 +287,9 @@ impl Topics {
         }
     }
 
-    /// Forgets the keys of a record that is gone: nobody will repeat its appends.
-    pub(super) fn forget_keys(&mut self, lease: LeaseId, n: CommandNo, record: &Record) {
-        for (index, publication) in (0..).zip(&record.publishes) {
+    /// Forgets the keys of a record that is settled or gone: nobody need repeat its appends.
+    pub(super) fn forget_keys(&mut self, lease: LeaseId, n: CommandNo, publishes: &[Publication]) {
+        for (index, publication) in (0..).zip(publishes) {
             if let Some(topic) = self.topics.get_mut(&publication.topic) {
                 topic.keys.remove(&AppendKey::Command { lease, n, index });
             }
@@ -241,7 +305,7 @@ impl Topics {
                 self.due.pop_first();
                 continue;
             };
-            topic.trim(now);
+            self.bytes -= topic.trim(now);
             if topic.until(limits) <= now {
                 self.forget(&id);
             } else {

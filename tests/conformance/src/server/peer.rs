@@ -184,16 +184,22 @@ impl Peer {
     pub(crate) async fn settle(&mut self, clause: &'static str) -> Step {
         for _ in 0..2 {
             self.is_alive(clause).await?;
-            while let Some(arrival) = self.socket.next_soon(Duration::from_millis(20)).await {
-                match arrival {
-                    Arrival::Text(text) => {
-                        let frame = Frame::read(&text, Sender::Server)?;
-                        self.rules.frame(&mut self.me, &frame)?;
-                        self.inbox.push_back(frame);
-                    }
-                    Arrival::Closed(code) => return Err(Stop::broken(clause, ended(code))),
-                    Arrival::Binary | Arrival::WebSocketPong(_) => {}
+            self.listen(clause, Duration::from_millis(20)).await?;
+        }
+        Ok(())
+    }
+
+    /// Checks what comes within a moment.
+    pub(crate) async fn listen(&mut self, clause: &'static str, moment: Duration) -> Step {
+        while let Some(arrival) = self.socket.next_soon(moment).await {
+            match arrival {
+                Arrival::Text(text) => {
+                    let frame = Frame::read(&text, Sender::Server)?;
+                    self.rules.frame(&mut self.me, &frame)?;
+                    self.inbox.push_back(frame);
                 }
+                Arrival::Closed(code) => return Err(Stop::broken(clause, ended(code))),
+                Arrival::Binary | Arrival::WebSocketPong(_) => {}
             }
         }
         Ok(())

@@ -47,6 +47,9 @@ async fn a_clean_close_with_another_code_is_found() {
 }
 
 mistakes! {
+    a_side_that_is_never_heard_by_itself_is_found "9.3" |_, way, frame, _| {
+        if way == Way::Up && frame[0] == 12 { Fate::Become(Vec::new()) } else { Fate::Pass }
+    };
     a_command_that_is_lost_in_the_middle_is_found "4.2" |memory, way, frame, _| {
         let second = way == Way::Up && frame[0] == 1 && memory.again() == 1;
         if second { Fate::Become(Vec::new()) } else { Fate::Pass }

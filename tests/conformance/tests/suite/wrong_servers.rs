@@ -61,6 +61,9 @@ async fn a_server_that_says_1000_when_it_leaves_is_found() {
 }
 
 mistakes! {
+    a_side_that_is_never_heard_by_itself_is_found "9.3" |_, way, frame, _| {
+        if way == Way::Down && frame[0] == 12 { Fate::Become(Vec::new()) } else { Fate::Pass }
+    };
     a_result_that_is_repeated_under_a_new_seq_is_found "4.2" |memory, way, frame, _| {
         match (way, frame[0].as_u64()) {
             (Way::Down, Some(3 | 4 | 9)) => {

@@ -1,6 +1,6 @@
 //! One step of the world: an action makes one thing happen, then every output of the cores it
-//! touched is carried out until there is none. Owns what drivers, network, store and applications
-//! do; decides nothing that a core decides.
+//! touched is carried out until there is none. It plays drivers, network, store and applications;
+//! whatever a core decides, a core decides here too.
 
 mod client_end;
 mod faults;

@@ -1,4 +1,4 @@
-//! Which mistake is planted in this thread. Owns the switch; the mistakes are listed in
+//! Which mistake is planted in this thread. The switch is here; the mistakes are in
 //! `tests/mutants/patches`, of which the build script makes the list here.
 
 use std::cell::Cell;

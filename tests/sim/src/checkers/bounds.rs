@@ -1,8 +1,9 @@
-//! Memory: after every step each buffer of each core is within its named setting. Owns no numbers
+//! Memory: after every step each buffer of each core is within its named setting. It has no numbers
 //! of its own.
 
 use steadfast::session::client::{ClientConfig, ClientLoad};
 use steadfast::session::node::{NodeConfig, NodeLoad, NodePeaks};
+use steadfast::store::{MemoryBytes, MemoryLimits};
 use steadfast::wire::Window;
 use steadfast_rig::Rule;
 
@@ -77,6 +78,18 @@ impl Checkers {
         self.require(found.is_none(), Rule::BoundsAreKept, || {
             format!("node process {process}: {found:?}")
         });
+    }
+
+    /// What the store keeps in bytes.
+    pub fn a_store_keeps_its_bounds(&mut self, held: MemoryBytes, limits: &MemoryLimits) {
+        let publications = u64::from(self.node_config.publish_bytes_per_command);
+        let found = over(&[
+            ("replies", held.replies, limits.reply_bytes),
+            ("owed", held.owed, limits.owed_bytes.saturating_add(publications)),
+            // The latest entry of a log stays, whatever its length.
+            ("logs", held.logs, limits.log_bytes.saturating_add(MESSAGE_BYTES)),
+        ]);
+        self.require(found.is_none(), Rule::BoundsAreKept, || format!("the store: {found:?}"));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What must hold, whatever happens: each rule a small function named after it, fed with what
-//! crosses the border between the cores and the world. Owns a second, naive opinion of every
-//! sequence, commit and cursor; never asks a core.
+//! crosses the border between the cores and the world. The checkers keep a second, naive opinion of
+//! every sequence, commit and cursor, and never ask a core.
 
 mod backlog;
 mod bounds;

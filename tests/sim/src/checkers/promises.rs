@@ -1,6 +1,5 @@
-//! What is owed by time, by a naive second opinion: whoever waits has a timer that is due by then.
-//! Owns one deadline per thing that is waited for, in the time of whoever waits; never asks a core
-//! what it waits for.
+//! What is owed by a certain time: whoever waits has a timer that is due by then. It keeps one
+//! deadline for each thing that is waited for, in the time of whoever waits, and never asks a core.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

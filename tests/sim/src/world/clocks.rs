@@ -1,6 +1,5 @@
 //! Every process has a clock of its own, which begins where it likes, jumps forwards and may stand
-//! still while its process sleeps. Owns what a core is told; refuses to let any core's time go
-//! back.
+//! still while its process sleeps. A core's time never goes back.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The one store of all nodes, with delays and lies about what happened. Owns when an operation
-//! happens; what it means is the production memory store's business.
+//! The one store of all nodes, with delays and lies about what happened. It decides when an
+//! operation happens; the memory store of production carries it out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -62,10 +62,16 @@ impl Shelf {
     }
 }
 
-fn empty(plan: &StorePlan) -> MemoryState {
+pub(super) fn limits(plan: &StorePlan) -> MemoryLimits {
     let mut limits = MemoryLimits::default();
     limits.topic_memory = Duration::from_millis(plan.topic_memory_ms);
-    MemoryState::new(limits)
+    (limits.lease_bytes, limits.principal_bytes, limits.reply_bytes) = plan.reply_bytes;
+    (limits.owed_bytes, limits.log_bytes) = (plan.owed_bytes, plan.log_bytes);
+    limits
+}
+
+fn empty(plan: &StorePlan) -> MemoryState {
+    MemoryState::new(limits(plan))
 }
 
 /// How long after its report an operation still happens.
@@ -163,7 +169,9 @@ impl World {
     ) {
         let orphan = self.nodes[node].process != process || self.nodes[node].core.is_none();
         let happens = odds.happens && !(orphan && self.rng.chance(500));
-        let truth = happens.then(|| self.carry_out(node, process, body));
+        // What happens after its report is news to the node that asked as well.
+        let knows = (odds.report != Report::Nothing).then_some(node);
+        let truth = happens.then(|| self.carry_out(knows, process, body));
         let outcome = match (odds.report, truth) {
             (Report::Truth, Some(truth)) => truth,
             (Report::Failed, _) => StoreOutcome::Failed,
@@ -189,7 +197,7 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self, node: usize, process: u64, body: &StoreOp) -> StoreOutcome {
+    fn carry_out(&mut self, knows: Option<usize>, process: u64, body: &StoreOp) -> StoreOutcome {
         let mut body = body.clone();
         if let StoreOp::Commit { commits, .. } = &mut body {
             let settles = self.plan.store.settles;
@@ -203,7 +211,7 @@ impl World {
         self.checkers.stored(process, &body, &truth);
         match (&body, &truth) {
             (StoreOp::Append { publication, .. }, StoreOutcome::Appended(place)) => {
-                self.spread(node, publication, *place);
+                self.spread(knows, publication, *place);
             }
             (StoreOp::Commit { commits, .. }, StoreOutcome::Committed(outcomes)) => {
                 for (commit, (_, outcome)) in commits.iter().zip(outcomes) {
@@ -211,7 +219,7 @@ impl World {
                         continue;
                     };
                     for (publication, place) in commit.record.publishes.iter().zip(places) {
-                        self.spread(node, publication, *place);
+                        self.spread(knows, publication, *place);
                     }
                 }
             }
@@ -220,11 +228,11 @@ impl World {
         truth
     }
 
-    /// News to the other nodes that want it, with the entry or without; some is late, some is lost,
+    /// News to the nodes that want it and do not know yet, with the entry or without; some is late, some is lost,
     /// some comes twice.
-    fn spread(&mut self, from: usize, publication: &Publication, place: Appended) {
+    fn spread(&mut self, knows: Option<usize>, publication: &Publication, place: Appended) {
         let Publication { topic, name, bodies } = publication;
-        for node in (0..self.nodes.len()).filter(|&node| node != from) {
+        for node in (0..self.nodes.len()).filter(|&node| Some(node) != knows) {
             if !self.nodes[node].wanted.contains(topic) {
                 continue;
             }

@@ -18,6 +18,8 @@ pub(super) struct Attachment {
     pub(super) ack_due: bool,
     /// Its driver knows that there is something to transmit.
     pub(super) woken: bool,
+    /// Its driver is taking what there is to transmit.
+    pub(super) asked: bool,
     /// Exchanges may be repeated: a sequence that was accepted already is dropped, not an error.
     pub(super) rewindable: bool,
     pub(super) volatiles_running: u32,
@@ -54,10 +56,12 @@ impl Leasing {
     }
 }
 
-/// When the peer was heard last, and how many pings it owes (PROTOCOL.md 9.1).
+/// When the peer was heard last, when it was told something, and how many pings it owes
+/// (PROTOCOL.md 9.1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Life {
     pub(super) heard: Now,
+    pub(super) said: Now,
     pub(super) missed: u32,
     pub(super) pings: u64,
 }
@@ -85,10 +89,11 @@ impl Attachment {
         Self {
             codec,
             phase: Phase::Silent,
-            life: Life { heard: now, missed: 0, pings: 0 },
+            life: Life { heard: now, said: now, missed: 0, pings: 0 },
             timers: Deadlines::default(),
             ack_due: false,
             woken: false,
+            asked: false,
             rewindable: false,
             volatiles_running: 0,
             control: VecDeque::new(),

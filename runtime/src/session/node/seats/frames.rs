@@ -143,9 +143,13 @@ impl Seats {
 
     /// The next frame for a connection that no topic has: control frames, answers, then an ack of
     /// its own.
-    pub(crate) fn next_frame(&mut self, conn: ConnId) -> Written {
+    pub(crate) fn next_frame(&mut self, now: Now, conn: ConnId) -> Written {
         // The driver had not heard of its end.
         let Some(attachment) = self.attachments.get_mut(&conn) else { return Written::NotAttached };
+        // Whoever asks again was given something.
+        if std::mem::replace(&mut attachment.asked, true) {
+            attachment.life.said = now;
+        }
         if let Some(frame) = attachment.next_control() {
             return Written::Frame(frame);
         }
@@ -183,6 +187,7 @@ impl Seats {
     pub(crate) fn rest(&mut self, conn: ConnId) {
         if let Some(attachment) = self.attachments.get_mut(&conn) {
             attachment.woken = false;
+            attachment.asked = false;
         }
     }
 

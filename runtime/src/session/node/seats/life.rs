@@ -47,18 +47,27 @@ impl Seats {
         let attachment = held(self.attachments.get_mut(&conn), ENDS_WITH_IT);
         let Some(attachment) = attachment else { return Beat::Alive };
         let life = &mut attachment.life;
-        let quiet_until = life.heard.after(heartbeat.interval);
-        if life.missed == 0 && quiet_until > now {
-            self.arm_heartbeat(conn, quiet_until, fx);
+        let (heard_until, said_until) =
+            (life.heard.after(heartbeat.interval), life.said.after(heartbeat.interval));
+        let heard = life.missed == 0 && heard_until > now;
+        if heard && said_until > now {
+            self.arm_heartbeat(conn, heard_until.min(said_until), fx);
             return Beat::Alive;
         }
-        if life.missed >= heartbeat.missed {
+        if !heard && life.missed >= heartbeat.missed {
             return Beat::Dead;
         }
-        life.missed += 1;
         life.pings += 1;
         let ping = ServerFrame::Ping { k: life.pings };
-        self.arm_heartbeat(conn, now.after(heartbeat.timeout), fx);
+        let next = if heard {
+            // Nothing is asked: the peer is to hear something (PROTOCOL.md 9.1).
+            life.said = now;
+            heard_until.min(now.after(heartbeat.interval))
+        } else {
+            life.missed += 1;
+            now.after(heartbeat.timeout)
+        };
+        self.arm_heartbeat(conn, next, fx);
         Beat::Ask(ping)
     }
 

@@ -3,7 +3,7 @@
 
 use super::cursor::CursorState;
 use super::state::{Notices, TOPIC, Topics};
-use super::topic::{Encoded, Limits, Topic, before};
+use super::topic::{Encoded, LogLimits, Topic, before};
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Purpose, Timer};
@@ -214,7 +214,7 @@ impl Topics {
 
 impl Topic {
     fn take(&mut self, now: Now, number: TopicNo, entries: Vec<LogEntry>, config: &NodeConfig) {
-        let limits = Limits::of(self.spec, config);
+        let limits = LogLimits::of(self.spec, config);
         for entry in entries {
             // An append was heard of in the meantime.
             if entry.ts <= self.head() {

@@ -116,12 +116,12 @@ pub(super) struct SnapshotRun {
 
 /// How much of a topic a node holds.
 #[derive(Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct LogLimits {
     entries: usize,
     bytes: u64,
 }
 
-impl Limits {
+impl LogLimits {
     pub(super) fn of(topic: u16, config: &NodeConfig) -> Self {
         let declared = config.topic_at(topic);
         let entries = declared.map_or(0, |spec| spec.retention.entries);
@@ -204,7 +204,7 @@ impl Topic {
         }
     }
 
-    pub(super) fn push(&mut self, at: Now, frames: Encoded, limits: Limits) {
+    pub(super) fn push(&mut self, at: Now, frames: Encoded, limits: LogLimits) {
         self.head = self.head.next();
         self.bytes += frames.bytes();
         self.entries.push_back(Entry { at, frames });
@@ -229,7 +229,7 @@ impl Topic {
             return Arrived::Known;
         }
         if ts == self.head.next() {
-            self.push(at, frames, Limits::of(self.spec, config));
+            self.push(at, frames, LogLimits::of(self.spec, config));
             self.catch_up(at, config);
             self.wait_no_more(number, fx);
             return Arrived::Next;
@@ -255,7 +255,7 @@ impl Topic {
         if self.ahead.is_empty() {
             return;
         }
-        let limits = Limits::of(self.spec, config);
+        let limits = LogLimits::of(self.spec, config);
         while let Some(frames) = self.ahead.take(self.head.next()) {
             self.push(at, frames, limits);
         }

@@ -43,16 +43,16 @@ fn a_command_whose_record_is_settled_and_forgotten_appends_no_more() {
 }
 
 #[test]
-fn keys_of_commands_are_forgotten_with_their_records() {
+fn keys_of_commands_are_remembered_while_their_records_are_unsettled() {
     let mut shelf = Shelf::new();
     shelf.publish(0, "a", "there before");
     shelf.open(1, "ann");
     shelf.written(1, 1, 1, &[event("a", "x")], true);
-    shelf.written(1, 2, 1, &[event("a", "y")], false);
-    shelf
-        .append(AppendKey::Command { lease: lease(1), n: CommandNo(2), index: 0 }, event("a", "y"));
     let keys = |shelf: &Shelf| shelf.state.topics.keys_of(&topic("a"));
-    assert_eq!(keys(&shelf), 3);
+    assert_eq!(keys(&shelf), 1, "what is settled at once is not appended again");
+    shelf.written(1, 2, 1, &[event("a", "y")], false);
+    shelf.append(command(1, 2), event("a", "y"));
+    assert_eq!(keys(&shelf), 2);
     shelf.renew(1, 3);
     assert_eq!(keys(&shelf), 2, "the second one is unsettled");
     shelf.settle(1, 2);

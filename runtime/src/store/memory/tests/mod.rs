@@ -1,6 +1,7 @@
 //! What a store promises, one claim per test. This file has what the tests share.
 
 mod appends;
+mod bounds;
 mod clones;
 mod leases;
 mod records;

@@ -17,6 +17,8 @@ cases! { Trial;
     a_resume_on_a_server_that_leaves_is_finished: "8.2" "4.7";
     a_silent_server_is_asked_and_abandoned: "9.1" "8.1";
     any_message_counts_as_life: "9.1";
+    a_part_of_a_message_counts_as_life: "9.1" "9.4";
+    who_hears_much_and_has_nothing_to_say_pings: "9.3";
     ping_is_answered_with_its_own_number: "9.2" "3.7";
     a_pong_that_nobody_asked_for_is_ignored: "9.2";
 }
@@ -144,4 +146,32 @@ async fn a_pong_that_nobody_asked_for_is_ignored(trial: &Trial) -> Step {
         peer.say(json!([kind::PONG, k])).await;
     }
     peer.is_alive("9.2").await
+}
+
+async fn a_part_of_a_message_counts_as_life(trial: &Trial) -> Step {
+    let heartbeat = json!({ "heartbeat": { "interval_ms": 200, "timeout_ms": 200, "missed": 2 } });
+    let (_client, mut peer) = trial.attached_with(heartbeat).await?;
+    // Twice as long as silence may last.
+    let mut pieces = vec!["[200,\"a long "];
+    pieces.extend(["message "; 23]);
+    pieces.push("\"]");
+    peer.socket.send_slowly(&pieces, Duration::from_millis(50)).await;
+    peer.is_alive("9.1").await
+}
+
+async fn who_hears_much_and_has_nothing_to_say_pings(trial: &Trial) -> Step {
+    let heartbeat = json!({ "heartbeat": { "interval_ms": 80, "timeout_ms": 5_000, "missed": 2 } });
+    let (_client, mut peer) = trial.attached_with(heartbeat).await?;
+    let (mut pings, mut said) = (0, 0);
+    while pings < 2 {
+        ensure!("9.3", said < 500, "it has said nothing while 500 messages came");
+        peer.say(json!([200, "any message"])).await;
+        said += 1;
+        peer.listen("9.3", Duration::from_millis(20)).await?;
+        while peer.has(|frame| frame.kind == kind::PING) {
+            peer.take_kind("9.3", "PING", kind::PING).await?;
+            pings += 1;
+        }
+    }
+    Ok(())
 }

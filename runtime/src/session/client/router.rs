@@ -1,0 +1,282 @@
+//! The client: what goes in and what comes out. It owns the parts, and routes between them; what
+//! an input means to each is theirs.
+
+use std::sync::Arc;
+
+use super::command::body_limit;
+use super::config::ClientConfig;
+use super::link::Link;
+use super::outbox::Outbox;
+use super::refusal::HttpRefusal;
+use super::sequence::ClientSession;
+use super::subscriptions::Subscriptions;
+use super::timer::{ClientTimer, Effects};
+use super::types::{
+    CallId, ConnectionState, Event, Fate, Item, Status, SubId, Submission, SubmitError,
+    SubscribeError, SubscriptionRequest,
+};
+use super::volatiles::Volatiles;
+use crate::session::{Close, CloseCode, Now, Random};
+use crate::wire::{Body, ClientFrame, Dial, InstanceId, LeaseId, Name, ServerFrame};
+
+/// The client's core.
+///
+/// Every method that takes `&mut self` is an input, [`Client::poll_transmit`] and
+/// [`Client::poll_item`] among them: each may cause events. After it [`Client::poll_output`] is
+/// polled until there is none, so that nothing waits for the next input. An input may also give the
+/// socket something to carry: after one from the application the driver takes frames anew.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Client {
+    pub(super) config: Arc<ClientConfig>,
+    pub(super) random: Random,
+    pub(super) instance: InstanceId,
+    pub(super) state: ConnectionState,
+    pub(super) link: Link,
+    pub(super) session: Option<ClientSession>,
+    pub(super) lease: Option<LeaseId>,
+    pub(super) outbox: Outbox,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) volatiles: Volatiles,
+    pub(super) fx: Effects,
+}
+
+impl Client {
+    /// A client that has not dialled yet. `seed` must be unguessable in production.
+    #[must_use]
+    pub fn new(config: Arc<ClientConfig>, seed: [u8; 32]) -> Self {
+        let mut random = Random::new(seed);
+        let instance = InstanceId(random.u128());
+        let outbox = Outbox::new(&config);
+        Self {
+            config,
+            random,
+            instance,
+            state: ConnectionState::Disconnected,
+            link: Link::new(),
+            session: None,
+            lease: None,
+            outbox,
+            subscriptions: Subscriptions::default(),
+            volatiles: Volatiles::default(),
+            fx: Effects::default(),
+        }
+    }
+
+    /// Begins to dial. Does nothing unless the state is `Disconnected`.
+    pub fn start(&mut self, now: Now) {
+        if self.state == ConnectionState::Disconnected {
+            self.begin(now);
+        }
+    }
+
+    /// Puts a command into the outbox, or into the backlog while there is no room; its place is its
+    /// order. One that waits enters the outbox by itself, and its time counts meanwhile
+    /// ([`Event::Fate`] and [`Event::Resolved`] tell what comes of it).
+    ///
+    /// # Errors
+    /// When outbox and backlog are full, the body is longer than its message, the server or the
+    /// outbox allows, or the client closed or failed. Nothing was queued then.
+    pub fn submit(&mut self, now: Now, command: Submission) -> Result<CallId, SubmitError> {
+        if self.is_over() {
+            return Err(SubmitError::Closed);
+        }
+        let server_limit = self.link.frame_bytes().map_or(u32::MAX, body_limit);
+        let limit = command.max_bytes.min(server_limit).min(self.config.outbox_bytes);
+        if command.body.len() > limit as usize {
+            return Err(SubmitError::TooLarge { bytes: command.body.len(), limit });
+        }
+        self.outbox.submit(now, command, &mut self.fx)
+    }
+
+    /// Withdraws a command that was certainly never sent. `false` if it may have been, or is
+    /// resolved.
+    pub fn cancel(&mut self, _now: Now, call: CallId) -> bool {
+        self.outbox.cancel(call, &mut self.fx)
+    }
+
+    /// Hands a volatile to the live attachment, the latest per `conflation` key; `false` (and
+    /// dropped) if there is none.
+    pub fn volatile(&mut self, _now: Now, name: Name, conflation: String, body: Body) -> bool {
+        self.take_volatile(name, conflation, body)
+    }
+
+    /// Adds a subscription, live or as soon as there is an attachment.
+    ///
+    /// # Errors
+    /// When there are too many, one for that topic exists, or the client is closed or failed.
+    pub fn subscribe(
+        &mut self,
+        _now: Now,
+        request: SubscriptionRequest,
+    ) -> Result<SubId, SubscribeError> {
+        if self.is_over() {
+            return Err(SubscribeError::Closed);
+        }
+        self.subscriptions.add(request, &self.config)
+    }
+
+    /// The next item of a subscription. Asking says that the application has finished with the one
+    /// before.
+    pub fn poll_item(&mut self, now: Now, sub: SubId) -> Option<Item> {
+        self.subscriptions.next_item(now, sub, &self.config, &mut self.fx)
+    }
+
+    /// Whether a position waits to be told: after [`Client::poll_item`] the driver looks for what
+    /// to transmit then.
+    #[must_use]
+    pub fn owes_position(&self) -> bool {
+        self.subscriptions.owes_position()
+    }
+
+    /// Ends a subscription; its id is never used again.
+    pub fn unsubscribe(&mut self, _now: Now, sub: SubId) {
+        self.subscriptions.remove(sub, &mut self.fx);
+    }
+
+    /// Dials at once if the client waits to dial.
+    pub fn reconnect_now(&mut self, now: Now) {
+        if self.link.dials_at().is_some() {
+            self.dial(now);
+        }
+    }
+
+    /// Closes for good: state `Closed`, socket closed with 1000 after a last ACK; unresolved calls
+    /// end as `CallOutcome::Closed { sent }`.
+    pub fn close(&mut self, _now: Now) {
+        if !self.is_over() {
+            self.shut();
+        }
+    }
+
+    // What the driver reports: anything about a dial that is not the current one is ignored.
+
+    /// The socket of `dial` is open; `token` is what the credentials callback gave.
+    pub fn handle_connected(&mut self, now: Now, dial: Dial, token: Option<String>) {
+        self.connected(now, dial, token);
+    }
+
+    /// A frame arrived in a message of `message_bytes`.
+    pub fn handle_frame(&mut self, now: Now, dial: Dial, frame: ServerFrame, message_bytes: usize) {
+        if self.link.dial() == Some(dial) {
+            self.frame_arrived(now, dial, frame, message_bytes);
+        }
+    }
+
+    /// Something that is not a frame arrived (a WebSocket pong): a sign of life.
+    pub fn handle_alive(&mut self, now: Now, dial: Dial) {
+        if self.link.dial() == Some(dial) {
+            self.heard(now);
+        }
+    }
+
+    /// The socket of `dial` ended, or could not be opened, or spoke nonsense (`close.code` says
+    /// what this end thinks of it).
+    pub fn handle_closed(&mut self, now: Now, dial: Dial, close: Close) {
+        if self.link.dial() == Some(dial) {
+            self.socket_ended(now, close);
+        }
+    }
+
+    /// The server answered the upgrade with something else than a socket; what follows is in the
+    /// table of [`HttpRefusal`].
+    pub fn handle_refused(&mut self, now: Now, dial: Dial, refusal: HttpRefusal) {
+        if self.link.dial() == Some(dial) {
+            self.upgrade_refused(now, refusal);
+        }
+    }
+
+    /// `now` has reached [`Client::poll_timeout`].
+    pub fn handle_timeout(&mut self, now: Now) {
+        for timer in self.fx.timers.due(now) {
+            self.fire(now, timer);
+        }
+    }
+
+    /// The next frame to write on the socket of `dial`; `None` when there is nothing, or `dial` is
+    /// not the current one. A command counts as (possibly) sent from here on. Asking is an input:
+    /// it causes events (a command's fate, the end of a subscription that can't be asked for) even
+    /// if there is no frame, so [`Client::poll_output`] is polled after it until there is none.
+    pub fn poll_transmit(&mut self, now: Now, dial: Dial) -> Option<ClientFrame> {
+        if let Some(frame) = self.link.take_farewell(dial).or_else(|| self.take_hello(dial)) {
+            return Some(frame);
+        }
+        self.link.attachment().filter(|attachment| attachment.dial() == dial)?;
+        self.next_frame(now)
+    }
+
+    /// The next thing that the driver has to do or to pass on, in the core's own order. Polled
+    /// until there is none after every input; the one method with `&mut self` that is no input
+    /// itself.
+    pub fn poll_output(&mut self) -> Option<Event> {
+        self.fx.next_event()
+    }
+
+    /// When to call [`Client::handle_timeout`] at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Now> {
+        self.fx.timers.next()
+    }
+
+    /// The connection's state.
+    #[must_use]
+    pub fn state(&self) -> &ConnectionState {
+        &self.state
+    }
+
+    /// What a user interface shows.
+    #[must_use]
+    pub fn status(&self, now: Now) -> Status {
+        self.look(now)
+    }
+
+    /// A command's fate; `None` once it is resolved and reported.
+    #[must_use]
+    pub fn fate(&self, call: CallId) -> Option<Fate> {
+        self.outbox.fate(call)
+    }
+
+    /// Commands and body bytes in the outbox.
+    #[must_use]
+    pub fn outbox(&self) -> (usize, usize) {
+        self.outbox.size()
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Arc<ClientConfig> {
+        &self.config
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, ConnectionState::Closed | ConnectionState::Failed { .. })
+    }
+
+    fn fire(&mut self, now: Now, timer: ClientTimer) {
+        // An earlier one of the same moment may have ended what this one was for.
+        if self.is_over() {
+            return;
+        }
+        match timer {
+            ClientTimer::Dial if self.link.dials_at().is_some() => self.dial(now),
+            ClientTimer::Handshake => self.handshake_overdue(now),
+            ClientTimer::Elapsed => {
+                self.give_up(Close::lost("there was no connection for too long"))
+            }
+            ClientTimer::Drain if self.link.attachment().is_some() => {
+                self.abandon(now, Close::new(CloseCode::DRAINING, "the server did not close"))
+            }
+            ClientTimer::Heartbeat => self.look_for_life(now),
+            ClientTimer::Ack => {
+                if let Some(session) = &mut self.session {
+                    session.ack_overdue();
+                }
+            }
+            ClientTimer::Call(call) => self.outbox.expired(call, &mut self.fx),
+            ClientTimer::Subscribe(sub) => self.subscriptions.retry(sub),
+            ClientTimer::Position(sub) => self.subscriptions.tell_position(sub),
+            // `poll_transmit` finds what may be sent again; what belonged to an earlier socket is
+            // void.
+            ClientTimer::Retry | ClientTimer::Dial | ClientTimer::Drain => {}
+        }
+    }
+}

@@ -47,6 +47,9 @@ fn config() -> NodeConfig {
     config.max_client_window = Window { frames: 8, bytes: 2_000 };
     config.max_credit = Window { frames: 8, bytes: 2_000 };
     (config.frame_bytes, config.span, config.executions, config.subscriptions) = (2_000, 8, 4, 3);
+    (config.executions_per_principal, config.executions_per_lease) = (3, 2);
+    (config.commands_waiting_per_principal, config.commands_waiting) = (4, 6);
+    config.sessions_per_principal = 5;
     (config.sessions, config.leases_per_principal, config.expired_sessions) = (8, 3, 4);
     (config.lease_queue_bytes, config.lease_record_bytes) = (1_000, 1_000);
     (config.live_entries, config.topics_held, config.topic_bytes) = (8, 24, 4_000);
@@ -324,7 +327,9 @@ impl World {
         assert!(load.topics <= config.topics_held as usize, "{load:?}");
         assert!(load.answers_waiting <= load.sessions * config.span as usize, "{load:?}");
         assert!(load.leases <= LEASES, "{load:?}");
-        assert!(load.commands_waiting <= load.leases * config.span as usize, "{load:?}");
+        // One more of each principal, and one that keeps its order of each lease.
+        let waiting = config.commands_waiting as usize + 2 * load.leases;
+        assert!(load.commands_waiting <= waiting, "{load:?}");
         assert!(
             load.timers
                 <= 8 * (conns + load.sessions + load.leases + load.topics + load.store_operations)

@@ -360,6 +360,7 @@ fn randomise_node(rng: &mut Rng, config: &mut NodeConfig) {
         config.window = small_window(rng);
         config.span = rng.pick(&[1, 2, 4, 16]);
         config.executions = rng.pick(&[1, 2, 100]);
+        randomise_quotas(&mut rng.clone(), config);
         config.volatile_executions = 1;
         config.lease_queue_bytes = rng.pick(&[50, 500, 100_000]);
         config.lease_record_bytes = rng.pick(&[50, 500, 100_000]);
@@ -376,4 +377,12 @@ fn randomise_node(rng: &mut Rng, config: &mut NodeConfig) {
         config.max_credit =
             Window { frames: rng.pick(&[1, 4, 4_096]), bytes: rng.pick(&[100, 1_000_000]) };
     }
+}
+
+/// What one principal may have. Drawn apart, so that a seed's other settings stay what they were.
+fn randomise_quotas(rng: &mut Rng, config: &mut NodeConfig) {
+    config.executions_per_principal = rng.pick(&[1, 2, 100]);
+    config.executions_per_lease = rng.pick(&[1, 100]);
+    config.commands_waiting_per_principal = rng.pick(&[1, 3, 100]);
+    config.sessions_per_principal = rng.pick(&[1, 2, 64]);
 }

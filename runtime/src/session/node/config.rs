@@ -157,8 +157,13 @@ pub struct NodeConfig {
     /// Expired sessions that are remembered, so that their clients are told `expired` and not
     /// `unknown`: 1024.
     pub expired_sessions: u32,
-    /// Sessions, attached or not; more are refused with 4004: 100,000.
+    /// Sessions, attached or not: 100,000. Beyond, the one makes room that has been without a socket
+    /// for longest, of those without any command first; while all have sockets, more are refused
+    /// with 4004.
     pub sessions: u32,
+    /// Sessions of one principal: 64, one for each lease that it may have. Beyond, one of its own
+    /// makes room in the same way, or it is refused with 4004.
+    pub sessions_per_principal: u32,
     /// How far a lease's numbers may run ahead: 256.
     pub span: u32,
     /// Bytes of commands that wait or run, per lease; more are refused with `overload`: 1 MiB.
@@ -178,6 +183,20 @@ pub struct NodeConfig {
     /// Executions of commands at a time in this process; more wait: 10,000. As many of volatiles
     /// beside them; more are dropped.
     pub executions: u32,
+    /// Commands at a time of one principal, whatever its number of leases: 1,000, so that nine others
+    /// find places while one has all that it may. More wait, and get places in turn with those of
+    /// other principals.
+    pub executions_per_principal: u32,
+    /// Commands at a time under one lease: 256, which is what [`NodeConfig::span`] allows. More
+    /// wait, and get places in turn with the principal's other leases.
+    pub executions_per_lease: u32,
+    /// Commands that wait for a place in this process: 10,000, as many as run. Beyond, new ones are
+    /// refused with `overload`, except that each principal may have one that waits.
+    pub commands_waiting: u32,
+    /// Commands of one principal that wait for a place: 1,000, as many as it may have running. New
+    /// ones beyond are refused with `overload`, and so is one that may not wait for as long as the
+    /// last one of its principal has waited.
+    pub commands_waiting_per_principal: u32,
     /// Volatile executions at a time per connection; more are dropped: 16.
     pub volatile_executions: u32,
     /// Subscriptions per connection: 256.
@@ -255,6 +274,7 @@ impl NodeConfig {
             session_ttl: Duration::from_secs(300),
             expired_sessions: 1024,
             sessions: 100_000,
+            sessions_per_principal: 64,
             span: 256,
             lease_queue_bytes: 1024 * 1024,
             lease_record_bytes: 256 * 1024,
@@ -263,6 +283,10 @@ impl NodeConfig {
             lease_unused_ttl: Duration::from_secs(600),
             leases_per_principal: 64,
             executions: 10_000,
+            executions_per_principal: 1_000,
+            executions_per_lease: 256,
+            commands_waiting: 10_000,
+            commands_waiting_per_principal: 1_000,
             volatile_executions: 16,
             subscriptions: 256,
             max_credit: Window { frames: 4096, bytes: 4 * 1024 * 1024 },

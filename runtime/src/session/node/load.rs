@@ -51,6 +51,14 @@ pub struct NodePeaks {
     /// Bytes of replies that one lease keeps, those with a single reply left out
     /// ([`super::NodeConfig::lease_record_bytes`]).
     pub record_bytes: u64,
+    /// Commands of one principal that run ([`super::NodeConfig::executions_per_principal`]).
+    pub principal_executions: u32,
+    /// Commands of one principal that wait for a place: those that were accepted before it had its
+    /// quota ([`super::NodeConfig::commands_waiting_per_principal`]), and one that keeps its order
+    /// for each lease.
+    pub principal_waiting: u32,
+    /// Commands of one lease that run ([`super::NodeConfig::executions_per_lease`]).
+    pub lease_executions: u32,
     /// Ordered commands of one lease that bar later ones ([`super::NodeConfig::span`]).
     pub barred: usize,
     /// Entries of one topic ([`super::NodeConfig::live_entries`], or the topic's retention if that
@@ -62,6 +70,8 @@ pub struct NodePeaks {
     /// Bytes of the entries of one topic, those with a single entry left out
     /// ([`super::NodeConfig::topic_bytes`]).
     pub topic_bytes: u64,
+    /// Sessions of one principal ([`super::NodeConfig::sessions_per_principal`]).
+    pub principal_sessions: u32,
     /// Expired sessions that are remembered ([`super::NodeConfig::expired_sessions`]).
     pub expired_sessions: usize,
 }

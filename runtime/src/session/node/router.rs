@@ -305,7 +305,9 @@ impl Node {
 
     /// A socket is gone, or about to be: its session stays. Where it sat.
     fn forget(&mut self, now: Now, conn: ConnId) -> Option<Seat> {
-        let phase = self.seats.forget(now, conn, &self.config, &mut self.fx);
+        let seat = self.seats.seat(conn);
+        let used = seat.is_some_and(|seat| self.leases.is_used(seat.lease));
+        let phase = self.seats.forget(now, conn, used, &self.config, &mut self.fx);
         self.topics.forget(now, conn, &mut self.fx);
         match phase? {
             Phase::Attached(seat) => return Some(seat),

@@ -28,6 +28,8 @@ pub(crate) struct Room {
     pub(crate) draining: bool,
     /// As many publications wait for the store as may.
     pub(crate) owing: bool,
+    /// How long it would wait for a place, as far as can be told.
+    pub(crate) wait_ms: u64,
 }
 
 /// What comes of a command.
@@ -120,6 +122,11 @@ impl Lease {
         let declared = declared(&frame.name, bytes, config).map_err(|code| (code, false))?;
         match self.refusal(frame.n, bytes, declared.ordered, room, config) {
             Some(code) => Err((code, declared.ordered)),
+            None if room.wait_ms > 0
+                && room.wait_ms >= frame.deadline_ms.unwrap_or(declared.timeout_ms) =>
+            {
+                Err((RefusalCode::Overload, declared.ordered))
+            }
             None => Ok(declared),
         }
     }
@@ -185,6 +192,7 @@ impl Leases {
             return Offer::Beyond;
         }
         lease.highest = lease.highest.max(n);
+        let room = Room { wait_ms: self.places.wait_ms(lease, config), ..room };
         // Below what the client itself called resolved it does not wait for an answer.
         let Some(slot) = lease.slot_entry(n) else { return Offer::Nothing };
         match slot.state.hash() {
@@ -257,16 +265,14 @@ impl Leases {
         let lease = self.leases.held_mut(key).filter(|lease| low > lease.low)?;
         let running = lease.running;
         let stopped = lease.raise_low(low);
-        self.running -= running - lease.running;
+        self.places.give_back(running - lease.running, key, lease, config);
+        self.places.forget_below(low, lease);
         if lease.timers.rest.is_none() {
             let rest = now.after(config.lease_rest);
             lease.timers.rest = Some(rest);
             fx.arm(rest, Timer::Rest(key));
         }
         let session = lease.session;
-        if !self.queue.is_empty() {
-            self.queue.retain(|(waiting, n)| *waiting != key || *n >= low);
-        }
         for exec in stopped {
             fx.abort(exec);
         }

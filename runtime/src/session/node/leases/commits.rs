@@ -220,9 +220,9 @@ impl Leases {
 
     /// Everything of a commit is done with: the next one is queued, and a lease that nobody holds
     /// is forgotten.
-    pub(crate) fn after_commit(&mut self, key: LeaseKey, fx: &mut Effects) {
+    pub(crate) fn after_commit(&mut self, key: LeaseKey, config: &NodeConfig, fx: &mut Effects) {
         self.queue_commit(key);
-        self.release(key, fx);
+        self.release(key, config, fx);
     }
 
     /// The record of `n` may or may not have been written, and the store does not say: the outcome

@@ -118,7 +118,8 @@ impl Leases {
         config: &NodeConfig,
         fx: &mut Effects,
     ) -> LeaseKey {
-        let lease = Lease::new(grant.id, grant.principal.clone(), grant.codec, grant.hello);
+        let queue = self.places.join(grant.principal.id());
+        let lease = Lease::new(grant.id, grant.principal.clone(), grant.codec, grant.hello, queue);
         let key = self.leases.insert(lease);
         self.ids.insert(grant.id, key);
         self.arm_renew(key, now.after(config.renewal()), fx);
@@ -191,11 +192,11 @@ impl Leases {
     }
 
     /// A lease's contact is due. Nobody's contact is nobody's to tell: the store lets it expire.
-    pub(crate) fn on_renew(&mut self, key: LeaseKey, fx: &mut Effects) {
+    pub(crate) fn on_renew(&mut self, key: LeaseKey, config: &NodeConfig, fx: &mut Effects) {
         if let Some(lease) = self.leases.held_mut(key) {
             lease.timers.renew = None;
         }
-        if !self.release(key, fx) {
+        if !self.release(key, config, fx) {
             fx.ask(Purpose::Renew(key));
         }
     }
@@ -239,11 +240,10 @@ impl Leases {
     ) -> Option<SessionKey> {
         // It may have been dropped, or released, since the store was asked.
         let key = *self.ids.get(&id)?;
-        let lease = self.remove(key, fx)?;
+        let lease = self.remove(key, config, fx)?;
         Self::orphan(&lease, fx);
         for (_, slot) in lease.slots() {
             if let Some(running) = slot.state.running() {
-                self.running -= 1;
                 fx.abort(running.exec);
             }
         }
@@ -253,12 +253,12 @@ impl Leases {
 
     /// Forgets a lease that nobody holds and of which nothing runs; the store keeps it. `false` if
     /// it is held, or not idle.
-    pub(crate) fn release(&mut self, key: LeaseKey, fx: &mut Effects) -> bool {
+    pub(crate) fn release(&mut self, key: LeaseKey, config: &NodeConfig, fx: &mut Effects) -> bool {
         let free = |lease: &Lease| lease.session.is_none() && lease.is_idle();
         if !self.leases.get(key).is_some_and(free) {
             return false;
         }
-        let Some(lease) = self.remove(key, fx) else { return false };
+        let Some(lease) = self.remove(key, config, fx) else { return false };
         let first = (lease.id, ConnId(0));
         let theirs = self.claims.range_mut(first..).take_while(|((id, _), _)| *id == lease.id);
         theirs.for_each(|(_, stale)| *stale = true);

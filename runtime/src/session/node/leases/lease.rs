@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::queue::Queue;
 use super::slot::{Committing, Slot, SlotState};
 use crate::session::Now;
 use crate::session::node::keys::{OperationKey, SessionKey};
@@ -33,6 +34,8 @@ pub(super) struct Lease {
     pub(super) retry_below: CommandNo,
     pub(super) order: Order,
     pub(super) running: u32,
+    /// What waits for a place.
+    pub(super) queue: Queue,
     /// Bytes of commands that wait or run.
     pub(super) queue_bytes: u64,
     /// Bytes of kept replies.
@@ -129,7 +132,13 @@ impl Order {
 }
 
 impl Lease {
-    pub(super) fn new(id: LeaseId, principal: Principal, codec: Codec, hello: &Hello) -> Self {
+    pub(super) fn new(
+        id: LeaseId,
+        principal: Principal,
+        codec: Codec,
+        hello: &Hello,
+        queue: Queue,
+    ) -> Self {
         Self {
             id,
             principal,
@@ -144,6 +153,7 @@ impl Lease {
             retry_below: CommandNo(1),
             order: Order::default(),
             running: 0,
+            queue,
             queue_bytes: 0,
             record_bytes: 0,
             kept: VecDeque::new(),
@@ -201,6 +211,7 @@ impl Lease {
         self.order.waiting.shrink_to_fit();
         self.kept.shrink_to_fit();
         self.commits.executed.shrink_to_fit();
+        self.queue.shrink_to_fit();
     }
 
     /// Forgets everything below `low` (PROTOCOL.md 5.4); returns what runs and need not any more.

@@ -7,6 +7,8 @@ mod commits;
 mod holders;
 mod lease;
 mod order;
+mod places;
+mod queue;
 mod slot;
 mod state;
 

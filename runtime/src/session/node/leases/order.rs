@@ -64,9 +64,7 @@ impl Leases {
 
     /// Begins commands that waited for a free place in this node.
     pub(super) fn fill_places(&mut self, now: Now, config: &NodeConfig, fx: &mut Effects) {
-        while self.running < config.executions
-            && let Some((key, n)) = self.queue.pop_front()
-        {
+        while let Some((key, n)) = self.places.next(now, &mut self.leases, config) {
             self.start(now, key, n, config, fx);
         }
     }
@@ -79,11 +77,11 @@ impl Leases {
         config: &NodeConfig,
         fx: &mut Effects,
     ) -> Begun {
-        if self.running >= config.executions {
-            self.queue.push_back((key, n));
+        let Some(lease) = self.leases.held_mut(key) else { return Begun::Gone };
+        if !self.places.has_place(lease, config) {
+            self.places.wait(now, (key, n), lease, config);
             return Begun::Queued;
         }
-        let Some(lease) = self.leases.held_mut(key) else { return Begun::Gone };
         let slot = held(lease.slot_mut(n), "what waits has a slot");
         let Some(slot) = slot else { return Begun::Gone };
         let waiting = match std::mem::take(&mut slot.state) {
@@ -104,8 +102,7 @@ impl Leases {
         // Bodies are bounded by the frame limit, which is a u32.
         let bytes = bytes as u32;
         slot.state = SlotState::Running(Running { exec, hash, bytes, ordered, deadline, overdue });
-        lease.running += 1;
-        self.running += 1;
+        self.places.take(lease);
         if lease.timers.overdue.is_none_or(|at| overdue < at) {
             fx.disarm(lease.timers.overdue.replace(overdue), Timer::Overdue(key));
             fx.arm(overdue, Timer::Overdue(key));
@@ -151,10 +148,10 @@ impl Leases {
         fx: &mut Effects,
     ) -> Option<Execution> {
         let (key, n) = self.ordered(exec, fx)?;
-        if self.running >= config.executions {
+        let lease = self.leases.held_mut(key)?;
+        if !self.places.has_place(lease, config) {
             return None;
         }
-        let lease = self.leases.held_mut(key)?;
         if lease.order.handed_out != Some(n) {
             return None;
         }
@@ -186,7 +183,7 @@ impl Leases {
     ) {
         let mut lease = None;
         for execution in unbegun.into_iter().rev() {
-            lease = self.unbegin(execution, fx).or(lease);
+            lease = self.unbegin(execution, config, fx).or(lease);
         }
         // All of them may have been stopped meanwhile.
         let Some(key) = lease else { return };
@@ -207,7 +204,12 @@ impl Leases {
     }
 
     /// From running to waiting; nothing has happened.
-    fn unbegin(&mut self, execution: Execution, fx: &mut Effects) -> Option<LeaseKey> {
+    fn unbegin(
+        &mut self,
+        execution: Execution,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) -> Option<LeaseKey> {
         let Execution::Command { exec, conn, message, body, timeout_ms, .. } = execution else {
             debug_assert!(false, "only commands are handed out ahead");
             return None;
@@ -228,8 +230,8 @@ impl Leases {
             conn,
         });
         lease.running -= 1;
+        self.places.give_back(1, key, lease, config);
         lease.order.wait(n);
-        self.running -= 1;
         Some(key)
     }
 
@@ -253,7 +255,7 @@ impl Leases {
         slot.state = SlotState::Vacant;
         lease.queue_bytes -= u64::from(running.bytes);
         lease.running -= 1;
-        self.running -= 1;
+        self.places.give_back(1, key, lease, config);
         if running.ordered {
             lease.order.ended(n);
         }

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::lease::Lease;
+use super::places::Places;
+use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::keys::{LeaseKey, LeaseRow, SessionKey};
 use crate::session::node::load::{NodeLoad, NodePeaks};
 use crate::session::node::types::ConnId;
 use crate::session::table::Table;
-use crate::wire::{CommandNo, LeaseId};
+use crate::wire::LeaseId;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -17,10 +19,7 @@ pub(crate) struct Leases {
     pub(super) ids: BTreeMap<LeaseId, LeaseKey>,
     /// Leases that the store is asked for, and whether this node has let go of one since.
     pub(super) claims: BTreeMap<(LeaseId, ConnId), bool>,
-    /// Commands whose order has come while as many run as may.
-    pub(super) queue: VecDeque<(LeaseKey, CommandNo)>,
-    /// Commands that run.
-    pub(super) running: u32,
+    pub(super) places: Places,
     /// Leases with executed commands that no operation carries yet.
     pub(super) uncommitted: VecDeque<LeaseKey>,
 }
@@ -39,6 +38,11 @@ impl Leases {
         self.leases.get(key).is_none_or(Lease::is_idle)
     }
 
+    /// Whether a command of a lease was ever accepted.
+    pub(crate) fn is_used(&self, key: LeaseKey) -> bool {
+        self.leases.get(key).is_some_and(|lease| lease.used)
+    }
+
     /// Whether a lease's client has resolved every number that it used, and nothing is open.
     pub(crate) fn is_done(&self, key: LeaseKey) -> bool {
         self.leases.get(key).is_some_and(|lease| lease.is_resolved() && lease.is_idle())
@@ -51,7 +55,7 @@ impl Leases {
 
     pub(crate) fn load(&self, load: &mut NodeLoad) {
         load.leases = self.leases.len();
-        load.commands_waiting = self.queue.len();
+        load.commands_waiting = self.places.waiting() as usize;
     }
 
     pub(crate) fn peaks(&self, peaks: &mut NodePeaks) {
@@ -63,13 +67,20 @@ impl Leases {
             if kept > 1 {
                 peaks.record_bytes = peaks.record_bytes.max(bytes);
             }
+            peaks.lease_executions = peaks.lease_executions.max(lease.running);
         }
+        (peaks.principal_executions, peaks.principal_waiting) = self.places.most();
     }
 
     /// Takes a lease out of the table, with everything that is armed for it.
-    pub(super) fn remove(&mut self, key: LeaseKey, fx: &mut Effects) -> Option<Lease> {
+    pub(super) fn remove(
+        &mut self,
+        key: LeaseKey,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) -> Option<Lease> {
         let lease = self.leases.remove(key)?;
-        self.queue.retain(|(waiting, _)| *waiting != key);
+        self.places.leave(key, &lease, config);
         self.ids.remove(&lease.id);
         fx.disarm(lease.timers.renew, Timer::Renew(key));
         fx.disarm(lease.timers.overdue, Timer::Overdue(key));

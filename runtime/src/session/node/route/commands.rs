@@ -30,8 +30,11 @@ impl Node {
             return;
         }
         self.seats.owe_ack(now, conn, seat.session, &self.config, &mut self.fx);
-        let room =
-            Room { draining: self.draining.is_some(), owing: self.appends.is_full(&self.config) };
+        let room = Room {
+            draining: self.draining.is_some(),
+            owing: self.appends.is_full(&self.config),
+            wait_ms: 0,
+        };
         let arrival = Arrival { conn, frame };
         match self.leases.offer(now, seat.lease, arrival, room, &self.config, &mut self.fx) {
             Offer::Accepted | Offer::Nothing => {}

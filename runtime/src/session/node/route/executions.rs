@@ -73,7 +73,7 @@ impl Node {
                 self.seats.owe(session, owed, &mut self.fx);
             }
         }
-        self.leases.release(command.0, &mut self.fx);
+        self.leases.release(command.0, &self.config, &mut self.fx);
     }
 
     fn on_authorized(

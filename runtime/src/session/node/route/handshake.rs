@@ -4,7 +4,7 @@ use crate::session::node::effects::{Purpose, Running};
 use crate::session::node::keys::{LeaseKey, Seat, SessionKey};
 use crate::session::node::leases::Grant;
 use crate::session::node::router::{LEAVING, Node};
-use crate::session::node::seats::{Found, Leasing, Opening, Replaced};
+use crate::session::node::seats::{Found, Leasing, Opening, Replaced, Vacancy};
 use crate::session::node::types::{ConnId, Denied, Execution, Identity, Principal};
 use crate::session::store::{Record, StoreOp, StoreOutcome};
 use crate::session::{Close, CloseCode, Now, millis};
@@ -12,6 +12,8 @@ use crate::wire::{Codec, CommandNo, Hello, LeaseGrant, LeaseId, LeaseState, Serv
 
 const FULL: Close =
     Close::new(CloseCode::OVERLOADED, "this server holds as many sessions as it may");
+const PRINCIPAL_FULL: Close =
+    Close::new(CloseCode::OVERLOADED, "this principal has as many clients as it may");
 const STALE: Close = Close::new(CloseCode::STALE_DIAL, "a newer socket has taken over");
 
 impl Node {
@@ -98,15 +100,30 @@ impl Node {
         self.close(now, conn, close);
     }
 
-    fn is_full(&self, hello: &Hello) -> bool {
-        self.seats.is_full(&self.config) && !self.leases.replaces(hello)
+    /// Why there is no room for a session; `None` if there is, or one makes room.
+    fn is_full(&self, hello: &Hello, principal: &Principal) -> Option<Close> {
+        match self.seats.vacancy(principal, &self.config) {
+            // Its lease's own session makes room.
+            _ if self.leases.replaces(hello) => None,
+            Vacancy::Free | Vacancy::InPlaceOf(_) => None,
+            Vacancy::PrincipalFull => Some(PRINCIPAL_FULL),
+            Vacancy::Full => Some(FULL),
+        }
+    }
+
+    /// Ends a session to whose socket nobody has come back, if its room is needed.
+    fn make_room(&mut self, now: Now, principal: &Principal) {
+        if let Vacancy::InPlaceOf(session) = self.seats.vacancy(principal, &self.config) {
+            self.seats.remember_expired(session, &self.config);
+            self.end_session(now, session);
+        }
     }
 
     // ---- leases ----
 
     fn ask_for_lease(&mut self, now: Now, conn: ConnId, hello: Hello, principal: Principal) {
-        if self.is_full(&hello) {
-            return self.close(now, conn, FULL);
+        if let Some(full) = self.is_full(&hello, &principal) {
+            return self.close(now, conn, full);
         }
         let fresh = hello.lease.is_none().then(|| LeaseId(self.random.u128()));
         if let Some(claim) = &hello.lease {
@@ -152,11 +169,7 @@ impl Node {
                 self.fx.ask(Purpose::Lease(conn));
             }
             (StoreOutcome::Lease { low, records }, _) => self.on_granted(now, conn, low, records),
-            (StoreOutcome::TooManyLeases, _) => self.close(
-                now,
-                conn,
-                Close::new(CloseCode::OVERLOADED, "this principal has as many clients as it may"),
-            ),
+            (StoreOutcome::TooManyLeases, _) => self.close(now, conn, PRINCIPAL_FULL),
             // The client's own is gone: it gets a new one, and learns from its id that the old one
             // is lost.
             (_, Some(lost)) => self.on_lease_lost(now, conn, lost, &user, codec),
@@ -191,8 +204,8 @@ impl Node {
         if self.leases.is_stale(&hello) {
             return self.close(now, conn, STALE);
         }
-        if self.is_full(&hello) {
-            return self.close(now, conn, FULL);
+        if let Some(full) = self.is_full(&hello, &principal) {
+            return self.close(now, conn, full);
         }
         let (id, state) = match (fresh, &hello.lease) {
             (Some(id), _) => (id, LeaseState::New),
@@ -216,6 +229,7 @@ impl Node {
             self.seats.remove(session, &mut self.fx);
         }
         self.adopt(id, lease, records);
+        self.make_room(now, &principal);
         let opening = Opening { conn, hello: &hello, principal, lease, lease_id: id };
         let seat = self.seats.open(now, opening, &mut self.random, &self.config);
         self.leases.seat(now, lease, seat.session, &self.config, &mut self.fx);
@@ -254,7 +268,7 @@ impl Node {
         self.close_session(now, session, "the session has ended");
         if let Some(lease) = self.seats.remove(session, &mut self.fx) {
             self.leases.unseat(lease, session);
-            self.leases.release(lease, &mut self.fx);
+            self.leases.release(lease, &self.config, &mut self.fx);
         }
     }
 

@@ -116,7 +116,7 @@ impl Node {
         let left = self.leases.take_left(lease, numbers);
         self.on_orphan(&left);
         let session = self.leases.session(lease);
-        self.leases.after_commit(lease, &mut self.fx);
+        self.leases.after_commit(lease, &self.config, &mut self.fx);
         if let Some(conn) = session.and_then(|session| self.seats.conn_of(session)) {
             self.close_if_quiet(now, conn);
         }
@@ -308,6 +308,6 @@ impl Node {
             self.answer(lease, *n);
         }
         self.appends.sweep().later(now, &self.config, &mut self.fx);
-        self.leases.after_commit(lease, &mut self.fx);
+        self.leases.after_commit(lease, &self.config, &mut self.fx);
     }
 }

@@ -46,7 +46,7 @@ impl Node {
                     self.end_session(now, session);
                 }
             }
-            Timer::Renew(lease) => self.leases.on_renew(lease, &mut self.fx),
+            Timer::Renew(lease) => self.leases.on_renew(lease, &self.config, &mut self.fx),
             Timer::Rest(lease) => self.on_rest(lease),
             Timer::Overdue(lease) => self.on_overdue(now, lease),
             Timer::Hook(exec) => self.on_hook_late(now, exec),

@@ -146,6 +146,9 @@ impl Seats {
         config: &NodeConfig,
     ) -> Option<(Seat, Option<Replaced>)> {
         let session = self.sessions.held_mut(key)?;
+        if session.conn.is_none() {
+            self.crowd.attach(key, session);
+        }
         let presented = hello.resume.as_ref().map(|resume| resume.token);
         session.previous_token = presented;
         session.token = ResumeToken(random.u128());
@@ -182,6 +185,7 @@ impl Seats {
             lease_id,
             window: smaller(hello.window, config.max_client_window),
         };
+        self.crowd.enter(beginning.principal.id());
         let key = self.sessions.insert(Session::new(now, beginning));
         self.ids.insert(id, key);
         Seat { session: key, lease }

@@ -95,12 +95,15 @@ impl Seats {
         &mut self,
         now: Now,
         key: SessionKey,
+        used: bool,
         config: &NodeConfig,
         fx: &mut Effects,
     ) {
         let Some(session) = self.sessions.held_mut(key) else { return };
         session.conn = None;
         session.detached = now;
+        session.used = used;
+        self.crowd.detach(key, session);
         if session.timer.is_none() {
             let until = now.after(config.session_ttl);
             session.timer = Some(until);
@@ -128,10 +131,16 @@ impl Seats {
             fx.arm(until, Timer::Session(key));
             return false;
         }
+        self.remember_expired(key, config);
+        true
+    }
+
+    /// A session ends without its client's doing, which is told so if it asks in time.
+    pub(crate) fn remember_expired(&mut self, key: SessionKey, config: &NodeConfig) {
+        let Some(session) = self.sessions.held(key) else { return };
         self.expired.push_back(session.id);
         if self.expired.len() > config.expired_sessions as usize {
             self.expired.pop_front();
         }
-        true
     }
 }

@@ -2,6 +2,7 @@
 //! them. It knows leases and topics by key only, and ends nothing that is theirs.
 
 mod attachment;
+mod crowd;
 mod frames;
 mod handshake;
 mod life;
@@ -9,6 +10,7 @@ mod session;
 mod state;
 
 pub(super) use attachment::{Leasing, Phase};
+pub(super) use crowd::Vacancy;
 pub(super) use frames::{Accept, Written};
 pub(super) use handshake::{Found, Opening, Replaced};
 pub(super) use life::Beat;

@@ -24,6 +24,8 @@ pub(super) struct Session {
     pub(super) conn: Option<ConnId>,
     /// When the last socket ended.
     pub(super) detached: Now,
+    /// Whether a command was ever accepted under its lease, as of then.
+    pub(super) used: bool,
     /// When to look whether that is long ago.
     pub(super) timer: Option<Now>,
     pub(super) lease: LeaseKey,
@@ -84,6 +86,7 @@ impl Session {
             dial,
             conn: Some(conn),
             detached: now,
+            used: false,
             timer: None,
             lease,
             lease_id,

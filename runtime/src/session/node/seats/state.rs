@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::attachment::{Attachment, Phase};
+use super::crowd::{Crowd, Vacancy};
 use super::session::Session;
 use crate::session::Now;
 use crate::session::node::config::NodeConfig;
@@ -19,6 +20,7 @@ pub(crate) struct Seats {
     pub(super) attachments: BTreeMap<ConnId, Box<Attachment>>,
     pub(super) sessions: Table<SessionRow, Session>,
     pub(super) ids: BTreeMap<SessionId, SessionKey>,
+    pub(super) crowd: Crowd,
     /// The latest sessions that have expired: their clients are told so.
     pub(super) expired: VecDeque<SessionId>,
     /// Handlers of volatiles that run.
@@ -75,18 +77,20 @@ impl Seats {
 
     // ---- ends ----
 
-    /// A socket is gone, or about to be; how far it had got. Its session stays.
+    /// A socket is gone, or about to be; how far it had got. Its session stays; `used` says whether
+    /// a command was ever accepted under its lease.
     pub(crate) fn forget(
         &mut self,
         now: Now,
         conn: ConnId,
+        used: bool,
         config: &NodeConfig,
         fx: &mut Effects,
     ) -> Option<Phase> {
         let attachment = self.attachments.remove(&conn)?;
         attachment.timers.disarm(conn, fx);
         if let Some(seat) = attachment.seat() {
-            self.detach(now, seat.session, config, fx);
+            self.detach(now, seat.session, used, config, fx);
         }
         Some(attachment.phase)
     }
@@ -94,6 +98,7 @@ impl Seats {
     /// Ends a session for good; the lease that it held.
     pub(crate) fn remove(&mut self, key: SessionKey, fx: &mut Effects) -> Option<LeaseKey> {
         let session = self.sessions.remove(key)?;
+        self.crowd.leave(key, &session);
         self.ids.remove(&session.id);
         fx.disarm(session.timer, Timer::Session(key));
         Some(session.lease)
@@ -108,9 +113,9 @@ impl Seats {
 
     // ---- looks ----
 
-    /// Whether there are as many sessions as may be.
-    pub(crate) const fn is_full(&self, config: &NodeConfig) -> bool {
-        self.sessions.len() >= config.sessions as usize
+    /// Whether there is room for one more session of a principal.
+    pub(crate) fn vacancy(&self, principal: &Principal, config: &NodeConfig) -> Vacancy {
+        self.crowd.vacancy(principal, self.sessions.len(), config)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -125,6 +130,7 @@ impl Seats {
 
     pub(crate) fn peaks(&self, peaks: &mut NodePeaks) {
         peaks.expired_sessions = self.expired.len();
+        peaks.principal_sessions = self.crowd.most();
         for attachment in self.attachments.values() {
             peaks.control = peaks.control.max(attachment.controls());
         }

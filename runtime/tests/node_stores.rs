@@ -269,3 +269,22 @@ fn another_incarnation_reopens_topics_and_ends_leases() {
     assert_eq!(bench.topics(conn), ["Epoch at 3"]);
     assert_eq!(bench.code(conn), Some(4100));
 }
+
+/// A lease that was granted before the store went back, and is told of afterwards, is asked for
+/// again.
+#[test]
+fn a_lease_of_the_incarnation_before_is_not_taken() {
+    let mut bench = Bench::new();
+    bench.by_hand = true;
+    let hello = bench.hello();
+    let conn = bench.dial(hello);
+    let at = bench.ops.iter().position(|(_, op)| matches!(op, StoreOp::OpenLease { .. }));
+    let (op, what) = bench.ops.remove(at.unwrap()).unwrap();
+    let granted = bench.store.apply(bench.now, what);
+    bench.store.begin_incarnation(bench.now, 7);
+    hears(&mut bench, News::Rolled);
+    bench.act(|node, now| node.handle_store(now, op, granted));
+    bench.store_all();
+    let renew = StoreOp::RenewLease { id: bench.welcome(conn).lease.id, low: CommandNo(1) };
+    assert!(matches!(bench.store.apply(bench.now, renew), StoreOutcome::Lease { .. }));
+}

@@ -162,6 +162,7 @@ impl Node {
             News::Rolled => {
                 self.topics.look_at_everything(now, &self.config, &mut self.fx);
                 self.leases.renew_all(now, &mut self.fx);
+                self.fx.outlive_operations();
             }
         }
     }

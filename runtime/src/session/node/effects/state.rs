@@ -175,7 +175,7 @@ impl Effects {
 
     /// The same, for an operation that goes out at once.
     pub(crate) fn begin_operation(&mut self, purpose: Purpose) -> OperationKey {
-        self.operations.insert(Operation { purpose, tries: 0, maybe: false })
+        self.operations.insert(Operation { purpose, tries: 0, maybe: false, outlived: false })
     }
 
     /// Repeats an operation at a later time.
@@ -204,7 +204,13 @@ impl Effects {
         let Some(operation) = self.operations.held_mut(key) else { return 0 };
         operation.tries = operation.tries.saturating_add(1);
         operation.maybe |= maybe;
+        operation.outlived = false;
         operation.tries
+    }
+
+    /// The store is another incarnation: what it answered before may not hold any more.
+    pub(crate) fn outlive_operations(&mut self) {
+        self.operations.values_mut().for_each(|operation| operation.outlived = true);
     }
 
     pub(crate) fn end_operation(&mut self, key: OperationKey) -> Option<Operation> {

@@ -55,8 +55,12 @@ impl Node {
             return self.on_store_failure(now, key, outcome == StoreOutcome::Unknown);
         }
         // An answer that comes twice, or to nobody.
-        let Some(Operation { purpose, .. }) = self.fx.end_operation(key) else { return };
+        let Some(Operation { purpose, outlived, .. }) = self.fx.end_operation(key) else { return };
         match purpose {
+            // It may have been granted by the incarnation before.
+            Purpose::Lease(conn) if outlived && matches!(outcome, StoreOutcome::Lease { .. }) => {
+                self.fx.ask(Purpose::Lease(conn));
+            }
             Purpose::Lease(conn) => self.on_lease(now, conn, outcome),
             Purpose::Renew(lease) => self.on_renewed(now, lease, &outcome),
             Purpose::Forget(lease) => self.on_forgotten(now, lease, &outcome),

@@ -261,7 +261,7 @@ fn a_held_lease_is_renewed_and_a_released_one_is_not() {
         bench.pass(20_000);
         bench.frame(conn, ClientFrame::Pong { k: 0 });
     }
-    let claim = StoreOp::RenewLease { id: lease, low: CommandNo(1) };
+    let claim = StoreOp::RenewLease { id: lease, held: true, low: CommandNo(1) };
     assert!(matches!(bench.store.apply(bench.now, claim.clone()), StoreOutcome::Lease { .. }));
     bench.post(conn, 1);
     bench.post(conn, 2);
@@ -406,4 +406,41 @@ fn one_client_too_many_is_refused_and_harms_no_other() {
     bench.post(first, 1);
     bench.finish(1);
     assert_eq!(bench.answers(first), node_support::told_answers(&[(1, "ok")]));
+}
+
+/// Programs that crash one after the other are one client each; the lease of one that is gone makes
+/// room for the next at once (PROTOCOL.md 1.3).
+#[test]
+fn crashed_clients_of_one_principal_never_keep_the_next_one_out() {
+    let mut bench = Bench::new();
+    for client in 1..=100 {
+        let conn = bench.attach();
+        bench.post(conn, 1);
+        bench.finish(1);
+        assert_eq!(bench.code(conn), None, "client {client}");
+        bench.cut(conn);
+    }
+}
+
+/// The store hears who holds a lease in the order in which it happened, also while it is slow.
+#[test]
+fn a_lease_that_is_resumed_counts_as_held() {
+    let mut bench = Bench::new();
+    let conn = bench.attach();
+    let hello = bench.again(conn);
+    bench.by_hand = true;
+    bench.cut(conn);
+    let next = bench.dial(hello);
+    assert!(bench.welcome(next).resumed);
+    let told = |bench: &mut Bench| {
+        let (op, what) = bench.ops.pop_front().expect("the store is told");
+        assert!(bench.ops.is_empty(), "one at a time");
+        let StoreOp::RenewLease { held, .. } = what else { panic!("{what:?}") };
+        let outcome = bench.store.apply(bench.now, what);
+        bench.act(|node, now| node.handle_store(now, op, outcome));
+        held
+    };
+    assert!(!told(&mut bench));
+    assert!(told(&mut bench), "what has changed meanwhile is told after the first answer");
+    assert!(bench.ops.is_empty());
 }

@@ -285,6 +285,7 @@ fn a_lease_of_the_incarnation_before_is_not_taken() {
     hears(&mut bench, News::Rolled);
     bench.act(|node, now| node.handle_store(now, op, granted));
     bench.store_all();
-    let renew = StoreOp::RenewLease { id: bench.welcome(conn).lease.id, low: CommandNo(1) };
+    let renew =
+        StoreOp::RenewLease { id: bench.welcome(conn).lease.id, held: true, low: CommandNo(1) };
     assert!(matches!(bench.store.apply(bench.now, renew), StoreOutcome::Lease { .. }));
 }

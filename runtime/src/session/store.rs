@@ -237,9 +237,10 @@ pub enum CommitOutcome {
 /// An operation on the store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum StoreOp {
-    /// Issues a lease. If the principal has `max_per_principal` already, the one without contact
-    /// for longest ends, provided that nobody holds it: the last contact is more than `held_ms`
-    /// ago. Else [`StoreOutcome::TooManyLeases`].
+    /// Issues a lease, which counts as held. If the principal has `max_per_principal` already, one
+    /// that nobody holds makes room: of those that were let go (see `RenewLease`) the one that was
+    /// let go first, else the one without contact for longest, if that is more than `held_ms` ago.
+    /// Is each of them held, the answer is [`StoreOutcome::TooManyLeases`].
     OpenLease {
         /// Proposed id, random.
         id: LeaseId,
@@ -253,12 +254,12 @@ pub enum StoreOp {
         unused_ttl_ms: u64,
         /// Leases that a principal may have.
         max_per_principal: u32,
-        /// Milliseconds without contact after which nobody can hold a lease: nodes renew what is
-        /// held more often.
+        /// Milliseconds without contact after which nobody can hold a lease, even if no node has
+        /// let go of it: nodes renew what is held more often.
         held_ms: u64,
     },
     /// Goes on with a lease: raises its low-water mark to `low`, forgets the records below it,
-    /// counts as contact.
+    /// counts as contact, and the lease as held.
     ClaimLease {
         /// Which.
         id: LeaseId,
@@ -269,10 +270,14 @@ pub enum StoreOp {
         /// Everything below is resolved at the client.
         low: CommandNo,
     },
-    /// Counts as contact, and raises the low-water mark.
+    /// Counts as contact, raises the low-water mark, and says whether anybody holds the lease. It
+    /// need not be durable: what a store forgets of it is told again.
     RenewLease {
         /// Which.
         id: LeaseId,
+        /// Whether a client is connected that has it. One that nobody holds makes room for another
+        /// lease of its principal; until then it stays as it is.
+        held: bool,
         /// Everything below is resolved at the client.
         low: CommandNo,
     },

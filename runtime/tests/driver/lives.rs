@@ -304,6 +304,28 @@ async fn close_code(socket: &mut Raw) -> u16 {
     }
 }
 
+/// Programs of one principal that crash one after the other: more than it may have at a time, none
+/// of which says goodbye.
+#[tokio::test]
+async fn crashed_programs_do_not_keep_the_next_one_out() {
+    let service = bearer(|name| async move { Ok(Principal::new(name)) });
+    let server = ChatServer::builder(Chat::new()).authenticate(service).build();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { server.serve_listener(listener).await });
+    for program in 1..=80 {
+        let mut socket = raw(address).await;
+        let hello = format!(
+            r#"[20,{{"v":1,"protocol":"chat","version":"1.0","token":"ann","instance":"{program:032x}","dial":1,"window":{{"frames":10,"bytes":10000}}}}]"#
+        );
+        within(socket.send(Message::text(hello))).await.unwrap();
+        match within(socket.next()).await {
+            Some(Ok(Message::Text(welcome))) => assert!(welcome.starts_with("[21,"), "{welcome}"),
+            other => panic!("program {program}: {other:?}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_peer_that_breaks_the_rules_is_told_which() {
     let running = serve_with(|builder| {

@@ -200,6 +200,7 @@ impl Settings {
         config.session_ttl = at_once_if(self.sessions_expire || self.nodes_forget);
         config.expired_sessions = if self.nodes_forget { 0 } else { 1024 };
         (config.lease_ttl, config.lease_unused_ttl) = (NEVER, NEVER);
+        config.lease_contact = NEVER;
         config.lease_rest = at_once_if(self.leases_rest);
         config.live_entries = self.retained;
         config.topic_idle = at_once_if(self.nodes_forget);

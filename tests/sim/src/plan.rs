@@ -335,6 +335,7 @@ fn randomise_node(rng: &mut Rng, config: &mut NodeConfig) {
     config.handshake = Duration::from_millis(rng.within((700, 3_000)));
     config.session_ttl = Duration::from_millis(rng.pick(&[200, 1_500, 30_000]));
     config.lease_ttl = Duration::from_millis(rng.pick(&[600, 6_000, 60_000, 3_600_000]));
+    config.lease_contact = Duration::from_millis(rng.pick(&[700, 2_000]));
     config.lease_unused_ttl = Duration::from_millis(rng.pick(&[6_000, 20_000]));
     config.hook_timeout = Duration::from_millis(rng.within((300, 2_000)));
     config.topic_idle = Duration::from_millis(rng.pick(&[300, 5_000, 600_000]));

@@ -174,11 +174,15 @@ pub struct NodeConfig {
     pub lease_ttl: Duration,
     /// The same, before its first command: 10 min.
     pub lease_unused_ttl: Duration,
+    /// Longest time between contacts that are told to the store while a session has the lease; a
+    /// third of the lease's time to live if that is less: 5 min. A lease whose node has crashed
+    /// makes room for another one of its principal after twice this time.
+    pub lease_contact: Duration,
     /// Time after which the store is told what a client has resolved, if no commit has told it by
     /// then; what a burst needed in memory is given back then too: 1 s.
     pub lease_rest: Duration,
-    /// Leases per principal, one per client: 64. A client beyond is refused with 4004 while all of
-    /// them are held; one that nobody has held for a while makes room.
+    /// Leases per principal, one per client: 64. A client beyond takes the place of the one that
+    /// has been disconnected for longest, and is refused with 4004 while all are connected.
     pub leases_per_principal: u32,
     /// Executions of commands at a time in this process; more wait: 10,000. As many of volatiles
     /// beside them; more are dropped.
@@ -279,6 +283,7 @@ impl NodeConfig {
             lease_queue_bytes: 1024 * 1024,
             lease_record_bytes: 256 * 1024,
             lease_ttl: Duration::from_secs(24 * 3_600),
+            lease_contact: Duration::from_secs(300),
             lease_rest: Duration::from_secs(1),
             lease_unused_ttl: Duration::from_secs(600),
             leases_per_principal: 64,
@@ -379,9 +384,17 @@ impl NodeConfig {
         self.store_retry.saturating_mul(1 << 10)
     }
 
-    /// Contact is told to the store often enough for the shortest life of a lease.
-    pub(super) fn renewal(&self) -> Duration {
-        (self.lease_ttl.min(self.lease_unused_ttl) / 3).max(Duration::from_millis(1))
+    /// How often contact is told to the store, for a lease of which a command has a record or for
+    /// one that may end sooner.
+    pub(super) fn renewal(&self, recorded: bool) -> Duration {
+        let shortest = self.lease_ttl.min(self.lease_unused_ttl);
+        let ttl = if recorded { self.lease_ttl } else { shortest };
+        (ttl / 3).min(self.lease_contact).max(Duration::from_millis(1))
+    }
+
+    /// Time without contact after which no node can hold a lease.
+    pub(super) fn held(&self) -> Duration {
+        self.renewal(true).max(self.renewal(false)).saturating_mul(2)
     }
 
     /// A topic's declaration by index.

@@ -311,7 +311,10 @@ impl Node {
         let phase = self.seats.forget(now, conn, used, &self.config, &mut self.fx);
         self.topics.forget(now, conn, &mut self.fx);
         match phase? {
-            Phase::Attached(seat) => return Some(seat),
+            Phase::Attached(seat) => {
+                self.leases.hold(seat.lease, false, &mut self.fx);
+                return Some(seat);
+            }
             Phase::Authenticating { exec, .. } => self.fx.abort(exec),
             Phase::Leasing(leasing) => {
                 if let Some(id) = leasing.claimed() {

@@ -19,6 +19,8 @@ pub(super) struct Leases {
     /// One entry per lease, at or before the time when it expires.
     due: BTreeSet<(Now, LeaseId)>,
     unsettled: BTreeSet<(LeaseId, CommandNo)>,
+    /// Leases that were let go, by the time at which this happened.
+    loose: BTreeSet<(Now, LeaseId)>,
     /// Bytes of replies, in all leases.
     pub(super) reply_bytes: u64,
     /// Bytes of publications that are not in their logs.
@@ -38,6 +40,8 @@ pub(super) struct Lease {
     /// What it may keep of the bytes of its principal.
     pub(super) share: u64,
     contact: Now,
+    /// When it was let go, if nobody holds it.
+    loose: Option<Now>,
     ttl_ms: u64,
     unused_ttl_ms: u64,
     ran: bool,
@@ -64,6 +68,7 @@ impl Lease {
             records,
             share: 0,
             contact: now,
+            loose: None,
             ttl_ms,
             unused_ttl_ms,
             ran: false,
@@ -105,15 +110,22 @@ impl Leases {
                 false => StoreOutcome::LeaseGone,
             };
         }
-        if self.leases.len() >= limits.leases {
-            return StoreOutcome::TooManyLeases;
-        }
         let low = lease.low;
-        while let Some(oldest) = self.one_too_many(&lease.principal, max) {
-            if self.leases.get(&oldest).is_some_and(|lease| now.since(lease.contact) <= held_ms) {
+        while self.of(&lease.principal).count() >= max as usize {
+            let Some(oldest) = self.free(now, &lease.principal, held_ms) else {
+                return StoreOutcome::TooManyLeases;
+            };
+            self.end(now, oldest, limits);
+        }
+        while self.leases.len() >= limits.leases {
+            let Some(&(_, oldest)) = self.loose.first() else {
+                return StoreOutcome::TooManyLeases;
+            };
+            self.end(now, oldest, limits);
+            // What it still owes is kept, and takes its place.
+            if self.leases.contains_key(&oldest) {
                 return StoreOutcome::TooManyLeases;
             }
-            self.end(now, oldest, limits);
         }
         let principal = lease.principal.clone();
         self.by_principal.insert((principal.clone(), id));
@@ -130,12 +142,31 @@ impl Leases {
         theirs.take_while(move |(other, _)| other == principal).map(|(_, id)| *id)
     }
 
-    /// The lease of a principal that was idle longest, if the principal may not have another one.
-    fn one_too_many(&self, principal: &PrincipalId, max: u32) -> Option<LeaseId> {
-        let theirs = self.of(principal);
-        let full = theirs.clone().count() >= max as usize;
-        let oldest = || theirs.min_by_key(|id| self.leases.get(id).map(|lease| lease.contact));
-        if full { oldest() } else { None }
+    /// The lease of a principal that makes room first, if there is one that nobody holds.
+    fn free(&self, now: Now, principal: &PrincipalId, held_ms: u64) -> Option<LeaseId> {
+        let theirs = || self.of(principal).filter_map(|id| Some((id, self.leases.get(&id)?)));
+        let loose = theirs().filter_map(|(id, lease)| Some((lease.loose?, id))).min();
+        let forgotten = || {
+            let (contact, id) = theirs().map(|(id, lease)| (lease.contact, id)).min()?;
+            (now.since(contact) > held_ms).then_some((contact, id))
+        };
+        loose.or_else(forgotten).map(|(_, id)| id)
+    }
+
+    /// Somebody holds a lease, or nobody any more.
+    fn hold(&mut self, now: Now, id: LeaseId, held: bool) {
+        let Some(lease) = self.leases.get_mut(&id).filter(|lease| lease.lives()) else { return };
+        match (lease.loose, held) {
+            (Some(since), true) => {
+                lease.loose = None;
+                self.loose.remove(&(since, id));
+            }
+            (None, false) => {
+                lease.loose = Some(now);
+                self.loose.insert((now, id));
+            }
+            (Some(_), false) | (None, true) => {}
+        }
     }
 
     pub(super) fn claim(
@@ -150,6 +181,7 @@ impl Leases {
         if !live.is_some_and(|lease| lease.principal == *principal && lease.codec == codec) {
             return StoreOutcome::LeaseGone;
         }
+        self.hold(now, id, true);
         match self.contact(now, id, low) {
             Some(lease) => {
                 // Those below the mark are not settled, and whoever takes over owes their
@@ -161,7 +193,14 @@ impl Leases {
         }
     }
 
-    pub(super) fn renew(&mut self, now: Now, id: LeaseId, low: CommandNo) -> StoreOutcome {
+    pub(super) fn renew(
+        &mut self,
+        now: Now,
+        id: LeaseId,
+        held: bool,
+        low: CommandNo,
+    ) -> StoreOutcome {
+        self.hold(now, id, held);
         let low = self.contact(now, id, low).map(|lease| lease.low);
         if let Some(lease) = self.leases.get_mut(&id) {
             lease.records.shrink();
@@ -192,6 +231,9 @@ impl Leases {
     pub(super) fn end(&mut self, now: Now, id: LeaseId, limits: &MemoryLimits) {
         let Some(lease) = self.leases.get_mut(&id).filter(|lease| lease.lives()) else { return };
         lease.ended = Some(now.after(limits.owed));
+        if let Some(since) = lease.loose.take() {
+            self.loose.remove(&(since, id));
+        }
         let principal = lease.principal.clone();
         self.by_principal.remove(&(principal.clone(), id));
         let before = lease.records.bytes();

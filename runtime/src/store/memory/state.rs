@@ -87,7 +87,7 @@ impl MemoryState {
             StoreOp::ClaimLease { id, principal, codec, low } => {
                 self.leases.claim(now, id, &principal, codec, low)
             }
-            StoreOp::RenewLease { id, low } => self.leases.renew(now, id, low),
+            StoreOp::RenewLease { id, held, low } => self.leases.renew(now, id, held, low),
             StoreOp::EndLease { id } => {
                 self.leases.end(now, id, &self.limits);
                 StoreOutcome::Done

@@ -46,7 +46,7 @@ impl Shelf {
     /// Whether a lease lives, without touching it.
     #[must_use]
     pub fn has_lease(&self, now: Now, id: LeaseId) -> bool {
-        let look = StoreOp::RenewLease { id, low: CommandNo(1) };
+        let look = StoreOp::RenewLease { id, held: true, low: CommandNo(1) };
         let outcome = self.state.clone().apply(self.clock.reads(now), look);
         matches!(outcome, StoreOutcome::Lease { .. })
     }

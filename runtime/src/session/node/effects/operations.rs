@@ -22,7 +22,6 @@ pub(crate) struct Operation {
 pub(crate) enum Purpose {
     Lease(ConnId),
     Renew(LeaseKey),
-    Forget(LeaseKey),
     End(LeaseId),
     Commit(LeaseKey, Vec<CommandNo>),
     /// A commit whose lease was dropped meanwhile: these topics may have got its events, and its

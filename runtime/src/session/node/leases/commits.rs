@@ -196,6 +196,7 @@ impl Leases {
         let Some(ours) = ours else { return Committed::Nothing };
         match outcome {
             CommitOutcome::Written { .. } => {
+                lease.contact.recorded = true;
                 let Committing { record, volatiles } = *ours;
                 lease.keep(n, record.hash, record.outcome, limit);
                 Committed::Written { publishes: record.publishes, volatiles }

@@ -1,7 +1,7 @@
 //! Leases as sessions get and lose them: issued, claimed, taken over, renewed, released
 //! (PROTOCOL.md 1.3, 5.1, 5.15). What the sessions are told is the router's.
 
-use super::lease::Lease;
+use super::lease::{Contact, Lease};
 use super::slot::SlotState;
 use super::state::Leases;
 use crate::session::Now;
@@ -107,6 +107,10 @@ impl Leases {
             lease.highest = lease.highest.max(CommandNo(claim.next.0.saturating_sub(1)));
             lease.used |= claim.next.0 > 1;
         }
+        // The store counts it as held, unless it is just being told something else.
+        if !lease.contact.under_way {
+            lease.contact.told_held = true;
+        }
         lease.forget_asked();
         Some(Taken { key, earlier: lease.session.take(), other_process })
     }
@@ -122,7 +126,7 @@ impl Leases {
         let lease = Lease::new(grant.id, grant.principal.clone(), grant.codec, grant.hello, queue);
         let key = self.leases.insert(lease);
         self.ids.insert(grant.id, key);
-        self.arm_renew(key, now.after(config.renewal()), fx);
+        self.arm_renew(key, now.after(config.renewal(false)), fx);
         key
     }
 
@@ -182,13 +186,10 @@ impl Leases {
     // ---- contact ----
 
     pub(crate) fn arm_renew(&mut self, key: LeaseKey, at: Now, fx: &mut Effects) {
-        let Some(lease) = self.leases.held_mut(key) else { return };
-        // When all are renewed, one may be under way.
-        if lease.timers.renew.is_some_and(|earlier| earlier <= at) {
-            return;
+        if let Some(lease) = self.leases.held_mut(key) {
+            fx.disarm(lease.timers.renew.replace(at), Timer::Renew(key));
+            fx.arm(at, Timer::Renew(key));
         }
-        fx.disarm(lease.timers.renew.replace(at), Timer::Renew(key));
-        fx.arm(at, Timer::Renew(key));
     }
 
     /// A lease's contact is due. Nobody's contact is nobody's to tell: the store lets it expire.
@@ -197,6 +198,25 @@ impl Leases {
             lease.timers.renew = None;
         }
         if !self.release(key, config, fx) {
+            self.tell_contact(key, fx);
+        }
+    }
+
+    /// A client has connected that has the lease, or is gone. The store is told at once, so that a
+    /// lease that nobody holds makes room for another one.
+    pub(crate) fn hold(&mut self, key: LeaseKey, held: bool, fx: &mut Effects) {
+        // It may have been dropped.
+        let Some(lease) = self.leases.get_mut(key) else { return };
+        lease.contact.held = held;
+        if held != lease.contact.told_held || lease.contact.under_way {
+            self.tell_contact(key, fx);
+        }
+    }
+
+    fn tell_contact(&mut self, key: LeaseKey, fx: &mut Effects) {
+        let Some(lease) = self.leases.held_mut(key) else { return };
+        lease.contact.again = lease.contact.under_way;
+        if !std::mem::replace(&mut lease.contact.under_way, true) {
             fx.ask(Purpose::Renew(key));
         }
     }
@@ -205,8 +225,47 @@ impl Leases {
     pub(crate) fn renew_all(&mut self, now: Now, fx: &mut Effects) {
         let keys: Vec<LeaseKey> = self.ids.values().copied().collect();
         for (place, key) in (0..).zip(keys) {
-            // One that is under way may have come to the store before.
-            self.arm_renew(key, now.after_ms(place / RENEWALS_PER_MS), fx);
+            let Some(lease) = self.leases.held_mut(key) else { continue };
+            if lease.contact.under_way {
+                // It may have come to the store before.
+                lease.contact.again = true;
+            } else {
+                self.arm_renew(key, now.after_ms(place / RENEWALS_PER_MS), fx);
+            }
+        }
+    }
+
+    /// The store has been told of a lease's contact.
+    pub(crate) fn renewed(
+        &mut self,
+        now: Now,
+        key: LeaseKey,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) {
+        let Some(lease) = self.leases.held_mut(key) else { return };
+        let Contact { again, recorded, .. } = lease.contact;
+        lease.contact.under_way = false;
+        if again {
+            self.tell_contact(key, fx);
+        } else {
+            self.arm_renew(key, now.after(config.renewal(recorded)), fx);
+        }
+    }
+
+    /// The store could not be told, for now.
+    pub(crate) fn not_renewed(
+        &mut self,
+        now: Now,
+        key: LeaseKey,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) {
+        // It may have been dropped, or released, meanwhile.
+        if let Some(lease) = self.leases.get_mut(key) {
+            lease.contact.under_way = false;
+            let wait = config.renewal(lease.contact.recorded).min(config.store_pause());
+            self.arm_renew(key, now.after(wait), fx);
         }
     }
 
@@ -216,16 +275,20 @@ impl Leases {
         let lease = self.leases.held_mut(key)?;
         lease.timers.rest = None;
         lease.shrink_to_fit();
+        let session = lease.session;
         if lease.told_low < lease.low {
-            lease.told_low = lease.low;
-            fx.ask(Purpose::Forget(key));
+            self.tell_contact(key, fx);
         }
-        lease.session
+        session
     }
 
-    pub(crate) fn renew_op(&self, key: LeaseKey) -> Option<StoreOp> {
-        let lease = self.leases.get(key)?;
-        Some(StoreOp::RenewLease { id: lease.id, low: lease.low })
+    /// The operation that tells the store of a lease's contact and of its low-water mark.
+    pub(crate) fn renew_op(&mut self, key: LeaseKey) -> Option<StoreOp> {
+        let lease = self.leases.get_mut(key)?;
+        lease.contact.told_held = lease.contact.held;
+        lease.contact.again = false;
+        lease.told_low = lease.low;
+        Some(StoreOp::RenewLease { id: lease.id, held: lease.contact.held, low: lease.low })
     }
 
     // ---- ends ----

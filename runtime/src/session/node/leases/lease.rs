@@ -44,6 +44,7 @@ pub(super) struct Lease {
     kept: VecDeque<CommandNo>,
     pub(super) commits: Commits,
     pub(super) timers: Deadlines,
+    pub(super) contact: Contact,
     /// Whether a command was ever accepted: an unused lease is not worth ending.
     pub(super) used: bool,
 }
@@ -68,6 +69,21 @@ pub(super) struct Commits {
     pub(super) queued: bool,
     /// Under way to the store although the client calls them resolved: another node has answered.
     pub(super) leaving: BTreeMap<CommandNo, Box<Committing>>,
+}
+
+/// What the store knows of a lease's holder.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Contact {
+    /// A client is connected that has it.
+    pub(super) held: bool,
+    /// What the store was told of that last.
+    pub(super) told_held: bool,
+    /// It is being told. One at a time: two of them may change their order.
+    pub(super) under_way: bool,
+    /// There is more to tell since.
+    pub(super) again: bool,
+    /// The store has a record of it, so that it lives as long as used ones do.
+    pub(super) recorded: bool,
 }
 
 /// What is armed for a lease.
@@ -159,6 +175,7 @@ impl Lease {
             kept: VecDeque::new(),
             commits: Commits::default(),
             timers: Deadlines::default(),
+            contact: Contact { told_held: true, ..Contact::default() },
             used: false,
         }
     }

@@ -150,7 +150,7 @@ impl Node {
                 ttl_ms: millis(config.lease_ttl),
                 unused_ttl_ms: millis(config.lease_unused_ttl),
                 max_per_principal: config.leases_per_principal,
-                held_ms: 2 * millis(config.renewal()),
+                held_ms: millis(config.held()),
             },
         })
     }
@@ -252,6 +252,7 @@ impl Node {
             debug_assert!(false, "whoever is seated has a lease");
             return;
         };
+        self.leases.hold(seat.lease, true, &mut self.fx);
         let lease =
             LeaseGrant { id, state, span: self.config.span, ttl_ms: millis(self.config.lease_ttl) };
         let welcome =

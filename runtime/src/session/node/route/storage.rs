@@ -20,7 +20,7 @@ impl Node {
                 let conn = *conn;
                 self.lease_op(conn)
             }
-            Purpose::Renew(lease) | Purpose::Forget(lease) => self.leases.renew_op(*lease),
+            Purpose::Renew(lease) => self.leases.renew_op(*lease),
             Purpose::End(id) => Some(StoreOp::EndLease { id: *id }),
             Purpose::Commit(lease, numbers) => {
                 let waits = |topic: &TopicId| self.appends.waits(topic);
@@ -63,7 +63,6 @@ impl Node {
             }
             Purpose::Lease(conn) => self.on_lease(now, conn, outcome),
             Purpose::Renew(lease) => self.on_renewed(now, lease, &outcome),
-            Purpose::Forget(lease) => self.on_forgotten(now, lease, &outcome),
             Purpose::End(_) => {}
             Purpose::Commit(lease, numbers) => self.on_committed(now, lease, &numbers, outcome),
             Purpose::Orphan(topics) => self.on_orphan(&topics),
@@ -88,13 +87,7 @@ impl Node {
         if matches!(outcome, StoreOutcome::LeaseGone) {
             self.drop_lease(now, id);
         } else {
-            self.leases.arm_renew(lease, now.after(self.config.renewal()), &mut self.fx);
-        }
-    }
-
-    fn on_forgotten(&mut self, now: Now, lease: LeaseKey, outcome: &StoreOutcome) {
-        if let (Some(id), StoreOutcome::LeaseGone) = (self.leases.id(lease), outcome) {
-            self.drop_lease(now, id);
+            self.leases.renewed(now, lease, &self.config, &mut self.fx);
         }
     }
 
@@ -261,13 +254,9 @@ impl Node {
         match purpose {
             Purpose::Lease(conn) => self.give_up_lease(now, conn),
             Purpose::Renew(lease) => {
-                let wait = self.config.renewal().min(self.config.store_pause());
-                // It may have been dropped, or released, meanwhile.
-                if self.leases.id(lease).is_some() {
-                    self.leases.arm_renew(lease, now.after(wait), &mut self.fx);
-                }
+                self.leases.not_renewed(now, lease, &self.config, &mut self.fx);
             }
-            Purpose::Forget(_) | Purpose::End(_) => {}
+            Purpose::End(_) => {}
             Purpose::Commit(lease, numbers) => self.give_up_commit(now, lease, &numbers, maybe),
             Purpose::Orphan(topics) => self.on_orphan(&topics),
             Purpose::Append(topic) => {

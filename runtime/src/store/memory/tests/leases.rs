@@ -85,6 +85,51 @@ fn a_lease_that_somebody_may_hold_is_not_ended_for_another_one() {
 }
 
 #[test]
+fn a_lease_that_was_let_go_makes_room_at_once_the_first_one_first() {
+    let mut shelf = Shelf::new();
+    shelf.open(1, "ann");
+    shelf.open(2, "ann");
+    shelf.wait(1).let_go(2);
+    shelf.wait(1).let_go(1);
+    shelf.wait(1).let_go(2);
+    assert!(!gone(&shelf.open(3, "ann")));
+    assert!(gone(&shelf.renew(2, 1)) && !gone(&shelf.renew(1, 1)));
+    assert_eq!(shelf.open(4, "ann"), StoreOutcome::TooManyLeases, "somebody holds it again");
+}
+
+#[test]
+fn a_lease_that_is_claimed_is_held_again() {
+    let mut shelf = Shelf::new();
+    shelf.open(1, "ann");
+    shelf.open(2, "ann");
+    shelf.let_go(1);
+    shelf.claim(1, "ann", 1);
+    assert_eq!(shelf.open(3, "ann"), StoreOutcome::TooManyLeases);
+}
+
+/// Clients that crash one after the other never keep the next one out.
+#[test]
+fn a_hundred_crashed_clients_of_one_principal_do_not_keep_the_next_one_out() {
+    let mut shelf = Shelf::new();
+    for id in 1..=100 {
+        assert!(!gone(&shelf.open(id, "ann")), "client {id}");
+        shelf.written(id, 1, 1, &[], true);
+        shelf.let_go(id);
+    }
+}
+
+#[test]
+fn a_full_store_makes_room_of_what_was_let_go() {
+    let mut shelf = Shelf::with(MemoryLimits { leases: 2, ..MemoryLimits::default() });
+    shelf.open(1, "ann");
+    shelf.open(2, "bob");
+    shelf.let_go(2);
+    assert!(!gone(&shelf.open(3, "cid")));
+    assert!(gone(&shelf.renew(2, 1)));
+    assert_eq!(shelf.open(4, "dan"), StoreOutcome::TooManyLeases);
+}
+
+#[test]
 fn an_ended_lease_is_gone_and_leaves_nothing() {
     let mut shelf = Shelf::new();
     let empty = shelf.state.clone();

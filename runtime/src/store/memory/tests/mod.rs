@@ -99,7 +99,11 @@ impl Shelf {
     }
 
     fn renew(&mut self, id: u128, low: u64) -> StoreOutcome {
-        self.apply(StoreOp::RenewLease { id: lease(id), low: CommandNo(low) })
+        self.apply(StoreOp::RenewLease { id: lease(id), held: true, low: CommandNo(low) })
+    }
+
+    fn let_go(&mut self, id: u128) -> StoreOutcome {
+        self.apply(StoreOp::RenewLease { id: lease(id), held: false, low: CommandNo(1) })
     }
 
     fn end(&mut self, id: u128) -> StoreOutcome {

@@ -122,8 +122,7 @@ fn executed(execution: &Execution, what: u8) -> Executed {
         (Execution::Command { .. }, 0) => Executed::Refused(RefusalCode::RateLimited),
         (Execution::Command { .. }, 1) => Executed::Refused(RefusalCode::Invalid),
         (Execution::Command { .. }, 2) => {
-            let failed =
-                Outcome::Failed { code: FailureCode::Error, name: Name::EMPTY, body: body("{}") };
+            let failed = Outcome::failed(FailureCode::Error, Name::EMPTY, body("{}"));
             Executed::Command { outcome: failed, publishes: Vec::new() }
         }
         (Execution::Command { .. }, 3..) => {

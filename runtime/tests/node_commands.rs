@@ -30,11 +30,7 @@ fn a_failure_is_told_with_its_code() {
     let conn = bench.attach();
     for (n, code) in [(1, FailureCode::Error), (2, FailureCode::Internal)] {
         bench.post(conn, n);
-        bench.finish_with(
-            n,
-            Outcome::Failed { code, name: Name::EMPTY, body: body("{}") },
-            Vec::new(),
-        );
+        bench.finish_with(n, Outcome::failed(code, Name::EMPTY, body("{}")), Vec::new());
     }
     assert_eq!(bench.answers(conn), told(&[(1, "Error"), (2, "Internal")]));
 }

@@ -180,8 +180,7 @@ fn old_replies_shrink_to_unknown() {
         for n in 1..=3 {
             bench.ask(conn, n);
             let body = body("1".repeat(100));
-            let failed =
-                Outcome::Failed { code: FailureCode::Error, name: Name::EMPTY, body: body.clone() };
+            let failed = Outcome::failed(FailureCode::Error, Name::EMPTY, body.clone());
             bench.finish_with(n, if failing { failed } else { Outcome::Ok(body) }, Vec::new());
         }
         bench.ack(conn);

@@ -367,11 +367,11 @@ fn what_a_command_publishes_is_in_the_log_in_order_when_it_is_answered() {
     bench.finish_with(1, Outcome::Ok(body("{}")), publishes);
     assert_eq!(bench.topics(conn), ["event 1", "event 2"]);
     bench.post(conn, 2);
-    let failed = Outcome::Failed {
-        code: steadfast::wire::FailureCode::Error,
-        name: steadfast::wire::Name::EMPTY,
-        body: body("{}"),
-    };
+    let failed = Outcome::failed(
+        steadfast::wire::FailureCode::Error,
+        steadfast::wire::Name::EMPTY,
+        body("{}"),
+    );
     bench.finish_with(2, failed, vec![event(log("a"), 3)]);
     assert!(bench.topics(conn).is_empty(), "what a failed command published is discarded");
 }

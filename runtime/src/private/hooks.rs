@@ -88,9 +88,7 @@ pub fn reply<R: Reply, C: ClientEnum>(codec: Codec, result: Result<R, C::Error>)
             Err(error) => unencodable(type_name::<R>(), &error),
         },
         Err(failed) => match failed.encode(codec) {
-            Ok((name, body)) => {
-                Outcome::Failed { code: FailureCode::Error, name, body: Body(body) }
-            }
+            Ok((name, body)) => Outcome::failed(FailureCode::Error, name, Body(body)),
             Err(error) => unencodable(type_name::<C::Error>(), &error),
         },
     }

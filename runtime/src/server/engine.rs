@@ -16,9 +16,10 @@ use super::registry::ConnHandle;
 use super::settings::{NodeSettings, REST};
 use super::state::State;
 use super::storing;
-use super::work::{Done, Wakes, Work};
+use super::work::{Done, Tray, Wakes};
 use crate::host;
 use crate::session::node::{ConnId, ExecId, NodeLoad};
+use crate::session::store::{OpId, StoreOp};
 use crate::session::{Close, Now};
 use crate::sync::{Mutex, MutexGuard};
 use crate::wire::Codec;
@@ -38,8 +39,7 @@ pub(super) struct Engine {
 
 thread_local! {
     /// Room that the turns of a thread use one after another.
-    static WORK: Cell<Work> = Cell::default();
-    static DONE: Cell<Done> = Cell::default();
+    static TRAY: Cell<Option<Box<Tray>>> = const { Cell::new(None) };
 }
 
 impl Engine {
@@ -69,7 +69,7 @@ impl Engine {
     ) -> T {
         let mut turn = Turn::begin(self, settings);
         let value = turn.pass(input, &mut transmit);
-        while turn.work.has_more() {
+        while turn.tray().work.has_more() {
             turn.carry_out();
             turn.pass(|_, _| (), &mut transmit);
         }
@@ -158,15 +158,19 @@ struct Turn<'a> {
     engine: &'a Arc<Engine>,
     settings: &'a NodeSettings,
     now: Now,
-    work: Work,
-    done: Done,
+    /// Until the turn ends.
+    tray: Option<Box<Tray>>,
     finished: bool,
 }
 
 impl<'a> Turn<'a> {
     fn begin(engine: &'a Arc<Engine>, settings: &'a NodeSettings) -> Self {
-        let (work, done) = (WORK.take(), DONE.take());
-        Self { engine, settings, now: Now::default(), work, done, finished: false }
+        let tray = Some(TRAY.take().unwrap_or_default());
+        Self { engine, settings, now: Now::default(), tray, finished: false }
+    }
+
+    fn tray(&mut self) -> &mut Tray {
+        self.tray.as_deref_mut().expect("a turn has its tray until it ends")
     }
 
     fn pass<T>(
@@ -174,20 +178,23 @@ impl<'a> Turn<'a> {
         input: impl FnOnce(Now, &mut State) -> T,
         transmit: &mut impl FnMut(Now, &mut State, &mut Wakes),
     ) -> T {
-        let store = self.engine.env.store.as_ref();
-        let mut state = self.engine.lock();
-        self.now = self.engine.env.clock.now();
-        state.take_over(&mut self.work, &mut self.done);
-        let value = input(self.now, &mut state);
-        state.feed(self.now, &mut self.done);
-        state.poll_outputs(self.now, store, &mut self.work);
-        if !self.work.has_more() {
-            transmit(self.now, &mut state, &mut self.work.wakes);
+        let engine = self.engine;
+        let store = engine.env.store.as_ref();
+        let mut state = engine.lock();
+        let now = engine.env.clock.now();
+        self.now = now;
+        let Tray { work, done } = self.tray();
+        state.take_over(work, done);
+        let value = input(now, &mut state);
+        state.feed(now, done);
+        state.poll_outputs(now, store, work);
+        if !work.has_more() {
+            transmit(now, &mut state, &mut work.wakes);
             // Transmitting is an input like any other: the last answer closes a drained connection,
             // a cursor that fell behind asks for a snapshot.
-            state.poll_outputs(self.now, store, &mut self.work);
+            state.poll_outputs(now, store, work);
         }
-        if !self.work.has_more() {
+        if !work.has_more() {
             self.rest(&mut state);
         }
         value
@@ -206,64 +213,64 @@ impl<'a> Turn<'a> {
 
     /// Polls each execution and the store once; what pends goes on as a task of its own.
     fn carry_out(&mut self) {
+        let (engine, settings, now) = (self.engine, self.settings, self.now);
+        let Tray { work, done } = self.tray();
         let mut pending = None;
-        while let Some(prepared) = self.work.executions.pop_front() {
+        while let Some(prepared) = work.executions.pop_front() {
             if let Some(before) = pending.filter(|_| prepared.follows()) {
-                self.done.unbegun(before, prepared.give_back());
+                done.unbegun(before, prepared.give_back());
                 continue;
             }
-            let (exec, running) = prepared.begin(&self.engine.env, self.now, self.settings);
+            let (exec, running) = prepared.begin(&engine.env, now, settings);
             pending = match execute::first_poll(running) {
                 Ok(executed) => {
-                    self.done.executed.push_back((exec, executed));
+                    done.executed.push_back((exec, executed));
                     None
                 }
                 Err(running) => {
-                    self.engine.go_on(exec, running);
+                    engine.go_on(exec, running);
                     Some(exec)
                 }
             };
         }
-        self.store();
-        self.work.tell();
-    }
-
-    fn store(&mut self) {
-        if self.work.operations.is_empty() {
-            return;
+        if !work.operations.is_empty() {
+            ask_store(engine, std::mem::take(&mut work.operations), done);
         }
-        let batch = std::mem::take(&mut self.work.operations);
-        match storing::store_once(&self.engine.env.store, batch) {
-            Ok(stored) => self.done.stored.extend(stored),
-            Err(pending) => {
-                let engine = Arc::clone(self.engine);
-                host::spawn(async move {
-                    let mut done = Done { stored: pending.await.into(), ..Done::default() };
-                    engine.turn(|now, state| state.feed(now, &mut done));
-                });
-            }
-        }
+        work.tell();
     }
 
     fn finish(mut self) {
-        debug_assert!(!self.work.has_more() && self.done.is_empty(), "a turn leaves nothing");
+        let Tray { work, done } = self.tray();
+        debug_assert!(!work.has_more() && done.is_empty(), "a turn leaves nothing");
         self.finished = true;
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.work.tell();
-        let (work, done) = (std::mem::take(&mut self.work), std::mem::take(&mut self.done));
+        let Some(mut tray) = self.tray.take() else { return };
+        tray.work.tell();
         if self.finished {
-            WORK.set(work);
-            DONE.set(done);
-            return;
+            return TRAY.set(Some(tray));
         }
         // It panicked: the node counts on what was taken from it, and on a timer. The next turn
         // takes it over, at the latest the timer's.
         let later = self.engine.env.clock.now().after(REST);
-        self.engine.lock().leave(later, work, done);
+        self.engine.lock().leave(later, tray);
         self.engine.alarm.notify_one();
+    }
+}
+
+/// Asks the store for a batch; what is not answered at once is answered in a turn of its own.
+fn ask_store(engine: &Arc<Engine>, batch: Vec<(OpId, StoreOp)>, done: &mut Done) {
+    match storing::store_once(&engine.env.store, batch) {
+        Ok(stored) => done.stored.extend(stored),
+        Err(pending) => {
+            let engine = Arc::clone(engine);
+            host::spawn(async move {
+                let mut done = Done { stored: pending.await.into(), ..Done::default() };
+                engine.turn(|now, state| state.feed(now, &mut done));
+            });
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::execute::Prepared;
 use super::registry::Registry;
 use super::storing::{store_at_once, tell_interest};
-use super::work::{Done, Work};
+use super::work::{Done, Tray, Work};
 use crate::session::Now;
 use crate::session::node::{Execution, Node, NodeConfig, NodeEvent, Output};
 use crate::store::DynStore;
@@ -19,7 +19,7 @@ pub(super) struct State {
     armed: Option<Now>,
     draining: bool,
     /// Of turns that panicked.
-    left: Option<Box<(Work, Done)>>,
+    left: Option<Box<Tray>>,
 }
 
 impl State {
@@ -70,16 +70,16 @@ impl State {
 
     /// Keeps what a turn that panicked had taken from the node, for the next turn; the timer makes
     /// one `later` and not before.
-    pub(super) fn leave(&mut self, later: Now, mut work: Work, mut done: Done) {
-        self.take_over(&mut work, &mut done);
-        self.left = Some(Box::new((work, done)));
+    pub(super) fn leave(&mut self, later: Now, mut tray: Box<Tray>) {
+        self.take_over(&mut tray.work, &mut tray.done);
+        self.left = Some(tray);
         self.armed = Some(later);
     }
 
     pub(super) fn take_over(&mut self, work: &mut Work, done: &mut Done) {
         if let Some(mut left) = self.left.take() {
-            work.take_over(&mut left.0);
-            done.take_over(&mut left.1);
+            work.take_over(&mut left.work);
+            done.take_over(&mut left.done);
         }
     }
 

@@ -33,6 +33,13 @@ pub(super) struct Done {
     pub(super) unbegun: VecDeque<(ExecId, Vec<Execution>)>,
 }
 
+/// Both, in the room that the turns of a thread use one after another.
+#[derive(Default)]
+pub(super) struct Tray {
+    pub(super) work: Work,
+    pub(super) done: Done,
+}
+
 impl Work {
     /// Whether something comes of it that the node is to be told.
     pub(super) fn has_more(&self) -> bool {

@@ -31,25 +31,45 @@ pub type PrincipalId = std::sync::Arc<str>;
 pub enum Outcome {
     /// With a reply.
     Ok(Body),
-    /// Without success.
-    Failed {
-        /// How.
-        code: FailureCode,
-        /// Wire name of the application's error, else empty.
-        name: Name,
-        /// Its fields, else `{}`.
-        body: Body,
-    },
+    /// Without success. Boxed, because it is rare and replies are kept by the thousand.
+    Failed(Box<Failure>),
     /// It did not run and never will: its deadline had passed before it started (PROTOCOL.md 5.13).
     Expired,
 }
 
+/// What a failed command says.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Failure {
+    /// How.
+    pub code: FailureCode,
+    /// Wire name of the application's error, else empty.
+    pub name: Name,
+    /// Its fields, else `{}`.
+    pub body: Body,
+}
+
 impl Outcome {
+    /// Without success.
+    #[must_use]
+    pub fn failed(code: FailureCode, name: Name, body: Body) -> Self {
+        Self::Failed(Box::new(Failure { code, name, body }))
+    }
+
+    /// How it failed, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<FailureCode> {
+        match self {
+            Self::Failed(failure) => Some(failure.code),
+            Self::Ok(_) | Self::Expired => None,
+        }
+    }
+
     /// Bytes of its body.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         match self {
-            Self::Ok(Body(body)) | Self::Failed { body: Body(body), .. } => body.len() as u64,
+            Self::Ok(Body(body)) => body.len() as u64,
+            Self::Failed(failure) => failure.body.0.len() as u64,
             Self::Expired => 0,
         }
     }

@@ -19,6 +19,7 @@ use steadfast::wire::{
     LeaseId, LeaseState, Name, Position, RefusalCode, ResetReason, ResumeToken, Seq, ServerFrame,
     SessionId, SubNo, Subscribe, Subscribed, TopicNo, TopicSeq, Welcome, Window,
 };
+use steadfast_rig::pump::{ClientHarness, pump_client};
 
 pub const EPOCH: Epoch = Epoch(0xe);
 /// What the rig says each EVENT and SNAPSHOT has.
@@ -73,6 +74,27 @@ pub fn command(text: impl std::fmt::Display) -> Submission {
     }
 }
 
+impl ClientHarness for Rig {
+    fn client(&mut self) -> &mut Client {
+        &mut self.client
+    }
+
+    fn event(&mut self, event: Event) {
+        if let Event::Dial { dial, .. } = event {
+            assert!(dial > self.dial, "dial numbers grow");
+            self.dial = dial;
+        }
+        self.events.push(event);
+    }
+
+    fn transmit(&mut self) -> bool {
+        let frame = self.client.poll_transmit(self.now, self.dial);
+        let took = frame.is_some();
+        self.sent.extend(frame);
+        took
+    }
+}
+
 impl Rig {
     pub fn new() -> Self {
         Self::with(|_| ())
@@ -121,27 +143,10 @@ impl Rig {
         result
     }
 
-    /// What follows from an input: its outputs, then each frame that there is to write. Asking for
-    /// one is an input, too, even if there is none.
+    /// What follows from an input: its outputs, and each frame that there is to write.
     pub fn drain(&mut self) {
-        self.outputs();
-        loop {
-            let frame = self.client.poll_transmit(self.now, self.dial);
-            self.outputs();
-            let Some(frame) = frame else { break };
-            self.sent.push(frame);
-        }
+        pump_client(self).unwrap();
         self.check();
-    }
-
-    fn outputs(&mut self) {
-        while let Some(event) = self.client.poll_output() {
-            if let Event::Dial { dial, .. } = event {
-                assert!(dial > self.dial, "dial numbers grow");
-                self.dial = dial;
-            }
-            self.events.push(event);
-        }
     }
 
     /// What holds after every input.

@@ -209,9 +209,7 @@ impl Store for Telling {
     }
 
     fn execute_at_once(&self, op: StoreOp) -> Result<StoreOutcome, StoreOp> {
-        let timed_out = |outcome: &Outcome| {
-            matches!(outcome, Outcome::Failed { code: FailureCode::Timeout, .. })
-        };
+        let timed_out = |outcome: &Outcome| outcome.failure() == Some(FailureCode::Timeout);
         if let StoreOp::Commit { commits, .. } = &op
             && commits.iter().any(|commit| timed_out(&commit.record.outcome))
         {

@@ -1,7 +1,7 @@
 //! Answers to commands, as a lease gives them and a session sends them. An answer has no sequence
 //! until its session gives it one.
 
-use crate::session::store::Outcome;
+use crate::session::store::{Failure, Outcome};
 use crate::wire::{CommandNo, RefusalCode, Seq, ServerFrame};
 
 /// An answer to a command.
@@ -32,15 +32,10 @@ impl Owed {
             Answer::Outcome(Outcome::Ok(body)) => {
                 ServerFrame::Result { seq, ack, n, dup, body: body.clone() }
             }
-            Answer::Outcome(Outcome::Failed { code, name, body }) => ServerFrame::Failed {
-                seq,
-                ack,
-                n,
-                dup,
-                code: *code,
-                name: name.clone(),
-                body: body.clone(),
-            },
+            Answer::Outcome(Outcome::Failed(failure)) => {
+                let Failure { code, name, body } = Failure::clone(failure);
+                ServerFrame::Failed { seq, ack, n, dup, code, name, body }
+            }
             Answer::Outcome(Outcome::Expired) => {
                 ServerFrame::Refused { seq, ack, n, code: RefusalCode::Expired, retry_ms: 0 }
             }

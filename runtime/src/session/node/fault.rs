@@ -53,7 +53,7 @@ impl Executed {
 
     /// A command's body does not fit its message: its handler does not run.
     #[must_use]
-    pub const fn unreadable() -> Self {
+    pub fn unreadable() -> Self {
         Self::Refused(RefusalCode::Invalid)
     }
 }
@@ -61,8 +61,8 @@ impl Executed {
 impl Outcome {
     /// The server failed, and not the application: `internal`.
     #[must_use]
-    pub const fn internal() -> Self {
-        Self::Failed { code: FailureCode::Internal, name: Name::EMPTY, body: Body::UNIT }
+    pub fn internal() -> Self {
+        Self::failed(FailureCode::Internal, Name::EMPTY, Body::UNIT)
     }
 }
 
@@ -73,8 +73,7 @@ mod tests {
     /// A fault never lets anybody in, never counts as success, and publishes nothing.
     #[test]
     fn nothing_of_code_at_fault_counts() {
-        let internal =
-            Outcome::Failed { code: FailureCode::Internal, name: Name::EMPTY, body: Body::UNIT };
+        let internal = Outcome::failed(FailureCode::Internal, Name::EMPTY, Body::UNIT);
         let table = [
             (Code::Command, Executed::Command { outcome: internal, publishes: vec![] }),
             (Code::Volatile, Executed::Volatile { publishes: vec![] }),

@@ -172,6 +172,7 @@ impl Node {
     /// The next thing to do, in the node's own order: what was caused first comes first, commands
     /// that may be handed out ahead follow the one before them, and commits come when nothing else
     /// is left, so that one carries everything that has ended.
+    #[inline]
     pub fn poll_output(&mut self, now: Now) -> Option<Output> {
         if let Some(execution) = self.next_ahead(now) {
             return Some(Output::Execute { execution, ahead: true });

@@ -209,7 +209,7 @@ impl Leases {
     }
 
     /// Counts as contact, and forgets what `low` passes. `None` if there is no such lease.
-    fn contact(&mut self, now: Now, id: LeaseId, low: CommandNo) -> Option<&Lease> {
+    fn contact(&mut self, now: Now, id: LeaseId, low: CommandNo) -> Option<&mut Lease> {
         let lease = self.leases.get_mut(&id).filter(|lease| lease.lives())?;
         lease.contact = lease.contact.max(now);
         if low > lease.low {
@@ -269,15 +269,9 @@ impl Leases {
 
     /// A commit counts as contact. False if there is no such lease.
     pub(super) fn begin_commit(&mut self, now: Now, id: LeaseId, low: CommandNo) -> bool {
-        if self.contact(now, id, low).is_none() {
-            return false;
-        }
-        if let Some(lease) = self.live(id) {
-            let first = !lease.ran;
-            lease.ran = true;
-            if first {
-                self.reschedule(id);
-            }
+        let Some(lease) = self.contact(now, id, low) else { return false };
+        if !std::mem::replace(&mut lease.ran, true) {
+            self.reschedule(id);
         }
         true
     }

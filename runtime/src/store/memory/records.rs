@@ -20,7 +20,7 @@ pub(super) struct Records {
 /// What a record's reply takes beside the record; `{}` takes nothing.
 fn reply_bytes(record: &Record) -> u64 {
     let name = match &record.outcome {
-        Outcome::Failed { name, .. } => name.as_bytes().len() as u64,
+        Outcome::Failed(failure) => failure.name.as_bytes().len() as u64,
         Outcome::Ok(_) | Outcome::Expired => 0,
     };
     match name + record.outcome.bytes() {
@@ -34,7 +34,7 @@ fn shrink(record: &mut Record) -> u64 {
     let freed = reply_bytes(record);
     if freed > 0 {
         let (code, name, body) = (FailureCode::Unknown, Name::EMPTY, Body::UNIT);
-        record.outcome = Outcome::Failed { code, name, body };
+        record.outcome = Outcome::failed(code, name, body);
     }
     freed
 }
@@ -118,6 +118,9 @@ impl Records {
     /// `limit` bytes: they can't be known any more (PROTOCOL.md 5.7). That of `latest` goes last,
     /// and only if it alone is longer than `longest`.
     pub(super) fn shrink_replies(&mut self, limit: u64, latest: CommandNo, longest: u64) {
+        if self.bytes <= limit {
+            return;
+        }
         let mut at = self.find(self.shrunk_below).unwrap_or_else(|at| at);
         while self.bytes > limit
             && let Some((n, record)) = self.records.get_mut(at)

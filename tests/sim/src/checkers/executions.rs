@@ -206,14 +206,9 @@ impl Checkers {
         key: (LeaseId, u64),
         outcome: &Outcome,
     ) {
-        let own = matches!(
-            outcome,
-            Outcome::Expired
-                | Outcome::Failed {
-                    code: FailureCode::Timeout | FailureCode::Internal | FailureCode::Unknown,
-                    ..
-                }
-        );
+        use FailureCode::{Internal, Timeout, Unknown};
+        let own = *outcome == Outcome::Expired
+            || matches!(outcome.failure(), Some(Timeout | Internal | Unknown));
         let said = self.executions.said.get(&(process, key.0, key.1)).cloned();
         self.require(own || said.as_ref() == Some(outcome), Rule::CommitWasSaid, || {
             format!("{key:?}: said {said:?}, committed {outcome:?}")

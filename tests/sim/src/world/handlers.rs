@@ -149,13 +149,12 @@ impl World {
 
     fn executed(&mut self, answer: Answer) -> Executed {
         let unique = self.fresh();
-        let failed =
-            |code, error: &str| Outcome::Failed { code, name: name(error), body: Body::UNIT };
+        let failed = |code, error: &str| Outcome::failed(code, name(error), Body::UNIT);
         let (outcome, events) = match answer {
             Answer::Ok(events) => (Outcome::Ok(numbered(unique, unique % 40)), events),
             Answer::Error => {
                 let body = numbered(unique, 0);
-                (Outcome::Failed { code: FailureCode::Error, name: name("muted"), body }, 1)
+                (Outcome::failed(FailureCode::Error, name("muted"), body), 1)
             }
             Answer::Internal => (failed(FailureCode::Internal, ""), 1),
             Answer::Invalid => return Executed::Refused(RefusalCode::Invalid),

@@ -28,7 +28,7 @@ pub(crate) enum Committed {
 }
 
 pub(crate) fn failed(code: FailureCode) -> Outcome {
-    Outcome::Failed { code, name: Name::EMPTY, body: Body::UNIT }
+    Outcome::failed(code, Name::EMPTY, Body::UNIT)
 }
 
 /// Splits what a handler published, within the limits; a command that breaks them fails and
@@ -66,7 +66,7 @@ fn stage(
 
 impl Lease {
     /// The record of `n` that is under way, taken out to be replaced by what came of it.
-    fn take_committing(&mut self, n: CommandNo) -> Option<Box<Committing>> {
+    fn take_committing(&mut self, n: CommandNo) -> Option<Committing> {
         let here = self.slot_mut(n).and_then(|slot| slot.state.take_committing());
         here.or_else(|| self.commits.leaving.remove(&n))
     }
@@ -81,7 +81,7 @@ impl Lease {
     /// Records that are under way to the store.
     fn under_way(&self) -> impl Iterator<Item = &Record> {
         let here = self.slots().filter_map(|(n, _)| self.committing(n));
-        let leaving = self.commits.leaving.values().map(|committing| &**committing);
+        let leaving = self.commits.leaving.values();
         here.chain(leaving).map(|committing| &committing.record)
     }
 }
@@ -115,7 +115,7 @@ impl Leases {
     ) {
         let Some(lease) = self.leases.held_mut(key) else { return };
         let Some(slot) = held(lease.slot_mut(n), "what has ended has a slot") else { return };
-        slot.state = SlotState::Committing(Box::new(Committing { record, volatiles }));
+        slot.state = SlotState::Committing(Committing { record, volatiles });
         lease.commits.executed.push_back(n);
         self.queue_commit(key);
     }
@@ -197,7 +197,7 @@ impl Leases {
         match outcome {
             CommitOutcome::Written { .. } => {
                 lease.contact.recorded = true;
-                let Committing { record, volatiles } = *ours;
+                let Committing { record, volatiles } = ours;
                 lease.keep(n, record.hash, record.outcome, limit);
                 Committed::Written { publishes: record.publishes, volatiles }
             }
@@ -215,6 +215,9 @@ impl Leases {
     pub(crate) fn take_left(&mut self, key: LeaseKey, numbers: &[CommandNo]) -> Vec<TopicId> {
         // See `committed`.
         let Some(lease) = self.leases.get_mut(key) else { return Vec::new() };
+        if lease.commits.leaving.is_empty() {
+            return Vec::new();
+        }
         let left = numbers.iter().filter_map(|n| lease.commits.leaving.remove(n));
         left.flat_map(|left| left.record.publishes).map(|left| left.topic).collect()
     }

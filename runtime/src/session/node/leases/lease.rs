@@ -68,7 +68,7 @@ pub(super) struct Commits {
     pub(super) under_way: Option<OperationKey>,
     pub(super) queued: bool,
     /// Under way to the store although the client calls them resolved: another node has answered.
-    pub(super) leaving: BTreeMap<CommandNo, Box<Committing>>,
+    pub(super) leaving: BTreeMap<CommandNo, Committing>,
 }
 
 /// What the store knows of a lease's holder.
@@ -296,8 +296,7 @@ impl Lease {
 
     /// What is kept of a reply that takes too much room: that it can't be known any more.
     fn shrink(&mut self, n: CommandNo) {
-        let unknown =
-            Outcome::Failed { code: FailureCode::Unknown, name: Name::EMPTY, body: Body::UNIT };
+        let unknown = Outcome::failed(FailureCode::Unknown, Name::EMPTY, Body::UNIT);
         let left = unknown.bytes();
         if let Some(Slot { state: SlotState::Done { outcome, .. }, .. }) = self.slot_mut(n) {
             let freed = std::mem::replace(outcome, unknown).bytes();

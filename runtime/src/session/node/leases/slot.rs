@@ -26,7 +26,7 @@ pub(super) enum SlotState {
     /// Its handler runs.
     Running(Running),
     /// Its handler has ended; the record is on its way to the store.
-    Committing(Box<Committing>),
+    Committing(Committing),
     /// Its outcome is settled for good.
     Done { hash: u64, outcome: Outcome },
 }
@@ -91,7 +91,7 @@ impl SlotState {
     }
 
     /// Takes the record out that is on its way, and leaves the slot vacant.
-    pub(super) fn take_committing(&mut self) -> Option<Box<Committing>> {
+    pub(super) fn take_committing(&mut self) -> Option<Committing> {
         match std::mem::take(self) {
             Self::Committing(ours) => Some(ours),
             other => {

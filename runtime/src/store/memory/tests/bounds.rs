@@ -15,7 +15,7 @@ fn limits(change: impl FnOnce(&mut MemoryLimits)) -> MemoryLimits {
 }
 
 fn unknown(record: &Record) -> bool {
-    matches!(record.outcome, Outcome::Failed { code: FailureCode::Unknown, .. })
+    record.outcome.failure() == Some(FailureCode::Unknown)
 }
 
 impl Shelf {

@@ -12,7 +12,7 @@ use super::{CommitBook, Fate};
 use crate::checkers::{Checkers, Restored};
 
 fn has_shrunk(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Failed { code: FailureCode::Unknown, .. })
+    outcome.failure() == Some(FailureCode::Unknown)
 }
 
 impl Checkers {
@@ -28,7 +28,7 @@ impl Checkers {
             ServerFrame::Result { body, .. } => Outcome::Ok(body.clone()),
             ServerFrame::Failed { code: FailureCode::Unknown, .. } => return,
             ServerFrame::Failed { code, name, body, .. } => {
-                Outcome::Failed { code: *code, name: name.clone(), body: body.clone() }
+                Outcome::failed(*code, name.clone(), body.clone())
             }
             _ => return,
         };

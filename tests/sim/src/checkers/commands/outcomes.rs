@@ -113,8 +113,7 @@ impl Checkers {
             CallOutcome::Failed { code, name, body } => {
                 self.sometimes.count(&format!("failed: {code:?}"));
                 if *code != FailureCode::Unknown {
-                    let outcome =
-                        Outcome::Failed { code: *code, name: name.clone(), body: body.clone() };
+                    let outcome = Outcome::failed(*code, name.clone(), body.clone());
                     self.an_outcome_is_what_was_committed(command, &outcome);
                 }
             }

@@ -116,6 +116,7 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
                     head: ts,
                     snapshot,
                     reset,
+                    credit: None,
                 }))
             }),
         (number(), any::<bool>(), proptest::option::of(number())).prop_map(

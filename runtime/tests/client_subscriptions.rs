@@ -525,6 +525,7 @@ fn a_new_number_is_told_the_position_again() {
         head: TopicSeq(5),
         snapshot: false,
         reset: Some(ResetReason::Epoch),
+        credit: None,
     };
     rig.frame(ServerFrame::Subscribed(Box::new(anew)));
     let told = ClientFrame::Position { topic: TopicNo(10), ts: TopicSeq(0), bytes: 300 };

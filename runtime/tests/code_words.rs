@@ -100,6 +100,7 @@ fn the_reason_of_a_reset_reads_as_on_the_wire() {
             head: TopicSeq(0),
             snapshot: false,
             reset: Some(reason),
+            credit: None,
         }))
     });
 }

@@ -279,7 +279,9 @@ fn an_unsettled_record_is_settled_at_start() {
     let mut bench = Bench::of(config(), [9; 32]);
     std::mem::swap(&mut bench.store, &mut dead.store);
     bench.act(|node, now| node.start(now));
-    let listed = bench.store.apply(bench.now, StoreOp::ListUnsettled { max: 9 });
+    let listed = bench
+        .store
+        .apply(bench.now, StoreOp::ListUnsettled { max: 9, after: None, older_than_ms: 0 });
     assert_eq!(listed, StoreOutcome::Unsettled(Vec::new()));
 }
 
@@ -318,7 +320,9 @@ fn an_unsettled_record_is_settled_when_its_lease_is_claimed() {
         told_answers(&[(1, "ok again")]),
         "the handler does not run again"
     );
-    let listed = bench.store.apply(bench.now, StoreOp::ListUnsettled { max: 9 });
+    let listed = bench
+        .store
+        .apply(bench.now, StoreOp::ListUnsettled { max: 9, after: None, older_than_ms: 0 });
     assert_eq!(listed, StoreOutcome::Unsettled(Vec::new()));
 }
 

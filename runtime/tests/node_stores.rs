@@ -10,7 +10,8 @@ use std::time::Duration;
 use node_support::{Bench, WIDE, config, event};
 use steadfast::session::node::{ConnId, Executed, StagedPublish};
 use steadfast::session::store::{
-    Advanced, CommitOutcome, News, OpId, Outcome, Retention, StoreOp, StoreOutcome, TopicId,
+    Advanced, CommitOutcome, News, OpId, Outcome, ReadFrom, Retention, StoreOp, StoreOutcome,
+    TopicId,
 };
 use steadfast::wire::{CommandNo, Dial, Epoch, InstanceId, LeaseClaim, Position, TopicSeq};
 use steadfast_rig::fixtures::{body, log};
@@ -29,7 +30,13 @@ fn entries(bench: &mut Bench, topic: TopicId) -> Vec<String> {
     let retention = Retention::new(8, Duration::from_secs(600));
     let open = StoreOp::OpenTopic { topic: topic.clone(), fresh_epoch: Epoch(0), retention };
     let StoreOutcome::Topic(head) = bench.store.apply(bench.now, open) else { panic!() };
-    let read = StoreOp::ReadLog { topic, epoch: head.epoch, after: TopicSeq(0), max: 100 };
+    let read = StoreOp::ReadLog {
+        topic,
+        epoch: head.epoch,
+        from: ReadFrom::After(TopicSeq(0)),
+        max: 100,
+        max_bytes: u64::MAX,
+    };
     let StoreOutcome::Log { entries, .. } = bench.store.apply(bench.now, read) else { panic!() };
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     entries.iter().map(|entry| text(&entry.bodies[0].1.0)).collect()
@@ -186,7 +193,8 @@ fn others_append(bench: &mut Bench, numbers: RangeInclusive<u64>) -> Advanced {
     }
     std::mem::swap(&mut bench.store, &mut other.store);
     let epoch = bench.node.topic_head(&log("a")).unwrap().epoch;
-    let read = StoreOp::ReadLog { topic: log("a"), epoch, after: TopicSeq(0), max: 100 };
+    let from = ReadFrom::After(TopicSeq(0));
+    let read = StoreOp::ReadLog { topic: log("a"), epoch, from, max: 100, max_bytes: 1 << 20 };
     let StoreOutcome::Log { head, entries } = bench.store.apply(bench.now, read) else { panic!() };
     let head = Position { epoch: head.epoch, ts: head.head };
     let entries = entries[entries.len() - count..].to_vec();

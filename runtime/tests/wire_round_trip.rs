@@ -45,8 +45,16 @@ fn hello() -> impl Strategy<Value = Hello> {
         next: CommandNo(next),
     });
     let words = (any::<u32>(), any::<String>(), any::<String>(), option::of(any::<String>()));
-    (words, any::<u128>(), number(), window(), option::of(resume), option::of(lease)).prop_map(
-        |((v, protocol, version, token), instance, dial, window, resume, lease)| Hello {
+    let limits = (window(), option::of(any::<u32>()));
+    (words, any::<u128>(), number(), limits, option::of(resume), option::of(lease)).prop_map(
+        |(
+            (v, protocol, version, token),
+            instance,
+            dial,
+            (window, message_bytes),
+            resume,
+            lease,
+        )| Hello {
             v,
             protocol,
             version,
@@ -54,6 +62,7 @@ fn hello() -> impl Strategy<Value = Hello> {
             instance: InstanceId(instance),
             dial: Dial(dial),
             window,
+            message_bytes,
             resume,
             lease,
         },
@@ -152,8 +161,8 @@ fn subscribed() -> impl Strategy<Value = Subscribed> {
         Just(ResetReason::Ahead),
     ];
     let numbers = (number(), number(), number(), number());
-    (numbers, any::<u64>(), any::<bool>(), option::of(reset)).prop_map(
-        |((sub, number, ts, head), epoch, snapshot, reset)| Subscribed {
+    (numbers, any::<u64>(), any::<bool>(), option::of(reset), option::of(window())).prop_map(
+        |((sub, number, ts, head), epoch, snapshot, reset, credit)| Subscribed {
             sub: SubNo(sub),
             number: TopicNo(number),
             epoch: Epoch(epoch),
@@ -161,6 +170,7 @@ fn subscribed() -> impl Strategy<Value = Subscribed> {
             head: TopicSeq(head),
             snapshot,
             reset,
+            credit,
         },
     )
 }

@@ -24,6 +24,10 @@ fn frames_and_bytes(window: Window) -> Value {
     json!({"frames": window.frames, "bytes": window.bytes})
 }
 
+fn events_and_bytes(credit: Window) -> Value {
+    json!({"events": credit.frames, "bytes": credit.bytes})
+}
+
 /// Leaves out the members that are absent on the wire.
 fn present(mut fields: Value) -> Value {
     fields.as_object_mut().unwrap().retain(|_, value| !value.is_null());
@@ -51,6 +55,7 @@ fn client_fields(frame: &ClientFrame) -> (&'static str, Value) {
             json!({
                 "v": it.v, "protocol": it.protocol, "version": it.version, "token": it.token, "instance": it.instance,
                 "dial": it.dial, "window": frames_and_bytes(it.window),
+                "message_bytes": it.message_bytes,
                 "resume": it.resume.as_ref().map(|resume| json!({
                     "session": resume.session, "token": format!("{:032x}", resume.token.0), "recv": resume.recv,
                 })),
@@ -64,7 +69,7 @@ fn client_fields(frame: &ClientFrame) -> (&'static str, Value) {
             json!({
                 "sub": it.sub, "topic": it.topic.as_str(), "key": it.key,
                 "from": it.from.map(|Position { epoch, ts }| json!({"epoch": epoch, "ts": ts})),
-                "credit": {"events": it.credit.frames, "bytes": it.credit.bytes},
+                "credit": events_and_bytes(it.credit),
             }),
         ),
         ClientFrame::Unsubscribe { sub } => ("UNSUBSCRIBE", json!({"sub": sub})),
@@ -119,6 +124,7 @@ fn server_fields(frame: &ServerFrame) -> (&'static str, Value) {
             json!({
                 "sub": it.sub, "number": it.number, "epoch": it.epoch, "ts": it.ts, "head": it.head,
                 "snapshot": it.snapshot, "reset": it.reset,
+                "credit": it.credit.map(events_and_bytes),
             }),
         ),
         ServerFrame::Unsubscribed { sub, code, retry_ms } => {
@@ -164,6 +170,7 @@ fn unsubscribe(code: UnsubscribeCode) -> &'static str {
         UnsubscribeCode::Invalid => "invalid",
         UnsubscribeCode::Overload => "overload",
         UnsubscribeCode::Internal => "internal",
+        UnsubscribeCode::TooLarge => "too_large",
         UnsubscribeCode::Other => "other",
     }
 }

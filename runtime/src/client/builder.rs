@@ -5,6 +5,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use steadfast_schema::Kind;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::dial::{Connector, Endpoint, Target, TokenSource};
@@ -192,11 +193,34 @@ impl<C: ClientStub> Builder<C> {
         self.start().map(C::from_inner)
     }
 
-    fn start(self) -> Result<Client<C::Commands>, ConnectError> {
+    fn start(mut self) -> Result<Client<C::Commands>, ConnectError> {
+        self.config.message_bytes = u32::try_from(self.transport.message_bytes).unwrap_or(u32::MAX);
+        self.check_limits()?;
         let endpoint = Endpoint::parse(self.url, self.connector, self.token, self.transport)?;
         let shared = SharedClient::new(self.config, host::seed(self.seed));
         task::start(Arc::clone(&shared), endpoint);
         Ok(Client::new(shared))
+    }
+}
+
+impl<C: ClientStub> Builder<C> {
+    /// A message that its declaration allows must fit the outbox.
+    fn check_limits(&self) -> Result<(), ConnectError> {
+        for message in C::Commands::DESCRIPTION.messages {
+            let (Kind::Request { max_bytes, .. } | Kind::Command { max_bytes, .. }) = message.kind
+            else {
+                continue;
+            };
+            if max_bytes > self.config.outbox_bytes {
+                return Err(ConnectError::Limits {
+                    message: message.name,
+                    bytes: max_bytes,
+                    setting: "ClientConfig::outbox_bytes",
+                    limit: self.config.outbox_bytes,
+                });
+            }
+        }
+        Ok(())
     }
 }
 

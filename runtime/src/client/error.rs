@@ -22,6 +22,18 @@ pub enum ConnectError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A message may be longer, as it is declared, than a setting lets through.
+    #[error("`{message}` may have {bytes} bytes, but {setting} lets {limit} through")]
+    Limits {
+        /// Its wire name.
+        message: &'static str,
+        /// Its declared `max_bytes`.
+        bytes: u32,
+        /// Which setting.
+        setting: &'static str,
+        /// What it is set to.
+        limit: u32,
+    },
     /// The client gave up; the reason is that of the last dial.
     #[error("could not connect: {reason}")]
     Failed {

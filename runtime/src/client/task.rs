@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
@@ -19,7 +19,7 @@ use crate::session::{Close, Now};
 use crate::transport::{
     Arrivals, FRAMES_PER_PASS, Pump, Socket, SocketEnd, Stream, TooSlow, client_frame_bytes,
 };
-use crate::wire::{ClientFrame, Dial, ServerFrame};
+use crate::wire::{ClientFrame, Dial, ServerFrame, TopicNo};
 
 /// Calls that end in one pass from which on their callers get to run before what they bring is
 /// written: with fewer, writing at once overlaps better with the server's work.
@@ -51,7 +51,15 @@ struct OpenSocket {
 /// What a wait brought.
 struct Brought {
     opened: Option<(Dial, Result<Dialled, NoSocket>)>,
-    arrivals: Arrivals<(ServerFrame, usize)>,
+    arrivals: Arrivals<Arrived>,
+}
+
+/// A message of the server.
+enum Arrived {
+    /// With its length in bytes.
+    Frame(ServerFrame, usize),
+    /// One that is longer than this client takes, with the topic that it is of.
+    TooLong(Option<TopicNo>),
 }
 
 /// Starts a client's task.
@@ -111,9 +119,11 @@ impl Task {
             }
             CurrentSocket::Open(open) => {
                 let codec = self.shared.codec();
-                open.pump.poll(cx, &mut brought.arrivals, |_, message| {
-                    Ok((codec.read_server(message)?, message.len()))
-                });
+                let read = |_: &mut Socket<Stream>, message: &Bytes| {
+                    Ok(Arrived::Frame(codec.read_server(message)?, message.len()))
+                };
+                let too_long = |head: &Bytes| Some(Arrived::TooLong(codec.topic_of(head)));
+                open.pump.poll(cx, &mut brought.arrivals, read, too_long);
                 work |= open.starved && open.pump.socket().has_room();
                 work |= !brought.arrivals.is_empty();
             }
@@ -149,8 +159,11 @@ impl Task {
                 if arrivals.alive {
                     pass.input(|now, core| core.handle_alive(now, dial));
                 }
-                for (frame, bytes) in arrivals.frames {
-                    pass.input(|now, core| core.handle_frame(now, dial, frame, bytes));
+                for arrived in arrivals.frames {
+                    pass.input(|now, core| match arrived {
+                        Arrived::Frame(frame, bytes) => core.handle_frame(now, dial, frame, bytes),
+                        Arrived::TooLong(topic) => core.handle_too_long(now, dial, topic),
+                    });
                 }
                 if let Some(end) = &arrivals.end {
                     pass.input(|now, core| core.handle_closed(now, dial, end.close().clone()));

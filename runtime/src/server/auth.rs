@@ -22,6 +22,9 @@ pub struct Credentials {
     /// The client process, random and stable across its reconnects (PROTOCOL.md 4.9). Proves
     /// nothing to others.
     pub instance: InstanceId,
+    /// The version of the application's protocol that the client was built with. It is told, not
+    /// compared (PROTOCOL.md 4.1): a hook that does not want to serve a version says no here.
+    pub version: Arc<str>,
 }
 
 // By hand: a token has no business in a log.
@@ -30,6 +33,7 @@ impl std::fmt::Debug for Credentials {
         f.debug_struct("Credentials")
             .field("token", &self.token.as_ref().map(|_| "…"))
             .field("peer", &self.peer)
+            .field("version", &self.version)
             .finish_non_exhaustive()
     }
 }
@@ -40,6 +44,7 @@ pub(super) struct Shown {
     pub(super) token: Option<String>,
     pub(super) peer: Option<SocketAddr>,
     pub(super) instance: Option<InstanceId>,
+    pub(super) version: Option<Arc<str>>,
 }
 
 impl Shown {
@@ -49,6 +54,7 @@ impl Shown {
             token: token.or(self.token),
             peer: self.peer,
             instance: self.instance.unwrap_or(InstanceId(0)),
+            version: self.version.unwrap_or_default(),
         }
     }
 }

@@ -149,11 +149,22 @@ impl<C: ClientEnum, A> Builder<C, A> {
     }
 
     /// The server. Nothing runs until it is served or its router is mounted.
+    ///
+    /// # Panics
+    /// When a message may be longer, as it is declared (`max_bytes`), than a frame may be
+    /// ([`NodeConfig::frame_bytes`]): nobody could send it.
     #[must_use]
     pub fn build(self) -> Server<C>
     where
         A: AccessDecided,
     {
+        let config = &self.parts.config;
+        let unsendable = config.unsendable();
+        assert!(
+            unsendable.is_none(),
+            "message and bytes that NodeConfig::frame_bytes ({}) does not let through: {unsendable:?}",
+            config.frame_bytes
+        );
         let seed = self.parts.seed;
         Server::new(self.parts.env(), seed)
     }

@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::auth::Shown;
@@ -59,6 +60,24 @@ where
     }
 }
 
+/// What a client that is too slow is told.
+const TOO_SLOW: TooSlow = TooSlow {
+    reading: Close::new(CloseCode::SLOW, "the peer reads too slowly"),
+    writing: Close::new(CloseCode::SLOW, "a message took too long to arrive"),
+};
+
+/// Closes a socket that was upgraded only to say why it is not served, within a bounded time.
+pub(super) async fn refuse<S>(engine: &Engine, socket: Socket<S>, close: Close)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    tracing::debug!(%close, "refused");
+    let mut pump = Pump::new(socket, &engine.env.transport, TOO_SLOW);
+    let end = SocketEnd::Own { close, broken: true };
+    // Whoever does not close in time is dropped.
+    let _ = tokio::time::timeout(engine.env.transport.close_timeout, pump.finish(&end)).await;
+}
+
 /// Tells the node that a socket is gone, even if its task is dropped.
 struct Disconnect {
     engine: Arc<Engine>,
@@ -91,11 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         tracing::debug!(conn = conn.0, "connected");
         let disconnect = Disconnect { engine: Arc::clone(&engine), conn, close: None, told: false };
         let settings = engine.env.settings();
-        let too_slow = TooSlow {
-            reading: Close::new(CloseCode::SLOW, "the peer reads too slowly"),
-            writing: Close::new(CloseCode::SLOW, "a message took too long to arrive"),
-        };
-        let pump = Pump::new(socket, &engine.env.transport, too_slow);
+        let pump = Pump::new(socket, &engine.env.transport, TOO_SLOW);
         let (greeted, starved) = (false, false);
         Self { engine, pump, conn, handle, codec, settings, greeted, starved, disconnect }
     }
@@ -120,13 +135,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut work = self.handle.wake.poll(cx);
         let (codec, greeted) = (self.codec, &mut self.greeted);
         let frame_bytes = self.engine.env.config.frame_bytes as usize;
-        self.pump.poll(cx, &mut arrivals, |socket, message| {
+        let read = |socket: &mut Socket<S>, message: &Bytes| {
             let frame = codec.read_client(message)?;
             if !std::mem::replace(greeted, true) {
                 socket.set_message_bytes(frame_bytes);
             }
             Ok(frame)
-        });
+        };
+        // What is too long ends a client's socket (PROTOCOL.md 2.3).
+        self.pump.poll(cx, &mut arrivals, read, |_| None);
         work |= self.starved && self.pump.socket().has_room();
         if work || !arrivals.is_empty() {
             self.handle.wake.rest();
@@ -149,7 +166,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 for frame in frames.drain(..) {
                     if let ClientFrame::Hello(hello) = &frame {
-                        state.registry.introduce(conn, hello.instance);
+                        state.registry.introduce(conn, hello);
                     }
                     state.node.handle_frame(now, conn, frame);
                 }

@@ -14,7 +14,7 @@ use crate::session::Close;
 use crate::session::node::{ConnId, ExecId, PublishError, PublishId};
 use crate::session::store::Appended;
 use crate::sync::Mutex;
-use crate::wire::InstanceId;
+use crate::wire::Hello;
 
 /// Where a publication landed.
 pub(super) type Landed = Result<Appended, PublishError>;
@@ -60,10 +60,11 @@ impl Registry {
         (conn, handle)
     }
 
-    /// Its HELLO says which client process it is.
-    pub(super) fn introduce(&mut self, conn: ConnId, instance: InstanceId) {
+    /// Its HELLO says which client process it is, and of which version.
+    pub(super) fn introduce(&mut self, conn: ConnId, hello: &Hello) {
         if let Some(open) = self.conns.get_mut(&conn) {
-            open.shown.instance = Some(instance);
+            open.shown.instance = Some(hello.instance);
+            open.shown.version = Some(hello.version.as_str().into());
         }
     }
 

@@ -27,11 +27,10 @@ use crate::session::node::admission::{Door, HELLO_BYTES, Refusal, UpgradeRequest
 use crate::transport::{Socket, Stream};
 use crate::wire::Codec;
 
-/// A request that is let in.
+/// A request that is upgraded.
 struct LetIn {
     upgrade: OnUpgrade,
     admitted: Admitted,
-    codec: Codec,
     /// Proves that the request was understood (RFC 6455 4.2.2).
     accept_key: HeaderValue,
 }
@@ -39,24 +38,60 @@ struct LetIn {
 /// Answers an upgrade request, and serves the socket in a task of its own.
 pub(super) fn upgrade(engine: &Arc<Engine>, mut request: Request) -> Response {
     match accept(engine, &mut request) {
-        Ok(accepted) => {
-            let answer = switching(accepted.codec, &accepted.accept_key);
-            host::spawn(serve(Arc::clone(engine), accepted, shown(&request)));
+        Ok((accepted, codec)) => {
+            // Without the header the query has named it, and the answer names none.
+            let named = request.headers().contains_key(header::SEC_WEBSOCKET_PROTOCOL);
+            let subprotocol = named.then_some(codec.subprotocol());
+            let answer = switching(subprotocol, &accepted.accept_key);
+            host::spawn(serve(Arc::clone(engine), accepted, codec, shown(&request)));
             answer
         }
-        Err(refusal) => refused(refusal, engine.env.limits.retry_after),
+        Err(refusal) => refuse(engine, &mut request, refusal),
     }
+}
+
+/// A page is told by a close, since it sees no status; everybody else by the status.
+fn refuse(engine: &Arc<Engine>, request: &mut Request, refusal: Refusal) -> Response {
+    refuse_by_close(engine, request, refusal)
+        .unwrap_or_else(|| refused(refusal, engine.env.limits.retry_after))
+}
+
+fn refuse_by_close(
+    engine: &Arc<Engine>,
+    request: &mut Request,
+    refusal: Refusal,
+) -> Option<Response> {
+    let limits = &engine.env.limits;
+    // Beside the sockets that are served, so that a full server can say so.
+    let most = limits.connections.saturating_add(limits.handshakes);
+    let (answer, accepted, close) = {
+        let upgrade = request.extensions_mut().remove::<OnUpgrade>()?;
+        let asked = asked(request);
+        let (close, subprotocol) = asked.refused_by_close(refusal)?;
+        let accept_key = HeaderValue::from_str(&derive_accept_key(asked.key)).ok()?;
+        let admitted = engine.gate.admit(most)?;
+        let answer = switching(subprotocol, &accept_key);
+        (answer, LetIn { upgrade, admitted, accept_key }, close)
+    };
+    let engine = Arc::clone(engine);
+    host::spawn(async move {
+        if let Some(socket) = open(&engine, accepted.upgrade).await {
+            connection::refuse(&engine, socket, close).await;
+        }
+        drop(accepted.admitted);
+    });
+    Some(answer)
 }
 
 /// The same for a server of its own, which has nothing at other paths.
-pub(super) fn upgrade_root(engine: &Arc<Engine>, request: Request) -> Response {
+pub(super) fn upgrade_root(engine: &Arc<Engine>, mut request: Request) -> Response {
     match request.uri().path() {
         "/" => upgrade(engine, request),
-        _ => refused(Refusal::Elsewhere, engine.env.limits.retry_after),
+        _ => refuse(engine, &mut request, Refusal::Elsewhere),
     }
 }
 
-fn accept(engine: &Arc<Engine>, request: &mut Request) -> Result<LetIn, Refusal> {
+fn accept(engine: &Arc<Engine>, request: &mut Request) -> Result<(LetIn, Codec), Refusal> {
     let env = &engine.env;
     let leaving = engine.gate.is_leaving();
     let door = Door { codecs: &env.config.codecs, origins: env.origins.as_deref(), leaving };
@@ -64,13 +99,19 @@ fn accept(engine: &Arc<Engine>, request: &mut Request) -> Result<LetIn, Refusal>
     let codec = door.admit(&asked)?;
     let accept_key =
         HeaderValue::from_str(&derive_accept_key(asked.key)).map_err(|_| Refusal::Key)?;
-    let upgrade = request.extensions_mut().remove::<OnUpgrade>().ok_or(Refusal::Connection)?;
     let admitted = engine.gate.admit(env.limits.connections).ok_or(Refusal::Full)?;
-    Ok(LetIn { upgrade, admitted, codec, accept_key })
+    let upgrade = request.extensions_mut().remove::<OnUpgrade>().ok_or(Refusal::Connection)?;
+    Ok((LetIn { upgrade, admitted, accept_key }, codec))
 }
 
 fn asked(request: &Request) -> UpgradeRequest<'_> {
     let headers = request.headers();
+    let mut subprotocols: Vec<&str> = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).collect();
+    if !headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
+        let query = request.uri().query().unwrap_or_default();
+        let named = query.split('&').filter_map(|pair| pair.strip_prefix("subprotocol="));
+        subprotocols.extend(named);
+    }
     let bytes = |name: HeaderName| headers.get(name).map(HeaderValue::as_bytes);
     UpgradeRequest {
         get: request.method() == Method::GET && request.version() == Version::HTTP_11,
@@ -79,7 +120,7 @@ fn asked(request: &Request) -> UpgradeRequest<'_> {
         version_13: bytes(header::SEC_WEBSOCKET_VERSION) == Some(b"13"),
         key: bytes(header::SEC_WEBSOCKET_KEY).unwrap_or_default(),
         origin: bytes(header::ORIGIN),
-        subprotocols: tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).collect(),
+        subprotocols,
     }
 }
 
@@ -101,17 +142,20 @@ fn shown(request: &Request) -> Shown {
         token: request.headers().get(header::AUTHORIZATION).and_then(bearer),
         peer: request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0),
         instance: None,
+        version: None,
     }
 }
 
-fn switching(codec: Codec, accept_key: &HeaderValue) -> Response {
+fn switching(subprotocol: Option<&str>, accept_key: &HeaderValue) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept_key.clone());
-    headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(codec.subprotocol()));
+    if let Some(name) = subprotocol.and_then(|name| HeaderValue::from_str(name).ok()) {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, name);
+    }
     response
 }
 
@@ -139,17 +183,23 @@ fn let_go(upgraded: Upgraded) -> (Stream, Bytes) {
     }
 }
 
-async fn serve(engine: Arc<Engine>, accepted: LetIn, shown: Shown) {
-    let LetIn { upgrade, admitted, codec, .. } = accepted;
-    let limit = engine.env.config.handshake;
-    match tokio::time::timeout(limit, upgrade).await {
+async fn serve(engine: Arc<Engine>, accepted: LetIn, codec: Codec, shown: Shown) {
+    let LetIn { upgrade, admitted, .. } = accepted;
+    if let Some(socket) = open(&engine, upgrade).await {
+        connection::run(engine, socket, codec, shown).await;
+    }
+    drop(admitted);
+}
+
+/// The socket, once HTTP has let go of it.
+async fn open(engine: &Engine, upgrade: OnUpgrade) -> Option<Socket<Stream>> {
+    match tokio::time::timeout(engine.env.config.handshake, upgrade).await {
         Ok(Ok(upgraded)) => {
             let (stream, begun) = let_go(upgraded);
-            let socket = Socket::server(stream, begun, &engine.env.transport, HELLO_BYTES);
-            connection::run(engine, socket, codec, shown).await;
+            return Some(Socket::server(stream, begun, &engine.env.transport, HELLO_BYTES));
         }
         Ok(Err(error)) => tracing::debug!(%error, "the upgrade failed"),
         Err(_) => tracing::debug!("the upgrade took too long"),
     }
-    drop(admitted);
+    None
 }

@@ -53,6 +53,22 @@ impl Close {
             _ => Reaction::Resume,
         }
     }
+
+    /// Whether the dial after it backs off: not where the server, or the network, was well and one
+    /// socket had to be replaced. Such a dial still comes at a random moment.
+    #[must_use]
+    pub fn backs_off(&self) -> bool {
+        !matches!(self.code.map(|code| code.0), Some(4001..=4003 | 4200..=4299 | 4410))
+    }
+
+    /// A message was longer than the client takes; browsers have a code of their own for it.
+    #[must_use]
+    pub fn is_too_large_for_client(&self) -> bool {
+        matches!(
+            self.code,
+            Some(CloseCode::TOO_LARGE_FOR_CLIENT | CloseCode::TOO_LARGE_FOR_BROWSER)
+        )
+    }
 }
 
 impl std::fmt::Display for Close {

@@ -324,11 +324,17 @@ pub enum StoreOp {
         /// Its number.
         n: CommandNo,
     },
-    /// Lists records that are not settled, also of leases that have ended. Their order across
-    /// leases is not that of their commits.
+    /// Lists records that are not settled, also of leases that have ended, a page at a time. Within
+    /// a lease they come by number; the order of leases is the store's, and stays.
     ListUnsettled {
         /// At most so many.
         max: u32,
+        /// Where the page before ended; `None` for the first one. The record need not be there any
+        /// more.
+        after: Option<(LeaseId, CommandNo)>,
+        /// Only those that were written at least so many milliseconds ago: younger ones are being
+        /// settled by whoever wrote them.
+        older_than_ms: u64,
     },
     /// Appends to a topic's log, once per key.
     Append {
@@ -356,17 +362,28 @@ pub enum StoreOp {
         /// Which, each at most once.
         topics: Vec<TopicId>,
     },
-    /// Reads entries after `after`.
+    /// Reads a page of a log: at least one entry if there is one, however long.
     ReadLog {
         /// Which topic.
         topic: TopicId,
         /// The incarnation that the reader knows.
         epoch: Epoch,
-        /// Entries above this one.
-        after: TopicSeq,
-        /// At most so many.
+        /// Where the page begins.
+        from: ReadFrom,
+        /// At most so many entries.
         max: u32,
+        /// At most so many bytes of their names and bodies, the first entry of the page excepted.
+        max_bytes: u64,
     },
+}
+
+/// Where a page of a log begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReadFrom {
+    /// Right above an entry, or at the oldest retained one if that is above.
+    After(TopicSeq),
+    /// So many entries before the end.
+    Last(u32),
 }
 
 /// What came of an operation.
@@ -398,12 +415,12 @@ pub enum StoreOutcome {
     Topic(TopicHead),
     /// `Heads`: where each topic stands, in order; `None` for one that there is not.
     Heads(Vec<Option<TopicHead>>),
-    /// `ReadLog`: where the log stands, and what it has after the reader's position; nothing if the
-    /// epoch is another one.
+    /// `ReadLog`: where the log stands, and a page of what it has; nothing if the epoch is another
+    /// one.
     Log {
         /// Where it stands.
         head: TopicHead,
-        /// Consecutive entries; the first one is the oldest retained one above `after`.
+        /// Consecutive entries; the first one is the oldest retained one that was asked for.
         entries: Vec<LogEntry>,
     },
     /// `ReadLog`: there is no such topic any more.

@@ -6,6 +6,8 @@ mod config;
 mod patience;
 mod pipe;
 mod pump;
+#[cfg(feature = "client")]
+mod sieve;
 mod socket;
 mod stream;
 

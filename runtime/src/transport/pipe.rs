@@ -10,6 +10,9 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+#[cfg(feature = "client")]
+use super::sieve::Sieve;
+
 thread_local! {
     /// What sockets are read into: one per thread, so that an idle connection keeps no read buffer.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -37,6 +40,12 @@ pub(super) struct Pipe<S> {
     written: u64,
     /// All bytes that ever came from it: each is a sign of life (PROTOCOL.md 9.1).
     received: u64,
+    /// The last bytes that were read during the handshake.
+    #[cfg(feature = "client")]
+    last: [u8; 4],
+    /// Of a client: keeps from it what it does not take.
+    #[cfg(feature = "client")]
+    sieve: Option<Sieve>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
@@ -52,12 +61,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
             write_through: false,
             written: 0,
             received: 0,
+            #[cfg(feature = "client")]
+            last: [0; 4],
+            #[cfg(feature = "client")]
+            sieve: None,
         }
     }
 
     #[cfg(feature = "client")]
     pub(super) fn set_write_through(&mut self, on: bool) {
         self.write_through = on;
+    }
+
+    /// From here on, messages that are longer are left out. Not if the server spoke before it was
+    /// spoken to: then the library is amid its frames already, and gives up at a long one.
+    #[cfg(feature = "client")]
+    pub(super) fn set_limit(&mut self, bytes: u64) {
+        let silent = self.ahead.is_empty() && self.last == *b"\r\n\r\n";
+        self.sieve = silent.then(|| Sieve::new(bytes));
+    }
+
+    /// Whether a binary message stands for one that was left out.
+    #[cfg(feature = "client")]
+    pub(super) fn has_put_in(&mut self, message: &[u8]) -> bool {
+        self.sieve.as_mut().is_some_and(|sieve| sieve.has_put_in(message))
     }
 
     pub(super) fn set_waker(&mut self, cx: &Context<'_>) {
@@ -125,23 +152,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
-    /// Reads once. What does not fit into `buffer` is kept.
+    /// Reads until something has come that passes. What does not fit into `buffer` is kept.
     fn read_socket(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         SCRATCH.with_borrow_mut(|scratch| {
             if scratch.len() < self.read_bytes {
                 scratch.resize(self.read_bytes, 0);
             }
-            let mut cx = Context::from_waker(&self.waker);
-            let mut piece = ReadBuf::new(&mut scratch[..self.read_bytes]);
-            match Pin::new(&mut self.io).poll_read(&mut cx, &mut piece) {
-                Poll::Ready(result) => result?,
-                Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
+            loop {
+                let mut cx = Context::from_waker(&self.waker);
+                let mut piece = ReadBuf::new(&mut scratch[..self.read_bytes]);
+                match Pin::new(&mut self.io).poll_read(&mut cx, &mut piece) {
+                    Poll::Ready(result) => result?,
+                    Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
+                }
+                let filled = piece.filled();
+                self.received += filled.len() as u64;
+                #[cfg(feature = "client")]
+                let passed = self.sieve.as_mut().and_then(|sieve| sieve.pass(filled));
+                #[cfg(not(feature = "client"))]
+                let passed: Option<Vec<u8>> = None;
+                let passed = passed.as_deref().unwrap_or(filled);
+                if passed.is_empty() && !filled.is_empty() {
+                    continue;
+                }
+                let (now, later) = passed.split_at(buffer.len().min(passed.len()));
+                buffer[..now.len()].copy_from_slice(now);
+                self.ahead.extend_from_slice(later);
+                return Ok(now.len());
             }
-            self.received += piece.filled().len() as u64;
-            let (now, later) = piece.filled().split_at(buffer.len().min(piece.filled().len()));
-            buffer[..now.len()].copy_from_slice(now);
-            self.ahead.extend_from_slice(later);
-            Ok(now.len())
         })
     }
 }
@@ -149,7 +187,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Read for Pipe<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.ahead.is_empty() {
-            return self.read_socket(buffer);
+            let count = self.read_socket(buffer)?;
+            #[cfg(feature = "client")]
+            if self.write_through {
+                let news = &buffer[count.saturating_sub(self.last.len())..count];
+                self.last.rotate_left(news.len());
+                let at = self.last.len() - news.len();
+                self.last[at..].copy_from_slice(news);
+            }
+            return Ok(count);
         }
         let count = buffer.len().min(self.ahead.len());
         self.ahead.copy_to_slice(&mut buffer[..count]);

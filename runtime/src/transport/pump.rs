@@ -86,12 +86,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         &mut self.socket
     }
 
-    /// Writes what waits, then reads what is there. `read` decodes a message.
+    /// Writes what waits, then reads what is there. `read` decodes a message; `too_long` gets the
+    /// first bytes of one that is longer than a client takes.
     pub(crate) fn poll<F>(
         &mut self,
         cx: &mut Context<'_>,
         arrivals: &mut Arrivals<F>,
         read: impl FnMut(&mut Socket<S>, &Bytes) -> Result<F, FrameError>,
+        too_long: impl FnMut(&Bytes) -> Option<F>,
     ) {
         match self.socket.poll_drain(cx) {
             Poll::Ready(Ok(())) => self.patience.all_written(),
@@ -110,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
             }
         }
         let before = self.socket.received();
-        self.poll_frames(cx, arrivals, read);
+        self.poll_frames(cx, arrivals, read, too_long);
         arrivals.alive |= self.socket.received() > before && arrivals.frames.is_empty();
         let amid = self.socket.is_amid_message();
         if arrivals.end.is_none() && self.patience.poll_message(cx, amid).is_ready() {
@@ -124,6 +126,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         cx: &mut Context<'_>,
         arrivals: &mut Arrivals<F>,
         mut read: impl FnMut(&mut Socket<S>, &Bytes) -> Result<F, FrameError>,
+        #[cfg_attr(not(feature = "client"), expect(unused))] mut too_long: impl FnMut(
+            &Bytes,
+        )
+            -> Option<F>,
     ) {
         while arrivals.frames.len() < self.messages_per_turn {
             let message = match self.socket.poll_read(cx) {
@@ -132,6 +138,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
                     // Pings are answered by the socket itself; a peer that sends nothing else must
                     // not hold the task.
                     return cx.waker().wake_by_ref();
+                }
+                #[cfg(feature = "client")]
+                Poll::Ready(Inbound::TooLong(head)) => {
+                    self.patience.message_ended();
+                    arrivals.frames.extend(too_long(&head));
+                    continue;
                 }
                 Poll::Ready(Inbound::Ended(close)) => {
                     arrivals.end = Some(SocketEnd::Peer(close));

@@ -40,6 +40,10 @@ pub(crate) enum Inbound {
     Message(Bytes),
     /// A WebSocket ping or pong: a sign of life (PROTOCOL.md 2.4), and no message.
     Control,
+    /// The first bytes of a message that is longer than this client takes; the rest of it was
+    /// passed over.
+    #[cfg(feature = "client")]
+    TooLong(Bytes),
     /// The peer closed, or is gone.
     Ended(Close),
     /// What the peer sent can't be accepted, and nothing after it can be read.
@@ -103,6 +107,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     Inbound::Control
                 }
                 Ok(Message::Close(frame)) => Inbound::Ended(told(frame)),
+                #[cfg(feature = "client")]
+                Ok(Message::Binary(data)) if self.ws.get_mut().has_put_in(&data) => {
+                    self.begun = 0;
+                    Inbound::TooLong(data)
+                }
                 Ok(Message::Binary(_)) => Inbound::Broken(Close::new(
                     CloseCode::MALFORMED,
                     "a binary message on a JSON attachment",
@@ -219,6 +228,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         loop {
             match ready!(self.poll_read(cx)) {
                 Inbound::Message(_) | Inbound::Control => {}
+                #[cfg(feature = "client")]
+                Inbound::TooLong(_) => {}
                 Inbound::Ended(_) | Inbound::Broken(_) if drained => return Poll::Ready(()),
                 Inbound::Ended(_) | Inbound::Broken(_) => return self.poll_drain(cx).map(|_| ()),
             }
@@ -359,7 +370,11 @@ mod handshake {
                 config.write_buffer_bytes.saturating_add(config.message_bytes),
             );
             pipe.set_write_through(true);
-            let config = (settings(config, config.message_bytes), config.write_buffer_bytes);
+            let config = (
+                settings(config, config.message_bytes),
+                config.write_buffer_bytes,
+                config.message_bytes as u64,
+            );
             let mut start = Some((pipe, request));
             let mut middle = None;
             let (mut ws, _) = poll_fn(|cx| {
@@ -392,6 +407,7 @@ mod handshake {
                 }
             })
             .await?;
+            ws.get_mut().set_limit(config.2);
             ws.get_mut().set_write_through(false);
             Ok(Self { ws, role: Role::Client, room: config.1, closing: false, begun: 0 })
         }

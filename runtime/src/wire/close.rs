@@ -17,6 +17,7 @@ impl CloseCode {
     pub const HEARTBEAT: Self = Self(4003);
     pub const OVERLOADED: Self = Self(4004);
     pub const SLOW: Self = Self(4005);
+    pub const TOO_LARGE_FOR_BROWSER: Self = Self(4009);
     pub const DRAINING: Self = Self(4010);
     pub const SESSION_ENDED: Self = Self(4100);
     pub const CREDENTIALS_REFUSED: Self = Self(4201);
@@ -44,6 +45,7 @@ impl CloseCode {
             Self::HEARTBEAT => "heartbeat",
             Self::OVERLOADED => "overloaded",
             Self::SLOW => "slow",
+            Self::TOO_LARGE_FOR_BROWSER => "too_large_for_browser",
             Self::DRAINING => "draining",
             Self::SESSION_ENDED => "session_ended",
             Self::CREDENTIALS_REFUSED => "credentials_refused",

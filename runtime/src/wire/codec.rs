@@ -50,6 +50,15 @@ impl Codec {
         }
     }
 
+    /// The topic of an EVENT, SNAPSHOT or TOPIC_VOLATILE, of which only the beginning is here;
+    /// `None` if it is another frame, or not enough of it is here.
+    #[must_use]
+    pub fn topic_of(self, beginning: &[u8]) -> Option<TopicNo> {
+        match self {
+            Self::Json => json::topic_of(beginning),
+        }
+    }
+
     /// Appends a client's frame to `out`.
     pub fn write_client(self, frame: &ClientFrame, out: &mut BytesMut) {
         match self {

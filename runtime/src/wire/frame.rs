@@ -65,6 +65,16 @@ pub struct Window {
     pub bytes: u32,
 }
 
+/// The longest head of a COMMAND: two brackets, the kind, five numbers of 16 digits, a quoted name
+/// of 64, and commas.
+const COMMAND_HEAD_BYTES: u32 = 160;
+
+/// The longest body of a command that fits into a frame of this length.
+#[must_use]
+pub const fn body_limit(frame_bytes: u32) -> u32 {
+    frame_bytes.saturating_sub(COMMAND_HEAD_BYTES)
+}
+
 /// HELLO (PROTOCOL.md 4.1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Hello {
@@ -82,6 +92,8 @@ pub struct Hello {
     pub dial: Dial,
     /// How much the client is ready to keep.
     pub window: Window,
+    /// The longest message that the client takes, in bytes; `None`: any.
+    pub message_bytes: Option<u32>,
     /// The session to go on with.
     pub resume: Option<Resume>,
     /// The lease to go on with.
@@ -258,6 +270,8 @@ pub struct Subscribed {
     pub snapshot: bool,
     /// Why the position that the client gave can't be continued.
     pub reset: Option<ResetReason>,
+    /// The credit that was granted; `None`: as much as was asked for.
+    pub credit: Option<Window>,
 }
 
 /// Why a subscription does not continue from where the client was (PROTOCOL.md 7.5).
@@ -349,6 +363,8 @@ pub enum UnsubscribeCode {
     Overload,
     /// The topic's state can't be read; try again.
     Internal,
+    /// A state or an event is longer than the client takes.
+    TooLarge,
     /// A code of a later version of the protocol: final.
     Other,
 }

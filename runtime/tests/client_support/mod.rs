@@ -317,6 +317,7 @@ impl Rig {
             head: ts,
             snapshot,
             reset,
+            credit: None,
         })));
     }
 

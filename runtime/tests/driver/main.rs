@@ -6,6 +6,7 @@ mod calls;
 mod chat;
 mod drains;
 mod faults;
+mod limits;
 mod lives;
 mod proxy;
 mod slow_lines;

@@ -19,8 +19,8 @@ pub enum Ending {
         /// What was seen instead.
         what: String,
     },
-    /// It could not be carried out, because the adapter or the machine failed. That counts as a
-    /// failure of its clauses.
+    /// It could not be carried out, because the adapter or the machine failed. That says nothing of
+    /// its clauses.
     Trouble {
         /// What failed.
         what: String,
@@ -46,13 +46,21 @@ pub struct Outcome {
     pub exchange: Vec<String>,
 }
 
+impl Outcome {
+    fn is_trouble(&self) -> bool {
+        matches!(self.ending, Ending::Trouble { .. })
+    }
+}
+
 /// What is known of a clause after a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// At least one case showed it kept, and none showed it broken.
     Pass,
-    /// A case showed it broken, or could not be carried out.
+    /// A case showed it broken.
     Fail,
+    /// No case showed it kept or broken, and one could not be carried out.
+    Trouble,
     /// Its cases can't be carried out here, or ended early because of another clause.
     NotShown,
     /// It has no case for this side.
@@ -81,6 +89,8 @@ impl Report {
             self.outcomes.iter().filter(|outcome| outcome.clauses.contains(&clause));
         if of_clause.clone().any(|outcome| outcome.ending == Ending::Passed) {
             Verdict::Pass
+        } else if of_clause.clone().any(Outcome::is_trouble) {
+            Verdict::Trouble
         } else if of_clause.next().is_some() {
             Verdict::NotShown
         } else if clauses().iter().any(|known| known.id == clause && known.definition.is_some()) {
@@ -90,13 +100,24 @@ impl Report {
         }
     }
 
-    /// The cases of a clause that show it broken, or that could not be carried out.
+    /// The cases that show a clause broken.
     pub fn failures<'a>(&'a self, clause: &'a str) -> impl Iterator<Item = &'a Outcome> {
         self.outcomes.iter().filter(move |outcome| match &outcome.ending {
             Ending::Failed { clause: broken, .. } => *broken == clause,
-            Ending::Trouble { .. } => outcome.clauses.contains(&clause),
-            Ending::Passed | Ending::NotApplicable { .. } => false,
+            Ending::Trouble { .. } | Ending::Passed | Ending::NotApplicable { .. } => false,
         })
+    }
+
+    /// Whether some case could not be carried out.
+    #[must_use]
+    pub fn has_trouble(&self) -> bool {
+        self.outcomes.iter().any(Outcome::is_trouble)
+    }
+
+    /// Whether some clause was seen broken.
+    #[must_use]
+    pub fn has_failures(&self) -> bool {
+        self.outcomes.iter().any(|outcome| matches!(outcome.ending, Ending::Failed { .. }))
     }
 
     /// Whether no clause was seen broken and every case could be carried out or is not applicable.
@@ -133,6 +154,7 @@ impl Report {
                 writeln!(f, "  pass  {id:<5} {passed} case{}", if passed == 1 { "" } else { "s" })
             }
             Verdict::Fail => writeln!(f, "  FAIL  {id:<5} {} broken", self.failures(id).count()),
+            Verdict::Trouble => writeln!(f, "  ?     {id:<5} its case could not be carried out"),
             Verdict::NotShown => writeln!(f, "  n/a   {id:<5} {}", self.reasons(id)),
             Verdict::NoCase => writeln!(f, "  –     {id:<5} nothing for a {} to keep", self.side),
             Verdict::Definition => {
@@ -166,6 +188,7 @@ impl fmt::Display for Report {
             let name = match self.verdict(clause.id) {
                 Verdict::Pass => "pass",
                 Verdict::Fail => "fail",
+                Verdict::Trouble => "not carried out",
                 Verdict::NotShown => "not applicable",
                 Verdict::NoCase => "without a case for this side",
                 Verdict::Definition => "definitions",
@@ -175,5 +198,29 @@ impl fmt::Display for Report {
         let verdicts: Vec<String> =
             verdicts.iter().map(|(name, count)| format!("{count} {name}")).collect();
         writeln!(f, "\n{} cases; clauses: {}", self.outcomes.len(), verdicts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(endings: impl IntoIterator<Item = Ending>) -> Report {
+        let outcome =
+            |ending| Outcome { case: "a_case", clauses: &["4.1"], ending, exchange: Vec::new() };
+        Report { side: "client", outcomes: endings.into_iter().map(outcome).collect() }
+    }
+
+    #[test]
+    fn trouble_is_told_and_is_no_failed_clause() {
+        let trouble = || Ending::Trouble { what: "no answer to `start`".to_owned() };
+        let alone = report([trouble()]);
+        assert_eq!(alone.verdict("4.1"), Verdict::Trouble);
+        assert!(alone.has_trouble() && !alone.has_failures() && !alone.is_clean());
+        assert!(!alone.to_string().contains("FAIL"), "{alone}");
+        assert!(alone.to_string().contains("no answer to `start`"), "{alone}");
+        assert_eq!(report([trouble(), Ending::Passed]).verdict("4.1"), Verdict::Pass);
+        let broken = Ending::Failed { clause: "4.1", what: "silence".to_owned() };
+        assert_eq!(report([trouble(), broken]).verdict("4.1"), Verdict::Fail);
     }
 }

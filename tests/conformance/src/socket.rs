@@ -58,6 +58,7 @@ impl Socket {
     pub(crate) async fn dial(
         url: &str,
         offered: Option<&str>,
+        origin: Option<&'static str>,
         name: String,
         exchange: Exchange,
     ) -> Step<Upgrade> {
@@ -65,6 +66,9 @@ impl Socket {
         if let Some(offered) = offered {
             let offered = HeaderValue::from_str(offered).map_err(Stop::trouble)?;
             request.headers_mut().insert("Sec-WebSocket-Protocol", offered);
+        }
+        if let Some(origin) = origin {
+            request.headers_mut().insert("Origin", HeaderValue::from_static(origin));
         }
         let host = authority(&request)?;
         exchange.note(&name, &format!("dials {host}, offers {offered:?}"));

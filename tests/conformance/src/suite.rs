@@ -11,8 +11,8 @@ use crate::exchange::Exchange;
 use crate::report::{Ending, Outcome};
 use crate::{PATIENCE, with_patience};
 
-/// How many cases run at a time. Each has a server or a client of its own, and most of them just
-/// wait.
+/// How many cases run at a time, if nothing else is said. Each has a server or a client of its own,
+/// and most of them just wait.
 const AT_A_TIME: usize = 12;
 /// No case takes this long, unless something hangs.
 const CASE: Duration = Duration::from_secs(60);
@@ -29,6 +29,9 @@ pub struct Selection {
     /// How long to wait for something that must happen, before it counts as missing: 10 s if not
     /// given. Less makes sense only if something is known to be missing.
     pub patience: Option<Duration>,
+    /// How many cases run at a time: 12 if not given. Adapters that are slow to start, on a machine
+    /// that is busy, need fewer.
+    pub jobs: Option<usize>,
 }
 
 impl Selection {
@@ -77,5 +80,5 @@ pub(crate) async fn run<T: Send + Sync + 'static>(
             Outcome { case: case.name, clauses: case.clauses, ending, exchange: exchange.lines() }
         }
     });
-    stream::iter(outcomes).buffered(AT_A_TIME).collect().await
+    stream::iter(outcomes).buffered(selection.jobs.unwrap_or(AT_A_TIME).max(1)).collect().await
 }

@@ -18,6 +18,7 @@ pub fn script(mutant: Mutant) -> Option<Script> {
     match mutant {
         Mutant::EpochKeptOnRollback => Some(a_store_goes_back),
         Mutant::StaleClaimUsed => Some(a_commit_overtakes_a_claim),
+        Mutant::RolledLeavesLeases => Some(an_idle_client_of_a_store_that_goes_back),
         _ => None,
     }
 }
@@ -74,9 +75,22 @@ fn a_commit_overtakes_a_claim() -> Option<Violation> {
         |world: &World| world.nodes[0].core.as_ref().map_or(0, |core| core.load().store_operations);
     world.plan.store.after_ms = (100, 100);
     world.cut(world.socket(0), Cut::CLEAN);
-    world.run_until(5_000, |world| claims(world) > 0);
+    // That its client is gone is being told, too.
+    world.run_until(5_000, |world| claims(world) > 1);
     world.plan.store.after_ms = (0, 0);
     world.finish(command, Answer::Ok(1));
     world.run_for(1_000);
+    outcome(world)
+}
+
+/// The store goes back while a client has nothing to do, and its lease would be renewed in an hour.
+fn an_idle_client_of_a_store_that_goes_back() -> Option<Violation> {
+    let hours = Duration::from_secs(3 * 3_600);
+    let plan =
+        Plan::calm().node(|config| (config.lease_ttl, config.lease_unused_ttl) = (hours, hours));
+    let mut world = world(plan);
+    world.run_for(2_000);
+    world.back_up_store();
+    world.roll_store_back();
     outcome(world)
 }

@@ -341,6 +341,8 @@ fn randomise_node(rng: &mut Rng, config: &mut NodeConfig) {
     config.topic_idle = Duration::from_millis(rng.pick(&[300, 5_000, 600_000]));
     config.retry_after = Duration::from_millis(rng.pick(&[20, 250]));
     config.store_retry = Duration::from_millis(rng.pick(&[5, 50]));
+    config.sweep_age = Duration::from_millis(rng.pick(&[0, 500, 5_000]));
+    config.read_bytes = rng.pick(&[1, 60, 1_000_000]);
     config.sweep_interval = Duration::from_millis(rng.pick(&[1_000, 60_000]));
     config.reorder_wait = Duration::from_millis(rng.pick(&[0, 50, 500]));
     config.heads_every = Duration::from_millis(rng.pick(&[300, 1_000, 5_000]));

@@ -5,15 +5,6 @@ use super::types::Submission;
 use crate::session::Now;
 use crate::wire::{Body, MAX_SEQUENCE, Name};
 
-/// The longest head of a COMMAND: two brackets, the kind, five numbers of 16 digits, a quoted name
-/// of 64, and commas.
-const COMMAND_HEAD_BYTES: u32 = 160;
-
-/// The longest body that fits into a frame of this length.
-pub(super) const fn body_limit(frame_bytes: u32) -> u32 {
-    frame_bytes.saturating_sub(COMMAND_HEAD_BYTES)
-}
-
 /// A command as it was submitted. Its time counts from then, wherever it waits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Command {

@@ -17,6 +17,10 @@ pub struct ClientConfig {
     pub codec: Codec,
     /// Sequenced frames and bytes that the server may have under way: 256 frames, 256 KiB.
     pub window: Window,
+    /// The longest message that this client takes, in bytes, as the server is told (PROTOCOL.md
+    /// 2.6): 16 MiB. The tokio client's builder sets it to
+    /// [`TransportConfig::message_bytes`](crate::client::TransportConfig::message_bytes).
+    pub message_bytes: u32,
     /// Commands that the outbox holds, and those that may be under way without an acknowledgement:
     /// 1024.
     pub outbox_commands: u32,
@@ -51,6 +55,9 @@ pub struct ClientConfig {
     pub credential_refusals: u32,
     /// Sequence errors in a row after which the client fails: 3.
     pub sequence_errors: u32,
+    /// Messages in a row that were longer than [`ClientConfig::message_bytes`], and of which it
+    /// could not be told whose they are, after which the client fails: 3 (PROTOCOL.md 2.7).
+    pub too_large_messages: u32,
     /// Unacknowledged frames after which an ACK goes out alone: 32 (PROTOCOL.md 4.5).
     pub ack_frames: u32,
     /// Time after which an ACK goes out alone: 250 ms (PROTOCOL.md 4.5).
@@ -106,6 +113,7 @@ impl ClientConfig {
             version: version.into(),
             codec: Codec::Json,
             window: Window { frames: 256, bytes: 256 * 1024 },
+            message_bytes: 16 * 1024 * 1024,
             outbox_commands: 1024,
             outbox_bytes: 4 * 1024 * 1024,
             backlog_calls: 1024,
@@ -120,6 +128,7 @@ impl ClientConfig {
             welcome_timeout: Duration::from_secs(10),
             credential_refusals: 3,
             sequence_errors: 3,
+            too_large_messages: 3,
             ack_frames: 32,
             ack_delay: Duration::from_millis(250),
             position_delay: Duration::from_millis(200),

@@ -59,6 +59,7 @@ impl Client {
             instance: self.instance,
             dial,
             window: self.config.window,
+            message_bytes: Some(self.config.message_bytes),
             resume: self.session.as_ref().map(ClientSession::claim),
             lease: self.lease.map(|id| self.outbox.claim(id)),
         })))
@@ -174,7 +175,8 @@ impl Client {
         if self.link.is_exhausted(&self.config) {
             return self.give_up(close);
         }
-        self.wait_to_dial(now, after_ms.filter(|_| close.reaction() == Reaction::Resume));
+        let after_ms = after_ms.filter(|_| close.reaction() == Reaction::Resume);
+        self.wait_to_dial(now, after_ms, close.backs_off());
     }
 
     fn detach(&mut self) {
@@ -198,10 +200,13 @@ impl Client {
         }
     }
 
-    /// Waits as long as a leaving server asked for, or else a random part of the backoff.
-    fn wait_to_dial(&mut self, now: Now, after_ms: Option<u64>) {
+    /// Waits as long as a leaving server asked for, or else a random part of the backoff, or of its
+    /// first delay.
+    fn wait_to_dial(&mut self, now: Now, after_ms: Option<u64>, backs_off: bool) {
         let delay_ms = after_ms.unwrap_or_else(|| {
-            let ceiling = self.link.next_ceiling(&self.config.backoff);
+            let backoff = &self.config.backoff;
+            let ceiling =
+                if backs_off { self.link.next_ceiling(backoff) } else { backoff.ceiling(0) };
             self.random.up_to(millis(ceiling))
         });
         let until = now.after_ms(delay_ms);

@@ -2,7 +2,6 @@
 //! order of PROTOCOL.md 3 and 4.5). What a frame leads to is decided by the outbox, the session or
 //! a subscription.
 
-use super::command::body_limit;
 use super::heartbeat::Beat;
 use super::outbox::NextCommand;
 use super::router::Client;
@@ -10,7 +9,8 @@ use super::timer::ClientTimer;
 use super::types::CallOutcome;
 use crate::session::{Close, CloseCode, Now, millis};
 use crate::wire::{
-    Body, ClientFrame, CommandFrame, CommandNo, Dial, Name, RefusalCode, Seq, ServerFrame,
+    Body, ClientFrame, CommandFrame, CommandNo, Dial, Name, RefusalCode, Seq, ServerFrame, TopicNo,
+    body_limit,
 };
 
 impl Client {
@@ -201,6 +201,17 @@ impl Client {
         };
         if let Err(what) = result {
             self.violated(now, what);
+        }
+    }
+
+    pub(super) fn arrived_too_long(&mut self, now: Now, topic: Option<TopicNo>) {
+        self.heard(now);
+        match topic {
+            Some(number) => self.subscriptions.too_long(number, &mut self.fx),
+            None => {
+                let what = "a message is longer than this client takes";
+                self.abandon(now, Close::new(CloseCode::TOO_LARGE_FOR_CLIENT, what));
+            }
         }
     }
 

@@ -34,6 +34,8 @@ pub(super) struct Link {
     dials: u32,
     delays: u32,
     sequence_errors: u32,
+    /// Sockets that ended over a message of nobody knows which subscription.
+    too_large: u32,
     /// Since the last WELCOME.
     credential_refusals: u32,
     /// When the last connection was lost, and why the last socket ended.
@@ -55,6 +57,7 @@ impl Link {
             dials: 0,
             delays: 0,
             sequence_errors: 0,
+            too_large: 0,
             credential_refusals: 0,
             lost: None,
             reason: DialReason::First,
@@ -138,6 +141,7 @@ impl Link {
             self.dials = 0;
             self.delays = 0;
             self.sequence_errors = 0;
+            self.too_large = 0;
         }
     }
 
@@ -153,12 +157,16 @@ impl Link {
         if close.code == Some(CloseCode::SEQUENCE) {
             self.sequence_errors += 1;
         }
+        if close.is_too_large_for_client() {
+            self.too_large += 1;
+        }
     }
 
     /// Whether it has failed as often as it may.
     pub(super) fn is_exhausted(&self, config: &ClientConfig) -> bool {
         self.credential_refusals >= config.credential_refusals.max(1)
             || self.sequence_errors >= config.sequence_errors.max(1)
+            || self.too_large >= config.too_large_messages.max(1)
             || config.backoff.attempts.is_some_and(|most| self.dials >= most.max(1))
     }
 

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::command::body_limit;
 use super::config::ClientConfig;
 use super::link::Link;
 use super::outbox::Outbox;
@@ -17,7 +16,9 @@ use super::types::{
 };
 use super::volatiles::Volatiles;
 use crate::session::{Close, CloseCode, Now, Random};
-use crate::wire::{Body, ClientFrame, Dial, InstanceId, LeaseId, Name, ServerFrame};
+use crate::wire::{
+    Body, ClientFrame, Dial, InstanceId, LeaseId, Name, ServerFrame, TopicNo, body_limit,
+};
 
 /// The client's core.
 ///
@@ -166,6 +167,15 @@ impl Client {
     pub fn handle_alive(&mut self, now: Now, dial: Dial) {
         if self.link.dial() == Some(dial) {
             self.heard(now);
+        }
+    }
+
+    /// A message arrived that is longer than [`ClientConfig::message_bytes`], and was passed over.
+    /// If it is a topic's, its subscription ends; else the socket does, with 1009 (PROTOCOL.md
+    /// 2.7).
+    pub fn handle_too_long(&mut self, now: Now, dial: Dial, topic: Option<TopicNo>) {
+        if self.link.dial() == Some(dial) {
+            self.arrived_too_long(now, topic);
         }
     }
 

@@ -303,11 +303,11 @@ impl Subscription {
         };
         let mut number = None;
         match &self.stage {
-            FeedStage::Asked { credit, .. } => live.credit = *credit,
+            FeedStage::Asked { credit, .. } => live.credit = granted(*credit, frame.credit),
             // Bytes count on, so that a POSITION which is under way means the same before and after
             // (PROTOCOL.md 7.8).
             FeedStage::Live(earlier) => {
-                live.credit = earlier.credit;
+                live.credit = granted(earlier.credit, frame.credit);
                 live.received = earlier.received;
                 live.finished = start(earlier.finished.bytes);
                 live.reported = start(earlier.reported.bytes);
@@ -478,6 +478,14 @@ impl ItemPlace {
             self.counts = 0;
         }
     }
+}
+
+/// The credit that counts: a server grants no more than it was asked for.
+fn granted(asked: Window, granted: Option<Window>) -> Window {
+    granted.map_or(asked, |granted| Window {
+        frames: granted.frames.min(asked.frames).max(1),
+        bytes: granted.bytes.min(asked.bytes).max(1),
+    })
 }
 
 fn count(len: usize) -> u32 {

@@ -269,6 +269,15 @@ impl Subscriptions {
 
     // ---- frames in ----
 
+    /// A frame of a topic was longer than this client takes.
+    pub(super) fn too_long(&mut self, number: TopicNo, fx: &mut Effects) {
+        // It may have been left, and the server not have heard of it.
+        let Some(&id) = self.by_number.get(&number) else { return };
+        let (sub, _) = self.of(id).numbers();
+        self.leaving.extend(sub);
+        self.end(id, SubscriptionEnd::Refused(UnsubscribeCode::TooLarge), fx);
+    }
+
     /// A frame about a subscription; one that this client does not know (any more) is dropped.
     pub(super) fn handle(
         &mut self,

@@ -2,6 +2,7 @@
 //! (PROTOCOL.md 2.1, RFC 6455 4.2). Knows no HTTP library and no socket: a driver says what it has
 //! read, and writes the answer.
 
+use crate::session::{Close, CloseCode};
 use crate::wire::Codec;
 
 /// The longest first message, in bytes (PROTOCOL.md 2.3).
@@ -20,7 +21,8 @@ pub struct UpgradeRequest<'a> {
     pub key: &'a [u8],
     /// `Origin`, which browsers send.
     pub origin: Option<&'a [u8]>,
-    /// `Sec-WebSocket-Protocol`, in the client's order of preference.
+    /// `Sec-WebSocket-Protocol`, in the client's order of preference; without the header, what the
+    /// query names (PROTOCOL.md 2.9).
     pub subprotocols: Vec<&'a str>,
 }
 
@@ -82,6 +84,19 @@ impl Door<'_> {
     }
 }
 
+impl<'a> UpgradeRequest<'a> {
+    /// For a page, which can't see why an upgrade is refused: the close that tells it, and the
+    /// subprotocol to name until then (PROTOCOL.md 2.8). `None` for other clients, and for what
+    /// can't be upgraded at all.
+    #[must_use]
+    pub fn refused_by_close(&self, refusal: Refusal) -> Option<(Close, Option<&'a str>)> {
+        let close = refusal.close().filter(|_| self.origin.is_some())?;
+        check_handshake(self).ok()?;
+        let known = self.subprotocols.iter().find(|name| Codec::from_subprotocol(name).is_some());
+        Some((close, known.or(self.subprotocols.first()).copied()))
+    }
+}
+
 fn check_handshake(request: &UpgradeRequest<'_>) -> Result<(), Refusal> {
     // 16 bytes in base64 (RFC 6455 4.1).
     let key = request.key.len() == 24 && request.key.ends_with(b"==");
@@ -112,6 +127,20 @@ impl Refusal {
             Self::NoUpgrade | Self::Version | Self::Connection => 426,
             Self::Leaving | Self::Full => 503,
         }
+    }
+
+    /// The close that says the same to a page.
+    const fn close(self) -> Option<Close> {
+        let code = match self {
+            Self::Origin => CloseCode::FORBIDDEN,
+            Self::Elsewhere | Self::Subprotocol => CloseCode::UNSUPPORTED,
+            Self::Leaving => CloseCode::DRAINING,
+            Self::Full => CloseCode::OVERLOADED,
+            Self::Method | Self::NoUpgrade | Self::Version | Self::Key | Self::Connection => {
+                return None;
+            }
+        };
+        Some(Close::new(code, self.reason()))
     }
 
     /// What the body says.
@@ -219,6 +248,31 @@ mod tests {
         ] {
             assert!(!refusal.may_pass() && (400..500).contains(&refusal.status()), "{refusal:?}");
         }
+    }
+
+    /// PROTOCOL.md 2.8
+    #[test]
+    fn a_page_is_refused_by_close_and_others_by_status() {
+        let page = UpgradeRequest { origin: Some(b"https://chat.example"), ..request() };
+        let named = Some("steadfast.v1.json");
+        for (refusal, code) in [
+            (Refusal::Origin, 4403),
+            (Refusal::Elsewhere, 4401),
+            (Refusal::Leaving, 4010),
+            (Refusal::Full, 4004),
+        ] {
+            let close = Close::new(CloseCode(code), refusal.reason());
+            assert_eq!(page.refused_by_close(refusal), Some((close, named)), "{refusal:?}");
+            assert_eq!(request().refused_by_close(refusal), None, "{refusal:?}");
+        }
+        let other = UpgradeRequest { subprotocols: vec!["mqtt", "stomp"], ..page.clone() };
+        let close = other.refused_by_close(Refusal::Subprotocol);
+        assert_eq!(
+            close.map(|(close, named)| (close.code, named)),
+            Some((Some(CloseCode(4401)), Some("mqtt")))
+        );
+        let broken = UpgradeRequest { key: b"", ..page };
+        assert_eq!(broken.refused_by_close(Refusal::Full), None, "it can't be upgraded");
     }
 
     #[test]

@@ -212,6 +212,8 @@ pub struct NodeConfig {
     pub live_entries: u32,
     /// Bytes of a topic's entries that this process holds: 16 MiB.
     pub topic_bytes: u32,
+    /// Bytes that one read of a log asks for: 1 MiB. A longer log comes in several.
+    pub read_bytes: u32,
     /// Topics that this process holds; beyond, one that nobody follows is forgotten, or a
     /// subscription refused: 100,000.
     pub topics_held: u32,
@@ -252,6 +254,9 @@ pub struct NodeConfig {
     /// Time between looks for records that a process which is gone, or a store that went back, has
     /// left unsettled: 60 s. Each look is one store operation.
     pub sweep_interval: Duration,
+    /// How old a record is before such a look takes it up: 5 s. Younger ones are as a rule being
+    /// settled by the node that wrote them.
+    pub sweep_age: Duration,
     /// What REFUSED and UNSUBSCRIBED tell a client to wait: 250 ms.
     pub retry_after: Duration,
     /// Unacknowledged frames after which an ACK goes out alone: 32 (PROTOCOL.md 4.5).
@@ -297,6 +302,7 @@ impl NodeConfig {
             max_credit: Window { frames: 4096, bytes: 4 * 1024 * 1024 },
             live_entries: 256,
             topic_bytes: 16 * 1024 * 1024,
+            read_bytes: 1024 * 1024,
             topics_held: 100_000,
             topic_idle: Duration::from_secs(600),
             heads_every: Duration::from_secs(5),
@@ -313,6 +319,7 @@ impl NodeConfig {
             store_tries: 8,
             store_retry: Duration::from_millis(50),
             sweep_interval: Duration::from_secs(60),
+            sweep_age: Duration::from_secs(5),
             retry_after: Duration::from_millis(250),
             ack_frames: 32,
             ack_delay: Duration::from_millis(250),
@@ -356,6 +363,14 @@ impl NodeConfig {
     /// Adds a topic, with the next index.
     pub fn add_topic(&mut self, spec: TopicSpec) {
         self.topics.push(spec);
+    }
+
+    /// A message that is declared longer than a frame can carry, and its declared length.
+    #[must_use]
+    pub fn unsendable(&self) -> Option<(&Name, u32)> {
+        let most = self.frame_bytes;
+        let specs = self.messages.iter().map(|spec| (&spec.name, spec.max_bytes));
+        specs.into_iter().find(|(_, bytes)| *bytes > most)
     }
 
     /// Finds a message by wire name or alias.

@@ -3,6 +3,7 @@
 //! whatever its client has seen since. How many bytes all of them may take is not decided here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::bytes::publication_bytes;
 use super::limits::MemoryLimits;
@@ -18,7 +19,8 @@ pub(super) struct Leases {
     by_principal: BTreeSet<(PrincipalId, LeaseId)>,
     /// One entry per lease, at or before the time when it expires.
     due: BTreeSet<(Now, LeaseId)>,
-    unsettled: BTreeSet<(LeaseId, CommandNo)>,
+    /// When each was written.
+    unsettled: BTreeMap<(LeaseId, CommandNo), Now>,
     /// Leases that were let go, by the time at which this happened.
     loose: BTreeSet<(Now, LeaseId)>,
     /// Bytes of replies, in all leases.
@@ -287,6 +289,7 @@ impl Leases {
 
     pub(super) fn write(
         &mut self,
+        now: Now,
         id: LeaseId,
         n: CommandNo,
         mut record: Record,
@@ -296,7 +299,7 @@ impl Leases {
         if record.settled {
             record.publishes = Vec::new();
         } else {
-            self.unsettled.insert((id, n));
+            self.unsettled.insert((id, n), now);
             self.owed_bytes += publication_bytes(&record.publishes);
         }
         let (before, share) = (lease.records.bytes(), lease.share);
@@ -307,7 +310,7 @@ impl Leases {
     }
 
     pub(super) fn settle(&mut self, id: LeaseId, n: CommandNo) -> StoreOutcome {
-        let was_owed = self.unsettled.remove(&(id, n));
+        let was_owed = self.unsettled.remove(&(id, n)).is_some();
         let Some(lease) = self.leases.get_mut(&id) else { return StoreOutcome::LeaseGone };
         let Some(record) = lease.records.get_mut(n) else { return StoreOutcome::Done };
         record.settled = true;
@@ -333,7 +336,7 @@ impl Leases {
     }
 
     pub(super) fn owes(&self, id: LeaseId, n: CommandNo) -> bool {
-        self.unsettled.contains(&(id, n))
+        self.unsettled.contains_key(&(id, n))
     }
 
     /// Whether a lower record of the lease is not settled: what is appended for `n` would overtake
@@ -342,10 +345,19 @@ impl Leases {
         self.unsettled.range((id, CommandNo::ZERO)..(id, n)).next().is_some()
     }
 
-    pub(super) fn unsettled(&self, max: u32) -> Vec<(LeaseId, CommandNo, Record)> {
-        let first = self.unsettled.iter().take(max as usize);
-        let records = first
-            .filter_map(|(id, n)| Some((*id, *n, self.leases.get(id)?.records.get(*n)?.clone())));
+    pub(super) fn unsettled(
+        &self,
+        now: Now,
+        max: u32,
+        after: Option<(LeaseId, CommandNo)>,
+        older_than_ms: u64,
+    ) -> Vec<(LeaseId, CommandNo, Record)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let page = self.unsettled.range((from, Bound::Unbounded));
+        let old = page.filter(|(_, written)| now.since(**written) >= older_than_ms);
+        let records = old.take(max as usize).filter_map(|((id, n), _)| {
+            Some((*id, *n, self.leases.get(id)?.records.get(*n)?.clone()))
+        });
         records.collect()
     }
 

@@ -94,7 +94,9 @@ impl MemoryState {
             }
             StoreOp::Commit { lease, low, commits } => self.commit(now, lease, low, commits),
             StoreOp::Settle { lease, n } => self.leases.settle(lease, n),
-            StoreOp::ListUnsettled { max } => StoreOutcome::Unsettled(self.leases.unsettled(max)),
+            StoreOp::ListUnsettled { max, after, older_than_ms } => {
+                StoreOutcome::Unsettled(self.leases.unsettled(now, max, after, older_than_ms))
+            }
             StoreOp::Append { key, publication, retention, fresh_epoch } => {
                 self.append(now, key, publication, retention, fresh_epoch)
             }
@@ -105,8 +107,8 @@ impl MemoryState {
                 let heads = topics.iter().map(|topic| self.topics.look(now, topic));
                 StoreOutcome::Heads(heads.collect())
             }
-            StoreOp::ReadLog { topic, epoch, after, max } => {
-                self.topics.read(now, &topic, epoch, after, max)
+            StoreOp::ReadLog { topic, epoch, from, max, max_bytes } => {
+                self.topics.read(now, &topic, epoch, from, (max, max_bytes))
             }
         }
     }
@@ -163,7 +165,7 @@ impl MemoryState {
             None
         };
         record.settled = settled.is_some();
-        self.leases.write(id, n, record, &self.limits);
+        self.leases.write(now, id, n, record, &self.limits);
         CommitOutcome::Written { settled }
     }
 

@@ -8,7 +8,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::limits::MemoryLimits;
 use crate::session::Now;
 use crate::session::store::{
-    AppendKey, Appended, LogEntry, Publication, Retention, StoreOutcome, TopicHead, TopicId,
+    AppendKey, Appended, LogEntry, Publication, ReadFrom, Retention, StoreOutcome, TopicHead,
+    TopicId,
 };
 use crate::wire::{CommandNo, Epoch, LeaseId, Position, TopicSeq};
 
@@ -261,8 +262,8 @@ impl Topics {
         now: Now,
         id: &TopicId,
         epoch: Epoch,
-        after: TopicSeq,
-        max: u32,
+        from: ReadFrom,
+        (max, max_bytes): (u32, u64),
     ) -> StoreOutcome {
         let Some(topic) = self.topics.get_mut(id) else { return StoreOutcome::TopicGone };
         self.bytes -= topic.trim(now);
@@ -270,11 +271,23 @@ impl Topics {
         if topic.epoch != epoch {
             return StoreOutcome::Log { head, entries: Vec::new() };
         }
-        // Numbers have no gaps, so the place of the first wanted entry follows from its number.
-        let skip = after.0.saturating_add(1).saturating_sub(head.oldest.0);
-        let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(topic.entries.len());
-        let wanted = topic.entries.range(skip..).take(max as usize);
-        StoreOutcome::Log { head, entries: wanted.map(|(_, entry)| entry.clone()).collect() }
+        let kept = topic.entries.len();
+        let skip = match from {
+            // Numbers have no gaps, so the place of the first wanted entry follows from its number.
+            ReadFrom::After(ts) => {
+                let skip = ts.0.saturating_add(1).saturating_sub(head.oldest.0);
+                usize::try_from(skip).unwrap_or(usize::MAX).min(kept)
+            }
+            ReadFrom::Last(last) => kept.saturating_sub(last as usize),
+        };
+        let mut bytes = 0;
+        let fits = |entry: &&LogEntry| {
+            let first = bytes == 0;
+            bytes += entry.bytes();
+            first || bytes <= max_bytes
+        };
+        let wanted = topic.entries.range(skip..).take(max as usize).map(|(_, entry)| entry);
+        StoreOutcome::Log { head, entries: wanted.take_while(fits).cloned().collect() }
     }
 
     /// The store is another incarnation: so is each topic.

@@ -73,7 +73,8 @@ words!(
     Duplicate = "duplicate",
     Invalid = "invalid",
     Overload = "overload",
-    Internal = "internal";
+    Internal = "internal",
+    TooLarge = "too_large";
     unknown = Other
 );
 

@@ -8,7 +8,7 @@ mod read;
 mod reader;
 mod write;
 
-pub(super) use read::{read_client, read_server};
+pub(super) use read::{read_client, read_server, topic_of};
 pub(super) use write::{event, snapshot, topic_volatile, write_client, write_server};
 
 /// The numbers in the table of PROTOCOL.md 3.6.

@@ -151,6 +151,8 @@ struct WireHello {
     dial: Int,
     window: Object<FramesAndBytes>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    message_bytes: Option<Int>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     resume: Option<Object<WireResume>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lease: Option<Object<WireClaim>>,
@@ -212,6 +214,8 @@ struct WireSubscribed {
     snapshot: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reset: Option<Coded<ResetReason>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credit: Option<Object<EventsAndBytes>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -257,6 +261,7 @@ pub(super) fn hello(reader: &mut Reader<'_>) -> Result<ClientFrame, FrameError> 
         instance: wire.instance,
         dial: Dial(wire.dial.0),
         window: wire.window.0.into(),
+        message_bytes: wire.message_bytes.map(Int::limit),
         resume: wire.resume.map(|Object(it)| Resume {
             session: it.session,
             token: it.token.0,
@@ -279,6 +284,7 @@ pub(super) fn hello_object(hello: &Hello) -> impl Serialize {
         instance: hello.instance,
         dial: Int(hello.dial.0),
         window: Object(hello.window.into()),
+        message_bytes: hello.message_bytes.map(|bytes| Int(bytes.into())),
         resume: hello.resume.as_ref().map(|it| {
             Object(WireResume { session: it.session, token: Token(it.token), recv: Int(it.recv.0) })
         }),
@@ -371,6 +377,7 @@ pub(super) fn subscribed(reader: &mut Reader<'_>) -> Result<ServerFrame, FrameEr
         head: TopicSeq(wire.head.0),
         snapshot: wire.snapshot,
         reset: wire.reset.map(|Coded(reason)| reason),
+        credit: wire.credit.map(|Object(credit)| credit.into()),
     })))
 }
 
@@ -383,6 +390,7 @@ pub(super) fn subscribed_object(subscribed: &Subscribed) -> impl Serialize {
         head: Int(subscribed.head.0),
         snapshot: subscribed.snapshot,
         reset: subscribed.reset.map(Coded),
+        credit: subscribed.credit.map(|credit| Object(credit.into())),
     }
 }
 

@@ -40,6 +40,20 @@ pub(in crate::wire) fn read_client(message: &[u8]) -> Result<ClientFrame, FrameE
     Ok(frame)
 }
 
+/// The topic of a frame of which only the beginning is here.
+pub(in crate::wire) fn topic_of(beginning: &[u8]) -> Option<TopicNo> {
+    let mut reader = Reader::new(beginning);
+    reader.open().ok()?;
+    match reader.number().ok()? {
+        kind::EVENT | kind::SNAPSHOT | kind::TOPIC_VOLATILE => {
+            let topic = TopicNo(reader.next_number().ok()?);
+            // A number that is cut off would be another one.
+            reader.comma().ok().map(|()| topic)
+        }
+        _ => None,
+    }
+}
+
 /// Reads one message of a server.
 pub(in crate::wire) fn read_server(message: &[u8]) -> Result<ServerFrame, FrameError> {
     let mut reader = Reader::new(message);

@@ -101,6 +101,7 @@ impl Speaker for Ours {
             instance: InstanceId(instance),
             dial: Dial(1),
             window: WINDOW,
+            message_bytes: None,
             resume: None,
             lease: None,
         };

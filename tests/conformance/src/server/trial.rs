@@ -88,7 +88,21 @@ impl Server<'_> {
     pub(crate) async fn upgrade(&self, offered: Option<&str>) -> Step<Upgrade> {
         let name = format!("socket {}", self.trial.sockets.fetch_add(1, Ordering::Relaxed) + 1);
         let url = self.url.lock().await.clone();
-        Socket::dial(&url, offered, name, self.trial.exchange.clone()).await
+        Socket::dial(&url, offered, None, name, self.trial.exchange.clone()).await
+    }
+
+    /// Tries an upgrade as a browser does for a page, which says where the page is from.
+    pub(crate) async fn upgrade_of_a_page(&self, offered: &str) -> Step<Upgrade> {
+        let name = format!("socket {}", self.trial.sockets.fetch_add(1, Ordering::Relaxed) + 1);
+        let (url, origin) = (self.url.lock().await.clone(), Some("https://page.example"));
+        Socket::dial(&url, Some(offered), origin, name, self.trial.exchange.clone()).await
+    }
+
+    /// Tries an upgrade that offers no subprotocol, but names it in the query of the URL.
+    pub(crate) async fn upgrade_by_query(&self) -> Step<Upgrade> {
+        let name = format!("socket {}", self.trial.sockets.fetch_add(1, Ordering::Relaxed) + 1);
+        let url = format!("{}?subprotocol={SUBPROTOCOL}", self.url.lock().await);
+        Socket::dial(&url, None, None, name, self.trial.exchange.clone()).await
     }
 
     /// An open socket on which nothing has been sent.

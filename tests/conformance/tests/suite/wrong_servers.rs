@@ -43,9 +43,10 @@ async fn the_relay_itself_is_no_mistake() {
     let subject = Subject::Adapter(crate::ours::adapter(move |ends| {
         crate::ours::server::adapt(ends, Some(honest.clone()))
     }));
-    // One kind of case can't pass through the relay: its WebSockets answer pings, so that nobody
-    // behind it is ever silent.
-    let selection = Selection { except: vec!["silent".into()], ..Selection::default() };
+    // Two kinds of cases can't pass through the relay: its WebSockets answer pings, so that nobody
+    // behind it is ever silent, and it refuses what a page offers by status.
+    let except = vec!["silent".into(), "a_page".into()];
+    let selection = Selection { except, ..Selection::default() };
     let report = run_server_suite(subject, &selection).await;
     assert!(report.outcomes.iter().all(|outcome| outcome.ending == Ending::Passed), "{report}");
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use steadfast::session::Now;
 use steadfast::session::store::{
-    Advanced, Appended, CommitOutcome, LogEntry, News, OpId, Publication, Record, StoreOp,
-    StoreOutcome, TopicId,
+    Advanced, Appended, CommitOutcome, LogEntry, News, OpId, Publication, ReadFrom, Record,
+    StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::store::{MemoryLimits, MemoryState};
 
-use steadfast::wire::{CommandNo, Epoch, LeaseId, Position, TopicSeq};
+use steadfast::wire::{CommandNo, Epoch, LeaseId, Position};
 
 use super::{Clock, Due, World};
 use crate::checkers::Restored;
@@ -35,8 +35,13 @@ pub struct Shelf {
 impl Shelf {
     /// Where a topic stands, without touching it.
     fn standing(&mut self, now: Now, topic: &TopicId) -> Option<Position> {
-        let look =
-            StoreOp::ReadLog { topic: topic.clone(), epoch: Epoch(0), after: TopicSeq(0), max: 0 };
+        let look = StoreOp::ReadLog {
+            topic: topic.clone(),
+            epoch: Epoch(0),
+            from: ReadFrom::Last(0),
+            max: 0,
+            max_bytes: 0,
+        };
         match self.state.apply(self.clock.reads(now), look) {
             StoreOutcome::Log { head, .. } => Some(Position { epoch: head.epoch, ts: head.head }),
             _ => None,
@@ -295,13 +300,16 @@ impl World {
         let places = topics.into_iter().zip(before).zip(after);
         let restored: Vec<Restored> =
             places.map(|((topic, before), after)| Restored { topic, before, after }).collect();
-        let unsettled =
-            match self.shelf.state.apply(clock, StoreOp::ListUnsettled { max: u32::MAX }) {
-                StoreOutcome::Unsettled(records) => {
-                    records.into_iter().map(|(lease, n, _)| (lease, n.0)).collect()
-                }
-                _ => BTreeSet::new(),
-            };
+        let unsettled = match self
+            .shelf
+            .state
+            .apply(clock, StoreOp::ListUnsettled { max: u32::MAX, after: None, older_than_ms: 0 })
+        {
+            StoreOutcome::Unsettled(records) => {
+                records.into_iter().map(|(lease, n, _)| (lease, n.0)).collect()
+            }
+            _ => BTreeSet::new(),
+        };
         self.checkers.store_rolled_back(&restored, unsettled);
         for node in 0..self.nodes.len() {
             let wait = self.latency();

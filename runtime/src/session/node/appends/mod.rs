@@ -6,4 +6,3 @@ mod state;
 mod sweep;
 
 pub(super) use state::Appends;
-pub(super) use sweep::SWEEP_RECORDS;

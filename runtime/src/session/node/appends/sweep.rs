@@ -1,16 +1,22 @@
 //! When to look for records that earlier lives have left unsettled (PROTOCOL.md 5.6).
 
-use crate::session::Now;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Purpose, Timer};
+use crate::session::store::StoreOp;
+use crate::session::{Now, millis};
+use crate::wire::{CommandNo, LeaseId};
 
 /// Unsettled records that are asked for at a time.
-pub(crate) const SWEEP_RECORDS: u32 = 1024;
+pub(super) const SWEEP_RECORDS: u32 = 1024;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Sweep {
     /// Unsettled records are being listed.
     under_way: bool,
+    /// Where the page before ended.
+    after: Option<(LeaseId, CommandNo)>,
+    /// Only records of some age are asked for.
+    aged: bool,
     /// Somebody asked for them meanwhile: the list may be older than what is looked for.
     again: bool,
     /// They will be listed again after a while.
@@ -31,8 +37,27 @@ impl Sweep {
         if self.under_way {
             self.again = true;
         } else {
-            self.under_way = true;
-            fx.ask(Purpose::ListUnsettled);
+            self.begin(false, fx);
+        }
+    }
+
+    fn begin(&mut self, aged: bool, fx: &mut Effects) {
+        self.under_way = true;
+        self.aged = aged;
+        self.after = None;
+        fx.ask(Purpose::ListUnsettled);
+    }
+
+    /// Whether so many records are all that one page may hold.
+    pub(crate) const fn fills(&self, records: usize) -> bool {
+        records >= SWEEP_RECORDS as usize
+    }
+
+    pub(crate) fn op(&self, config: &NodeConfig) -> StoreOp {
+        StoreOp::ListUnsettled {
+            max: SWEEP_RECORDS,
+            after: self.after,
+            older_than_ms: if self.aged { millis(config.sweep_age) } else { 0 },
         }
     }
 
@@ -53,7 +78,9 @@ impl Sweep {
     pub(crate) fn now_and_then(&mut self, now: Now, config: &NodeConfig, fx: &mut Effects) {
         if self.next(config).is_some_and(|at| at <= now) {
             self.last = Some(now);
-            self.soon(fx);
+            if !self.under_way {
+                self.begin(true, fx);
+            }
         }
     }
 
@@ -61,18 +88,25 @@ impl Sweep {
         self.last.map(|last| last.after(config.sweep_interval))
     }
 
-    /// A list has come; there may be more than it holds, or it may be too old.
+    /// A page has come, with its last record if it is full. The next one is asked for while there
+    /// is room for what it holds; else the store is asked again when it has had time.
     pub(crate) fn listed(
         &mut self,
         now: Now,
-        records: usize,
+        last: Option<(LeaseId, CommandNo)>,
+        room: bool,
         config: &NodeConfig,
         fx: &mut Effects,
     ) {
+        if last.is_some() && room {
+            self.after = last;
+            return fx.ask(Purpose::ListUnsettled);
+        }
         self.under_way = false;
-        if records >= SWEEP_RECORDS as usize {
+        if last.is_some() {
             self.later(now, config, fx);
         }
+        // The list may be older than what somebody looks for.
         if std::mem::take(&mut self.again) {
             self.soon(fx);
         }

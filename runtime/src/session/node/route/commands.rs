@@ -129,7 +129,8 @@ impl Node {
         let Some(principal) = self.seats.principal(seat.session).cloned() else { return };
         let codec = held(self.seats.codec(conn), "whoever speaks is connected");
         let Some(codec) = codec else { return };
-        let subscriber = Subscriber { conn, codec, principal };
+        let message_bytes = self.seats.message_bytes(conn);
+        let subscriber = Subscriber { conn, codec, message_bytes, principal };
         match self.topics.subscribe(now, subscriber, subscribe, &self.config, &mut self.fx) {
             Following::Asked => {}
             Following::Refused(frame) => self.control(now, conn, frame),

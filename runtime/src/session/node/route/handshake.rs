@@ -21,7 +21,7 @@ impl Node {
         if hello.v != 1 || hello.protocol != self.config.protocol {
             let close = Close::new(
                 CloseCode::UNSUPPORTED,
-                "this server does not speak that protocol or version",
+                "this server speaks another protocol, or another version of steadfast",
             );
             return self.close(now, conn, close);
         }

@@ -1,7 +1,6 @@
 //! The store's answers, and what is done when there is none (PROTOCOL.md 5.6). Operations are made
 //! when they go out, from what is true then, so that a repetition is never stale.
 
-use crate::session::node::appends::SWEEP_RECORDS;
 use crate::session::node::effects::{Operation, Purpose, key_of, op_id};
 use crate::session::node::keys::{LeaseKey, OperationKey};
 use crate::session::node::leases::Committed;
@@ -32,11 +31,11 @@ impl Node {
             Purpose::OpenTopic(topic) => {
                 self.topics.open_op(*topic, &self.config, &mut self.random)
             }
-            Purpose::ReadLog(topic) => self.topics.read_op(*topic),
+            Purpose::ReadLog(topic) => self.topics.read_op(*topic, &self.config),
             Purpose::Heads(topics) => Some(StoreOp::Heads {
                 topics: topics.iter().map(|(_, topic)| topic.clone()).collect(),
             }),
-            Purpose::ListUnsettled => Some(StoreOp::ListUnsettled { max: SWEEP_RECORDS }),
+            Purpose::ListUnsettled => Some(self.appends.sweep().op(&self.config)),
         };
         let Some(made) = made else {
             let gone = self.fx.end_operation(key);
@@ -223,11 +222,13 @@ impl Node {
             StoreOutcome::Unsettled(records) => records,
             _ => Vec::new(),
         };
-        let count = records.len();
+        let full = self.appends.sweep().fills(records.len());
+        let last = records.last().filter(|_| full).map(|(lease, n, _)| (*lease, *n));
         for (lease, n, record) in records {
             self.appends.settle(lease, n, record.publishes, &mut self.fx);
         }
-        self.appends.sweep().listed(now, count, &self.config, &mut self.fx);
+        let room = !self.appends.is_full(&self.config);
+        self.appends.sweep().listed(now, last, room, &self.config, &mut self.fx);
     }
 
     // ---- failures ----

@@ -23,6 +23,8 @@ pub(super) struct Attachment {
     /// Exchanges may be repeated: a sequence that was accepted already is dropped, not an error.
     pub(super) rewindable: bool,
     pub(super) volatiles_running: u32,
+    /// The longest message that the client takes, as its HELLO says.
+    pub(super) message_bytes: Option<u32>,
     /// Frames that wait for nothing but the socket.
     control: VecDeque<ServerFrame>,
 }
@@ -96,6 +98,7 @@ impl Attachment {
             asked: false,
             rewindable: false,
             volatiles_running: 0,
+            message_bytes: None,
             control: VecDeque::new(),
         }
     }

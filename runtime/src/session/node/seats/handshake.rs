@@ -47,6 +47,7 @@ impl Seats {
     /// HELLO has arrived; its authentication runs.
     pub(crate) fn authenticate(&mut self, conn: ConnId, hello: Box<Hello>, exec: ExecId) {
         if let Some(attachment) = self.attachments.get_mut(&conn) {
+            attachment.message_bytes = hello.message_bytes;
             attachment.phase = Phase::Authenticating { hello, exec };
         }
     }

@@ -59,6 +59,11 @@ impl Seats {
         self.attachments.get(&conn).map(|attachment| attachment.codec)
     }
 
+    /// The longest message that a client takes.
+    pub(crate) fn message_bytes(&self, conn: ConnId) -> Option<u32> {
+        self.attachments.get(&conn)?.message_bytes
+    }
+
     pub(crate) fn is_connected(&self, conn: ConnId) -> bool {
         self.attachments.contains_key(&conn)
     }

@@ -13,6 +13,8 @@ use crate::wire::{Codec, Name, Position, SubNo, TopicNo, TopicSeq, Window};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Feed {
     pub(super) codec: Codec,
+    /// The longest message that the client takes.
+    pub(super) message_bytes: Option<u32>,
     pub(super) cursors: BTreeMap<SubNo, Cursor>,
     /// Those with something to send, each at most once.
     ready: VecDeque<SubNo>,
@@ -29,7 +31,7 @@ pub(super) struct Cursor {
     credit: Window,
     /// Everything up to here was sent, or is not for this subscriber.
     at: TopicSeq,
-    /// What the application has finished with.
+    /// The credit position: what the application has finished with.
     position: TopicSeq,
     /// Bytes of EVENTs and SNAPSHOTs, and how many of them the application has finished with, since
     /// the first SUBSCRIBED.
@@ -60,8 +62,13 @@ pub(super) struct Volatile {
 }
 
 impl Feed {
-    pub(super) const fn new(codec: Codec) -> Self {
-        Self { codec, cursors: BTreeMap::new(), ready: VecDeque::new() }
+    pub(super) const fn new(codec: Codec, message_bytes: Option<u32>) -> Self {
+        Self { codec, message_bytes, cursors: BTreeMap::new(), ready: VecDeque::new() }
+    }
+
+    /// Whether the client takes a message of this length.
+    pub(super) fn takes(&self, bytes: usize) -> bool {
+        self.message_bytes.is_none_or(|most| bytes <= most as usize)
     }
 
     pub(super) fn ready(&mut self, sub: SubNo) {
@@ -112,6 +119,10 @@ impl Cursor {
         self.state = state;
         self.at = at;
         self.position = at;
+    }
+
+    pub(super) const fn credit(&self) -> Window {
+        self.credit
     }
 
     pub(super) const fn at(&self) -> TopicSeq {

@@ -12,13 +12,15 @@ use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::types::{ConnId, TopicVolatile};
 use crate::session::store::{Appended, Publication};
-use crate::wire::{Outgoing, SubNo, TopicNo, TopicSeq};
+use crate::wire::{Outgoing, SubNo, TopicNo, TopicSeq, UnsubscribeCode};
 
 /// What a subscription has to send.
 enum Step {
     Send(Bytes),
     Nothing,
     FellBehind,
+    /// The next message is longer than the client takes.
+    TooLarge,
 }
 
 impl Topics {
@@ -41,18 +43,24 @@ impl Topics {
                         return Some(Outgoing::Frame(subscribed));
                     }
                 }
+                Step::TooLarge => {
+                    let code = UnsubscribeCode::TooLarge;
+                    let (_, unsubscribed) = self.end(now, conn, sub, code, config, fx);
+                    return Some(Outgoing::Frame(unsubscribed));
+                }
             }
         }
     }
 
     fn step(&mut self, conn: ConnId, sub: SubNo) -> Step {
         let Some(feed) = held(self.feeds.get_mut(&conn), FEED) else { return Step::Nothing };
-        let codec = feed.codec;
+        let (codec, most) = (feed.codec, feed.message_bytes.unwrap_or(u32::MAX) as usize);
         let cursor = held(feed.cursors.get_mut(&sub), CURSOR);
         let Some(cursor) = cursor else { return Step::Nothing };
         // Without a topic it is being authorized.
         let Some(topic) = self.topics.get_mut(&cursor.topic) else { return Step::Nothing };
         let frame = match &cursor.state {
+            CursorState::Snapshot { frame } if frame.len() > most => return Step::TooLarge,
             CursorState::Snapshot { frame } if cursor.has_byte_credit() => {
                 let frame = frame.clone();
                 cursor.state = CursorState::Live;
@@ -71,11 +79,17 @@ impl Topics {
                 return Step::Nothing;
             }
         };
-        let frame = frame.or_else(|| {
-            let event = topic.frame(cursor.at().next(), codec).filter(|_| cursor.has_credit())?;
-            cursor.advance(event.len());
-            Some(event.clone())
-        });
+        let frame = match frame {
+            Some(frame) => Some(frame),
+            None => match topic.frame(cursor.at().next(), codec) {
+                Some(event) if event.len() > most => return Step::TooLarge,
+                Some(event) if cursor.has_credit() => {
+                    cursor.advance(event.len());
+                    Some(event.clone())
+                }
+                Some(_) | None => None,
+            },
+        };
         match frame {
             Some(frame) => {
                 feed.ready(sub);
@@ -209,6 +223,9 @@ impl Topics {
             let Some(feed) = held(self.feeds.get_mut(conn), FEED) else { continue };
             // Its codec is not one that this node publishes in.
             let Some(frame) = frames.get(feed.codec) else { continue };
+            if !feed.takes(frame.len()) {
+                continue;
+            }
             let cursor = held(feed.cursors.get_mut(&follower.sub), CURSOR);
             let Some(cursor) = cursor else { continue };
             if !matches!(cursor.state, CursorState::Live) {

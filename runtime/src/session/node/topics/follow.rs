@@ -22,6 +22,8 @@ use crate::wire::{
 pub(crate) struct Subscriber {
     pub(crate) conn: ConnId,
     pub(crate) codec: Codec,
+    /// The longest message that the client takes.
+    pub(crate) message_bytes: Option<u32>,
     pub(crate) principal: Principal,
 }
 
@@ -65,7 +67,7 @@ impl Topics {
         fx: &mut Effects,
     ) -> Following {
         let Subscribe { sub, topic, key, from, credit } = subscribe;
-        let Subscriber { conn, codec, principal } = subscriber;
+        let Subscriber { conn, codec, message_bytes, principal } = subscriber;
         let refused = |code| Following::Refused(unsubscribed(sub, code, config));
         let count = match self.feeds.get(&conn) {
             Some(feed) if feed.cursors.contains_key(&sub) => return Following::Reused,
@@ -88,7 +90,7 @@ impl Topics {
             bytes: credit.bytes.clamp(1, max.bytes.max(1)),
         };
         let state = CursorState::Authorizing { exec, spec, key: Arc::clone(&key) };
-        let feed = self.feeds.entry(conn).or_insert_with(|| Feed::new(codec));
+        let feed = self.feeds.entry(conn).or_insert_with(|| Feed::new(codec, message_bytes));
         feed.cursors.insert(sub, Cursor::new(state, from, credit));
         fx.execute(Execution::Authorize { exec, conn, principal, topic: spec, key });
         Following::Asked
@@ -277,12 +279,14 @@ impl Topics {
         let cursor = self.cursor_mut(conn, no)?;
         let state = if snapshot { CursorState::AwaitingSnapshot } else { CursorState::Live };
         cursor.stand(ts, state);
+        let credit = cursor.credit();
         cursor.from = None;
         cursor.snapshot_tries = 0;
         if snapshot {
             self.run_snapshot(now, number, config, fx);
         }
-        let subscribed = Subscribed { sub: no, number, epoch, ts, head, snapshot, reset };
+        let credit = Some(credit);
+        let subscribed = Subscribed { sub: no, number, epoch, ts, head, snapshot, reset, credit };
         Some(ServerFrame::Subscribed(Box::new(subscribed)))
     }
 }

@@ -7,7 +7,7 @@ use super::topic::{Encoded, LogLimits, Topic, before};
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Purpose, Timer};
-use crate::session::store::{Advanced, LogEntry, StoreOp, TopicHead, TopicId};
+use crate::session::store::{Advanced, LogEntry, ReadFrom, StoreOp, TopicHead, TopicId};
 use crate::session::{Now, Random};
 use crate::wire::{Epoch, TopicNo, UnsubscribeCode};
 
@@ -75,11 +75,13 @@ impl Topics {
         Some(StoreOp::OpenTopic { topic: topic.id.clone(), fresh_epoch, retention })
     }
 
-    pub(crate) fn read_op(&mut self, number: TopicNo) -> Option<StoreOp> {
+    pub(crate) fn read_op(&mut self, number: TopicNo, config: &NodeConfig) -> Option<StoreOp> {
         let topic = self.topics.get_mut(&number)?;
         let (epoch, after) = (topic.epoch?, topic.head());
         topic.reading.from = after;
-        Some(StoreOp::ReadLog { topic: topic.id.clone(), epoch, after, max: READ_ENTRIES })
+        let (max, max_bytes) = (READ_ENTRIES, u64::from(config.read_bytes));
+        let (topic, from) = (topic.id.clone(), ReadFrom::After(after));
+        Some(StoreOp::ReadLog { topic, epoch, from, max, max_bytes })
     }
 
     /// The store has told where a topic stands.

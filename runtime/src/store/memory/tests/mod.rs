@@ -14,8 +14,8 @@ use bytes::Bytes;
 use super::{MemoryLimits, MemoryState};
 use crate::session::Now;
 use crate::session::store::{
-    AppendKey, Appended, Commit, CommitOutcome, LogEntry, Outcome, Publication, Record, Retention,
-    StoreOp, StoreOutcome, TopicHead, TopicId,
+    AppendKey, Appended, Commit, CommitOutcome, LogEntry, Outcome, Publication, ReadFrom, Record,
+    Retention, StoreOp, StoreOutcome, TopicHead, TopicId,
 };
 use crate::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name, TopicSeq};
 
@@ -149,7 +149,7 @@ impl Shelf {
     }
 
     fn unsettled(&mut self) -> Vec<(LeaseId, CommandNo)> {
-        match self.apply(StoreOp::ListUnsettled { max: 100 }) {
+        match self.apply(StoreOp::ListUnsettled { max: 100, after: None, older_than_ms: 0 }) {
             StoreOutcome::Unsettled(records) => {
                 records.into_iter().map(|(id, n, _)| (id, n)).collect()
             }
@@ -184,8 +184,19 @@ impl Shelf {
         after: u64,
         max: u32,
     ) -> (TopicHead, Vec<LogEntry>) {
-        match self.apply(StoreOp::ReadLog { topic: topic(key), epoch, after: TopicSeq(after), max })
-        {
+        let from = ReadFrom::After(TopicSeq(after));
+        self.read_page(key, epoch, from, max, u64::MAX)
+    }
+
+    fn read_page(
+        &mut self,
+        key: &str,
+        epoch: Epoch,
+        from: ReadFrom,
+        max: u32,
+        max_bytes: u64,
+    ) -> (TopicHead, Vec<LogEntry>) {
+        match self.apply(StoreOp::ReadLog { topic: topic(key), epoch, from, max, max_bytes }) {
             StoreOutcome::Log { head, entries } => (head, entries),
             other => panic!("{other:?}"),
         }

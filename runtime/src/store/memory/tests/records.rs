@@ -139,6 +139,30 @@ fn what_is_unsettled_outlives_its_lease_but_not_for_ever() {
 }
 
 #[test]
+fn unsettled_records_come_in_pages_and_young_ones_only_on_demand() {
+    let mut shelf = Shelf::new();
+    for id in 1..=2 {
+        shelf.open(id, "ann");
+        shelf.written(id, 1, 1, &[event("a", "x")], false);
+    }
+    shelf.wait(10).written(1, 2, 1, &[event("a", "y")], false);
+    let mut page = |max, after: Option<(u128, u64)>, older_than_ms| {
+        let after = after.map(|(id, n)| (lease(id), CommandNo(n)));
+        match shelf.apply(StoreOp::ListUnsettled { max, after, older_than_ms }) {
+            StoreOutcome::Unsettled(records) => {
+                records.into_iter().map(|(id, n, _)| (id.0, n.0)).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(page(2, None, 0), [(1, 1), (1, 2)]);
+    assert_eq!(page(2, Some((1, 2)), 0), [(2, 1)]);
+    assert!(page(2, Some((2, 1)), 0).is_empty());
+    assert_eq!(page(9, None, 10), [(1, 1), (2, 1)]);
+    assert_eq!(page(9, Some((1, 1)), 0), [(1, 2), (2, 1)], "the one before may be gone");
+}
+
+#[test]
 fn settling_the_last_record_of_an_ended_lease_leaves_nothing() {
     let mut shelf = Shelf::new();
     shelf.publish(0, "a", "there before");

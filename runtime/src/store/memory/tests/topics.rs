@@ -70,6 +70,27 @@ fn nothing_is_kept_of_a_topic_with_retention_0_but_its_head() {
 }
 
 #[test]
+fn a_page_has_so_many_bytes_and_always_its_first_entry() {
+    let mut shelf = Shelf::new();
+    let at = shelf.publish(1, "a", "six...");
+    shelf.publish(2, "a", "six...");
+    shelf.publish(3, "a", "six...");
+    let mut page = |from, max, max_bytes| -> Vec<u64> {
+        let (_, entries) = shelf.read_page("a", at.epoch, from, max, max_bytes);
+        entries.iter().map(|entry| entry.ts.0).collect()
+    };
+    let start = ReadFrom::After(TopicSeq(0));
+    assert_eq!(page(start, 9, 0), [1]);
+    assert_eq!(page(start, 9, 19), [1], "name and body have ten bytes");
+    assert_eq!(page(start, 9, 20), [1, 2]);
+    assert_eq!(page(start, 9, u64::MAX), [1, 2, 3]);
+    assert_eq!(page(ReadFrom::Last(2), 9, u64::MAX), [2, 3]);
+    assert_eq!(page(ReadFrom::Last(2), 1, u64::MAX), [2]);
+    assert_eq!(page(ReadFrom::Last(9), 9, u64::MAX), [1, 2, 3]);
+    assert!(page(ReadFrom::Last(0), 9, u64::MAX).is_empty());
+}
+
+#[test]
 fn a_reader_of_another_epoch_is_told_where_the_log_stands_and_gets_nothing() {
     let mut shelf = Shelf::new();
     let at = shelf.publish(1, "a", "x");
@@ -85,8 +106,13 @@ fn a_topic_forgotten_and_made_anew_has_another_epoch() {
     shelf.wait(memory - 1);
     assert_eq!(shelf.head("a").epoch, first.epoch);
     shelf.wait(memory);
-    let read =
-        StoreOp::ReadLog { topic: topic("a"), epoch: first.epoch, after: TopicSeq(0), max: 1 };
+    let read = StoreOp::ReadLog {
+        topic: topic("a"),
+        epoch: first.epoch,
+        from: ReadFrom::After(TopicSeq(0)),
+        max: 1,
+        max_bytes: u64::MAX,
+    };
     assert_eq!(shelf.apply(read), StoreOutcome::TopicGone);
     let again = shelf.publish(2, "a", "y");
     assert_ne!(again.epoch, first.epoch);

@@ -11,7 +11,7 @@ cases! { Trial;
     after_a_lost_session_everything_unresolved_is_sent_again_in_order: "5.9" "4.12";
     what_is_refused_for_now_is_sent_again_under_its_number: "5.10" "5.2";
     what_is_refused_for_good_is_resolved: "5.10";
-    a_refusal_for_now_holds_across_sessions: "5.10";
+    a_refusal_for_now_holds_across_sessions: "5.10" "5.17";
     refused_commands_are_sent_again_in_order_before_new_ones: "5.11";
     an_ack_resolves_nothing: "6.1" "4.3";
     a_caller_that_stops_waiting_changes_nothing: "6.2";

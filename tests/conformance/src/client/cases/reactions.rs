@@ -10,11 +10,11 @@ cases! { Trial;
     it_resumes_after_what_ends_the_attachment_alone: "8.1" "4.7";
     it_begins_a_new_session_after_what_ended_the_session: "8.1" "4.12";
     it_stops_where_it_is_told_to: "8.1";
-    it_asks_for_new_credentials_and_resumes: "8.1" "8.3";
+    it_asks_for_new_credentials_and_resumes: "8.1" "8.3" "8.1b";
     it_stops_after_three_refused_credentials_in_a_row: "8.1a" "8.1";
-    it_stops_after_three_sequence_errors_in_a_row: "8.1a" "8.1";
+    it_stops_after_three_sequence_errors_in_a_row: "8.1a" "8.1" "8.1b";
     its_own_4410_begins_a_new_session: "8.1a" "8.1";
-    a_stop_leaves_what_was_sent_unknown_to_the_caller: "8.1" "6.1";
+    a_stop_leaves_what_was_sent_unknown_to_the_caller: "8.1" "6.1" "6.3";
 }
 
 async fn it_resumes_after_what_ends_the_attachment_alone(trial: &Trial) -> Step {

@@ -28,7 +28,8 @@ cases! { Trial;
     it_resumes_with_the_token_of_the_last_welcome: "4.8" "1.2";
     welcomes_that_were_lost_are_not_believed: "4.8";
     a_failed_resume_begins_a_new_session: "4.10" "4.12" "5.9";
-    a_resume_that_the_server_can_not_mean_closes_with_4410: "4.7" "4.4" "8.1";
+    a_resume_that_the_server_can_not_mean_closes_with_4410: "4.7" "4.4" "8.1" "4.15";
+    what_must_not_come_before_welcome_closes_with_4410: "4.15";
     a_clean_close_says_1000: "4.11" "8.1";
 }
 
@@ -52,7 +53,8 @@ async fn its_first_frame_confirms_the_token_at_once(trial: &Trial) -> Step {
 }
 
 async fn a_socket_without_welcome_is_abandoned(trial: &Trial) -> Step {
-    let mut client = trial.client_with(json!({ "welcome_timeout_ms": 50 }), &["ann"]).await?;
+    // From the upgrade on: long enough for the slowest machine to get so far.
+    let mut client = trial.client_with(json!({ "welcome_timeout_ms": 500 }), &["ann"]).await?;
     let silent = client.accept().await?;
     let mut peer = client.attach().await?;
     ensure!("4.9", peer.hello["dial"] == 2, "another dial: {}", peer.hello);
@@ -283,4 +285,15 @@ async fn a_clean_close_says_1000(trial: &Trial) -> Step {
     peer.is_alive("4.11").await?;
     client.close().await?;
     peer.closes_with("4.11", 1000).await
+}
+
+async fn what_must_not_come_before_welcome_closes_with_4410(trial: &Trial) -> Step {
+    let mut client = trial.client().await?;
+    let mut peer = client.accept().await?;
+    peer.say(json!([kind::ACK, 0])).await;
+    peer.closes_with("4.15", 4410).await?;
+    let mut peer = client.attach().await?;
+    peer.is_alive("4.15").await?;
+    peer.welcome(json!({})).await;
+    peer.closes_with("4.15", 4410).await
 }

@@ -9,11 +9,14 @@ use crate::frame::kind;
 
 cases! { Trial;
     after_every_welcome_it_subscribes_again: "7.2" "1.1" "7.3";
-    it_goes_on_from_what_the_application_has_finished_with: "7.2" "7.4" "1.4";
+    it_goes_on_from_what_the_application_has_finished_with: "7.2" "7.4" "1.4" "7.17";
     a_continuation_from_somewhere_else_closes_with_4410: "7.4" "8.1";
-    a_first_subscription_is_no_gap: "7.5";
-    a_gap_is_told_where_there_is_no_snapshot: "7.5";
-    a_gap_is_told_with_the_snapshot: "7.5";
+    a_first_subscription_is_no_gap: "7.5" "7.12";
+    without_a_snapshot_the_place_is_known_before_any_event: "7.17";
+    before_the_snapshot_there_is_no_place: "7.17";
+    an_item_in_the_applications_hands_is_not_seen_twice: "7.18" "7.17";
+    a_gap_is_told_where_there_is_no_snapshot: "7.5" "7.12";
+    a_gap_is_told_with_the_snapshot: "7.5" "7.12";
     after_a_snapshot_events_continue: "7.5" "7.7";
     a_reset_on_a_live_subscription_is_told: "7.6" "7.5";
     another_epoch_comes_under_another_number: "7.6" "7.8";
@@ -224,4 +227,61 @@ async fn an_event_where_a_snapshot_is_due_closes_with_4410(trial: &Trial) -> Ste
     peer.subscribed(&asked, 3, (EPOCH, 4), Some("initial")).await;
     peer.named_event(3, 5, "appended", "x").await;
     peer.closes_with("7.5", 4410).await
+}
+
+async fn without_a_snapshot_the_place_is_known_before_any_event(trial: &Trial) -> Step {
+    let (mut client, mut peer) = trial.attached().await?;
+    client.subscribe("log").await?;
+    let asked = peer.subscribe("7.2").await?;
+    peer.subscribed(&asked, 7, (EPOCH, 4), Some("initial")).await;
+    peer.is_alive("7.17").await?;
+    peer.socket.cut();
+    let mut peer = client.attach().await?;
+    let asked = peer.subscribe("7.2").await?;
+    let from = json!({ "epoch": EPOCH, "ts": 4 });
+    ensure!("7.17", asked["from"] == from, "it goes on from {}, not from {from}", asked["from"]);
+    Ok(())
+}
+
+async fn before_the_snapshot_there_is_no_place(trial: &Trial) -> Step {
+    let (mut client, mut peer) = trial.attached().await?;
+    let sub = client.subscribe("list").await?;
+    let asked = peer.subscribe("7.2").await?;
+    peer.subscribed(&asked, 7, (EPOCH, 4), Some("initial")).await;
+    peer.is_alive("7.17").await?;
+    peer.socket.cut();
+    let mut peer = client.attach().await?;
+    let asked = peer.subscribe("7.2").await?;
+    ensure!(
+        "7.17",
+        asked["from"].is_null(),
+        "it goes on from {}, which it never had",
+        asked["from"]
+    );
+    peer.subscribed(&asked, 8, (EPOCH, 5), Some("initial")).await;
+    peer.snapshot(8, 5, &["a"]).await;
+    let item = client.item("7.17", sub).await?;
+    ensure!("7.17", item["item"] == "snapshot", "the application got {item}, not the state");
+    Ok(())
+}
+
+async fn an_item_in_the_applications_hands_is_not_seen_twice(trial: &Trial) -> Step {
+    let (mut client, mut peer) = trial.attached().await?;
+    let sub = client.subscribe("log").await?;
+    peer.accept_log().await?;
+    peer.event(7, 1, "1").await;
+    client.sees("7.18", sub, "1").await?;
+    peer.is_alive("7.18").await?;
+    peer.socket.cut();
+    let mut peer = client.attach().await?;
+    let asked = peer.subscribe("7.2").await?;
+    // It has finished with nothing, and may still hold what the application is with.
+    let from = asked["from"]["ts"].as_u64();
+    ensure!("7.17", matches!(from, Some(0 | 1)), "it goes on from {}", asked["from"]);
+    let from = from.unwrap_or_default();
+    peer.subscribed(&asked, 9, (EPOCH, from), None).await;
+    for ts in from + 1..=2 {
+        peer.event(9, ts, &ts.to_string()).await;
+    }
+    client.sees("7.18", sub, "2").await
 }

@@ -8,14 +8,15 @@ use crate::case::{Step, cases, ensure};
 use crate::frame::{Frame, kind};
 
 cases! { Trial;
-    a_position_tells_what_is_finished_with: "7.8";
-    nothing_is_finished_before_the_application_says_so: "7.8";
-    a_snapshot_counts_in_bytes: "7.8";
+    a_position_tells_what_is_finished_with: "7.8" "7.15" "7.19";
+    nothing_is_finished_before_the_application_says_so: "7.8" "7.15";
+    a_snapshot_counts_in_bytes: "7.8" "7.15";
     a_subscription_that_nobody_reads_holds_nothing_up: "7.9";
     leaving_is_told_and_what_is_on_its_way_is_dropped: "7.10";
     a_final_code_ends_the_subscription: "7.10";
     a_code_for_now_is_asked_again: "7.10" "7.3";
     a_volatile_reaches_the_application_and_moves_no_position: "7.11";
+    a_smaller_credit_than_it_asked_for_is_lived_with: "7.14" "7.19";
 }
 
 async fn following(trial: &Trial, topic: &str) -> Step<(Client, Peer, u64, Value)> {
@@ -142,4 +143,29 @@ async fn a_volatile_reaches_the_application_and_moves_no_position(trial: &Trial)
     ensure!("7.11", item["name"] == "nudged", "a volatile arrived as {item}");
     peer.named_event(7, 1, "appended", "next").await;
     client.sees("7.11", sub, "next").await
+}
+
+async fn a_smaller_credit_than_it_asked_for_is_lived_with(trial: &Trial) -> Step {
+    let (mut client, mut peer) = trial.attached().await?;
+    let sub = client.subscribe("log").await?;
+    let asked = peer.subscribe("7.2").await?;
+    let granted = json!({ "events": 1, "bytes": 100 });
+    peer.say(json!([kind::SUBSCRIBED, {
+        "sub": asked["sub"], "number": 7, "epoch": super::super::peer::EPOCH, "ts": 0, "head": 0,
+        "snapshot": false, "reset": "initial", "credit": granted,
+    }]))
+    .await;
+    let mut bytes = 0;
+    for ts in 1..=3 {
+        bytes += peer.event(7, ts, "e").await;
+        if ts == 1 {
+            client.take(sub).await?;
+        }
+        let item = client.taken("7.14", sub).await?;
+        ensure!("7.14", item["item"] == "event", "the application got {item}, not event {ts}");
+        // To have finished with it, the application asks for the next one.
+        client.take(sub).await?;
+        peer.position(7, ts, bytes).await?;
+    }
+    Ok(())
 }

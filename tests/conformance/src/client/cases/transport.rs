@@ -17,10 +17,10 @@ cases! { Trial;
     any_other_refusal_stops_a_client_that_was_never_connected: "2.1";
     any_other_refusal_is_a_lost_connection_later: "2.1";
     a_binary_message_is_an_error: "2.2" "8.3";
-    a_command_beyond_frame_bytes_is_not_sent: "2.3";
+    a_command_beyond_frame_bytes_is_not_sent: "2.3" "5.19";
     a_websocket_ping_is_answered: "2.4";
     a_long_snapshot_is_taken: "2.5";
-    a_message_beyond_the_clients_own_limit_closes_with_1009: "2.5" "8.1";
+    a_message_beyond_the_clients_own_limit_ends_its_subscription: "2.7" "2.6";
 }
 
 async fn it_offers_the_subprotocol_and_speaks_text(trial: &Trial) -> Step {
@@ -132,13 +132,26 @@ async fn a_long_snapshot_is_taken(trial: &Trial) -> Step {
     Ok(())
 }
 
-async fn a_message_beyond_the_clients_own_limit_closes_with_1009(trial: &Trial) -> Step {
+async fn a_message_beyond_the_clients_own_limit_ends_its_subscription(trial: &Trial) -> Step {
     let mut client = trial.client_with(json!({ "message_bytes": 20_000 }), &["ann"]).await?;
     let mut peer = client.attach().await?;
-    client.subscribe("list").await?;
+    let told = &peer.hello["message_bytes"];
+    ensure!("2.6", *told == 20_000, "HELLO tells {told}, the client takes 20,000 bytes");
+    let log = client.subscribe("log").await?;
+    peer.accept_log().await?;
+    let list = client.subscribe("list").await?;
     let asked = peer.subscribe("7.2").await?;
-    peer.subscribed(&asked, 1, (EPOCH, 0), Some("initial")).await;
+    peer.subscribed(&asked, 8, (EPOCH, 0), Some("initial")).await;
     let text = "x".repeat(30_000);
-    peer.say(json!([kind::SNAPSHOT, 1, 0, "state", { "list": "l", "texts": [text] }])).await;
-    peer.closes_with("2.5", 1009).await
+    peer.say(json!([kind::SNAPSHOT, 8, 0, "state", { "list": "l", "texts": [text] }])).await;
+    peer.event(7, 1, "short").await;
+    client.take(list).await?;
+    client.ended("2.7", list).await?;
+    // It may have lost the socket over it, but not the rest.
+    if peer.is_alive("2.7").await.is_err() {
+        peer = client.attach().await?;
+        peer.accept_log().await?;
+        peer.event(7, 1, "short").await;
+    }
+    client.sees("2.7", log, "short").await
 }

@@ -19,7 +19,7 @@ cases! { Trial;
     a_second_subscription_of_a_topic_is_a_duplicate: "7.3" "7.10";
     one_attachment_follows_several_topics: "7.3" "7.4";
     a_position_at_the_head_is_no_gap: "7.6" "7.4";
-    what_is_not_retained_is_reported_as_trimmed: "7.5";
+    what_is_not_retained_is_reported_as_trimmed: "7.5" "7.13";
     a_position_ahead_of_the_head_is_reported: "7.5";
     a_subscription_that_falls_behind_is_told: "7.6" "7.5";
     a_subscription_that_falls_behind_gets_the_state: "7.6" "7.5";

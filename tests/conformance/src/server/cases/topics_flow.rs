@@ -12,12 +12,14 @@ cases! { Trial;
     no_event_goes_beyond_the_credit_in_events: "7.8";
     no_event_goes_beyond_the_credit_in_bytes: "7.8";
     a_snapshot_does_not_wait_for_events_but_counts_in_bytes: "7.8";
-    a_position_counts_at_most_as_what_was_sent: "7.8";
-    a_lower_position_is_ignored_and_each_count_counts_alone: "7.8";
-    a_position_for_an_unknown_number_is_ignored: "7.8";
-    bytes_count_on_across_a_reset: "7.8" "7.6";
+    a_position_counts_at_most_as_what_was_sent: "7.8" "7.16";
+    a_lower_position_is_ignored_and_each_count_counts_alone: "7.8" "7.16";
+    a_position_for_an_unknown_number_is_ignored: "7.8" "7.16";
+    bytes_count_on_across_a_reset: "7.8" "7.6" "7.15";
     nothing_else_waits_for_a_subscriptions_credit: "7.9";
+    the_credit_that_was_granted_is_told: "7.14";
     unsubscribe_ends_a_subscription: "7.10";
+    a_state_longer_than_the_client_takes_ends_its_subscription_alone: "2.6" "7.10";
     a_topic_that_may_not_be_followed_is_forbidden: "7.10";
     a_topic_that_is_unknown_is_unsupported: "7.10";
     a_topic_volatile_reaches_followers_without_number_and_credit: "7.11" "5.16";
@@ -255,4 +257,51 @@ async fn topic_volatiles_are_not_replayed(trial: &Trial) -> Step {
     let replayed = |frame: &Frame| frame.kind == kind::TOPIC_VOLATILE || frame.kind == kind::EVENT;
     ensure!("7.11", !peer.has(replayed), "a volatile was replayed");
     Ok(())
+}
+
+async fn the_credit_that_was_granted_is_told(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    let mut peer = server.attach(Me::new("ann")).await?;
+    for asked in [(3, 700), (1 << 40, 1 << 40)] {
+        let sub = peer.subscribe_with("log", &fresh("list"), None, asked).await;
+        let granted = peer.subscribed("7.14", sub).await?["credit"].clone();
+        if granted.is_null() {
+            continue;
+        }
+        for (name, asked) in [("events", asked.0), ("bytes", asked.1)] {
+            let fits = granted[name].as_u64().is_some_and(|value| (1..=asked).contains(&value));
+            ensure!("7.14", fits, "{asked} {name} were asked for, and {granted} granted");
+        }
+    }
+    Ok(())
+}
+
+async fn a_state_longer_than_the_client_takes_ends_its_subscription_alone(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    let mut me = Me::new("ann");
+    me.dial = 1;
+    let mut hello = me.hello();
+    hello["message_bytes"] = json!(1_000);
+    let mut peer = server.greet(&me, &hello).await?;
+    peer.welcomed().await?;
+    peer.ack().await;
+    let (long, short) = (fresh("list"), fresh("list"));
+    let mut bob = server.attach(Me::new("bob")).await?;
+    bob.append(&long, (0..2).map(|_| "x".repeat(700))).await?;
+    let sub = peer.subscribe_with("list", &short, None, (100, 100_000)).await;
+    peer.subscribed("2.6", sub).await?;
+    peer.take_kind("2.6", "SNAPSHOT", kind::SNAPSHOT).await?;
+    let too_long = peer.subscribe_with("list", &long, None, (100, 100_000)).await;
+    let ends =
+        move |frame: &Frame| frame.kind == kind::UNSUBSCRIBED && frame.body()["sub"] == too_long;
+    let end = peer.take("2.6", "UNSUBSCRIBED", ends).await?;
+    ensure!("2.6", end.body()["code"] == "too_large", "another code: {}", end.text);
+    // The other one, and the socket, go on: until an event is too long for it, too.
+    bob.append(&short, ["y".to_owned()]).await?;
+    peer.event("2.6").await?;
+    bob.append(&short, ["y".repeat(1_100)]).await?;
+    let ends = move |frame: &Frame| frame.kind == kind::UNSUBSCRIBED && frame.body()["sub"] == sub;
+    let end = peer.take("2.6", "UNSUBSCRIBED", ends).await?;
+    ensure!("2.6", end.body()["code"] == "too_large", "another code: {}", end.text);
+    peer.is_alive("2.6").await
 }

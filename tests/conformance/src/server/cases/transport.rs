@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::super::me::Me;
+use super::super::peer::Peer;
 use super::super::trial::{Trial, fresh};
 use crate::case::{Step, Stop, cases, ensure};
 use crate::frame::kind;
@@ -11,6 +12,8 @@ use crate::socket::{Arrival, SUBPROTOCOL, Upgrade};
 cases! { Trial;
     the_offered_subprotocol_is_selected: "2.1";
     an_upgrade_without_a_known_subprotocol_is_refused_with_400: "2.1";
+    a_page_is_told_by_a_close_code: "2.8";
+    the_query_may_name_the_subprotocol: "2.9";
     a_binary_message_closes_with_4400: "2.2" "8.3";
     every_frame_is_one_text_message: "2.2";
     a_hello_beyond_64_kib_closes_with_4413: "2.3" "8.3";
@@ -158,4 +161,34 @@ async fn a_websocket_ping_is_answered(trial: &Trial) -> Step {
     }
     peer.say(json!([kind::PING, 7])).await;
     peer.is_alive("2.4").await
+}
+
+async fn a_page_is_told_by_a_close_code(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    match server.upgrade_of_a_page("mqtt").await? {
+        // It SHOULD say it in a way that a page can see.
+        Upgrade::Refused(_) => Err(Stop::NotApplicable("it refuses pages by status alone".into())),
+        Upgrade::Open(mut socket, named) => {
+            ensure!("2.8", named.as_deref() == Some("mqtt"), "{named:?} is named, not `mqtt`");
+            match socket.next().await {
+                Some(Arrival::Closed(Some(4401))) => Ok(()),
+                other => Err(Stop::broken("2.8", format!("{other:?} instead of close 4401"))),
+            }
+        }
+    }
+}
+
+async fn the_query_may_name_the_subprotocol(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    let Upgrade::Open(socket, named) = server.upgrade_by_query().await? else {
+        return Err(Stop::broken("2.9", "a subprotocol that the query names is refused"));
+    };
+    ensure!("2.9", named.is_none(), "the answer names {named:?}, which was not offered");
+    let mut me = Me::new("ann");
+    me.dial = 1;
+    let mut peer = Peer::new(*socket, me.clone());
+    peer.say(json!([kind::HELLO, me.hello()])).await;
+    peer.welcomed().await?;
+    peer.ack().await;
+    peer.is_alive("2.9").await
 }

@@ -134,8 +134,9 @@ async fn link(stream: TcpStream, target: String, mistake: Mistake, memory: Arc<M
     let accepted = accept_hdr_async(stream, |request: &Request, mut response: Response| {
         let offered =
             request.headers().get("Sec-WebSocket-Protocol").and_then(|value| value.to_str().ok());
-        let known =
-            offered.is_some_and(|list| list.split(',').any(|offer| offer.trim() == SUBPROTOCOL));
+        let by_query = request.uri().query().is_some_and(|query| query.contains(SUBPROTOCOL));
+        let known = by_query
+            || offered.is_some_and(|list| list.split(',').any(|it| it.trim() == SUBPROTOCOL));
         let status = match &far {
             _ if !known => Some(StatusCode::BAD_REQUEST),
             Ok(_) => None,
@@ -147,9 +148,11 @@ async fn link(stream: TcpStream, target: String, mistake: Mistake, memory: Arc<M
             *refusal.status_mut() = status;
             return Err(refusal);
         }
-        response
-            .headers_mut()
-            .insert("Sec-WebSocket-Protocol", HeaderValue::from_static(SUBPROTOCOL));
+        if !by_query {
+            response
+                .headers_mut()
+                .insert("Sec-WebSocket-Protocol", HeaderValue::from_static(SUBPROTOCOL));
+        }
         Ok(response)
     })
     .await;

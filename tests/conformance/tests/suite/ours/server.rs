@@ -103,7 +103,13 @@ fn configure(config: &mut NodeConfig, settings: &Value) {
     config.live_entries = 8;
     // A run against one server leaves behind many clients of few principals.
     config.leases_per_principal = 1_000;
-    small("/frame_bytes").into_iter().for_each(|value| config.frame_bytes = value);
+    if let Some(value) = small("/frame_bytes") {
+        config.frame_bytes = value;
+        // No message may be declared longer than a frame can carry.
+        for message in config.messages_mut() {
+            message.max_bytes = message.max_bytes.min(value);
+        }
+    }
     small("/queue_bytes").into_iter().for_each(|value| config.lease_queue_bytes = value);
     small("/sessions").into_iter().for_each(|value| config.sessions = value);
     small("/span").into_iter().for_each(|value| config.span = value);

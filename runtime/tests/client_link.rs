@@ -442,3 +442,40 @@ fn commands_and_subscriptions_wait_for_time_only_where_a_timer_runs() {
     rig.closed(lost());
     assert!(rig.client.poll_timeout().is_some(), "the dial");
 }
+
+/// PROTOCOL.md 8.1a: where nothing was overloaded the next dial comes within the first delay,
+/// however many there were before.
+#[test]
+fn what_does_not_back_off_dials_within_the_first_delay() {
+    for code in [4001, 4002, 4003, 4201, 4410] {
+        let mut rig = Rig::attached();
+        // Failures before it make the next delay long.
+        for _ in 0..8 {
+            rig.closed(client_support::lost());
+            rig.await_dial();
+        }
+        rig.connect();
+        rig.welcome_new();
+        rig.closed(client_support::code(code));
+        let dials_at = rig.client.poll_timeout().expect("it dials again");
+        assert!(dials_at <= rig.now.after_ms(1_000), "{code}: {dials_at:?} at {:?}", rig.now);
+    }
+}
+
+/// PROTOCOL.md 2.7: what nobody can tell the subscription of ends sockets, but not for ever.
+#[test]
+fn messages_too_long_of_nobody_knows_what_stop_it_after_three_in_a_row() {
+    let mut rig = Rig::attached();
+    for round in 1..=3 {
+        let dial = rig.dial;
+        rig.act(|client, now| client.handle_too_long(now, dial, None));
+        assert!(rig.has_closed_with(CloseCode::TOO_LARGE_FOR_CLIENT));
+        if round == 3 {
+            break;
+        }
+        rig.await_dial();
+        rig.connect();
+        rig.welcome_new();
+    }
+    assert!(matches!(rig.client.state(), ConnectionState::Failed { .. }));
+}

@@ -280,8 +280,8 @@ fn told(frame: Option<CloseFrame>) -> Close {
 fn failed(error: &Error, role: Role) -> Close {
     use tokio_tungstenite::tungstenite::error::ProtocolError;
     match error {
-        // The server broke no rule: the limit is the client's own (PROTOCOL.md 2.5), and what comes
-        // after a resume may fit.
+        // One in fragments, or that came before HELLO: nobody knows whose it is (PROTOCOL.md 2.7),
+        // and what comes after a resume may fit.
         Error::Capacity(_) if role == Role::Client => Close::new(
             CloseCode::TOO_LARGE_FOR_CLIENT,
             "the message is longer than this client takes",

@@ -71,12 +71,12 @@ fn a_commit_overtakes_a_claim() -> Option<Violation> {
     let mut world = world(plan);
     let (command, _) = world.submit(0, ORDERED);
     world.run_until(1_000, |world| !world.held.is_empty());
-    let claims =
+    let operations =
         |world: &World| world.nodes[0].core.as_ref().map_or(0, |core| core.load().store_operations);
     world.plan.store.after_ms = (100, 100);
     world.cut(world.socket(0), Cut::CLEAN);
-    // That its client is gone is being told, too.
-    world.run_until(5_000, |world| claims(world) > 1);
+    // That nobody holds the lease, and then the claim.
+    world.run_until(5_000, |world| operations(world) > 1);
     world.plan.store.after_ms = (0, 0);
     world.finish(command, Answer::Ok(1));
     world.run_for(1_000);

@@ -47,15 +47,16 @@ struct Live {
     credit: Window,
     /// Bytes of messages received, finished with and reported, since the first SUBSCRIBED of `sub`.
     received: u64,
-    finished: Finished,
-    reported: Finished,
+    finished: CreditPosition,
+    reported: CreditPosition,
     /// The number has changed: what was said under the earlier one may not have been heard, and is
     /// said again.
     renumbered: bool,
 }
 
+/// What the application has finished with, as POSITION tells it (PROTOCOL.md 7.15).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Finished {
+struct CreditPosition {
     ts: TopicSeq,
     bytes: u64,
 }
@@ -88,8 +89,8 @@ pub(super) struct Subscription {
     volatiles: VecDeque<Item>,
     volatile_next: bool,
     handed: Option<ItemPlace>,
-    /// What has been seen when nothing is buffered.
-    base: Option<Position>,
+    /// The resume position while nothing is buffered (PROTOCOL.md 7.17).
+    resumes_at: Option<Position>,
     /// Counts SUBSCRIBED.
     feed: u64,
 }
@@ -107,7 +108,7 @@ impl Subscription {
             volatiles: VecDeque::new(),
             volatile_next: false,
             handed: None,
-            base: request.from,
+            resumes_at: request.from,
             feed: 0,
         }
     }
@@ -189,7 +190,7 @@ impl Subscription {
             return None;
         };
         self.queue_bytes -= place.bytes;
-        self.base = Some(place.after);
+        self.resumes_at = Some(place.after);
         self.handed = Some(place);
         Some(item)
     }
@@ -197,7 +198,7 @@ impl Subscription {
     fn finish(&mut self) {
         // The first item has none before it.
         let Some(place) = self.handed.take() else { return };
-        // Between two attachments there is nobody to tell; the base says what was seen.
+        // Between two attachments there is nobody to tell; the resume position says what was seen.
         let FeedStage::Live(live) = &mut self.stage else { return };
         if place.sub == live.sub {
             live.finished.bytes += place.counts;
@@ -235,14 +236,14 @@ impl Subscription {
                 .saturating_sub(u32::try_from(self.queue_bytes).unwrap_or(u32::MAX))
                 .max(1),
         };
-        let from = self.seen();
+        let from = self.resume_position();
         self.stage = FeedStage::Asked { sub, from, credit: rest };
         (from, rest)
     }
 
-    /// Everything up to here was handed out or is buffered.
-    fn seen(&self) -> Option<Position> {
-        self.queue.back().map_or(self.base, |(_, place)| Some(place.after))
+    /// Everything up to here was handed out or is buffered (PROTOCOL.md 7.17).
+    fn resume_position(&self) -> Option<Position> {
+        self.queue.back().map_or(self.resumes_at, |(_, place)| Some(place.after))
     }
 
     /// Lets go of the latest items, which nobody will finish: for the credit they count as finished
@@ -286,7 +287,7 @@ impl Subscription {
         }
         self.refusals = 0;
         self.feed += 1;
-        let start = |bytes| Finished { ts: frame.ts, bytes };
+        let start = |bytes| CreditPosition { ts: frame.ts, bytes };
         let mut live = Live {
             sub: frame.sub,
             number: frame.number,
@@ -333,14 +334,14 @@ impl Subscription {
         }
         match self.gap(reason, here) {
             Some(gap) => self.push(Item::Gap(gap), here, 0),
-            None => self.base = Some(here),
+            None => self.resumes_at = Some(here),
         }
     }
 
     /// What to report; nothing when the application had asked for nothing in particular and has
     /// seen nothing.
     fn gap(&self, reason: ResetReason, here: Position) -> Option<Gap> {
-        let last = self.seen();
+        let last = self.resume_position();
         let silent = reason == ResetReason::Initial && last.is_none();
         (!silent).then_some(Gap { reason, last, epoch: here.epoch, resumes_after: here.ts })
     }
@@ -419,7 +420,7 @@ impl Subscription {
             place.pass(here, feed, sub);
             return Ok(());
         }
-        self.base = Some(here);
+        self.resumes_at = Some(here);
         match &mut self.handed {
             Some(place) => place.pass(here, feed, sub),
             None => live.finished.ts = ts,

@@ -265,19 +265,21 @@ impl Leases {
         let lease = self.leases.held_mut(key).filter(|lease| low > lease.low)?;
         let running = lease.running;
         let stopped = lease.raise_low(low);
-        self.places.give_back(running - lease.running, key, lease, config);
-        self.places.forget_below(low, lease);
         if lease.timers.rest.is_none() {
             let rest = now.after(config.lease_rest);
             lease.timers.rest = Some(rest);
             fx.arm(rest, Timer::Rest(key));
         }
         let session = lease.session;
-        for exec in stopped {
-            fx.abort(exec);
+        if let Some(stopped) = stopped {
+            self.places.give_back(running - lease.running, key, lease, config);
+            self.places.forget_below(low, lease);
+            for exec in stopped {
+                fx.abort(exec);
+            }
+            self.fill_places(now, config, fx);
+            self.start_next(now, key, config, fx);
         }
-        self.fill_places(now, config, fx);
-        self.start_next(now, key, config, fx);
         session
     }
 }

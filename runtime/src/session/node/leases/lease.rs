@@ -231,12 +231,14 @@ impl Lease {
         self.queue.shrink_to_fit();
     }
 
-    /// Forgets everything below `low` (PROTOCOL.md 5.4); returns what runs and need not any more.
-    pub(super) fn raise_low(&mut self, low: CommandNo) -> Vec<ExecId> {
-        let mut stopped = Vec::new();
+    /// Forgets everything below `low` (PROTOCOL.md 5.4); returns what runs and need not any more,
+    /// or `None` if nothing waited or ran there, which is so whenever the answers came from here.
+    pub(super) fn raise_low(&mut self, low: CommandNo) -> Option<Vec<ExecId>> {
+        let (mut stopped, mut live) = (Vec::new(), false);
         while self.low < low {
             let n = self.low;
             if let Some(slot) = self.slots.pop_front() {
+                live |= matches!(slot.state, SlotState::Waiting(_) | SlotState::Running(_));
                 stopped.extend(slot.state.running().map(|running| running.exec));
                 self.forget(n, slot.state);
             } else {
@@ -248,7 +250,7 @@ impl Lease {
         if self.order.barred.first_key_value().is_some_and(|(n, _)| *n < low) {
             self.order.barred = self.order.barred.split_off(&low);
         }
-        stopped
+        live.then_some(stopped)
     }
 
     fn forget(&mut self, n: CommandNo, state: SlotState) {

@@ -388,4 +388,7 @@ fn randomise_quotas(rng: &mut Rng, config: &mut NodeConfig) {
     config.executions_per_lease = rng.pick(&[1, 100]);
     config.commands_waiting_per_principal = rng.pick(&[1, 3, 100]);
     config.sessions_per_principal = rng.pick(&[1, 2, 64]);
+    config.subscriptions_per_principal = rng.pick(&[2, 4, 100]);
+    config.snapshot_interval = Duration::from_millis(rng.pick(&[0, 100, 2_000]));
+    config.snapshots_bytes = rng.pick(&[40, 1_000_000]);
 }

@@ -12,11 +12,13 @@ use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::types::{ConnId, TopicVolatile};
 use crate::session::store::{Appended, Publication};
-use crate::wire::{Outgoing, SubNo, TopicNo, TopicSeq, UnsubscribeCode};
+use crate::wire::{Outgoing, ServerFrame, SubNo, TopicNo, TopicSeq, UnsubscribeCode};
 
 /// What a subscription has to send.
 enum Step {
     Send(Bytes),
+    /// The state of this topic.
+    State(TopicNo, ServerFrame),
     Nothing,
     FellBehind,
     /// The next message is longer than the client takes.
@@ -37,6 +39,10 @@ impl Topics {
             let sub = self.feeds.get_mut(&conn)?.next_ready()?;
             match self.step(conn, sub) {
                 Step::Send(bytes) => return Some(Outgoing::Shared(bytes)),
+                Step::State(topic, frame) => {
+                    self.let_go(topic, config, fx);
+                    return Some(Outgoing::Frame(frame));
+                }
                 Step::Nothing => {}
                 Step::FellBehind => {
                     if let Some(subscribed) = self.fell_behind(now, conn, sub, config, fx) {
@@ -60,12 +66,22 @@ impl Topics {
         // Without a topic it is being authorized.
         let Some(topic) = self.topics.get_mut(&cursor.topic) else { return Step::Nothing };
         let frame = match &cursor.state {
-            CursorState::Snapshot { frame } if frame.len() > most => return Step::TooLarge,
-            CursorState::Snapshot { frame } if cursor.has_byte_credit() => {
-                let frame = frame.clone();
-                cursor.state = CursorState::Live;
-                cursor.sends(frame.len());
-                Some(frame)
+            CursorState::Snapshot => {
+                let number = cursor.topic;
+                let kept = held(topic.kept.as_ref(), "who waits for a state finds it");
+                let Some(kept) = kept else { return Step::Nothing };
+                let Some((frame, bytes)) = kept.frame(number, codec) else { return Step::Nothing };
+                if bytes > most {
+                    return Step::TooLarge;
+                }
+                if !cursor.has_byte_credit() {
+                    topic.untell(conn);
+                    return Step::Nothing;
+                }
+                cursor.stand(kept.ts, CursorState::Live);
+                cursor.sends(bytes);
+                feed.ready(sub);
+                return Step::State(number, frame);
             }
             CursorState::Live => match cursor.volatiles.pop_front() {
                 Some(volatile) => Some(volatile.frame),

@@ -2,6 +2,7 @@
 //! (PROTOCOL.md 7.1, 7.6, 7.7).
 
 use super::cursor::CursorState;
+use super::kept::Kept;
 use super::state::{Notices, TOPIC, Topics};
 use super::topic::{Encoded, LogLimits, Topic, before};
 use crate::session::held::held;
@@ -153,6 +154,8 @@ impl Topics {
         if let Some(run) = earlier.snapshot.take() {
             fx.abort(run.exec);
         }
+        self.kept_bytes -= earlier.kept.as_ref().map_or(0, Kept::bytes);
+        fx.disarm(earlier.kept_look, Timer::Kept(number));
         self.last = self.last.next();
         let anew = self.last;
         let mut topic = Topic::new(earlier.id, earlier.spec);

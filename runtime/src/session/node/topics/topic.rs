@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
+use super::kept::Kept;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::types::{ConnId, ExecId};
@@ -24,6 +25,10 @@ pub(super) struct Topic {
     /// One subscription per socket (PROTOCOL.md 7.3).
     pub(super) followers: BTreeMap<ConnId, Follower>,
     pub(super) snapshot: Option<SnapshotRun>,
+    /// The state that was read last, for those who come next or have not taken it yet.
+    pub(super) kept: Option<Kept>,
+    /// When to look whether that is needed.
+    pub(super) kept_look: Option<Now>,
     pub(super) idle_since: Option<Now>,
     /// When the store was last asked for its head, while somebody follows.
     pub(super) touched: Option<Now>,
@@ -160,6 +165,8 @@ impl Topic {
             ahead: Ahead::default(),
             followers: BTreeMap::new(),
             snapshot: None,
+            kept: None,
+            kept_look: None,
             idle_since: None,
             touched: None,
             head: TopicSeq::ZERO,

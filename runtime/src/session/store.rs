@@ -145,7 +145,7 @@ pub struct LogEntry {
 /// Where a topic's log stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TopicHead {
-    /// Its incarnation.
+    /// Its epoch.
     pub epoch: Epoch,
     /// Its latest entry's number, 0 if there never was one.
     pub head: TopicSeq,
@@ -185,7 +185,7 @@ pub struct Advanced {
 /// Where an append landed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Appended {
-    /// The topic's incarnation.
+    /// The topic's epoch.
     pub epoch: Epoch,
     /// The entry's number.
     pub ts: TopicSeq,

@@ -44,9 +44,11 @@ use crate::session::store::{News, OpId, StoreOp, StoreOutcome, TopicId};
 /// - *[`news`](Self::news).* redb: never, since one process owns the file. Redis: a pub/sub channel
 ///   per group of nodes. JetStream: a core subscription.
 ///
-/// Epochs are kept beside the log and are lost with it. A backend that can be rolled back (to a
-/// backup, to a replica that was behind) must change the epoch of every topic that this touches
-/// (PROTOCOL.md 7.1).
+/// Epochs are kept beside the log and are lost with it. A backend that may have lost what it
+/// acknowledged (it was restored from a backup, or a replica that was behind has been promoted)
+/// begins another incarnation: every topic gets another epoch (PROTOCOL.md 7.1), every lease is
+/// gone (5.1), and each node is told by [`News::Rolled`]. If that is lost, nodes find out when they
+/// next look at their topics' heads and renew their leases.
 ///
 /// # Example
 /// A store that counts what it is asked for, and leaves the work to another one:

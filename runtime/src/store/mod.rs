@@ -8,5 +8,6 @@ mod memory;
 #[cfg(feature = "store-suite")]
 pub mod suite;
 
-pub use interface::{Advanced, AdvancedFuture, Clock, DynStore, Store, StoreFuture};
+pub use crate::session::store::{Advanced, News};
+pub use interface::{Clock, DynStore, NewsFuture, Store, StoreFuture};
 pub use memory::{MemoryBytes, MemoryLimits, MemoryState, MemoryStore};

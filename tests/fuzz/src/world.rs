@@ -325,6 +325,7 @@ impl World {
         assert!(load.sessions <= config.sessions as usize, "{load:?}");
         assert!(load.executions <= config.executions as usize + hooks, "{load:?}");
         assert!(load.topics <= config.topics_held as usize, "{load:?}");
+        assert!(load.snapshot_bytes <= config.snapshots_bytes, "{load:?}");
         assert!(load.answers_waiting <= load.sessions * config.span as usize, "{load:?}");
         assert!(load.leases <= LEASES, "{load:?}");
         // One more of each principal, and one that keeps its order of each lease.

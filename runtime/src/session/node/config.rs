@@ -205,6 +205,9 @@ pub struct NodeConfig {
     pub volatile_executions: u32,
     /// Subscriptions per connection: 256.
     pub subscriptions: u32,
+    /// Subscriptions of one principal, on all its connections: 4,096, a twenty-fifth of the topics
+    /// that a process holds. More are refused with `overload`.
+    pub subscriptions_per_principal: u32,
     /// Upper bound on the credit that a client asks for: 4096 events, 4 MiB.
     pub max_credit: Window,
     /// Entries of a topic that this process holds for its live subscribers, even if fewer are
@@ -214,14 +217,18 @@ pub struct NodeConfig {
     pub topic_bytes: u32,
     /// Bytes that one read of a log asks for: 1 MiB. A longer log comes in several.
     pub read_bytes: u32,
-    /// Topics that this process holds; beyond, one that nobody follows is forgotten, or a
-    /// subscription refused: 100,000.
+    /// Topics that this process holds: 100,000. Beyond, one that nobody follows is forgotten; while
+    /// all are followed, whoever follows most gives up one for a principal that follows fewer, and
+    /// others are refused with `overload`.
     pub topics_held: u32,
     /// Time after which a topic that nobody follows is forgotten by this process: 10 min.
     pub topic_idle: Duration,
-    /// Time after which the store hears again of a topic that is followed, so that it does not
-    /// forget a quiet one: 10 min.
-    pub topic_touch: Duration,
+    /// Time between looks at the heads of the topics that are followed: 5 s. So long an event may
+    /// take whose news was lost, and so often a store hears of a quiet topic.
+    pub heads_every: Duration,
+    /// Topics that one such look, which is one store operation, asks for: 256. The next one follows
+    /// when it is answered.
+    pub heads_per_look: u32,
     /// Time for which an event that the store has told of too early waits for those before it;
     /// then the log is read: 50 ms. Answers of a store come in any order.
     pub reorder_wait: Duration,
@@ -242,6 +249,16 @@ pub struct NodeConfig {
     /// Publications that may wait for the store; beyond, those from outside commands fail, and
     /// commands are refused with `overload`: 65,536.
     pub publishes_waiting: u32,
+    /// The longest state of a topic, in bytes of one codec: 16 MiB, which is what our client takes. A
+    /// subscription that would get a longer one ends with `too_large`.
+    pub snapshot_bytes: u32,
+    /// Bytes of the states of all topics that wait for somebody to take them, each counted once:
+    /// 256 MiB. Subscriptions that would need more end with `overload`.
+    pub snapshots_bytes: u64,
+    /// Time between two calls of a topic's snapshot hook: 100 ms. Who comes in between gets the
+    /// state that was read last, or waits for the next one if there were events since. Zero: a
+    /// newcomer never waits, and shares no state but with those who come while it is read.
+    pub snapshot_interval: Duration,
     /// Tries of a snapshot whose position the log has left behind by the time that it is there: 3.
     pub snapshot_tries: u32,
     /// Tries of a store operation before it is given up: 8.
@@ -296,13 +313,15 @@ impl NodeConfig {
             commands_waiting_per_principal: 1_000,
             volatile_executions: 16,
             subscriptions: 256,
+            subscriptions_per_principal: 4_096,
             max_credit: Window { frames: 4096, bytes: 4 * 1024 * 1024 },
             live_entries: 256,
             topic_bytes: 16 * 1024 * 1024,
             read_bytes: 1024 * 1024,
             topics_held: 100_000,
             topic_idle: Duration::from_secs(600),
-            topic_touch: Duration::from_secs(600),
+            heads_every: Duration::from_secs(5),
+            heads_per_look: 256,
             reorder_wait: Duration::from_millis(50),
             reorder_entries: 256,
             volatiles: 64,
@@ -311,6 +330,9 @@ impl NodeConfig {
             reply_bytes: 1024 * 1024,
             publish_bytes_per_command: 256 * 1024,
             publishes_waiting: 65_536,
+            snapshot_bytes: 16 * 1024 * 1024,
+            snapshots_bytes: 256 * 1024 * 1024,
+            snapshot_interval: Duration::from_millis(100),
             snapshot_tries: 3,
             store_tries: 8,
             store_retry: Duration::from_millis(50),

@@ -19,6 +19,9 @@ pub struct NodeLoad {
     pub store_operations: usize,
     /// Topics held.
     pub topics: usize,
+    /// Bytes of topics' states that are kept for those who wait for them
+    /// ([`super::NodeConfig::snapshots_bytes`]).
+    pub snapshot_bytes: u64,
     /// Publications that wait for the store.
     pub publishes_waiting: usize,
     /// Records whose publications are on their way into their logs.
@@ -34,6 +37,8 @@ pub struct NodePeaks {
     pub control: usize,
     /// Subscriptions of one connection ([`super::NodeConfig::subscriptions`]).
     pub subscriptions: usize,
+    /// Subscriptions of one principal ([`super::NodeConfig::subscriptions_per_principal`]).
+    pub principal_subscriptions: u32,
     /// Volatiles that wait for one subscriber ([`super::NodeConfig::volatiles`]).
     pub volatiles: usize,
     /// Answers of one session that are not acknowledged (the client's window,

@@ -107,6 +107,12 @@ fn over_at_node(
     over(&[
         ("control", size(peaks.control), 64 + 2 * u64::from(config.subscriptions)),
         ("subscriptions", size(peaks.subscriptions), config.subscriptions.into()),
+        (
+            "subscriptions_per_principal",
+            peaks.principal_subscriptions.into(),
+            config.subscriptions_per_principal.into(),
+        ),
+        ("snapshots_bytes", load.snapshot_bytes, config.snapshots_bytes),
         ("volatiles", size(peaks.volatiles), config.volatiles.into()),
         ("window frames", size(peaks.unacknowledged), window.frames.max(1).into()),
         ("window bytes", peaks.unacknowledged_bytes, window.bytes.into()),

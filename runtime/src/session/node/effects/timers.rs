@@ -35,6 +35,8 @@ pub(crate) enum Timer {
     Read(TopicNo),
     /// Events of a topic that came too early have waited long enough for those before them.
     Ahead(TopicNo),
+    /// A topic's state that was read is not fresh any more.
+    Kept(TopicNo),
     /// Records may be left unsettled.
     Sweep,
     /// The drain has lasted long enough.

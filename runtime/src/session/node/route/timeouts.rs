@@ -23,7 +23,7 @@ impl Node {
             self.on_timer(now, timer);
         }
         self.topics.forget_idle(now, &self.config, &mut self.fx);
-        self.topics.touch_followed(now, &self.config, &mut self.fx);
+        self.topics.look_at_heads(now, &self.config, &mut self.fx);
         self.appends.sweep().now_and_then(now, &self.config, &mut self.fx);
     }
 
@@ -52,6 +52,7 @@ impl Node {
             Timer::Hook(exec) => self.on_hook_late(now, exec),
             Timer::Retry(operation) => self.fx.ask_again(operation),
             Timer::Read(topic) => self.topics.read(topic, &mut self.fx),
+            Timer::Kept(topic) => self.topics.on_kept(now, topic, &self.config, &mut self.fx),
             Timer::Ahead(topic) => self.topics.on_ahead(topic, &mut self.fx),
             Timer::Sweep => self.appends.sweep().on_timer(&mut self.fx),
             Timer::Drain => self.on_drain_late(now),

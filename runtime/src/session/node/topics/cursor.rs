@@ -13,6 +13,8 @@ use crate::wire::{Codec, Name, Position, SubNo, TopicNo, TopicSeq, Window};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Feed {
     pub(super) codec: Codec,
+    /// Whose it is.
+    pub(super) name: Arc<str>,
     /// The longest message that the client takes.
     pub(super) message_bytes: Option<u32>,
     pub(super) cursors: BTreeMap<SubNo, Cursor>,
@@ -48,8 +50,8 @@ pub(super) enum CursorState {
     Opening { reads: u64, anew: bool },
     /// SUBSCRIBED promised a snapshot; the hook runs.
     AwaitingSnapshot,
-    /// The snapshot is to be written.
-    Snapshot { frame: Bytes },
+    /// The topic's state is to be written, as it is when the socket has room.
+    Snapshot,
     /// Follows the log.
     Live,
 }
@@ -62,8 +64,8 @@ pub(super) struct Volatile {
 }
 
 impl Feed {
-    pub(super) const fn new(codec: Codec, message_bytes: Option<u32>) -> Self {
-        Self { codec, message_bytes, cursors: BTreeMap::new(), ready: VecDeque::new() }
+    pub(super) const fn new(codec: Codec, message_bytes: Option<u32>, name: Arc<str>) -> Self {
+        Self { codec, message_bytes, name, cursors: BTreeMap::new(), ready: VecDeque::new() }
     }
 
     /// Whether the client takes a message of this length.

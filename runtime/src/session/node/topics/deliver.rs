@@ -5,18 +5,20 @@ use bytes::Bytes;
 
 use super::cursor::{CursorState, Volatile};
 use super::state::{CURSOR, FEED, TOPIC, Topics};
-use super::topic::{Encoded, LogLimits};
+use super::topic::{Arrived, Encoded};
 use crate::session::Now;
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::types::{ConnId, TopicVolatile};
 use crate::session::store::{Appended, Publication};
-use crate::wire::{Outgoing, SubNo, TopicNo, TopicSeq, UnsubscribeCode};
+use crate::wire::{Outgoing, ServerFrame, SubNo, TopicNo, TopicSeq, UnsubscribeCode};
 
 /// What a subscription has to send.
 enum Step {
     Send(Bytes),
+    /// The state of this topic.
+    State(TopicNo, ServerFrame),
     Nothing,
     FellBehind,
     /// The next message is longer than the client takes.
@@ -37,6 +39,10 @@ impl Topics {
             let sub = self.feeds.get_mut(&conn)?.next_ready()?;
             match self.step(conn, sub) {
                 Step::Send(bytes) => return Some(Outgoing::Shared(bytes)),
+                Step::State(topic, frame) => {
+                    self.let_go(topic, config, fx);
+                    return Some(Outgoing::Frame(frame));
+                }
                 Step::Nothing => {}
                 Step::FellBehind => {
                     if let Some(subscribed) = self.fell_behind(now, conn, sub, config, fx) {
@@ -60,12 +66,22 @@ impl Topics {
         // Without a topic it is being authorized.
         let Some(topic) = self.topics.get_mut(&cursor.topic) else { return Step::Nothing };
         let frame = match &cursor.state {
-            CursorState::Snapshot { frame } if frame.len() > most => return Step::TooLarge,
-            CursorState::Snapshot { frame } if cursor.has_byte_credit() => {
-                let frame = frame.clone();
-                cursor.state = CursorState::Live;
-                cursor.sends(frame.len());
-                Some(frame)
+            CursorState::Snapshot => {
+                let number = cursor.topic;
+                let kept = held(topic.kept.as_ref(), "who waits for a state finds it");
+                let Some(kept) = kept else { return Step::Nothing };
+                let Some((frame, bytes)) = kept.frame(number, codec) else { return Step::Nothing };
+                if bytes > most {
+                    return Step::TooLarge;
+                }
+                if !cursor.has_byte_credit() {
+                    topic.untell(conn);
+                    return Step::Nothing;
+                }
+                cursor.stand(kept.ts, CursorState::Live);
+                cursor.sends(bytes);
+                feed.ready(sub);
+                return Step::State(number, frame);
             }
             CursorState::Live => match cursor.volatiles.pop_front() {
                 Some(volatile) => Some(volatile.frame),
@@ -143,15 +159,24 @@ impl Topics {
         }
         let Publication { name, bodies, .. } = publication;
         let frames = Encoded::of(bodies, |codec, body| codec.event(number, at.ts, name, body));
-        if at.ts == topic.head().next() {
-            topic.push(now, frames, LogLimits::of(topic.spec, config));
-            topic.catch_up(now, config);
-            topic.wait_no_more(number, fx);
-            self.tell_followers(number, fx);
-        } else if topic.keep_ahead(at.ts, frames, config) {
-            self.wait_for_earlier(now, number, config, fx);
-        } else {
-            self.read(number, fx);
+        let arrived = topic.arrive(now, number, at.ts, frames, config, fx);
+        self.on_arrived(now, number, arrived, config, fx);
+    }
+
+    /// What follows from an entry that came by itself.
+    pub(super) fn on_arrived(
+        &mut self,
+        now: Now,
+        number: TopicNo,
+        arrived: Arrived,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) {
+        match arrived {
+            Arrived::Known => {}
+            Arrived::Next => self.tell_followers(number, fx),
+            Arrived::Early => self.wait_for_earlier(now, number, config, fx),
+            Arrived::TooMany => self.read(number, fx),
         }
     }
 

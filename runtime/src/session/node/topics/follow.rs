@@ -76,7 +76,8 @@ impl Topics {
         let Some((spec, _)) = config.topic(&topic) else {
             return refused(UnsubscribeCode::Unsupported);
         };
-        if count >= config.subscriptions as usize {
+        let full = self.shares.of(principal.user()) >= config.subscriptions_per_principal;
+        if full || count >= config.subscriptions as usize {
             return refused(UnsubscribeCode::Overload);
         }
         if key.len() > config.topic_key_bytes as usize {
@@ -90,7 +91,9 @@ impl Topics {
             bytes: credit.bytes.clamp(1, max.bytes.max(1)),
         };
         let state = CursorState::Authorizing { exec, spec, key: Arc::clone(&key) };
-        let feed = self.feeds.entry(conn).or_insert_with(|| Feed::new(codec, message_bytes));
+        let name = principal.id();
+        let feed = self.feeds.entry(conn).or_insert_with(|| Feed::new(codec, message_bytes, name));
+        self.shares.add(&feed.name);
         feed.cursors.insert(sub, Cursor::new(state, from, credit));
         fx.execute(Execution::Authorize { exec, conn, principal, topic: spec, key });
         Following::Asked
@@ -115,11 +118,49 @@ impl Topics {
             debug_assert!(false, "a hook answers once");
             return Notices::new();
         };
-        let followed = answer.and_then(|()| self.follow(now, (conn, sub), spec, key, config, fx));
+        let mut notices = Notices::new();
+        let followed = answer.and_then(|()| {
+            let declared = config.topic_at(spec).ok_or(UnsubscribeCode::Unsupported)?;
+            let id = TopicId { name: declared.name.clone(), key };
+            notices.extend(self.make_room(now, conn, &id, config, fx));
+            self.follow(now, (conn, sub), spec, id, config, fx)
+        });
         match followed {
-            Ok(number) => self.open_or_read(now, number, conn, sub, config, fx),
-            Err(code) => vec![self.end(now, conn, sub, code, config, fx)],
+            Ok(number) => notices.extend(self.open_or_read(now, number, conn, sub, config, fx)),
+            Err(code) => notices.push(self.end(now, conn, sub, code, config, fx)),
         }
+        notices
+    }
+
+    /// As many topics are held as may, and all are followed: whoever follows most gives up one that
+    /// nobody else follows, unless the newcomer has as many. What its client is told. Looks through
+    /// all connections, but only then.
+    fn make_room(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        id: &TopicId,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) -> Option<(ConnId, ServerFrame)> {
+        let full = self.topics.len() >= config.topics_held as usize && self.idle.is_empty();
+        if !full || self.numbers.contains_key(id) {
+            return None;
+        }
+        let mine = self.feeds.get(&conn).map_or(0, |feed| self.shares.of(&feed.name));
+        let (name, most) = self.shares.greediest()?;
+        if most <= mine {
+            return None;
+        }
+        let alone = |topic: TopicNo| {
+            self.topics.get(&topic).is_some_and(|topic| topic.followers.len() == 1)
+        };
+        let theirs = self.feeds.iter().filter(|(_, feed)| feed.name == *name);
+        let (conn, sub) = theirs
+            .rev()
+            .flat_map(|(conn, feed)| feed.cursors.iter().rev().map(|it| (*conn, it)))
+            .find_map(|(conn, (sub, cursor))| alone(cursor.topic).then_some((conn, *sub)))?;
+        Some(self.end(now, conn, sub, UnsubscribeCode::Overload, config, fx))
     }
 
     /// Registers a subscriber's interest, before anything of the log is looked at.
@@ -128,12 +169,10 @@ impl Topics {
         now: Now,
         (conn, sub): (ConnId, SubNo),
         spec: u16,
-        key: Arc<str>,
+        id: TopicId,
         config: &NodeConfig,
         fx: &mut Effects,
     ) -> Result<TopicNo, UnsubscribeCode> {
-        let declared = config.topic_at(spec).ok_or(UnsubscribeCode::Unsupported)?;
-        let id = TopicId { name: declared.name.clone(), key };
         let number = self.hold(id, spec, config, fx).ok_or(UnsubscribeCode::Overload)?;
         let topic = held(self.topics.get_mut(&number), TOPIC).ok_or(UnsubscribeCode::Internal)?;
         if topic.followers.contains_key(&conn) {
@@ -271,13 +310,22 @@ impl Topics {
         let topic = self.topics.get(&number)?;
         let epoch = topic.epoch?;
         let snapshot = reset.is_some() && topic.has_snapshot(config);
-        // A state that is being read already will do: SUBSCRIBED says where it begins, so that a
-        // position never goes back.
+        // A state that was read just now will do if nothing has happened since, and one that is
+        // being read: SUBSCRIBED says where it begins, so that a position never goes back.
+        let codec = self.feeds.get(&conn)?.codec;
+        let kept = topic.kept.as_ref().filter(|kept| {
+            snapshot && now < kept.fresh_until && kept.ts == topic.head() && kept.is_in(codec)
+        });
         let run = topic.snapshot.as_ref().filter(|run| snapshot && run.ts >= topic.floor());
-        let ts = run.map_or(ts, |run| run.ts);
+        let begins = kept.map(|kept| kept.ts).or(run.map(|run| run.ts));
+        let ts = begins.unwrap_or(ts);
+        let state = match (snapshot, kept) {
+            (true, Some(_)) => CursorState::Snapshot,
+            (true, None) => CursorState::AwaitingSnapshot,
+            (false, _) => CursorState::Live,
+        };
         let head = topic.head();
         let cursor = self.cursor_mut(conn, no)?;
-        let state = if snapshot { CursorState::AwaitingSnapshot } else { CursorState::Live };
         cursor.stand(ts, state);
         let credit = cursor.credit();
         cursor.from = None;

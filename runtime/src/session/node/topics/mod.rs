@@ -5,7 +5,10 @@
 mod cursor;
 mod deliver;
 mod follow;
+mod heads;
+mod kept;
 mod read;
+mod shares;
 mod snapshots;
 mod state;
 mod topic;

@@ -1,22 +1,28 @@
 //! A topic's state for those who can't be given its events (PROTOCOL.md 7.5). One call of the hook
-//! serves all that wait.
+//! serves all that wait, and all that come within the smallest interval between two calls.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::cursor::CursorState;
+use super::kept::Kept;
 use super::state::{CURSOR, FEED, Notices, TOPIC, Topics};
-use super::topic::{Encoded, SnapshotRun};
+use super::topic::SnapshotRun;
 use crate::session::Now;
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
-use crate::session::node::effects::{Effects, Running};
+use crate::session::node::effects::{Effects, Running, Timer};
 use crate::session::node::types::{ExecId, Execution};
-use crate::wire::{Body, Codec, Name, Position, TopicNo, UnsubscribeCode};
+use crate::wire::{Body, Codec, Name, Position, TopicNo, TopicSeq, UnsubscribeCode};
 
 const HOOK_ENDS: &str = "a topic that ends takes its hook with it";
 
+/// Time between looks whether somebody still waits for a state that is kept.
+const LOOK: Duration = Duration::from_secs(1);
+
 impl Topics {
-    /// Asks for the topic's state if somebody waits for it and nobody has asked.
+    /// Asks for the topic's state if somebody waits for it, nobody has asked, and the last time is
+    /// long enough ago.
     pub(super) fn run_snapshot(
         &mut self,
         now: Now,
@@ -24,18 +30,13 @@ impl Topics {
         config: &NodeConfig,
         fx: &mut Effects,
     ) {
-        let feeds = &self.feeds;
+        let waits =
+            self.is_in_state(number, |state| matches!(state, CursorState::AwaitingSnapshot));
         let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
         // The store has not told it yet.
         let Some(epoch) = topic.epoch else { return };
-        let waits = |(conn, sub)| {
-            let cursor = feeds.get(&conn).and_then(|feed| feed.cursors.get(&sub));
-            cursor.is_some_and(|cursor| matches!(cursor.state, CursorState::AwaitingSnapshot))
-        };
-        if topic.snapshot.is_some()
-            || !topic.reading.loaded
-            || !topic.followers.iter().any(|(conn, follower)| waits((*conn, follower.sub)))
-        {
+        let rests = topic.kept.as_ref().is_some_and(|kept| now < kept.fresh_until);
+        if topic.snapshot.is_some() || !topic.reading.loaded || rests || !waits {
             return;
         }
         // The position is taken before the state is read: the state contains at least everything up
@@ -52,6 +53,15 @@ impl Topics {
         });
     }
 
+    /// Whether somebody follows a topic who is at this point.
+    fn is_in_state(&self, number: TopicNo, is: impl Fn(&CursorState) -> bool) -> bool {
+        let Some(topic) = held(self.topics.get(&number), TOPIC) else { return false };
+        topic.followers.iter().any(|(conn, follower)| {
+            let feed = self.feeds.get(conn);
+            feed.and_then(|feed| feed.cursors.get(&follower.sub)).is_some_and(|it| is(&it.state))
+        })
+    }
+
     /// The hook has answered; `None` if it failed.
     pub(crate) fn snapshot(
         &mut self,
@@ -66,35 +76,104 @@ impl Topics {
         let Some(topic) = held(self.topics.get_mut(&number), HOOK_ENDS) else { return notices };
         let run = topic.snapshot.take_if(|run| run.exec == exec);
         let Some(run) = held(run, "a hook answers once") else { return notices };
-        let ts = run.ts;
-        let usable = topic.epoch == Some(run.epoch) && ts >= topic.floor();
-        let frames = state.map(|(name, bodies)| {
-            Encoded::of(&bodies, |codec, body| codec.snapshot(number, ts, &name, body))
-        });
-        for (conn, sub) in topic.follows() {
+        let usable = topic.epoch == Some(run.epoch) && run.ts >= topic.floor();
+        let follows = topic.follows();
+        let told = self.read_state(now, number, run.ts, state, config);
+        for (conn, sub) in follows {
             let Some(feed) = held(self.feeds.get_mut(&conn), FEED) else { continue };
-            let frame = frames.as_ref().and_then(|frames| frames.get(feed.codec));
+            let codec = feed.codec;
             let Some(cursor) = held(feed.cursors.get_mut(&sub), CURSOR) else { continue };
             if !matches!(cursor.state, CursorState::AwaitingSnapshot) {
                 continue;
             }
-            match frame {
+            let code = match &told {
                 // It began anew at a later place, and does not go back.
-                Some(_) if cursor.at() > ts => {}
-                Some(frame) if usable => {
-                    cursor.stand(ts, CursorState::Snapshot { frame: frame.clone() });
+                Ok(kept) if cursor.at() > kept.ts => continue,
+                Ok(kept) if usable && kept.is_in(codec) => {
+                    cursor.stand(kept.ts, CursorState::Snapshot);
                     feed.ready(sub);
                     fx.wake(conn);
+                    continue;
                 }
-                Some(_) if cursor.snapshot_tries < config.snapshot_tries => {
+                Ok(_) if !usable && cursor.snapshot_tries < config.snapshot_tries => {
                     cursor.snapshot_tries += 1;
+                    continue;
                 }
-                _ => {
-                    notices.push(self.end(now, conn, sub, UnsubscribeCode::Internal, config, fx));
-                }
-            }
+                Ok(_) => UnsubscribeCode::Internal,
+                Err(code) => *code,
+            };
+            notices.push(self.end(now, conn, sub, code, config, fx));
+        }
+        if let Some(kept) = told.ok().filter(|_| usable) {
+            let until = if now < kept.fresh_until { kept.fresh_until } else { now.after(LOOK) };
+            self.keep(number, Some(kept), fx);
+            self.look_at_kept(number, until, fx);
         }
         self.run_snapshot(now, number, config, fx);
         notices
+    }
+
+    /// What the hook has told, if there is room for it.
+    fn read_state(
+        &self,
+        now: Now,
+        number: TopicNo,
+        ts: TopicSeq,
+        state: Option<(Name, Vec<(Codec, Body)>)>,
+        config: &NodeConfig,
+    ) -> Result<Kept, UnsubscribeCode> {
+        let (name, bodies) = state.ok_or(UnsubscribeCode::Internal)?;
+        if bodies.iter().any(|(_, body)| body.len() > config.snapshot_bytes as usize) {
+            return Err(UnsubscribeCode::TooLarge);
+        }
+        let kept = Kept::new(ts, now.after(config.snapshot_interval), name, bodies);
+        let earlier = self.topics.get(&number).and_then(|topic| topic.kept.as_ref());
+        let others = self.kept_bytes - earlier.map_or(0, Kept::bytes);
+        if others + kept.bytes() > config.snapshots_bytes {
+            return Err(UnsubscribeCode::Overload);
+        }
+        Ok(kept)
+    }
+
+    // ---- what is kept ----
+
+    /// Keeps a state, or lets go of it.
+    pub(super) fn keep(&mut self, number: TopicNo, kept: Option<Kept>, fx: &mut Effects) {
+        let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
+        self.kept_bytes += kept.as_ref().map_or(0, Kept::bytes);
+        let earlier = std::mem::replace(&mut topic.kept, kept);
+        self.kept_bytes -= earlier.as_ref().map_or(0, Kept::bytes);
+        fx.disarm(topic.kept_look.take(), Timer::Kept(number));
+    }
+
+    fn look_at_kept(&mut self, number: TopicNo, at: Now, fx: &mut Effects) {
+        let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
+        topic.kept_look = Some(at);
+        fx.arm(at, Timer::Kept(number));
+    }
+
+    /// A state is not fresh any more: it stays while somebody waits for the socket to take it.
+    pub(crate) fn on_kept(
+        &mut self,
+        now: Now,
+        number: TopicNo,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) {
+        if self.is_in_state(number, |state| matches!(state, CursorState::Snapshot)) {
+            self.look_at_kept(number, now.after(config.snapshot_interval.max(LOOK)), fx);
+        } else {
+            self.keep(number, None, fx);
+        }
+        self.run_snapshot(now, number, config, fx);
+    }
+
+    /// Somebody was given a state that is for nobody else to come.
+    pub(super) fn let_go(&mut self, number: TopicNo, config: &NodeConfig, fx: &mut Effects) {
+        if config.snapshot_interval.is_zero()
+            && !self.is_in_state(number, |state| matches!(state, CursorState::Snapshot))
+        {
+            self.keep(number, None, fx);
+        }
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cursor::{Cursor, CursorState, Feed};
+use super::kept::Kept;
+use super::shares::Shares;
 use super::topic::Topic;
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
-use crate::session::node::effects::{Effects, Purpose};
+use crate::session::node::effects::{Effects, Purpose, Timer};
 use crate::session::node::load::{NodeLoad, NodePeaks};
 use crate::session::node::types::ConnId;
 use crate::session::store::TopicId;
@@ -20,10 +22,23 @@ pub(crate) struct Topics {
     pub(super) numbers: BTreeMap<TopicId, TopicNo>,
     pub(super) last: TopicNo,
     pub(super) feeds: BTreeMap<ConnId, Feed>,
+    pub(super) shares: Shares,
+    /// Bytes of the states that are kept.
+    pub(super) kept_bytes: u64,
     /// Topics that nobody follows, by the time that this began.
     pub(super) idle: BTreeSet<(Now, TopicNo)>,
-    /// Topics that somebody follows, by the time at which the store heard of them last.
+    /// Topics that somebody follows, by the time at which the store was last asked for their heads.
     pub(super) followed: BTreeSet<(Now, TopicNo)>,
+    pub(super) heads: Heads,
+}
+
+/// Looks at heads: which is under way, and what is to be looked at before its time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Heads {
+    /// One operation at a time.
+    pub(super) under_way: bool,
+    /// News of these may have been lost.
+    pub(super) missed: BTreeSet<TopicNo>,
 }
 
 pub(super) const TOPIC: &str = "a topic that has a number is held";
@@ -62,6 +77,7 @@ impl Topics {
         }
         self.last = self.last.next();
         let number = self.last;
+        fx.interest(id.clone(), true);
         self.numbers.insert(id.clone(), number);
         self.topics.insert(number, Topic::new(id, spec));
         fx.ask(Purpose::OpenTopic(number));
@@ -77,6 +93,9 @@ impl Topics {
         if let Some(run) = topic.snapshot {
             fx.abort(run.exec);
         }
+        self.kept_bytes -= topic.kept.as_ref().map_or(0, Kept::bytes);
+        fx.disarm(topic.kept_look, Timer::Kept(number));
+        fx.interest(topic.id, false);
     }
 
     /// Forgets topics that nobody has followed for long enough.
@@ -89,26 +108,10 @@ impl Topics {
         }
     }
 
-    /// A store forgets what nobody has asked for in a long time; a quiet topic with followers must
-    /// not get another epoch for that.
-    pub(crate) fn touch_followed(&mut self, now: Now, config: &NodeConfig, fx: &mut Effects) {
-        while let Some(&(touched, number)) = self.followed.first()
-            && touched.after(config.topic_touch) <= now
-        {
-            self.followed.pop_first();
-            if let Some(topic) = held(self.topics.get_mut(&number), TOPIC) {
-                topic.touched = Some(now);
-                self.followed.insert((now, number));
-                fx.ask(Purpose::OpenTopic(number));
-            }
-        }
-    }
-
     /// When to look at idle and followed topics next.
     pub(crate) fn next_look(&self, config: &NodeConfig) -> Option<Now> {
         let idle = self.idle.first().map(|(since, _)| since.after(config.topic_idle));
-        let quiet = self.followed.first().map(|(since, _)| since.after(config.topic_touch));
-        idle.into_iter().chain(quiet).min()
+        idle.into_iter().chain(self.next_heads(config)).min()
     }
 
     // ---- subscribers that leave ----
@@ -118,6 +121,7 @@ impl Topics {
         // It may have been ended from here meanwhile.
         let Some(feed) = self.feeds.get_mut(&conn) else { return };
         let Some(cursor) = feed.remove(sub) else { return };
+        self.shares.remove(&feed.name, 1);
         if feed.cursors.is_empty() {
             self.feeds.remove(&conn);
         }
@@ -126,7 +130,10 @@ impl Topics {
 
     /// A connection is gone, and its subscriptions with it.
     pub(crate) fn forget(&mut self, now: Now, conn: ConnId, fx: &mut Effects) {
-        for (sub, cursor) in self.feeds.remove(&conn).into_iter().flat_map(|feed| feed.cursors) {
+        let Some(feed) = self.feeds.remove(&conn) else { return };
+        // At most `subscriptions`, a u32.
+        self.shares.remove(&feed.name, feed.cursors.len() as u32);
+        for (sub, cursor) in feed.cursors {
             self.unfollow(now, conn, sub, &cursor, fx);
         }
     }
@@ -175,6 +182,7 @@ impl Topics {
 
     pub(crate) fn load(&self, load: &mut NodeLoad) {
         load.topics = self.topics.len();
+        load.snapshot_bytes = self.kept_bytes;
     }
 
     pub(crate) fn peaks(&self, peaks: &mut NodePeaks) {
@@ -186,6 +194,7 @@ impl Topics {
                 peaks.topic_bytes = peaks.topic_bytes.max(bytes);
             }
         }
+        peaks.principal_subscriptions = self.shares.greediest().map_or(0, |(_, most)| most);
         for feed in self.feeds.values() {
             peaks.subscriptions = peaks.subscriptions.max(feed.cursors.len());
             for cursor in feed.cursors.values() {

@@ -1,0 +1,71 @@
+//! A topic's state as its hook has told it: one body in each codec, for all who wait. At most one
+//! of each topic is kept, the latest; who waits for an earlier one gets this one. Asks nobody.
+
+use crate::session::Now;
+use crate::wire::{Body, Codec, Name, ServerFrame, TopicNo, TopicSeq};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Kept {
+    /// It contains everything up to here.
+    pub(super) ts: TopicSeq,
+    /// Until when it may be given to newcomers, and the hook is left alone.
+    pub(super) fresh_until: Now,
+    name: Name,
+    bodies: Vec<(Codec, Body)>,
+    bytes: u64,
+}
+
+impl Kept {
+    pub(super) fn new(
+        ts: TopicSeq,
+        fresh_until: Now,
+        name: Name,
+        bodies: Vec<(Codec, Body)>,
+    ) -> Self {
+        let bytes = bodies.iter().map(|(_, body)| body.len() as u64).sum();
+        Self { ts, fresh_until, name, bodies, bytes }
+    }
+
+    /// Bytes of its bodies.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn body(&self, codec: Codec) -> Option<&Body> {
+        self.bodies.iter().find(|(have, _)| *have == codec).map(|(_, body)| body)
+    }
+
+    pub(super) fn is_in(&self, codec: Codec) -> bool {
+        self.body(codec).is_some()
+    }
+
+    /// Its SNAPSHOT, and how long that will be. The body is shared: it is written where the socket
+    /// is, not here.
+    pub(super) fn frame(&self, topic: TopicNo, codec: Codec) -> Option<(ServerFrame, usize)> {
+        let (name, body) = (self.name.clone(), self.body(codec)?.clone());
+        let around = codec.snapshot(topic, self.ts, &name, &Body::UNIT).len() - Body::UNIT.len();
+        // No body at all is written as one without fields.
+        let bytes = around + if body.is_empty() { Body::UNIT.len() } else { body.len() };
+        Some((ServerFrame::Snapshot { topic, ts: self.ts, name, body }, bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+
+    /// The client counts what it receives (PROTOCOL.md 7.8).
+    #[test]
+    fn what_is_counted_is_what_is_written() {
+        for text in ["", "{}", "{\"n\":1}"] {
+            let bodies = vec![(Codec::Json, Body(text.into()))];
+            let kept = Kept::new(TopicSeq(12), Now(0), Name::EMPTY, bodies);
+            let (frame, bytes) = kept.frame(TopicNo(345), Codec::Json).unwrap();
+            let mut written = BytesMut::new();
+            Codec::Json.write_server(&frame, &mut written);
+            assert_eq!(written.len(), bytes, "{text:?}");
+        }
+    }
+}

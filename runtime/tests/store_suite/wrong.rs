@@ -24,6 +24,7 @@ pub enum Mistake {
     EndsNothing,
     AnyPrincipal,
     OpensAnew,
+    HeadsOfKnownTopicsOnly,
 }
 
 /// Each with the cases that have to find it, and no others.
@@ -68,6 +69,7 @@ pub const MISTAKES: &[(Mistake, &[&str])] = &[
         ],
     ),
     (Mistake::AnyPrincipal, &["a lease belongs to its principal"]),
+    (Mistake::HeadsOfKnownTopicsOnly, &["heads are told in order and make no topic"]),
     (Mistake::OpensAnew, &["a topic keeps its first epoch", "an append makes its topic"]),
 ];
 
@@ -134,6 +136,13 @@ impl Wrong {
                     other => other,
                 }
             }
+            (Mistake::HeadsOfKnownTopicsOnly, op @ StoreOp::Heads { .. }) => match self.right(op) {
+                StoreOutcome::Heads(mut heads) => {
+                    heads.retain(Option::is_some);
+                    StoreOutcome::Heads(heads)
+                }
+                other => other,
+            },
             (Mistake::DropsWhatIsOwed, op) => forget(self.right(op)),
             (_, op) => self.right(op),
         }

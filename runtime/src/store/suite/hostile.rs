@@ -5,8 +5,8 @@ use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-use crate::session::store::{OpId, StoreOp, StoreOutcome};
-use crate::store::interface::{Advanced, Store};
+use crate::session::store::{News, OpId, StoreOp, StoreOutcome, TopicId};
+use crate::store::interface::Store;
 
 /// Carries operations out in front of another store, and injects failures: of eight operations one
 /// is carried out and answered `Unknown`, one is answered `Unknown` and carried out later, as a
@@ -127,7 +127,11 @@ impl<S: Store> Store for Hostile<S> {
         answers
     }
 
-    async fn advanced(&self) -> Vec<Advanced> {
-        self.store.advanced().await
+    async fn news(&self) -> News {
+        self.store.news().await
+    }
+
+    fn interest(&self, topic: &TopicId, interested: bool) {
+        self.store.interest(topic, interested);
     }
 }

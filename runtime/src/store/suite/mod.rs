@@ -7,7 +7,7 @@
 //! drop what a settled record has published.
 //!
 //! Rules about time (how long leases, entries and keys live) need a clock and are not here, nor are
-//! those about several nodes ([`Store::advanced`](super::Store::advanced)).
+//! those about several nodes ([`Store::news`](super::Store::news)).
 //!
 //! # Example
 //! The whole test of a store, in whatever runtime it needs:

@@ -42,6 +42,12 @@ pub(super) fn cases() -> Vec<Case> {
             |bench| Box::pin(so_many_bytes(bench)),
         ),
         Case::new(
+            "heads are told in order and make no topic",
+            "Heads says where each topic stands, in the order of the question, and None for one \
+             that there is not; it makes none.",
+            |bench| Box::pin(heads(bench)),
+        ),
+        Case::new(
             "entries come back whole",
             "Name and bodies of an entry come back byte by byte.",
             |bench| Box::pin(whole(bench)),
@@ -123,6 +129,22 @@ async fn so_many_bytes(bench: Bench) -> Result<(), Broken> {
     same("only the latest entry is kept", &TopicSeq(5), &head.oldest)?;
     let bodies: Vec<_> = page.iter().map(|entry| entry.bodies.clone()).collect();
     same("it is kept though it is longer", &vec![long.bodies], &bodies)
+}
+
+async fn heads(bench: Bench) -> Result<(), Broken> {
+    let topics = ["b", "none", "a"].map(|key| bench.topic(key));
+    let few = Retention::new(2, KEPT.ttl);
+    bench.say(&topics[2], &["1", "2", "3"], few).await?;
+    bench.open_topic(&topics[0], few, EPOCH).await?;
+    let standing = |head, oldest| {
+        Some(TopicHead { epoch: EPOCH, head: TopicSeq(head), oldest: TopicSeq(oldest) })
+    };
+    let expected = StoreOutcome::Heads(vec![standing(0, 1), None, standing(3, 2)]);
+    for _ in 0..2 {
+        let op = StoreOp::Heads { topics: topics.to_vec() };
+        same("where they stand", &expected, &bench.ask(op).await?.outcome)?;
+    }
+    Ok(())
 }
 
 async fn whole(bench: Bench) -> Result<(), Broken> {

@@ -119,6 +119,7 @@
 //! | `client` | yes | [`client`]: the tokio client |
 //! | `server` | yes | [`server`]: the tokio server, with a router for axum |
 //! | `schema` | no | JSON Schema of every message |
+//! | `store-suite` | no | `store::suite`: what a store of your own has to pass |
 //!
 //! Without any of them this crate is the pure core: [`session`] and [`wire`], every decision of
 //! both ends without socket, clock or task, for tests, for simulation, and for drivers of your own.

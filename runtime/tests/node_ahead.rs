@@ -51,7 +51,7 @@ impl Attached {
                     let outcome = self.store.apply(NOW, what);
                     self.node.handle_store(NOW, op, outcome);
                 }
-                Output::Event(_) => {}
+                Output::Event(_) | Output::Interest { .. } => {}
             }
         }
     }

@@ -226,7 +226,7 @@ fn run(bench: &mut Bench, step: Step, sense: bool) {
         }
         Step::Advanced(ts) => {
             let head = Position { epoch: Epoch(1), ts: TopicSeq(ts) };
-            bench.act(|node, now| node.handle_advanced(now, &log("0"), head));
+            bench.hint(&log("0"), head);
         }
         Step::Rewind(who, recv) => {
             if let Some(conn) = conn(bench, who) {

@@ -4,14 +4,16 @@
 
 mod node_support;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use node_support::{Bench, WIDE, config, event};
 use steadfast::session::node::{ConnId, Executed, StagedPublish};
 use steadfast::session::store::{
-    CommitOutcome, OpId, Outcome, ReadFrom, Retention, StoreOp, StoreOutcome, TopicId,
+    Advanced, CommitOutcome, News, OpId, Outcome, ReadFrom, Retention, StoreOp, StoreOutcome,
+    TopicId,
 };
-use steadfast::wire::{CommandNo, Dial, Epoch, InstanceId, LeaseClaim, TopicSeq};
+use steadfast::wire::{CommandNo, Dial, Epoch, InstanceId, LeaseClaim, Position, TopicSeq};
 use steadfast_rig::fixtures::{body, log};
 
 fn ok(publishes: Vec<StagedPublish>) -> Executed {
@@ -162,4 +164,136 @@ fn an_event_waits_for_an_earlier_one_only_so_long() {
     bench.pass(1_000);
     bench.store_all();
     assert_eq!(bench.topics(conn), ["event 1", "event 2"]);
+}
+
+// ---- news ----
+
+/// A bench whose client follows a topic with three entries, and has them.
+fn follower() -> (Bench, ConnId) {
+    let mut bench = Bench::new();
+    (1..=3).for_each(|n| bench.publish(&log("a"), n));
+    let conn = bench.attach();
+    let head = bench.node.topic_head(&log("a"));
+    bench.subscribe(conn, 1, &log("a"), head, WIDE);
+    bench.take(conn);
+    bench.by_hand = true;
+    (bench, conn)
+}
+
+/// Another node appends to the shared store, and nothing tells of it. Where the log stands then,
+/// with its latest entries.
+fn others_append(bench: &mut Bench, numbers: RangeInclusive<u64>) -> Advanced {
+    // Each time it is another node.
+    let mut other = Bench::of(config(), [*numbers.start() as u8; 32]);
+    std::mem::swap(&mut bench.store, &mut other.store);
+    let mut count = 0;
+    for n in numbers {
+        other.publish(&log("a"), n);
+        count += 1;
+    }
+    std::mem::swap(&mut bench.store, &mut other.store);
+    let epoch = bench.node.topic_head(&log("a")).unwrap().epoch;
+    let from = ReadFrom::After(TopicSeq(0));
+    let read = StoreOp::ReadLog { topic: log("a"), epoch, from, max: 100, max_bytes: 1 << 20 };
+    let StoreOutcome::Log { head, entries } = bench.store.apply(bench.now, read) else { panic!() };
+    let head = Position { epoch: head.epoch, ts: head.head };
+    let entries = entries[entries.len() - count..].to_vec();
+    Advanced { topic: log("a"), head, entries }
+}
+
+fn hears(bench: &mut Bench, news: News) {
+    bench.act(|node, now| node.handle_news(now, news));
+}
+
+#[test]
+fn news_with_the_next_entries_costs_no_read() {
+    let (mut bench, conn) = follower();
+    let news = others_append(&mut bench, 4..=6);
+    hears(&mut bench, News::Advanced(vec![news.clone()]));
+    assert_eq!(bench.topics(conn), ["event 4", "event 5", "event 6"]);
+    hears(&mut bench, News::Advanced(vec![news]));
+    assert_eq!((bench.topics(conn), bench.ops.len()), (vec![], 0), "it is known already");
+}
+
+/// What is missing between may be on its way; what never comes is read.
+#[test]
+fn news_that_comes_too_early_waits_and_is_not_lost() {
+    let (mut bench, conn) = follower();
+    let first = others_append(&mut bench, 4..=4);
+    let second = others_append(&mut bench, 5..=5);
+    hears(&mut bench, News::Advanced(vec![second]));
+    assert_eq!((bench.topics(conn), bench.ops.len()), (vec![], 0));
+    hears(&mut bench, News::Advanced(vec![first]));
+    assert_eq!(bench.topics(conn), ["event 4", "event 5"]);
+    let mut third = others_append(&mut bench, 6..=7);
+    third.entries.remove(0);
+    hears(&mut bench, News::Advanced(vec![third]));
+    bench.pass(50);
+    bench.store_all();
+    assert_eq!(bench.topics(conn), ["event 6", "event 7"]);
+}
+
+#[test]
+fn news_that_is_lost_costs_seconds() {
+    let (mut bench, conn) = follower();
+    others_append(&mut bench, 4..=5);
+    bench.by_hand = false;
+    let mut waited = 0;
+    while bench.frames.get(&conn).is_none_or(Vec::is_empty) && waited < 60_000 {
+        bench.act(|node, now| node.handle_alive(now, conn));
+        bench.pass(1_000);
+        waited += 1_000;
+    }
+    assert_eq!(bench.topics(conn), ["event 4", "event 5"]);
+    assert!(waited <= 5_000, "{waited} ms");
+}
+
+#[test]
+fn missed_news_makes_the_node_look_at_what_it_holds_a_part_at_a_time() {
+    let mut bench = Bench::with(|config| config.heads_per_look = 2);
+    let conn = bench.attach();
+    let topics = ["a", "b", "c", "d", "e"].map(log);
+    for (sub, topic) in (1..).zip(&topics) {
+        bench.subscribe(conn, sub, topic, None, WIDE);
+    }
+    bench.by_hand = true;
+    hears(&mut bench, News::Missed);
+    let mut looks = Vec::new();
+    while let [(_, StoreOp::Heads { topics })] = &bench.ops.make_contiguous()[..] {
+        looks.push(topics.len());
+        bench.store_one();
+    }
+    assert_eq!((looks, bench.ops.len()), (vec![2, 2, 1], 0));
+}
+
+/// The store went back: followers begin anew, and an idle client learns that its lease is gone.
+#[test]
+fn another_incarnation_reopens_topics_and_ends_leases() {
+    let (mut bench, conn) = follower();
+    bench.by_hand = false;
+    bench.store.begin_incarnation(bench.now, 7);
+    hears(&mut bench, News::Rolled);
+    bench.pass(1);
+    assert_eq!(bench.topics(conn), ["Epoch at 3"]);
+    assert_eq!(bench.code(conn), Some(4100));
+}
+
+/// A lease that was granted before the store went back, and is told of afterwards, is asked for
+/// again.
+#[test]
+fn a_lease_of_the_incarnation_before_is_not_taken() {
+    let mut bench = Bench::new();
+    bench.by_hand = true;
+    let hello = bench.hello();
+    let conn = bench.dial(hello);
+    let at = bench.ops.iter().position(|(_, op)| matches!(op, StoreOp::OpenLease { .. }));
+    let (op, what) = bench.ops.remove(at.unwrap()).unwrap();
+    let granted = bench.store.apply(bench.now, what);
+    bench.store.begin_incarnation(bench.now, 7);
+    hears(&mut bench, News::Rolled);
+    bench.act(|node, now| node.handle_store(now, op, granted));
+    bench.store_all();
+    let renew =
+        StoreOp::RenewLease { id: bench.welcome(conn).lease.id, held: true, low: CommandNo(1) };
+    assert!(matches!(bench.store.apply(bench.now, renew), StoreOutcome::Lease { .. }));
 }

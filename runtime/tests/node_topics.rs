@@ -117,7 +117,7 @@ fn a_position_beyond_what_a_node_has_read_is_no_gap() {
     let position = at(&bench, &log("a"), 4);
     bench.by_hand = true;
     let head = Position { ts: TopicSeq(9), ..position };
-    bench.act(|node, now| node.handle_advanced(now, &log("a"), head));
+    bench.hint(&log("a"), head);
     let (op, read) = bench.ops.pop_front().expect("a read");
     let stale = bench.store.apply(bench.now, read);
     std::mem::swap(&mut bench.store, &mut other.store);
@@ -141,7 +141,7 @@ fn a_read_that_is_overtaken_by_an_append_is_no_gap() {
     let (conn, _) = held(&mut bench, &log("a"));
     bench.by_hand = true;
     let head = at(&bench, &log("a"), 9);
-    bench.act(|node, now| node.handle_advanced(now, &log("a"), head));
+    bench.hint(&log("a"), head);
     let (op, read) = bench.ops.pop_front().expect("a read");
     let old = bench.store.apply(bench.now, read);
     bench.publish(&log("a"), 4);
@@ -180,7 +180,7 @@ fn events_of_another_node_are_read() {
     (4..=6).for_each(|n| other.publish(&log("a"), n));
     std::mem::swap(&mut bench.store, &mut other.store);
     let head = at(&bench, &log("a"), 6);
-    bench.act(|node, now| node.handle_advanced(now, &log("a"), head));
+    bench.hint(&log("a"), head);
     assert_eq!(bench.topics(conn), ["event 4", "event 5", "event 6"]);
 }
 

@@ -11,7 +11,7 @@ mod env;
 mod execute;
 mod gate;
 mod handle;
-mod hints;
+mod news;
 mod publication;
 mod registry;
 mod serve;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::execute::Prepared;
 use super::registry::Registry;
-use super::storing::store_at_once;
+use super::storing::{store_at_once, tell_interest};
 use super::work::{Done, Tray, Work};
 use crate::session::Now;
 use crate::session::node::{Execution, Node, NodeConfig, NodeEvent, Output};
@@ -104,6 +104,9 @@ impl State {
                 Output::Execute { execution, ahead } => {
                     let prepared = self.prepare(execution, ahead);
                     work.executions.push_back(prepared);
+                }
+                Output::Interest { topic, interested } => {
+                    tell_interest(store, &topic, interested);
                 }
                 Output::Store(id, op) => match store_at_once(store, op) {
                     Ok(outcome) => self.node.handle_store(now, id, outcome),

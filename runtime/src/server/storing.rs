@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::host::{Guarded, Panicked, guarded};
-use crate::session::store::{OpId, StoreOp, StoreOutcome};
+use crate::session::store::{OpId, StoreOp, StoreOutcome, TopicId};
 use crate::store::DynStore;
 
 /// Answers of a store.
@@ -27,6 +27,14 @@ pub(super) fn store_at_once(store: &dyn DynStore, op: StoreOp) -> Result<StoreOu
         // It may have done it or not.
         Ok(StoreOutcome::Unknown)
     })
+}
+
+/// Tells the store whether the node wants news of a topic, under the lock.
+pub(super) fn tell_interest(store: &dyn DynStore, topic: &TopicId, interested: bool) {
+    if guarded(|| store.interest_dyn(topic, interested)).is_err() {
+        // It may tell no news of the topic; the node looks at its head now and then.
+        tracing::error!("the store panicked");
+    }
 }
 
 /// Hands a batch to the store; a store that answers at once needs no task.

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use crate::wire::{Body, Codec, CommandNo, Epoch, FailureCode, LeaseId, Name, TopicSeq};
+use crate::wire::{Body, Codec, CommandNo, Epoch, FailureCode, LeaseId, Name, Position, TopicSeq};
 
 /// Which operation an outcome belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -145,7 +145,7 @@ pub struct LogEntry {
 /// Where a topic's log stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TopicHead {
-    /// Its incarnation.
+    /// Its epoch.
     pub epoch: Epoch,
     /// Its latest entry's number, 0 if there never was one.
     pub head: TopicSeq,
@@ -153,10 +153,39 @@ pub struct TopicHead {
     pub oldest: TopicSeq,
 }
 
+/// What a store says of its own accord, for
+/// [`Node::handle_news`](super::node::Node::handle_news). All of it is a hint: what is lost or late
+/// costs seconds and no correctness, since the node looks at the heads of what it follows anyway.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum News {
+    /// Others have appended to topics.
+    Advanced(Vec<Advanced>),
+    /// News may have been lost: a connection to the store was made anew, a count had a gap, too
+    /// much was waiting. The node looks at the heads of everything that it holds.
+    Missed,
+    /// The store may have lost what it acknowledged, and is another incarnation: it was restored,
+    /// promoted, or rolled back. Topics have other epochs, and leases of before are gone. What was
+    /// answered with [`StoreOutcome::Unknown`] before never happens in the new incarnation. The
+    /// node looks at every topic and renews every lease.
+    Rolled,
+}
+
+/// Somebody else has appended to a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Advanced {
+    /// Which topic.
+    pub topic: TopicId,
+    /// Its epoch and its head, as far as the store has heard.
+    pub head: Position,
+    /// Consecutive entries up to `head`, or none. Those that go on where the node stands save it a
+    /// read of the log.
+    pub entries: Vec<LogEntry>,
+}
+
 /// Where an append landed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Appended {
-    /// The topic's incarnation.
+    /// The topic's epoch.
     pub epoch: Epoch,
     /// The entry's number.
     pub ts: TopicSeq,
@@ -307,7 +336,9 @@ pub enum StoreOp {
         /// settled by whoever wrote them.
         older_than_ms: u64,
     },
-    /// Appends to a topic's log, once per key.
+    /// Appends to a topic's log, once per key. Of a command whose record is settled nothing is
+    /// appended any more: it is in the log, and this is a repetition. The answer is then where it
+    /// landed, or [`StoreOutcome::LeaseGone`].
     Append {
         /// Remembered, so that a repetition changes nothing.
         key: AppendKey,
@@ -326,6 +357,12 @@ pub enum StoreOp {
         fresh_epoch: Epoch,
         /// How long entries are kept.
         retention: Retention,
+    },
+    /// Asks where topics stand, and counts as use of each, so that a quiet topic that somebody
+    /// follows is not forgotten. It makes no topic, and need not be durable.
+    Heads {
+        /// Which, each at most once.
+        topics: Vec<TopicId>,
     },
     /// Reads a page of a log: at least one entry if there is one, however long.
     ReadLog {
@@ -363,8 +400,8 @@ pub enum StoreOutcome {
         /// that comes later.
         records: Vec<(CommandNo, Record)>,
     },
-    /// `ClaimLease`, `RenewLease`, `Commit`, `Settle`: there is no such lease, or it is not this
-    /// principal's or codec's.
+    /// `OpenLease`, `ClaimLease`, `RenewLease`, `Commit`, `Settle`: there is no such lease, or it
+    /// is not this principal's or codec's. `Append`: the command's record is settled or gone.
     LeaseGone,
     /// `OpenLease`: the principal holds as many as it may.
     TooManyLeases,
@@ -378,6 +415,8 @@ pub enum StoreOutcome {
     Appended(Appended),
     /// `OpenTopic`.
     Topic(TopicHead),
+    /// `Heads`: where each topic stands, in order; `None` for one that there is not.
+    Heads(Vec<Option<TopicHead>>),
     /// `ReadLog`: where the log stands, and a page of what it has; nothing if the epoch is another
     /// one.
     Log {

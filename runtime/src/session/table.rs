@@ -157,6 +157,10 @@ impl<K, T> Table<K, T> {
         self.rows.iter().filter_map(|row| row.value.as_ref())
     }
 
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.rows.iter_mut().filter_map(|row| row.value.as_mut())
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -6,8 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::session::Now;
-use crate::session::store::{OpId, StoreOp, StoreOutcome, TopicId};
-use crate::wire::Position;
+use crate::session::store::{News, OpId, StoreOp, StoreOutcome, TopicId};
 
 /// Carries out what a node asks for: a batch of operations in, a batch of outcomes out.
 ///
@@ -42,20 +41,25 @@ use crate::wire::Position;
 /// - *`Settle`, `ListUnsettled`.* redb: a table of unsettled numbers. Redis: a member of a sorted
 ///   set per group of nodes. JetStream: a KV key that is deleted.
 /// - *`ReadLog`.* redb: a range. Redis: `XRANGE`. JetStream: a consumer from a start sequence.
-/// - *[`advanced`](Self::advanced).* redb: never, since one process owns the file. Redis: a pub/sub
-///   channel per group of nodes. JetStream: a core subscription.
+/// - *[`news`](Self::news).* redb: never, since one process owns the file. Redis: a pub/sub channel
+///   per group of nodes. JetStream: a core subscription.
 ///
-/// Epochs are kept beside the log and are lost with it. A backend that can be rolled back (to a
-/// backup, to a replica that was behind) must change the epoch of every topic that this touches
-/// (PROTOCOL.md 7.1).
+/// Epochs are kept beside the log and are lost with it. A backend that may have lost what it
+/// acknowledged (it was restored from a backup, or a replica that was behind has been promoted)
+/// begins another incarnation: every topic gets another epoch (PROTOCOL.md 7.1), every lease is
+/// gone (5.1), and each node is told by [`News::Rolled`]. If that is lost, nodes find out when they
+/// next look at their topics' heads and renew their leases.
+///
+/// The feature `store-suite` has each of these rules as a case: `steadfast::store::suite::run` is
+/// the test of a store.
 ///
 /// # Example
 /// A store that counts what it is asked for, and leaves the work to another one:
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
-/// use steadfast::session::store::{OpId, StoreOp, StoreOutcome};
-/// use steadfast::store::{Advanced, Store};
+/// use steadfast::session::store::{News, OpId, StoreOp, StoreOutcome, TopicId};
+/// use steadfast::store::Store;
 ///
 /// struct Counted<S> {
 ///     store: S,
@@ -68,8 +72,12 @@ use crate::wire::Position;
 ///         self.store.execute(batch).await
 ///     }
 ///
-///     async fn advanced(&self) -> Vec<Advanced> {
-///         self.store.advanced().await
+///     async fn news(&self) -> News {
+///         self.store.news().await
+///     }
+///
+///     fn interest(&self, topic: &TopicId, interested: bool) {
+///         self.store.interest(topic, interested);
 ///     }
 /// }
 /// ```
@@ -91,38 +99,35 @@ pub trait Store: Send + Sync + 'static {
         Err(op)
     }
 
-    /// Waits until other nodes have appended to topics, and says which; it is called again after
-    /// each answer. It is for stores that several nodes share; the default never answers.
+    /// Waits until there is news, and says what; it is called again after each answer. It is for
+    /// stores that several nodes share, and for those that can go back; the default never answers.
     ///
-    /// The answers are hints: one that is lost or late costs time, not correctness, so any
-    /// broadcast will do. A store knows from `OpenTopic` and `ReadLog` which topics its node cares
-    /// about; it may report others, and what the node knows already. Reports that nobody has asked
-    /// for yet are joined, keeping the latest position per topic, so that they are bounded by the
-    /// number of topics. An answer has something to report: after an empty one, or a panic, the
-    /// next call comes only after a second.
+    /// All news are hints: what is lost or late costs seconds and no correctness, so any broadcast
+    /// will do. A store that knows that it may have lost some says [`News::Missed`]: after each new
+    /// connection to its server, when a count has a gap, when too much was waiting. Reports that
+    /// nobody has asked for yet are joined per topic and bounded in count and bytes. An answer has
+    /// something to report: after an empty one, or a panic, the next call comes only after a
+    /// second.
     ///
     /// # Cancellation
-    /// The future may be dropped at any time, and no hint may be lost by that.
-    fn advanced(&self) -> impl Future<Output = Vec<Advanced>> + Send {
+    /// The future may be dropped at any time, and no news may be lost by that.
+    fn news(&self) -> impl Future<Output = News> + Send {
         pending()
     }
-}
 
-/// Another node appended to a topic; for
-/// [`Node::handle_advanced`](crate::session::node::Node::handle_advanced).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Advanced {
-    /// Which topic.
-    pub topic: TopicId,
-    /// Its epoch and its head, as far as the store has heard.
-    pub head: Position,
+    /// From here on the node wants news of a topic, or wants none any more. It says so before it
+    /// opens the topic, and after it has let go of it. Called under the lock that connections
+    /// share, so it must not wait; the default does nothing.
+    fn interest(&self, topic: &TopicId, interested: bool) {
+        let _ = (topic, interested);
+    }
 }
 
 /// A boxed answer.
 pub type StoreFuture<'a> = Pin<Box<dyn Future<Output = Vec<(OpId, StoreOutcome)>> + Send + 'a>>;
 
-/// A boxed wait for [`Store::advanced`].
-pub type AdvancedFuture<'a> = Pin<Box<dyn Future<Output = Vec<Advanced>> + Send + 'a>>;
+/// A boxed wait for [`Store::news`].
+pub type NewsFuture<'a> = Pin<Box<dyn Future<Output = News> + Send + 'a>>;
 
 /// A [`Store`] behind a pointer; every store is one.
 pub trait DynStore: Send + Sync + 'static {
@@ -136,8 +141,11 @@ pub trait DynStore: Send + Sync + 'static {
     /// [`Store::execute`].
     fn execute_boxed(&self, batch: Vec<(OpId, StoreOp)>) -> StoreFuture<'_>;
 
-    /// [`Store::advanced`].
-    fn advanced_boxed(&self) -> AdvancedFuture<'_>;
+    /// [`Store::news`].
+    fn news_boxed(&self) -> NewsFuture<'_>;
+
+    /// [`Store::interest`].
+    fn interest_dyn(&self, topic: &TopicId, interested: bool);
 }
 
 impl<S: Store> DynStore for S {
@@ -149,8 +157,12 @@ impl<S: Store> DynStore for S {
         Box::pin(self.execute(batch))
     }
 
-    fn advanced_boxed(&self) -> AdvancedFuture<'_> {
-        Box::pin(self.advanced())
+    fn news_boxed(&self) -> NewsFuture<'_> {
+        Box::pin(self.news())
+    }
+
+    fn interest_dyn(&self, topic: &TopicId, interested: bool) {
+        self.interest(topic, interested);
     }
 }
 

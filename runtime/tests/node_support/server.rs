@@ -1,7 +1,8 @@
 //! What handlers and the store answer when the test says so.
 
 use steadfast::session::node::{Executed, Execution, StagedPublish};
-use steadfast::session::store::{Outcome, StoreOutcome, TopicId};
+use steadfast::session::store::{Advanced, News, Outcome, StoreOutcome, TopicId};
+use steadfast::wire::Position;
 use steadfast_rig::fixtures::{self, body};
 
 use super::{Bench, publication};
@@ -42,6 +43,13 @@ impl Bench {
     pub fn publish(&mut self, topic: &TopicId, text: impl std::fmt::Display) {
         let publication = publication(topic.clone(), text);
         self.act(|node, now| node.publish(now, publication));
+    }
+
+    /// Another node has appended: a hint without entries.
+    pub fn hint(&mut self, topic: &TopicId, head: Position) {
+        let advanced = Advanced { topic: topic.clone(), head, entries: Vec::new() };
+        let news = News::Advanced(vec![advanced]);
+        self.act(|node, now| node.handle_news(now, news));
     }
 
     /// Answers the state hook that runs.

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use steadfast::client::{Item, Subscription};
 use steadfast::server::Builder;
 use steadfast::session::store::{OpId, StoreOp, StoreOutcome, TopicId};
-use steadfast::store::{Advanced, MemoryStore, Store};
+use steadfast::store::{Advanced, MemoryStore, News, Store};
 use steadfast::wire::{Epoch, Name, Position, TopicSeq};
 use steadfast_e2e::{
     Decidedly, Stage, Tail, TallyClient, TallyCommand, TallyEvent, eventually, within,
@@ -22,7 +22,7 @@ async fn on(store: impl Store) -> Stage {
     let settings = move |builder: Builder<TallyCommand>| -> Decidedly {
         builder
             .store(store)
-            .configure(|config| config.topic_touch = Duration::from_secs(3_600))
+            .configure(|config| config.heads_every = Duration::from_secs(3_600))
             .allow_anonymous()
     };
     Stage::with(settings).await
@@ -87,18 +87,23 @@ impl Store for Moody {
         self.store.execute(batch).await
     }
 
-    async fn advanced(&self) -> Vec<Advanced> {
+    async fn news(&self) -> News {
         let first = self.asked.fetch_add(1, Ordering::Relaxed) == 0;
         match self.mood {
             Mood::Panics if first => panic!("as the test wants it"),
-            Mood::Empty if first => Vec::new(),
+            Mood::Empty if first => News::Advanced(Vec::new()),
             Mood::Chatters => {
                 let topic =
                     TopicId { name: Name::from_static("tail").unwrap(), key: "nobody's".into() };
-                vec![Advanced { topic, head: Position { epoch: Epoch(1), ts: TopicSeq(1) } }]
+                let head = Position { epoch: Epoch(1), ts: TopicSeq(1) };
+                News::Advanced(vec![Advanced { topic, head, entries: Vec::new() }])
             }
-            _ => self.store.advanced().await,
+            _ => self.store.news().await,
         }
+    }
+
+    fn interest(&self, topic: &TopicId, interested: bool) {
+        self.store.interest(topic, interested);
     }
 }
 

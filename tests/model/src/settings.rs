@@ -204,7 +204,7 @@ impl Settings {
         config.lease_rest = at_once_if(self.leases_rest);
         config.live_entries = self.retained;
         config.topic_idle = at_once_if(self.nodes_forget);
-        config.topic_touch = NEVER;
+        config.heads_every = NEVER;
         config.reorder_wait = Duration::ZERO;
         (config.store_retry, config.retry_after) = (Duration::ZERO, Duration::ZERO);
         config.ack_delay = Duration::ZERO;

@@ -1,14 +1,11 @@
 //! Runs written out by hand, for mistakes whose situation is too rare for chance. The situations
 //! are here; the rules are those of the simulator.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use steadfast_mutated::mutant::Mutant;
-use steadfast_mutated::session::store::TopicId;
-use steadfast_mutated::wire::Epoch;
 use steadfast_sim_mutated::checkers::Violation;
-use steadfast_sim_mutated::plan::{KEYS, ORDERED, Plan, TOPICS, name};
+use steadfast_sim_mutated::plan::{KEYS, ORDERED, Plan};
 use steadfast_sim_mutated::trace::Recording;
 use steadfast_sim_mutated::world::{Answer, Cut, Pace, World};
 
@@ -21,6 +18,7 @@ pub fn script(mutant: Mutant) -> Option<Script> {
     match mutant {
         Mutant::EpochKeptOnRollback => Some(a_store_goes_back),
         Mutant::StaleClaimUsed => Some(a_commit_overtakes_a_claim),
+        Mutant::RolledLeavesLeases => Some(an_idle_client_of_a_store_that_goes_back),
         _ => None,
     }
 }
@@ -49,8 +47,8 @@ fn a_store_goes_back() -> Option<Violation> {
     publish_some(&mut world);
     world.crash_node(0, 100);
     world.shelf.state = backup;
-    let topic = TopicId { name: name(TOPICS[0]), key: Arc::from(KEYS[0]) };
-    world.shelf.state.renew_epoch(&topic, Epoch(1));
+    let now = world.now;
+    world.shelf.state.begin_incarnation(now, 1);
     world.run_for(2_000);
     publish_some(&mut world);
     outcome(world)
@@ -82,5 +80,17 @@ fn a_commit_overtakes_a_claim() -> Option<Violation> {
     world.plan.store.after_ms = (0, 0);
     world.finish(command, Answer::Ok(1));
     world.run_for(1_000);
+    outcome(world)
+}
+
+/// The store goes back while a client has nothing to do, and its lease would be renewed in an hour.
+fn an_idle_client_of_a_store_that_goes_back() -> Option<Violation> {
+    let hours = Duration::from_secs(3 * 3_600);
+    let plan =
+        Plan::calm().node(|config| (config.lease_ttl, config.lease_unused_ttl) = (hours, hours));
+    let mut world = world(plan);
+    world.run_for(2_000);
+    world.back_up_store();
+    world.roll_store_back();
     outcome(world)
 }

@@ -88,6 +88,8 @@ WaitedTooLongNeverRan = "a call that waited longer than its time was never execu
 // Leases and sessions (sections 1 and 4).
 LeaseIdOnce = "a lease id is used once", "an issued lease is a new one";
 LeaseIsClaimedOne = "a lease goes on for who claims it", "a granted lease is the claimed one";
+HeldLeasesLive = "a lease that is held lives",
+    "whoever holds a lease that the store has lost is told within seconds, busy or idle";
 UnknownLeaseExpired = "an unknown lease has expired",
     "a lease that the store does not know is never taken for a new one";
 LeaseKeepsPrincipal = "a lease never changes its principal",
@@ -128,6 +130,8 @@ PublicationHasOneOutcome = "a publication has one outcome", "the publisher is to
 RecordsAreSettled = "records are settled at rest", "what a record publishes gets into its logs";
 OwnEventsAreLookedFor = "a node looks for its own events",
     "what it has committed is in its tail, or asked for, once it knows that the record stands";
+InterestIsTold = "the store knows what a node holds",
+    "a node wants news of the topics that it holds, and of no others";
 NoHiddenGap = "never live across an unreported gap",
     "events follow each other, or a gap was told";
 GapTellsItsStart = "a gap tells where it began", "a gap names the last position that was seen";

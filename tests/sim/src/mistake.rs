@@ -18,10 +18,6 @@ pub enum Mistake {
     ChangesEvents,
     /// Topics of a lost store come back with the epoch that they had.
     KeepsEpochs,
-    /// Topics of a store that went back to its backup keep their epochs.
-    KeepsEpochsOnRollback,
-    /// Leases of a store that went back to its backup live on.
-    KeepsLeasesOnRollback,
     /// A client's clock stops.
     StopsTimers,
     /// A frame in the middle of a socket's stream is lost.

@@ -345,6 +345,8 @@ fn randomise_node(rng: &mut Rng, config: &mut NodeConfig) {
     config.read_bytes = rng.pick(&[1, 60, 1_000_000]);
     config.sweep_interval = Duration::from_millis(rng.pick(&[1_000, 60_000]));
     config.reorder_wait = Duration::from_millis(rng.pick(&[0, 50, 500]));
+    config.heads_every = Duration::from_millis(rng.pick(&[300, 1_000, 5_000]));
+    config.heads_per_look = rng.pick(&[1, 2, 256]);
     config.ack_frames = rng.pick(&[1, 4, 32]);
     config.ack_delay = Duration::from_millis(rng.pick(&[10, 250]));
     for topic in config.topics_mut() {

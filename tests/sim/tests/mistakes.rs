@@ -66,19 +66,6 @@ fn an_epoch_kept_over_a_lost_store_is_caught() {
 }
 
 #[test]
-fn an_epoch_kept_over_a_roll_back_is_caught() {
-    is_caught(Mistake::KeepsEpochsOnRollback, &[Rule::EqualPlacesEqualBytes]);
-}
-
-#[test]
-fn a_lease_kept_over_a_roll_back_is_caught() {
-    is_caught(
-        Mistake::KeepsLeasesOnRollback,
-        &[Rule::OneCommitPerNumber, Rule::OneCommitPerCommand, Rule::RefusedNeverRan],
-    );
-}
-
-#[test]
 fn a_clock_that_stops_is_caught() {
     is_caught(Mistake::StopsTimers, &[Rule::ComesToRest]);
 }

@@ -136,7 +136,7 @@ fn a_store_that_goes_back_makes_outcomes_unknown_and_gaps_known() {
     begun(&mut world, open);
     let process = world.clients[0].process;
     let before = world.checkers.topics.cursor(process, sub).expect("two events were read");
-    assert!(world.roll_store_back(false));
+    assert!(world.roll_store_back());
     // The node runs on: its next commit finds that the lease is gone, and the next event another
     // epoch.
     assert!(world.finish(open, Answer::Ok(0)));

@@ -223,9 +223,12 @@ pub struct NodeConfig {
     pub topics_held: u32,
     /// Time after which a topic that nobody follows is forgotten by this process: 10 min.
     pub topic_idle: Duration,
-    /// Time after which the store hears again of a topic that is followed, so that it does not
-    /// forget a quiet one: 10 min.
-    pub topic_touch: Duration,
+    /// Time between looks at the heads of the topics that are followed: 5 s. So long an event may
+    /// take whose news was lost, and so often a store hears of a quiet topic.
+    pub heads_every: Duration,
+    /// Topics that one such look, which is one store operation, asks for: 256. The next one follows
+    /// when it is answered.
+    pub heads_per_look: u32,
     /// Time for which an event that the store has told of too early waits for those before it;
     /// then the log is read: 50 ms. Answers of a store come in any order.
     pub reorder_wait: Duration,
@@ -317,7 +320,8 @@ impl NodeConfig {
             read_bytes: 1024 * 1024,
             topics_held: 100_000,
             topic_idle: Duration::from_secs(600),
-            topic_touch: Duration::from_secs(600),
+            heads_every: Duration::from_secs(5),
+            heads_per_look: 256,
             reorder_wait: Duration::from_millis(50),
             reorder_entries: 256,
             volatiles: 64,

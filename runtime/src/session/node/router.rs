@@ -12,7 +12,7 @@ use super::load::{NodeLoad, NodePeaks};
 use super::seats::{Phase, Seats, Written};
 use super::topics::{Notices, Topics};
 use super::types::{ConnId, ExecId, Execution, NodeEvent, Output, PublishId, TopicVolatile};
-use crate::session::store::{Publication, TopicId};
+use crate::session::store::{News, Publication, TopicId};
 use crate::session::{Close, CloseCode, Now, Random};
 use crate::wire::{ClientFrame, Codec, Outgoing, Position, Seq, ServerFrame};
 
@@ -150,10 +150,21 @@ impl Node {
         self.topics.volatile(&volatile, &self.config, &mut self.fx);
     }
 
-    /// Another node may have appended to a topic (a hint; a lost one costs time only). The epoch
-    /// tells a topic that was made anew from one that this node knows already.
-    pub fn handle_advanced(&mut self, _now: Now, topic: &TopicId, head: Position) {
-        self.topics.advanced(topic, head, &mut self.fx);
+    /// The store has news (hints; a lost one costs seconds).
+    pub fn handle_news(&mut self, now: Now, news: News) {
+        match news {
+            News::Advanced(topics) => {
+                for advanced in topics {
+                    self.topics.advanced(now, advanced, &self.config, &mut self.fx);
+                }
+            }
+            News::Missed => self.topics.look_at_everything(now, &self.config, &mut self.fx),
+            News::Rolled => {
+                self.topics.look_at_everything(now, &self.config, &mut self.fx);
+                self.leases.renew_all(now, &mut self.fx);
+                self.fx.outlive_operations();
+            }
+        }
     }
 
     // ---- outputs ----
@@ -176,6 +187,9 @@ impl Node {
                 }
                 Effect::Execute(execution) => {
                     return Some(Output::Execute { execution, ahead: false });
+                }
+                Effect::Interest(topic, interested) => {
+                    return Some(Output::Interest { topic, interested });
                 }
                 Effect::Ask(operation) => {
                     if let Some(output) = self.make_operation(operation) {

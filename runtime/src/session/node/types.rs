@@ -261,6 +261,14 @@ pub enum Output {
     Event(NodeEvent),
     /// Carry this out; the answer goes to [`super::Node::handle_store`].
     Store(OpId, StoreOp),
+    /// Tell the store whether this node wants news of a topic: before it opens the topic, and after
+    /// it has let go of it.
+    Interest {
+        /// Which topic.
+        topic: TopicId,
+        /// Whether it does from here on.
+        interested: bool,
+    },
     /// Run this; what comes of it goes to [`super::Node::handle_executed`].
     Execute {
         /// What.

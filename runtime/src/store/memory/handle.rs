@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::limits::MemoryLimits;
+use super::news::Listener;
 use super::state::MemoryState;
-use crate::session::store::{OpId, StoreOp, StoreOutcome, TopicId};
-use crate::store::interface::{Advanced, Clock, Store};
-use crate::wire::Position;
+use crate::session::store::{News, OpId, Publication, StoreOp, StoreOutcome, TopicId};
+use crate::store::interface::{Clock, Store};
 
 /// The memory store is the default. It is for tests, and for applications whose history may die
 /// with the process: after a restart, clients get unknown outcomes for what was under way, and a
@@ -30,13 +30,6 @@ struct Held {
     state: MemoryState,
     last_handle: u64,
     listeners: BTreeMap<u64, Listener>,
-}
-
-/// What a node has not been told yet.
-#[derive(Default)]
-struct Listener {
-    news: BTreeMap<TopicId, Position>,
-    waker: Option<Waker>,
 }
 
 impl MemoryStore {
@@ -71,42 +64,43 @@ impl MemoryStore {
     }
 
     fn apply(&self, held: &mut Held, op: StoreOp, wake: &mut Vec<Waker>) -> StoreOutcome {
-        if matches!(op, StoreOp::OpenTopic { .. }) {
-            // From the first topic that it opens, a node is listened for, so that it misses nothing
-            // before it first asks.
-            held.listeners.entry(self.handle).or_default();
-        }
-        let heard = held.listeners.keys().any(|listener| *listener != self.handle);
-        let topics = if heard { appends_to(&op) } else { Vec::new() };
+        let topics = if held.is_heard(self.handle) { appends_to(&op) } else { BTreeMap::new() };
         let outcome = held.state.apply((self.clock)(), op);
-        for topic in topics {
-            held.tell_others(self.handle, topic, wake);
+        for (topic, count) in topics {
+            held.tell_others(self.handle, &topic, count, wake);
         }
         outcome
     }
 
-    fn poll_advanced(&self, cx: &Context<'_>) -> Poll<Vec<Advanced>> {
-        let mut held = self.lock();
-        let listener = held.listeners.entry(self.handle).or_default();
-        if listener.news.is_empty() {
-            listener.waker = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        let news = std::mem::take(&mut listener.news);
-        Poll::Ready(news.into_iter().map(|(topic, head)| Advanced { topic, head }).collect())
+    fn poll_news(&self, cx: &Context<'_>) -> Poll<News> {
+        self.lock().listeners.entry(self.handle).or_default().poll(cx.waker())
+    }
+
+    /// Makes the store another incarnation, as one does that was restored or rolled back: every
+    /// topic has another epoch, every lease is gone, and every node is told. What leases that are
+    /// gone still owe is appended all the same. `incarnation` is a random number.
+    pub fn begin_incarnation(&self, incarnation: u64) {
+        self.changing(|held, wake| {
+            held.state.begin_incarnation((self.clock)(), incarnation);
+            wake.extend(held.listeners.values_mut().filter_map(Listener::rolled));
+        });
     }
 }
 
-/// The topics whose logs an operation may lengthen.
-fn appends_to(op: &StoreOp) -> Vec<TopicId> {
+/// The topics whose logs an operation may lengthen, and by how much.
+fn appends_to(op: &StoreOp) -> BTreeMap<TopicId, usize> {
+    let mut topics = BTreeMap::new();
+    let mut add = |publication: &Publication| {
+        *topics.entry(publication.topic.clone()).or_default() += 1;
+    };
     match op {
-        StoreOp::Append { publication, .. } => vec![publication.topic.clone()],
+        StoreOp::Append { publication, .. } => add(publication),
         StoreOp::Commit { commits, .. } => {
-            let publications = commits.iter().flat_map(|commit| &commit.record.publishes);
-            publications.map(|publication| publication.topic.clone()).collect()
+            commits.iter().flat_map(|commit| &commit.record.publishes).for_each(add);
         }
-        _ => Vec::new(),
+        _ => {}
     }
+    topics
 }
 
 #[cfg(test)]
@@ -117,16 +111,19 @@ impl MemoryStore {
 }
 
 impl Held {
-    fn tell_others(&mut self, teller: u64, topic: TopicId, wake: &mut Vec<Waker>) {
-        let Some(head) = self.state.head(&topic) else { return };
-        let most = self.state.limits.topics;
-        for (_, listener) in self.listeners.iter_mut().filter(|(handle, _)| **handle != teller) {
-            listener.news.insert(topic.clone(), head);
-            if listener.news.len() > most {
-                // Nobody has asked for very long, and topics came and went. Hints may be lost.
-                listener.news.pop_first();
-            }
-            wake.extend(listener.waker.take());
+    fn is_heard(&self, teller: u64) -> bool {
+        self.listeners.keys().any(|listener| *listener != teller)
+    }
+
+    fn tell_others(&mut self, teller: u64, topic: &TopicId, count: usize, wake: &mut Vec<Waker>) {
+        let others = self.listeners.iter_mut().filter(|(handle, _)| **handle != teller);
+        let mut others = others.filter(|(_, listener)| listener.wants(topic)).peekable();
+        if others.peek().is_none() {
+            return;
+        }
+        let Some((head, entries)) = self.state.tail(topic, count) else { return };
+        for (_, listener) in others {
+            wake.extend(listener.appended(topic, head, &entries, &self.state.limits));
         }
     }
 }
@@ -174,7 +171,11 @@ impl Store for MemoryStore {
         Ok(self.changing(|held, wake| self.apply(held, op, wake)))
     }
 
-    async fn advanced(&self) -> Vec<Advanced> {
-        poll_fn(|cx| self.poll_advanced(cx)).await
+    async fn news(&self) -> News {
+        poll_fn(|cx| self.poll_news(cx)).await
+    }
+
+    fn interest(&self, topic: &TopicId, interested: bool) {
+        self.lock().listeners.entry(self.handle).or_default().interest(topic, interested);
     }
 }

@@ -223,6 +223,12 @@ impl Leases {
         Some(lease)
     }
 
+    /// Ends every lease.
+    pub(super) fn end_all(&mut self, now: Now, limits: &MemoryLimits) {
+        let all: Vec<LeaseId> = self.leases.keys().copied().collect();
+        all.into_iter().for_each(|id| self.end(now, id, limits));
+    }
+
     /// Ends a lease: only its unsettled records stay, for as long as [`MemoryLimits::owed`].
     pub(super) fn end(&mut self, now: Now, id: LeaseId, limits: &MemoryLimits) {
         let Some(lease) = self.leases.get_mut(&id).filter(|lease| lease.lives()) else { return };

@@ -30,6 +30,9 @@ pub struct MemoryLimits {
     pub owed_bytes: u64,
     /// For each topic, how many keys of publications from outside of commands are remembered: 1024.
     pub direct_keys: usize,
+    /// For each node that shares the store, bytes of news that it has not asked for yet: 4 MiB.
+    /// Beyond, it is told that it has missed some.
+    pub news_bytes: u64,
     /// For how long the unsettled records of an ended lease are kept, so that their publications
     /// still arrive: 1 h.
     pub owed: Duration,
@@ -47,6 +50,7 @@ impl Default for MemoryLimits {
             reply_bytes: 1024 * 1024 * 1024,
             owed_bytes: 256 * 1024 * 1024,
             direct_keys: 1024,
+            news_bytes: 4 * 1024 * 1024,
             owed: Duration::from_secs(3_600),
         }
     }

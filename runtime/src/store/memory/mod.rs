@@ -6,6 +6,7 @@ mod bytes;
 mod handle;
 mod leases;
 mod limits;
+mod news;
 mod records;
 mod shares;
 mod state;

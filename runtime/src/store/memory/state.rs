@@ -6,7 +6,8 @@ use super::limits::MemoryLimits;
 use super::topics::Topics;
 use crate::session::Now;
 use crate::session::store::{
-    AppendKey, Commit, CommitOutcome, Publication, Retention, StoreOp, StoreOutcome, TopicId,
+    AppendKey, Commit, CommitOutcome, LogEntry, Publication, Retention, StoreOp, StoreOutcome,
+    TopicId,
 };
 use crate::wire::{CommandNo, Epoch, LeaseId, Position};
 
@@ -32,17 +33,31 @@ impl MemoryState {
         self.leases.expire(now, &self.limits);
         self.topics.expire(now, &self.limits);
         let outcome = self.carry_out(now, op);
-        for (lease, n, publishes) in self.leases.take_done_with() {
-            self.topics.forget_keys(lease, n, &publishes);
-        }
+        self.forget_keys();
         outcome
     }
 
-    /// Gives a topic another epoch and keeps its entries. When a store is rolled back to an earlier
-    /// moment, this has to be done with each topic that was touched since then: its numbers may
-    /// come again with other bytes (PROTOCOL.md 7.1).
-    pub fn renew_epoch(&mut self, topic: &TopicId, epoch: Epoch) {
-        self.topics.renew_epoch(topic, epoch);
+    /// Records that are gone take the keys of their appends with them.
+    fn forget_keys(&mut self) {
+        for (lease, n, publishes) in self.leases.take_done_with() {
+            self.topics.forget_keys(lease, n, &publishes);
+        }
+    }
+
+    /// Becomes another incarnation, as a store does that was restored, promoted, or rolled back to
+    /// an earlier moment. Each topic's epoch becomes a mixture of what is stored and `incarnation`,
+    /// a random number: numbers may come again with other bytes (PROTOCOL.md 7.1). Each lease is
+    /// gone, since records may be missing and commands would run again (5.1); what it owes is still
+    /// appended.
+    pub fn begin_incarnation(&mut self, now: Now, incarnation: u64) {
+        self.topics.begin_incarnation(incarnation);
+        self.leases.end_all(now, &self.limits);
+        self.forget_keys();
+    }
+
+    /// Where a topic stands, with its latest entries, at most `max`.
+    pub(super) fn tail(&self, topic: &TopicId, max: usize) -> Option<(Position, Vec<LogEntry>)> {
+        self.topics.tail(topic, max)
     }
 
     /// How much it holds, for metrics and for checks that everything is bounded.
@@ -53,11 +68,6 @@ impl MemoryState {
             owed: self.leases.owed_bytes,
             logs: self.topics.bytes,
         }
-    }
-
-    /// Where a topic stands, if it is known.
-    pub(super) fn head(&self, topic: &TopicId) -> Option<Position> {
-        self.topics.head(topic)
     }
 
     fn carry_out(&mut self, now: Now, op: StoreOp) -> StoreOutcome {
@@ -93,6 +103,10 @@ impl MemoryState {
             StoreOp::OpenTopic { topic, fresh_epoch, retention } => StoreOutcome::Topic(
                 self.topics.open(now, &topic, fresh_epoch, retention, &self.limits),
             ),
+            StoreOp::Heads { topics } => {
+                let heads = topics.iter().map(|topic| self.topics.look(now, topic));
+                StoreOutcome::Heads(heads.collect())
+            }
             StoreOp::ReadLog { topic, epoch, from, max, max_bytes } => {
                 self.topics.read(now, &topic, epoch, from, (max, max_bytes))
             }

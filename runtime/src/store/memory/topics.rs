@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::limits::MemoryLimits;
 use crate::session::Now;
 use crate::session::store::{
@@ -177,9 +179,25 @@ impl Topics {
         standing
     }
 
-    pub(super) fn head(&self, id: &TopicId) -> Option<Position> {
+    /// Where a topic stands, if there is one. Counts as use.
+    pub(super) fn look(&mut self, now: Now, id: &TopicId) -> Option<TopicHead> {
+        let topic = self.topics.get_mut(id)?;
+        if topic.used < now {
+            self.used.remove(&(topic.used, id.clone()));
+            self.used.insert((now, id.clone()));
+            topic.used = now;
+        }
+        let freed = topic.trim(now);
+        self.bytes -= freed;
+        Some(topic.standing())
+    }
+
+    /// Where a topic stands, with its latest entries, at most `max`.
+    pub(super) fn tail(&self, id: &TopicId, max: usize) -> Option<(Position, Vec<LogEntry>)> {
         let topic = self.topics.get(id)?;
-        Some(Position { epoch: topic.epoch, ts: topic.head })
+        let skip = topic.entries.len().saturating_sub(max);
+        let entries = topic.entries.range(skip..).map(|(_, entry)| entry.clone()).collect();
+        Some((Position { epoch: topic.epoch, ts: topic.head }, entries))
     }
 
     /// Where an append landed, if its key is remembered.
@@ -272,9 +290,13 @@ impl Topics {
         StoreOutcome::Log { head, entries: wanted.take_while(fits).cloned().collect() }
     }
 
-    pub(super) fn renew_epoch(&mut self, id: &TopicId, epoch: Epoch) {
-        if let Some(topic) = self.topics.get_mut(id) {
-            topic.epoch = epoch;
+    /// The store is another incarnation: so is each topic.
+    pub(super) fn begin_incarnation(&mut self, incarnation: u64) {
+        for topic in self.topics.values_mut() {
+            let mut both = [0; 16];
+            both[..8].copy_from_slice(&topic.epoch.0.to_le_bytes());
+            both[8..].copy_from_slice(&incarnation.to_le_bytes());
+            topic.epoch = Epoch(xxh3_64(&both));
         }
     }
 

@@ -315,7 +315,16 @@ impl Peer {
             frame.kind == kind::POSITION
                 && (frame.number(0), frame.number(1), frame.number(2)) == (number, ts, bytes)
         };
-        self.take("7.8", &format!("POSITION [{number}, {ts}, {bytes}]"), fits).await.map(drop)
+        let told = self.take("7.19", &format!("POSITION [{number}, {ts}, {bytes}]"), fits).await;
+        let beyond = |frame: &Frame| {
+            frame.kind == kind::POSITION && (frame.number(1) > ts || frame.number(2) > bytes)
+        };
+        ensure!(
+            "7.15",
+            told.is_ok() || !self.has(beyond),
+            "a POSITION tells more than {ts}, {bytes}"
+        );
+        told.map(drop)
     }
 }
 

@@ -183,6 +183,28 @@ mistakes! {
             _ => Fate::Pass,
         }
     };
+    a_position_that_is_never_told_is_found "7.19" |_, way, frame, _| {
+        if way == Way::Up && frame[0] == 8 { Fate::Become(Vec::new()) } else { Fate::Pass }
+    };
+    a_position_that_tells_what_is_not_finished_with_is_found "7.15" |_, way, frame, _| {
+        if way == Way::Down || frame[0] != 8 {
+            return Fate::Pass;
+        }
+        changed(frame, |frame| frame[2] = json!(frame[2].as_u64().unwrap_or_default() + 1))
+    };
+    a_place_beyond_what_the_application_has_finished_with_is_found "7.17" |_, way, frame, _| {
+        if way == Way::Down || frame[0] != 23 || frame[1]["from"].is_null() {
+            return Fate::Pass;
+        }
+        let ts = frame[1]["from"]["ts"].as_u64().unwrap_or_default();
+        changed(frame, |frame| frame[1]["from"]["ts"] = json!(ts + 2))
+    };
+    a_place_that_is_not_told_is_found "7.17" |_, way, frame, _| {
+        if way == Way::Down || frame[0] != 23 {
+            return Fate::Pass;
+        }
+        changed(frame, |frame| drop(frame[1].as_object_mut().and_then(|it| it.remove("from"))))
+    };
     an_event_out_of_order_that_nobody_notices_is_found "7.7" |memory, way, frame, _| {
         if way == Way::Up || frame[0] != 5 {
             return Fate::Pass;

@@ -275,4 +275,18 @@ mistakes! {
         let duplicate = way == Way::Down && frame[0] == 26 && frame[1]["code"] == "duplicate";
         if duplicate { Fate::Become(Vec::new()) } else { Fate::Pass }
     };
+    a_granted_credit_beyond_what_was_asked_for_is_found "7.14" |_, way, frame, _| {
+        if way == Way::Up || frame[0] != 24 {
+            return Fate::Pass;
+        }
+        changed(frame, |frame| frame[1]["credit"] = json!({ "events": 1_000_000, "bytes": 0 }))
+    };
+    a_state_that_is_too_long_and_of_which_nobody_hears_is_found "2.6" |_, way, frame, _| {
+        let long = way == Way::Down && frame[0] == 26 && frame[1]["code"] == "too_large";
+        if long { Fate::Become(Vec::new()) } else { Fate::Pass }
+    };
+    a_state_that_is_too_long_and_ends_the_socket_is_found "2.6" |_, way, frame, _| {
+        let long = way == Way::Down && frame[0] == 26 && frame[1]["code"] == "too_large";
+        if long { Fate::Close(4413) } else { Fate::Pass }
+    };
 }

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use steadfast::session::store::{Appended, CommitOutcome, OpId, StoreOp, StoreOutcome};
+use steadfast::session::store::{
+    Advanced, Appended, CommitOutcome, News, OpId, StoreOp, StoreOutcome,
+};
 use steadfast::wire::{Body, Epoch, Position};
 
 use super::World;
@@ -95,7 +97,8 @@ impl World<'_> {
 
     pub(super) fn hint(&mut self, node: usize) {
         if let Some(head) = self.state.hints.remove(&node) {
-            self.node(node).core.handle_advanced(NOW, &topic(), head);
+            let advanced = Advanced { topic: topic(), head, entries: Vec::new() };
+            self.node(node).core.handle_news(NOW, News::Advanced(vec![advanced]));
         }
     }
 

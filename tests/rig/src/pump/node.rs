@@ -4,7 +4,7 @@
 
 use steadfast::session::Now;
 use steadfast::session::node::{ExecId, Execution, Node, NodeEvent, Output};
-use steadfast::session::store::{OpId, StoreOp};
+use steadfast::session::store::{OpId, StoreOp, TopicId};
 
 use super::{Endless, Pumped};
 
@@ -27,6 +27,11 @@ pub trait NodeHarness {
 
     /// Carries it out now, or later.
     fn store(&mut self, op: OpId, what: StoreOp);
+
+    /// The store is told whether the node wants news of a topic.
+    fn interest(&mut self, topic: TopicId, interested: bool) {
+        let _ = (topic, interested);
+    }
 
     /// Runs it now, or lets it pend.
     fn begin(&mut self, execution: Execution) -> Begun;
@@ -102,6 +107,7 @@ fn take_outputs(
                 harness.event(event);
             }
             Output::Store(op, what) => harness.store(op, what),
+            Output::Interest { topic, interested } => harness.interest(topic, interested),
             Output::Execute { execution, ahead } => {
                 pumped.ahead += u32::from(ahead);
                 executions.push(HandedOut { execution, ahead });

@@ -54,6 +54,8 @@ pub const REQUIRED: &[&str] = &[
     "connection cut",
     "frame cut in two",
     "store rolled back",
+    "news missed",
+    "node told of another incarnation",
     "client slept",
     "node slept",
     "client clock jumped",

@@ -108,7 +108,7 @@ impl World {
             Due::Arrive(id, Way::Down) => end(id, End::Client),
             Due::Notice(id, who, _) => end(id, *who),
             Due::Answer(id, ..) => end(id, End::Client),
-            Due::StoreAnswer { node, .. } | Due::Executed { node, .. } | Due::Hint { node, .. } => {
+            Due::StoreAnswer { node, .. } | Due::Executed { node, .. } | Due::News { node, .. } => {
                 Some(self.nodes[*node].clock)
             }
             Due::Poll { client, .. } => Some(self.clients[*client].clock),

@@ -1,5 +1,6 @@
 //! What goes wrong between the cores: sockets, processes, the store.
 
+use steadfast::session::store::News;
 use steadfast::session::{Close, Now};
 
 use super::{Due, World};
@@ -67,7 +68,7 @@ impl World {
     }
 
     pub(super) fn fault(&mut self) {
-        match self.rng.weighted(&[40, 15, 10, 8, 5, 6, 6, 8, 8, 4, 15]) {
+        match self.rng.weighted(&[40, 15, 10, 8, 5, 6, 6, 8, 8, 4, 15, 6]) {
             0 => self.random_cut(),
             1 => self.on_random_socket(|world, id, way, ms| world.stall(id, way, ms)),
             2 => self.on_random_socket(|world, id, way, ms| world.block(id, way, ms)),
@@ -82,6 +83,7 @@ impl World {
             8 => self.random_sleep(),
             9 if self.plan.clocks_jump => self.random_jump(),
             10 if self.plan.store.rolls_back => self.random_roll_back(),
+            11 => self.random_loss_of_news(),
             _ => {}
         }
     }
@@ -153,9 +155,22 @@ impl World {
     }
 
     fn random_roll_back(&mut self) {
-        let all = self.rng.chance(500);
-        if self.rng.chance(300) || !self.roll_store_back(all) {
+        if self.rng.chance(300) || !self.roll_store_back() {
             self.back_up_store();
+        }
+    }
+
+    /// What a node would have heard of appends is lost with its connection to the store; it may
+    /// know that or not.
+    fn random_loss_of_news(&mut self) {
+        let at = self.rng.below(self.nodes.len() as u64) as usize;
+        self.due.retain(|_, due| match due {
+            Due::News { node, news } => *node != at || !matches!(**news, News::Advanced(_)),
+            _ => true,
+        });
+        if self.rng.chance(500) {
+            let wait = self.latency();
+            self.after(wait, Due::News { node: at, news: Box::new(News::Missed) });
         }
     }
 

@@ -29,7 +29,6 @@ impl World {
         self.plan.handlers.manual = false;
         self.end_all_stalls();
         self.everybody_wakes();
-        self.hint_at_everything();
         self.everybody_reads();
         self.pump();
         let rested = self.run_until(self.plan.heal_ms, |world| world.is_at_rest());
@@ -43,18 +42,20 @@ impl World {
         let heartbeat = self.plan.node.heartbeat;
         let silence = heartbeat.interval + heartbeat.timeout * (heartbeat.missed + 1);
         self.run_for(2_000 + silence.as_millis() as u64);
-        if self.plan.node.leases_per_principal < 16
-            || self.plan.store.rolls_back
-            || self.plan.clocks_jump
-        {
-            // A lease that made room for a later one of its principal, or ended with a store that
-            // went back, is missed when it is renewed.
+        if self.plan.node.leases_per_principal < 16 || self.plan.clocks_jump {
+            // A lease that made room for a later one of its principal is missed when it is renewed.
             let ttl = self.plan.node.lease_ttl.min(self.plan.node.lease_unused_ttl);
             self.run_for(ttl.as_millis() as u64 / 3 + 1_000);
         }
         let rested = self.run_until(self.plan.heal_ms, |world| world.is_at_rest());
         let why = self.unrest();
         self.checkers.everything_comes_to_rest(rested, &why);
+        for slot in self.clients.iter().filter(|slot| !slot.closed) {
+            if let Some(lease) = self.checkers.lease_of(slot.process) {
+                let lives = self.shelf.has_lease(self.now, lease);
+                self.checkers.what_is_held_lives(slot.process, lease, lives);
+            }
+        }
         let dials = self.dials;
         self.run_for(2_500);
         let again = self.dials - dials;
@@ -65,17 +66,6 @@ impl World {
         let sweep_ms = longest.as_millis() as u64 + 5_000;
         self.run_until(sweep_ms, |world| world.checkers.all_settled());
         self.checkers.records_are_settled_at_rest();
-    }
-
-    /// Hints may be lost for as long as there are faults; then each node hears of each topic.
-    fn hint_at_everything(&mut self) {
-        let heads: Vec<_> =
-            self.checkers.topics.heads().map(|(topic, head)| (topic.clone(), head)).collect();
-        for (topic, head) in heads {
-            for node in 0..self.nodes.len() {
-                self.hint(node, &topic, head);
-            }
-        }
     }
 
     fn is_at_rest(&self) -> bool {

@@ -17,9 +17,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use steadfast::session::client::{Client, SubId};
 use steadfast::session::node::{ConnId, ExecId, Executed, Node};
-use steadfast::session::store::{OpId, StoreOp, StoreOutcome, TopicId};
+use steadfast::session::store::{News, OpId, StoreOp, StoreOutcome, TopicId};
 use steadfast::session::{Close, Now};
-use steadfast::wire::{Dial, Position};
+use steadfast::wire::Dial;
 use steadfast_rig::pump::{left_at_client, left_at_node};
 
 pub use self::applications::{AppSub, Pace};
@@ -46,7 +46,7 @@ enum Due {
     StoreApply { node: usize, process: u64, op: OpId, body: Box<StoreOp>, odds: storage::Odds },
     StoreAnswer { node: usize, process: u64, op: OpId, outcome: Box<StoreOutcome> },
     Executed { node: usize, process: u64, exec: ExecId, executed: Box<Executed> },
-    Hint { node: usize, topic: TopicId, head: Position },
+    News { node: usize, news: Box<News> },
     Poll { client: usize, process: u64, sub: SubId },
     Restart(usize),
     Act(Deed),
@@ -90,6 +90,8 @@ pub struct NodeSlot {
     conns: BTreeMap<ConnId, SocketId>,
     woken: BTreeSet<ConnId>,
     closing: BTreeSet<ConnId>,
+    /// Topics of which it wants to hear.
+    wanted: BTreeSet<TopicId>,
     next_conn: u64,
     spins: u32,
 }
@@ -278,7 +280,7 @@ impl World {
             Due::Executed { node, process, exec, executed } => {
                 self.report(node, process, exec, *executed)
             }
-            Due::Hint { node, topic, head } => self.hint(node, &topic, head),
+            Due::News { node, news } => self.hear(node, *news),
             Due::Poll { client, process, sub } => self.application_polls(client, process, sub),
             Due::Restart(node) => self.start_node(node),
             Due::Act(deed) => self.act(deed),
@@ -370,6 +372,8 @@ impl World {
                 core.poll_timeout(),
             );
             self.checkers.own_events_are_looked_for(slot.process, core);
+            let (wanted, held) = (slot.wanted.len(), core.load().topics);
+            self.checkers.interest_is_told(slot.process, wanted, held);
             let window = self.plan.client.window;
             self.checkers.a_node_keeps_its_bounds(slot.process, core.load(), core.peaks(), window);
         }

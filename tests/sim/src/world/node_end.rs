@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use steadfast::session::node::{ConnId, Execution, Node, NodeEvent};
-use steadfast::session::store::{OpId, StoreOp, TopicId};
+use steadfast::session::store::{News, OpId, StoreOp, TopicId};
 use steadfast::session::{Close, CloseCode, Now};
-use steadfast::wire::{Codec, Outgoing, Position};
+use steadfast::wire::{Codec, Outgoing};
 use steadfast_rig::pump::{Begun, Endless, NodeHarness, Pumped, pump_node};
 
 use super::{Due, NodeSlot, World};
@@ -24,6 +24,7 @@ impl NodeSlot {
             conns: BTreeMap::new(),
             woken: BTreeSet::new(),
             closing: BTreeSet::new(),
+            wanted: BTreeSet::new(),
             next_conn: 0,
             spins: 0,
         }
@@ -53,6 +54,12 @@ impl NodeHarness for Driver<'_> {
     fn store(&mut self, op: OpId, what: StoreOp) {
         let process = self.world.nodes[self.at].process;
         self.world.ask_store(self.at, process, op, what);
+    }
+
+    fn interest(&mut self, topic: TopicId, interested: bool) {
+        let wanted = &mut self.world.nodes[self.at].wanted;
+        let changes = if interested { wanted.insert(topic) } else { wanted.remove(&topic) };
+        self.world.checkers.interest_changes(changes);
     }
 
     fn begin(&mut self, execution: Execution) -> Begun {
@@ -295,10 +302,17 @@ impl World {
         }
     }
 
-    pub(super) fn hint(&mut self, at: usize, topic: &TopicId, head: Position) {
+    /// The store has news for a node.
+    pub(super) fn hear(&mut self, at: usize, news: News) {
         let now = self.node_now(at);
         if let Some(core) = &mut self.nodes[at].core {
-            core.handle_advanced(now, topic, head);
+            match &news {
+                News::Advanced(_) => {}
+                News::Missed => self.checkers.sometimes.count("news missed"),
+                News::Rolled => self.checkers.sometimes.count("node told of another incarnation"),
+            }
+            core.handle_news(now, news.clone());
+            self.note(|_| format!("node {at}: hears {news:?}"));
         }
     }
 }

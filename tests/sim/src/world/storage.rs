@@ -6,25 +6,17 @@ use std::time::Duration;
 
 use steadfast::session::Now;
 use steadfast::session::store::{
-    Appended, CommitOutcome, OpId, ReadFrom, Record, StoreOp, StoreOutcome, TopicId,
+    Advanced, Appended, CommitOutcome, LogEntry, News, OpId, Publication, ReadFrom, Record,
+    StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::store::{MemoryLimits, MemoryState};
 
-use steadfast::wire::{Epoch, LeaseId, Position};
+use steadfast::wire::{CommandNo, Epoch, LeaseId, Position};
 
 use super::{Clock, Due, World};
 use crate::checkers::Restored;
-use crate::mistake::Mistake;
 use crate::plan::StorePlan;
 use crate::rng::Rng;
-
-/// What the store was at some time, and whom it has served since.
-#[derive(Debug)]
-struct Backup {
-    state: MemoryState,
-    topics: BTreeSet<TopicId>,
-    leases: BTreeSet<LeaseId>,
-}
 
 /// The memory store and its moods.
 #[derive(Debug)]
@@ -35,44 +27,12 @@ pub struct Shelf {
     pub clock: Clock,
     /// Until then every operation fails.
     pub outage_until: Now,
-    backup: Option<Backup>,
-    /// Every lease that it ever issued.
-    issued: BTreeSet<LeaseId>,
+    backup: Option<MemoryState>,
     /// When each node last asked, and when that happens: what is asked for at once keeps its order.
     last: BTreeMap<usize, (Now, Now)>,
 }
 
 impl Shelf {
-    /// Notes whom an operation served: what it told them may be undone by going back to the backup.
-    fn remember(&mut self, op: &StoreOp, truth: &StoreOutcome) {
-        if let (StoreOp::OpenLease { id, .. }, StoreOutcome::Lease { .. }) = (op, truth) {
-            self.issued.insert(*id);
-        }
-        let Some(backup) = &mut self.backup else { return };
-        match op {
-            StoreOp::OpenLease { .. } => {
-                // It may have ended another one of its principal.
-                backup.leases.extend(&self.issued);
-            }
-            StoreOp::ClaimLease { id, .. }
-            | StoreOp::RenewLease { id, .. }
-            | StoreOp::EndLease { id } => {
-                backup.leases.insert(*id);
-            }
-            StoreOp::Commit { lease, commits, .. } => {
-                backup.leases.insert(*lease);
-                let published = commits.iter().flat_map(|commit| &commit.record.publishes);
-                backup.topics.extend(published.map(|publication| publication.topic.clone()));
-            }
-            StoreOp::Settle { lease, .. } => drop(backup.leases.insert(*lease)),
-            StoreOp::Append { publication, .. } => {
-                backup.topics.insert(publication.topic.clone());
-            }
-            StoreOp::OpenTopic { topic, .. } => drop(backup.topics.insert(topic.clone())),
-            StoreOp::ReadLog { .. } | StoreOp::ListUnsettled { .. } => {}
-        }
-    }
-
     /// Where a topic stands, without touching it.
     fn standing(&mut self, now: Now, topic: &TopicId) -> Option<Position> {
         let look = StoreOp::ReadLog {
@@ -88,13 +48,20 @@ impl Shelf {
         }
     }
 
+    /// Whether a lease lives, without touching it.
+    #[must_use]
+    pub fn has_lease(&self, now: Now, id: LeaseId) -> bool {
+        let look = StoreOp::RenewLease { id, held: true, low: CommandNo(1) };
+        let outcome = self.state.clone().apply(self.clock.reads(now), look);
+        matches!(outcome, StoreOutcome::Lease { .. })
+    }
+
     pub(super) fn new(plan: &StorePlan) -> Self {
         Self {
             state: empty(plan),
             clock: Clock::new(Now(0), 0),
             outage_until: Now(0),
             backup: None,
-            issued: BTreeSet::new(),
             last: BTreeMap::new(),
         }
     }
@@ -242,7 +209,6 @@ impl World {
             commits.iter_mut().for_each(|commit| commit.settle &= self.rng.chance(settles));
         }
         let mut truth = self.meddle_store(&body);
-        self.shelf.remember(&body, &truth);
         if self.plan.store.drops_settled {
             drop_settled(&mut truth);
         }
@@ -250,7 +216,7 @@ impl World {
         self.checkers.stored(process, &body, &truth);
         match (&body, &truth) {
             (StoreOp::Append { publication, .. }, StoreOutcome::Appended(place)) => {
-                self.spread(knows, &publication.topic, *place);
+                self.spread(knows, publication, *place);
             }
             (StoreOp::Commit { commits, .. }, StoreOutcome::Committed(outcomes)) => {
                 for (commit, (_, outcome)) in commits.iter().zip(outcomes) {
@@ -258,7 +224,7 @@ impl World {
                         continue;
                     };
                     for (publication, place) in commit.record.publishes.iter().zip(places) {
-                        self.spread(knows, &publication.topic, *place);
+                        self.spread(knows, publication, *place);
                     }
                 }
             }
@@ -267,17 +233,25 @@ impl World {
         truth
     }
 
-    /// Hints to the nodes that do not know yet; some are late, some are lost.
-    fn spread(&mut self, knows: Option<usize>, topic: &TopicId, place: Appended) {
+    /// News to the nodes that want it and do not know yet, with the entry or without; some is late, some is lost,
+    /// some comes twice.
+    fn spread(&mut self, knows: Option<usize>, publication: &Publication, place: Appended) {
+        let Publication { topic, name, bodies } = publication;
         for node in (0..self.nodes.len()).filter(|&node| Some(node) != knows) {
+            if !self.nodes[node].wanted.contains(topic) {
+                continue;
+            }
             if !self.healing && self.plan.faults_ms.is_some() && self.rng.chance(200) {
                 continue;
             }
-            // Some come twice.
             for _ in 0..=u32::from(!self.healing && self.rng.chance(100)) {
                 let wait = self.latency();
                 let head = Position { epoch: place.epoch, ts: place.ts };
-                self.after(wait, Due::Hint { node, topic: topic.clone(), head });
+                let entry = LogEntry { ts: place.ts, name: name.clone(), bodies: bodies.clone() };
+                let entries = if self.rng.chance(500) { vec![entry] } else { Vec::new() };
+                let advanced = Advanced { topic: topic.clone(), head, entries };
+                let news = Box::new(News::Advanced(vec![advanced]));
+                self.after(wait, Due::News { node, news });
             }
         }
     }
@@ -300,39 +274,32 @@ impl World {
     /// A replica is left behind, or a backup taken.
     pub fn back_up_store(&mut self) {
         self.note(|_| "store: backed up".to_owned());
-        let (topics, leases) = (BTreeSet::new(), BTreeSet::new());
-        self.shelf.backup = Some(Backup { state: self.shelf.state.clone(), topics, leases });
+        self.shelf.backup = Some(self.shelf.state.clone());
     }
 
-    /// The store goes back to its backup, as after the failover to a replica that was behind; nodes
-    /// run on. Topics get other epochs (PROTOCOL.md 7.1), and leases end, so that an outcome is
-    /// unknown and not committed again (5.1): all of them, or only those of which anything may have
-    /// been undone. `false` if there is no backup.
-    pub fn roll_store_back(&mut self, all: bool) -> bool {
+    /// The store goes back to its backup, as after the failover to a replica that was behind, and
+    /// is another incarnation; nodes run on and are told after a while. `false` if there is no
+    /// backup.
+    pub fn roll_store_back(&mut self) -> bool {
         let Some(backup) = self.shelf.backup.take() else { return false };
-        self.note(|_| format!("store: goes back to its backup; everything is another: {all}"));
+        self.note(|_| "store: goes back to its backup".to_owned());
         let now = self.now;
-        let clock = self.shelf.clock.reads(now);
-        self.shelf.state = backup.state;
-        let keeps_leases = self.plan.mistake == Some(Mistake::KeepsLeasesOnRollback);
-        let ended = if all { self.shelf.issued.clone() } else { backup.leases };
-        for id in ended.into_iter().filter(|_| !keeps_leases) {
-            self.shelf.state.apply(clock, StoreOp::EndLease { id });
-        }
+        self.shelf.state = backup;
+        // What was reported before never happens afterwards: a lease would come back to life.
+        self.due.retain(|_, due| match due {
+            Due::StoreApply { odds, .. } => odds.report != Report::Nothing,
+            _ => true,
+        });
         let topics: Vec<TopicId> =
             self.checkers.topics.heads().map(|(topic, _)| topic.clone()).collect();
-        let mut restored = Vec::new();
-        for topic in topics {
-            let before = self.shelf.standing(now, &topic);
-            if (all || backup.topics.contains(&topic))
-                && self.plan.mistake != Some(Mistake::KeepsEpochsOnRollback)
-            {
-                let epoch = Epoch(self.rng.next_u64());
-                self.shelf.state.renew_epoch(&topic, epoch);
-            }
-            let after = self.shelf.standing(now, &topic);
-            restored.push(Restored { topic, before, after });
-        }
+        let before: Vec<_> = topics.iter().map(|topic| self.shelf.standing(now, topic)).collect();
+        let clock = self.shelf.clock.reads(now);
+        let incarnation = self.rng.next_u64();
+        self.shelf.state.begin_incarnation(clock, incarnation);
+        let after: Vec<_> = topics.iter().map(|topic| self.shelf.standing(now, topic)).collect();
+        let places = topics.into_iter().zip(before).zip(after);
+        let restored: Vec<Restored> =
+            places.map(|((topic, before), after)| Restored { topic, before, after }).collect();
         let unsettled = match self
             .shelf
             .state
@@ -344,6 +311,10 @@ impl World {
             _ => BTreeSet::new(),
         };
         self.checkers.store_rolled_back(&restored, unsettled);
+        for node in 0..self.nodes.len() {
+            let wait = self.latency();
+            self.after(wait, Due::News { node, news: Box::new(News::Rolled) });
+        }
         true
     }
 

@@ -13,6 +13,8 @@ pub(crate) struct Operation {
     pub(crate) tries: u32,
     /// An earlier try may have happened.
     pub(crate) maybe: bool,
+    /// The store has become another incarnation since it was asked.
+    pub(crate) outlived: bool,
 }
 
 /// What an operation is for; enough to make it again.
@@ -29,5 +31,6 @@ pub(crate) enum Purpose {
     Settle(LeaseId, CommandNo),
     OpenTopic(TopicNo),
     ReadLog(TopicNo),
+    Heads(Vec<(TopicNo, TopicId)>),
     ListUnsettled,
 }

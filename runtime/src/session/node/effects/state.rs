@@ -23,6 +23,8 @@ pub(crate) enum Effect {
     Execute(Execution),
     /// The operation is made when it goes out, from what is true then.
     Ask(OperationKey),
+    /// The store is told whether news of a topic is wanted.
+    Interest(TopicId, bool),
 }
 
 /// See the module.
@@ -68,6 +70,11 @@ impl Effects {
 
     pub(crate) fn event(&mut self, event: NodeEvent) {
         self.queue.push_back(Effect::Event(event));
+    }
+
+    /// Tells the store whether news of a topic is wanted.
+    pub(crate) fn interest(&mut self, topic: TopicId, interested: bool) {
+        self.queue.push_back(Effect::Interest(topic, interested));
     }
 
     // ---- transmitting ----
@@ -146,7 +153,7 @@ impl Effects {
     pub(crate) fn stop(&mut self, exec: ExecId) {
         let waits = |effect: &Effect| match effect {
             Effect::Execute(execution) => execution.exec() == exec,
-            Effect::Event(_) | Effect::Wake(_) | Effect::Ask(_) => false,
+            Effect::Event(_) | Effect::Wake(_) | Effect::Ask(_) | Effect::Interest(..) => false,
         };
         match self.queue.iter().position(waits) {
             Some(at) => drop(self.queue.remove(at)),
@@ -168,7 +175,7 @@ impl Effects {
 
     /// The same, for an operation that goes out at once.
     pub(crate) fn begin_operation(&mut self, purpose: Purpose) -> OperationKey {
-        self.operations.insert(Operation { purpose, tries: 0, maybe: false })
+        self.operations.insert(Operation { purpose, tries: 0, maybe: false, outlived: false })
     }
 
     /// Repeats an operation at a later time.
@@ -197,7 +204,13 @@ impl Effects {
         let Some(operation) = self.operations.held_mut(key) else { return 0 };
         operation.tries = operation.tries.saturating_add(1);
         operation.maybe |= maybe;
+        operation.outlived = false;
         operation.tries
+    }
+
+    /// The store is another incarnation: what it answered before may not hold any more.
+    pub(crate) fn outlive_operations(&mut self) {
+        self.operations.values_mut().for_each(|operation| operation.outlived = true);
     }
 
     pub(crate) fn end_operation(&mut self, key: OperationKey) -> Option<Operation> {

@@ -12,6 +12,9 @@ use crate::session::node::types::{ConnId, Principal};
 use crate::session::store::{Record, StoreOp};
 use crate::wire::{Codec, CommandNo, Hello, LeaseId, LeaseState};
 
+/// Leases that are renewed in a millisecond when all of them are to be.
+const RENEWALS_PER_MS: u64 = 16;
+
 /// A lease that the store has granted to whoever said this HELLO.
 pub(crate) struct Grant<'a> {
     pub(crate) id: LeaseId,
@@ -215,6 +218,20 @@ impl Leases {
         lease.contact.again = lease.contact.under_way;
         if !std::mem::replace(&mut lease.contact.under_way, true) {
             fx.ask(Purpose::Renew(key));
+        }
+    }
+
+    /// The store may have lost leases: each is renewed, so many in a millisecond.
+    pub(crate) fn renew_all(&mut self, now: Now, fx: &mut Effects) {
+        let keys: Vec<LeaseKey> = self.ids.values().copied().collect();
+        for (place, key) in (0..).zip(keys) {
+            let Some(lease) = self.leases.held_mut(key) else { continue };
+            if lease.contact.under_way {
+                // It may have come to the store before.
+                lease.contact.again = true;
+            } else {
+                self.arm_renew(key, now.after_ms(place / RENEWALS_PER_MS), fx);
+            }
         }
     }
 

@@ -32,6 +32,9 @@ impl Node {
                 self.topics.open_op(*topic, &self.config, &mut self.random)
             }
             Purpose::ReadLog(topic) => self.topics.read_op(*topic, &self.config),
+            Purpose::Heads(topics) => Some(StoreOp::Heads {
+                topics: topics.iter().map(|(_, topic)| topic.clone()).collect(),
+            }),
             Purpose::ListUnsettled => Some(self.appends.sweep().op(&self.config)),
         };
         let Some(made) = made else {
@@ -51,8 +54,12 @@ impl Node {
             return self.on_store_failure(now, key, outcome == StoreOutcome::Unknown);
         }
         // An answer that comes twice, or to nobody.
-        let Some(Operation { purpose, .. }) = self.fx.end_operation(key) else { return };
+        let Some(Operation { purpose, outlived, .. }) = self.fx.end_operation(key) else { return };
         match purpose {
+            // It may have been granted by the incarnation before.
+            Purpose::Lease(conn) if outlived && matches!(outcome, StoreOutcome::Lease { .. }) => {
+                self.fx.ask(Purpose::Lease(conn));
+            }
             Purpose::Lease(conn) => self.on_lease(now, conn, outcome),
             Purpose::Renew(lease) => self.on_renewed(now, lease, &outcome),
             Purpose::End(_) => {}
@@ -66,6 +73,7 @@ impl Node {
                 }
             }
             Purpose::ReadLog(topic) => self.on_log(now, topic, outcome),
+            Purpose::Heads(topics) => self.on_heads(now, &topics, outcome),
             Purpose::ListUnsettled => self.on_unsettled(now, outcome),
         }
     }
@@ -201,6 +209,14 @@ impl Node {
         self.notify(now, notices);
     }
 
+    fn on_heads(&mut self, now: Now, topics: &[(TopicNo, TopicId)], outcome: StoreOutcome) {
+        let heads = match outcome {
+            StoreOutcome::Heads(heads) => heads,
+            _ => Vec::new(),
+        };
+        self.topics.heads(now, topics, heads, &self.config, &mut self.fx);
+    }
+
     fn on_unsettled(&mut self, now: Now, outcome: StoreOutcome) {
         let records = match outcome {
             StoreOutcome::Unsettled(records) => records,
@@ -259,6 +275,10 @@ impl Node {
             Purpose::OpenTopic(topic) | Purpose::ReadLog(topic) => {
                 let notices = self.topics.give_up(now, topic, &self.config, &mut self.fx);
                 self.notify(now, notices);
+            }
+            // They are looked at again when it is their time.
+            Purpose::Heads(_) => {
+                self.topics.heads(now, &[], Vec::new(), &self.config, &mut self.fx);
             }
             Purpose::ListUnsettled => {
                 self.appends.sweep().failed(now, &self.config, &mut self.fx);

@@ -23,7 +23,7 @@ impl Node {
             self.on_timer(now, timer);
         }
         self.topics.forget_idle(now, &self.config, &mut self.fx);
-        self.topics.touch_followed(now, &self.config, &mut self.fx);
+        self.topics.look_at_heads(now, &self.config, &mut self.fx);
         self.appends.sweep().now_and_then(now, &self.config, &mut self.fx);
     }
 

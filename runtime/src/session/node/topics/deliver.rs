@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::cursor::{CursorState, Volatile};
 use super::state::{CURSOR, FEED, TOPIC, Topics};
-use super::topic::{Encoded, LogLimits};
+use super::topic::{Arrived, Encoded};
 use crate::session::Now;
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
@@ -159,15 +159,24 @@ impl Topics {
         }
         let Publication { name, bodies, .. } = publication;
         let frames = Encoded::of(bodies, |codec, body| codec.event(number, at.ts, name, body));
-        if at.ts == topic.head().next() {
-            topic.push(now, frames, LogLimits::of(topic.spec, config));
-            topic.catch_up(now, config);
-            topic.wait_no_more(number, fx);
-            self.tell_followers(number, fx);
-        } else if topic.keep_ahead(at.ts, frames, config) {
-            self.wait_for_earlier(now, number, config, fx);
-        } else {
-            self.read(number, fx);
+        let arrived = topic.arrive(now, number, at.ts, frames, config, fx);
+        self.on_arrived(now, number, arrived, config, fx);
+    }
+
+    /// What follows from an entry that came by itself.
+    pub(super) fn on_arrived(
+        &mut self,
+        now: Now,
+        number: TopicNo,
+        arrived: Arrived,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) {
+        match arrived {
+            Arrived::Known => {}
+            Arrived::Next => self.tell_followers(number, fx),
+            Arrived::Early => self.wait_for_earlier(now, number, config, fx),
+            Arrived::TooMany => self.read(number, fx),
         }
     }
 

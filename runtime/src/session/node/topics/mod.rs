@@ -5,6 +5,7 @@
 mod cursor;
 mod deliver;
 mod follow;
+mod heads;
 mod kept;
 mod read;
 mod shares;

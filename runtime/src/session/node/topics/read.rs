@@ -8,9 +8,9 @@ use super::topic::{Encoded, LogLimits, Topic, before};
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Purpose, Timer};
-use crate::session::store::{LogEntry, ReadFrom, StoreOp, TopicHead, TopicId};
+use crate::session::store::{Advanced, LogEntry, ReadFrom, StoreOp, TopicHead, TopicId};
 use crate::session::{Now, Random};
-use crate::wire::{Epoch, Position, TopicNo, UnsubscribeCode};
+use crate::wire::{Epoch, TopicNo, UnsubscribeCode};
 
 /// Entries that one read of the log asks for.
 const READ_ENTRIES: u32 = 256;
@@ -36,16 +36,31 @@ impl Topics {
         }
     }
 
-    /// Another node may have appended. The epoch tells a topic that was made anew from one that
-    /// this node knows already.
-    pub(crate) fn advanced(&mut self, id: &TopicId, head: Position, fx: &mut Effects) {
-        if self
-            .numbers
-            .get(id)
-            .and_then(|number| self.topics.get(number))
-            .is_some_and(|topic| topic.head() < head.ts || topic.epoch != Some(head.epoch))
-        {
-            self.look_at(id, fx);
+    /// Another node has appended. The epoch tells a topic that was made anew from one that this
+    /// node knows already.
+    pub(crate) fn advanced(
+        &mut self,
+        now: Now,
+        news: Advanced,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) {
+        let Advanced { topic: id, head, entries } = news;
+        // A store may tell of others, too.
+        let Some(&number) = self.numbers.get(&id) else { return };
+        let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
+        let same = topic.epoch == Some(head.epoch);
+        if same && head.ts <= topic.head() {
+            return;
+        }
+        if !(same && topic.reading.loaded) || entries.is_empty() {
+            return self.read(number, fx);
+        }
+        for LogEntry { ts, name, bodies } in entries {
+            let frames = Encoded::of(&bodies, |codec, body| codec.event(number, ts, &name, body));
+            let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
+            let arrived = topic.arrive(now, number, ts, frames, config, fx);
+            self.on_arrived(now, number, arrived, config, fx);
         }
     }
 

@@ -27,8 +27,18 @@ pub(crate) struct Topics {
     pub(super) kept_bytes: u64,
     /// Topics that nobody follows, by the time that this began.
     pub(super) idle: BTreeSet<(Now, TopicNo)>,
-    /// Topics that somebody follows, by the time at which the store heard of them last.
+    /// Topics that somebody follows, by the time at which the store was last asked for their heads.
     pub(super) followed: BTreeSet<(Now, TopicNo)>,
+    pub(super) heads: Heads,
+}
+
+/// Looks at heads: which is under way, and what is to be looked at before its time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Heads {
+    /// One operation at a time.
+    pub(super) under_way: bool,
+    /// News of these may have been lost.
+    pub(super) missed: BTreeSet<TopicNo>,
 }
 
 pub(super) const TOPIC: &str = "a topic that has a number is held";
@@ -67,6 +77,7 @@ impl Topics {
         }
         self.last = self.last.next();
         let number = self.last;
+        fx.interest(id.clone(), true);
         self.numbers.insert(id.clone(), number);
         self.topics.insert(number, Topic::new(id, spec));
         fx.ask(Purpose::OpenTopic(number));
@@ -84,6 +95,7 @@ impl Topics {
         }
         self.kept_bytes -= topic.kept.as_ref().map_or(0, Kept::bytes);
         fx.disarm(topic.kept_look, Timer::Kept(number));
+        fx.interest(topic.id, false);
     }
 
     /// Forgets topics that nobody has followed for long enough.
@@ -96,26 +108,10 @@ impl Topics {
         }
     }
 
-    /// A store forgets what nobody has asked for in a long time; a quiet topic with followers must
-    /// not get another epoch for that.
-    pub(crate) fn touch_followed(&mut self, now: Now, config: &NodeConfig, fx: &mut Effects) {
-        while let Some(&(touched, number)) = self.followed.first()
-            && touched.after(config.topic_touch) <= now
-        {
-            self.followed.pop_first();
-            if let Some(topic) = held(self.topics.get_mut(&number), TOPIC) {
-                topic.touched = Some(now);
-                self.followed.insert((now, number));
-                fx.ask(Purpose::OpenTopic(number));
-            }
-        }
-    }
-
     /// When to look at idle and followed topics next.
     pub(crate) fn next_look(&self, config: &NodeConfig) -> Option<Now> {
         let idle = self.idle.first().map(|(since, _)| since.after(config.topic_idle));
-        let quiet = self.followed.first().map(|(since, _)| since.after(config.topic_touch));
-        idle.into_iter().chain(quiet).min()
+        idle.into_iter().chain(self.next_heads(config)).min()
     }
 
     // ---- subscribers that leave ----

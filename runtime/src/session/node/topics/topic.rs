@@ -30,7 +30,7 @@ pub(super) struct Topic {
     /// When to look whether that is needed.
     pub(super) kept_look: Option<Now>,
     pub(super) idle_since: Option<Now>,
-    /// When the store heard of it last, while somebody follows.
+    /// When the store was last asked for its head, while somebody follows.
     pub(super) touched: Option<Now>,
     /// The latest entry that is here.
     head: TopicSeq,
@@ -52,6 +52,18 @@ pub(super) struct Reading {
     pub(super) from: TopicSeq,
     /// The store has more than is here.
     pub(super) behind: bool,
+}
+
+/// What becomes of an entry that came by itself.
+pub(super) enum Arrived {
+    /// It is here already.
+    Known,
+    /// It is the next one.
+    Next,
+    /// It waits for those before it.
+    Early,
+    /// So many wait that the log is to be read.
+    TooMany,
 }
 
 /// Entries that came before earlier ones.
@@ -210,13 +222,30 @@ impl Topic {
         }
     }
 
-    /// Keeps an entry that came before an earlier one. `false` if there is no room for it.
-    pub(super) fn keep_ahead(
+    /// An entry of a log that is here up to its head has come by itself.
+    pub(super) fn arrive(
         &mut self,
+        at: Now,
+        number: TopicNo,
         ts: TopicSeq,
         frames: Encoded,
         config: &NodeConfig,
-    ) -> bool {
+        fx: &mut Effects,
+    ) -> Arrived {
+        if ts <= self.head {
+            return Arrived::Known;
+        }
+        if ts == self.head.next() {
+            self.push(at, frames, LogLimits::of(self.spec, config));
+            self.catch_up(at, config);
+            self.wait_no_more(number, fx);
+            return Arrived::Next;
+        }
+        if self.keep_ahead(ts, frames, config) { Arrived::Early } else { Arrived::TooMany }
+    }
+
+    /// Keeps an entry that came before an earlier one. `false` if there is no room for it.
+    fn keep_ahead(&mut self, ts: TopicSeq, frames: Encoded, config: &NodeConfig) -> bool {
         let bytes = self.ahead.bytes + frames.bytes();
         let full = self.ahead.entries.len() >= config.reorder_entries as usize;
         if full || bytes > u64::from(config.topic_bytes) {

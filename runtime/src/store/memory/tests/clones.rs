@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::*;
-use crate::store::{Advanced, MemoryStore, Store};
+use crate::store::{Advanced, MemoryStore, News, Store};
 
 fn store(limits: MemoryLimits) -> MemoryStore {
     MemoryStore::new(limits, Arc::new(|| Now(5)))
@@ -15,9 +15,8 @@ fn apply(store: &MemoryStore, op: StoreOp) -> StoreOutcome {
     store.execute_at_once(op).expect("it answers at once")
 }
 
-fn open(store: &MemoryStore, key: &str) {
-    let op = StoreOp::OpenTopic { topic: topic(key), fresh_epoch: Epoch(1), retention: KEPT };
-    assert!(matches!(apply(store, op), StoreOutcome::Topic(_)));
+fn follow(store: &MemoryStore, keys: &[&str]) {
+    keys.iter().for_each(|key| store.interest(&topic(key), true));
 }
 
 fn publish(store: &MemoryStore, count: u64, key: &str) {
@@ -26,56 +25,86 @@ fn publish(store: &MemoryStore, count: u64, key: &str) {
     assert!(matches!(apply(store, op), StoreOutcome::Appended(_)));
 }
 
-/// What it has heard; `None` while it waits.
-fn heard_with(store: &MemoryStore, waker: &Waker) -> Option<Vec<(String, u64)>> {
-    let mut news = Box::pin(store.advanced());
-    match news.as_mut().poll(&mut Context::from_waker(waker)) {
-        Poll::Ready(news) => {
-            let shown = |Advanced { topic, head }: Advanced| (topic.key.to_string(), head.ts.0);
-            Some(news.into_iter().map(shown).collect())
-        }
+/// What it has heard, in the order of topics: the head, and the numbers of the entries that came
+/// with it.
+type Heard = Vec<(String, u64, Vec<u64>)>;
+
+fn news_with(store: &MemoryStore, waker: &Waker) -> Option<News> {
+    match Box::pin(store.news()).as_mut().poll(&mut Context::from_waker(waker)) {
+        Poll::Ready(news) => Some(news),
         Poll::Pending => None,
     }
 }
 
-fn heard(store: &MemoryStore) -> Option<Vec<(String, u64)>> {
+/// `None` while it waits.
+fn heard_with(store: &MemoryStore, waker: &Waker) -> Option<Heard> {
+    let News::Advanced(topics) = news_with(store, waker)? else { panic!("nothing was missed") };
+    let shown = |Advanced { topic, head, entries }: Advanced| {
+        let numbers = entries.iter().map(|entry| entry.ts.0).collect();
+        (topic.key.to_string(), head.ts.0, numbers)
+    };
+    Some(topics.into_iter().map(shown).collect())
+}
+
+fn heard(store: &MemoryStore) -> Option<Heard> {
     heard_with(store, Waker::noop())
 }
 
-fn at(key: &str, ts: u64) -> (String, u64) {
-    (key.to_owned(), ts)
+fn at(key: &str, head: u64, entries: &[u64]) -> (String, u64, Vec<u64>) {
+    (key.to_owned(), head, entries.to_vec())
 }
 
 #[test]
 fn a_clone_hears_what_the_others_append_and_not_what_it_appended_itself() {
     let one = store(MemoryLimits::default());
     let other = one.clone();
+    follow(&one, &["a"]);
+    follow(&other, &["a", "b"]);
     assert_eq!((heard(&one), heard(&other)), (None, None));
     publish(&one, 1, "a");
     publish(&one, 2, "a");
     publish(&one, 3, "b");
-    assert_eq!((heard(&one), heard(&other)), (None, Some(vec![at("a", 2), at("b", 1)])));
+    let all = vec![at("a", 2, &[1, 2]), at("b", 1, &[1])];
+    assert_eq!((heard(&one), heard(&other)), (None, Some(all)));
     assert_eq!(heard(&other), None);
     publish(&other, 4, "a");
-    assert_eq!((heard(&one), heard(&other)), (Some(vec![at("a", 3)]), None));
+    assert_eq!((heard(&one), heard(&other)), (Some(vec![at("a", 3, &[3])]), None));
 }
 
-/// A node opens a topic before it reads it, and may ask for news later.
 #[test]
-fn a_clone_hears_from_the_first_topic_that_it_opened_on() {
+fn a_clone_hears_of_the_topics_that_it_wants_to_hear_of() {
     let one = store(MemoryLimits::default());
     let other = one.clone();
     publish(&one, 1, "a");
-    open(&other, "a");
+    follow(&other, &["a"]);
     publish(&one, 2, "a");
-    assert_eq!(heard(&other), Some(vec![at("a", 2)]));
+    publish(&one, 3, "b");
+    assert_eq!(heard(&other), Some(vec![at("a", 2, &[2])]));
+    publish(&one, 4, "a");
+    other.interest(&topic("a"), false);
+    assert_eq!(heard(&other), None);
+}
+
+#[test]
+fn every_clone_is_told_of_another_incarnation() {
+    let one = store(MemoryLimits::default());
+    let other = one.clone();
+    for clone in [&one, &other] {
+        follow(clone, &["a"]);
+    }
+    publish(&one, 1, "a");
+    one.begin_incarnation(7);
+    for clone in [&one, &other] {
+        assert_eq!(news_with(clone, Waker::noop()), Some(News::Rolled));
+        assert_eq!(news_with(clone, Waker::noop()), None);
+    }
 }
 
 #[test]
 fn what_a_commit_published_is_heard() {
     let one = store(MemoryLimits::default());
     let other = one.clone();
-    open(&other, "a");
+    follow(&other, &["a", "b"]);
     let issued = StoreOp::OpenLease {
         id: lease(1),
         principal: "ann".into(),
@@ -90,7 +119,7 @@ fn what_a_commit_published_is_heard() {
     let (retention, fresh_epochs) = (vec![KEPT; 2], vec![Epoch(1); 2]);
     let commits = vec![Commit { n: CommandNo(1), record, settle: true, retention, fresh_epochs }];
     apply(&one, StoreOp::Commit { lease: lease(1), low: CommandNo(1), commits });
-    assert_eq!(heard(&other), Some(vec![at("a", 1), at("b", 1)]));
+    assert_eq!(heard(&other), Some(vec![at("a", 1, &[1]), at("b", 1, &[1])]));
 }
 
 struct Count(AtomicUsize);
@@ -105,23 +134,30 @@ impl Wake for Count {
 fn whoever_waits_is_woken_and_a_wait_that_is_dropped_loses_nothing() {
     let one = store(MemoryLimits::default());
     let other = one.clone();
+    follow(&other, &["a"]);
     let count = Arc::new(Count(AtomicUsize::new(0)));
     assert_eq!(heard_with(&other, &Arc::clone(&count).into()), None);
     publish(&one, 1, "a");
     publish(&one, 2, "a");
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
-    assert_eq!(heard(&other), Some(vec![at("a", 2)]));
+    assert_eq!(heard(&other), Some(vec![at("a", 2, &[1, 2])]));
 }
 
 #[test]
-fn what_nobody_asks_for_is_bounded_by_the_number_of_topics_and_goes_with_its_clone() {
-    let one = store(MemoryLimits { topics: 2, ..MemoryLimits::default() });
-    let other = one.clone();
-    open(&other, "z");
-    for (count, key) in (1..).zip(["a", "b", "c", "d"]) {
-        publish(&one, count, key);
+fn what_nobody_asks_for_is_bounded_and_goes_with_its_clone() {
+    for limits in [
+        MemoryLimits { topics: 2, ..MemoryLimits::default() },
+        MemoryLimits { news_bytes: 3, ..MemoryLimits::default() },
+    ] {
+        let one = store(limits);
+        let other = one.clone();
+        let keys = ["a", "b", "c", "d"];
+        follow(&other, &keys);
+        for (count, key) in (1..).zip(keys) {
+            publish(&one, count, key);
+        }
+        assert_eq!(news_with(&other, Waker::noop()), Some(News::Missed));
+        drop(other);
+        assert_eq!(one.listeners(), 0);
     }
-    assert_eq!(heard(&other).map(|news| news.len()), Some(2));
-    drop(other);
-    assert_eq!(one.listeners(), 0);
 }

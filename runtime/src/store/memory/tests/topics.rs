@@ -130,12 +130,34 @@ fn a_topic_is_not_forgotten_while_its_entries_are_kept() {
 }
 
 #[test]
-fn a_topic_with_a_renewed_epoch_keeps_its_entries() {
+fn in_another_incarnation_a_topic_has_another_epoch_and_keeps_its_entries() {
     let mut shelf = Shelf::new();
     shelf.publish(1, "a", "x");
-    shelf.state.renew_epoch(&topic("a"), Epoch(77));
-    assert_eq!(shelf.head("a").epoch, Epoch(77));
-    assert_eq!(shelf.read_numbers("a", 0, 10), [1]);
+    let mut epochs = vec![shelf.head("a").epoch];
+    for incarnation in [7, 7, 8] {
+        shelf.state.begin_incarnation(shelf.now, incarnation);
+        let epoch = shelf.head("a").epoch;
+        assert!(!epochs.contains(&epoch));
+        epochs.push(epoch);
+        assert_eq!(shelf.read_numbers("a", 0, 10), [1]);
+    }
+}
+
+#[test]
+fn a_look_at_heads_makes_no_topic_and_counts_as_use() {
+    let mut shelf = Shelf::with(MemoryLimits {
+        topic_memory: Duration::from_millis(0),
+        ..MemoryLimits::default()
+    });
+    let head = shelf.head("a");
+    let look =
+        |shelf: &mut Shelf| shelf.apply(StoreOp::Heads { topics: vec![topic("a"), topic("b")] });
+    for _ in 0..3 {
+        shelf.wait(KEPT_MS - 1);
+        assert_eq!(look(&mut shelf), StoreOutcome::Heads(vec![Some(head), None]));
+    }
+    shelf.wait(KEPT_MS);
+    assert_eq!(look(&mut shelf), StoreOutcome::Heads(vec![None, None]));
 }
 
 #[test]
@@ -171,7 +193,7 @@ fn the_store_answers_every_operation_of_a_batch_in_order_at_once() {
     };
     assert_eq!(answers.iter().map(|(id, _)| id.0).collect::<Vec<_>>(), [3, 1, 2]);
     assert!(
-        store.advanced_boxed().as_mut().poll(&mut context).is_pending(),
+        store.news_boxed().as_mut().poll(&mut context).is_pending(),
         "no other node can have appended"
     );
 }

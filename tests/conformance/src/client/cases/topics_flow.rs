@@ -48,7 +48,7 @@ async fn nothing_is_finished_before_the_application_says_so(trial: &Trial) -> St
     let early = |frame: &Frame| {
         frame.kind == kind::POSITION && (frame.number(1) > 0 || frame.number(2) > 0)
     };
-    ensure!("7.8", !peer.has(early), "an item that the application is still with was reported");
+    ensure!("7.15", !peer.has(early), "an item that the application is still with was reported");
     client.sees("7.8", sub, "2").await?;
     peer.position(7, 1, first).await
 }

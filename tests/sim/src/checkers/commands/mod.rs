@@ -11,6 +11,9 @@ use steadfast::session::Now;
 use steadfast::session::client::CallId;
 use steadfast::session::store::{Outcome, Publication};
 use steadfast::wire::{LeaseId, RefusalCode};
+use steadfast_rig::Rule;
+
+use super::Checkers;
 
 /// A lease, as the border shows it.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +45,19 @@ enum Fate {
     Resolved,
     /// It was said that it never ran, and never will.
     NeverRan,
+}
+
+impl Checkers {
+    /// The lease that a client process holds.
+    #[must_use]
+    pub fn lease_of(&self, process: u64) -> Option<LeaseId> {
+        self.clients.get(&process)?.lease
+    }
+
+    /// Whoever is connected holds a lease that lives.
+    pub fn what_is_held_lives(&mut self, process: u64, lease: LeaseId, lives: bool) {
+        self.require(lives, Rule::HeldLeasesLive, || format!("process {process}: {lease:?}"));
+    }
 }
 
 /// A command of the run.

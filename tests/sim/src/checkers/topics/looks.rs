@@ -94,4 +94,16 @@ impl Checkers {
             });
         }
     }
+
+    /// A node wants news of the topics that it holds, and of no others.
+    pub fn interest_is_told(&mut self, process: u64, wanted: usize, held: usize) {
+        self.require(wanted == held, Rule::InterestIsTold, || {
+            format!("process {process} wants news of {wanted} topics and holds {held}")
+        });
+    }
+
+    /// It says so once.
+    pub fn interest_changes(&mut self, changes: bool) {
+        self.require(changes, Rule::InterestIsTold, || "it was said before".to_owned());
+    }
 }

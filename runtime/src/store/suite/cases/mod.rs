@@ -1,0 +1,30 @@
+//! The rules, each with its case. How a store is asked is not said here.
+
+mod appends;
+mod batches;
+mod leases;
+mod quota;
+mod reading;
+mod records;
+mod settling;
+mod sweep;
+mod topics;
+
+use super::case::Case;
+
+/// Every case, in the order of the report.
+#[must_use]
+pub fn cases() -> Vec<Case> {
+    let groups = [
+        batches::cases(),
+        leases::cases(),
+        quota::cases(),
+        records::cases(),
+        settling::cases(),
+        sweep::cases(),
+        appends::cases(),
+        topics::cases(),
+        reading::cases(),
+    ];
+    groups.into_iter().flatten().collect()
+}

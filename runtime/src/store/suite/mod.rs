@@ -1,0 +1,63 @@
+//! The rules of every operation as cases that any [`Store`](super::Store) can be put through. It
+//! measures nothing, and knows no engine.
+//!
+//! Each case names its rule. It is put to fresh stores in order, in several copies together, and
+//! behind a [`Hostile`], which fails in every way that the contract allows. A case takes answers
+//! that differ where the contract leaves a choice: a store need not settle in a commit, and may
+//! drop what a settled record has published.
+//!
+//! Rules about time (how long leases, entries and keys live) need a clock and are not here, nor are
+//! those about several nodes ([`Store::news`](super::Store::news)).
+//!
+//! # Example
+//! The whole test of a store, in whatever runtime it needs:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use steadfast::session::Now;
+//! # use steadfast::store::{MemoryLimits, MemoryStore};
+//! use steadfast::store::suite;
+//!
+//! # async fn fresh_store() -> MemoryStore {
+//! #     MemoryStore::new(MemoryLimits::default(), Arc::new(|| Now(0)))
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let report = suite::run(fresh_store).await;
+//! assert!(report.passed(), "{report}");
+//! # }
+//! ```
+//!
+//! One case alone, while working on it:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use steadfast::session::Now;
+//! # use steadfast::store::{MemoryLimits, MemoryStore};
+//! use steadfast::store::suite;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! # let store = MemoryStore::new(MemoryLimits::default(), Arc::new(|| Now(0)));
+//! let store = Arc::new(store);
+//! for case in suite::cases().into_iter().filter(|case| case.name.contains("append")) {
+//!     let came = case.run(Arc::clone(&store), 0).await;
+//!     assert!(came.is_ok(), "{}: {came:?}", case.rule);
+//! #   break;
+//! }
+//! # }
+//! ```
+
+mod asks;
+mod bench;
+mod case;
+mod cases;
+mod hostile;
+mod report;
+mod run;
+
+pub use case::Case;
+pub use cases::cases;
+pub use hostile::Hostile;
+pub use report::{Broken, Finding, Report, Way};
+pub use run::run;

@@ -1,0 +1,62 @@
+//! Puts every case to a store, in every way. What a case asks is its own.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::case::Case;
+use super::cases::cases;
+use super::hostile::Hostile;
+use super::report::{Broken, Finding, Report, Way};
+use crate::store::interface::Store;
+
+/// How many copies of a case run together.
+const COPIES: u64 = 4;
+/// With how many seeds the store is hostile.
+const SEEDS: u64 = 6;
+
+/// Puts every case to the store that `fresh` makes, in order, together and behind a [`Hostile`],
+/// each time to a fresh one. `fresh` is called some hundred times, one store after the other; an
+/// empty schema or prefix of a shared database will do.
+///
+/// A case repeats what fails a bounded number of times, waits for no time to pass, and bounds no
+/// wait: a store that never answers never ends the suite.
+///
+/// # Cancellation
+/// The future may be dropped, together with the store that it is at.
+pub async fn run<S, F, Fut>(fresh: F) -> Report
+where
+    S: Store,
+    F: Fn() -> Fut,
+    Fut: Future<Output = S>,
+{
+    let mut report = Report::default();
+    for case in cases() {
+        let way = Way::InOrder;
+        report.add(case, way, copies(case, fresh().await, 1).await);
+        let way = Way::Together;
+        report.add(case, way, copies(case, fresh().await, COPIES).await);
+        for seed in 1..=SEEDS {
+            let store = Hostile::new(fresh().await, seed);
+            report.add(case, Way::Hostile(seed), copies(case, store, COPIES).await);
+        }
+    }
+    report
+}
+
+async fn copies<S: Store>(case: Case, store: S, copies: u64) -> Result<(), Broken> {
+    let store = Arc::new(store);
+    let runs = (0..copies).map(|copy| case.run(Arc::clone(&store), copy));
+    join_all(runs).await.into_iter().collect()
+}
+
+impl Report {
+    fn add(&mut self, case: Case, way: Way, came: Result<(), Broken>) {
+        self.runs += 1;
+        if let Err(broken) = came {
+            let Case { name, rule, .. } = case;
+            self.findings.push(Finding { case: name, rule, way, broken });
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Stores with one mistake each, in front of the memory store. What finds them is not here.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use steadfast::session::store::{
+    AppendKey, Appended, Commit, CommitOutcome, OpId, Publication, Retention, StoreOp,
+    StoreOutcome, TopicHead,
+};
+use steadfast::store::{MemoryStore, Store};
+use steadfast::wire::{CommandNo, Epoch, LeaseId};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mistake {
+    SettlesOutOfOrder,
+    ForgetsDirectKeys,
+    ForgetsCommandKeys,
+    PageBeyondItsBytes,
+    PageBeyondItsEntries,
+    BatchBackwards,
+    DropsWhatIsOwed,
+    LetsNothingGo,
+    ListsTheYoung,
+    EndsNothing,
+    AnyPrincipal,
+    OpensAnew,
+    HeadsOfKnownTopicsOnly,
+}
+
+/// Each with the cases that have to find it, and no others.
+pub const MISTAKES: &[(Mistake, &[&str])] = &[
+    (
+        Mistake::SettlesOutOfOrder,
+        &[
+            "a commit settles nothing above an unsettled record",
+            "a commit settles nothing above an unsettled one of its own",
+            "an unsettled record below the mark still keeps its order",
+        ],
+    ),
+    (Mistake::ForgetsDirectKeys, &["an append happens once per key"]),
+    (
+        Mistake::ForgetsCommandKeys,
+        &[
+            "an append key is remembered while its record is unsettled",
+            "what a settled command appends late is not added",
+        ],
+    ),
+    (Mistake::PageBeyondItsBytes, &["a page has so many bytes and always its first entry"]),
+    (Mistake::PageBeyondItsEntries, &["a page has so many entries"]),
+    (
+        Mistake::BatchBackwards,
+        &[
+            "operations of a batch on one lease are in order",
+            "operations of a batch on one topic are in order",
+        ],
+    ),
+    (
+        Mistake::DropsWhatIsOwed,
+        &["publications of an unsettled record are kept whole", "what an ended lease owes stays"],
+    ),
+    (Mistake::LetsNothingGo, &["a lease that was let go makes room, the first one first"]),
+    (Mistake::ListsTheYoung, &["young records are left out on demand"]),
+    (
+        Mistake::EndsNothing,
+        &[
+            "an ended lease is gone",
+            "an ended lease leaves its room",
+            "operations of a batch on one lease are in order",
+        ],
+    ),
+    (Mistake::AnyPrincipal, &["a lease belongs to its principal"]),
+    (Mistake::HeadsOfKnownTopicsOnly, &["heads are told in order and make no topic"]),
+    (Mistake::OpensAnew, &["a topic keeps its first epoch", "an append makes its topic"]),
+];
+
+pub struct Wrong {
+    store: MemoryStore,
+    mistake: Mistake,
+    count: AtomicU64,
+}
+
+impl Wrong {
+    pub fn new(store: MemoryStore, mistake: Mistake) -> Self {
+        Self { store, mistake, count: AtomicU64::new(0) }
+    }
+
+    fn fresh_key(&self) -> AppendKey {
+        AppendKey::Direct { node: 0, count: self.count.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    fn right(&self, op: StoreOp) -> StoreOutcome {
+        self.store.execute_at_once(op).unwrap()
+    }
+
+    /// What the memory store is asked instead.
+    fn mistaken(&self, mut op: StoreOp) -> StoreOp {
+        match (self.mistake, &mut op) {
+            (
+                Mistake::ForgetsDirectKeys,
+                StoreOp::Append { key: key @ AppendKey::Direct { .. }, .. },
+            )
+            | (
+                Mistake::ForgetsCommandKeys,
+                StoreOp::Append { key: key @ AppendKey::Command { .. }, .. },
+            ) => *key = self.fresh_key(),
+            (Mistake::PageBeyondItsBytes, StoreOp::ReadLog { max_bytes, .. }) => {
+                *max_bytes = u64::MAX;
+            }
+            (Mistake::LetsNothingGo, StoreOp::RenewLease { held, .. }) => *held = true,
+            (Mistake::ListsTheYoung, StoreOp::ListUnsettled { older_than_ms, .. }) => {
+                *older_than_ms = 0;
+            }
+            (Mistake::EndsNothing, StoreOp::EndLease { id }) => *id = LeaseId(0),
+            (Mistake::AnyPrincipal, StoreOp::ClaimLease { principal, .. }) => {
+                if let Some(copy) = principal.strip_prefix("bob") {
+                    *principal = format!("ann{copy}").into();
+                }
+            }
+            _ => {}
+        }
+        op
+    }
+
+    fn carry_out(&self, op: StoreOp) -> StoreOutcome {
+        match (self.mistake, self.mistaken(op)) {
+            (Mistake::SettlesOutOfOrder, StoreOp::Commit { lease, low, commits }) => {
+                self.settle_each(lease, low, commits)
+            }
+            (Mistake::PageBeyondItsEntries, op @ StoreOp::ReadLog { .. }) => self.read_more(op),
+            (Mistake::OpensAnew, StoreOp::OpenTopic { topic, fresh_epoch, retention }) => {
+                let op = StoreOp::OpenTopic { topic, fresh_epoch, retention };
+                match self.right(op) {
+                    StoreOutcome::Topic(head) => {
+                        StoreOutcome::Topic(TopicHead { epoch: fresh_epoch, ..head })
+                    }
+                    other => other,
+                }
+            }
+            (Mistake::HeadsOfKnownTopicsOnly, op @ StoreOp::Heads { .. }) => match self.right(op) {
+                StoreOutcome::Heads(mut heads) => {
+                    heads.retain(Option::is_some);
+                    StoreOutcome::Heads(heads)
+                }
+                other => other,
+            },
+            (Mistake::DropsWhatIsOwed, op) => forget(self.right(op)),
+            (_, op) => self.right(op),
+        }
+    }
+
+    fn read_more(&self, mut op: StoreOp) -> StoreOutcome {
+        if let StoreOp::ReadLog { max, .. } = &mut op {
+            *max += 1;
+        }
+        self.right(op)
+    }
+
+    /// Settles every record that may be settled, whatever is unsettled below it.
+    fn settle_each(&self, lease: LeaseId, low: CommandNo, commits: Vec<Commit>) -> StoreOutcome {
+        let commits_later =
+            commits.iter().cloned().map(|commit| Commit { settle: false, ..commit });
+        let op = StoreOp::Commit { lease, low, commits: commits_later.collect() };
+        let mut outcome = self.right(op);
+        if let StoreOutcome::Committed(rows) = &mut outcome {
+            for (commit, (n, row)) in commits.into_iter().zip(rows) {
+                if commit.settle && *row == (CommitOutcome::Written { settled: None }) {
+                    let landed = (0..).zip(commit.record.publishes).map(|(index, publication)| {
+                        self.land(AppendKey::Command { lease, n: *n, index }, publication)
+                    });
+                    *row = CommitOutcome::Written { settled: Some(landed.collect()) };
+                    self.right(StoreOp::Settle { lease, n: *n });
+                }
+            }
+        }
+        outcome
+    }
+
+    fn land(&self, key: AppendKey, publication: Publication) -> Appended {
+        let retention = Retention::new(1_000, Duration::from_secs(3_600));
+        let op = StoreOp::Append { key, publication, retention, fresh_epoch: Epoch(77) };
+        match self.right(op) {
+            StoreOutcome::Appended(appended) => appended,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn forget(mut outcome: StoreOutcome) -> StoreOutcome {
+    match &mut outcome {
+        StoreOutcome::Unsettled(page) => {
+            page.iter_mut().for_each(|(.., record)| record.publishes.clear());
+        }
+        StoreOutcome::Committed(rows) => {
+            for (_, row) in rows {
+                if let CommitOutcome::Exists(record) = row {
+                    record.publishes.clear();
+                }
+            }
+        }
+        _ => {}
+    }
+    outcome
+}
+
+impl Store for Wrong {
+    async fn execute(&self, mut batch: Vec<(OpId, StoreOp)>) -> Vec<(OpId, StoreOutcome)> {
+        if self.mistake == Mistake::BatchBackwards {
+            batch.reverse();
+        }
+        batch.into_iter().map(|(id, op)| (id, self.carry_out(op))).collect()
+    }
+}

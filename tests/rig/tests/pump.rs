@@ -135,8 +135,8 @@ fn a_pump_that_forgets_to_poll_after_transmitting_is_found_out() {
     stage.node.drain(NOW, 60_000, 0);
     stage.pump();
     assert_eq!(stage.closed, None, "the client was told to leave, and waits");
-    let left = left_at_node(&mut stage.node, NOW).expect("the close is left behind");
-    assert!(left.contains("Close"), "{left}");
+    let mut left = std::iter::from_fn(|| left_at_node(&mut stage.node, NOW)).take(10);
+    assert!(left.any(|left| left.contains("Close")), "the close is left behind");
 }
 
 #[test]

@@ -9,16 +9,6 @@ use steadfast::session::node::{ConnId, Execution};
 use steadfast::wire::ClientFrame;
 use steadfast_rig::fixtures::{ANN, BOB, CONCURRENT};
 
-fn attach(bench: &mut Bench, user: &str) -> ConnId {
-    let mut hello = bench.hello();
-    hello.token = Some(user.into());
-    let conn = bench.dial(hello);
-    bench.welcome(conn);
-    bench.ack(conn);
-    bench.take(conn);
-    conn
-}
-
 /// Which commands run, by their connection and number.
 fn running(bench: &Bench) -> Vec<(ConnId, u64)> {
     let place = |execution: &Execution| match execution {
@@ -33,11 +23,11 @@ fn one_principal_leaves_places_to_others() {
     let mut bench = Bench::with(|config| {
         (config.executions, config.executions_per_principal) = (5, 3);
     });
-    let (first, second) = (attach(&mut bench, BOB), attach(&mut bench, BOB));
+    let (first, second) = (bench.attach_as(BOB), bench.attach_as(BOB));
     (1..=4).for_each(|n| bench.ask(first, n));
     (1..=4).for_each(|n| bench.ask(second, n));
     assert_eq!(running(&bench), [(first, 1), (first, 2), (first, 3)]);
-    let ann = attach(&mut bench, ANN);
+    let ann = bench.attach_as(ANN);
     (1..=3).for_each(|n| bench.ask(ann, n));
     assert_eq!(running(&bench)[3..], [(ann, 1), (ann, 2)]);
     assert_eq!(bench.node.peaks().principal_executions, 3);
@@ -48,7 +38,7 @@ fn one_lease_leaves_places_to_the_others_of_its_principal() {
     let mut bench = Bench::with(|config| {
         (config.executions_per_principal, config.executions_per_lease) = (3, 2);
     });
-    let (first, second) = (attach(&mut bench, BOB), attach(&mut bench, BOB));
+    let (first, second) = (bench.attach_as(BOB), bench.attach_as(BOB));
     (1..=4).for_each(|n| bench.ask(first, n));
     (1..=4).for_each(|n| bench.ask(second, n));
     assert_eq!(running(&bench), [(first, 1), (first, 2), (second, 1)]);
@@ -58,10 +48,10 @@ fn one_lease_leaves_places_to_the_others_of_its_principal() {
 #[test]
 fn free_places_go_round() {
     let mut bench = Bench::with(|config| config.executions = 1);
-    let (first, second) = (attach(&mut bench, BOB), attach(&mut bench, BOB));
+    let (first, second) = (bench.attach_as(BOB), bench.attach_as(BOB));
     (1..=4).for_each(|n| bench.ask(first, n));
     (1..=2).for_each(|n| bench.ask(second, n));
-    let ann = attach(&mut bench, ANN);
+    let ann = bench.attach_as(ANN);
     (1..=2).for_each(|n| bench.ask(ann, n));
     let mut order = Vec::new();
     while let [(conn, n)] = running(&bench)[..] {
@@ -88,10 +78,10 @@ fn hopeless_waiting_is_refused_at_once() {
         config.executions = 1;
         (config.commands_waiting, config.commands_waiting_per_principal) = (3, 2);
     });
-    let bob = attach(&mut bench, BOB);
+    let bob = bench.attach_as(BOB);
     (1..=5).for_each(|n| bench.ask(bob, n));
     assert_eq!(bench.answers(bob), told(&[(4, "refused Overload"), (5, "refused Overload")]));
-    let (other, ann) = (attach(&mut bench, BOB), attach(&mut bench, ANN));
+    let (other, ann) = (bench.attach_as(BOB), bench.attach_as(ANN));
     bench.post(other, 1);
     assert_eq!(
         bench.answers(other),
@@ -104,7 +94,7 @@ fn hopeless_waiting_is_refused_at_once() {
         told(&[(2, "refused Overload")]),
         "the node has as many as it may"
     );
-    let last = attach(&mut bench, "eve");
+    let last = bench.attach_as("eve");
     (1..=2).for_each(|n| bench.ask(last, n));
     assert_eq!(bench.answers(last), told(&[(2, "refused Overload")]), "one may always wait");
     bench.finish(1);
@@ -118,7 +108,7 @@ fn hopeless_waiting_is_refused_at_once() {
 #[test]
 fn a_command_that_may_not_wait_so_long_is_refused_at_once() {
     let mut bench = Bench::with(|config| config.executions = 1);
-    let bob = attach(&mut bench, BOB);
+    let bob = bench.attach_as(BOB);
     (1..=3).for_each(|n| bench.ask(bob, n));
     bench.pass(4_000);
     bench.finish(1);
@@ -144,7 +134,7 @@ fn a_quota_is_given_back_by_every_end() {
         (config.executions_per_principal, config.executions_per_lease) = (2, 2);
     });
     for round in 0..5 {
-        let bob = attach(&mut bench, BOB);
+        let bob = bench.attach_as(BOB);
         (1..=6).for_each(|n| bench.ask(bob, n));
         assert_eq!(running(&bench).len(), 2, "{round}");
         match round {
@@ -172,14 +162,14 @@ fn a_quota_is_given_back_by_every_end() {
 #[test]
 fn sessions_that_were_never_used_make_room_for_newcomers() {
     let mut bench = Bench::with(|config| config.sessions = 4);
-    let ann = attach(&mut bench, ANN);
+    let ann = bench.attach_as(ANN);
     bench.post(ann, 1);
     bench.finish(1);
     bench.cut(ann);
-    let stays = attach(&mut bench, "stays");
+    let stays = bench.attach_as("stays");
     for flood in 0..50 {
         bench.pass(1);
-        let conn = attach(&mut bench, &format!("flood {flood}"));
+        let conn = bench.attach_as(&format!("flood {flood}"));
         bench.cut(conn);
         assert!(bench.node.load().sessions <= 4, "{flood}");
     }
@@ -192,7 +182,7 @@ fn sessions_that_were_never_used_make_room_for_newcomers() {
 #[test]
 fn while_all_are_there_newcomers_are_refused() {
     let mut bench = Bench::with(|config| config.sessions = 2);
-    let (first, second) = (attach(&mut bench, ANN), attach(&mut bench, BOB));
+    let (first, second) = (bench.attach_as(ANN), bench.attach_as(BOB));
     let hello = bench.hello();
     let third = bench.dial(hello);
     assert_eq!(bench.code(third), Some(4004));
@@ -210,10 +200,10 @@ fn while_all_are_there_newcomers_are_refused() {
 #[test]
 fn one_principal_has_no_more_sessions_than_its_quota() {
     let mut bench = Bench::with(|config| config.sessions_per_principal = 2);
-    let ann = attach(&mut bench, ANN);
+    let ann = bench.attach_as(ANN);
     bench.cut(ann);
     bench.pass(1);
-    let (first, second) = (attach(&mut bench, BOB), attach(&mut bench, BOB));
+    let (first, second) = (bench.attach_as(BOB), bench.attach_as(BOB));
     let mut hello = bench.hello();
     hello.token = Some(BOB.into());
     let third = bench.dial(hello);
@@ -224,7 +214,7 @@ fn one_principal_has_no_more_sessions_than_its_quota() {
     bench.pass(1);
     bench.cut(second);
     bench.pass(1);
-    attach(&mut bench, BOB);
+    bench.attach_as(BOB);
     let back = |bench: &mut Bench, conn, user: &str| {
         let mut hello = bench.again(conn);
         hello.token = Some(user.into());

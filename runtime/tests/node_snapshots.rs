@@ -10,16 +10,6 @@ use node_support::{Bench, WIDE};
 use steadfast::session::node::{ConnId, Execution};
 use steadfast_rig::fixtures::{ANN, BOB, log, room};
 
-fn attach(bench: &mut Bench, user: &str) -> ConnId {
-    let mut hello = bench.hello();
-    hello.token = Some(user.into());
-    let conn = bench.dial(hello);
-    bench.welcome(conn);
-    bench.ack(conn);
-    bench.take(conn);
-    conn
-}
-
 fn hooks(bench: &Bench) -> usize {
     let is = |execution: &&Execution| matches!(execution, Execution::Snapshot { .. });
     bench.executions.iter().filter(is).count()
@@ -142,8 +132,7 @@ fn states_of_many_topics_that_nobody_takes_are_bounded() {
 #[test]
 fn a_principal_follows_no_more_than_its_quota_on_all_its_sockets() {
     let mut bench = Bench::with(|config| config.subscriptions_per_principal = 3);
-    let (first, second, ann) =
-        (attach(&mut bench, BOB), attach(&mut bench, BOB), attach(&mut bench, ANN));
+    let (first, second, ann) = (bench.attach_as(BOB), bench.attach_as(BOB), bench.attach_as(ANN));
     for (conn, key) in [(first, "a"), (first, "b"), (second, "c"), (second, "d"), (ann, "d")] {
         bench.subscribe(conn, key.as_bytes()[0].into(), &log(key), None, WIDE);
     }
@@ -159,8 +148,7 @@ fn a_principal_follows_no_more_than_its_quota_on_all_its_sockets() {
 #[test]
 fn whoever_follows_most_gives_up_a_topic_for_a_newcomer() {
     let mut bench = Bench::with(|config| config.topics_held = 4);
-    let (bob, ann, eve) =
-        (attach(&mut bench, BOB), attach(&mut bench, ANN), attach(&mut bench, "eve"));
+    let (bob, ann, eve) = (bench.attach_as(BOB), bench.attach_as(ANN), bench.attach_as("eve"));
     for (sub, key) in (1..).zip(["a", "b", "c", "shared"]) {
         bench.subscribe(bob, sub, &log(key), None, WIDE);
     }

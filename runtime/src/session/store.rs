@@ -55,6 +55,12 @@ impl Outcome {
         Self::Failed(Box::new(Failure { code, name, body }))
     }
 
+    /// Without success, for a reason that is not the application's: no error, no fields.
+    #[must_use]
+    pub fn plain_failure(code: FailureCode) -> Self {
+        Self::failed(code, Name::EMPTY, Body::UNIT)
+    }
+
     /// How it failed, if it did.
     #[must_use]
     pub fn failure(&self) -> Option<FailureCode> {

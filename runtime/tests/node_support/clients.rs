@@ -49,6 +49,17 @@ impl Bench {
     /// A socket with a new session and lease.
     pub fn attach(&mut self) -> ConnId {
         let hello = self.hello();
+        self.attach_with(hello)
+    }
+
+    /// The same of a certain user.
+    pub fn attach_as(&mut self, user: &str) -> ConnId {
+        let mut hello = self.hello();
+        hello.token = Some(user.into());
+        self.attach_with(hello)
+    }
+
+    fn attach_with(&mut self, hello: Hello) -> ConnId {
         let conn = self.dial(hello);
         assert!(self.peers[&conn].welcome.is_some(), "{:?}", self.closed);
         self.ack(conn);

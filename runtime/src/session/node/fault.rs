@@ -4,7 +4,7 @@
 
 use super::types::{Denied, Executed, Execution};
 use crate::session::store::Outcome;
-use crate::wire::{Body, FailureCode, Name, RefusalCode, UnsubscribeCode};
+use crate::wire::{FailureCode, RefusalCode, UnsubscribeCode};
 
 /// Which code of the application an execution runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,7 +62,7 @@ impl Outcome {
     /// The server failed, and not the application: `internal`.
     #[must_use]
     pub fn internal() -> Self {
-        Self::failed(FailureCode::Internal, Name::EMPTY, Body::UNIT)
+        Self::plain_failure(FailureCode::Internal)
     }
 }
 
@@ -73,7 +73,7 @@ mod tests {
     /// A fault never lets anybody in, never counts as success, and publishes nothing.
     #[test]
     fn nothing_of_code_at_fault_counts() {
-        let internal = Outcome::failed(FailureCode::Internal, Name::EMPTY, Body::UNIT);
+        let internal = Outcome::plain_failure(FailureCode::Internal);
         let table = [
             (Code::Command, Executed::Command { outcome: internal, publishes: vec![] }),
             (Code::Volatile, Executed::Volatile { publishes: vec![] }),

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::session::store::{Outcome, Record};
-use crate::wire::{Body, CommandNo, FailureCode, Name};
+use crate::wire::{Body, CommandNo, FailureCode};
 
 /// Sorted by number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -33,8 +33,7 @@ fn reply_bytes(record: &Record) -> u64 {
 fn shrink(record: &mut Record) -> u64 {
     let freed = reply_bytes(record);
     if freed > 0 {
-        let (code, name, body) = (FailureCode::Unknown, Name::EMPTY, Body::UNIT);
-        record.outcome = Outcome::failed(code, name, body);
+        record.outcome = Outcome::plain_failure(FailureCode::Unknown);
     }
     freed
 }

@@ -14,7 +14,7 @@ use crate::session::store::{
     Commit, CommitOutcome, Outcome, Publication, Record, StoreOp, TopicId,
 };
 use crate::session::{Now, Random};
-use crate::wire::{Body, CommandNo, Epoch, FailureCode, LeaseId, Name};
+use crate::wire::{CommandNo, Epoch, FailureCode, LeaseId};
 
 /// What came of one record of a commit.
 pub(crate) enum Committed {
@@ -27,10 +27,6 @@ pub(crate) enum Committed {
     Nothing,
 }
 
-pub(crate) fn failed(code: FailureCode) -> Outcome {
-    Outcome::failed(code, Name::EMPTY, Body::UNIT)
-}
-
 /// Splits what a handler published, within the limits; a command that breaks them fails and
 /// publishes nothing.
 fn stage(
@@ -38,7 +34,7 @@ fn stage(
     publishes: Vec<StagedPublish>,
     config: &NodeConfig,
 ) -> (Outcome, Vec<Publication>, Vec<StagedPublish>) {
-    let internal = || (failed(FailureCode::Internal), Vec::new(), Vec::new());
+    let internal = || (Outcome::internal(), Vec::new(), Vec::new());
     if outcome.bytes() > u64::from(config.reply_bytes) {
         return internal();
     }
@@ -246,7 +242,7 @@ impl Leases {
         lease.keep(
             n,
             ours.record.hash,
-            failed(FailureCode::Unknown),
+            Outcome::plain_failure(FailureCode::Unknown),
             u64::from(config.lease_record_bytes),
         );
         ours.record.publishes

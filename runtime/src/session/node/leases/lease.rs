@@ -9,9 +9,7 @@ use crate::session::Now;
 use crate::session::node::keys::{OperationKey, SessionKey};
 use crate::session::node::types::{Attempt, ExecId, Principal};
 use crate::session::store::Outcome;
-use crate::wire::{
-    Body, Codec, CommandNo, Dial, FailureCode, Hello, InstanceId, LeaseId, Name, RefusalCode,
-};
+use crate::wire::{Codec, CommandNo, Dial, FailureCode, Hello, InstanceId, LeaseId, RefusalCode};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Lease {
@@ -298,7 +296,7 @@ impl Lease {
 
     /// What is kept of a reply that takes too much room: that it can't be known any more.
     fn shrink(&mut self, n: CommandNo) {
-        let unknown = Outcome::failed(FailureCode::Unknown, Name::EMPTY, Body::UNIT);
+        let unknown = Outcome::plain_failure(FailureCode::Unknown);
         let left = unknown.bytes();
         if let Some(Slot { state: SlotState::Done { outcome, .. }, .. }) = self.slot_mut(n) {
             let freed = std::mem::replace(outcome, unknown).bytes();

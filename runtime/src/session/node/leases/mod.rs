@@ -13,6 +13,6 @@ mod slot;
 mod state;
 
 pub(super) use commands::{Arrival, Offer, Room};
-pub(super) use commits::{Committed, failed};
+pub(super) use commits::Committed;
 pub(super) use holders::Grant;
 pub(super) use state::Leases;

@@ -3,7 +3,6 @@
 
 use crate::session::node::effects::Running;
 use crate::session::node::keys::LeaseKey;
-use crate::session::node::leases::failed;
 use crate::session::node::router::Node;
 use crate::session::node::types::{ConnId, ExecId, Executed, Execution, StagedPublish};
 use crate::session::store::Outcome;
@@ -122,7 +121,7 @@ impl Node {
     fn on_failed(&mut self, now: Now, exec: ExecId, running: Running) {
         match running {
             Running::Command(lease, n) => {
-                let outcome = failed(FailureCode::Internal);
+                let outcome = Outcome::internal();
                 self.on_command_ended(now, (lease, n), exec, (outcome, Vec::new()));
             }
             Running::Volatile(conn) => self.seats.end_volatile(conn),
@@ -141,7 +140,7 @@ impl Node {
     pub(super) fn on_overdue(&mut self, now: Now, lease: LeaseKey) {
         for (n, exec) in self.leases.overdue(now, lease, &mut self.fx) {
             self.fx.abort(exec);
-            let outcome = failed(FailureCode::Timeout);
+            let outcome = Outcome::plain_failure(FailureCode::Timeout);
             self.on_command_ended(now, (lease, n), exec, (outcome, Vec::new()));
         }
     }

@@ -158,8 +158,7 @@ impl Topics {
             return self.read(number, fx);
         }
         let Publication { name, bodies, .. } = publication;
-        let frames = Encoded::of(bodies, |codec, body| codec.event(number, at.ts, name, body));
-        let arrived = topic.arrive(now, number, at.ts, frames, config, fx);
+        let arrived = topic.arrive(now, (number, at.ts), (name, bodies), config, fx);
         self.on_arrived(now, number, arrived, config, fx);
     }
 

@@ -56,10 +56,9 @@ impl Topics {
         if !(same && topic.reading.loaded) || entries.is_empty() {
             return self.read(number, fx);
         }
-        for LogEntry { ts, name, bodies } in entries {
-            let frames = Encoded::of(&bodies, |codec, body| codec.event(number, ts, &name, body));
+        for LogEntry { ts, name, bodies } in &entries {
             let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
-            let arrived = topic.arrive(now, number, ts, frames, config, fx);
+            let arrived = topic.arrive(now, (number, *ts), (name, bodies), config, fx);
             self.on_arrived(now, number, arrived, config, fx);
         }
     }

@@ -12,7 +12,7 @@ use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::types::{ConnId, ExecId};
 use crate::session::store::TopicId;
 use crate::session::{Now, millis};
-use crate::wire::{Body, Codec, Epoch, SubNo, TopicNo, TopicSeq};
+use crate::wire::{Body, Codec, Epoch, Name, SubNo, TopicNo, TopicSeq};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Topic {
@@ -226,15 +226,15 @@ impl Topic {
     pub(super) fn arrive(
         &mut self,
         at: Now,
-        number: TopicNo,
-        ts: TopicSeq,
-        frames: Encoded,
+        (number, ts): (TopicNo, TopicSeq),
+        (name, bodies): (&Name, &[(Codec, Body)]),
         config: &NodeConfig,
         fx: &mut Effects,
     ) -> Arrived {
         if ts <= self.head {
             return Arrived::Known;
         }
+        let frames = Encoded::of(bodies, |codec, body| codec.event(number, ts, name, body));
         if ts == self.head.next() {
             self.push(at, frames, LogLimits::of(self.spec, config));
             self.catch_up(at, config);

@@ -102,15 +102,14 @@ async fn whole(bench: Bench) -> Result<(), Broken> {
     let name = Name::from_static("no_such_room").expect("a legal name");
     let body = |text: &'static str| Body(Bytes::from_static(text.as_bytes()));
     let long = Body(Bytes::from(format!("\"{}\"", "x".repeat(20_000))));
-    let failed = |code| Outcome::failed(code, Name::EMPTY, Body::UNIT);
     let outcomes = [
         Outcome::Ok(body(r#"{"text":"it's \"quoted\" \u0000 {} äöü ☃ 🦀"}"#)),
         Outcome::Ok(long),
         Outcome::Ok(body("null")),
         Outcome::failed(FailureCode::Error, name, body(r#"{"room":7}"#)),
-        failed(FailureCode::Internal),
-        failed(FailureCode::Timeout),
-        failed(FailureCode::Unknown),
+        Outcome::plain_failure(FailureCode::Internal),
+        Outcome::plain_failure(FailureCode::Timeout),
+        Outcome::plain_failure(FailureCode::Unknown),
         Outcome::Expired,
     ];
     for (n, outcome) in (1..).zip(outcomes) {

@@ -31,6 +31,7 @@ pub use builder::{AccessDecided, Builder, Decided, Undecided};
 pub use cx::{Cx, IdempotencyKey, TopicCx};
 pub use handle::{PublishError, Server};
 pub use publication::EncodeFailure;
+pub use registry::Unwritten;
 pub(crate) use service::no_snapshot;
 pub use service::{BoxFuture, CommandHooks, Service, SnapshotOutcome, TopicHooks, Unauthorized};
 pub use settings::Limits;

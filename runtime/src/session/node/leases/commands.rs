@@ -50,7 +50,7 @@ pub(crate) enum Offer {
 
 /// Tells a retry from a reused number; over the bytes that travelled (PROTOCOL.md 5.8).
 fn hash(name: &Name, body: &Body) -> u64 {
-    xxh3_64(&body.0) ^ xxh3_64(name.as_bytes()).rotate_left(32)
+    xxh3_64(body.as_bytes()) ^ xxh3_64(name.as_bytes()).rotate_left(32)
 }
 
 impl From<Option<Owed>> for Offer {

@@ -320,7 +320,7 @@ proptest! {
         let mut around = BytesMut::new();
         match Codec::Json.write_around_body(frame.clone(), &mut around) {
             Some((body, after)) => {
-                around.extend_from_slice(&body.0);
+                around.extend_from_slice(body.as_bytes());
                 around.extend_from_slice(after);
                 prop_assert_eq!(around.freeze(), server_text(&frame));
             }

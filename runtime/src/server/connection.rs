@@ -206,7 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     let mut before = BytesMut::new();
                     let around = self.codec.write_around_body(frame, &mut before);
                     let (body, after) = around.expect("it has a body");
-                    socket.send_shared(&before, body.0, after);
+                    socket.send_shared(&before, body.into_bytes(), after);
                 }
                 Outgoing::Frame(frame) => {
                     socket.send_unmasked(|out| self.codec.write_server(&frame, out));

@@ -6,6 +6,7 @@ mod auth;
 mod builder;
 mod connection;
 mod cx;
+mod declared;
 mod engine;
 mod env;
 mod execute;

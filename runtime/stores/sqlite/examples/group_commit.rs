@@ -1,5 +1,5 @@
 //! Commands per second and their latency: the store with 1, 16 and 128 writers, beside bare SQLite
-//! that commits the same rows in batches of the same size. It measures, and passes or fails nothing.
+//! that commits rows like theirs in batches of the same size. It passes or fails nothing.
 //!
 //! `cargo run --release -p steadfast-sqlite --example group_commit [seconds] [rounds] [directory]`
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]

@@ -29,8 +29,8 @@ pub enum OpenError {
     /// The file can't be read as what it is.
     #[error(
         "{path} is damaged: {what}. Nothing was changed. Keep a copy of it, with the files \
-         {path}-wal and {path}-shm; then restore a backup (`LocalStore::restore`), or save what can \
-         be read with `sqlite3 {path} .recover`"
+         {path}-wal and {path}-shm; then restore a backup (`LocalStore::restore`), or save what \
+         can be read with `sqlite3 {path} .recover`"
     )]
     Damaged {
         /// The file.

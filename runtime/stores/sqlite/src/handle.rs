@@ -30,9 +30,10 @@ use crate::writer::{self, Parts};
 /// look at the heads of their topics (`NodeConfig::heads_every`).
 ///
 /// # Failures
-/// While the disk is full, another program holds a lock, or COMMIT fails, operations are answered
-/// `Failed` or, if it was COMMIT that failed, `Unknown`: after a crash right then it may be there. Nodes
-/// ask again, and refuse new commands (`overload`) until it works again, which needs nobody's help.
+/// While another program holds a lock, or something else keeps a transaction from being carried
+/// out, operations are answered `Failed`. If it is COMMIT that fails, as on a full disk, they are
+/// answered `Unknown`, since after a crash right then they may be there. Nodes ask again, and
+/// refuse new commands (`overload`) until it works again, which needs nobody's help.
 ///
 /// # Time
 /// Leases, entries and keys age only while the store is open.

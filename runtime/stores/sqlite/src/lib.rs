@@ -16,13 +16,17 @@
 //! operations share one COMMIT: those that wait while the one before is written.
 //!
 //! # The file
-//! `chat.db`, with `chat.db-wal` and `chat.db-shm` while it is open, and `chat.db-lock`, which keeps
-//! other processes out and remembers that there was a store. Its tables begin with `sf_`; an
+//! `chat.db`, with `chat.db-wal` and `chat.db-shm` while it is open, and `chat.db-lock`, which
+//! keeps other processes out and remembers that there was a store.
+//!
+//! Its tables begin with `sf_`; to look at them: `sqlite3 chat.db 'SELECT * FROM sf_leases'`. While
+//! the store is open nobody else may change them, because the writer remembers their rows. An
 //! application may have tables of its own beside them, through a connection of its own that holds
-//! its locks for a short time. While the store is open nobody else may change the tables `sf_`: the
-//! writer remembers their rows. To look at them: `sqlite3 chat.db 'SELECT * FROM sf_leases'`. A copy
-//! is made with [`LocalStore::backup`], and put back with [`LocalStore::restore`]; a file that was
-//! put back by hand is noticed when it is opened, and begins a new incarnation all the same.
+//! its locks for a short time.
+//!
+//! A copy is made with [`LocalStore::backup`], and put back with [`LocalStore::restore`]. A file
+//! that was put back by hand is noticed when it is opened, and begins a new incarnation all the
+//! same.
 //!
 //! # rusqlite
 //! It is re-exported, because a program can have only one version of SQLite's C library

@@ -68,7 +68,8 @@ impl Default for LocalSettings {
 }
 
 /// How much a store keeps. Bytes are those of names and bodies; beside them a lease takes about 250
-/// bytes of the file, a record 100 and an entry of a log 60, and each of these is bounded in number.
+/// bytes of the file, a record 100 and an entry of a log 60, and each of these is bounded in
+/// number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct LocalLimits {

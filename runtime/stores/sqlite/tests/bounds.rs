@@ -1,4 +1,6 @@
 //! Bounds that only this store has: its queue, and keys from outside of commands.
+#![allow(clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "a test makes tasks")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! What a store makes of its file: whose it is, its format, damage, copies, and that it went back.
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 mod support;
 

@@ -2,6 +2,9 @@
 //! there, once and in order. `STEADFAST_KILLS=200` kills it so many times.
 //!
 //! This program has no test harness: it starts itself again as the process that is killed.
+#![allow(clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::print_stdout, reason = "a program that says what it does")]
+#![allow(clippy::disallowed_methods, reason = "a test makes tasks")]
 
 mod support;
 
@@ -51,9 +54,7 @@ async fn under_load(path: &Path) {
             }
         })
     });
-    for client in clients.collect::<Vec<_>>() {
-        client.await.expect("a client goes on");
-    }
+    futures_util::future::join_all(clients).await;
 }
 
 async fn kill_again_and_again() {

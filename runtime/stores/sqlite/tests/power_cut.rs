@@ -1,13 +1,14 @@
 //! Durable before it is acknowledged: the disk remembers what was flushed, power is cut after any
 //! of its operations, and what was acknowledged before is there in what is left.
 //! `STEADFAST_CUTS=1000` tries so many moments.
+#![allow(clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "a test makes tasks")]
 
 mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use steadfast::store::Store;
 use steadfast_powercut::{Cut, Disk, Event};
 use steadfast_sqlite::{LocalSettings, LocalStore, rusqlite};
 use support::Place;

@@ -1,5 +1,6 @@
 //! Random operations, put to the local store and to the memory store: both answer the same. The
 //! memory store is the reference, because simulator and model checker know it.
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 mod support;
 

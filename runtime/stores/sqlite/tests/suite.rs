@@ -1,5 +1,6 @@
 //! The store suite: every rule of a store's operations, in order, together and behind a store that
 //! fails in every way that the contract allows.
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! Time counts while the store is open, and what is over goes. The clock stands still until a test
 //! sets it.
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 mod support;
 

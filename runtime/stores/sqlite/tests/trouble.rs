@@ -1,5 +1,6 @@
 //! What a store answers while its disk is full, does not flush, or is locked by somebody else; and
 //! that it works again by itself when that is over.
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 mod support;
 
@@ -44,21 +45,18 @@ async fn in_trouble(fault: Fault, expected: StoreOutcome) {
 }
 
 #[tokio::test]
-#[expect(clippy::await_holding_lock, reason = "one test has the disk at a time")]
 async fn what_a_full_disk_has_no_room_for_is_answered_unknown() {
     let _one = ONE_AT_A_TIME.lock();
     in_trouble(Fault::Full, StoreOutcome::Unknown).await;
 }
 
 #[tokio::test]
-#[expect(clippy::await_holding_lock, reason = "one test has the disk at a time")]
 async fn a_commit_that_is_not_flushed_is_answered_unknown() {
     let _one = ONE_AT_A_TIME.lock();
     in_trouble(Fault::Flush, StoreOutcome::Unknown).await;
 }
 
 #[tokio::test]
-#[expect(clippy::await_holding_lock, reason = "one test has the disk at a time")]
 async fn a_lock_of_another_program_is_answered_failed_until_it_is_gone() {
     let _one = ONE_AT_A_TIME.lock();
     let place = Place::new();
@@ -78,7 +76,6 @@ async fn a_lock_of_another_program_is_answered_failed_until_it_is_gone() {
 }
 
 #[tokio::test]
-#[expect(clippy::await_holding_lock, reason = "one test has the disk at a time")]
 async fn a_long_reader_lets_the_log_grow_to_its_bound_and_no_further() {
     let _one = ONE_AT_A_TIME.lock();
     let place = Place::new();

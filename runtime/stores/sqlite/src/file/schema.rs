@@ -103,7 +103,8 @@ pub(crate) fn create(db: &Connection, incarnation: u64) -> rusqlite::Result<()> 
     db.execute_batch(FORMAT_1)?;
     STEPS.iter().try_for_each(|step| db.execute_batch(step))?;
     db.execute(
-        "INSERT INTO sf_store(one, format, incarnation, opened, served_ms) VALUES (1, ?1, ?2, 0, 0)",
+        "INSERT INTO sf_store(one, format, incarnation, opened, served_ms) \
+         VALUES (1, ?1, ?2, 0, 0)",
         (FORMAT, incarnation.cast_signed()),
     )?;
     Ok(())

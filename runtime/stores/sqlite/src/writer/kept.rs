@@ -1,5 +1,5 @@
-//! What the writer knows without asking the tables, and the two together: what every operation works
-//! on. The operations are elsewhere.
+//! What the writer knows without asking the tables, and the two together, which is what every
+//! operation works on. The operations are elsewhere.
 
 use rusqlite::{CachedStatement, Connection, Params};
 

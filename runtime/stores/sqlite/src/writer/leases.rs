@@ -230,18 +230,15 @@ impl Tables<'_> {
 
     /// The lease that makes room first, if there is one that nobody holds.
     fn first_free(&mut self, theirs: &[LeaseId], held_ms: u64) -> Sql<Option<LeaseId>> {
-        let (mut loose, mut forgotten): (Option<(Now, LeaseId)>, Option<(Now, LeaseId)>) =
-            (None, None);
+        let (mut let_go, mut silent) = (Vec::new(), Vec::new());
         for &id in theirs {
             let Some(lease) = self.live(id)? else { continue };
-            let (let_go, contact) = (lease.let_go, lease.contact);
-            if let Some(since) = let_go {
-                loose = Some(loose.map_or((since, id), |first| first.min((since, id))));
-            }
-            forgotten = Some(forgotten.map_or((contact, id), |first| first.min((contact, id))));
+            let_go.extend(lease.let_go.map(|since| (since, id)));
+            silent.push((lease.contact, id));
         }
-        let forgotten = forgotten.filter(|(contact, _)| self.now.since(*contact) > held_ms);
-        Ok(loose.or(forgotten).map(|(_, id)| id))
+        let silent = silent.into_iter().min();
+        let forgotten = silent.filter(|(contact, _)| self.now.since(*contact) > held_ms);
+        Ok(let_go.into_iter().min().or(forgotten).map(|(_, id)| id))
     }
 
     pub(super) fn claim_lease(

@@ -415,7 +415,7 @@ fn randomise_outage(rng: &mut Rng, plan: &mut Plan) {
 fn randomise_messages(rng: &mut Rng, plan: &mut Plan) {
     // Not the numbers that an outage is drawn from.
     let mut rng = Rng::new(!rng.next_u64());
-    plan.parts = rng.pick(&[0, 0, 0, 10, 40]);
+    plan.parts = rng.pick(&[0, 0, 0, 30, 100]);
     Arc::make_mut(&mut plan.client).message_bytes =
         rng.pick(&[45, 80, u32::MAX, u32::MAX, u32::MAX, u32::MAX]);
 }

@@ -43,21 +43,20 @@ fn comes_soon(close: &Close) -> bool {
 impl Checkers {
     /// WELCOME went out, or arrived.
     pub(super) fn lives(&mut self, end: End, now: Now) {
-        self.heard.insert(end, now);
-        self.says_something(end, now);
+        // WELCOME may have had to wait for room: what a node heard is what came before.
+        self.heard.entry(end).or_insert(now);
+        self.promise(end.0, Owed::Voice(end.1), now.after(self.node_config.heartbeat.interval));
     }
 
     /// Something arrived, be it a part of a message only.
     pub(super) fn hears_something(&mut self, end: End, now: Now) {
-        if let Some(heard) = self.heard.get_mut(&end) {
-            *heard = now;
-        }
+        self.heard.insert(end, now);
     }
 
     /// Something was written, or could not be for want of room: within so long it is due again,
     /// whatever is heard meanwhile.
     pub fn says_something(&mut self, end: (u64, Option<ConnId>), now: Now) {
-        if self.heard.contains_key(&end) {
+        if self.owes(end.0, Owed::Voice(end.1)) {
             let by = now.after(self.node_config.heartbeat.interval);
             self.promise(end.0, Owed::Voice(end.1), by);
         }

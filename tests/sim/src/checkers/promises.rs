@@ -155,7 +155,7 @@ impl Checkers {
         }
     }
 
-    fn owes(&self, process: u64, owed: Owed) -> bool {
+    pub(super) fn owes(&self, process: u64, owed: Owed) -> bool {
         self.promises.get(&process).is_some_and(|promises| promises.contains_key(&owed))
     }
 

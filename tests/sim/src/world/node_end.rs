@@ -228,9 +228,9 @@ impl World {
         self.note(|_| format!("node {at}: closes {conn:?}: {close}"));
         self.write_node(at, conn, true);
         self.nodes[at].closing.insert(conn);
-        self.checkers.node_forgets(self.nodes[at].process, conn);
         let (process, now) = (self.nodes[at].process, self.node_now(at));
         self.checkers.server_closes(process, conn, now, &close);
+        self.checkers.node_forgets(process, conn);
         let Some(&id) = self.nodes[at].conns.get(&conn) else { return };
         self.checkers.detached(id);
         let faulty = self.plan.faults_ms.is_some() && !self.healing;

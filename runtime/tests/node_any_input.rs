@@ -8,7 +8,7 @@ use node_support::{Bench, event, lost, publication, volatile};
 use proptest::prelude::*;
 use steadfast::session::Close;
 use steadfast::session::node::{ConnId, Executed, Execution, Node, StagedPublish};
-use steadfast::session::store::{Outcome, StoreOutcome};
+use steadfast::session::store::{AppendOutcome, Outcome, StoreOutcome, StoreTime};
 use steadfast::wire::{
     ClientFrame, CloseCode, CommandFrame, CommandNo, Epoch, FailureCode, MAX_SEQUENCE, Name,
     Position, RefusalCode, Seq, SubNo, Subscribe, TopicNo, TopicSeq, UnsubscribeCode, Window,
@@ -149,9 +149,13 @@ fn nonsense(what: u8) -> StoreOutcome {
         0 => StoreOutcome::LeaseGone,
         1 => StoreOutcome::TopicGone,
         2 => StoreOutcome::Done,
-        3 => StoreOutcome::Unsettled(Vec::new()),
-        4 => StoreOutcome::Committed(Vec::new()),
-        _ => StoreOutcome::Lease { low: CommandNo(2), records: Vec::new() },
+        3 => StoreOutcome::Unsettled { at: StoreTime::default(), records: Vec::new() },
+        4 => StoreOutcome::Committed { at: StoreTime::default(), rows: Vec::new() },
+        5 => StoreOutcome::Appended(vec![AppendOutcome::Stale; 3]),
+        6 => StoreOutcome::Appended(vec![AppendOutcome::Settled; 3]),
+        _ => {
+            StoreOutcome::Lease { at: StoreTime::default(), low: CommandNo(2), records: Vec::new() }
+        }
     }
 }
 

@@ -101,11 +101,13 @@ fn a_repeated_commit_looks_for_its_own_publications() {
     bench.outcome(StoreOutcome::Unknown);
     bench.pass(50);
     let (op, commit) = bench.ops.pop_front().unwrap();
-    let StoreOutcome::Committed(mut rows) = bench.store.apply(bench.now, commit) else { panic!() };
+    let StoreOutcome::Committed { at, mut rows } = bench.store.apply(bench.now, commit) else {
+        panic!()
+    };
     let CommitOutcome::Exists(record) = &mut rows[0].1 else { panic!() };
     assert!(record.settled);
     record.publishes.clear();
-    bench.act(|node, now| node.handle_store(now, op, StoreOutcome::Committed(rows)));
+    bench.act(|node, now| node.handle_store(now, op, StoreOutcome::Committed { at, rows }));
     bench.store_all();
     assert_eq!(bench.topics(conn), ["event 1"]);
 }
@@ -153,9 +155,9 @@ fn an_event_waits_for_an_earlier_one_only_so_long() {
     // Another node's comes first, and nothing tells of it.
     let (op, append) = bench.ops.pop_front().unwrap();
     let mut theirs = append.clone();
-    if let StoreOp::Append { key, publication, .. } = &mut theirs {
-        *key = steadfast::session::store::AppendKey::Direct { node: 1, count: 1 };
-        *publication = node_support::publication(log("a"), 1);
+    if let StoreOp::Append { appends, .. } = &mut theirs {
+        appends[0].key = steadfast::session::store::AppendKey::Direct { node: 1, count: 1 };
+        appends[0].bodies = node_support::publication(log("a"), 1).bodies;
     }
     bench.store.apply(bench.now, theirs);
     let answer = bench.store.apply(bench.now, append);

@@ -9,11 +9,15 @@ use super::bytes::publication_bytes;
 use super::limits::MemoryLimits;
 use super::records::Records;
 use crate::session::Now;
-use crate::session::store::{CommitOutcome, PrincipalId, Publication, Record, StoreOutcome};
+use crate::session::store::{
+    CommitOutcome, PrincipalId, Publication, Record, StoreOutcome, StoreTime,
+};
 use crate::wire::{Codec, CommandNo, LeaseId};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Leases {
+    /// Of the store: what was seen in another one says nothing.
+    pub(super) incarnation: u64,
     pub(super) leases: BTreeMap<LeaseId, Lease>,
     /// Leases that live. One set for all principals, because most have one lease.
     by_principal: BTreeSet<(PrincipalId, LeaseId)>,
@@ -90,6 +94,10 @@ impl Lease {
 }
 
 impl Leases {
+    pub(super) const fn time(&self, now: Now) -> StoreTime {
+        StoreTime { incarnation: self.incarnation, ms: now.0 }
+    }
+
     fn live(&mut self, id: LeaseId) -> Option<&mut Lease> {
         self.leases.get_mut(&id).filter(|lease| lease.lives())
     }
@@ -102,13 +110,14 @@ impl Leases {
         (max, held_ms): (u32, u64),
         limits: &MemoryLimits,
     ) -> StoreOutcome {
+        let at = self.time(now);
         if let Some(known) = self.leases.get(&id) {
             // The same request again: its first answer was lost.
             return match known.lives()
                 && known.principal == lease.principal
                 && known.codec == lease.codec
             {
-                true => StoreOutcome::Lease { low: known.low, records: Vec::new() },
+                true => StoreOutcome::Lease { at, low: known.low, records: Vec::new() },
                 false => StoreOutcome::LeaseGone,
             };
         }
@@ -134,7 +143,7 @@ impl Leases {
         self.due.insert((lease.due, id));
         self.leases.insert(id, lease);
         self.share_out(&principal, limits);
-        StoreOutcome::Lease { low, records: Vec::new() }
+        StoreOutcome::Lease { at, low, records: Vec::new() }
     }
 
     /// The leases of a principal.
@@ -184,12 +193,13 @@ impl Leases {
             return StoreOutcome::LeaseGone;
         }
         self.hold(now, id, true);
+        let at = self.time(now);
         match self.contact(now, id, low) {
             Some(lease) => {
                 // Those below the mark are not settled, and whoever takes over owes their
                 // publications.
                 let records = lease.records.iter().cloned().collect();
-                StoreOutcome::Lease { low: lease.low, records }
+                StoreOutcome::Lease { at, low: lease.low, records }
             }
             None => StoreOutcome::LeaseGone,
         }
@@ -207,7 +217,8 @@ impl Leases {
         if let Some(lease) = self.leases.get_mut(&id) {
             lease.records.shrink();
         }
-        low.map_or(StoreOutcome::LeaseGone, |low| StoreOutcome::Lease { low, records: Vec::new() })
+        let (at, records) = (self.time(now), Vec::new());
+        low.map_or(StoreOutcome::LeaseGone, |low| StoreOutcome::Lease { at, low, records })
     }
 
     /// Counts as contact, and forgets what `low` passes. `None` if there is no such lease.
@@ -309,10 +320,19 @@ impl Leases {
         self.take_replies(limits);
     }
 
-    pub(super) fn settle(&mut self, id: LeaseId, n: CommandNo) -> StoreOutcome {
-        let was_owed = self.unsettled.remove(&(id, n)).is_some();
-        let Some(lease) = self.leases.get_mut(&id) else { return StoreOutcome::LeaseGone };
-        let Some(record) = lease.records.get_mut(n) else { return StoreOutcome::Done };
+    pub(super) fn settle(&mut self, id: LeaseId, n: CommandNo) {
+        // Somebody else may have settled it, and then it, or its lease, may have gone.
+        if self.unsettled.remove(&(id, n)).is_none() {
+            return;
+        }
+        let Some(lease) = self.leases.get_mut(&id) else {
+            debug_assert!(false, "what is unsettled has a lease");
+            return;
+        };
+        let Some(record) = lease.records.get_mut(n) else {
+            debug_assert!(false, "what is unsettled is a record");
+            return;
+        };
         record.settled = true;
         let publishes = std::mem::take(&mut record.publishes);
         if n < lease.low || !lease.lives() {
@@ -321,13 +341,10 @@ impl Leases {
             self.reply_bytes -= before - lease.records.bytes();
         }
         let left = lease.lives() || !lease.records.is_empty();
-        if was_owed {
-            self.is_done_with(id, n, publishes);
-        }
+        self.is_done_with(id, n, publishes);
         if !left {
             self.remove(id);
         }
-        StoreOutcome::Done
     }
 
     fn is_done_with(&mut self, id: LeaseId, n: CommandNo, publishes: Vec<Publication>) {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use steadfast::session::store::{
-    Advanced, Appended, CommitOutcome, News, OpId, StoreOp, StoreOutcome,
+    Advanced, AppendOutcome, Appended, CommitOutcome, News, OpId, StoreOp, StoreOutcome,
 };
 use steadfast::wire::{Body, Epoch, Position};
 
@@ -67,9 +67,15 @@ impl World<'_> {
         let marks = &self.model.marks;
         self.ledger().stored(&body, &outcome, marks);
         match (&body, &outcome) {
-            (StoreOp::Append { .. }, StoreOutcome::Appended(place)) => self.spread(node, *place),
-            (StoreOp::Commit { .. }, StoreOutcome::Committed(outcomes)) => {
-                for (_, outcome) in outcomes {
+            (StoreOp::Append { .. }, StoreOutcome::Appended(outcomes)) => {
+                for outcome in outcomes {
+                    if let AppendOutcome::Landed(place) = outcome {
+                        self.spread(node, *place);
+                    }
+                }
+            }
+            (StoreOp::Commit { .. }, StoreOutcome::Committed { rows, .. }) => {
+                for (_, outcome) in rows {
                     if let CommitOutcome::Written { settled: Some(places) } = outcome {
                         places.iter().for_each(|place| self.spread(node, *place));
                     }
@@ -112,8 +118,8 @@ impl World<'_> {
             }
             (Some(Mistake::IgnoresLow), StoreOp::Commit { commits, .. }) => {
                 let mut outcome = Arc::make_mut(&mut self.state.store).apply(NOW, body.clone());
-                if let StoreOutcome::Committed(outcomes) = &mut outcome {
-                    for ((_, outcome), commit) in outcomes.iter_mut().zip(commits) {
+                if let StoreOutcome::Committed { rows, .. } = &mut outcome {
+                    for ((_, outcome), commit) in rows.iter_mut().zip(commits) {
                         if *outcome == CommitOutcome::BelowLow {
                             let settled = commit.record.publishes.is_empty().then(Vec::new);
                             *outcome = CommitOutcome::Written { settled };

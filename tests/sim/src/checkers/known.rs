@@ -35,9 +35,8 @@ impl Checkers {
                 let told = self.known.told.entry((process, lease)).or_default();
                 told.extend(records.iter().map(|(n, _)| n.0));
             }
-            StoreOutcome::Committed(outcomes) => {
-                let stand =
-                    outcomes.iter().filter(|(_, outcome)| *outcome != CommitOutcome::BelowLow);
+            StoreOutcome::Committed { rows, .. } => {
+                let stand = rows.iter().filter(|(_, outcome)| *outcome != CommitOutcome::BelowLow);
                 self.known.records.extend(stand.map(|(n, _)| (process, lease, n.0)));
             }
             _ => {}

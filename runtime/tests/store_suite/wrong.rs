@@ -230,12 +230,7 @@ impl Wrong {
         }
     }
 
-    fn append_one(
-        &self,
-        topic: &TopicId,
-        append: Append,
-        retention: Retention,
-    ) -> AppendOutcome {
+    fn append_one(&self, topic: &TopicId, append: Append, retention: Retention) -> AppendOutcome {
         let (topic, appends) = (topic.clone(), vec![append]);
         match self.right(StoreOp::Append { topic, appends, retention, fresh_epoch: Epoch(77) }) {
             StoreOutcome::Appended(outcomes) => outcomes[0],

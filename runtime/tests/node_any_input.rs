@@ -120,7 +120,7 @@ fn conn(bench: &Bench, who: usize) -> Option<ConnId> {
 
 fn executed(execution: &Execution, what: u8) -> Executed {
     let topic = if what.is_multiple_of(2) { log("0") } else { room("0") };
-    match (execution, what % 8) {
+    match (execution, what % 9) {
         (Execution::Command { .. }, 0) => Executed::Refused(RefusalCode::RateLimited),
         (Execution::Command { .. }, 1) => Executed::Refused(RefusalCode::Invalid),
         (Execution::Command { .. }, 2) => {
@@ -147,17 +147,26 @@ fn executed(execution: &Execution, what: u8) -> Executed {
 }
 
 fn nonsense(what: u8) -> StoreOutcome {
-    match what % 8 {
+    match what % 9 {
         0 => StoreOutcome::LeaseGone,
         1 => StoreOutcome::TopicGone,
         2 => StoreOutcome::Done,
         3 => StoreOutcome::Unsettled { at: StoreTime::default(), records: Vec::new() },
-        4 => StoreOutcome::Committed { at: StoreTime::default(), rows: Vec::new() },
+        4 => fixtures::committed(Vec::new()),
         5 => StoreOutcome::Appended(vec![AppendOutcome::Stale; 3]),
         6 => StoreOutcome::Appended(vec![AppendOutcome::Settled; 3]),
-        _ => {
-            StoreOutcome::Lease { at: StoreTime::default(), low: CommandNo(2), records: Vec::new() }
-        }
+        7 => StoreOutcome::Lease {
+            at: StoreTime::default(),
+            low: CommandNo(2),
+            claim: fixtures::claim(9, 9),
+            records: Vec::new(),
+        },
+        _ => StoreOutcome::Lease {
+            at: StoreTime::default(),
+            low: CommandNo(2),
+            claim: fixtures::claim(1, 1),
+            records: Vec::new(),
+        },
     }
 }
 

@@ -13,7 +13,7 @@ use steadfast::session::store::{
     StoreTime,
 };
 use steadfast::wire::CommandNo;
-use steadfast_rig::fixtures::{body, log, undeclared};
+use steadfast_rig::fixtures::{body, committed, log, undeclared};
 
 fn done(bench: &mut Bench, n: u64, publishes: Vec<StagedPublish>) {
     bench.finish_with(n, Outcome::Ok(body("{}")), publishes);
@@ -24,11 +24,6 @@ fn commits(op: &StoreOp) -> Vec<u64> {
         StoreOp::Commit { commits, .. } => commits.iter().map(|commit| commit.n.0).collect(),
         other => panic!("a commit, not {other:?}"),
     }
-}
-
-fn committed(n: u64, outcome: CommitOutcome) -> StoreOutcome {
-    let rows = vec![(CommandNo(n), outcome)];
-    StoreOutcome::Committed { at: StoreTime::default(), rows }
 }
 
 fn nothing_unsettled() -> StoreOutcome {
@@ -134,13 +129,13 @@ fn a_record_that_exists_stands() {
     let StoreOp::Commit { commits, .. } = &bench.ops[0].1 else { panic!() };
     let theirs = Record { outcome: Outcome::Ok(body("\"theirs\"")), ..commits[0].record.clone() };
     let exists = CommitOutcome::Exists(Box::new(theirs));
-    bench.outcome(committed(1, exists));
+    bench.outcome(committed(vec![(CommandNo(1), exists)]));
     assert_eq!(bench.answers(conn), told_answers(&[(1, "ok")]));
     bench.post(conn, 2);
     done(&mut bench, 2, Vec::new());
     let StoreOp::Commit { commits, .. } = &bench.ops[0].1 else { panic!() };
     let other = Record { hash: 1, ..commits[0].record.clone() };
-    bench.outcome(committed(2, CommitOutcome::Exists(Box::new(other))));
+    bench.outcome(committed(vec![(CommandNo(2), CommitOutcome::Exists(Box::new(other)))]));
     assert_eq!(bench.code(conn), Some(4409), "with other bytes it is another command");
 }
 
@@ -152,7 +147,7 @@ fn a_commit_below_low_has_no_effect_and_no_answer() {
     bench.post(conn, 1);
     bench.by_hand = true;
     done(&mut bench, 1, vec![event(log("a"), 1)]);
-    bench.outcome(committed(1, CommitOutcome::BelowLow));
+    bench.outcome(committed(vec![(CommandNo(1), CommitOutcome::BelowLow)]));
     assert!(bench.answers(conn).is_empty());
     assert!(bench.ops.is_empty());
     assert_eq!(bench.code(conn), None);
@@ -192,7 +187,7 @@ fn a_record_is_settled_by_the_commit_or_step_by_step() {
     let StoreOp::Commit { lease, low, mut commits } = bench.ops[0].1.clone() else { panic!() };
     commits[0].settle = false;
     bench.store.apply(bench.now, StoreOp::Commit { lease, low, commits });
-    bench.outcome(committed(2, written));
+    bench.outcome(committed(vec![(CommandNo(2), written)]));
     assert_eq!(bench.answers(conn), told_answers(&[(1, "ok"), (2, "ok")]));
     let appends = |bench: &Bench| {
         bench.ops.iter().filter(|(_, op)| matches!(op, StoreOp::Append { .. })).count()

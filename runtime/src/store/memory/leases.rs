@@ -10,7 +10,8 @@ use super::limits::MemoryLimits;
 use super::records::Records;
 use crate::session::Now;
 use crate::session::store::{
-    CommitOutcome, PrincipalId, Publication, Record, StoreOutcome, StoreTime,
+    Claim, CommitOutcome, Generation, Holder, PrincipalId, Publication, Record, StoreOutcome,
+    StoreTime,
 };
 use crate::wire::{Codec, CommandNo, LeaseId};
 
@@ -39,6 +40,7 @@ pub(super) struct Leases {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Lease {
+    claim: Claim,
     principal: PrincipalId,
     codec: Codec,
     low: CommandNo,
@@ -60,14 +62,15 @@ pub(super) struct Lease {
 impl Lease {
     pub(super) fn new(
         now: Now,
+        holder: Holder,
         principal: PrincipalId,
         codec: Codec,
-        ttl_ms: u64,
-        unused_ttl_ms: u64,
+        (ttl_ms, unused_ttl_ms): (u64, u64),
     ) -> Self {
         let due = now.after_ms(unused_ttl_ms);
         let (low, records) = (CommandNo(1), Records::default());
         Self {
+            claim: Claim { generation: Generation(1), holder },
             principal,
             codec,
             low,
@@ -90,6 +93,10 @@ impl Lease {
 
     fn lives(&self) -> bool {
         self.ended.is_none()
+    }
+
+    fn stands(&self, at: StoreTime, records: Vec<(CommandNo, Record)>) -> StoreOutcome {
+        StoreOutcome::Lease { at, low: self.low, claim: self.claim, records }
     }
 }
 
@@ -117,11 +124,11 @@ impl Leases {
                 && known.principal == lease.principal
                 && known.codec == lease.codec
             {
-                true => StoreOutcome::Lease { at, low: known.low, records: Vec::new() },
+                true => known.stands(at, Vec::new()),
                 false => StoreOutcome::LeaseGone,
             };
         }
-        let low = lease.low;
+        let opened = lease.stands(at, Vec::new());
         while self.of(&lease.principal).count() >= max as usize {
             let Some(oldest) = self.free(now, &lease.principal, held_ms) else {
                 return StoreOutcome::TooManyLeases;
@@ -143,7 +150,7 @@ impl Leases {
         self.due.insert((lease.due, id));
         self.leases.insert(id, lease);
         self.share_out(&principal, limits);
-        StoreOutcome::Lease { at, low, records: Vec::new() }
+        opened
     }
 
     /// The leases of a principal.
@@ -184,8 +191,8 @@ impl Leases {
         &mut self,
         now: Now,
         id: LeaseId,
-        principal: &PrincipalId,
-        codec: Codec,
+        holder: Holder,
+        (principal, codec): (&PrincipalId, Codec),
         low: CommandNo,
     ) -> StoreOutcome {
         let live = self.live(id);
@@ -196,10 +203,13 @@ impl Leases {
         let at = self.time(now);
         match self.contact(now, id, low) {
             Some(lease) => {
+                if lease.claim.holder != holder {
+                    let generation = Generation(lease.claim.generation.0 + 1);
+                    lease.claim = Claim { generation, holder };
+                }
                 // Those below the mark are not settled, and whoever takes over owes their
                 // publications.
-                let records = lease.records.iter().cloned().collect();
-                StoreOutcome::Lease { at, low: lease.low, records }
+                lease.stands(at, lease.records.iter().cloned().collect())
             }
             None => StoreOutcome::LeaseGone,
         }
@@ -209,16 +219,19 @@ impl Leases {
         &mut self,
         now: Now,
         id: LeaseId,
+        generation: Generation,
         held: bool,
         low: CommandNo,
     ) -> StoreOutcome {
-        self.hold(now, id, held);
-        let low = self.contact(now, id, low).map(|lease| lease.low);
-        if let Some(lease) = self.leases.get_mut(&id) {
-            lease.records.shrink();
+        let at = self.time(now);
+        let Some(lease) = self.live(id) else { return StoreOutcome::LeaseGone };
+        if generation < lease.claim.generation {
+            return lease.stands(at, Vec::new());
         }
-        let (at, records) = (self.time(now), Vec::new());
-        low.map_or(StoreOutcome::LeaseGone, |low| StoreOutcome::Lease { at, low, records })
+        self.hold(now, id, held);
+        let Some(lease) = self.contact(now, id, low) else { return StoreOutcome::LeaseGone };
+        lease.records.shrink();
+        lease.stands(at, Vec::new())
     }
 
     /// Counts as contact, and forgets what `low` passes. `None` if there is no such lease.
@@ -280,13 +293,14 @@ impl Leases {
         }
     }
 
-    /// A commit counts as contact. False if there is no such lease.
-    pub(super) fn begin_commit(&mut self, now: Now, id: LeaseId, low: CommandNo) -> bool {
-        let Some(lease) = self.contact(now, id, low) else { return false };
+    /// A commit counts as contact. The latest claim; `None` if there is no such lease.
+    pub(super) fn begin_commit(&mut self, now: Now, id: LeaseId, low: CommandNo) -> Option<Claim> {
+        let lease = self.contact(now, id, low)?;
+        let claim = lease.claim;
         if !std::mem::replace(&mut lease.ran, true) {
             self.reschedule(id);
         }
-        true
+        Some(claim)
     }
 
     /// What keeps a record from being written (PROTOCOL.md 5.6).

@@ -85,8 +85,8 @@ impl World<'_> {
                     }
                 }
             }
-            (StoreOp::Commit { .. }, StoreOutcome::Committed { rows, .. }) => {
-                for (_, outcome) in rows {
+            (StoreOp::Commit { .. }, StoreOutcome::Committed { outcomes, .. }) => {
+                for (_, outcome) in outcomes {
                     if let CommitOutcome::Written { settled: Some(places) } = outcome {
                         places.iter().for_each(|place| self.spread(node, *place));
                     }
@@ -129,8 +129,8 @@ impl World<'_> {
             }
             (Some(Mistake::IgnoresLow), StoreOp::Commit { commits, .. }) => {
                 let mut outcome = Arc::make_mut(&mut self.state.store).apply(NOW, body.clone());
-                if let StoreOutcome::Committed { rows, .. } = &mut outcome {
-                    for ((_, outcome), commit) in rows.iter_mut().zip(commits) {
+                if let StoreOutcome::Committed { outcomes, .. } = &mut outcome {
+                    for ((_, outcome), commit) in outcomes.iter_mut().zip(commits) {
                         if *outcome == CommitOutcome::BelowLow {
                             let settled = commit.record.publishes.is_empty().then(Vec::new);
                             *outcome = CommitOutcome::Written { settled };

@@ -152,9 +152,10 @@ impl World {
             }
             (Some(Mistake::IgnoresLow), StoreOp::Commit { .. }) => {
                 let mut outcome = self.shelf.state.apply(now, op.clone());
-                if let StoreOutcome::Committed { rows, .. } = &mut outcome {
-                    for (_, outcome) in
-                        rows.iter_mut().filter(|(_, outcome)| *outcome == CommitOutcome::BelowLow)
+                if let StoreOutcome::Committed { outcomes, .. } = &mut outcome {
+                    for (_, outcome) in outcomes
+                        .iter_mut()
+                        .filter(|(_, outcome)| *outcome == CommitOutcome::BelowLow)
                     {
                         *outcome = CommitOutcome::Written { settled: Some(Vec::new()) };
                     }

@@ -30,7 +30,7 @@ fn commits_of_one_operation_are_carried_out_in_order() {
     };
     let commits = vec![one(2, "x"), one(1, "y"), one(2, "z")];
     let outcome = shelf.apply(StoreOp::Commit { lease: lease(1), low: CommandNo(1), commits });
-    let StoreOutcome::Committed { rows: outcomes, .. } = outcome else { panic!("{outcome:?}") };
+    let StoreOutcome::Committed { outcomes, .. } = outcome else { panic!("{outcome:?}") };
     let at = |ts| CommitOutcome::Written {
         settled: Some(vec![Appended { epoch: Epoch(2), ts: TopicSeq(ts) }]),
     };
@@ -62,13 +62,19 @@ fn a_claim_gives_the_records_from_low_on_and_forgets_those_below() {
         StoreOutcome::Lease {
             at: StoreTime::default(),
             low: CommandNo(2),
+            claim: OPENED,
             records: expected.clone()
         }
     );
     let outcome = shelf.claim(1, "ann", 1);
     assert_eq!(
         outcome,
-        StoreOutcome::Lease { at: StoreTime::default(), low: CommandNo(2), records: expected },
+        StoreOutcome::Lease {
+            at: StoreTime::default(),
+            low: CommandNo(2),
+            claim: OPENED,
+            records: expected
+        },
         "low never goes back"
     );
 }

@@ -80,7 +80,7 @@ async fn order_of_a_lease(bench: Bench) -> Result<(), Broken> {
     };
     let (_, outcomes) = bench.ask_all(batch).await?;
     let hash = |outcome: &StoreOutcome| match outcome {
-        StoreOutcome::Committed { rows, .. } => {
+        StoreOutcome::Committed { outcomes: rows, .. } => {
             rows.iter().find_map(|(_, outcome)| match outcome {
                 CommitOutcome::Exists(record) => Some(record.hash),
                 _ => None,

@@ -65,6 +65,8 @@ enum Part {
 pub(super) enum Stop {
     /// Whoever takes them has enough.
     Enough,
+    /// Some were handed out, and nothing more is there.
+    Drained,
     /// The library is to read.
     Library,
     /// One was passed over because of its length; its first bytes.
@@ -263,9 +265,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
                 self.ahead.extend_from_slice(piece);
                 return Poll::Ready(None);
             }
-            let (used, stop) = self.part.hand_out(piece, take);
+            let mut taken = false;
+            let (used, stop) = self.part.hand_out(piece, &mut |text: &str| {
+                taken = true;
+                take(text)
+            });
             self.ahead.extend_from_slice(&piece[used..]);
-            Poll::Ready(self.stopped(stop))
+            // A socket that has more fills the room, as a rule.
+            let drained = taken && piece.len() < self.read_bytes;
+            Poll::Ready(self.stopped(stop).or_else(|| drained.then_some(Stop::Drained)))
         })
     }
 

@@ -36,7 +36,7 @@ const CONTROL_BYTES: usize = 1024;
 /// What reading has come to, beside the text messages (PROTOCOL.md 2.2) that were handed out.
 #[derive(Debug)]
 pub(crate) enum Inbound {
-    /// Whoever takes the messages has enough.
+    /// Whoever takes the messages has enough, or has taken what is there.
     Enough,
     /// A WebSocket ping or pong: a sign of life (PROTOCOL.md 2.4), and no message.
     Control,
@@ -132,6 +132,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             };
             match ready!(self.ws.get_mut().poll_texts(cx, &mut take_one)) {
                 Stop::Library => {}
+                // Who has taken some need not know when more comes.
+                Stop::Drained => return Poll::Ready(Inbound::Enough),
                 Stop::Enough => {
                     self.took_first();
                     if !more {

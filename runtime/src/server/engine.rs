@@ -13,7 +13,7 @@ use super::cx::CxRoom;
 use super::env::Env;
 use super::execute::{self, RunningCode};
 use super::gate::Gate;
-use super::registry::ConnHandle;
+use super::registry::{ConnHandle, Unwritten};
 use super::settings::{NodeSettings, REST};
 use super::state::State;
 use super::storing;
@@ -107,6 +107,10 @@ impl Engine {
 
     pub(super) fn load(&self) -> NodeLoad {
         self.lock().node.load()
+    }
+
+    pub(super) fn unwritten(&self) -> Unwritten {
+        self.lock().registry.unwritten()
     }
 
     pub(super) fn is_drained(&self) -> bool {

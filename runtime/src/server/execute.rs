@@ -80,10 +80,11 @@ impl Prepared {
         let (exec, code) = (self.exec(), self.execution.code());
         let of = name_of(env, &self.execution);
         let call = CallSite { env, now, settings, of };
-        let begun = guarded(|| call.begin(self.execution, self.shown, room)).unwrap_or_else(|Panicked| {
-            panicked(code, of);
-            Pending::over(Executed::failed(code))
-        });
+        let begun =
+            guarded(|| call.begin(self.execution, self.shown, room)).unwrap_or_else(|Panicked| {
+                panicked(code, of);
+                Pending::over(Executed::failed(code))
+            });
         (exec, RunningCode { begun, code, of })
     }
 }
@@ -211,9 +212,9 @@ impl Pending {
                 let publishes = published(stage, of)?;
                 Some(Executed::Command { outcome, publishes })
             }),
-            Self::Volatile(future, stage) => Pin::new(future).poll(cx).map(|()| {
-                published(stage, of).map(|publishes| Executed::Volatile { publishes })
-            }),
+            Self::Volatile(future, stage) => Pin::new(future)
+                .poll(cx)
+                .map(|()| published(stage, of).map(|publishes| Executed::Volatile { publishes })),
             Self::Authenticate(future) => {
                 Pin::new(future).poll(cx).map(|answer| Some(Executed::Authenticated(answer)))
             }

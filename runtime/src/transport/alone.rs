@@ -90,8 +90,7 @@ impl AsyncWrite for Pieces {
 /// Ours; the first `begun` bytes come with the handshake.
 fn ours(bytes: &[u8], begun: usize, lengths: &[usize]) -> Heard {
     let (begun, rest) = bytes.split_at(begun.min(bytes.len()));
-    let mut config = TransportConfig::default();
-    config.read_buffer_bytes = READ_BYTES;
+    let config = TransportConfig { read_buffer_bytes: READ_BYTES, ..TransportConfig::default() };
     let mut socket = Socket::server(Pieces::cut(rest, lengths), begun, &config, LIMITS);
     let mut cx = Context::from_waker(Waker::noop());
     let mut heard = Heard::default();
@@ -105,8 +104,8 @@ fn ours(bytes: &[u8], begun: usize, lengths: &[usize]) -> Heard {
             Poll::Ready(Inbound::Enough) => {}
             Poll::Ready(Inbound::Control) => heard.what.push(What::Control),
             Poll::Ready(Inbound::Ended(close) | Inbound::Broken(close)) => heard.end = Some(close),
-            Poll::Ready(Inbound::TooLong(_)) => panic!("a server passes nothing over"),
-            Poll::Pending => panic!("these pieces are always there"),
+            Poll::Ready(Inbound::TooLong(_)) => unreachable!("a server passes nothing over"),
+            Poll::Pending => unreachable!("these pieces are always there"),
         }
     }
     socket.finish_close();

@@ -214,7 +214,7 @@ mod tests {
             while !ahead.is_empty() {
                 let used = match gate.front(&mut ahead) {
                     Front::Partial => break,
-                    Front::Library(_) => panic!("nothing here is the library's"),
+                    Front::Library(_) => unreachable!("nothing here is the library's"),
                     Front::TooLong(count, None) => count,
                     Front::TooLong(count, Some(beginning)) => {
                         heard.push((false, beginning));

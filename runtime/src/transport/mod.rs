@@ -5,6 +5,8 @@
 #[cfg(all(test, feature = "server"))]
 mod alone;
 mod config;
+#[cfg(feature = "server")]
+mod framing;
 mod gate;
 #[cfg(feature = "client")]
 mod handshake;
@@ -15,6 +17,7 @@ mod pump;
 mod response;
 mod socket;
 mod stream;
+mod unwritten;
 
 pub use config::TransportConfig;
 #[cfg(feature = "client")]

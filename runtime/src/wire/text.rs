@@ -166,8 +166,7 @@ fn fits(name: &[u8]) -> bool {
 const IN_NAMES: [bool; 256] = {
     let (mut allowed, mut byte) = ([false; 256], 0_u8);
     loop {
-        allowed[byte as usize] =
-            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+        allowed[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
         if byte == u8::MAX {
             break allowed;
         }

@@ -28,6 +28,8 @@ pub(crate) struct Room {
     pub(crate) draining: bool,
     /// As many publications wait for the store as may.
     pub(crate) owing: bool,
+    /// The store does not take what commands have done.
+    pub(crate) failing: bool,
     /// How long it would wait for a place, as far as can be told.
     pub(crate) wait_ms: u64,
 }
@@ -108,7 +110,7 @@ impl Lease {
         // A client that calls resolved what it was never told makes room in the table, not in the
         // store.
         let leaving = self.commits.leaving.len() >= config.span as usize;
-        (full || leaving || room.owing).then_some(RefusalCode::Overload)
+        (full || leaving || room.owing || room.failing).then_some(RefusalCode::Overload)
     }
     /// Whether a new command may come into the table; else why not, and whether what comes behind
     /// it is held back.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use steadfast::session::Now;
 use steadfast::session::store::{
     AppendKey, Commit, CommitOutcome, OpId, Outcome, StoreOp, StoreOutcome,
 };
@@ -26,7 +27,9 @@ impl Checkers {
         let Some(lease) = self.sessions.get(&session).map(|session| session.lease) else { return };
         let told = match frame {
             ServerFrame::Result { body, .. } => Outcome::Ok(body.clone()),
-            ServerFrame::Failed { code: FailureCode::Unknown, .. } => return,
+            ServerFrame::Failed { code: FailureCode::Unknown, .. } => {
+                return self.unknown_only_after_patience((lease, n));
+            }
             ServerFrame::Failed { code, name, body, .. } => {
                 Outcome::failed(*code, name.clone(), body.clone())
             }
@@ -177,7 +180,7 @@ impl Checkers {
         let Some(book) = self.leases.get_mut(&lease).filter(|_| ordered) else { return };
         let before = book.last_ordered;
         book.last_ordered = before.max(n);
-        let holds = n > before || self.given_up;
+        let holds = n > before || self.outages.has_given_up();
         self.require(holds, Rule::CommitsInOrder, || format!("{lease:?}: {n} after {before}"));
     }
 
@@ -204,12 +207,8 @@ impl Checkers {
     }
 
     /// What the store was made to say.
-    pub fn answered(&mut self, process: u64, op: OpId, outcome: &StoreOutcome) {
-        if matches!(outcome, StoreOutcome::Unknown | StoreOutcome::Failed) {
-            let failures = self.failures.entry((process, op)).or_default();
-            *failures += 1;
-            self.given_up |= *failures >= self.node_config.store_tries;
-        }
+    pub fn answered(&mut self, now: Now, process: u64, op: OpId, outcome: &StoreOutcome) {
+        self.store_answers(now, process, op, outcome);
         self.own_events_are_learnt(process, op, outcome);
         self.records_are_told(process, op, outcome);
         match outcome {

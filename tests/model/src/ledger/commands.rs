@@ -258,6 +258,9 @@ impl Ledger {
         self.require(running.is_none(), Rule::StartsInOrder, || {
             format!("{n} starts while {running:?} runs")
         });
+        self.require(node.failing.is_empty(), Rule::NothingBeginsInOutage, || {
+            format!("{n} starts while {:?} fail", node.failing)
+        });
     }
 
     /// A node writes a frame to an attached client.
@@ -332,7 +335,7 @@ impl Ledger {
     /// What really came of a store operation.
     pub(crate) fn stored(&mut self, op: &StoreOp, outcome: &StoreOutcome, marks: &Marks) {
         match (op, outcome) {
-            (StoreOp::Commit { lease, commits, .. }, StoreOutcome::Committed(outcomes)) => {
+            (StoreOp::Commit { lease, commits, .. }, StoreOutcome::Committed { outcomes, .. }) => {
                 for (commit, (_, outcome)) in commits.iter().zip(outcomes) {
                     self.commit_happens(*lease, commit, outcome, marks);
                 }

@@ -48,8 +48,19 @@ impl World<'_> {
         let truth = doubt.unwrap_or(true).then(|| self.carry_out(node, body));
         let outcome = truth.filter(|_| doubt.is_none()).unwrap_or(StoreOutcome::Unknown);
         if self.state.nodes[node].process == process {
-            self.node(node).core.handle_store(NOW, op, outcome);
+            let slot = self.node(node);
+            slot.failing.remove(&op);
+            slot.core.handle_store(NOW, op, outcome);
         }
+        self.answer_the_quick(process);
+    }
+
+    /// A commit does not happen, and its node knows.
+    pub(super) fn fail(&mut self, at: usize) {
+        let Asked { node, process, op, .. } = self.state.asked.remove(at);
+        let slot = self.node(node);
+        slot.failing.insert(op);
+        slot.core.handle_store(NOW, op, StoreOutcome::Failed);
         self.answer_the_quick(process);
     }
 
@@ -68,7 +79,7 @@ impl World<'_> {
         self.ledger().stored(&body, &outcome, marks);
         match (&body, &outcome) {
             (StoreOp::Append { .. }, StoreOutcome::Appended(place)) => self.spread(node, *place),
-            (StoreOp::Commit { .. }, StoreOutcome::Committed(outcomes)) => {
+            (StoreOp::Commit { .. }, StoreOutcome::Committed { outcomes, .. }) => {
                 for (_, outcome) in outcomes {
                     if let CommitOutcome::Written { settled: Some(places) } = outcome {
                         places.iter().for_each(|place| self.spread(node, *place));
@@ -112,7 +123,7 @@ impl World<'_> {
             }
             (Some(Mistake::IgnoresLow), StoreOp::Commit { commits, .. }) => {
                 let mut outcome = Arc::make_mut(&mut self.state.store).apply(NOW, body.clone());
-                if let StoreOutcome::Committed(outcomes) = &mut outcome {
+                if let StoreOutcome::Committed { outcomes, .. } = &mut outcome {
                     for ((_, outcome), commit) in outcomes.iter_mut().zip(commits) {
                         if *outcome == CommitOutcome::BelowLow {
                             let settled = commit.record.publishes.is_empty().then(Vec::new);

@@ -4,6 +4,7 @@
 
 mod commands;
 mod commits;
+mod fence;
 mod holders;
 mod lease;
 mod order;
@@ -14,5 +15,6 @@ mod state;
 
 pub(super) use commands::{Arrival, Offer, Room};
 pub(super) use commits::Committed;
+pub(super) use fence::Fenced;
 pub(super) use holders::Grant;
 pub(super) use state::Leases;

@@ -2,6 +2,7 @@
 
 mod appends;
 mod batches;
+mod claims;
 mod leases;
 mod quota;
 mod reading;
@@ -18,6 +19,7 @@ pub fn cases() -> Vec<Case> {
     let groups = [
         batches::cases(),
         leases::cases(),
+        claims::cases(),
         quota::cases(),
         records::cases(),
         settling::cases(),

@@ -7,14 +7,15 @@ use std::fs;
 use std::time::Duration;
 
 use steadfast::session::store::{
-    AppendKey, Publication, Retention, StoreOp, StoreOutcome, TopicId,
+    Append, AppendKey, Holder, Retention, StoreOp, StoreOutcome, TopicId,
 };
-use steadfast::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name};
+use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name};
 use steadfast_sqlite::rusqlite::Connection;
 use steadfast_sqlite::{BackupError, LocalSettings, LocalStore, OpenError, RestoreError};
 use support::{Place, ask};
 
 const ID: LeaseId = LeaseId(5);
+const HOLDER: Holder = Holder { node: 1, instance: InstanceId(1), dial: Dial(1) };
 const KEPT: Retention = Retention::new(1_000, Duration::from_secs(3_600));
 
 fn topic() -> TopicId {
@@ -24,14 +25,16 @@ fn topic() -> TopicId {
 async fn say(store: &LocalStore, count: u64, text: &str) -> StoreOutcome {
     let body = Body::copy_from(text.as_bytes());
     let name = Name::from_static("said").unwrap();
-    let publication = Publication { topic: topic(), name, bodies: vec![(Codec::Json, body)] };
     let key = AppendKey::Direct { node: 1, count };
-    ask(store, StoreOp::Append { key, publication, retention: KEPT, fresh_epoch: Epoch(7) }).await
+    let appends = vec![Append { key, as_of: None, name, bodies: vec![(Codec::Json, body)] }];
+    let (topic, fresh_epoch) = (topic(), Epoch(7));
+    ask(store, StoreOp::Append { topic, appends, retention: KEPT, fresh_epoch }).await
 }
 
 async fn open_lease(store: &LocalStore) {
     let op = StoreOp::OpenLease {
         id: ID,
+        holder: HOLDER,
         principal: "ann".into(),
         codec: Codec::Json,
         ttl_ms: 3_600_000,
@@ -44,7 +47,13 @@ async fn open_lease(store: &LocalStore) {
 
 async fn claim(store: &LocalStore) -> StoreOutcome {
     let low = CommandNo(1);
-    let op = StoreOp::ClaimLease { id: ID, principal: "ann".into(), codec: Codec::Json, low };
+    let op = StoreOp::ClaimLease {
+        id: ID,
+        holder: HOLDER,
+        principal: "ann".into(),
+        codec: Codec::Json,
+        low,
+    };
     ask(store, op).await
 }
 

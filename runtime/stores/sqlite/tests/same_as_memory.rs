@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use steadfast::session::store::{
-    AppendKey, Commit, OpId, Outcome, Publication, ReadFrom, Record, Retention, StoreOp,
-    StoreOutcome, TopicId,
+    Append, AppendKey, Commit, Generation, Holder, OpId, Outcome, Publication, ReadFrom, Record,
+    Retention, StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::store::{MemoryLimits, MemoryState, Store};
-use steadfast::wire::{Body, Codec, CommandNo, Epoch, FailureCode, LeaseId, Name, TopicSeq};
+use steadfast::wire::{
+    Body, Codec, CommandNo, Dial, Epoch, FailureCode, InstanceId, LeaseId, Name, TopicSeq,
+};
 use steadfast_sqlite::{LocalLimits, LocalSettings, LocalStore};
 use support::{Hand, Place};
 
@@ -55,6 +57,10 @@ impl Dice {
         LeaseId(self.rng.u128(1..10))
     }
 
+    fn holder(&mut self) -> Holder {
+        Holder { node: self.rng.u128(1..4), instance: InstanceId(1), dial: Dial(1) }
+    }
+
     fn topic(&mut self) -> TopicId {
         let key = self.rng.u8(0..7).to_string().into();
         TopicId { name: Name::from_static("room").unwrap(), key }
@@ -86,6 +92,11 @@ impl Dice {
         }
     }
 
+    fn append(&mut self) -> Append {
+        let Publication { name, bodies, .. } = self.publication();
+        Append { key: self.key(), as_of: None, name, bodies }
+    }
+
     fn commit(&mut self) -> Commit {
         let many = self.rng.usize(0..3);
         let publishes: Vec<_> = (0..many).map(|_| self.publication()).collect();
@@ -110,6 +121,7 @@ impl Dice {
         match self.rng.u8(0..20) {
             0..=2 => StoreOp::OpenLease {
                 id: self.lease(),
+                holder: self.holder(),
                 principal,
                 codec: Codec::Json,
                 ttl_ms: 60_000,
@@ -117,23 +129,38 @@ impl Dice {
                 max_per_principal: 3,
                 held_ms: 5_000,
             },
-            3..=4 => StoreOp::ClaimLease { id: self.lease(), principal, codec: Codec::Json, low },
-            5 => StoreOp::RenewLease { id: self.lease(), held: self.rng.bool(), low },
+            3..=4 => StoreOp::ClaimLease {
+                id: self.lease(),
+                holder: self.holder(),
+                principal,
+                codec: Codec::Json,
+                low,
+            },
+            5 => StoreOp::RenewLease {
+                id: self.lease(),
+                generation: Generation(self.rng.u64(1..5)),
+                held: self.rng.bool(),
+                low,
+            },
             6 if self.rng.u8(0..4) == 0 => StoreOp::EndLease { id: self.lease() },
             6..=11 => {
                 let many = self.rng.usize(1..4);
                 let commits = (0..many).map(|_| self.commit()).collect();
                 StoreOp::Commit { lease: self.lease(), low: CommandNo(low.0 / 4), commits }
             }
-            12..=13 => StoreOp::Settle { lease: self.lease(), n: CommandNo(self.rng.u64(1..30)) },
+            12..=13 => {
+                let many = self.rng.usize(1..4);
+                let records = (0..many).map(|_| (self.lease(), CommandNo(self.rng.u64(1..30))));
+                StoreOp::Settle { records: records.collect() }
+            }
             14 => StoreOp::ListUnsettled {
                 max: self.rng.u32(1..6),
                 after: self.rng.bool().then(|| (self.lease(), CommandNo(self.rng.u64(0..30)))),
                 older_than_ms: self.rng.u64(0..3) * 500,
             },
             15..=16 => StoreOp::Append {
-                key: self.key(),
-                publication: self.publication(),
+                topic: self.topic(),
+                appends: (0..self.rng.usize(1..4)).map(|_| self.append()).collect(),
                 retention: self.retention(),
                 fresh_epoch: Epoch(self.rng.u64(..)),
             },

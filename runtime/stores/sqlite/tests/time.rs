@@ -7,9 +7,10 @@ mod support;
 use std::time::Duration;
 
 use steadfast::session::store::{
-    AppendKey, Appended, Publication, ReadFrom, Retention, StoreOp, StoreOutcome, TopicId,
+    Append, AppendKey, AppendOutcome, Appended, Generation, Holder, ReadFrom, Retention, StoreOp,
+    StoreOutcome, TopicId,
 };
-use steadfast::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name, TopicSeq};
+use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name, TopicSeq};
 use steadfast_sqlite::{LocalLimits, LocalSettings, LocalStore};
 use support::{Hand, Place, ask};
 
@@ -26,6 +27,7 @@ fn open(place: &Place, hand: &Hand) -> LocalStore {
 async fn open_lease(store: &LocalStore) {
     let op = StoreOp::OpenLease {
         id: ID,
+        holder: Holder { node: 1, instance: InstanceId(1), dial: Dial(1) },
         principal: "ann".into(),
         codec: Codec::Json,
         ttl_ms: TTL_MS,
@@ -37,7 +39,8 @@ async fn open_lease(store: &LocalStore) {
 }
 
 async fn lives(store: &LocalStore) -> bool {
-    let op = StoreOp::RenewLease { id: ID, held: true, low: CommandNo(1) };
+    let op =
+        StoreOp::RenewLease { id: ID, generation: Generation(1), held: true, low: CommandNo(1) };
     matches!(ask(store, op).await, StoreOutcome::Lease { .. })
 }
 
@@ -48,12 +51,15 @@ fn topic() -> TopicId {
 async fn say(store: &LocalStore, count: u64, epoch: u64) -> Appended {
     let name = Name::from_static("said").unwrap();
     let bodies = vec![(Codec::Json, Body::copy_from(b"{}"))];
-    let publication = Publication { topic: topic(), name, bodies };
     let key = AppendKey::Direct { node: 1, count };
+    let (topic, appends) = (topic(), vec![Append { key, as_of: None, name, bodies }]);
     let retention = Retention::new(100, Duration::from_millis(TTL_MS));
     let fresh_epoch = Epoch(epoch);
-    match ask(store, StoreOp::Append { key, publication, retention, fresh_epoch }).await {
-        StoreOutcome::Appended(appended) => appended,
+    match ask(store, StoreOp::Append { topic, appends, retention, fresh_epoch }).await {
+        StoreOutcome::Appended(outcomes) => match outcomes[..] {
+            [AppendOutcome::Landed(at)] => at,
+            _ => panic!("{outcomes:?}"),
+        },
         other => panic!("{other:?}"),
     }
 }

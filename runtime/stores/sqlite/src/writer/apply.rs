@@ -49,9 +49,14 @@ impl Tables<'_> {
                 Ok(StoreOutcome::Done)
             }
             StoreOp::Commit { lease, low, commits } => self.commit(*lease, *low, commits),
-            StoreOp::Settle { lease, n } => self.settle(*lease, *n),
-            StoreOp::Append { key, publication, retention, fresh_epoch } => {
-                self.append(*key, publication, *retention, *fresh_epoch)
+            StoreOp::Settle { records } => {
+                for (lease, n) in records {
+                    self.settle(*lease, *n)?;
+                }
+                Ok(StoreOutcome::Done)
+            }
+            StoreOp::Append { topic, appends, retention, fresh_epoch } => {
+                self.append(topic, appends, *retention, *fresh_epoch)
             }
             StoreOp::OpenTopic { topic, fresh_epoch, retention } => {
                 self.open_topic(topic, *fresh_epoch, *retention).map(StoreOutcome::Topic)

@@ -123,6 +123,7 @@ impl CallSite<'_> {
                 conn,
                 lease,
                 n,
+                id,
                 attempt,
                 message,
                 body,
@@ -131,7 +132,7 @@ impl CallSite<'_> {
                 timeout_ms,
                 ..
             } => {
-                let key = IdempotencyKey::command(lease, n);
+                let key = IdempotencyKey::command(lease, n, id);
                 let (cx, stage) = self.context(principal, codec, key, attempt, timeout_ms);
                 match service.execute(message, body.0, cx) {
                     Ok(future) => Pending::Command(future, Some(stage)),

@@ -49,7 +49,7 @@ pub(super) fn record(hash: u64, publishes: &[Publication]) -> Record {
 pub(super) fn commit(n: u64, record: Record, settle: bool) -> Commit {
     let (retention, fresh_epochs) =
         (vec![KEPT; record.publishes.len()], vec![EPOCH; record.publishes.len()]);
-    Commit { n: CommandNo(n), record, settle, retention, fresh_epochs }
+    Commit { n: CommandNo(n), record, settle, retention, fresh_epochs, id: None }
 }
 
 pub(super) fn text(entry: &LogEntry) -> String {

@@ -3,7 +3,7 @@
 
 use crate::session::node::effects::{Operation, Purpose, key_of, op_id};
 use crate::session::node::keys::{LeaseKey, OperationKey};
-use crate::session::node::leases::Committed;
+use crate::session::node::leases::{Committed, Found};
 use crate::session::node::router::Node;
 use crate::session::node::types::{ConnId, Output, PublishError, StagedPublish};
 use crate::session::store::{CommitOutcome, OpId, Publication, StoreOp, StoreOutcome, TopicId};
@@ -25,6 +25,7 @@ impl Node {
                 let waits = |topic: &TopicId| self.appends.waits(topic);
                 self.leases.commit_op(*lease, numbers, waits, &self.config, &mut self.random)
             }
+            Purpose::FindId(lease, n) => self.leases.find_op(*lease, *n, &self.config),
             Purpose::Orphan(_) => None,
             Purpose::Append(topic) => self.appends.append_op(topic, &self.config, &mut self.random),
             Purpose::Settle(lease, n) => Some(StoreOp::Settle { lease: *lease, n: *n }),
@@ -64,6 +65,14 @@ impl Node {
             Purpose::Renew(lease) => self.on_renewed(now, lease, &outcome),
             Purpose::End(_) => {}
             Purpose::Commit(lease, numbers) => self.on_committed(now, lease, &numbers, outcome),
+            Purpose::FindId(lease, n) => {
+                let found = match outcome {
+                    StoreOutcome::UnusedId => Found::Unused,
+                    StoreOutcome::UsedId(used) => Found::Used(*used),
+                    _ => Found::Refused,
+                };
+                self.on_found(now, (lease, n), found);
+            }
             Purpose::Orphan(topics) => self.on_orphan(&topics),
             Purpose::Append(topic) => self.on_appended(now, &topic, &outcome),
             Purpose::Settle(lease, n) => self.appends.settled(lease, n),
@@ -109,6 +118,7 @@ impl Node {
         for (n, outcome) in outcomes {
             self.on_record(now, (lease, id), n, outcome);
         }
+        self.leases.give_way_all(lease, numbers, &mut self.fx);
         let left = self.leases.take_left(lease, numbers);
         self.on_orphan(&left);
         let session = self.leases.session(lease);
@@ -126,15 +136,20 @@ impl Node {
         outcome: CommitOutcome,
     ) {
         match (self.leases.committed(lease, n, &outcome, &self.config), outcome) {
-            (Committed::Written { publishes, volatiles }, CommitOutcome::Written { settled }) => {
+            (
+                Committed::Written { publishes, volatiles, dup },
+                CommitOutcome::Written { settled },
+            ) => {
                 self.on_written(now, (id, n), publishes, settled);
                 for volatile in volatiles {
                     if let StagedPublish::Volatile(volatile) = volatile {
                         self.publish_volatile(now, volatile);
                     }
                 }
-                self.answer(lease, n);
+                self.answer(lease, n, dup);
+                self.leases.share_outcome(now, lease, n, &self.config, &mut self.fx);
             }
+            (Committed::Used { dup }, _) => self.answer(lease, n, dup),
             (Committed::Exists { same, publishes: ours }, CommitOutcome::Exists(record)) => {
                 if record.settled {
                     // By an earlier try whose answer was lost, or by another process: followers
@@ -146,11 +161,19 @@ impl Node {
                 let session = self.leases.session(lease).filter(|_| !same);
                 match session.and_then(|session| self.seats.conn_of(session)) {
                     Some(conn) => self.close_for_reuse(now, conn),
-                    None => self.answer(lease, n),
+                    None => self.answer(lease, n, false),
                 }
             }
             // The client has resolved it by other means: nobody waits.
             _ => {}
+        }
+    }
+
+    /// The store has said what the id of a command stands for, or does not say.
+    fn on_found(&mut self, now: Now, command: (LeaseKey, CommandNo), found: Found) {
+        let refused = self.leases.found(now, command, found, &self.config, &mut self.fx);
+        for (session, owed) in refused {
+            self.seats.owe(session, owed, &mut self.fx);
         }
     }
 
@@ -259,6 +282,7 @@ impl Node {
             }
             Purpose::End(_) => {}
             Purpose::Commit(lease, numbers) => self.give_up_commit(now, lease, &numbers, maybe),
+            Purpose::FindId(lease, n) => self.on_found(now, (lease, n), Found::Refused),
             Purpose::Orphan(topics) => self.on_orphan(&topics),
             Purpose::Append(topic) => {
                 // If it is in the log all the same, followers here must not miss it.
@@ -299,8 +323,9 @@ impl Node {
             if maybe {
                 self.look_for(&publishes);
             }
-            self.answer(lease, *n);
+            self.answer(lease, *n, false);
         }
+        self.leases.give_way_all(lease, numbers, &mut self.fx);
         self.appends.sweep().later(now, &self.config, &mut self.fx);
         self.leases.after_commit(lease, &self.config, &mut self.fx);
     }

@@ -2,6 +2,7 @@
 
 mod appends;
 mod batches;
+mod ids;
 mod leases;
 mod quota;
 mod reading;
@@ -20,6 +21,7 @@ pub fn cases() -> Vec<Case> {
         leases::cases(),
         quota::cases(),
         records::cases(),
+        ids::cases(),
         settling::cases(),
         sweep::cases(),
         appends::cases(),

@@ -76,7 +76,7 @@ fn error_enum(private: &Path, ident: &Ident) -> TokenStream {
             fn encode(
                 self,
                 _: #private::Codec,
-            ) -> ::core::result::Result<(#private::Name, #private::Bytes), #private::EncodeError> {
+            ) -> ::core::result::Result<(#private::Name, #private::Body), #private::EncodeError> {
                 ::core::unreachable!()
             }
             fn decode(

@@ -207,7 +207,7 @@ impl Server {
             return self.answer(n, false);
         }
         self.gate.remove(&n);
-        let text = std::str::from_utf8(&command.body.0).unwrap().parse().unwrap();
+        let text = std::str::from_utf8(command.body.as_bytes()).unwrap().parse().unwrap();
         assert!(self.executed.last().is_none_or(|last| *last < text), "out of order, or twice");
         self.executed.push(text);
         self.records.insert(n, command.body);

@@ -349,7 +349,7 @@ fn volatiles_take_turns_with_events_and_the_oldest_goes() {
     let mut kinds = Vec::new();
     while let Some(item) = rig.item(sub) {
         kinds.push(match item {
-            Item::Volatile { body, .. } => String::from_utf8(body.0.to_vec()).unwrap(),
+            Item::Volatile { body, .. } => String::from_utf8(body.as_bytes().to_vec()).unwrap(),
             Item::Event { position, .. } => position.ts.to_string(),
             other => panic!("{other:?}"),
         });

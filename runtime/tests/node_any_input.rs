@@ -4,6 +4,8 @@
 
 mod node_support;
 
+use std::time::Duration;
+
 use node_support::{Bench, event, lost, publication, volatile};
 use proptest::prelude::*;
 use steadfast::session::Close;
@@ -266,7 +268,8 @@ proptest! {
     fn nothing_is_left_of_anything(steps in proptest::collection::vec(step(), 1..150)) {
         let mut bench = Bench::with(|config| {
             (config.executions, config.span, config.topics_held, config.subscriptions) = (3, 6, 3, 3);
-            (config.lease_queue_bytes, config.publishes_waiting, config.store_tries) = (6, 4, 3);
+            (config.lease_queue_bytes, config.publishes_waiting) = (6, 4);
+            config.store_patience = Duration::from_millis(150);
             config.live_entries = 2;
         });
         (bench.by_hand, bench.hooks_by_hand) = (true, false);

@@ -77,7 +77,7 @@ fn a_commit_of_doubtful_fate_is_tried_again_and_the_handler_is_not() {
 /// PROTOCOL.md 5.7: the outcome is not known.
 #[test]
 fn a_commit_that_is_given_up_is_told_as_unknown() {
-    let mut bench = Bench::with(|config| config.store_tries = 3);
+    let mut bench = Bench::with(|config| config.store_patience = Duration::from_millis(150));
     let conn = bench.attach();
     bench.post(conn, 1);
     bench.post(conn, 2);
@@ -214,7 +214,7 @@ fn publications_keep_their_order() {
 /// order.
 #[test]
 fn an_append_that_is_owed_is_tried_for_ever() {
-    let mut bench = Bench::with(|config| config.store_tries = 2);
+    let mut bench = Bench::with(|config| config.store_patience = Duration::from_millis(50));
     let conn = bench.attach();
     bench.subscribe(conn, 1, &log("a"), None, WIDE);
     bench.take(conn);
@@ -353,7 +353,7 @@ fn a_command_that_publishes_too_much_fails_alone() {
 /// A claim that the store can't answer is given up, and tried by the client again.
 #[test]
 fn a_lease_that_the_store_does_not_give_closes_the_socket() {
-    let mut bench = Bench::with(|config| config.store_tries = 2);
+    let mut bench = Bench::with(|config| config.store_patience = Duration::from_millis(50));
     bench.by_hand = true;
     bench.ops.clear();
     let hello = bench.hello();

@@ -229,10 +229,6 @@ fn a_reply_beyond_its_bound_fails_the_command() {
     let mut bench = Bench::with(|config| config.reply_bytes = 10);
     let conn = bench.attach();
     bench.post(conn, 1);
-    bench.finish_with(
-        1,
-        Outcome::Ok(Body(bytes::Bytes::from_static(b"\"0123456789\""))),
-        Vec::new(),
-    );
+    bench.finish_with(1, Outcome::Ok(Body::from("\"0123456789\"")), Vec::new());
     assert_eq!(bench.answers(conn), told(&[(1, "Internal")]));
 }

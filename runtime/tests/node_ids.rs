@@ -3,6 +3,8 @@
 
 mod node_support;
 
+use std::time::Duration;
+
 use node_support::{Bench, event, told_answers};
 use steadfast::session::node::{Attempt, ConnId, Executed, Execution};
 use steadfast::session::store::{Outcome, StoreOp, StoreOutcome};
@@ -14,12 +16,12 @@ use steadfast_rig::fixtures::{
 impl Bench {
     fn book(&mut self, conn: ConnId, n: u64, which: u64, id: &str) {
         let text = with_id(which, id);
-        self.send(conn, CONCURRENT_WITH_ID, n, std::str::from_utf8(&text.0).unwrap());
+        self.send(conn, CONCURRENT_WITH_ID, n, std::str::from_utf8(text.as_bytes()).unwrap());
     }
 
     fn pay(&mut self, conn: ConnId, n: u64, which: u64, id: &str) {
         let text = with_id(which, id);
-        self.send(conn, ORDERED_WITH_ID, n, std::str::from_utf8(&text.0).unwrap());
+        self.send(conn, ORDERED_WITH_ID, n, std::str::from_utf8(text.as_bytes()).unwrap());
     }
 
     fn say(&mut self, n: u64, reply: &str) {
@@ -193,7 +195,7 @@ fn one_id_more_than_a_principal_may_have_is_refused_before_it_runs() {
 
 #[test]
 fn a_store_that_does_not_say_is_asked_again_and_then_the_command_is_refused() {
-    let mut bench = Bench::with(|config| config.store_tries = 2);
+    let mut bench = Bench::with(|config| config.store_patience = Duration::from_millis(50));
     let (phone, desk) = (bench.attach(), bench.attach());
     bench.by_hand = true;
     bench.book(phone, 1, 7, "x");
@@ -210,16 +212,43 @@ fn a_store_that_does_not_say_is_asked_again_and_then_the_command_is_refused() {
     assert_eq!(bench.running(), [1]);
 }
 
+/// Nothing begins while the store does not take what handlers have done.
+#[test]
+fn a_command_whose_id_is_looked_up_waits_while_commits_fail() {
+    let mut bench = Bench::new();
+    let (phone, desk) = (bench.attach(), bench.attach());
+    bench.ask(phone, 1);
+    bench.by_hand = true;
+    bench.pay(desk, 1, 7, "x");
+    bench.pay(phone, 2, 7, "x");
+    let find = bench.ops.pop_front().unwrap();
+    bench.finish(1);
+    bench.outcome(StoreOutcome::Failed);
+    bench.pass(2_000);
+    bench.outcome(StoreOutcome::Failed);
+    bench.ops.push_front(find);
+    bench.store_all();
+    assert!(bench.running().is_empty());
+    bench.by_hand = false;
+    bench.pass(2_000);
+    assert_eq!(bench.running(), [1]);
+    bench.say(1, "after all");
+    assert_eq!(bench.answers(desk), told_answers(&[(1, "ok")]));
+    assert_eq!(bench.answers(phone), told_answers(&[(1, "ok"), (2, "ok again")]));
+}
+
 /// The whole point: whoever was told "unknown" asks again and learns the truth.
 #[test]
 fn who_was_told_unknown_asks_again_and_learns_the_truth() {
-    let mut bench = Bench::with(|config| config.store_tries = 1);
+    let mut bench = Bench::with(|config| config.store_patience = Duration::from_millis(50));
     let (phone, desk) = (bench.attach(), bench.attach());
     bench.book(phone, 1, 7, "x");
     bench.by_hand = true;
     bench.say(1, "first");
     let what = bench.ops[0].1.clone();
     bench.store.apply(bench.now, what);
+    bench.outcome(StoreOutcome::Unknown);
+    bench.pass(50);
     bench.outcome(StoreOutcome::Unknown);
     assert_eq!(bench.answers(phone), told_answers(&[(1, "Unknown")]));
     bench.by_hand = false;
@@ -255,7 +284,7 @@ fn a_deadline_that_passes_while_the_store_is_asked_is_expired() {
     let (mut bench, phone, desk) = two_clients();
     bench.by_hand = true;
     let text = with_id(7, "x");
-    let text = std::str::from_utf8(&text.0).unwrap();
+    let text = std::str::from_utf8(text.as_bytes()).unwrap();
     let mut command = bench.command_frame(phone, ORDERED_WITH_ID, 1, text);
     command.deadline_ms = Some(100);
     bench.frame(phone, ClientFrame::Command(command));

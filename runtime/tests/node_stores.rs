@@ -39,7 +39,7 @@ fn entries(bench: &mut Bench, topic: TopicId) -> Vec<String> {
     };
     let StoreOutcome::Log { entries, .. } = bench.store.apply(bench.now, read) else { panic!() };
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    entries.iter().map(|entry| text(&entry.bodies[0].1.0)).collect()
+    entries.iter().map(|entry| text(entry.bodies[0].1.as_bytes())).collect()
 }
 
 /// A second client of the bench's node.

@@ -3,6 +3,8 @@
 
 mod node_support;
 
+use std::time::Duration;
+
 use node_support::{Bench, WIDE, config, event, publication, volatile};
 use steadfast::session::node::{ConnId, Executed, Execution, NodeEvent, Output, PublishError};
 use steadfast::session::store::{Outcome, StoreOp, StoreOutcome, TopicId};
@@ -346,7 +348,7 @@ fn topics_are_bounded() {
 /// A topic that the store does not give ends the subscription for now.
 #[test]
 fn a_topic_that_cannot_be_read_is_told() {
-    let mut bench = Bench::with(|config| config.store_tries = 2);
+    let mut bench = Bench::with(|config| config.store_patience = Duration::from_millis(50));
     let conn = bench.attach();
     bench.by_hand = true;
     bench.subscribe(conn, 1, &log("a"), None, WIDE);
@@ -397,7 +399,7 @@ fn a_commit_that_was_done_by_an_unheard_try_reaches_subscribers() {
 fn a_publication_from_outside_is_told_what_became_of_it() {
     let mut bench = Bench::with(|config| {
         config.publishes_waiting = 1;
-        config.store_tries = 1;
+        config.store_patience = Duration::ZERO;
     });
     bench.by_hand = true;
     let none = undeclared();
@@ -406,6 +408,9 @@ fn a_publication_from_outside_is_told_what_became_of_it() {
     bench.publish(&none, 3);
     bench.ops.retain(|(_, op)| matches!(op, StoreOp::Append { .. }));
     bench.outcome(StoreOutcome::Unknown);
+    bench.pass(50);
+    bench.ops.retain(|(_, op)| matches!(op, StoreOp::Append { .. }));
+    bench.outcome(StoreOutcome::Failed);
     let results: Vec<_> = bench
         .events
         .iter()

@@ -111,7 +111,7 @@ impl Pair {
     fn read(&mut self, sub: SubId, seen: &mut usize) {
         while let Some(item) = self.client.poll_item(self.now, sub) {
             if let Item::Event { body, .. } = item {
-                assert_eq!(&body.0[..], format!("{{\"text\":\"{seen}\"}}").as_bytes());
+                assert_eq!(body.as_bytes(), format!("{{\"text\":\"{seen}\"}}").as_bytes());
                 *seen += 1;
             }
         }

@@ -17,7 +17,7 @@ fn text<'a>(vector: &'a Value, member: &str) -> &'a str {
 }
 
 fn body(body: &steadfast::wire::Body) -> &str {
-    std::str::from_utf8(&body.0).unwrap()
+    std::str::from_utf8(body.as_bytes()).unwrap()
 }
 
 fn frames_and_bytes(window: Window) -> Value {

@@ -57,7 +57,7 @@ fn encode(model: &Model) -> TokenStream {
         code!(#pattern => (#private::error_name(#wire)?, #private::encode_body(&#body, codec)?),)
     });
     let unknown = model.unknown().map(|unknown| {
-        code!(Self::#unknown(message) => (#private::error_name(message.name)?, message.body),)
+        code!(Self::#unknown(message) => (#private::error_name(message.name)?, message.body.into()),)
     });
     let codec = if model.messages().is_empty() { code!(_) } else { code!(codec) };
     let left_out = left_out(model);
@@ -65,7 +65,7 @@ fn encode(model: &Model) -> TokenStream {
         fn encode(
             self,
             #codec: #private::Codec,
-        ) -> ::core::result::Result<(#private::Name, #private::Bytes), #private::EncodeError> {
+        ) -> ::core::result::Result<(#private::Name, #private::Body), #private::EncodeError> {
             ::core::result::Result::Ok(match self {
                 #(#arms)*
                 #unknown

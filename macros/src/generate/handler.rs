@@ -127,7 +127,7 @@ fn entrance(
             fn #name(
                 handler: ::std::sync::Arc<__H>,
                 message: u16,
-                body: #private::Bytes,
+                body: &[u8],
                 cx: #private::Cx,
             ) -> ::core::result::Result<#private::BoxFuture<#output>, #private::DecodeError> {
                 match message {
@@ -164,7 +164,7 @@ fn arm(model: &Model, at: usize, message: &Message) -> TokenStream {
     };
     code! {
         #at => {
-            let #binding: #ty = #private::decode_body(&body, cx.codec())?;
+            let #binding: #ty = #private::decode_body(body, cx.codec())?;
             ::core::result::Result::Ok(::std::boxed::Box::pin(async move { #answer }))
         }
     }

@@ -93,12 +93,12 @@ impl<T: Reply, E: WsError> Call<T, E> {
     fn result(&self, end: CallEnd) -> Result<T, CallError<E>> {
         let codec = self.shared.codec();
         match end {
-            CallEnd::Outcome(CallOutcome::Reply(body)) => decode_reply(&body.0, codec)
-                .map_err(|error| undecodable("", body.0, error.to_string())),
+            CallEnd::Outcome(CallOutcome::Reply(body)) => decode_reply(body.as_bytes(), codec)
+                .map_err(|error| undecodable("", body.into_bytes(), error.to_string())),
             CallEnd::Outcome(CallOutcome::Failed { code, name, body }) => Err(match code {
-                FailureCode::Error => match E::decode(name.as_str(), &body.0, codec) {
+                FailureCode::Error => match E::decode(name.as_str(), body.as_bytes(), codec) {
                     Ok(error) => CallError::App(error),
-                    Err(error) => undecodable(name.as_str(), body.0, error.to_string()),
+                    Err(error) => undecodable(name.as_str(), body.into_bytes(), error.to_string()),
                 },
                 FailureCode::Internal => CallError::HandlerFailed,
                 FailureCode::Timeout => CallError::HandlerTimedOut,

@@ -5,7 +5,6 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::call::Call;
@@ -42,10 +41,10 @@ impl<C: ClientEnum> Client<C> {
 
     /// Puts a request or command into the outbox. It takes its place now, not when the returned
     /// future is awaited.
-    pub(crate) fn call<R, E>(&self, message: u16, body: Result<Bytes, EncodeError>) -> Call<R, E> {
+    pub(crate) fn call<R, E>(&self, message: u16, body: Result<Body, EncodeError>) -> Call<R, E> {
         let shared = &self.handle.shared;
         let slot = match (body, C::DESCRIPTION.messages.get(usize::from(message))) {
-            (Ok(body), Some(declared)) => shared.submit(declared, Body(body)),
+            (Ok(body), Some(declared)) => shared.submit(declared, body),
             (Err(error), _) => CallSlot::over(CallEnd::Unencodable(error)),
             (Ok(_), None) => CallSlot::over(CallEnd::Unencodable(EncodeError::new(
                 "the message is not declared",
@@ -60,15 +59,14 @@ impl<C: ClientEnum> Client<C> {
         &self,
         message: u16,
         conflation: Result<String, EncodeError>,
-        body: Result<Bytes, EncodeError>,
+        body: Result<Body, EncodeError>,
     ) -> bool {
         let (Ok(conflation), Ok(body)) = (conflation, body) else {
             tracing::warn!(message, "a volatile can't be encoded");
             return false;
         };
         let declared = C::DESCRIPTION.messages.get(usize::from(message));
-        declared
-            .is_some_and(|declared| self.handle.shared.volatile(declared, conflation, Body(body)))
+        declared.is_some_and(|declared| self.handle.shared.volatile(declared, conflation, body))
     }
 
     /// Follows a topic; see [`Subscribe`].

@@ -172,13 +172,13 @@ impl<T: TopicKey> Subscription<T> {
         match item {
             core::Item::Event { position, name, body } => {
                 self.position = Some(position);
-                Some(Item::Event(T::Events::decode(name.as_str(), &body.0, codec)))
+                Some(Item::Event(T::Events::decode(name.as_str(), body.as_bytes(), codec)))
             }
             core::Item::Volatile { name, body } => {
-                Some(Item::Event(T::Events::decode(name.as_str(), &body.0, codec)))
+                Some(Item::Event(T::Events::decode(name.as_str(), body.as_bytes(), codec)))
             }
             core::Item::Snapshot { position, name, body, gap } => {
-                match T::Snapshot::decode(name.as_str(), &body.0, codec) {
+                match T::Snapshot::decode(name.as_str(), body.as_bytes(), codec) {
                     Ok(state) => {
                         self.position = Some(position);
                         let reason = gap.map_or(SnapshotReason::Initial, SnapshotReason::Gap);

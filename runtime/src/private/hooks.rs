@@ -6,7 +6,6 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use steadfast_schema as schema;
 
@@ -19,7 +18,7 @@ use crate::server::{
 };
 use crate::session::node::{Denied, Principal, ReadId};
 use crate::session::store::Outcome;
-use crate::wire::{Body, Codec, FailureCode, Name};
+use crate::wire::{Codec, FailureCode, Name};
 
 /// A handler together with the protocol that it answers.
 #[derive(Debug)]
@@ -54,13 +53,13 @@ where
     fn execute(
         &self,
         message: u16,
-        body: Bytes,
+        body: &[u8],
         cx: Cx,
     ) -> Result<BoxFuture<Outcome>, DecodeError> {
         C::execute(Arc::clone(&self.handler), message, body, cx)
     }
 
-    fn volatile(&self, message: u16, body: Bytes, cx: Cx) -> Result<BoxFuture<()>, DecodeError> {
+    fn volatile(&self, message: u16, body: &[u8], cx: Cx) -> Result<BoxFuture<()>, DecodeError> {
         C::volatile(Arc::clone(&self.handler), message, body, cx)
     }
 
@@ -88,11 +87,11 @@ where
 pub fn reply<R: Reply, C: ClientEnum>(codec: Codec, result: Result<R, C::Error>) -> Outcome {
     match result {
         Ok(reply) => match encode_reply(&reply, codec) {
-            Ok(body) => Outcome::Ok(Body(body)),
+            Ok(body) => Outcome::Ok(body),
             Err(error) => unencodable(type_name::<R>(), &error),
         },
         Err(failed) => match failed.encode(codec) {
-            Ok((name, body)) => Outcome::failed(FailureCode::Error, name, Body(body)),
+            Ok((name, body)) => Outcome::failed(FailureCode::Error, name, body),
             Err(error) => unencodable(type_name::<C::Error>(), &error),
         },
     }
@@ -114,7 +113,7 @@ pub fn snapshot_outcome<S: Message, E: Debug>(
     let state = result.map_err(|error| format!("{error:?}"))?;
     let body = encode_body(&state, codec).map_err(|error| error.to_string())?;
     let name = Name::from_static(S::NAME).ok_or_else(|| format!("`{}` is not a name", S::NAME))?;
-    Ok((name, Body(body)))
+    Ok((name, body))
 }
 
 /// The key of the topic whose state is asked for.
@@ -170,6 +169,7 @@ mod tests {
     use std::sync::{Mutex, PoisonError};
 
     use super::*;
+    use crate::wire::Body;
 
     #[derive(Debug)]
     struct Untold;
@@ -177,7 +177,7 @@ mod tests {
     impl WsError for Untold {
         const DESCRIPTION: &'static schema::ErrorEnum = &schema::ErrorEnum::EMPTY;
 
-        fn encode(self, codec: Codec) -> Result<(Name, Bytes), EncodeError> {
+        fn encode(self, codec: Codec) -> Result<(Name, Body), EncodeError> {
             encode_body(&7, codec).map(|body| (Name::EMPTY, body))
         }
 

@@ -18,7 +18,7 @@ pub use crate::protocol::{
     ClientEnum, DecodeError, EncodeError, Message, NoError, Publish, ServerEnum, SnapshotState,
     TopicKey, WsError, conflation_key, decode_body, decode_topic_key, encode_body, topic_key,
 };
-pub use crate::wire::{Codec, Gap, Name};
+pub use crate::wire::{Body, Codec, Gap, Name};
 pub use crate::{__if_client as if_client, __if_server as if_server};
 pub use check::assert_same_protocol;
 pub use messages::{Empty, decode_snapshot, error_name, undecoded};

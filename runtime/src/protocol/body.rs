@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::finite;
-use crate::wire::Codec;
+use crate::wire::{Body, Codec};
 
 const EMPTY_OBJECT: &[u8] = b"{}";
 
@@ -70,12 +70,12 @@ impl From<serde_json::Error> for DecodeError {
 /// # Errors
 /// When `Serialize` fails, a number is not finite, or it makes something else than an object
 /// (PROTOCOL.md 3.5), such as a newtype around a number.
-pub fn encode_body<M: Serialize>(message: &M, codec: Codec) -> Result<Bytes, EncodeError> {
+pub fn encode_body<M: Serialize>(message: &M, codec: Codec) -> Result<Body, EncodeError> {
     object(encode_reply(message, codec)?)
 }
 
-fn object(body: Bytes) -> Result<Bytes, EncodeError> {
-    if body.first() == Some(&b'{') {
+fn object(body: Body) -> Result<Body, EncodeError> {
+    if body.as_bytes().first() == Some(&b'{') {
         return Ok(body);
     }
     Err(EncodeError::new(
@@ -87,7 +87,7 @@ fn object(body: Bytes) -> Result<Bytes, EncodeError> {
 ///
 /// # Errors
 /// When `Serialize` fails, or a number is not finite.
-pub fn encode_reply<R: Serialize>(reply: &R, codec: Codec) -> Result<Bytes, EncodeError> {
+pub fn encode_reply<R: Serialize>(reply: &R, codec: Codec) -> Result<Body, EncodeError> {
     match codec {
         Codec::Json => {
             let mut text = TEXT.take();
@@ -108,19 +108,20 @@ thread_local! {
     static TEXT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Bodies are kept until they are acknowledged, and shared meanwhile: a short one becomes a single
-/// allocation with its count, a longer one has no more room than bytes.
-fn retained(text: Vec<u8>) -> Bytes {
+/// Bodies are kept until they are acknowledged, and shared meanwhile: the shortest need no
+/// allocation, a short one a single one with its count, and a longer one has no more room than
+/// bytes.
+fn retained(text: Vec<u8>) -> Body {
     if text.capacity() > TEXT_BYTES {
-        return text.into_boxed_slice().into();
+        return Bytes::from(text.into_boxed_slice()).into();
     }
     let mut bytes = [0; SHORT_BYTES];
     let body = match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
-        (Some(room), Ok(len)) => {
+        (Some(room), Ok(len)) if text.len() > Body::SHORT_BYTES => {
             room.copy_from_slice(&text);
-            Bytes::from_owner(Short { len, bytes })
+            Bytes::from_owner(Short { len, bytes }).into()
         }
-        _ => Bytes::copy_from_slice(&text),
+        _ => Body::copy_from(&text),
     };
     TEXT.set(text);
     body
@@ -131,7 +132,7 @@ struct Short {
     bytes: [u8; SHORT_BYTES],
 }
 
-/// Most replies are an id or a few numbers.
+/// Most replies are an id or a few fields.
 const SHORT_BYTES: usize = 63;
 
 impl AsRef<[u8]> for Short {
@@ -225,7 +226,7 @@ mod tests {
     #[test]
     fn a_message_that_is_not_a_map_is_refused() {
         assert!(encode_body(&7, Codec::Json).is_err());
-        assert_eq!(encode_body(&Ping {}, Codec::Json).as_deref(), Ok(EMPTY_OBJECT));
+        assert_eq!(encode_body(&Ping {}, Codec::Json), Ok(Body::UNIT));
     }
 
     #[test]
@@ -257,6 +258,6 @@ mod tests {
         assert_eq!(encode_body(&moved, Codec::Json).unwrap_err().to_string(), told);
         assert_eq!(conflation_key(&(&moved,)).unwrap_err().to_string().matches("NaN").count(), 1);
         // What failed leaves nothing behind.
-        assert_eq!(encode_body(&Ping {}, Codec::Json).as_deref(), Ok(EMPTY_OBJECT));
+        assert_eq!(encode_body(&Ping {}, Codec::Json), Ok(Body::UNIT));
     }
 }

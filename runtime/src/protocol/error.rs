@@ -3,11 +3,10 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use steadfast_schema as schema;
 
 use super::body::{DecodeError, EncodeError};
-use crate::wire::{Codec, Name};
+use crate::wire::{Body, Codec, Name};
 
 /// An enum of application errors: `#[ws(error)]`.
 #[diagnostic::on_unimplemented(
@@ -23,7 +22,7 @@ pub trait WsError: Sized + Send + Sync + fmt::Debug + 'static {
     ///
     /// # Errors
     /// When a field can't be serialized.
-    fn encode(self, codec: Codec) -> Result<(Name, Bytes), EncodeError>;
+    fn encode(self, codec: Codec) -> Result<(Name, Body), EncodeError>;
 
     /// Reads an error. An unknown name becomes the `#[ws(unknown)]` variant.
     ///
@@ -48,7 +47,7 @@ impl WsError for NoError {
     const DESCRIPTION: &'static schema::ErrorEnum =
         &schema::ErrorEnum { rust_name: "NoError", docs: "Nothing fails.", messages: &[] };
 
-    fn encode(self, _: Codec) -> Result<(Name, Bytes), EncodeError> {
+    fn encode(self, _: Codec) -> Result<(Name, Body), EncodeError> {
         match self {}
     }
 

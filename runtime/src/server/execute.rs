@@ -134,7 +134,7 @@ impl CallSite<'_> {
             } => {
                 let key = IdempotencyKey::command(lease, n, id);
                 let (cx, stage) = self.context(principal, codec, key, attempt, timeout_ms);
-                match service.execute(message, body.0, cx) {
+                match service.execute(message, body.as_bytes(), cx) {
                     Ok(future) => Pending::Command(future, Some(stage)),
                     Err(error) => self.unreadable(conn, &error, Executed::unreadable()),
                 }
@@ -142,7 +142,7 @@ impl CallSite<'_> {
             Execution::Volatile { exec, conn, message, body, codec, principal, timeout_ms } => {
                 let (key, attempt) = (IdempotencyKey::volatile(exec), Attempt::First);
                 let (cx, stage) = self.context(principal, codec, key, attempt, timeout_ms);
-                match service.volatile(message, body.0, cx) {
+                match service.volatile(message, body.as_bytes(), cx) {
                     Ok(future) => Pending::Volatile(future, Some(stage)),
                     Err(error) => self.unreadable(conn, &error, Executed::failed(Code::Volatile)),
                 }

@@ -77,7 +77,7 @@ fn bodies<P: Publish>(
             )));
         }
         total += body.len();
-        bodies.push((codec, Body(body)));
+        bodies.push((codec, body));
     }
     Ok((bodies, total))
 }

@@ -5,7 +5,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use steadfast_schema as schema;
 
 use super::cx::{Cx, TopicCx};
@@ -66,13 +65,13 @@ pub trait Service: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the body does not fit: the handler does not run.
-    fn execute(&self, message: u16, body: Bytes, cx: Cx)
+    fn execute(&self, message: u16, body: &[u8], cx: Cx)
     -> Result<BoxFuture<Outcome>, DecodeError>;
     /// Decodes a volatile and starts its handler.
     ///
     /// # Errors
     /// When the body does not fit: the handler does not run.
-    fn volatile(&self, message: u16, body: Bytes, cx: Cx) -> Result<BoxFuture<()>, DecodeError>;
+    fn volatile(&self, message: u16, body: &[u8], cx: Cx) -> Result<BoxFuture<()>, DecodeError>;
     /// Asks whether somebody may subscribe.
     fn authorize(
         self: Arc<Self>,
@@ -103,7 +102,7 @@ pub trait CommandHooks<H>: ClientEnum {
     fn execute(
         _: Arc<H>,
         message: u16,
-        _: Bytes,
+        _: &[u8],
         _: Cx,
     ) -> Result<BoxFuture<Outcome>, DecodeError> {
         Err(DecodeError::unknown_message(message))
@@ -112,7 +111,7 @@ pub trait CommandHooks<H>: ClientEnum {
     ///
     /// # Errors
     /// When the body does not fit.
-    fn volatile(_: Arc<H>, message: u16, _: Bytes, _: Cx) -> Result<BoxFuture<()>, DecodeError> {
+    fn volatile(_: Arc<H>, message: u16, _: &[u8], _: Cx) -> Result<BoxFuture<()>, DecodeError> {
         Err(DecodeError::unknown_message(message))
     }
 }

@@ -30,10 +30,10 @@ impl Service for Silence {
     fn server_enum(&self) -> &'static steadfast_schema::ServerEnum {
         unreachable!("the node is configured without it")
     }
-    fn execute(&self, _: u16, _: Bytes, _: Cx) -> Result<BoxFuture<Outcome>, DecodeError> {
+    fn execute(&self, _: u16, _: &[u8], _: Cx) -> Result<BoxFuture<Outcome>, DecodeError> {
         unreachable!("no message is declared")
     }
-    fn volatile(&self, _: u16, _: Bytes, _: Cx) -> Result<BoxFuture<()>, DecodeError> {
+    fn volatile(&self, _: u16, _: &[u8], _: Cx) -> Result<BoxFuture<()>, DecodeError> {
         unreachable!("no message is declared")
     }
     fn authorize(

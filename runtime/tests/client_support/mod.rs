@@ -49,7 +49,7 @@ pub fn name(text: &'static str) -> Name {
 }
 
 pub fn body(text: impl std::fmt::Display) -> Body {
-    Body(text.to_string().into_bytes().into())
+    Body::from(text.to_string())
 }
 
 pub fn at(ts: u64) -> Position {
@@ -393,7 +393,7 @@ impl Rig {
 
     /// `(seq, n, body)` of each command that went out.
     pub fn numbers(&mut self) -> Vec<(u64, u64, String)> {
-        let text = |body: &Body| String::from_utf8(body.0.to_vec()).unwrap();
+        let text = |body: &Body| String::from_utf8(body.as_bytes().to_vec()).unwrap();
         self.commands()
             .iter()
             .map(|command| (command.seq.0, command.n.0, text(&command.body)))

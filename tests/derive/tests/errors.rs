@@ -45,7 +45,7 @@ fn errors() -> [(ChatError, &'static str, &'static str); 4] {
 fn errors_survive_the_wire_even_unknown_ones() {
     for (error, name, body) in errors() {
         let (found_name, found_body) = error.clone().encode(Codec::Json).unwrap();
-        assert_eq!((found_name.as_str(), &found_body[..]), (name, body.as_bytes()));
+        assert_eq!((found_name.as_str(), found_body.as_bytes()), (name, body.as_bytes()));
         assert_eq!(ChatError::decode(name, body.as_bytes(), Codec::Json), Ok(error));
     }
     assert_eq!(ChatError::decode("silenced", b"null", Codec::Json), Ok(ChatError::Muted));

@@ -48,7 +48,7 @@ fn names_and_fields_follow_serde() {
     let text =
         NamesCommandSendText { the_text: "hi".into(), recipient: 1, reply_to: None, priority: 2 };
     let body = encode_body(&text, Codec::Json).unwrap();
-    assert_eq!(body, br#"{"THE_TEXT":"hi","to":1,"PRIORITY":2}"#.as_slice());
+    assert_eq!(body.as_bytes(), br#"{"THE_TEXT":"hi","to":1,"PRIORITY":2}"#);
     assert_eq!((NamesCommandMarkAsRead::NAME, NamesCommandSendText::NAME), ("mark-as-read", "say"));
     let read: NamesCommandSendText = serde_json::from_str(r#"{"THE_TEXT":"","to":1}"#).unwrap();
     assert_eq!((read.reply_to, read.priority), (None, 7));

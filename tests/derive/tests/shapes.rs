@@ -9,7 +9,7 @@ use steadfast::protocol::{ClientEnum, Message, Publish, ServerEnum};
 
 fn text(message: &impl Serialize) -> String {
     let body = encode_body(message, Codec::Json).expect("the message can be encoded");
-    String::from_utf8(body.to_vec()).expect("JSON is text")
+    String::from_utf8(body.as_bytes().to_vec()).expect("JSON is text")
 }
 
 #[test]

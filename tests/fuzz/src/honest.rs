@@ -172,5 +172,5 @@ impl Driver<'_> {
 }
 
 fn is(body: &Body, n: u64) -> bool {
-    body.0 == format!("{{\"n\":{n}}}").as_bytes()
+    body.as_bytes() == format!("{{\"n\":{n}}}").as_bytes()
 }

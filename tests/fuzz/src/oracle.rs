@@ -214,7 +214,7 @@ fn array(text: &[u8]) -> Option<Vec<Value>> {
 /// The message with `null` where its body was.
 fn other_body(message: &[u8], body: &Body) -> Vec<u8> {
     let inner = trimmed(message).strip_suffix(b"]").map(trimmed);
-    let head = inner.and_then(|inner| inner.strip_suffix(&body.0[..]));
+    let head = inner.and_then(|inner| inner.strip_suffix(body.as_bytes()));
     let mut text = head.expect("the body is what stands before the closing bracket").to_vec();
     text.extend_from_slice(b"null]");
     text

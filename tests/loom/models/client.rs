@@ -65,11 +65,11 @@ impl Ends {
     }
 
     fn call(&self) -> Call<u64, NoError> {
-        self.call_with(b"{}")
+        self.call_with("{}")
     }
 
-    fn call_with(&self, body: &'static [u8]) -> Call<u64, NoError> {
-        let slot = self.shared.submit(&POST, Body(Bytes::from_static(body)));
+    fn call_with(&self, body: &'static str) -> Call<u64, NoError> {
+        let slot = self.shared.submit(&POST, Body::from(body));
         Call::new(slot, Arc::clone(&self.shared))
     }
 
@@ -172,9 +172,9 @@ pub fn a_call_behind_one_that_is_withdrawn_is_written() {
     model(|| {
         // Room for one of the first two and for the last one.
         let ends = Ends::connected(|config| config.outbox_bytes = 10);
-        let _under_way = ends.call_with(b"{\"a\":1}");
+        let _under_way = ends.call_with("{\"a\":1}");
         assert_eq!(ends.wait_for_commands(), 1);
-        let too_large = ends.call_with(b"{\"b\":1}");
+        let too_large = ends.call_with("{\"b\":1}");
         let _small = ends.call();
         while ends.shared.wake().take() {
             assert_eq!(commands(&ends.written()), 0);

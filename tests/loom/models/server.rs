@@ -35,10 +35,10 @@ impl Service for Nothing {
     fn server_enum(&self) -> &'static crate::schema::ServerEnum {
         unreachable!("the parts are put together without it")
     }
-    fn execute(&self, _: u16, _: Bytes, _: Cx) -> Result<BoxFuture<Outcome>, DecodeError> {
+    fn execute(&self, _: u16, _: &[u8], _: Cx) -> Result<BoxFuture<Outcome>, DecodeError> {
         unreachable!("no message is declared")
     }
-    fn volatile(&self, _: u16, _: Bytes, _: Cx) -> Result<BoxFuture<()>, DecodeError> {
+    fn volatile(&self, _: u16, _: &[u8], _: Cx) -> Result<BoxFuture<()>, DecodeError> {
         unreachable!("no message is declared")
     }
     fn authorize(

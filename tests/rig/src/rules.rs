@@ -55,6 +55,10 @@ OneExecutionAtATime = "one execution at a time", "a number runs once at a time i
 StartsInOrder = "ordered commands start in order",
     "an ordered command starts when all lower ones have ended";
 CommitsInOrder = "ordered commands commit in order", "across sessions and nodes";
+NothingBeginsInOutage = "nothing begins while the store fails",
+    "a handler begins only while the store takes what handlers have done";
+PatienceIsKept = "an outcome is unknown when patience is over",
+    "a node tries a commit for as long as it waits for its store, no shorter and no longer";
 StartsBeforeDeadline = "nothing starts after its deadline",
     "a deadline that has passed is answered, not executed";
 NoRunOverRecord = "no handler runs over a record",

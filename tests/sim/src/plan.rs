@@ -80,6 +80,8 @@ pub struct StorePlan {
     pub drops_settled: bool,
     /// Whether it loses what it took last, while nodes run.
     pub rolls_back: bool,
+    /// When it is away, in milliseconds from the beginning, and for how many.
+    pub away: Option<(u64, u64)>,
     /// Milliseconds that it remembers a topic that nobody asks for.
     pub topic_memory_ms: u64,
     /// Bytes of replies that it keeps: for one lease, for one principal, and in all.
@@ -104,6 +106,7 @@ impl StorePlan {
         settles: 1_000,
         drops_settled: false,
         rolls_back: false,
+        away: None,
         topic_memory_ms: 3_600_000,
         reply_bytes: (ENOUGH, ENOUGH, ENOUGH),
         owed_bytes: ENOUGH,
@@ -229,7 +232,16 @@ impl Plan {
         plan.handlers = random_handlers(rng);
         randomise_client(rng, Arc::make_mut(&mut plan.client));
         randomise_node(rng, Arc::make_mut(&mut plan.node));
+        randomise_outage(&mut rng.clone(), &mut plan);
         plan
+    }
+
+    /// Whether nodes or the store let go of replies that take too much room.
+    #[must_use]
+    pub fn replies_shrink(&self) -> bool {
+        let (lease, principal, all) = self.store.reply_bytes;
+        // No run's replies of one lease come to so many bytes.
+        self.node.lease_record_bytes < 50_000 || lease.min(principal).min(all) < ENOUGH
     }
 }
 
@@ -272,6 +284,7 @@ fn random_store(rng: &mut Rng) -> StorePlan {
         settles: rng.pick(&[0, 500, 1_000]),
         drops_settled: rng.chance(500),
         rolls_back: rng.chance(300),
+        away: None,
         topic_memory_ms: rng.pick(&[1_500, 3_600_000, 3_600_000]),
         reply_bytes: rng.pick(&[
             (0, 0, 0),
@@ -376,9 +389,21 @@ fn randomise_node(rng: &mut Rng, config: &mut NodeConfig) {
         config.topic_bytes = rng.pick(&[100, 1_000, 1_000_000]);
         config.snapshot_tries = rng.pick(&[1, 3]);
         config.publishes_waiting = rng.pick(&[1, 100]);
-        config.store_tries = rng.pick(&[1, 3, 8]);
+        config.store_patience = Duration::from_millis(rng.pick(&[0, 300, 5_000]));
         config.max_credit =
             Window { frames: rng.pick(&[1, 4, 4_096]), bytes: rng.pick(&[100, 1_000_000]) };
+    }
+}
+
+/// The store is away for more than a minute, while clients go on. Drawn apart like what follows.
+fn randomise_outage(rng: &mut Rng, plan: &mut Plan) {
+    let node = Arc::make_mut(&mut plan.node);
+    node.store_failing_after = Duration::from_millis(rng.pick(&[0, 150, 1_000]));
+    if rng.chance(40) {
+        plan.store.away = Some((rng.within((200, 3_000)), rng.within((60_000, 75_000))));
+        node.store_patience = Duration::from_millis(rng.pick(&[10_000, 80_000, 80_000]));
+        plan.work_ms = Some((200, 3_000));
+        (plan.active_ms, plan.active_steps) = (90_000, 4_000);
     }
 }
 

@@ -31,7 +31,7 @@ fn what_is_committed_under_a_lease_that_was_dropped_meanwhile_is_settled() {
 
 #[test]
 fn events_of_a_commit_that_was_given_up_reach_live_subscribers() {
-    let mut world = connected(manual().node(|config| config.store_tries = 1));
+    let mut world = connected(manual().node(|config| config.store_patience = Duration::ZERO));
     let sub = world.subscribe(0, 0, KEYS[0], Pace::Each(0));
     world.run_for(50);
     let (command, _) = world.submit(0, ORDERED);
@@ -39,6 +39,7 @@ fn events_of_a_commit_that_was_given_up_reach_live_subscribers() {
     (world.plan.store.unknown_done, world.plan.store.after_ms) = (1_000, (5, 5));
     assert!(world.finish(command, Answer::Ok(2)));
     (world.plan.store.unknown_done, world.plan.store.after_ms) = (0, (0, 0));
+    world.store_goes_away(1_000);
     resolved(&mut world);
     assert_eq!(count(&world, "failed: Unknown"), 1);
     let process = world.clients[0].process;
@@ -93,7 +94,9 @@ fn what_a_node_that_never_comes_back_has_left_unsettled_is_settled() {
 
 #[test]
 fn a_publication_that_may_be_in_its_log_is_not_called_unpublished() {
-    let mut world = connected(manual().node(|config| config.store_tries = 2));
+    let mut world = connected(manual().node(|config| {
+        config.store_patience = Duration::from_millis(50);
+    }));
     world.plan.store.unknown_done = 1_000;
     world.publish(0).expect("the node is up");
     (world.plan.store.unknown_done, world.plan.store.failed) = (0, 1_000);

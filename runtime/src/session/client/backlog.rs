@@ -76,7 +76,6 @@ impl Backlog {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
 
     use super::*;
     use crate::session::Now;
@@ -85,7 +84,7 @@ mod tests {
 
     fn command(bytes: usize) -> Command {
         let name = Name::from_static("post").expect("a legal name");
-        let body = Body(Bytes::from(vec![b'1'; bytes]));
+        let body = Body::from(vec![b'1'; bytes]);
         let submission =
             Submission { name, body, timeout_ms: 100, declared_timeout_ms: 100, max_bytes: 100 };
         Command::new(Now(0), submission)

@@ -285,9 +285,19 @@ pub struct NodeConfig {
     pub snapshot_interval: Duration,
     /// Tries of a snapshot whose position the log has left behind by the time that it is there: 3.
     pub snapshot_tries: u32,
-    /// Tries of a store operation before it is given up: 8.
-    pub store_tries: u32,
-    /// Time before the first repetition of a store operation, doubled each time: 50 ms.
+    /// For how long a store operation that fails is repeated, counted from the first time that it
+    /// was asked for: 60 s. It is repeated at least once. Then it is given up; the outcome of a
+    /// command whose commit it was is unknown. An append of what a record publishes is never given
+    /// up, and the handshake waits for a lease no longer than [`Self::handshake`].
+    pub store_patience: Duration,
+    /// For how long a commit may have been under way and failing, counted in the same way, before
+    /// the store counts as failing: 1 s. From then on new commands are refused with `overload`, and
+    /// those that have been accepted don't begin, until every such commit has been written or given
+    /// up.
+    pub store_failing_after: Duration,
+    /// Time before the first repetition of a store operation, doubled each time until it is 32 times
+    /// as long: 50 ms, which becomes 1.6 s. After a store has recovered, commands wait for no longer
+    /// than that.
     pub store_retry: Duration,
     /// Time between looks for records that a process which is gone, or a store that went back, has
     /// left unsettled: 60 s. Each look is one store operation.
@@ -361,7 +371,8 @@ impl NodeConfig {
             snapshots_bytes: 256 * 1024 * 1024,
             snapshot_interval: Duration::from_millis(100),
             snapshot_tries: 3,
-            store_tries: 8,
+            store_patience: Duration::from_secs(60),
+            store_failing_after: Duration::from_secs(1),
             store_retry: Duration::from_millis(50),
             sweep_interval: Duration::from_secs(60),
             sweep_age: Duration::from_secs(5),
@@ -436,7 +447,7 @@ impl NodeConfig {
 
     /// How long to wait before a store operation is repeated that has failed so often.
     pub(super) fn store_delay(&self, tries: u32) -> Duration {
-        self.store_retry.saturating_mul(1 << tries.saturating_sub(1).min(10))
+        self.store_retry.saturating_mul(1 << tries.saturating_sub(1).min(5))
     }
 
     /// For how long a store that has failed again and again is left alone.

@@ -17,6 +17,9 @@ pub struct NodeLoad {
     pub executions: usize,
     /// Store operations under way or waiting to be repeated.
     pub store_operations: usize,
+    /// Commits among them that have failed and are repeated. When one has been for
+    /// [`super::NodeConfig::store_failing_after`], no command begins.
+    pub commits_failing: usize,
     /// Topics held.
     pub topics: usize,
     /// Bytes of topics' states that are kept for those who wait for them

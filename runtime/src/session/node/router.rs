@@ -177,6 +177,18 @@ impl Node {
         if let Some(execution) = self.next_ahead(now) {
             return Some(Output::Execute { execution, ahead: true });
         }
+        loop {
+            if let Some(output) = self.next_effect(now).or_else(|| self.next_commit(now)) {
+                return Some(output);
+            }
+            if !self.fx.take_eased() {
+                return None;
+            }
+            self.leases.fill_places(now, &self.config, &mut self.fx);
+        }
+    }
+
+    fn next_effect(&mut self, now: Now) -> Option<Output> {
         while let Some(effect) = self.fx.pop() {
             match effect {
                 Effect::Event(event) => return Some(Output::Event(event)),
@@ -192,14 +204,18 @@ impl Node {
                     return Some(Output::Interest { topic, interested });
                 }
                 Effect::Ask(operation) => {
-                    if let Some(output) = self.make_operation(operation) {
+                    if let Some(output) = self.make_operation(now, operation) {
                         return Some(output);
                     }
                 }
             }
         }
+        None
+    }
+
+    fn next_commit(&mut self, now: Now) -> Option<Output> {
         while let Some(operation) = self.leases.next_commit(&mut self.fx) {
-            if let Some(output) = self.make_operation(operation) {
+            if let Some(output) = self.make_operation(now, operation) {
                 return Some(output);
             }
         }

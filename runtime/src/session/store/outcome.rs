@@ -72,8 +72,8 @@ impl Outcome {
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         match self {
-            Self::Ok(Body(body)) => body.len() as u64,
-            Self::Failed(failure) => failure.body.0.len() as u64,
+            Self::Ok(body) => body.len() as u64,
+            Self::Failed(failure) => failure.body.len() as u64,
             Self::Expired => 0,
         }
     }

@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::bench::{Answer, Bench};
 use super::report::{Broken, ensure};
 use crate::session::store::{
@@ -36,7 +34,7 @@ pub(super) struct Wrote {
 }
 
 pub(super) fn event(topic: &TopicId, text: &str) -> Publication {
-    let body = Body(Bytes::copy_from_slice(text.as_bytes()));
+    let body = Body::copy_from(text.as_bytes());
     let name = Name::from_static("said").expect("a legal name");
     Publication { topic: topic.clone(), name, bodies: vec![(Codec::Json, body)] }
 }
@@ -53,7 +51,7 @@ pub(super) fn commit(n: u64, record: Record, settle: bool) -> Commit {
 }
 
 pub(super) fn text(entry: &LogEntry) -> String {
-    let bodies = entry.bodies.iter().map(|(_, Body(body))| String::from_utf8_lossy(body));
+    let bodies = entry.bodies.iter().map(|(_, body)| String::from_utf8_lossy(body.as_bytes()));
     bodies.collect::<Vec<_>>().join("|")
 }
 

@@ -1,8 +1,6 @@
 //! From a message to a frame (PROTOCOL.md 3.6): which elements each kind has, in which order. How
 //! an element is read is the reader's business.
 
-use bytes::Bytes;
-
 use super::code::Word;
 use super::reader::{Reader, named};
 use super::{kind, rare};
@@ -133,7 +131,7 @@ fn result(reader: &mut Reader<'_>) -> Result<ServerFrame, FrameError> {
         ack: Seq(reader.next_number()?),
         n: CommandNo(reader.next_number()?),
         dup: reader.next_flag()?,
-        body: Body(Bytes::copy_from_slice(reader.next_rest()?)),
+        body: Body::copy_from(reader.next_rest()?),
     })
 }
 

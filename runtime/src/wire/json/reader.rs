@@ -4,8 +4,6 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
-
 use crate::wire::{Body, FrameError, MAX_SEQUENCE, Name};
 
 /// The most digits that a number within range can have.
@@ -190,7 +188,7 @@ fn trim_end(bytes: &[u8]) -> &[u8] {
 /// ended, for the error.
 pub(super) fn named(name: &[u8], body: &[u8], at: usize) -> Result<(Name, Body), FrameError> {
     match Name::copy_from(name) {
-        Some(name) => Ok((name, Body(Bytes::copy_from_slice(body)))),
+        Some(name) => Ok((name, Body::copy_from(body))),
         None => Err(FrameError::Malformed { at, what: "a name is 1 to 64 of a-z A-Z 0-9 _ . -" }),
     }
 }

@@ -180,7 +180,7 @@ impl<'a> Head<'a> {
 
     fn body(self, body: &Body) {
         self.out.put_u8(b',');
-        self.out.put_slice(if body.is_empty() { b"{}" } else { &body.0 });
+        self.out.put_slice(if body.is_empty() { b"{}" } else { body.as_bytes() });
         self.end();
     }
 

@@ -53,7 +53,7 @@ impl Ours {
             low: self.resolved.next(),
             deadline_ms: None,
             name: Name::from_static(name).unwrap_or_default(),
-            body: Body(serde_json::to_vec(body).unwrap_or_default().into()),
+            body: Body::from(serde_json::to_vec(body).unwrap_or_default()),
         };
         self.message(&ClientFrame::Command(command))
     }
@@ -149,7 +149,7 @@ impl Speaker for Ours {
             _ => return Ok(Heard::Nothing),
         };
         match Codec::Json.read_server(text.as_bytes())? {
-            ServerFrame::Result { seq, n, body, .. } => self.on_result(seq, n, body.0),
+            ServerFrame::Result { seq, n, body, .. } => self.on_result(seq, n, body.into_bytes()),
             ServerFrame::Event { topic, ts, .. } => {
                 self.received += text.len() as u64;
                 self.on_event(topic, ts)

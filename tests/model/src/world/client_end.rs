@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use steadfast::session::Close;
 use steadfast::session::client::{Client, Event, Item, Submission, SubscriptionRequest};
 use steadfast::wire::{Body, Codec, Seq, ServerFrame};
@@ -223,7 +222,7 @@ impl World<'_> {
             ServerFrame::Result { seq, ack, n, dup, body }
                 if self.is_mistaken(Mistake::ChangesReplies) =>
             {
-                let body = Body(Bytes::from(String::from_utf8_lossy(&body.0).replace('p', "q")));
+                let body = Body::from(String::from_utf8_lossy(body.as_bytes()).replace('p', "q"));
                 ServerFrame::Result { seq, ack, n, dup, body }
             }
             frame => frame,

@@ -71,6 +71,7 @@ impl Checkers {
         let key = (*lease, n.0);
         self.only_what_arrived_is_executed(key, number_in(body));
         self.nothing_starts_after_its_deadline(now, process, key);
+        self.nothing_begins_while_the_store_fails(now, process);
         self.nothing_runs_that_waited_too_long(number_in(body));
         self.no_handler_runs_over_a_record(process, key);
         self.a_first_attempt_is_the_first(process, key, *attempt);
@@ -153,7 +154,7 @@ impl Checkers {
         let before = std::mem::replace(last, (*last).max(n));
         // An outcome that the store did not take is unknown; asked again, the command runs again,
         // when later ones have run.
-        let holds = n > before || self.given_up;
+        let holds = n > before || self.outages.has_given_up();
         self.require(holds, Rule::StartsInOrder, || {
             format!("{lease:?}: {n} starts after {before}")
         });

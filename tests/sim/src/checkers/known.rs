@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use steadfast::session::Now;
 use steadfast::session::store::{CommitOutcome, OpId, StoreOp, StoreOutcome};
 use steadfast::wire::LeaseId;
 use steadfast_rig::Rule;
@@ -21,11 +22,12 @@ pub(super) struct Known {
 
 impl Checkers {
     /// A node asks its store.
-    pub fn asked(&mut self, process: u64, op: OpId, body: &StoreOp) {
+    pub fn asked(&mut self, now: Now, process: u64, op: OpId, body: &StoreOp) {
         if let StoreOp::ClaimLease { id, .. } | StoreOp::Commit { lease: id, .. } = body {
             self.known.asked.insert((process, op), *id);
         }
         self.topics.looks.asked(process, op, body);
+        self.an_operation_is_tried(now, process, op, body);
     }
 
     pub(super) fn records_are_told(&mut self, process: u64, op: OpId, outcome: &StoreOutcome) {

@@ -8,6 +8,7 @@ mod commands;
 mod drains;
 mod executions;
 mod known;
+mod outages;
 mod promises;
 mod refusals;
 mod sequences;
@@ -23,7 +24,6 @@ use std::time::Duration;
 use steadfast::session::Close;
 use steadfast::session::client::ConnectionState;
 use steadfast::session::node::{ConnId, ExecId, NodeConfig};
-use steadfast::session::store::OpId;
 use steadfast::wire::{LeaseId, SessionId};
 use steadfast_rig::Rule;
 
@@ -36,6 +36,7 @@ use self::commands::{CallBook, ClientBook, CommitBook, LeaseBook};
 use self::drains::Unanswered;
 use self::executions::Executions;
 use self::known::Known;
+use self::outages::Outages;
 use self::promises::Promises;
 use self::refusals::Reaction;
 use self::sequences::SessionBook;
@@ -72,9 +73,9 @@ pub struct Checkers {
     unanswered: Unanswered,
     executions: Executions,
     known: Known,
-    /// Failures of each store operation, and whether one had so many that its node gave it up.
-    failures: BTreeMap<(u64, OpId), u32>,
-    given_up: bool,
+    outages: Outages,
+    /// Whether nodes or the store let go of replies that take too much room.
+    replies_shrink: bool,
     states: BTreeMap<u64, ConnectionState>,
     /// Outbox and backlog of each client process.
     rooms: BTreeMap<u64, RoomBook>,
@@ -113,8 +114,8 @@ impl Checkers {
             unanswered: Unanswered::new(),
             executions: Executions::default(),
             known: Known::default(),
-            failures: BTreeMap::new(),
-            given_up: false,
+            outages: Outages::default(),
+            replies_shrink: plan.replies_shrink(),
             states: BTreeMap::new(),
             rooms: BTreeMap::new(),
             refusals: BTreeMap::new(),

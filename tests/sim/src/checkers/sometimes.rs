@@ -54,6 +54,7 @@ pub const REQUIRED: &[&str] = &[
     "connection cut",
     "frame cut in two",
     "store rolled back",
+    "store away for a minute",
     "news missed",
     "node told of another incarnation",
     "client slept",

@@ -112,7 +112,11 @@ impl World {
                 Some(self.nodes[*node].clock)
             }
             Due::Poll { client, .. } => Some(self.clients[*client].clock),
-            Due::StoreApply { .. } | Due::Unblock | Due::Restart(_) | Due::Act(_) => None,
+            Due::StoreApply { .. }
+            | Due::Unblock
+            | Due::Restart(_)
+            | Due::Away(_)
+            | Due::Act(_) => None,
         };
         clock.filter(|clock| clock.sleeps(self.now)).map(|clock| clock.asleep_until)
     }

@@ -150,8 +150,7 @@ impl World {
             return;
         }
         let ms = self.rng.within((10, 1_500));
-        self.shelf.outage_until = self.now.after_ms(ms);
-        self.note(|_| format!("store: fails for {ms} ms"));
+        self.store_goes_away(ms);
     }
 
     fn random_roll_back(&mut self) {

@@ -49,6 +49,7 @@ enum Due {
     News { node: usize, news: Box<News> },
     Poll { client: usize, process: u64, sub: SubId },
     Restart(usize),
+    Away(u64),
     Act(Deed),
 }
 
@@ -163,6 +164,9 @@ impl World {
         }
         for slot in 0..world.plan.clients {
             world.start_client(slot);
+        }
+        if let Some((from_ms, ms)) = world.plan.store.away {
+            world.after(from_ms, Due::Away(ms));
         }
         world.plan_next(Deed::Work(0));
         world.plan_next(Deed::Fault(0));
@@ -283,6 +287,7 @@ impl World {
             Due::News { node, news } => self.hear(node, *news),
             Due::Poll { client, process, sub } => self.application_polls(client, process, sub),
             Due::Restart(node) => self.start_node(node),
+            Due::Away(ms) => self.store_goes_away(ms),
             Due::Act(deed) => self.act(deed),
         }
     }

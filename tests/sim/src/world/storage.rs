@@ -156,7 +156,8 @@ impl World {
         }
         self.shelf.last.insert(node, (self.now, when));
         self.note(|_| format!("node {node}: store {op:?} {body:?}"));
-        self.checkers.asked(process, op, &body);
+        let asked = self.node_now(node);
+        self.checkers.asked(asked, process, op, &body);
         if when == self.now {
             self.apply(node, process, op, &body, odds);
         } else {
@@ -268,7 +269,16 @@ impl World {
         let Some(core) = slot.core.as_mut().filter(|_| slot.process == process) else { return };
         core.handle_store(now, op, outcome.clone());
         self.note(|_| format!("node {node}: {op:?} answered {outcome:?}"));
-        self.checkers.answered(process, op, &outcome);
+        self.checkers.answered(now, process, op, &outcome);
+    }
+
+    /// Every operation that is asked for in this time fails.
+    pub fn store_goes_away(&mut self, ms: u64) {
+        self.note(|_| format!("store: fails for {ms} ms"));
+        self.shelf.outage_until = self.now.after_ms(ms);
+        if ms >= 60_000 {
+            self.checkers.sometimes.count("store away for a minute");
+        }
     }
 
     /// A replica is left behind, or a backup taken.

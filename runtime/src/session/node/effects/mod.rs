@@ -2,6 +2,7 @@
 //! under way outside. It decides nothing about any of them.
 
 mod executions;
+mod failing;
 mod operations;
 mod state;
 mod timers;

@@ -1,6 +1,7 @@
 //! What a store operation under way is for, and how often it was tried. What is to be done about
 //! one that failed is for the router.
 
+use crate::session::Now;
 use crate::session::node::keys::LeaseKey;
 use crate::session::node::types::ConnId;
 use crate::session::store::TopicId;
@@ -10,6 +11,9 @@ use crate::wire::{CommandNo, LeaseId, TopicNo};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Operation {
     pub(crate) purpose: Purpose,
+    /// When it went out for the first time; `None` until then.
+    pub(crate) asked: Option<Now>,
+    /// How often it has failed.
     pub(crate) tries: u32,
     /// An earlier try may have happened.
     pub(crate) maybe: bool,

@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::executions::{Run, Running};
+use super::failing::Failing;
 use super::operations::{Operation, Purpose};
 use super::timers::{Timer, Timers};
 use crate::session::Now;
+use crate::session::node::config::NodeConfig;
 use crate::session::node::keys::{ExecutionRow, OperationKey, OperationRow};
 use crate::session::node::load::NodeLoad;
 use crate::session::node::types::{ConnId, ExecId, Execution, NodeEvent};
@@ -36,6 +38,7 @@ pub(crate) struct Effects {
     timers: Timers,
     executions: Table<ExecutionRow, Run>,
     operations: Table<OperationRow, Operation>,
+    failing: Failing,
 }
 
 impl Effects {
@@ -47,6 +50,7 @@ impl Effects {
     pub(crate) fn load(&self, load: &mut NodeLoad) {
         load.executions = self.executions.len();
         load.store_operations = self.operations.len();
+        load.commits_failing = self.failing.len();
         load.timers = self.timers.len();
     }
 
@@ -175,7 +179,13 @@ impl Effects {
 
     /// The same, for an operation that goes out at once.
     pub(crate) fn begin_operation(&mut self, purpose: Purpose) -> OperationKey {
-        self.operations.insert(Operation { purpose, tries: 0, maybe: false, outlived: false })
+        self.operations.insert(Operation {
+            purpose,
+            asked: None,
+            tries: 0,
+            maybe: false,
+            outlived: false,
+        })
     }
 
     /// Repeats an operation at a later time.
@@ -187,6 +197,14 @@ impl Effects {
         self.queue.push_back(Effect::Ask(key));
     }
 
+    /// An operation goes out, again or for the first time; `None` if it has been given up since it
+    /// was queued.
+    pub(crate) fn goes_out(&mut self, now: Now, key: OperationKey) -> Option<&Operation> {
+        let operation = self.operations.get_mut(key)?;
+        operation.asked.get_or_insert(now);
+        Some(operation)
+    }
+
     /// An operation that is under way; `None` for an answer that came twice, or to nobody.
     pub(crate) fn operation(&self, key: OperationKey) -> Option<&Operation> {
         self.operations.get(key)
@@ -196,16 +214,28 @@ impl Effects {
     pub(crate) fn orphan(&mut self, key: OperationKey, topics: Vec<TopicId>) {
         if let Some(operation) = self.operations.held_mut(key) {
             operation.purpose = Purpose::Orphan(topics);
+            if let Some(asked) = operation.asked {
+                self.failing.remove(asked, key);
+            }
         }
     }
 
-    /// One more try has failed; how many that makes.
-    pub(crate) fn failed(&mut self, key: OperationKey, maybe: bool) -> u32 {
-        let Some(operation) = self.operations.held_mut(key) else { return 0 };
+    /// One more try has failed; how many that makes, and when the first one was made.
+    pub(crate) fn failed(
+        &mut self,
+        now: Now,
+        key: OperationKey,
+        maybe: bool,
+    ) -> Option<(u32, Now)> {
+        let operation = self.operations.held_mut(key)?;
         operation.tries = operation.tries.saturating_add(1);
         operation.maybe |= maybe;
         operation.outlived = false;
-        operation.tries
+        let asked = *operation.asked.get_or_insert(now);
+        if matches!(operation.purpose, Purpose::Commit(..)) {
+            self.failing.add(asked, key);
+        }
+        Some((operation.tries, asked))
     }
 
     /// The store is another incarnation: what it answered before may not hold any more.
@@ -214,7 +244,24 @@ impl Effects {
     }
 
     pub(crate) fn end_operation(&mut self, key: OperationKey) -> Option<Operation> {
-        self.operations.remove(key)
+        let operation = self.operations.remove(key)?;
+        if operation.tries > 0
+            && let Some(asked) = operation.asked
+        {
+            self.failing.remove(asked, key);
+        }
+        Some(operation)
+    }
+
+    /// Whether the store has failed for so long that no command should begin.
+    pub(crate) fn store_fails(&self, now: Now, config: &NodeConfig) -> bool {
+        self.failing.is_long(now, config)
+    }
+
+    /// Whether a commit that had failed has ended since the last time that this was asked: commands
+    /// that wait for the store may begin.
+    pub(crate) const fn take_eased(&mut self) -> bool {
+        self.failing.take_eased()
     }
 }
 

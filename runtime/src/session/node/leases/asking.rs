@@ -85,25 +85,34 @@ impl Leases {
         }
     }
 
-    /// The id of a command is not in use: its handler runs, unless its time is over.
+    /// The id of a command is not in use: its handler runs, unless its time is over, or the store
+    /// has begun to fail.
     fn run_asked(&mut self, now: Now, command: Command, config: &NodeConfig, fx: &mut Effects) {
         let (key, n) = command;
+        // It may be gone, see `leave`.
         let Some(lease) = self.leases.get_mut(key) else { return };
-        let Some(waiting) = lease.slot_mut(n).and_then(|slot| slot.state.take_asking()) else {
-            return;
-        };
-        if waiting.deadline > now {
+        let asked = lease.slot_mut(n).and_then(|slot| slot.state.take_asking());
+        let Some(waiting) = asked else { return };
+        let over = waiting.deadline <= now;
+        if !over && !fx.store_fails(now, config) {
             let execution = self.run(now, command, waiting, fx);
             return execution.into_iter().for_each(|execution| fx.execute(execution));
         }
-        if let Some(slot) = lease.slot_mut(n) {
-            slot.state = SlotState::Asking(Box::new(waiting));
-        }
-        if let Some(waiting) = self.leave(now, command, config, fx) {
+        lease.running -= 1;
+        if over {
+            lease.queue_bytes -= waiting.body.len() as u64;
+            self.places.give_back(1, key, lease, config);
             self.expire(key, n, &waiting);
-            self.give_way(command, fx);
-            self.start_next(now, key, config, fx);
+        } else {
+            if let Some(slot) = lease.slot_mut(n) {
+                slot.state = SlotState::Waiting(waiting);
+            }
+            self.places.give_back(1, key, lease, config);
+            self.places.wait(now, command, lease, config);
         }
+        self.give_way(command, fx);
+        self.fill_places(now, config, fx);
+        self.start_next(now, key, config, fx);
     }
 
     /// A command gets the outcome that its id stands for. It is recorded under its own number, too:

@@ -30,6 +30,8 @@ pub(crate) struct Room {
     pub(crate) draining: bool,
     /// As many publications wait for the store as may.
     pub(crate) owing: bool,
+    /// The store does not take what commands have done.
+    pub(crate) failing: bool,
     /// How long it would wait for a place, as far as can be told.
     pub(crate) wait_ms: u64,
 }
@@ -50,7 +52,7 @@ pub(crate) enum Offer {
 
 /// Tells a retry from a reused number; over the bytes that travelled (PROTOCOL.md 5.8).
 fn hash(name: &Name, body: &Body) -> u64 {
-    xxh3_64(&body.0) ^ xxh3_64(name.as_bytes()).rotate_left(32)
+    xxh3_64(body.as_bytes()) ^ xxh3_64(name.as_bytes()).rotate_left(32)
 }
 
 impl From<Option<Owed>> for Offer {
@@ -110,7 +112,7 @@ impl Lease {
         // A client that calls resolved what it was never told makes room in the table, not in the
         // store.
         let leaving = self.commits.leaving.len() >= config.span as usize;
-        (full || leaving || room.owing).then_some(RefusalCode::Overload)
+        (full || leaving || room.owing || room.failing).then_some(RefusalCode::Overload)
     }
     /// Whether a new command may come into the table; else why not, and whether what comes behind
     /// it is held back.
@@ -145,7 +147,7 @@ impl Lease {
         body: &Body,
         config: &NodeConfig,
     ) -> Result<Box<CommitId>, (RefusalCode, bool)> {
-        let text = of.read(index, &body.0, self.codec);
+        let text = of.read(index, body.as_bytes(), self.codec);
         let fits = |text: &String| (1..=config.message_id_bytes as usize).contains(&text.len());
         let Some(text) = text.filter(fits) else { return Err((RefusalCode::Invalid, false)) };
         let (principal, message) = (self.principal.id(), of.message().clone());

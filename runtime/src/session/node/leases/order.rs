@@ -22,7 +22,7 @@ enum Begun {
     Running(Execution),
     /// The store is asked first what its message id stands for.
     Asking,
-    /// As many run as may.
+    /// As many run as may, or the store fails.
     Queued,
     /// Its deadline had passed; it is recorded, and what comes after it may begin.
     Expired {
@@ -48,7 +48,8 @@ impl Leases {
         }
     }
 
-    /// Begins a command whose order has come, or lets it wait for a free place in this node.
+    /// Begins a command whose order has come, or lets it wait: for a free place in this node, or for the
+    /// store.
     pub(super) fn start(
         &mut self,
         now: Now,
@@ -64,9 +65,11 @@ impl Leases {
         }
     }
 
-    /// Begins commands that waited for a free place in this node.
-    pub(super) fn fill_places(&mut self, now: Now, config: &NodeConfig, fx: &mut Effects) {
-        while let Some((key, n)) = self.places.next(now, &mut self.leases, config) {
+    /// Begins commands that waited for a free place in this node, or for the store.
+    pub(crate) fn fill_places(&mut self, now: Now, config: &NodeConfig, fx: &mut Effects) {
+        while !fx.store_fails(now, config)
+            && let Some((key, n)) = self.places.next(now, &mut self.leases, config)
+        {
             self.start(now, key, n, config, fx);
         }
     }
@@ -80,7 +83,7 @@ impl Leases {
         fx: &mut Effects,
     ) -> Begun {
         let Some(lease) = self.leases.held_mut(key) else { return Begun::Gone };
-        if !self.places.has_place(lease, config) {
+        if fx.store_fails(now, config) || !self.places.has_place(lease, config) {
             self.places.wait(now, (key, n), lease, config);
             return Begun::Queued;
         }
@@ -170,7 +173,7 @@ impl Leases {
     ) -> Option<Execution> {
         let (key, n) = self.ordered(exec, fx)?;
         let lease = self.leases.held_mut(key)?;
-        if !self.places.has_place(lease, config) {
+        if fx.store_fails(now, config) || !self.places.has_place(lease, config) {
             return None;
         }
         if lease.order.handed_out != Some(n) {

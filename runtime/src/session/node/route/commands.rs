@@ -33,6 +33,7 @@ impl Node {
         let room = Room {
             draining: self.draining.is_some(),
             owing: self.appends.is_full(&self.config),
+            failing: self.fx.store_fails(now, &self.config),
             wait_ms: 0,
         };
         let arrival = Arrival { conn, frame };

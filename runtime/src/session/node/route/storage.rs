@@ -12,9 +12,13 @@ use crate::wire::{CommandNo, LeaseId, TopicNo};
 
 impl Node {
     /// The output that asks the store for something; `None` if what it was for is gone.
-    pub(in super::super) fn make_operation(&mut self, key: OperationKey) -> Option<Output> {
+    pub(in super::super) fn make_operation(
+        &mut self,
+        now: Now,
+        key: OperationKey,
+    ) -> Option<Output> {
         // It may have been given up since it was queued.
-        let made = match &self.fx.operation(key)?.purpose {
+        let made = match &self.fx.goes_out(now, key)?.purpose {
             Purpose::Lease(conn) => {
                 let conn = *conn;
                 self.lease_op(conn)
@@ -256,8 +260,9 @@ impl Node {
 
     // ---- failures ----
 
-    /// An operation failed, or may have. It is repeated after a growing delay, a bounded number of
-    /// times; what a record has promised is repeated until it is done.
+    /// An operation failed, or may have. It is repeated after a growing delay until the node's
+    /// patience is at its end, and at least once: a process that slept has not tried for long. What
+    /// a record has promised is repeated until it is done.
     fn on_store_failure(&mut self, now: Now, key: OperationKey, maybe: bool) {
         // An answer that comes twice, or to nobody.
         let Some(operation) = self.fx.operation(key) else { return };
@@ -265,9 +270,13 @@ impl Node {
             Purpose::Append(topic) => self.appends.is_promised(topic),
             _ => false,
         };
-        let tries = self.fx.failed(key, maybe);
-        if tries < self.config.store_tries || promised {
-            return self.fx.retry(now.after(self.config.store_delay(tries)), key);
+        let Some((tries, asked)) = self.fx.failed(now, key, maybe) else { return };
+        let until = asked.after(self.config.store_patience);
+        if now < until || tries == 1 || promised {
+            let again = now.after(self.config.store_delay(tries));
+            // The last try comes when the time is over, not before.
+            let again = if now < until { again.min(until) } else { again };
+            return self.fx.retry(again, key);
         }
         if let Some(Operation { purpose, maybe, .. }) = self.fx.end_operation(key) {
             self.give_up(now, purpose, maybe);

@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn what_is_counted_is_what_is_written() {
         for text in ["", "{}", "{\"n\":1}"] {
-            let bodies = vec![(Codec::Json, Body(text.into()))];
+            let bodies = vec![(Codec::Json, text.into())];
             let kept = Kept::new(TopicSeq(12), Now(0), Name::EMPTY, bodies);
             let (frame, bytes) = kept.frame(TopicNo(345), Codec::Json).unwrap();
             let mut written = BytesMut::new();

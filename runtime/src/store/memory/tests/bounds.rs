@@ -5,7 +5,7 @@ use crate::wire::FailureCode;
 
 /// A body of so many bytes.
 fn long(bytes: usize) -> Body {
-    Body(Bytes::from(vec![b'x'; bytes]))
+    Body::from(vec![b'x'; bytes])
 }
 
 fn limits(change: impl FnOnce(&mut MemoryLimits)) -> MemoryLimits {

@@ -14,7 +14,7 @@ fn id(principal: &str, text: &str) -> MessageId {
 }
 
 fn ok(text: &'static str) -> Outcome {
-    Outcome::Ok(Body(Bytes::from_static(text.as_bytes())))
+    Outcome::Ok(Body::copy_from(text.as_bytes()))
 }
 
 fn used(outcome: Outcome) -> StoreOutcome {

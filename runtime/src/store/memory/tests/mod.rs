@@ -10,8 +10,6 @@ mod topics;
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::{MemoryLimits, MemoryState};
 use crate::session::Now;
 use crate::session::store::{
@@ -42,7 +40,7 @@ fn topic(key: &str) -> TopicId {
 }
 
 fn event(key: &str, text: &str) -> Publication {
-    let bodies = vec![(Codec::Json, Body(Bytes::copy_from_slice(text.as_bytes())))];
+    let bodies = vec![(Codec::Json, Body::copy_from(text.as_bytes()))];
     Publication {
         topic: topic(key),
         name: Name::from_static("said").expect("a legal name"),

@@ -174,11 +174,11 @@ fn one_topic_too_many_forgets_the_one_that_was_idle_longest() {
 #[test]
 fn bodies_are_shared_not_copied() {
     let mut shelf = Shelf::new();
-    let said = event("a", "a body of some length");
-    let body = said.bodies[0].1.0.as_ptr();
+    let said = event("a", "a body that does not fit beside its length");
+    let body = said.bodies[0].1.as_bytes().as_ptr();
     shelf.append(AppendKey::Direct { node: 1, count: 1 }, said);
     let epoch = shelf.head("a").epoch;
-    assert_eq!(shelf.read("a", epoch, 0, 1).1[0].bodies[0].1.0.as_ptr(), body);
+    assert_eq!(shelf.read("a", epoch, 0, 1).1[0].bodies[0].1.as_bytes().as_ptr(), body);
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! The application's own ids: an outcome that stands takes its id with its record, and whoever
 //! commits under the id later gets that outcome. How long an id is kept is not here.
 
-use bytes::Bytes;
-
 use crate::session::store::{
     Commit, CommitId, CommitOutcome, MessageId, Outcome, Record, StoreOp, StoreOutcome, UsedId,
 };
@@ -140,7 +138,7 @@ fn with_id(commit: Commit, id: MessageId, hash: u64) -> Commit {
 }
 
 fn reply(text: &'static str) -> Outcome {
-    Outcome::Ok(Body(Bytes::from_static(text.as_bytes())))
+    Outcome::Ok(Body::copy_from(text.as_bytes()))
 }
 
 async fn taken(bench: Bench) -> Result<(), Broken> {
@@ -160,7 +158,7 @@ async fn first_stands(bench: Bench) -> Result<(), Broken> {
     let (first, second) = (bench.opened(1).await?, bench.opened(2).await?);
     let (id, topic) = (bench.id("ann", "order", "x"), bench.topic("t"));
     let name = Name::from_static("sold_out").expect("a legal name");
-    let body = Body(Bytes::from_static(br#"{"left":0}"#));
+    let body = Body::copy_from(br#"{"left":0}"#);
     let refused = Outcome::failed(FailureCode::Error, name, body);
     let ours = Record { outcome: refused.clone(), ..record(1, &[]) };
     bench.take(first, 1, (id.clone(), HASH), ours).await?;

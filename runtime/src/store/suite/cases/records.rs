@@ -1,8 +1,6 @@
 //! Completion records: each is written once, at or above the low-water mark, and kept whole. Their
 //! publications' way into the logs is not here.
 
-use bytes::Bytes;
-
 use crate::session::store::{CommitOutcome, Outcome, Record};
 use crate::store::suite::asks::{commit, event, record, stands, written};
 use crate::store::suite::bench::Bench;
@@ -100,8 +98,8 @@ async fn in_order(bench: Bench) -> Result<(), Broken> {
 async fn whole(bench: Bench) -> Result<(), Broken> {
     let id = bench.opened(1).await?;
     let name = Name::from_static("no_such_room").expect("a legal name");
-    let body = |text: &'static str| Body(Bytes::from_static(text.as_bytes()));
-    let long = Body(Bytes::from(format!("\"{}\"", "x".repeat(20_000))));
+    let body = |text: &'static str| Body::from(text);
+    let long = Body::from(format!("\"{}\"", "x".repeat(20_000)));
     let outcomes = [
         Outcome::Ok(body(r#"{"text":"it's \"quoted\" \u0000 {} äöü ☃ 🦀"}"#)),
         Outcome::Ok(long),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use steadfast::session::Now;
 use steadfast::session::store::{
     AppendKey, Commit, CommitOutcome, OpId, Outcome, StoreOp, StoreOutcome,
 };
@@ -26,7 +27,9 @@ impl Checkers {
         let Some(lease) = self.sessions.get(&session).map(|session| session.lease) else { return };
         let told = match frame {
             ServerFrame::Result { body, .. } => Outcome::Ok(body.clone()),
-            ServerFrame::Failed { code: FailureCode::Unknown, .. } => return,
+            ServerFrame::Failed { code: FailureCode::Unknown, .. } => {
+                return self.unknown_only_after_patience((lease, n));
+            }
             ServerFrame::Failed { code, name, body, .. } => {
                 Outcome::failed(*code, name.clone(), body.clone())
             }
@@ -108,6 +111,13 @@ impl Checkers {
                 });
             }
             CommitOutcome::BelowLow => return self.sometimes.count("commit below low"),
+            CommitOutcome::Used(outcome) => {
+                self.sometimes.count("commit finds its id used");
+                self.at_most_one_commit(key, outcome);
+                let book = CommitBook { outcome: outcome.clone(), publishes: Vec::new() };
+                self.commits.insert(key, book);
+                return;
+            }
         };
         self.at_most_one_commit(key, &commit.record.outcome);
         self.a_commit_is_what_a_handler_said(process, key, &commit.record.outcome);
@@ -177,7 +187,7 @@ impl Checkers {
         let Some(book) = self.leases.get_mut(&lease).filter(|_| ordered) else { return };
         let before = book.last_ordered;
         book.last_ordered = before.max(n);
-        let holds = n > before || self.given_up;
+        let holds = n > before || self.outages.has_given_up();
         self.require(holds, Rule::CommitsInOrder, || format!("{lease:?}: {n} after {before}"));
     }
 
@@ -204,12 +214,8 @@ impl Checkers {
     }
 
     /// What the store was made to say.
-    pub fn answered(&mut self, process: u64, op: OpId, outcome: &StoreOutcome) {
-        if matches!(outcome, StoreOutcome::Unknown | StoreOutcome::Failed) {
-            let failures = self.failures.entry((process, op)).or_default();
-            *failures += 1;
-            self.given_up |= *failures >= self.node_config.store_tries;
-        }
+    pub fn answered(&mut self, now: Now, process: u64, op: OpId, outcome: &StoreOutcome) {
+        self.store_answers(now, process, op, outcome);
         self.own_events_are_learnt(process, op, outcome);
         self.records_are_told(process, op, outcome);
         match outcome {

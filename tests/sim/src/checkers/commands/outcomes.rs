@@ -108,6 +108,7 @@ impl Checkers {
         }
         match outcome {
             CallOutcome::Reply(body) => {
+                self.sometimes.count("replied");
                 self.an_outcome_is_what_was_committed(command, &Outcome::Ok(body.clone()))
             }
             CallOutcome::Failed { code, name, body } => {

@@ -111,7 +111,7 @@ impl Checkers {
         epoch: Epoch,
     ) {
         let AppendKey::Command { lease, n, index } = key else { return };
-        if !self.is_ordered((lease, n.0)) || self.given_up {
+        if !self.is_ordered((lease, n.0)) || self.outages.has_given_up() {
             return;
         }
         let here = (n.0, index);

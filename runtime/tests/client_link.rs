@@ -266,6 +266,17 @@ fn a_draining_server_gets_no_new_commands_and_the_next_dial_waits_as_told() {
     assert_eq!(rig.numbers(), [(1, 1, "a".to_owned())]);
 }
 
+/// PROTOCOL.md 8.2
+#[test]
+fn whoever_was_told_to_leave_stays_away_with_whatever_code_it_was_closed() {
+    for how in [Some(1001), None, Some(4002), Some(4100), Some(4202), Some(4410)] {
+        let mut rig = Rig::attached();
+        rig.frame(ServerFrame::GoAway { after_ms: 700, deadline_ms: 5_000 });
+        rig.closed(how.map_or_else(lost, code));
+        assert_eq!(rig.client.poll_timeout(), Some(rig.now.after_ms(700)), "{how:?}");
+    }
+}
+
 #[test]
 fn a_server_that_drains_for_ever_is_left() {
     let mut rig = Rig::attached();

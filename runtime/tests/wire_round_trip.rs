@@ -315,6 +315,21 @@ proptest! {
     }
 
     #[test]
+    fn what_stands_around_a_body_is_what_stands_around_it_in_the_whole_frame(
+        frame in server_frame(),
+    ) {
+        let mut around = BytesMut::new();
+        match Codec::Json.write_around_body(frame.clone(), &mut around) {
+            Some((body, after)) => {
+                around.extend_from_slice(body.as_bytes());
+                around.extend_from_slice(after);
+                prop_assert_eq!(around.freeze(), server_text(&frame));
+            }
+            None => prop_assert!(around.is_empty() && frame.body().is_none()),
+        }
+    }
+
+    #[test]
     fn every_frame_is_one_json_array(client in client_frame(), server in server_frame()) {
         for text in [client_text(&client), server_text(&server)] {
             let value: serde_json::Value = serde_json::from_slice(&text).unwrap();

@@ -16,10 +16,11 @@ use super::state::ConnectionState;
 use super::stub::ClientStub;
 use super::task;
 use crate::host;
-use crate::protocol::ClientEnum;
+use crate::protocol::{ClientEnum, ServerEnum};
 use crate::session::Close;
 use crate::session::client::{ClientConfig, DialReason};
 use crate::transport::{Stream, TransportConfig};
+use crate::wire::body_limit;
 
 /// What a token callback may return: a `String`, an `Option<String>` (`None`: no token), or a
 /// `Result` of those, whose error makes the dial fail and be tried again later.
@@ -204,8 +205,20 @@ impl<C: ClientStub> Builder<C> {
 }
 
 impl<C: ClientStub> Builder<C> {
-    /// A message that its declaration allows must fit the outbox.
+    /// A message that its declaration allows must fit the outbox, and an event what this client
+    /// takes.
     fn check_limits(&self) -> Result<(), ConnectError> {
+        let most = self.config.message_bytes;
+        for topic in <C::Commands as ClientEnum>::ServerEnum::DESCRIPTION.topics {
+            if topic.max_bytes > body_limit(most) {
+                return Err(ConnectError::Limits {
+                    message: topic.name,
+                    bytes: topic.max_bytes,
+                    setting: "TransportConfig::message_bytes",
+                    limit: most,
+                });
+            }
+        }
         for message in C::Commands::DESCRIPTION.messages {
             let (Kind::Request { max_bytes, .. } | Kind::Command { max_bytes, .. }) = message.kind
             else {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use steadfast_schema::Kind;
 
 use super::auth::{self, AuthHook, Credentials};
+use super::declared;
 use super::env::Env;
 use super::handle::Server;
 use super::service::Service;
@@ -153,20 +154,19 @@ impl<C: ClientEnum, A> Builder<C, A> {
     /// The server. Nothing runs until it is served or its router is mounted.
     ///
     /// # Panics
-    /// When a message may be longer, as it is declared (`max_bytes`), than a frame may be
-    /// ([`NodeConfig::frame_bytes`]): nobody could send it.
+    /// When declared limits and settings contradict each other: a message may be longer, as it is
+    /// declared (`max_bytes`), than a frame lets through ([`NodeConfig::frame_bytes`], less 160
+    /// bytes for its head), so that nobody could send it; an event may be longer than what a
+    /// command may publish ([`NodeConfig::publish_bytes_per_command`]); or one topic's state may be
+    /// longer than all together ([`NodeConfig::snapshot_bytes`], [`NodeConfig::snapshots_bytes`]).
     #[must_use]
     pub fn build(self) -> Server<C>
     where
         A: AccessDecided,
     {
-        let config = &self.parts.config;
-        let unsendable = config.unsendable();
-        assert!(
-            unsendable.is_none(),
-            "message and bytes that NodeConfig::frame_bytes ({}) does not let through: {unsendable:?}",
-            config.frame_bytes
-        );
+        let topics = self.parts.service.server_enum().topics;
+        let contradiction = declared::contradiction(&self.parts.config, topics);
+        assert!(contradiction.is_none(), "{}", contradiction.unwrap_or_default());
         let seed = self.parts.seed;
         Server::new(self.parts.env(), seed)
     }

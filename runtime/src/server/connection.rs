@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::auth::Shown;
@@ -19,7 +19,7 @@ use crate::session::{Close, CloseCode, Now};
 use crate::transport::{
     Arrivals, FRAMES_PER_PASS, Pump, Socket, SocketEnd, TooSlow, outgoing_bytes,
 };
-use crate::wire::{ClientFrame, Codec, Outgoing, ServerFrame};
+use crate::wire::{Body, ClientFrame, Codec, Outgoing, ServerFrame};
 
 thread_local! {
     /// Room that the connections of a thread use one after another.
@@ -76,6 +76,14 @@ where
     let end = SocketEnd::Own { close, broken: true };
     // Whoever does not close in time is dropped.
     let _ = tokio::time::timeout(engine.env.transport.close_timeout, pump.finish(&end)).await;
+}
+
+/// Bodies from here on are written from where they are, which others may share: so many followers
+/// as a topic may have, its state is in memory once.
+const SHARED_BYTES: usize = 16 * 1024;
+
+fn is_long(body: &Body) -> bool {
+    body.len() >= SHARED_BYTES
 }
 
 /// Tells the node that a socket is gone, even if its task is dropped.
@@ -144,6 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         // What is too long ends a client's socket (PROTOCOL.md 2.3).
         self.pump.poll(cx, &mut arrivals, read, |_| None);
+        self.handle.unwritten.set(self.pump.socket().unwritten());
         work |= self.starved && self.pump.socket().has_room();
         if work || !arrivals.is_empty() {
             self.handle.wake.rest();
@@ -187,8 +196,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let socket = self.pump.socket();
         for message in messages.drain(..) {
             match message {
+                Outgoing::Shared(bytes) if bytes.len() >= SHARED_BYTES => {
+                    socket.send_shared(&[], bytes, &[]);
+                }
                 Outgoing::Shared(bytes) => {
                     socket.send_unmasked(|out| out.extend_from_slice(&bytes));
+                }
+                Outgoing::Frame(frame) if frame.body().is_some_and(is_long) => {
+                    let mut before = BytesMut::new();
+                    let around = self.codec.write_around_body(frame, &mut before);
+                    let (body, after) = around.expect("it has a body");
+                    socket.send_shared(&before, body.into_bytes(), after);
                 }
                 Outgoing::Frame(frame) => {
                     socket.send_unmasked(|out| self.codec.write_server(&frame, out));

@@ -12,7 +12,7 @@ use super::auth::Shown;
 use super::env::Env;
 use super::execute::{self, RunningCode};
 use super::gate::Gate;
-use super::registry::ConnHandle;
+use super::registry::{ConnHandle, Unwritten};
 use super::settings::{NodeSettings, REST};
 use super::state::State;
 use super::storing;
@@ -106,6 +106,10 @@ impl Engine {
 
     pub(super) fn load(&self) -> NodeLoad {
         self.lock().node.load()
+    }
+
+    pub(super) fn unwritten(&self) -> Unwritten {
+        self.lock().registry.unwritten()
     }
 
     pub(super) fn is_drained(&self) -> bool {

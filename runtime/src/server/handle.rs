@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::engine::Engine;
 use super::env::Env;
 use super::publication::{self, EncodeFailure};
+use super::registry::Unwritten;
 use super::start::start;
 use crate::protocol::{ClientEnum, Publish};
 use crate::session::millis;
@@ -126,6 +127,12 @@ impl<C: ClientEnum> Server<C> {
     #[must_use]
     pub fn load(&self) -> NodeLoad {
         self.engine.load()
+    }
+
+    /// What waits to be written, on all sockets. Costs O(sockets).
+    #[must_use]
+    pub fn unwritten(&self) -> Unwritten {
+        self.engine.unwritten()
     }
 
     /// Leaves in order (PROTOCOL.md 8.2): new sockets are refused, every client is told to come

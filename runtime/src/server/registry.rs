@@ -3,6 +3,7 @@
 //! is behind the engine's lock, and decides nothing.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use tokio::sync::oneshot;
@@ -24,6 +25,41 @@ pub(super) type Landed = Result<Appended, PublishError>;
 pub(super) struct ConnHandle {
     pub(super) wake: WakeFlag,
     close: Mutex<Option<Close>>,
+    /// As its task saw it last.
+    pub(super) unwritten: Waiting,
+}
+
+/// Bytes that wait to be written, told by one task and read by others.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    copied: AtomicUsize,
+    shared: AtomicUsize,
+}
+
+impl Waiting {
+    pub(super) fn set(&self, (copied, shared): (usize, usize)) {
+        self.copied.store(copied, Ordering::Relaxed);
+        self.shared.store(shared, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Unwritten {
+        let (copied, shared) = (&self.copied, &self.shared);
+        let [copied, shared] = [copied, shared].map(|bytes| bytes.load(Ordering::Relaxed) as u64);
+        Unwritten { copied, shared }
+    }
+}
+
+/// What waits to be written to sockets, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Unwritten {
+    /// Copies that connections hold: each at most
+    /// [`write_buffer_bytes`](super::TransportConfig::write_buffer_bytes) and one frame with a body
+    /// of less than 16 KiB.
+    pub copied: u64,
+    /// Longer bodies, counted once for each connection that has yet to write them: all who wait
+    /// for one share it.
+    pub shared: u64,
 }
 
 /// By the node's numbers.
@@ -58,6 +94,15 @@ impl Registry {
         let (conn, handle) = (ConnId(self.last_conn), Arc::<ConnHandle>::default());
         self.conns.insert(conn, OpenConn { handle: Arc::clone(&handle), shown });
         (conn, handle)
+    }
+
+    /// What waits to be written, on all connections.
+    pub(super) fn unwritten(&self) -> Unwritten {
+        let each = self.conns.values().map(|conn| conn.handle.unwritten.get());
+        each.fold(Unwritten::default(), |sum, one| Unwritten {
+            copied: sum.copied + one.copied,
+            shared: sum.shared + one.shared,
+        })
     }
 
     /// Its HELLO says which client process it is, and of which version.

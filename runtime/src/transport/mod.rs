@@ -3,6 +3,8 @@
 //! what a frame means, and when something is due, it does not know.
 
 mod config;
+#[cfg(feature = "server")]
+mod framing;
 mod patience;
 mod pipe;
 mod pump;
@@ -10,6 +12,7 @@ mod pump;
 mod sieve;
 mod socket;
 mod stream;
+mod unwritten;
 
 pub use config::TransportConfig;
 #[cfg(feature = "client")]

@@ -2,22 +2,23 @@
 //! one system call. It keeps the write buffer and what was read ahead; it writes to the socket only
 //! when asked to.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+#[cfg(feature = "server")]
+use bytes::Bytes;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 #[cfg(feature = "client")]
 use super::sieve::Sieve;
+use super::unwritten::Unwritten;
 
 thread_local! {
     /// What sockets are read into: one per thread, so that an idle connection keeps no read buffer.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    /// The last write buffer that was emptied, for the next connection with something to write.
-    static SPARE: Cell<BytesMut> = Cell::new(BytesMut::new());
 }
 
 /// Reads come from the socket in large pieces; writes go to a buffer that [`Pipe::poll_drain`]
@@ -29,7 +30,7 @@ pub(super) struct Pipe<S> {
     ahead: BytesMut,
     /// Bytes read at a time.
     read_bytes: usize,
-    out: BytesMut,
+    out: Unwritten,
     /// Beyond this length, what tungstenite writes of its own accord (pongs) has to wait.
     limit: usize,
     /// What tungstenite's synchronous reads and writes wake.
@@ -55,7 +56,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
             io,
             ahead,
             read_bytes,
-            out: BytesMut::new(),
+            out: Unwritten::default(),
             limit,
             waker: Waker::noop().clone(),
             write_through: false,
@@ -95,10 +96,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
 
     /// What waits to be written.
     pub(super) fn out(&mut self) -> &mut BytesMut {
-        if self.out.is_empty() {
-            self.out = SPARE.take();
-        }
-        &mut self.out
+        self.out.tail()
+    }
+
+    /// Adds bytes without a copy.
+    #[cfg(feature = "server")]
+    pub(super) fn share(&mut self, bytes: Bytes) {
+        self.out.share(bytes);
+    }
+
+    /// Of what waits to be written, bytes of copies, and bytes that are shared.
+    #[cfg(feature = "server")]
+    pub(super) fn unwritten(&self) -> (usize, usize) {
+        self.out.split()
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -116,7 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
     /// Writes what waits. Ready when nothing does.
     pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.out.is_empty() {
-            match Pin::new(&mut self.io).poll_write(cx, &self.out) {
+            match Pin::new(&mut self.io).poll_write(cx, self.out.first()) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(count)) => {
                     self.out.advance(count);
@@ -127,12 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        // Given away whatever its capacity is, so that a burst leaves nothing behind. (The capacity
-        // counts only from where it was read to, and would mislead.)
-        let spare = std::mem::take(&mut self.out);
-        if spare.capacity() > 0 {
-            SPARE.set(spare);
-        }
+        self.out.give_back();
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
@@ -213,7 +218,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Write for Pipe<S> {
         if self.out.len() >= self.limit {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        self.out.extend_from_slice(bytes);
+        self.out.tail().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

@@ -16,7 +16,7 @@ use crate::session::{Close, CloseCode};
 use crate::wire::ClientFrame;
 use crate::wire::FrameError;
 #[cfg(feature = "server")]
-use crate::wire::{Outgoing, ServerFrame};
+use crate::wire::{Body, Outgoing};
 
 /// Frames taken from a core in one pass under its lock, so that one connection does not hold others
 /// up.
@@ -205,13 +205,6 @@ pub(crate) fn outgoing_bytes(message: &Outgoing) -> usize {
     HEAD_BYTES
         + match message {
             Outgoing::Shared(bytes) => bytes.len(),
-            Outgoing::Frame(
-                ServerFrame::Result { body, .. }
-                | ServerFrame::Failed { body, .. }
-                | ServerFrame::Event { body, .. }
-                | ServerFrame::Snapshot { body, .. }
-                | ServerFrame::TopicVolatile { body, .. },
-            ) => body.len(),
-            Outgoing::Frame(_) => 0,
+            Outgoing::Frame(frame) => frame.body().map_or(0, Body::len),
         }
 }

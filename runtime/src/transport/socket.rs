@@ -19,6 +19,8 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket, WebSocketConfig}
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::config::TransportConfig;
+#[cfg(feature = "server")]
+use super::framing::{text_head, unmasked_text};
 use super::pipe::Pipe;
 use crate::session::{Close, CloseCode};
 
@@ -183,6 +185,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
+    /// Adds a text message of which the middle is not copied. As [`Socket::send_unmasked`].
+    #[cfg(feature = "server")]
+    pub(crate) fn send_shared(&mut self, before: &[u8], middle: Bytes, after: &[u8]) {
+        debug_assert_eq!(self.role, Role::Server, "a client masks");
+        if !self.closing {
+            let pipe = self.ws.get_mut();
+            text_head(pipe.out(), before.len() + middle.len() + after.len());
+            pipe.out().extend_from_slice(before);
+            pipe.share(middle);
+            pipe.out().extend_from_slice(after);
+        }
+    }
+
+    /// Bytes that wait to be written: copies, and what is shared with others.
+    #[cfg(feature = "server")]
+    pub(crate) fn unwritten(&self) -> (usize, usize) {
+        self.ws.get_ref().unwritten()
+    }
+
     /// Adds a text message, masked.
     #[cfg(feature = "client")]
     pub(crate) fn send_masked(&mut self, text: Bytes) {
@@ -299,33 +320,6 @@ fn failed(error: &Error, role: Role) -> Close {
             Close { code: None, reason: format!("the connection was lost: {error}").into() }
         }
         error => Close { code: None, reason: format!("the connection failed: {error}").into() },
-    }
-}
-
-/// Appends one unmasked text frame (RFC 6455 5.2) whose payload `encode` appends.
-#[cfg(feature = "server")]
-fn unmasked_text(out: &mut BytesMut, encode: impl FnOnce(&mut BytesMut)) {
-    const FIN_TEXT: u8 = 0x81;
-    // Room for the middle one of the three lengths of a head. The payload moves if it needs
-    // another.
-    let start = out.len();
-    out.extend_from_slice(&[FIN_TEXT, 126, 0, 0]);
-    encode(out);
-    let payload = start + 4..out.len();
-    if let Ok(short) = u8::try_from(payload.len())
-        && short < 126
-    {
-        out[start + 1] = short;
-        out.copy_within(payload.clone(), start + 2);
-        out.truncate(start + 2 + payload.len());
-    } else if let Ok(middle) = u16::try_from(payload.len()) {
-        out[start + 2..start + 4].copy_from_slice(&middle.to_be_bytes());
-    } else {
-        let length = payload.len() as u64;
-        out.extend_from_slice(&[0; 6]);
-        out.copy_within(payload, start + 10);
-        out[start + 1] = 127;
-        out[start + 2..start + 10].copy_from_slice(&length.to_be_bytes());
     }
 }
 
@@ -456,32 +450,9 @@ mod handshake {
     }
 }
 
-#[cfg(all(test, feature = "server"))]
+#[cfg(test)]
 mod tests {
     use super::*;
-
-    fn framed(length: usize) -> BytesMut {
-        let mut out = BytesMut::from(&b"before"[..]);
-        unmasked_text(&mut out, |out| out.extend_from_slice(&vec![b'x'; length]));
-        out
-    }
-
-    #[test]
-    fn each_head_length_is_followed_by_the_whole_payload() {
-        for length in [0, 1, 125, 126, 127, 65_535, 65_536, 200_000] {
-            let out = framed(length);
-            let head = &out["before".len()..];
-            let (skip, told) = match head[1] {
-                127 => {
-                    (10, u64::from_be_bytes(head[2..10].try_into().expect("eight bytes")) as usize)
-                }
-                126 => (4, usize::from(u16::from_be_bytes([head[2], head[3]]))),
-                short => (2, usize::from(short)),
-            };
-            assert_eq!((head[0], told, head.len() - skip), (0x81, length, length));
-            assert!(head[skip..].iter().all(|b| *b == b'x'));
-        }
-    }
 
     #[test]
     fn a_long_reason_is_cut_between_characters() {

@@ -73,6 +73,24 @@ impl Codec {
         }
     }
 
+    /// Appends what stands before a frame's body to `out`, and returns the body and what stands
+    /// after it, so that nobody has to copy the body. `None` of a frame that has no body.
+    pub fn write_around_body(
+        self,
+        mut frame: ServerFrame,
+        out: &mut BytesMut,
+    ) -> Option<(Body, &'static [u8])> {
+        let body = frame.take_body()?;
+        self.write_server(&frame, out);
+        match self {
+            Self::Json => {
+                const AFTER: &[u8] = b"]";
+                out.truncate(out.len() - Body::UNIT.len() - AFTER.len());
+                Some((body, AFTER))
+            }
+        }
+    }
+
     /// An EVENT, encoded once for all its subscribers.
     #[must_use]
     pub fn event(self, topic: TopicNo, ts: TopicSeq, name: &Name, body: &Body) -> Bytes {

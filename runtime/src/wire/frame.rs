@@ -183,6 +183,33 @@ pub enum ServerFrame {
     Ignored { kind: u8 },
 }
 
+impl ServerFrame {
+    /// Its body, if it is of a kind that has one.
+    #[must_use]
+    pub const fn body(&self) -> Option<&Body> {
+        match self {
+            Self::Result { body, .. }
+            | Self::Failed { body, .. }
+            | Self::Event { body, .. }
+            | Self::Snapshot { body, .. }
+            | Self::TopicVolatile { body, .. } => Some(body),
+            _ => None,
+        }
+    }
+
+    /// The same, taken out: what is left has a body without fields.
+    pub fn take_body(&mut self) -> Option<Body> {
+        match self {
+            Self::Result { body, .. }
+            | Self::Failed { body, .. }
+            | Self::Event { body, .. }
+            | Self::Snapshot { body, .. }
+            | Self::TopicVolatile { body, .. } => Some(std::mem::replace(body, Body::UNIT)),
+            _ => None,
+        }
+    }
+}
+
 /// One outgoing message of a server: a frame to encode, or one that was encoded once for all its
 /// receivers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

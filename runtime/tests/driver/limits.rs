@@ -11,15 +11,40 @@ use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 
 use super::chat::*;
 
+/// The same protocol in a version whose events are shorter.
+mod narrow {
+    use steadfast::{UnknownMessage, WsProtocol};
+
+    #[derive(Debug, Clone, WsProtocol)]
+    #[serde(rename_all = "snake_case")]
+    #[ws(client, protocol = "chat", version = "0.9", server = NarrowEvent)]
+    pub enum ChatCommand {
+        #[ws(command)]
+        Forgotten,
+    }
+
+    #[derive(Debug, Clone, WsProtocol)]
+    #[serde(rename_all = "snake_case")]
+    #[ws(server, protocol = "chat",
+         topic(Ticker, key = feed: u64, replay = 4, ttl = "10m", max_bytes = "16KiB"))]
+    pub enum NarrowEvent {
+        #[ws(event(Ticker))]
+        Tick { feed: u64, price: u64 },
+        #[ws(unknown)]
+        Unknown(UnknownMessage),
+    }
+}
+
 /// PROTOCOL.md 2.6: the server knows the limit, and ends the subscription alone.
 #[tokio::test]
 async fn what_is_longer_than_a_client_takes_ends_its_subscription_alone() {
     let running = serve().await;
-    let narrow = client(running.address).transport(|it| it.message_bytes = 32 * 1024);
+    let narrow = narrow::ChatClient::builder(format!("ws://{}/", running.address))
+        .transport(|it| it.message_bytes = 32 * 1024);
     let chat = within(narrow.connect()).await.unwrap();
     let state = chat.state();
-    let mut ticks = within(chat.subscribe(Ticker(1))).await.unwrap();
-    let mut others = within(chat.subscribe(Ticker(2))).await.unwrap();
+    let mut ticks = within(chat.subscribe(narrow::Ticker(1))).await.unwrap();
+    let mut others = within(chat.subscribe(narrow::Ticker(2))).await.unwrap();
     let tick = |feed, length| ChatEventTick { feed, price: 1, padding: "x".repeat(length) };
     within(running.server.publish(&tick(1, 48 * 1024))).await.unwrap();
     assert!(within(ticks.next()).await.is_none());
@@ -50,6 +75,46 @@ async fn a_message_that_no_outbox_could_hold_is_an_error_at_once() {
 fn a_server_whose_frames_can_not_carry_its_messages_is_not_built() {
     let builder = ChatServer::builder(Chat::new()).allow_anonymous();
     drop(builder.configure(|config| config.frame_bytes = 60 * 1024).build());
+}
+
+/// A frame's head is a part of the frame.
+#[test]
+#[should_panic(expected = "NodeConfig::frame_bytes")]
+fn a_server_whose_frames_carry_its_messages_without_their_heads_is_not_built() {
+    let builder = ChatServer::builder(Chat::new()).allow_anonymous();
+    drop(builder.configure(|config| config.frame_bytes = 64 * 1024 + 159).build());
+}
+
+#[test]
+fn a_server_whose_frames_carry_its_messages_with_their_heads_is_built() {
+    let builder = ChatServer::builder(Chat::new()).allow_anonymous();
+    drop(builder.configure(|config| config.frame_bytes = 64 * 1024 + 160).build());
+}
+
+#[test]
+#[should_panic(expected = "NodeConfig::publish_bytes_per_command")]
+fn a_server_whose_commands_can_not_publish_its_events_is_not_built() {
+    let builder = ChatServer::builder(Chat::new()).allow_anonymous();
+    drop(builder.configure(|config| config.publish_bytes_per_command = 60 * 1024).build());
+}
+
+#[test]
+#[should_panic(expected = "NodeConfig::snapshots_bytes")]
+fn a_server_that_has_no_room_for_one_state_is_not_built() {
+    let builder = ChatServer::builder(Chat::new()).allow_anonymous();
+    drop(builder.configure(|config| config.snapshots_bytes = 1024 * 1024).build());
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_take_the_events_of_its_protocol_is_told_at_once() {
+    let builder = ChatClient::builder("ws://nowhere.example/")
+        .transport(|config| config.message_bytes = 64 * 1024);
+    match within(builder.connect()).await {
+        Err(ConnectError::Limits { setting, limit, .. }) => {
+            assert_eq!((setting, limit), ("TransportConfig::message_bytes", 64 * 1024))
+        }
+        other => panic!("{:?}", other.map(drop)),
+    }
 }
 
 /// PROTOCOL.md 2.8: a page sees no status.

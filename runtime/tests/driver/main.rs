@@ -8,6 +8,7 @@ mod drains;
 mod faults;
 mod limits;
 mod lives;
+mod outages;
 mod proxy;
 mod slow_lines;
 mod topics;

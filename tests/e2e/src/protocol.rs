@@ -41,6 +41,13 @@ pub enum TallyCommand {
         text: String,
     },
 
+    /// Returns a text of so many bytes, concurrent with all other commands.
+    #[ws(request(reply = String, concurrent))]
+    Fill {
+        /// How many.
+        bytes: u32,
+    },
+
     /// Ends when the application's gate of that name is open.
     #[ws(command(concurrent))]
     Pass {

@@ -1,20 +1,29 @@
 //! One principal at its worst over real sockets, and an honest client beside it: places for
-//! commands, sessions, topics, states. What is asserted are counts, and what the server itself says
-//! that it holds. `STEADFAST_ATTACK=10` makes each ten times as large.
+//! commands, sessions, topics, replies, states. What is asserted are counts, and what the server and
+//! its store themselves say that they hold. `STEADFAST_ATTACK=10` makes each ten times as large.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed step is a failed test")]
 #![allow(clippy::disallowed_methods, reason = "tests make tasks and wait")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::{SinkExt, StreamExt};
 use steadfast::client::{Builder as ClientBuilder, Item, SubscribeError};
-use steadfast::server::{Builder as ServerBuilder, Denied, Principal, bearer};
+use steadfast::server::{
+    Builder as ServerBuilder, Denied, Principal, TransportConfig, Unwritten, bearer,
+};
+use steadfast::session::Now;
 use steadfast::session::node::NodeConfig;
+use steadfast::store::{MemoryLimits, MemoryStore};
 use steadfast::wire::UnsubscribeCode;
 use steadfast_e2e::{
     Decidedly, List, Stage, Tail, TallyClient, TallyCommand, eventually, quick, within,
 };
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 /// How much of an attack.
 fn times(count: usize) -> usize {
@@ -134,4 +143,98 @@ async fn topics_of_one_principal_leave_room_for_others() {
     }
     is_served(&stage, "list").await;
     assert_eq!(stage.server.load().topics, 11, "its quota, and the honest one's");
+}
+
+/// Small commands with long replies, of which none is ever resolved: the first one does not end.
+/// Each lease leaves several times what its principal may keep.
+#[tokio::test]
+async fn replies_that_stay_unresolved_take_what_their_principal_may_keep_and_no_more() {
+    const REPLY: u32 = 4 * 1024;
+    let mut limits = MemoryLimits::default();
+    (limits.lease_bytes, limits.principal_bytes) = (256 * 1024, 512 * 1024);
+    limits.reply_bytes = 768 * 1024;
+    let began = tokio::time::Instant::now();
+    let clock = move || Now(u64::try_from(began.elapsed().as_millis()).unwrap());
+    let store = MemoryStore::new(limits.clone(), Arc::new(clock));
+    let kept = store.clone();
+    let stage = Stage::with(|builder| guarded(|_| ())(builder.store(store))).await;
+    let mut replied = 0;
+    for (principal, most) in [("evil", limits.principal_bytes), ("worse", limits.reply_bytes)] {
+        for _ in 0..times(4) {
+            let evil = connect(&stage, principal).await;
+            let first = evil.pass("never".into());
+            let replies = join_all((0..255).map(|_| evil.fill(REPLY)));
+            replied +=
+                within(replies).await.into_iter().map(|text| text.unwrap().len()).sum::<usize>();
+            let bytes = kept.bytes().replies;
+            assert!((1..=most).contains(&bytes), "{bytes} bytes of {principal}, at most {most}");
+            drop((first, evil));
+        }
+        is_served(&stage, "list").await;
+    }
+    assert!(replied as u64 > 10 * limits.reply_bytes, "{replied} bytes were an attack");
+    eventually(|| stage.server.connections() == 0).await;
+    let bytes = kept.bytes();
+    assert!(bytes.replies <= limits.reply_bytes, "{bytes:?} after everybody has left");
+    assert_eq!(bytes.owed, 0);
+}
+
+/// Sockets that ask for long states, and read none of them.
+#[tokio::test]
+async fn states_that_nobody_takes_are_in_memory_once() {
+    const LISTS: usize = 16;
+    let sockets = times(12);
+    let stage = Stage::with(guarded(|config| config.snapshots_bytes = 16 * 1024 * 1024)).await;
+    // Some 400 kB each.
+    (0..LISTS).for_each(|list| stage.app.extend(&name(list), (0..20_000).map(|it| u64::MAX - it)));
+    let mut evil = Vec::new();
+    for socket in 0..sockets {
+        // A principal has some sixty of them.
+        let mut socket = deaf(&stage, &format!("evil {}", socket / 60)).await;
+        for list in 0..LISTS {
+            let credit = r#"{"events":100,"bytes":10000000}"#;
+            let (sub, list) = (list + 1, name(list));
+            let frame =
+                format!(r#"[23,{{"sub":{sub},"topic":"list","key":"{list}","credit":{credit}}}]"#);
+            socket.send(Message::text(frame)).await.unwrap();
+        }
+        evil.push(socket);
+    }
+    // The kernel takes some of it; what it has no room for waits.
+    eventually(|| stage.server.load().snapshot_bytes > 2 * 400_000).await;
+    eventually(|| stage.server.unwritten().shared > 0).await;
+    is_served(&stage, "list").await;
+    is_served(&stage, &name(0)).await;
+    let (load, unwritten) = (stage.server.load(), stage.server.unwritten());
+    let once = 421_000 * LISTS as u64;
+    assert!(load.snapshot_bytes <= once, "{load:?}");
+    let each = TransportConfig::default().write_buffer_bytes as u64 + 17 * 1024;
+    assert!(unwritten.copied <= each * sockets as u64, "{unwritten:?}");
+    evil.clear();
+    eventually(|| stage.server.connections() == 0).await;
+    assert_eq!(stage.server.unwritten(), Unwritten::default());
+}
+
+fn name(list: usize) -> String {
+    format!("long {list}")
+}
+
+/// A client that has said HELLO and reads only what it is made to; the kernel takes little for it.
+async fn deaf(stage: &Stage, user: &str) -> WebSocketStream<TcpStream> {
+    let url = stage.direct_url();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4 * 1024).unwrap();
+    let addr = url["ws://".len()..].trim_end_matches('/').parse().unwrap();
+    let stream = within(socket.connect(addr)).await.unwrap();
+    let mut request = url.into_client_request().unwrap();
+    request.headers_mut().insert("Sec-WebSocket-Protocol", "steadfast.v1.json".parse().unwrap());
+    let (mut socket, _) = within(client_async(request, stream)).await.unwrap();
+    let instance = format!("{:032x}", fastrand::u128(..));
+    let hello = format!(
+        r#"[20,{{"v":1,"protocol":"tally","version":"1","token":"{user}","instance":"{instance}","dial":1,"window":{{"frames":100,"bytes":100000}}}}]"#
+    );
+    socket.send(Message::text(hello)).await.unwrap();
+    let welcome = within(socket.next()).await.unwrap().unwrap();
+    assert!(welcome.to_text().unwrap().starts_with("[21,"), "{welcome}");
+    socket
 }

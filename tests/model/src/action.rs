@@ -1,12 +1,16 @@
 //! What may happen next, and which of several orders need not be tried because they come to the
 //! same. It lists the actions of a state, and does not carry them out.
 
+use std::sync::Arc;
+
 use steadfast::session::node::{ExecId, Node};
+use steadfast::session::store::StoreOp;
+use steadfast::wire::ServerFrame;
 
 use crate::mistake::Mistake;
 use crate::model::Model;
 use crate::settings::Budget;
-use crate::state::{End, NOW, SocketId, State, Way};
+use crate::state::{End, NOW, NodeSlot, Packet, Socket, SocketId, State, Way};
 
 /// One step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub enum Action {
         /// Whether it did.
         done: bool,
     },
+    /// The store does not take a commit.
+    Fail(usize),
     /// A handler or hook ends.
     Finish(usize, ExecId),
     /// A node hears what another one has appended.
@@ -94,12 +100,25 @@ impl Model {
             if !socket.up.is_empty() {
                 out.push(Action::Deliver(*id, Way::Up));
             }
-            if !socket.down.is_empty() {
+            if !socket.down.is_empty() && !self.is_held_back(state, socket) {
                 out.push(Action::Deliver(*id, Way::Down));
             }
         }
         out.extend(state.hints.keys().map(|node| Action::Hint(*node)));
         out.extend(first_asked(state).map(Action::Answer));
+    }
+
+    /// Whether what comes next to a client waits until nodes and store have done what they have
+    /// begun: one that is refused while the store fails would come again without end.
+    fn is_held_back(&self, state: &State, socket: &Socket) -> bool {
+        let refused = |packet: &Packet<ServerFrame>| match packet {
+            Packet::Frame(ServerFrame::Refused { code, .. }, _) => code.is_retry(),
+            _ => false,
+        };
+        let due = |slot: &Arc<NodeSlot>| slot.core.poll_timeout().is_some_and(|at| at <= NOW);
+        self.settings.budget.failures > 0
+            && socket.down.front().is_some_and(refused)
+            && (!state.asked.is_empty() || state.nodes.iter().any(due))
     }
 
     /// A delivery that commutes with everything that may happen before it, so that no other order
@@ -126,6 +145,7 @@ impl Model {
             socket.client_open
                 && !socket.broken
                 && !socket.down.is_empty()
+                && !self.is_held_back(state, socket)
                 && waits(id, socket.client)
         })?;
         Some(Action::Deliver(*id, Way::Down))
@@ -147,6 +167,7 @@ impl Model {
             client_crashes,
             drains,
             doubts,
+            failures,
             lapses,
             losses,
             strangers,
@@ -185,9 +206,13 @@ impl Model {
             let orphan = state.nodes[state.asked[asked].node].process != state.asked[asked].process;
             if orphan {
                 out.push(Action::Lose(asked));
-            } else if doubts > 0 {
+                continue;
+            }
+            if doubts > 0 {
                 out.extend([true, false].map(|done| Action::Doubt { asked, done }));
             }
+            let commits = matches!(state.asked[asked].body, StoreOp::Commit { .. });
+            out.extend((failures > 0 && commits).then_some(Action::Fail(asked)));
         }
         out.extend((losses > 0).then_some(Action::LoseStore));
     }

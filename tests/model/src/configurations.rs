@@ -154,6 +154,27 @@ fn stores() -> Vec<Configuration> {
             &[Mark::Settled, Mark::Takeover],
         ),
         small(
+            "three commands, a store that fails for a while",
+            Settings {
+                commands: 3,
+                nodes: 1,
+                window: 8,
+                store: StorePace::Commits,
+                budget: Budget { failures: 2, ..NO_FAULT },
+                ..COMMANDS
+            },
+            &[Mark::Refused, Mark::WaitsForStore],
+        ),
+        small(
+            "two commands, a cut, a store that fails",
+            Settings {
+                store: StorePace::Commits,
+                budget: Budget { cuts: 1, failures: 1, ..NO_FAULT },
+                ..COMMANDS
+            },
+            &[Mark::Refused, Mark::Takeover, Mark::Resume],
+        ),
+        small(
             "two commands, a lease that lapses",
             Settings { budget: Budget { lapses: 1, ..NO_FAULT }, ..COMMANDS },
             &[Mark::LeaseLoss, Mark::OutcomeUnknown],

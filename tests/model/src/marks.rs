@@ -33,7 +33,7 @@ pub enum Mark {
     OutcomeUnknown,
     /// A session had expired, or its node had gone.
     ResumeFailed,
-    /// A command was refused by a node that leaves.
+    /// A command was refused for now.
     Refused,
     /// A node settled a record that another process had left.
     Settled,
@@ -41,11 +41,13 @@ pub enum Mark {
     Snapshot,
     /// A handler was stopped because its client had its answer already.
     Aborted,
+    /// A command that was accepted waited for the store.
+    WaitsForStore,
 }
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Resume,
         Self::Takeover,
         Self::LeaseLoss,
@@ -63,6 +65,7 @@ impl Mark {
         Self::Settled,
         Self::Snapshot,
         Self::Aborted,
+        Self::WaitsForStore,
     ];
 
     /// For reports.
@@ -82,10 +85,11 @@ impl Mark {
             Self::BelowLow => "a commit comes below low",
             Self::OutcomeUnknown => "an outcome is unknown",
             Self::ResumeFailed => "a resume fails",
-            Self::Refused => "a draining node refuses",
+            Self::Refused => "a command is refused for now",
             Self::Settled => "a record is settled later",
             Self::Snapshot => "a snapshot is given",
             Self::Aborted => "a handler is stopped",
+            Self::WaitsForStore => "a command waits for the store",
         }
     }
 }

@@ -39,6 +39,10 @@ pub struct Budget {
     pub drains: u8,
     /// Store operations that end as "unknown", whether they happened or not.
     pub doubts: u8,
+    /// Tries of commits that fail. The store counts as failing from the first one on, and clients
+    /// that were refused come again when it is back: how often they do so before makes no
+    /// difference.
+    pub failures: u8,
     /// Leases that the store lets expire.
     pub lapses: u8,
     /// Times that the store loses everything.
@@ -137,6 +141,7 @@ impl Settings {
             client_crashes: 0,
             drains: 0,
             doubts: 0,
+            failures: 0,
             lapses: 0,
             losses: 0,
             strangers: 0,
@@ -206,6 +211,7 @@ impl Settings {
         config.topic_idle = at_once_if(self.nodes_forget);
         config.heads_every = NEVER;
         config.reorder_wait = Duration::ZERO;
+        config.store_failing_after = at_once_if(self.budget.failures > 0);
         (config.store_retry, config.retry_after) = (Duration::ZERO, Duration::ZERO);
         config.ack_delay = Duration::ZERO;
         config

@@ -6,7 +6,7 @@
 //! that can fire is due from the moment at which it is set, and *when* it fires is one more choice
 //! of the model.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -63,6 +63,8 @@ pub struct NodeSlot {
     pub draining: bool,
     /// Handlers and hooks that run.
     pub running: BTreeMap<ExecId, Running>,
+    /// Its commits that have failed and are to be tried again.
+    pub failing: BTreeSet<OpId>,
 }
 
 /// What runs.

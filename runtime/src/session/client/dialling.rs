@@ -164,7 +164,7 @@ impl Client {
                 self.connection_lost(now, attachment, &close);
                 attachment.dial_after_ms()
             }
-            None => asked_ms,
+            None => asked_ms.filter(|_| close.reaction() == Reaction::Resume),
         };
         self.link.note(&close);
         match close.reaction() {
@@ -175,7 +175,6 @@ impl Client {
         if self.link.is_exhausted(&self.config) {
             return self.give_up(close);
         }
-        let after_ms = after_ms.filter(|_| close.reaction() == Reaction::Resume);
         self.wait_to_dial(now, after_ms, close.backs_off());
     }
 

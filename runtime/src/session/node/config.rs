@@ -421,10 +421,11 @@ impl NodeConfig {
         self.topics.push(spec);
     }
 
-    /// A message that is declared longer than a frame can carry, and its declared length.
+    /// A message that is declared longer than a frame can carry beside its head, and its declared
+    /// length.
     #[must_use]
     pub fn unsendable(&self) -> Option<(&Name, u32)> {
-        let most = self.frame_bytes;
+        let most = wire::body_limit(self.frame_bytes);
         let specs = self.messages.iter().map(|spec| (&spec.name, spec.max_bytes));
         specs.into_iter().find(|(_, bytes)| *bytes > most)
     }

@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use super::bytes::MemoryBytes;
 use super::limits::MemoryLimits;
 use super::news::Listener;
 use super::state::MemoryState;
@@ -47,6 +48,12 @@ impl MemoryStore {
         self.changing(|held, wake| {
             batch.into_iter().map(|(id, op)| (id, self.apply(held, op, wake))).collect()
         })
+    }
+
+    /// How much it holds, for metrics.
+    #[must_use]
+    pub fn bytes(&self) -> MemoryBytes {
+        self.lock().state.bytes()
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {

@@ -258,6 +258,9 @@ impl Ledger {
         self.require(running.is_none(), Rule::StartsInOrder, || {
             format!("{n} starts while {running:?} runs")
         });
+        self.require(node.failing.is_empty(), Rule::NothingBeginsInOutage, || {
+            format!("{n} starts while {:?} fail", node.failing)
+        });
     }
 
     /// A node writes a frame to an attached client.

@@ -42,6 +42,7 @@ judged! {
     ReplyIsCommitted,
     ResultFollowsCommit,
     StartsInOrder,
+    NothingBeginsInOutage,
     CommitsInOrder,
     RefusedNeverRan,
     OutcomeHasReason,

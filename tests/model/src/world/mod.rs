@@ -95,6 +95,10 @@ impl<'m> World<'m> {
                 self.state.budget.doubts -= 1;
                 self.answer(asked, Some(done));
             }
+            Action::Fail(asked) => {
+                self.state.budget.failures -= 1;
+                self.fail(asked);
+            }
             Action::Finish(node, exec) => self.finish(node, exec),
             Action::Hint(node) => self.hint(node),
             Action::ClientTimer(client) => self.client(client).core.handle_timeout(NOW),

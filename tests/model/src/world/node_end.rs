@@ -62,7 +62,8 @@ impl World<'_> {
         let (process, seed) = self.next_process();
         let mut core = Node::new(Arc::clone(&self.model.node), seed);
         core.start(NOW);
-        let slot = NodeSlot { core, process, draining: false, running: BTreeMap::new() };
+        let (running, failing) = (BTreeMap::new(), BTreeSet::new());
+        let slot = NodeSlot { core, process, draining: false, running, failing };
         match self.state.nodes.get_mut(at) {
             Some(place) => *place = Arc::new(slot),
             None => self.state.nodes.push(Arc::new(slot)),
@@ -82,6 +83,10 @@ impl World<'_> {
         let mut driver = Driver { world: self, at, woken: BTreeSet::new() };
         pump_node(&mut driver).expect("a node comes to rest");
         self.nodes_touched.remove(&at);
+        let slot = &self.state.nodes[at];
+        if !slot.failing.is_empty() && slot.core.load().commands_waiting > 0 {
+            self.model.marks.set(Mark::WaitsForStore);
+        }
     }
 
     fn node_event(&mut self, at: usize, event: NodeEvent, woken: &mut BTreeSet<ConnId>) {

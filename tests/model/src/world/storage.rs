@@ -48,8 +48,19 @@ impl World<'_> {
         let truth = doubt.unwrap_or(true).then(|| self.carry_out(node, body));
         let outcome = truth.filter(|_| doubt.is_none()).unwrap_or(StoreOutcome::Unknown);
         if self.state.nodes[node].process == process {
-            self.node(node).core.handle_store(NOW, op, outcome);
+            let slot = self.node(node);
+            slot.failing.remove(&op);
+            slot.core.handle_store(NOW, op, outcome);
         }
+        self.answer_the_quick(process);
+    }
+
+    /// A commit does not happen, and its node knows.
+    pub(super) fn fail(&mut self, at: usize) {
+        let Asked { node, process, op, .. } = self.state.asked.remove(at);
+        let slot = self.node(node);
+        slot.failing.insert(op);
+        slot.core.handle_store(NOW, op, StoreOutcome::Failed);
         self.answer_the_quick(process);
     }
 

@@ -29,7 +29,8 @@ cases! { Trial;
     welcomes_that_were_lost_are_not_believed: "4.8";
     a_failed_resume_begins_a_new_session: "4.10" "4.12" "5.9";
     a_resume_that_the_server_can_not_mean_closes_with_4410: "4.7" "4.4" "8.1" "4.15";
-    what_must_not_come_before_welcome_closes_with_4410: "4.15";
+    what_must_not_come_before_welcome_closes_with_4410: "4.15" "3.6";
+    a_ping_before_welcome_is_not_answered: "4.1" "9.2";
     a_clean_close_says_1000: "4.11" "8.1";
 }
 
@@ -287,7 +288,23 @@ async fn a_clean_close_says_1000(trial: &Trial) -> Step {
     peer.closes_with("4.11", 1000).await
 }
 
+async fn a_ping_before_welcome_is_not_answered(trial: &Trial) -> Step {
+    let mut client = trial.client().await?;
+    let mut peer = client.accept().await?;
+    peer.say(json!([kind::PING, 77])).await;
+    peer.welcome(json!({})).await;
+    peer.is_alive("9.2").await?;
+    let early = peer.has(|frame| frame.kind == kind::PONG && frame.number(0) == 77);
+    ensure!("4.1", !early, "a PING before WELCOME was answered");
+    Ok(())
+}
+
 async fn what_must_not_come_before_welcome_closes_with_4410(trial: &Trial) -> Step {
+    // What is no frame stops it, there as anywhere.
+    let mut client = trial.client().await?;
+    let mut peer = client.accept().await?;
+    peer.say(json!([kind::ACK])).await;
+    peer.closes_with("4.15", 4400).await?;
     let mut client = trial.client().await?;
     let mut peer = client.accept().await?;
     peer.say(json!([kind::ACK, 0])).await;

@@ -17,6 +17,7 @@ cases! { Trial;
     an_item_in_the_applications_hands_is_not_seen_twice: "7.18" "7.17";
     a_gap_is_told_where_there_is_no_snapshot: "7.5" "7.12";
     a_gap_is_told_with_the_snapshot: "7.5" "7.12";
+    a_gap_that_was_not_told_is_not_lost_with_the_socket: "7.12" "7.17";
     after_a_snapshot_events_continue: "7.5" "7.7";
     a_reset_on_a_live_subscription_is_told: "7.6" "7.5";
     another_epoch_comes_under_another_number: "7.6" "7.8";
@@ -263,6 +264,28 @@ async fn before_the_snapshot_there_is_no_place(trial: &Trial) -> Step {
     let item = client.item("7.17", sub).await?;
     ensure!("7.17", item["item"] == "snapshot", "the application got {item}, not the state");
     Ok(())
+}
+
+async fn a_gap_that_was_not_told_is_not_lost_with_the_socket(trial: &Trial) -> Step {
+    let (mut client, mut peer) = trial.attached().await?;
+    let sub = client.subscribe("log").await?;
+    let asked = peer.accept_log().await?;
+    peer.event(7, 1, "1").await;
+    client.sees("7.12", sub, "1").await?;
+    peer.subscribed(&asked, 7, (EPOCH, 4), Some("trimmed")).await;
+    peer.is_alive("7.12").await?;
+    peer.socket.cut();
+    // Either it holds the gap and goes on behind it, or it meets the gap again.
+    let mut peer = client.attach().await?;
+    let asked = peer.subscribe("7.2").await?;
+    let behind = asked["from"]["ts"] == 4;
+    peer.subscribed(&asked, 8, (EPOCH, 4), (!behind).then_some("trimmed")).await;
+    peer.event(8, 5, "5").await;
+    let item = client.item("7.12", sub).await?;
+    let told = item["item"] == "gap" && item["reason"] == "trimmed";
+    ensure!("7.12", told, "the application got {item}, not the gap");
+    // And once.
+    client.sees("7.12", sub, "5").await
 }
 
 async fn an_item_in_the_applications_hands_is_not_seen_twice(trial: &Trial) -> Step {

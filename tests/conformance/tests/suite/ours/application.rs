@@ -72,8 +72,8 @@ pub enum ConformanceCommand {
     server,
     protocol = "conformance",
     error = ConformanceError,
-    topic(List, key = list: String, replay = 8, ttl = "10m"),
-    topic(Log, key = list: String, replay = 8, ttl = "10m"),
+    topic(List, key = list: String, replay = 8, ttl = "10m", max_bytes = "16KiB"),
+    topic(Log, key = list: String, replay = 8, ttl = "10m", max_bytes = "16KiB"),
 )]
 pub enum ConformanceEvent {
     /// A text was appended.

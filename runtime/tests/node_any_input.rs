@@ -152,8 +152,17 @@ fn nonsense(what: u8) -> StoreOutcome {
         1 => StoreOutcome::TopicGone,
         2 => StoreOutcome::Done,
         3 => StoreOutcome::Unsettled(Vec::new()),
-        4 => StoreOutcome::Committed(Vec::new()),
-        _ => StoreOutcome::Lease { low: CommandNo(2), records: Vec::new() },
+        4 => fixtures::committed(Vec::new()),
+        5 => StoreOutcome::Lease {
+            low: CommandNo(2),
+            claim: fixtures::claim(9, 9),
+            records: Vec::new(),
+        },
+        _ => StoreOutcome::Lease {
+            low: CommandNo(2),
+            claim: fixtures::claim(1, 1),
+            records: Vec::new(),
+        },
     }
 }
 

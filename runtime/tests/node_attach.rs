@@ -5,7 +5,7 @@ mod node_support;
 
 use node_support::Bench;
 use steadfast::session::node::{ConnId, Executed, Identity, Principal};
-use steadfast::session::store::{StoreOp, StoreOutcome};
+use steadfast::session::store::{Generation, StoreOp, StoreOutcome};
 use steadfast::wire::{
     ClientFrame, Codec, CommandNo, Dial, InstanceId, LeaseClaim, LeaseId, LeaseState,
     ResumeFailure, ResumeToken, Seq, ServerFrame,
@@ -261,7 +261,8 @@ fn a_held_lease_is_renewed_and_a_released_one_is_not() {
         bench.pass(20_000);
         bench.frame(conn, ClientFrame::Pong { k: 0 });
     }
-    let claim = StoreOp::RenewLease { id: lease, held: true, low: CommandNo(1) };
+    let (generation, low) = (Generation(1), CommandNo(1));
+    let claim = StoreOp::RenewLease { id: lease, generation, held: true, low };
     assert!(matches!(bench.store.apply(bench.now, claim.clone()), StoreOutcome::Lease { .. }));
     bench.post(conn, 1);
     bench.post(conn, 2);
@@ -306,6 +307,7 @@ fn a_clean_close_ends_the_session_and_a_resolved_lease() {
         bench.bye(conn);
         let claim = StoreOp::ClaimLease {
             id: lease,
+            holder: steadfast_rig::fixtures::holder(9),
             principal: "ann".into(),
             codec: Codec::Json,
             low: CommandNo(1),

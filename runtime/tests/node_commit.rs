@@ -10,7 +10,7 @@ use node_support::{Bench, WIDE, config, event, told_answers};
 use steadfast::session::node::StagedPublish;
 use steadfast::session::store::{CommitOutcome, Outcome, Record, StoreOp, StoreOutcome};
 use steadfast::wire::CommandNo;
-use steadfast_rig::fixtures::{body, log, undeclared};
+use steadfast_rig::fixtures::{body, committed, log, undeclared};
 
 fn done(bench: &mut Bench, n: u64, publishes: Vec<StagedPublish>) {
     bench.finish_with(n, Outcome::Ok(body("{}")), publishes);
@@ -106,16 +106,13 @@ fn a_record_that_exists_stands() {
     let StoreOp::Commit { commits, .. } = &bench.ops[0].1 else { panic!() };
     let theirs = Record { outcome: Outcome::Ok(body("\"theirs\"")), ..commits[0].record.clone() };
     let exists = CommitOutcome::Exists(Box::new(theirs));
-    bench.outcome(StoreOutcome::Committed(vec![(CommandNo(1), exists)]));
+    bench.outcome(committed(vec![(CommandNo(1), exists)]));
     assert_eq!(bench.answers(conn), told_answers(&[(1, "ok")]));
     bench.post(conn, 2);
     done(&mut bench, 2, Vec::new());
     let StoreOp::Commit { commits, .. } = &bench.ops[0].1 else { panic!() };
     let other = Record { hash: 1, ..commits[0].record.clone() };
-    bench.outcome(StoreOutcome::Committed(vec![(
-        CommandNo(2),
-        CommitOutcome::Exists(Box::new(other)),
-    )]));
+    bench.outcome(committed(vec![(CommandNo(2), CommitOutcome::Exists(Box::new(other)))]));
     assert_eq!(bench.code(conn), Some(4409), "with other bytes it is another command");
 }
 
@@ -127,7 +124,7 @@ fn a_commit_below_low_has_no_effect_and_no_answer() {
     bench.post(conn, 1);
     bench.by_hand = true;
     done(&mut bench, 1, vec![event(log("a"), 1)]);
-    bench.outcome(StoreOutcome::Committed(vec![(CommandNo(1), CommitOutcome::BelowLow)]));
+    bench.outcome(committed(vec![(CommandNo(1), CommitOutcome::BelowLow)]));
     assert!(bench.answers(conn).is_empty());
     assert!(bench.ops.is_empty());
     assert_eq!(bench.code(conn), None);
@@ -167,7 +164,7 @@ fn a_record_is_settled_by_the_commit_or_step_by_step() {
     let StoreOp::Commit { lease, low, mut commits } = bench.ops[0].1.clone() else { panic!() };
     commits[0].settle = false;
     bench.store.apply(bench.now, StoreOp::Commit { lease, low, commits });
-    bench.outcome(StoreOutcome::Committed(vec![(n, written)]));
+    bench.outcome(committed(vec![(n, written)]));
     assert_eq!(bench.answers(conn), told_answers(&[(1, "ok"), (2, "ok")]));
     let appends = |bench: &Bench| {
         bench.ops.iter().filter(|(_, op)| matches!(op, StoreOp::Append { .. })).count()

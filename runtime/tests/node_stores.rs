@@ -10,11 +10,11 @@ use std::time::Duration;
 use node_support::{Bench, WIDE, config, event};
 use steadfast::session::node::{ConnId, Executed, StagedPublish};
 use steadfast::session::store::{
-    Advanced, CommitOutcome, News, OpId, Outcome, ReadFrom, Retention, StoreOp, StoreOutcome,
-    TopicId,
+    Advanced, CommitOutcome, Generation, News, OpId, Outcome, ReadFrom, Retention, StoreOp,
+    StoreOutcome, TopicId,
 };
 use steadfast::wire::{CommandNo, Dial, Epoch, InstanceId, LeaseClaim, Position, TopicSeq};
-use steadfast_rig::fixtures::{body, log};
+use steadfast_rig::fixtures::{body, committed, log};
 
 fn ok(publishes: Vec<StagedPublish>) -> Executed {
     Executed::Command { outcome: Outcome::Ok(body("{}")), publishes }
@@ -101,11 +101,12 @@ fn a_repeated_commit_looks_for_its_own_publications() {
     bench.outcome(StoreOutcome::Unknown);
     bench.pass(50);
     let (op, commit) = bench.ops.pop_front().unwrap();
-    let StoreOutcome::Committed(mut rows) = bench.store.apply(bench.now, commit) else { panic!() };
+    let answer = bench.store.apply(bench.now, commit);
+    let StoreOutcome::Committed { outcomes: mut rows, .. } = answer else { panic!() };
     let CommitOutcome::Exists(record) = &mut rows[0].1 else { panic!() };
     assert!(record.settled);
     record.publishes.clear();
-    bench.act(|node, now| node.handle_store(now, op, StoreOutcome::Committed(rows)));
+    bench.act(|node, now| node.handle_store(now, op, committed(rows)));
     bench.store_all();
     assert_eq!(bench.topics(conn), ["event 1"]);
 }
@@ -293,7 +294,7 @@ fn a_lease_of_the_incarnation_before_is_not_taken() {
     hears(&mut bench, News::Rolled);
     bench.act(|node, now| node.handle_store(now, op, granted));
     bench.store_all();
-    let renew =
-        StoreOp::RenewLease { id: bench.welcome(conn).lease.id, held: true, low: CommandNo(1) };
+    let (id, generation, low) = (bench.welcome(conn).lease.id, Generation(1), CommandNo(1));
+    let renew = StoreOp::RenewLease { id, generation, held: true, low };
     assert!(matches!(bench.store.apply(bench.now, renew), StoreOutcome::Lease { .. }));
 }

@@ -11,7 +11,9 @@ mod outcome;
 
 use std::time::Duration;
 
-use crate::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name, Position, TopicSeq};
+use crate::wire::{
+    Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name, Position, TopicSeq,
+};
 
 pub use message_id::{CommitId, MessageId, PrincipalId, UsedId};
 pub use outcome::{Failure, Outcome};
@@ -27,6 +29,31 @@ pub struct TopicId {
     pub name: Name,
     /// Which of these topics.
     pub key: std::sync::Arc<str>,
+}
+
+/// Counts the claims of a lease, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Generation(pub u64);
+
+/// Who claims a lease: a client's socket at a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Holder {
+    /// The node, random per process.
+    pub node: u128,
+    /// The client process.
+    pub instance: InstanceId,
+    /// Which of its sockets.
+    pub dial: Dial,
+}
+
+/// The latest claim of a lease. It binds nobody: a node that learns of another node's starts
+/// nothing more of the lease, and still commits what it has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Claim {
+    /// Which claim it is.
+    pub generation: Generation,
+    /// Whose.
+    pub holder: Holder,
 }
 
 /// The completion record of a command (PROTOCOL.md 5.6).
@@ -226,6 +253,8 @@ pub enum StoreOp {
     OpenLease {
         /// Proposed id, random.
         id: LeaseId,
+        /// Who makes the first claim, of generation 1.
+        holder: Holder,
         /// Its owner.
         principal: PrincipalId,
         /// The codec that its commands use.
@@ -241,10 +270,13 @@ pub enum StoreOp {
         held_ms: u64,
     },
     /// Goes on with a lease: raises its low-water mark to `low`, forgets the records below it,
-    /// counts as contact, and the lease as held.
+    /// counts as contact, and the lease as held. The lease's generation is one higher then, unless
+    /// the latest claim is of the same holder: a repetition raises nothing.
     ClaimLease {
         /// Which.
         id: LeaseId,
+        /// Who claims it.
+        holder: Holder,
         /// Who says it is theirs.
         principal: PrincipalId,
         /// The codec of the attachment.
@@ -253,10 +285,14 @@ pub enum StoreOp {
         low: CommandNo,
     },
     /// Counts as contact, raises the low-water mark, and says whether anybody holds the lease. It
-    /// need not be durable: what a store forgets of it is told again.
+    /// need not be durable: what a store forgets of it is told again. Of an older generation it
+    /// changes nothing, and the answer says who holds the lease: an earlier holder can't let go
+    /// what a later one has.
     RenewLease {
         /// Which.
         id: LeaseId,
+        /// The asker's claim.
+        generation: Generation,
         /// Whether a client is connected that has it. One that nobody holds makes room for another
         /// lease of its principal; until then it stays as it is.
         held: bool,
@@ -270,7 +306,8 @@ pub enum StoreOp {
     },
     /// Writes completion records of one lease, all in one transaction, in order. Each is written if
     /// the lease lives, its number is not below the low-water mark, and there is none for it.
-    /// Raises the low-water mark to `low` first.
+    /// Raises the low-water mark to `low` first. Whose claim is the latest makes no difference:
+    /// what an earlier holder has finished must not be lost.
     Commit {
         /// The commands' lease.
         lease: LeaseId,
@@ -367,6 +404,8 @@ pub enum StoreOutcome {
     Lease {
         /// The stored low-water mark.
         low: CommandNo,
+        /// The latest claim: of `OpenLease` and `ClaimLease` the asker's own.
+        claim: Claim,
         /// Records at or above it, and those below that are not settled, in order (`ClaimLease`
         /// only). Whoever takes a lease over settles what its predecessor left, before anything
         /// that comes later.
@@ -385,8 +424,13 @@ pub enum StoreOutcome {
     TooManyIds,
     /// `EndLease`, `Settle`: done.
     Done,
-    /// `Commit`: what came of each, in order.
-    Committed(Vec<(CommandNo, CommitOutcome)>),
+    /// `Commit`: it was carried out.
+    Committed {
+        /// The latest claim of the lease.
+        claim: Claim,
+        /// What came of each record, in order.
+        outcomes: Vec<(CommandNo, CommitOutcome)>,
+    },
     /// `ListUnsettled`.
     Unsettled(Vec<(LeaseId, CommandNo, Record)>),
     /// `Append`: it is in the log, since now or since an earlier try.

@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use steadfast::session::store::{
-    AppendKey, Appended, Commit, CommitOutcome, OpId, Publication, Retention, StoreOp,
+    AppendKey, Appended, Commit, CommitOutcome, Generation, OpId, Publication, Retention, StoreOp,
     StoreOutcome, TopicHead,
 };
 use steadfast::store::{MemoryStore, Store};
 use steadfast::wire::{CommandNo, Epoch, LeaseId};
+use steadfast_rig::fixtures;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mistake {
@@ -25,6 +26,8 @@ pub enum Mistake {
     AnyPrincipal,
     OpensAnew,
     HeadsOfKnownTopicsOnly,
+    OldRenewalsCount,
+    OneGeneration,
     IgnoresIds,
     ComparesNoBodies,
     AnyPrincipalsIds,
@@ -73,6 +76,15 @@ pub const MISTAKES: &[(Mistake, &[&str])] = &[
         ],
     ),
     (Mistake::AnyPrincipal, &["a lease belongs to its principal"]),
+    (Mistake::OldRenewalsCount, &["a renewal of an older generation changes nothing"]),
+    (
+        Mistake::OneGeneration,
+        &[
+            "a claim of another holder raises the generation",
+            "an earlier holder is told of the latest claim",
+            "a renewal of an older generation changes nothing",
+        ],
+    ),
     (Mistake::HeadsOfKnownTopicsOnly, &["heads are told in order and make no topic"]),
     (
         Mistake::IgnoresIds,
@@ -124,6 +136,13 @@ impl Wrong {
             (Mistake::PageBeyondItsBytes, StoreOp::ReadLog { max_bytes, .. }) => {
                 *max_bytes = u64::MAX;
             }
+            (Mistake::OldRenewalsCount, StoreOp::RenewLease { generation, .. }) => {
+                *generation = Generation(u64::MAX);
+            }
+            (
+                Mistake::OneGeneration,
+                StoreOp::OpenLease { holder, .. } | StoreOp::ClaimLease { holder, .. },
+            ) => *holder = fixtures::holder(1),
             (Mistake::LetsNothingGo, StoreOp::RenewLease { held, .. }) => *held = true,
             (Mistake::ListsTheYoung, StoreOp::ListUnsettled { older_than_ms, .. }) => {
                 *older_than_ms = 0;
@@ -196,7 +215,7 @@ impl Wrong {
             commits.iter().cloned().map(|commit| Commit { settle: false, ..commit });
         let op = StoreOp::Commit { lease, low, commits: commits_later.collect() };
         let mut outcome = self.right(op);
-        if let StoreOutcome::Committed(rows) = &mut outcome {
+        if let StoreOutcome::Committed { outcomes: rows, .. } = &mut outcome {
             for (commit, (n, row)) in commits.into_iter().zip(rows) {
                 if commit.settle && *row == (CommitOutcome::Written { settled: None }) {
                     let landed = (0..).zip(commit.record.publishes).map(|(index, publication)| {
@@ -225,7 +244,7 @@ fn forget(mut outcome: StoreOutcome) -> StoreOutcome {
         StoreOutcome::Unsettled(page) => {
             page.iter_mut().for_each(|(.., record)| record.publishes.clear());
         }
-        StoreOutcome::Committed(rows) => {
+        StoreOutcome::Committed { outcomes: rows, .. } => {
             for (_, row) in rows {
                 if let CommitOutcome::Exists(record) = row {
                     record.publishes.clear();

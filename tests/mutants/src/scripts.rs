@@ -18,6 +18,7 @@ pub fn script(mutant: Mutant) -> Option<Script> {
     match mutant {
         Mutant::EpochKeptOnRollback => Some(a_store_goes_back),
         Mutant::StaleClaimUsed => Some(a_commit_overtakes_a_claim),
+        Mutant::SweepSkipped => Some(a_node_and_its_client_end_before_an_append),
         Mutant::RolledLeavesLeases => Some(an_idle_client_of_a_store_that_goes_back),
         _ => None,
     }
@@ -92,5 +93,22 @@ fn an_idle_client_of_a_store_that_goes_back() -> Option<Violation> {
     world.run_for(2_000);
     world.back_up_store();
     world.roll_store_back();
+    outcome(world)
+}
+
+/// A node has committed a record and dies before the event is in its log; so does the client, whose
+/// lease nobody takes over.
+fn a_node_and_its_client_end_before_an_append() -> Option<Violation> {
+    let mut plan = Plan::calm();
+    plan.handlers.manual = true;
+    plan.store.settles = 0;
+    plan.store.before_ms = (20, 20);
+    let mut world = world(plan);
+    let (command, _) = world.submit(0, ORDERED);
+    world.run_until(1_000, |world| !world.held.is_empty());
+    world.finish(command, Answer::Ok(1));
+    world.run_until(1_000, |world| !world.checkers.all_settled());
+    world.crash_client(0);
+    world.crash_node(0, 100);
     outcome(world)
 }

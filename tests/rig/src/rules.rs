@@ -96,6 +96,8 @@ HeldLeasesLive = "a lease that is held lives",
     "whoever holds a lease that the store has lost is told within seconds, busy or idle";
 UnknownLeaseExpired = "an unknown lease has expired",
     "a lease that the store does not know is never taken for a new one";
+NothingOfAnothersLease = "nothing starts of another node's lease",
+    "a node that knows of a later claim than its own starts nothing of the lease";
 LeaseKeepsPrincipal = "a lease never changes its principal",
     "commands run as the lease's owner";
 ResumeKeepsPrincipal = "resume never changes the principal",

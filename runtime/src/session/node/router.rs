@@ -26,8 +26,8 @@ pub(super) const LEAVING: Close = Close::new(CloseCode::DRAINING, "this server i
 pub struct Node {
     pub(super) config: Arc<NodeConfig>,
     pub(super) random: Random,
-    /// Names this process in the keys of its own publications.
-    id: u128,
+    /// Names this process in the keys of its own publications, and in its claims of leases.
+    pub(super) id: u128,
     /// Until when a drain lasts.
     pub(super) draining: Option<Now>,
     pub(super) seats: Seats,

@@ -9,7 +9,9 @@ use super::bytes::publication_bytes;
 use super::limits::MemoryLimits;
 use super::records::Records;
 use crate::session::Now;
-use crate::session::store::{CommitOutcome, PrincipalId, Publication, Record, StoreOutcome};
+use crate::session::store::{
+    Claim, CommitOutcome, Generation, Holder, PrincipalId, Publication, Record, StoreOutcome,
+};
 use crate::wire::{Codec, CommandNo, LeaseId};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -35,6 +37,7 @@ pub(super) struct Leases {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Lease {
+    claim: Claim,
     principal: PrincipalId,
     codec: Codec,
     low: CommandNo,
@@ -56,14 +59,15 @@ pub(super) struct Lease {
 impl Lease {
     pub(super) fn new(
         now: Now,
+        holder: Holder,
         principal: PrincipalId,
         codec: Codec,
-        ttl_ms: u64,
-        unused_ttl_ms: u64,
+        (ttl_ms, unused_ttl_ms): (u64, u64),
     ) -> Self {
         let due = now.after_ms(unused_ttl_ms);
         let (low, records) = (CommandNo(1), Records::default());
         Self {
+            claim: Claim { generation: Generation(1), holder },
             principal,
             codec,
             low,
@@ -87,6 +91,10 @@ impl Lease {
     fn lives(&self) -> bool {
         self.ended.is_none()
     }
+
+    fn stands(&self, records: Vec<(CommandNo, Record)>) -> StoreOutcome {
+        StoreOutcome::Lease { low: self.low, claim: self.claim, records }
+    }
 }
 
 impl Leases {
@@ -108,11 +116,11 @@ impl Leases {
                 && known.principal == lease.principal
                 && known.codec == lease.codec
             {
-                true => StoreOutcome::Lease { low: known.low, records: Vec::new() },
+                true => known.stands(Vec::new()),
                 false => StoreOutcome::LeaseGone,
             };
         }
-        let low = lease.low;
+        let opened = lease.stands(Vec::new());
         while self.of(&lease.principal).count() >= max as usize {
             let Some(oldest) = self.free(now, &lease.principal, held_ms) else {
                 return StoreOutcome::TooManyLeases;
@@ -134,7 +142,7 @@ impl Leases {
         self.due.insert((lease.due, id));
         self.leases.insert(id, lease);
         self.share_out(&principal, limits);
-        StoreOutcome::Lease { low, records: Vec::new() }
+        opened
     }
 
     /// The leases of a principal.
@@ -175,8 +183,8 @@ impl Leases {
         &mut self,
         now: Now,
         id: LeaseId,
-        principal: &PrincipalId,
-        codec: Codec,
+        holder: Holder,
+        (principal, codec): (&PrincipalId, Codec),
         low: CommandNo,
     ) -> StoreOutcome {
         let live = self.live(id);
@@ -186,10 +194,13 @@ impl Leases {
         self.hold(now, id, true);
         match self.contact(now, id, low) {
             Some(lease) => {
+                if lease.claim.holder != holder {
+                    let generation = Generation(lease.claim.generation.0 + 1);
+                    lease.claim = Claim { generation, holder };
+                }
                 // Those below the mark are not settled, and whoever takes over owes their
                 // publications.
-                let records = lease.records.iter().cloned().collect();
-                StoreOutcome::Lease { low: lease.low, records }
+                lease.stands(lease.records.iter().cloned().collect())
             }
             None => StoreOutcome::LeaseGone,
         }
@@ -199,15 +210,18 @@ impl Leases {
         &mut self,
         now: Now,
         id: LeaseId,
+        generation: Generation,
         held: bool,
         low: CommandNo,
     ) -> StoreOutcome {
-        self.hold(now, id, held);
-        let low = self.contact(now, id, low).map(|lease| lease.low);
-        if let Some(lease) = self.leases.get_mut(&id) {
-            lease.records.shrink();
+        let Some(lease) = self.live(id) else { return StoreOutcome::LeaseGone };
+        if generation < lease.claim.generation {
+            return lease.stands(Vec::new());
         }
-        low.map_or(StoreOutcome::LeaseGone, |low| StoreOutcome::Lease { low, records: Vec::new() })
+        self.hold(now, id, held);
+        let Some(lease) = self.contact(now, id, low) else { return StoreOutcome::LeaseGone };
+        lease.records.shrink();
+        lease.stands(Vec::new())
     }
 
     /// Counts as contact, and forgets what `low` passes. `None` if there is no such lease.
@@ -269,13 +283,14 @@ impl Leases {
         }
     }
 
-    /// A commit counts as contact. False if there is no such lease.
-    pub(super) fn begin_commit(&mut self, now: Now, id: LeaseId, low: CommandNo) -> bool {
-        let Some(lease) = self.contact(now, id, low) else { return false };
+    /// A commit counts as contact. The latest claim; `None` if there is no such lease.
+    pub(super) fn begin_commit(&mut self, now: Now, id: LeaseId, low: CommandNo) -> Option<Claim> {
+        let lease = self.contact(now, id, low)?;
+        let claim = lease.claim;
         if !std::mem::replace(&mut lease.ran, true) {
             self.reschedule(id);
         }
-        true
+        Some(claim)
     }
 
     /// What keeps a record from being written (PROTOCOL.md 5.6).

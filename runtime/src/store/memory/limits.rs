@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// Bounds of a memory store. Bytes are those of names and bodies; beside them a lease takes about
-/// 300 bytes, an id 400, a record 150 and an entry of a log 100, and each of these is bounded in number.
+/// 400 bytes, an id 400, a record 150 and an entry of a log 100,
+/// and each of these is bounded in number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct MemoryLimits {

@@ -78,6 +78,7 @@ impl MemoryState {
         match op {
             StoreOp::OpenLease {
                 id,
+                holder,
                 principal,
                 codec,
                 ttl_ms,
@@ -85,13 +86,16 @@ impl MemoryState {
                 max_per_principal,
                 held_ms,
             } => {
-                let lease = leases::Lease::new(now, principal, codec, ttl_ms, unused_ttl_ms);
+                let lease =
+                    leases::Lease::new(now, holder, principal, codec, (ttl_ms, unused_ttl_ms));
                 self.leases.open(now, id, lease, (max_per_principal, held_ms), &self.limits)
             }
-            StoreOp::ClaimLease { id, principal, codec, low } => {
-                self.leases.claim(now, id, &principal, codec, low)
+            StoreOp::ClaimLease { id, holder, principal, codec, low } => {
+                self.leases.claim(now, id, holder, (&principal, codec), low)
             }
-            StoreOp::RenewLease { id, held, low } => self.leases.renew(now, id, held, low),
+            StoreOp::RenewLease { id, generation, held, low } => {
+                self.leases.renew(now, id, generation, held, low)
+            }
             StoreOp::EndLease { id } => {
                 self.leases.end(now, id, &self.limits);
                 StoreOutcome::Done
@@ -131,9 +135,9 @@ impl MemoryState {
         if self.leases.would_owe_too_much(&commits, &self.limits) {
             return StoreOutcome::Failed;
         }
-        if !self.leases.begin_commit(now, id, low) {
+        let Some(claim) = self.leases.begin_commit(now, id, low) else {
             return StoreOutcome::LeaseGone;
-        }
+        };
         let mut outcomes = Vec::with_capacity(commits.len());
         for commit in commits {
             let n = commit.n;
@@ -143,7 +147,7 @@ impl MemoryState {
             };
             outcomes.push((n, outcome));
         }
-        StoreOutcome::Committed(outcomes)
+        StoreOutcome::Committed { claim, outcomes }
     }
 
     /// Writes a record, unless its id belongs to another command: then what is recorded is what the

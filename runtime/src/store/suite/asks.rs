@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::bench::{Answer, Bench};
 use super::report::{Broken, ensure};
 use crate::session::store::{
-    AppendKey, Appended, Commit, CommitOutcome, LogEntry, Outcome, Publication, ReadFrom, Record,
-    Retention, StoreOp, StoreOutcome, TopicHead, TopicId,
+    AppendKey, Appended, Commit, CommitOutcome, Generation, Holder, LogEntry, Outcome, Publication,
+    ReadFrom, Record, Retention, StoreOp, StoreOutcome, TopicHead, TopicId,
 };
-use crate::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name, TopicSeq};
+use crate::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name, TopicSeq};
 
 /// Far more than a run of the suite takes.
 pub(super) const LONG_MS: u64 = 24 * 3_600 * 1_000;
@@ -55,11 +55,21 @@ pub(super) fn text(entry: &LogEntry) -> String {
     bodies.collect::<Vec<_>>().join("|")
 }
 
+/// Who opens a lease, and claims it where nothing else is said.
+const FIRST: u64 = 1;
+
 /// Operations on leases.
 impl Bench {
+    /// Somebody at a node of their own.
+    pub(super) fn holder(&self, who: u64) -> Holder {
+        let node = self.node() << 64 | u128::from(who);
+        Holder { node, instance: InstanceId(node), dial: Dial(1) }
+    }
+
     pub(super) fn open_op(&self, id: LeaseId, principal: &str, max: u32) -> StoreOp {
         StoreOp::OpenLease {
             id,
+            holder: self.holder(FIRST),
             principal: self.principal(principal),
             codec: Codec::Json,
             ttl_ms: LONG_MS,
@@ -91,8 +101,19 @@ impl Bench {
         principal: &str,
         low: u64,
     ) -> Result<StoreOutcome, Broken> {
+        self.claim_by(FIRST, id, principal, low).await
+    }
+
+    pub(super) async fn claim_by(
+        &self,
+        who: u64,
+        id: LeaseId,
+        principal: &str,
+        low: u64,
+    ) -> Result<StoreOutcome, Broken> {
         let (principal, low) = (self.principal(principal), CommandNo(low));
-        let op = StoreOp::ClaimLease { id, principal, codec: Codec::Json, low };
+        let holder = self.holder(who);
+        let op = StoreOp::ClaimLease { id, holder, principal, codec: Codec::Json, low };
         Ok(self.ask(op).await?.outcome)
     }
 
@@ -102,7 +123,17 @@ impl Bench {
         held: bool,
         low: u64,
     ) -> Result<StoreOutcome, Broken> {
-        let op = StoreOp::RenewLease { id, held, low: CommandNo(low) };
+        self.renew_of(Generation(1), id, held, low).await
+    }
+
+    pub(super) async fn renew_of(
+        &self,
+        generation: Generation,
+        id: LeaseId,
+        held: bool,
+        low: u64,
+    ) -> Result<StoreOutcome, Broken> {
+        let op = StoreOp::RenewLease { id, generation, held, low: CommandNo(low) };
         Ok(self.ask(op).await?.outcome)
     }
 
@@ -118,7 +149,7 @@ pub(super) fn lives(
     outcome: &StoreOutcome,
 ) -> Result<(CommandNo, Vec<(CommandNo, Record)>), Broken> {
     match outcome {
-        StoreOutcome::Lease { low, records } => Ok((*low, records.clone())),
+        StoreOutcome::Lease { low, records, .. } => Ok((*low, records.clone())),
         _ => Err(Broken::new(format!("{what}: Lease"), outcome)),
     }
 }
@@ -144,7 +175,7 @@ impl Bench {
         let asked: Vec<CommandNo> = commits.iter().map(|commit| commit.n).collect();
         let Answer { outcome, repeated } = self.commit(lease, low, commits).await?;
         let expected = || format!("Committed with what came of each of {asked:?}, in order");
-        let StoreOutcome::Committed(rows) = outcome else {
+        let StoreOutcome::Committed { outcomes: rows, .. } = outcome else {
             return Err(Broken::new(expected(), &outcome));
         };
         ensure(rows.iter().map(|(n, _)| *n).eq(asked.iter().copied()), expected(), &rows)?;

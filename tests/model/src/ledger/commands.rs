@@ -335,7 +335,7 @@ impl Ledger {
     /// What really came of a store operation.
     pub(crate) fn stored(&mut self, op: &StoreOp, outcome: &StoreOutcome, marks: &Marks) {
         match (op, outcome) {
-            (StoreOp::Commit { lease, commits, .. }, StoreOutcome::Committed(outcomes)) => {
+            (StoreOp::Commit { lease, commits, .. }, StoreOutcome::Committed { outcomes, .. }) => {
                 for (commit, (_, outcome)) in commits.iter().zip(outcomes) {
                     self.commit_happens(*lease, commit, outcome, marks);
                 }

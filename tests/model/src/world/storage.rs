@@ -79,7 +79,7 @@ impl World<'_> {
         self.ledger().stored(&body, &outcome, marks);
         match (&body, &outcome) {
             (StoreOp::Append { .. }, StoreOutcome::Appended(place)) => self.spread(node, *place),
-            (StoreOp::Commit { .. }, StoreOutcome::Committed(outcomes)) => {
+            (StoreOp::Commit { .. }, StoreOutcome::Committed { outcomes, .. }) => {
                 for (_, outcome) in outcomes {
                     if let CommitOutcome::Written { settled: Some(places) } = outcome {
                         places.iter().for_each(|place| self.spread(node, *place));
@@ -123,7 +123,7 @@ impl World<'_> {
             }
             (Some(Mistake::IgnoresLow), StoreOp::Commit { commits, .. }) => {
                 let mut outcome = Arc::make_mut(&mut self.state.store).apply(NOW, body.clone());
-                if let StoreOutcome::Committed(outcomes) = &mut outcome {
+                if let StoreOutcome::Committed { outcomes, .. } = &mut outcome {
                     for ((_, outcome), commit) in outcomes.iter_mut().zip(commits) {
                         if *outcome == CommitOutcome::BelowLow {
                             let settled = commit.record.publishes.is_empty().then(Vec::new);

@@ -74,6 +74,7 @@ impl Checkers {
         self.nothing_begins_while_the_store_fails(now, process);
         self.nothing_runs_that_waited_too_long(number_in(body));
         self.no_handler_runs_over_a_record(process, key);
+        self.nothing_starts_of_anothers_lease(process, key);
         self.a_first_attempt_is_the_first(process, key, *attempt);
         self.one_execution_at_a_time(process, key);
         self.ordered_commands_start_in_order(process, key);

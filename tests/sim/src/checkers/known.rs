@@ -26,6 +26,7 @@ impl Checkers {
         if let StoreOp::ClaimLease { id, .. } | StoreOp::Commit { lease: id, .. } = body {
             self.known.asked.insert((process, op), *id);
         }
+        self.claims.asked(process, op, body);
         self.topics.looks.asked(process, op, body);
         self.an_operation_is_tried(now, process, op, body);
     }
@@ -37,7 +38,7 @@ impl Checkers {
                 let told = self.known.told.entry((process, lease)).or_default();
                 told.extend(records.iter().map(|(n, _)| n.0));
             }
-            StoreOutcome::Committed(outcomes) => {
+            StoreOutcome::Committed { outcomes, .. } => {
                 let stand =
                     outcomes.iter().filter(|(_, outcome)| *outcome != CommitOutcome::BelowLow);
                 self.known.records.extend(stand.map(|(n, _)| (process, lease, n.0)));

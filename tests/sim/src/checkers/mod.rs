@@ -4,6 +4,7 @@
 
 mod backlog;
 mod bounds;
+mod claims;
 mod commands;
 mod drains;
 mod executions;
@@ -32,6 +33,7 @@ pub use sometimes::{REQUIRED, Sometimes};
 pub use topics::{Restored, Topics};
 
 use self::backlog::RoomBook;
+use self::claims::Claims;
 use self::commands::{CallBook, ClientBook, CommitBook, LeaseBook};
 use self::drains::Unanswered;
 use self::executions::Executions;
@@ -73,6 +75,7 @@ pub struct Checkers {
     unanswered: Unanswered,
     executions: Executions,
     known: Known,
+    claims: Claims,
     outages: Outages,
     /// Whether nodes or the store let go of replies that take too much room.
     replies_shrink: bool,
@@ -114,6 +117,7 @@ impl Checkers {
             unanswered: Unanswered::new(),
             executions: Executions::default(),
             known: Known::default(),
+            claims: Claims::default(),
             outages: Outages::default(),
             replies_shrink: plan.replies_shrink(),
             states: BTreeMap::new(),

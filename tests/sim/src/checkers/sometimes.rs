@@ -14,6 +14,7 @@ pub const REQUIRED: &[&str] = &[
     "lease lost",
     "takeover",
     "executed on two nodes",
+    "told that a lease is another node's",
     "drain completed",
     "gap: Trimmed",
     "gap: Epoch",

@@ -152,7 +152,7 @@ impl World {
             }
             (Some(Mistake::IgnoresLow), StoreOp::Commit { .. }) => {
                 let mut outcome = self.shelf.state.apply(now, op.clone());
-                if let StoreOutcome::Committed(outcomes) = &mut outcome {
+                if let StoreOutcome::Committed { outcomes, .. } = &mut outcome {
                     for (_, outcome) in outcomes
                         .iter_mut()
                         .filter(|(_, outcome)| *outcome == CommitOutcome::BelowLow)

@@ -331,6 +331,7 @@ impl World {
         for slot in 0..self.nodes.len() {
             self.pump_node(slot);
         }
+        self.checkers.turn_ends();
         self.nothing_waits_for_another_input();
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use steadfast::session::Now;
 use steadfast::session::store::{
-    Advanced, Appended, CommitOutcome, LogEntry, News, OpId, Publication, ReadFrom, Record,
-    StoreOp, StoreOutcome, TopicId,
+    Advanced, Appended, CommitOutcome, Generation, LogEntry, News, OpId, Publication, ReadFrom,
+    Record, StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::store::{MemoryLimits, MemoryState};
 
@@ -51,7 +51,8 @@ impl Shelf {
     /// Whether a lease lives, without touching it.
     #[must_use]
     pub fn has_lease(&self, now: Now, id: LeaseId) -> bool {
-        let look = StoreOp::RenewLease { id, held: true, low: CommandNo(1) };
+        let (generation, low) = (Generation(0), CommandNo(1));
+        let look = StoreOp::RenewLease { id, generation, held: true, low };
         let outcome = self.state.clone().apply(self.clock.reads(now), look);
         matches!(outcome, StoreOutcome::Lease { .. })
     }
@@ -134,7 +135,7 @@ fn drop_settled(truth: &mut StoreOutcome) {
         StoreOutcome::Lease { records, .. } => {
             records.iter_mut().for_each(|(_, record)| forget(record));
         }
-        StoreOutcome::Committed(outcomes) => {
+        StoreOutcome::Committed { outcomes, .. } => {
             for (_, outcome) in outcomes {
                 if let CommitOutcome::Exists(record) = outcome {
                     forget(record);
@@ -219,7 +220,7 @@ impl World {
             (StoreOp::Append { publication, .. }, StoreOutcome::Appended(place)) => {
                 self.spread(knows, publication, *place);
             }
-            (StoreOp::Commit { commits, .. }, StoreOutcome::Committed(outcomes)) => {
+            (StoreOp::Commit { commits, .. }, StoreOutcome::Committed { outcomes, .. }) => {
                 for (commit, (_, outcome)) in commits.iter().zip(outcomes) {
                     let CommitOutcome::Written { settled: Some(places) } = outcome else {
                         continue;

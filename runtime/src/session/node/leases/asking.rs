@@ -174,6 +174,24 @@ impl Leases {
         Some(waiting)
     }
 
+    /// Nothing of a lease that waits for what its id stands for begins any more: another node has
+    /// claimed it.
+    pub(super) fn stop_asking(&mut self, key: LeaseKey, config: &NodeConfig, fx: &mut Effects) {
+        let Some(lease) = self.leases.held_mut(key) else { return };
+        let asking =
+            |(n, slot): (CommandNo, &Slot)| matches!(slot.state, SlotState::Asking(_)).then_some(n);
+        let numbers: Vec<CommandNo> = lease.slots().filter_map(asking).collect();
+        for n in numbers {
+            let taken = lease.slot_mut(n).and_then(|slot| slot.state.take_asking());
+            let Some(waiting) = taken else { continue };
+            lease.queue_bytes -= waiting.body.len() as u64;
+            lease.running -= 1;
+            lease.order.stop(n);
+            self.places.give_back(1, key, lease, config);
+        }
+        self.give_way_gone(key, fx);
+    }
+
     // ---- those that have joined ----
 
     /// The record of a command stands, and is this node's own: who has joined it is told the same.

@@ -9,7 +9,7 @@ use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Purpose, Timer};
 use crate::session::node::keys::{LeaseKey, SessionKey};
 use crate::session::node::types::{ConnId, Principal};
-use crate::session::store::{Record, StoreOp};
+use crate::session::store::{Generation, Record, StoreOp};
 use crate::wire::{Codec, CommandNo, Hello, LeaseId, LeaseState};
 
 /// Leases that are renewed in a millisecond when all of them are to be.
@@ -19,6 +19,7 @@ const RENEWALS_PER_MS: u64 = 16;
 pub(crate) struct Grant<'a> {
     pub(crate) id: LeaseId,
     pub(crate) state: LeaseState,
+    pub(crate) generation: Generation,
     pub(crate) codec: Codec,
     pub(crate) principal: &'a Principal,
     pub(crate) hello: &'a Hello,
@@ -33,7 +34,7 @@ pub(crate) struct Taken {
 }
 
 impl Leases {
-    fn find(&self, id: LeaseId) -> Option<&Lease> {
+    pub(super) fn find(&self, id: LeaseId) -> Option<&Lease> {
         self.leases.held(*self.ids.get(&id)?)
     }
 
@@ -107,6 +108,7 @@ impl Leases {
             lease.highest = lease.highest.max(CommandNo(claim.next.0.saturating_sub(1)));
             lease.used |= claim.next.0 > 1;
         }
+        lease.contact.generation = lease.contact.generation.max(grant.generation);
         // The store counts it as held, unless it is just being told something else.
         if !lease.contact.under_way {
             lease.contact.told_held = true;
@@ -216,8 +218,11 @@ impl Leases {
         }
     }
 
-    fn tell_contact(&mut self, key: LeaseKey, fx: &mut Effects) {
+    pub(super) fn tell_contact(&mut self, key: LeaseKey, fx: &mut Effects) {
         let Some(lease) = self.leases.held_mut(key) else { return };
+        if lease.contact.is_elsewhere() {
+            return;
+        }
         lease.contact.again = lease.contact.under_way;
         if !std::mem::replace(&mut lease.contact.under_way, true) {
             fx.ask(Purpose::Renew(key));
@@ -291,7 +296,8 @@ impl Leases {
         lease.contact.told_held = lease.contact.held;
         lease.contact.again = false;
         lease.told_low = lease.low;
-        Some(StoreOp::RenewLease { id: lease.id, held: lease.contact.held, low: lease.low })
+        let Contact { generation, held, .. } = lease.contact;
+        Some(StoreOp::RenewLease { id: lease.id, generation, held, low: lease.low })
     }
 
     // ---- ends ----

@@ -8,7 +8,7 @@ use super::slot::{Committing, Slot, SlotState};
 use crate::session::Now;
 use crate::session::node::keys::{OperationKey, SessionKey};
 use crate::session::node::types::{Attempt, ExecId, Principal};
-use crate::session::store::Outcome;
+use crate::session::store::{Generation, Outcome};
 use crate::wire::{Codec, CommandNo, Dial, FailureCode, Hello, InstanceId, LeaseId, RefusalCode};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -72,6 +72,11 @@ pub(super) struct Commits {
 /// What the store knows of a lease's holder.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Contact {
+    /// This node's claim of it.
+    pub(super) generation: Generation,
+    /// The latest claim of another node that this one knows of. If that is the later one, nothing
+    /// of the lease starts here, and its contact is not this node's to tell.
+    pub(super) elsewhere: Generation,
     /// A client is connected that has it.
     pub(super) held: bool,
     /// What the store was told of that last.
@@ -93,6 +98,13 @@ pub(super) struct Deadlines {
     pub(super) renew: Option<Now>,
     /// When it is looked at whether the lease has come to rest.
     pub(super) rest: Option<Now>,
+}
+
+impl Contact {
+    /// Whether another node has claimed the lease since.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.elsewhere > self.generation
+    }
 }
 
 impl Order {

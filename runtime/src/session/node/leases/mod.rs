@@ -5,6 +5,7 @@
 mod asking;
 mod commands;
 mod commits;
+mod fence;
 mod holders;
 mod lease;
 mod message_ids;
@@ -17,5 +18,6 @@ mod state;
 pub(super) use asking::Found;
 pub(super) use commands::{Arrival, Offer, Room};
 pub(super) use commits::Committed;
+pub(super) use fence::Fenced;
 pub(super) use holders::Grant;
 pub(super) use state::Leases;

@@ -214,6 +214,9 @@ impl Leases {
         let still = self.ordered(before, fx).filter(|(of, _)| *of == key).map(|(_, n)| n);
         if let Some(lease) = self.leases.held_mut(key) {
             lease.order.handed_out = still;
+            if lease.contact.is_elsewhere() {
+                self.stop(key, config, fx);
+            }
         }
         self.start_next(now, key, config, fx);
         self.fill_places(now, config, fx);

@@ -179,6 +179,11 @@ impl Places {
         }
     }
 
+    /// Nothing of a lease waits any more.
+    pub(super) fn forget_all(&mut self, lease: &mut Lease) {
+        self.forget_below(CommandNo(u64::MAX), lease);
+    }
+
     /// The command that gets the next free place, if there is one: principals take turns, and the
     /// leases of each.
     pub(super) fn next(

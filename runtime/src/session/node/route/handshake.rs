@@ -6,7 +6,7 @@ use crate::session::node::leases::Grant;
 use crate::session::node::router::{LEAVING, Node};
 use crate::session::node::seats::{Found, Leasing, Opening, Replaced, Vacancy};
 use crate::session::node::types::{ConnId, Denied, Execution, Identity, Principal};
-use crate::session::store::{Record, StoreOp, StoreOutcome};
+use crate::session::store::{Generation, Holder, Record, StoreOp, StoreOutcome};
 use crate::session::{Close, CloseCode, Now, millis};
 use crate::wire::{Codec, CommandNo, Hello, LeaseGrant, LeaseId, LeaseState, ServerFrame};
 
@@ -90,7 +90,7 @@ impl Node {
     }
 
     /// Closes a socket that has lost its session to a newer one.
-    fn replace(&mut self, now: Now, earlier: Option<Replaced>) {
+    pub(super) fn replace(&mut self, now: Now, earlier: Option<Replaced>) {
         let Some(Replaced { conn, other_process }) = earlier else { return };
         self.seats.unseat(conn);
         let close = match other_process {
@@ -138,13 +138,16 @@ impl Node {
         // It may be gone.
         let (leasing, codec) = self.seats.leasing(conn)?;
         let principal = leasing.principal.id();
+        let Hello { instance, dial, .. } = leasing.hello;
+        let holder = Holder { node: self.id, instance, dial };
         let config = &self.config;
         Some(match (leasing.fresh, &leasing.hello.lease) {
             (None, Some(claim)) => {
-                StoreOp::ClaimLease { id: claim.id, principal, codec, low: claim.low }
+                StoreOp::ClaimLease { id: claim.id, holder, principal, codec, low: claim.low }
             }
             (fresh, _) => StoreOp::OpenLease {
                 id: fresh?,
+                holder,
                 principal,
                 codec,
                 ttl_ms: millis(config.lease_ttl),
@@ -168,7 +171,9 @@ impl Node {
                 self.leases.claim(id, conn);
                 self.fx.ask(Purpose::Lease(conn));
             }
-            (StoreOutcome::Lease { low, records }, _) => self.on_granted(now, conn, low, records),
+            (StoreOutcome::Lease { low, claim, records }, _) => {
+                self.on_granted(now, conn, low, claim.generation, records);
+            }
             (StoreOutcome::TooManyLeases, _) => self.close(now, conn, PRINCIPAL_FULL),
             // The client's own is gone: it gets a new one, and learns from its id that the old one
             // is lost.
@@ -197,6 +202,7 @@ impl Node {
         now: Now,
         conn: ConnId,
         low: CommandNo,
+        generation: Generation,
         records: Vec<(CommandNo, Record)>,
     ) {
         let Some((leasing, codec)) = self.seats.leased(conn) else { return };
@@ -215,7 +221,10 @@ impl Node {
                 return;
             }
         };
-        let grant = Grant { id, state, codec, principal: &principal, hello: &hello };
+        if self.leases.is_elsewhere(id, generation) {
+            return self.close(now, conn, STALE);
+        }
+        let grant = Grant { id, state, generation, codec, principal: &principal, hello: &hello };
         let taken = self.leases.take(now, &grant, &self.config, &mut self.fx);
         let Some(taken) = taken else { return };
         let lease = taken.key;

@@ -3,10 +3,13 @@
 
 use crate::session::node::effects::{Operation, Purpose, key_of, op_id};
 use crate::session::node::keys::{LeaseKey, OperationKey};
-use crate::session::node::leases::{Committed, Found};
+use crate::session::node::leases::{Committed, Fenced, Found};
 use crate::session::node::router::Node;
+use crate::session::node::seats::Replaced;
 use crate::session::node::types::{ConnId, Output, PublishError, StagedPublish};
-use crate::session::store::{CommitOutcome, OpId, Publication, StoreOp, StoreOutcome, TopicId};
+use crate::session::store::{
+    Claim, CommitOutcome, OpId, Publication, StoreOp, StoreOutcome, TopicId,
+};
 use crate::session::{Close, CloseCode, Now};
 use crate::wire::{CommandNo, LeaseId, TopicNo};
 
@@ -97,10 +100,26 @@ impl Node {
         // It may have been dropped, or released, meanwhile.
         let Some(id) = self.leases.id(lease) else { return };
         if matches!(outcome, StoreOutcome::LeaseGone) {
-            self.drop_lease(now, id);
-        } else {
-            self.leases.renewed(now, lease, &self.config, &mut self.fx);
+            return self.drop_lease(now, id);
         }
+        self.leases.renewed(now, lease, &self.config, &mut self.fx);
+        if let StoreOutcome::Lease { claim, .. } = outcome {
+            self.on_latest_claim(now, lease, claim);
+        }
+    }
+
+    /// If another node has claimed a lease since, its session ends here, like one that a newer
+    /// socket has taken over.
+    fn on_latest_claim(&mut self, now: Now, lease: LeaseKey, claim: &Claim) {
+        let (config, fx) = (&self.config, &mut self.fx);
+        let fenced = self.leases.on_latest_claim(now, lease, claim, self.id, (config, fx));
+        let Some(Fenced { session, other_process }) = fenced else { return };
+        if let Some(session) = session {
+            let conn = self.seats.conn_of(session);
+            self.replace(now, conn.map(|conn| Replaced { conn, other_process }));
+            self.seats.remove(session, &mut self.fx);
+        }
+        self.leases.release(lease, &self.config, &mut self.fx);
     }
 
     // ---- commits ----
@@ -113,7 +132,7 @@ impl Node {
         outcome: StoreOutcome,
     ) {
         let Some(id) = self.leases.commit_ended(lease) else { return };
-        let StoreOutcome::Committed(outcomes) = outcome else {
+        let StoreOutcome::Committed { claim, outcomes } = outcome else {
             // An earlier try may have written records before the lease ended: what they publish is
             // still owed.
             self.appends.sweep().soon(&mut self.fx);
@@ -125,6 +144,7 @@ impl Node {
         self.leases.give_way_all(lease, numbers, &mut self.fx);
         let left = self.leases.take_left(lease, numbers);
         self.on_orphan(&left);
+        self.on_latest_claim(now, lease, &claim);
         let session = self.leases.session(lease);
         self.leases.after_commit(lease, &self.config, &mut self.fx);
         if let Some(conn) = session.and_then(|session| self.seats.conn_of(session)) {

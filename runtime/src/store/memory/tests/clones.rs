@@ -107,6 +107,7 @@ fn what_a_commit_published_is_heard() {
     follow(&other, &["a", "b"]);
     let issued = StoreOp::OpenLease {
         id: lease(1),
+        holder: HOLDER,
         principal: "ann".into(),
         codec: Codec::Json,
         ttl_ms: TTL,

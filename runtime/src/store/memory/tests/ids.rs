@@ -39,7 +39,7 @@ impl Shelf {
         let id = Some(Box::new(CommitId { id: id("ann", text), hash, keep_ms: KEEP }));
         let commits = vec![Commit { n, record, settle: true, retention, fresh_epochs, id }];
         match self.apply(StoreOp::Commit { lease: lease(of), low: CommandNo(1), commits }) {
-            StoreOutcome::Committed(mut rows) => rows.remove(0).1,
+            StoreOutcome::Committed { mut outcomes, .. } => outcomes.remove(0).1,
             other => panic!("{other:?}"),
         }
     }

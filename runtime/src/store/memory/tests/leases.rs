@@ -27,7 +27,7 @@ fn opening_again_after_a_lost_answer_changes_nothing() {
     let before = shelf.state.clone();
     assert_eq!(
         shelf.open(1, "ann"),
-        StoreOutcome::Lease { low: CommandNo(1), records: Vec::new() }
+        StoreOutcome::Lease { low: CommandNo(1), claim: OPENED, records: Vec::new() }
     );
     assert_eq!(shelf.state, before);
     assert!(gone(&shelf.open(1, "bob")));

@@ -13,16 +13,19 @@ use std::time::Duration;
 use super::{MemoryLimits, MemoryState};
 use crate::session::Now;
 use crate::session::store::{
-    AppendKey, Appended, Commit, CommitOutcome, LogEntry, Outcome, Publication, ReadFrom, Record,
-    Retention, StoreOp, StoreOutcome, TopicHead, TopicId,
+    AppendKey, Appended, Claim, Commit, CommitOutcome, Generation, Holder, LogEntry, Outcome,
+    Publication, ReadFrom, Record, Retention, StoreOp, StoreOutcome, TopicHead, TopicId,
 };
-use crate::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name, TopicSeq};
+use crate::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name, TopicSeq};
 
 const TTL: u64 = 1000;
 const HELD: u64 = 20;
 const UNUSED_TTL: u64 = 100;
 const KEPT_MS: u64 = 500;
 const KEPT: Retention = Retention::new(3, Duration::from_millis(KEPT_MS));
+
+const HOLDER: Holder = Holder { node: 1, instance: InstanceId(1), dial: Dial(1) };
+const OPENED: Claim = Claim { generation: Generation(1), holder: HOLDER };
 
 /// A store's state, and the time that it is told.
 struct Shelf {
@@ -83,6 +86,7 @@ impl Shelf {
     fn open(&mut self, id: u128, principal: &str) -> StoreOutcome {
         self.apply(StoreOp::OpenLease {
             id: lease(id),
+            holder: HOLDER,
             principal: principal.into(),
             codec: Codec::Json,
             ttl_ms: TTL,
@@ -94,15 +98,20 @@ impl Shelf {
 
     fn claim(&mut self, id: u128, principal: &str, low: u64) -> StoreOutcome {
         let (id, principal, low) = (lease(id), principal.into(), CommandNo(low));
-        self.apply(StoreOp::ClaimLease { id, principal, codec: Codec::Json, low })
+        self.apply(StoreOp::ClaimLease { id, holder: HOLDER, principal, codec: Codec::Json, low })
     }
 
     fn renew(&mut self, id: u128, low: u64) -> StoreOutcome {
-        self.apply(StoreOp::RenewLease { id: lease(id), held: true, low: CommandNo(low) })
+        self.contact(id, true, low)
     }
 
     fn let_go(&mut self, id: u128) -> StoreOutcome {
-        self.apply(StoreOp::RenewLease { id: lease(id), held: false, low: CommandNo(1) })
+        self.contact(id, false, 1)
+    }
+
+    fn contact(&mut self, id: u128, held: bool, low: u64) -> StoreOutcome {
+        let (id, generation, low) = (lease(id), Generation(1), CommandNo(low));
+        self.apply(StoreOp::RenewLease { id, generation, held, low })
     }
 
     fn end(&mut self, id: u128) -> StoreOutcome {
@@ -134,7 +143,7 @@ impl Shelf {
         settle: bool,
     ) -> CommitOutcome {
         match self.commit(id, n, low, publishes, settle) {
-            StoreOutcome::Committed(mut outcomes)
+            StoreOutcome::Committed { mut outcomes, .. }
                 if outcomes.len() == 1 && outcomes[0].0 == CommandNo(n) =>
             {
                 outcomes.remove(0).1

@@ -31,7 +31,7 @@ fn commits_of_one_operation_are_carried_out_in_order() {
     };
     let commits = vec![one(2, "x"), one(1, "y"), one(2, "z")];
     let outcome = shelf.apply(StoreOp::Commit { lease: lease(1), low: CommandNo(1), commits });
-    let StoreOutcome::Committed(outcomes) = outcome else { panic!("{outcome:?}") };
+    let StoreOutcome::Committed { outcomes, .. } = outcome else { panic!("{outcome:?}") };
     let at = |ts| CommitOutcome::Written {
         settled: Some(vec![Appended { epoch: Epoch(2), ts: TopicSeq(ts) }]),
     };
@@ -60,12 +60,12 @@ fn a_claim_gives_the_records_from_low_on_and_forgets_those_below() {
     let expected = [2, 4].map(|n| (CommandNo(n), record(&[]))).to_vec();
     assert_eq!(
         shelf.claim(1, "ann", 2),
-        StoreOutcome::Lease { low: CommandNo(2), records: expected.clone() }
+        StoreOutcome::Lease { low: CommandNo(2), claim: OPENED, records: expected.clone() }
     );
     let outcome = shelf.claim(1, "ann", 1);
     assert_eq!(
         outcome,
-        StoreOutcome::Lease { low: CommandNo(2), records: expected },
+        StoreOutcome::Lease { low: CommandNo(2), claim: OPENED, records: expected },
         "low never goes back"
     );
 }
@@ -105,7 +105,7 @@ fn what_is_unsettled_outlives_the_low_water_mark() {
     shelf.open(1, "ann");
     shelf.written(1, 1, 1, &[event("a", "x")], false);
     shelf.written(1, 2, 1, &[], true);
-    let StoreOutcome::Lease { low, records } = shelf.claim(1, "ann", 3) else {
+    let StoreOutcome::Lease { low, records, .. } = shelf.claim(1, "ann", 3) else {
         panic!("the lease lives")
     };
     let numbers: Vec<CommandNo> = records.into_iter().map(|(n, _)| n).collect();

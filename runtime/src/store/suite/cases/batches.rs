@@ -79,10 +79,12 @@ async fn order_of_a_lease(bench: Bench) -> Result<(), Broken> {
     };
     let (_, outcomes) = bench.ask_all(batch).await?;
     let hash = |outcome: &StoreOutcome| match outcome {
-        StoreOutcome::Committed(rows) => rows.iter().find_map(|(_, outcome)| match outcome {
-            CommitOutcome::Exists(record) => Some(record.hash),
-            _ => None,
-        }),
+        StoreOutcome::Committed { outcomes: rows, .. } => {
+            rows.iter().find_map(|(_, outcome)| match outcome {
+                CommitOutcome::Exists(record) => Some(record.hash),
+                _ => None,
+            })
+        }
         _ => None,
     };
     let first = outcomes.get(2).and_then(hash);

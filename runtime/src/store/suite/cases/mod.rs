@@ -2,6 +2,7 @@
 
 mod appends;
 mod batches;
+mod claims;
 mod ids;
 mod leases;
 mod quota;
@@ -19,6 +20,7 @@ pub fn cases() -> Vec<Case> {
     let groups = [
         batches::cases(),
         leases::cases(),
+        claims::cases(),
         quota::cases(),
         records::cases(),
         ids::cases(),

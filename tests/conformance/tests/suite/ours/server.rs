@@ -107,7 +107,7 @@ fn configure(config: &mut NodeConfig, settings: &Value) {
         config.frame_bytes = value;
         // No message may be declared longer than a frame can carry.
         for message in config.messages_mut() {
-            message.max_bytes = message.max_bytes.min(value);
+            message.max_bytes = message.max_bytes.min(steadfast::wire::body_limit(value));
         }
     }
     small("/queue_bytes").into_iter().for_each(|value| config.lease_queue_bytes = value);

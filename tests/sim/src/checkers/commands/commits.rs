@@ -64,7 +64,7 @@ impl Checkers {
     /// What really came of a store operation.
     pub fn stored(&mut self, process: u64, op: &StoreOp, outcome: &StoreOutcome) {
         match (op, outcome) {
-            (StoreOp::Commit { lease, commits, .. }, StoreOutcome::Committed(outcomes)) => {
+            (StoreOp::Commit { lease, commits, .. }, StoreOutcome::Committed { outcomes, .. }) => {
                 for (commit, (n, outcome)) in commits.iter().zip(outcomes) {
                     let same = commit.n == *n;
                     self.require(same, Rule::CommitsAnsweredInOrder, || format!("{lease:?} {n}"));
@@ -218,6 +218,7 @@ impl Checkers {
         self.store_answers(now, process, op, outcome);
         self.own_events_are_learnt(process, op, outcome);
         self.records_are_told(process, op, outcome);
+        self.claims_are_told(process, op, outcome);
         match outcome {
             StoreOutcome::Unknown => self.sometimes.count("commit unknown"),
             StoreOutcome::Unsettled(records) if !records.is_empty() => {

@@ -58,7 +58,7 @@ impl Checkers {
         }
         self.topics.looks.reading.remove(&(process, op));
         let Some(asked) = self.topics.looks.committing.remove(&(process, op)) else { return };
-        let StoreOutcome::Committed(outcomes) = outcome else { return };
+        let StoreOutcome::Committed { outcomes, .. } = outcome else { return };
         for ((lease, n, publishes), (number, outcome)) in asked.into_iter().zip(outcomes) {
             let CommitOutcome::Exists(record) = outcome else { continue };
             let theirs = self.commits.get(&(lease, n)).map_or(0, |commit| commit.publishes.len());

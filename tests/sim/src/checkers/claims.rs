@@ -1,0 +1,74 @@
+//! Whose a lease is, as far as each node knows: one that knows of a later claim of another node
+//! starts nothing of the lease. It learns from the store's answers, as the node does.
+
+use std::collections::BTreeMap;
+
+use steadfast::session::store::{Claim, Generation, OpId, StoreOp, StoreOutcome};
+use steadfast::wire::LeaseId;
+use steadfast_rig::Rule;
+
+use super::Checkers;
+
+/// By node process.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Claims {
+    /// What each process calls itself.
+    names: BTreeMap<u64, u128>,
+    /// Which lease an operation under way is about.
+    asked: BTreeMap<(u64, OpId), LeaseId>,
+    /// The latest claim of its own that a process knows of, and of another one.
+    known: BTreeMap<(u64, LeaseId), (Generation, Generation)>,
+    /// Leases that a process has learnt of in this turn, in which what it has begun goes out.
+    learnt: Vec<(u64, LeaseId)>,
+}
+
+impl Claims {
+    pub(super) fn asked(&mut self, process: u64, op: OpId, body: &StoreOp) {
+        let lease = match body {
+            StoreOp::OpenLease { id, holder, .. } | StoreOp::ClaimLease { id, holder, .. } => {
+                self.names.insert(process, holder.node);
+                *id
+            }
+            StoreOp::RenewLease { id, .. } | StoreOp::Commit { lease: id, .. } => *id,
+            _ => return,
+        };
+        self.asked.insert((process, op), lease);
+    }
+
+    fn knows(&self, process: u64, lease: LeaseId) -> bool {
+        self.known.get(&(process, lease)).is_some_and(|(own, other)| other > own)
+            && !self.learnt.contains(&(process, lease))
+    }
+}
+
+impl Checkers {
+    pub(super) fn claims_are_told(&mut self, process: u64, op: OpId, outcome: &StoreOutcome) {
+        let Some(lease) = self.claims.asked.remove(&(process, op)) else { return };
+        let (StoreOutcome::Lease { claim, .. } | StoreOutcome::Committed { claim, .. }) = outcome
+        else {
+            return;
+        };
+        let Claim { generation, holder } = claim;
+        let ours = self.claims.names.get(&process) == Some(&holder.node);
+        let (own, other) = self.claims.known.entry((process, lease)).or_default();
+        let latest = if ours { &mut *own } else { &mut *other };
+        *latest = (*latest).max(*generation);
+        if !ours && other > own {
+            self.claims.learnt.push((process, lease));
+            self.sometimes.count("told that a lease is another node's");
+        }
+    }
+
+    /// What nodes have begun has gone out.
+    pub fn turn_ends(&mut self) {
+        self.claims.learnt.clear();
+    }
+
+    /// A node that knows of a newer generation starts nothing.
+    pub(super) fn nothing_starts_of_anothers_lease(&mut self, process: u64, key: (LeaseId, u64)) {
+        let knows = self.claims.knows(process, key.0);
+        self.require(!knows, Rule::NothingOfAnothersLease, || {
+            format!("{key:?} starts in process {process}")
+        });
+    }
+}

@@ -1,0 +1,100 @@
+//! What the threads of a store are asked for. How they do it is theirs.
+
+use std::path::PathBuf;
+
+use tokio::sync::oneshot;
+
+use steadfast::session::store::{Commit, OpId, Publication, StoreOp, StoreOutcome};
+
+use crate::error::BackupError;
+use crate::queue::Weighty;
+use crate::rows::publication_bytes;
+
+/// Answers to a batch.
+pub(crate) type Answers = Vec<(OpId, StoreOutcome)>;
+
+/// Operations that are asked for and answered together.
+pub(crate) struct Batch {
+    ops: Vec<(OpId, StoreOp)>,
+    bytes: u64,
+    tell: oneshot::Sender<Answers>,
+}
+
+/// Something for the writer to do.
+pub(crate) enum Job {
+    Batch(Batch),
+    /// A copy of the file.
+    Backup {
+        to: PathBuf,
+        tell: oneshot::Sender<Result<(), BackupError>>,
+    },
+}
+
+impl Batch {
+    /// A batch, and where its answers come.
+    pub(crate) fn new(ops: Vec<(OpId, StoreOp)>) -> (Self, oneshot::Receiver<Answers>) {
+        let (tell, told) = oneshot::channel();
+        let bytes = ops.iter().map(|(_, op)| weight(op)).sum();
+        (Self { ops, bytes, tell }, told)
+    }
+
+    pub(crate) fn ops(&self) -> impl Iterator<Item = &StoreOp> {
+        self.ops.iter().map(|(_, op)| op)
+    }
+
+    /// Answers each operation with the next outcome. Whoever has asked may be gone.
+    pub(crate) fn answer(self, outcomes: &mut impl Iterator<Item = StoreOutcome>) {
+        let answers = self.ops.into_iter().zip(outcomes).map(|((id, _), outcome)| (id, outcome));
+        let _ = self.tell.send(answers.collect());
+    }
+
+    /// Answers each operation with the same outcome.
+    pub(crate) fn answer_all(self, outcome: &StoreOutcome) {
+        self.answer(&mut std::iter::repeat_with(|| outcome.clone()));
+    }
+}
+
+impl Weighty for Batch {
+    fn operations(&self) -> usize {
+        self.ops.len()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Weighty for Job {
+    fn operations(&self) -> usize {
+        match self {
+            Self::Batch(batch) => batch.operations(),
+            Self::Backup { .. } => 1,
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Batch(batch) => batch.bytes(),
+            Self::Backup { .. } => 0,
+        }
+    }
+}
+
+/// About what an operation takes in memory.
+fn weight(op: &StoreOp) -> u64 {
+    const ROW: u64 = 128;
+    let commit = |commit: &Commit| {
+        let Commit { record, .. } = commit;
+        ROW + record.outcome.bytes() + published(&record.publishes)
+    };
+    match op {
+        StoreOp::Commit { commits, .. } => ROW + commits.iter().map(commit).sum::<u64>(),
+        StoreOp::Append { publication, .. } => ROW + published(std::slice::from_ref(publication)),
+        StoreOp::Heads { topics } => topics.iter().map(|topic| ROW + topic.key.len() as u64).sum(),
+        _ => ROW,
+    }
+}
+
+fn published(publications: &[Publication]) -> u64 {
+    publication_bytes(publications)
+}

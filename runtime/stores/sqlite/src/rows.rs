@@ -1,0 +1,189 @@
+//! How values of the protocol are written in columns, and read from them. Which columns there are
+//! is not said here.
+
+use rusqlite::types::{FromSqlError, FromSqlResult, ToSqlOutput, Type, Value, ValueRef};
+use rusqlite::{Error, Row};
+
+use steadfast::session::Now;
+use steadfast::session::store::{AppendKey, Outcome, Publication, Retention, TopicId};
+use steadfast::wire::{Body, Codec, FailureCode, LeaseId, Name};
+
+/// What SQLite gives.
+pub(crate) type Sql<T> = rusqlite::Result<T>;
+
+/// A number that may have all of its 64 bits.
+pub(crate) const fn bits(number: u64) -> i64 {
+    number.cast_signed()
+}
+
+/// A count or a time as SQLite has it.
+pub(crate) fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A count or a time from a column; none is below 0.
+pub(crate) fn count(row: &Row<'_>, column: usize) -> Sql<u64> {
+    let number: i64 = row.get(column)?;
+    u64::try_from(number).map_err(|_| Error::IntegralValueOutOfRange(column, number))
+}
+
+/// A time from a column.
+pub(crate) fn time(row: &Row<'_>, column: usize) -> Sql<Now> {
+    count(row, column).map(Now)
+}
+
+/// A time that may be missing.
+pub(crate) fn maybe_time(row: &Row<'_>, column: usize) -> Sql<Option<Now>> {
+    let is_null = matches!(row.get_ref(column)?, ValueRef::Null);
+    if is_null { Ok(None) } else { time(row, column).map(Some) }
+}
+
+/// What does not belong into a column: somebody has changed the row by hand, or it is damaged.
+pub(crate) fn strange(column: usize, what: &str) -> Error {
+    let error = FromSqlError::Other(what.to_owned().into());
+    Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}
+
+/// A body as `sqlite3` shows it best: as text if it is one.
+pub(crate) fn text(bytes: &[u8]) -> ToSqlOutput<'_> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+        Err(_) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+    }
+}
+
+fn bytes_of<'r>(row: &'r Row<'_>, column: usize) -> Sql<&'r [u8]> {
+    let bytes: FromSqlResult<&[u8]> = row.get_ref(column)?.as_bytes();
+    bytes.map_err(|error| Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
+}
+
+pub(crate) fn body(row: &Row<'_>, column: usize) -> Sql<Body> {
+    bytes_of(row, column).map(Body::copy_from)
+}
+
+pub(crate) fn name(row: &Row<'_>, column: usize) -> Sql<Name> {
+    Name::copy_from(bytes_of(row, column)?).ok_or_else(|| strange(column, "not a wire name"))
+}
+
+/// The codec of a lease, which is written as its subprotocol.
+pub(crate) fn codec(row: &Row<'_>, column: usize) -> Sql<Codec> {
+    let word = bytes_of(row, column)?;
+    let known = [Codec::Json].into_iter().find(|codec| codec.subprotocol().as_bytes() == word);
+    known.ok_or_else(|| strange(column, "not a codec"))
+}
+
+pub(crate) fn lease_id(row: &Row<'_>, column: usize) -> Sql<LeaseId> {
+    let text = row.get_ref(column)?.as_str();
+    text.ok().and_then(LeaseId::parse).ok_or_else(|| strange(column, "not the id of a lease"))
+}
+
+/// The body of an event. Format 1 has one column for it: there is one codec.
+pub(crate) fn event_body(bodies: &[(Codec, Body)]) -> &[u8] {
+    let [(Codec::Json, body)] = bodies else {
+        debug_assert!(false, "an event is encoded once per codec, and there is one");
+        return b"";
+    };
+    body.as_bytes()
+}
+
+pub(crate) fn event_bodies(row: &Row<'_>, column: usize) -> Sql<Vec<(Codec, Body)>> {
+    Ok(vec![(Codec::Json, body(row, column)?)])
+}
+
+/// The word of an outcome.
+pub(crate) const fn outcome_word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Ok(_) => "ok",
+        Outcome::Expired => "expired",
+        Outcome::Failed(failure) => code_word(failure.code),
+    }
+}
+
+const CODES: [FailureCode; 4] =
+    [FailureCode::Error, FailureCode::Internal, FailureCode::Timeout, FailureCode::Unknown];
+
+const fn code_word(code: FailureCode) -> &'static str {
+    match code {
+        FailureCode::Error => "error",
+        FailureCode::Internal => "internal",
+        FailureCode::Timeout => "timeout",
+        FailureCode::Unknown => "unknown",
+    }
+}
+
+/// The application's error and the body of an outcome, where it has them.
+pub(crate) fn outcome_columns(outcome: &Outcome) -> (Option<&str>, Option<&[u8]>) {
+    match outcome {
+        Outcome::Ok(body) => (None, Some(body.as_bytes())),
+        Outcome::Expired => (None, None),
+        Outcome::Failed(failure) => (Some(failure.name.as_str()), Some(failure.body.as_bytes())),
+    }
+}
+
+/// An outcome from its word, error and body, which are in this order.
+pub(crate) fn outcome(row: &Row<'_>, first: usize) -> Sql<Outcome> {
+    match bytes_of(row, first)? {
+        b"ok" => Ok(Outcome::Ok(body(row, first + 2)?)),
+        b"expired" => Ok(Outcome::Expired),
+        word => {
+            let code = CODES.into_iter().find(|code| code_word(*code).as_bytes() == word);
+            let code = code.ok_or_else(|| strange(first, "not an outcome"))?;
+            Ok(Outcome::failed(code, name(row, first + 1)?, body(row, first + 2)?))
+        }
+    }
+}
+
+/// A topic from its name and key.
+pub(crate) fn topic(row: &Row<'_>, first: usize) -> Sql<TopicId> {
+    Ok(TopicId { name: name(row, first)?, key: row.get::<_, String>(first + 1)?.into() })
+}
+
+/// A publication from topic, key, name and body.
+pub(crate) fn publication(row: &Row<'_>, first: usize) -> Sql<Publication> {
+    let (topic, name) = (topic(row, first)?, name(row, first + 2)?);
+    Ok(Publication { topic, name, bodies: event_bodies(row, first + 3)? })
+}
+
+/// How long a topic's entries are kept, from entries, bytes and milliseconds.
+pub(crate) fn retention(row: &Row<'_>, first: usize) -> Sql<Retention> {
+    let entries = u32::try_from(count(row, first)?).unwrap_or(u32::MAX);
+    let ttl = std::time::Duration::from_millis(count(row, first + 2)?);
+    Ok(Retention::new(entries, ttl).with_bytes(count(row, first + 1)?))
+}
+
+/// An append's key as text.
+pub(crate) fn append_key(key: AppendKey) -> String {
+    match key {
+        AppendKey::Command { lease, n, index } => format!("c:{lease}:{n}:{index}"),
+        AppendKey::Direct { node, count } => format!("d:{node:032x}:{count}"),
+    }
+}
+
+/// Names, keys and bodies of publications.
+pub(crate) fn publication_bytes(publications: &[Publication]) -> u64 {
+    publications
+        .iter()
+        .map(|publication| {
+            let Publication { topic, name, bodies } = publication;
+            let bodies: usize = bodies.iter().map(|(_, body)| body.len()).sum();
+            (topic.key.len() + name.as_bytes().len() + bodies) as u64
+        })
+        .sum()
+}
+
+/// What an outcome's reply takes beside its record; `{}` takes nothing.
+pub(crate) fn reply_bytes(outcome: &Outcome) -> u64 {
+    let name = match outcome {
+        Outcome::Failed(failure) => failure.name.as_bytes().len() as u64,
+        Outcome::Ok(_) | Outcome::Expired => 0,
+    };
+    match name + outcome.bytes() {
+        bytes if bytes <= Body::UNIT.len() as u64 => 0,
+        bytes => bytes,
+    }
+}
+
+/// An integer or nothing, for a column that may be empty.
+pub(crate) fn maybe(time: Option<Now>) -> Value {
+    time.map_or(Value::Null, |time| Value::Integer(int(time.0)))
+}

@@ -1,0 +1,67 @@
+//! Which operation is carried out by what. Whether it stays is the group's to say.
+
+use steadfast::session::store::{StoreOp, StoreOutcome};
+
+use super::kept::Tables;
+use super::leases::Wanted;
+use crate::read;
+use crate::rows::Sql;
+
+impl Tables<'_> {
+    /// Lets go of what has expired. It is done once per group.
+    pub(super) fn expire(&mut self) -> Sql<()> {
+        self.expire_leases()?;
+        self.expire_topics()?;
+        self.forget_direct_keys()
+    }
+
+    /// Carries out an operation. An error says that the tables are not what they should be, and
+    /// that the group has to be undone.
+    pub(super) fn apply(&mut self, op: &StoreOp) -> Sql<StoreOutcome> {
+        match op {
+            StoreOp::OpenLease {
+                id,
+                principal,
+                codec,
+                ttl_ms,
+                unused_ttl_ms,
+                max_per_principal,
+                held_ms,
+            } => self.open_lease(&Wanted {
+                id: *id,
+                principal,
+                codec: *codec,
+                ttl_ms: *ttl_ms,
+                unused_ttl_ms: *unused_ttl_ms,
+                max_per_principal: *max_per_principal,
+                held_ms: *held_ms,
+            }),
+            StoreOp::ClaimLease { id, principal, codec, low } => {
+                self.claim_lease(*id, principal, *codec, *low)
+            }
+            StoreOp::RenewLease { id, held, low } => self.renew_lease(*id, *held, *low),
+            StoreOp::EndLease { id } => {
+                self.end_lease(*id)?;
+                Ok(StoreOutcome::Done)
+            }
+            StoreOp::Commit { lease, low, commits } => self.commit(*lease, *low, commits),
+            StoreOp::Settle { lease, n } => self.settle(*lease, *n),
+            StoreOp::Append { key, publication, retention, fresh_epoch } => {
+                self.append(*key, publication, *retention, *fresh_epoch)
+            }
+            StoreOp::OpenTopic { topic, fresh_epoch, retention } => {
+                self.open_topic(topic, *fresh_epoch, *retention).map(StoreOutcome::Topic)
+            }
+            StoreOp::Heads { topics } => {
+                let heads = topics.iter().map(|topic| self.look(topic));
+                heads.collect::<Sql<_>>().map(StoreOutcome::Heads)
+            }
+            StoreOp::ListUnsettled { .. } => read::read(self.db, self.now, op),
+            StoreOp::ReadLog { topic, .. } => {
+                // The tables have to say what the writer knows.
+                self.write_out(topic)?;
+                read::read(self.db, self.now, op)
+            }
+        }
+    }
+}

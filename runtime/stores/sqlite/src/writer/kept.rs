@@ -1,0 +1,151 @@
+//! What the writer knows without asking the tables, and the two together, which is what every
+//! operation works on. The operations are elsewhere.
+
+use rusqlite::{CachedStatement, Connection, Params};
+
+use steadfast::session::Now;
+use steadfast::session::store::TopicId;
+use steadfast::wire::LeaseId;
+
+use super::cache::Cache;
+use super::leases::Lease;
+use super::topics::Topic;
+use crate::rows::{Sql, count, int, maybe_time};
+use crate::settings::LocalLimits;
+
+/// What the writer knows.
+pub(super) struct Kept {
+    pub(super) limits: LocalLimits,
+    pub(super) leases: Cache<LeaseId, Lease>,
+    pub(super) topics: Cache<TopicId, Topic>,
+    pub(super) totals: Totals,
+    /// The totals before this group.
+    before: Totals,
+    /// When rows that can wait were written last.
+    written: Now,
+}
+
+/// Sums over the tables, and when something in them is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Totals {
+    pub(super) leases: u64,
+    pub(super) topics: u64,
+    pub(super) reply_bytes: u64,
+    pub(super) owed_bytes: u64,
+    pub(super) log_bytes: u64,
+    pub(super) direct_keys: u64,
+    /// Nothing of the leases is due before.
+    pub(super) lease_due: Now,
+    /// Nothing of the topics is due before.
+    pub(super) topic_due: Now,
+    /// No key of a publication from outside of commands is older.
+    pub(super) oldest_key: Now,
+    /// The lease that lost its replies last, when there were too many in all.
+    pub(super) hand: i64,
+}
+
+/// How often what can wait is written along with what can't.
+const WRITE_ALONG_MS: u64 = 1_000;
+
+impl Totals {
+    fn read(db: &Connection) -> Sql<Self> {
+        const NEVER: Now = Now(u64::MAX);
+        let one = |sql: &str| db.query_row(sql, [], |row| count(row, 0));
+        let first = |sql: &str| db.query_row(sql, [], |row| maybe_time(row, 0));
+        Ok(Self {
+            leases: one("SELECT count(*) FROM sf_leases")?,
+            topics: one("SELECT count(*) FROM sf_topics")?,
+            reply_bytes: one("SELECT COALESCE(sum(reply_bytes), 0) FROM sf_records")?,
+            owed_bytes: one("SELECT COALESCE(sum(octet_length(key) + octet_length(name) \
+                 + octet_length(body)), 0) FROM sf_owed")?,
+            log_bytes: one("SELECT COALESCE(sum(bytes), 0) FROM sf_topics")?,
+            direct_keys: one("SELECT count(*) FROM sf_append_keys WHERE key >= 'd:'")?,
+            lease_due: first("SELECT min(due_ms) FROM sf_leases")?.unwrap_or(NEVER),
+            topic_due: first("SELECT min(due_ms) FROM sf_topics")?.unwrap_or(NEVER),
+            oldest_key: Now(0),
+            hand: 0,
+        })
+    }
+}
+
+impl Kept {
+    pub(super) fn read(db: &Connection, limits: LocalLimits) -> Sql<Self> {
+        let totals = Totals::read(db)?;
+        let (leases, topics) = (Cache::new(), Cache::new());
+        Ok(Self { limits, leases, topics, totals, before: totals, written: Now(0) })
+    }
+
+    pub(super) fn committed(&mut self) {
+        self.leases.committed();
+        self.topics.committed();
+        self.before = self.totals;
+    }
+
+    pub(super) fn undone(&mut self) {
+        self.leases.undone();
+        self.topics.undone();
+        self.totals = self.before;
+    }
+
+    /// Whether there is something that can wait.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.leases.has_waiting() || self.topics.has_waiting()
+    }
+}
+
+/// The tables and what is known of them, in a transaction.
+pub(super) struct Tables<'a> {
+    pub(super) db: &'a Connection,
+    pub(super) kept: &'a mut Kept,
+    /// For how long the store has been open in all.
+    pub(super) now: Now,
+}
+
+impl<'a> Tables<'a> {
+    pub(super) fn statement(&self, sql: &str) -> Sql<CachedStatement<'a>> {
+        self.db.prepare_cached(sql)
+    }
+
+    /// Runs a statement; how many rows it has changed.
+    pub(super) fn run(&self, sql: &str, params: impl Params) -> Sql<usize> {
+        self.statement(sql)?.execute(params)
+    }
+
+    /// Runs a statement that returns a count of each row that it deletes; the sum.
+    pub(super) fn run_and_sum(&self, sql: &str, params: impl Params) -> Sql<u64> {
+        let mut statement = self.statement(sql)?;
+        let mut rows = statement.query(params)?;
+        let mut sum = 0;
+        while let Some(row) = rows.next()? {
+            sum += count(row, 0)?;
+        }
+        Ok(sum)
+    }
+
+    /// Writes the rows that were changed. Those that can wait are written about once a second, or
+    /// when `all` are to be.
+    pub(super) fn flush(&mut self, all: bool) -> Sql<()> {
+        for id in self.kept.leases.take_dirty() {
+            self.write_lease(id)?;
+        }
+        for id in self.kept.topics.take_dirty() {
+            self.write_topic(&id)?;
+        }
+        if all || self.now.since(self.kept.written) >= WRITE_ALONG_MS {
+            self.kept.written = self.now;
+            for id in self.kept.leases.take_waiting() {
+                self.write_lease(id)?;
+            }
+            for id in self.kept.topics.take_waiting() {
+                self.write_topic(&id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes for how long the store was open.
+    pub(super) fn write_served(&self) -> Sql<()> {
+        let sql = "UPDATE sf_store SET served_ms = max(served_ms, ?1)";
+        self.run(sql, [int(self.now.0)]).map(|_| ())
+    }
+}

@@ -1,0 +1,250 @@
+//! The one thread that writes: it takes what waits, carries it out in one transaction, and answers
+//! when that is on the disk. What an operation means is for its children to say.
+
+mod appends;
+mod apply;
+mod cache;
+mod group;
+mod kept;
+mod leases;
+mod records;
+mod replies;
+mod topics;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rusqlite::Connection;
+use rusqlite::wal::CheckpointMode;
+
+use steadfast::session::Now;
+use steadfast::session::store::{StoreOp, StoreOutcome};
+
+use crate::file::{self, Note};
+use crate::jobs::{Batch, Job};
+use crate::metrics::{Counts, LocalMetrics};
+use crate::queue::{Queue, Room, Taken};
+use crate::rows::{Sql, count};
+use crate::served::Served;
+use crate::settings::{LocalLimits, LocalSettings};
+use group::Ended;
+use kept::Kept;
+pub(crate) use records::{RECORD, record};
+
+/// What a writer is made of.
+pub(crate) struct Parts {
+    pub(crate) db: Connection,
+    /// Held until the file is closed.
+    pub(crate) note: Note,
+    pub(crate) path: PathBuf,
+    pub(crate) settings: LocalSettings,
+    pub(crate) limits: LocalLimits,
+    pub(crate) served: Served,
+    pub(crate) queue: Arc<Queue<Job>>,
+    pub(crate) counts: Arc<Counts>,
+}
+
+/// The thread's own things beside its connection.
+struct Writer {
+    kept: Kept,
+    settings: LocalSettings,
+    served: Served,
+    queue: Arc<Queue<Job>>,
+    counts: Arc<Counts>,
+    /// Bytes in the write-ahead log, as of the last COMMIT.
+    wal: Arc<AtomicU64>,
+    path: PathBuf,
+    /// When everything was written last.
+    written: Now,
+    /// Whether the last group failed, so that this is said once.
+    failing: bool,
+    backups: Vec<Job>,
+}
+
+/// Makes a writer that has read what it has to know.
+pub(crate) fn prepare(parts: Parts) -> Sql<impl FnOnce() + Send + 'static> {
+    let Parts { mut db, note, path, settings, limits, served, queue, counts } = parts;
+    let page = db.query_row("PRAGMA page_size", [], |row| count(row, 0))?;
+    let wal = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&wal);
+    db.wal_hook(Some(move |_: &mut _, pages| {
+        seen.store(u64::try_from(pages).unwrap_or(0) * page, Ordering::Relaxed);
+        Ok(())
+    }))?;
+    let kept = Kept::read(&db, limits)?;
+    let written = served.now();
+    let (failing, backups) = (false, Vec::new());
+    let mut writer =
+        Writer { kept, settings, served, queue, counts, wal, path, written, failing, backups };
+    writer.count();
+    Ok(move || {
+        writer.work(&db);
+        writer.close(db);
+        drop(note);
+    })
+}
+
+impl Writer {
+    fn work(&mut self, db: &Connection) {
+        loop {
+            let room = Room {
+                operations: self.settings.group_operations,
+                bytes: self.settings.group_bytes,
+            };
+            match self.queue.take(room, self.settings.look) {
+                Taken::Some(jobs) => self.carry_out(db, jobs),
+                Taken::Nothing => self.look(db),
+                Taken::Closed => return,
+            }
+            while let Some(Job::Backup { to, tell }) = self.backups.pop() {
+                let copied = file::backup(db, &to, || self.in_between(db));
+                let _ = tell.send(copied);
+            }
+        }
+    }
+
+    /// A group while the file is copied, if one waits.
+    fn in_between(&mut self, db: &Connection) {
+        let room =
+            Room { operations: self.settings.group_operations, bytes: self.settings.group_bytes };
+        if let Taken::Some(jobs) = self.queue.take(room, std::time::Duration::ZERO) {
+            self.carry_out(db, jobs);
+        }
+    }
+
+    fn carry_out(&mut self, db: &Connection, jobs: Vec<Job>) {
+        let mut batches = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            match job {
+                Job::Batch(batch) => batches.push(batch),
+                backup @ Job::Backup { .. } => self.backups.push(backup),
+            }
+        }
+        if batches.is_empty() {
+            return;
+        }
+        if self.has_too_long_a_log(db) {
+            self.failed("the write-ahead log is too long: somebody reads for long");
+            answer_all(batches, &StoreOutcome::Failed);
+            return;
+        }
+        let ops: Vec<&StoreOp> = batches.iter().flat_map(Batch::ops).collect();
+        let ended = group::run(db, &mut self.kept, self.served.now(), &ops);
+        let count = ops.len() as u64;
+        self.counts.groups.fetch_add(1, Ordering::Relaxed);
+        self.counts.operations.fetch_add(count, Ordering::Relaxed);
+        self.count();
+        match ended {
+            Ended::Committed(outcomes) => {
+                let mut outcomes = outcomes.into_iter();
+                batches.into_iter().for_each(|batch| batch.answer(&mut outcomes));
+                self.went_well();
+            }
+            Ended::Undone(error) => {
+                self.failed(&error);
+                answer_all(batches, &StoreOutcome::Failed);
+            }
+            Ended::Unknown(error) => {
+                self.failed(&error);
+                answer_all(batches, &StoreOutcome::Unknown);
+            }
+        }
+        self.afterwards(db);
+    }
+
+    /// Tells how much there is.
+    fn count(&self) {
+        let totals = &self.kept.totals;
+        self.counts.keep(&LocalMetrics {
+            leases: totals.leases,
+            topics: totals.topics,
+            reply_bytes: totals.reply_bytes,
+            owed_bytes: totals.owed_bytes,
+            log_bytes: totals.log_bytes,
+            wal_bytes: self.wal.load(Ordering::Relaxed),
+            ..LocalMetrics::default()
+        });
+    }
+
+    /// What need not be waited for: brings the log into the file, and forgets what is too much.
+    fn afterwards(&mut self, db: &Connection) {
+        if self.wal.load(Ordering::Relaxed) >= self.settings.checkpoint_bytes {
+            self.checkpoint(db, CheckpointMode::PASSIVE);
+        }
+        let (leases, topics) = (self.kept.leases.len(), self.kept.topics.len());
+        if leases > self.settings.cached_leases || topics > self.settings.cached_topics {
+            self.write_all(db);
+            if !self.kept.has_waiting() {
+                self.kept.leases.shorten(self.settings.cached_leases);
+                self.kept.topics.shorten(self.settings.cached_topics);
+            }
+        }
+    }
+
+    /// Nobody asked for anything: lets go of what has expired, and writes what has waited.
+    fn look(&mut self, db: &Connection) {
+        let now = self.served.now();
+        let due = self.kept.totals.lease_due.min(self.kept.totals.topic_due) <= now;
+        if due || now >= self.written.after(self.settings.idle_write) {
+            self.write_all(db);
+            self.count();
+        }
+    }
+
+    fn write_all(&mut self, db: &Connection) {
+        let now = self.served.now();
+        match group::write_all(db, &mut self.kept, now) {
+            Ok(()) => self.written = now,
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// Whether the write-ahead log has outgrown its bound, though it was tried to shorten it.
+    fn has_too_long_a_log(&self, db: &Connection) -> bool {
+        let too_long = || self.wal.load(Ordering::Relaxed) >= self.settings.wal_bytes;
+        if too_long() {
+            self.checkpoint(db, CheckpointMode::RESTART);
+        }
+        too_long()
+    }
+
+    fn checkpoint(&self, db: &Connection, mode: CheckpointMode) {
+        match db.wal_checkpoint_v2(None::<&str>, mode) {
+            // All of it is in the file: the next COMMIT begins the log anew.
+            Ok((log, brought)) if log == brought => self.wal.store(0, Ordering::Relaxed),
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "the log could not be brought into the file"),
+        }
+    }
+
+    fn failed(&mut self, error: &(impl std::fmt::Display + ?Sized)) {
+        self.counts.failed_groups.fetch_add(1, Ordering::Relaxed);
+        if !std::mem::replace(&mut self.failing, true) {
+            let path = self.path.display();
+            tracing::error!(
+                %path, %error,
+                "nothing can be written; it is tried again with each operation. If the file is \
+                 damaged, restore a backup (`LocalStore::restore`)"
+            );
+        }
+    }
+
+    fn went_well(&mut self) {
+        if std::mem::replace(&mut self.failing, false) {
+            tracing::info!(path = %self.path.display(), "can be written again");
+        }
+    }
+
+    fn close(mut self, db: Connection) {
+        self.write_all(&db);
+        self.checkpoint(&db, CheckpointMode::TRUNCATE);
+        if let Err((_, error)) = db.close() {
+            tracing::error!(%error, "the file could not be closed");
+        }
+    }
+}
+
+fn answer_all(batches: Vec<Batch>, outcome: &StoreOutcome) {
+    batches.into_iter().for_each(|batch| batch.answer_all(outcome));
+}

@@ -1,0 +1,237 @@
+//! Completion records (PROTOCOL.md 5.6): written once, found again, settled, forgotten. A record
+//! goes when the low-water mark passes it or its lease ends, but never before it is settled.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use steadfast::session::store::{
+    AppendKey, Commit, CommitOutcome, Outcome, Publication, Record, StoreOutcome,
+};
+use steadfast::wire::{CommandNo, LeaseId};
+
+use super::cache::Durable;
+use super::kept::Tables;
+use crate::rows::{
+    Sql, append_key, bits, count, event_body, int, outcome, outcome_columns, outcome_word,
+    publication, publication_bytes, reply_bytes, text,
+};
+
+/// A record without its publications, from hash, outcome, error, body and settled.
+pub(crate) fn record(row: &Row<'_>, first: usize) -> Sql<Record> {
+    let hash = row.get::<_, i64>(first)?.cast_unsigned();
+    let outcome = outcome(row, first + 1)?;
+    Ok(Record { hash, outcome, publishes: Vec::new(), settled: row.get(first + 4)? })
+}
+
+/// The columns that [`record`] reads.
+pub(crate) const RECORD: &str = "hash, outcome, error, body, settled";
+
+impl Tables<'_> {
+    /// Carries out a commit: all of its records, in order.
+    pub(super) fn commit(
+        &mut self,
+        id: LeaseId,
+        low: CommandNo,
+        commits: &[Commit],
+    ) -> Sql<StoreOutcome> {
+        if self.would_owe_too_much(commits) {
+            return Ok(StoreOutcome::Failed);
+        }
+        let Some(low) = self.begin_commit(id, low)? else { return Ok(StoreOutcome::LeaseGone) };
+        let mut outcomes = Vec::with_capacity(commits.len());
+        for commit in commits {
+            let outcome = match commit.n < low {
+                true => CommitOutcome::BelowLow,
+                false => self.write(id, commit)?,
+            };
+            outcomes.push((commit.n, outcome));
+        }
+        Ok(StoreOutcome::Committed(outcomes))
+    }
+
+    /// Writes a record, unless there is one, and settles it if that may be.
+    fn write(&mut self, id: LeaseId, commit: &Commit) -> Sql<CommitOutcome> {
+        let Commit { n, record, settle, retention, fresh_epochs } = commit;
+        let publishes = record.publishes.len();
+        let Some(lease) = self.kept.leases.get(&id) else {
+            debug_assert!(false, "a commit begins with its lease");
+            return Ok(CommitOutcome::BelowLow);
+        };
+        let no = lease.no;
+        let owes_below = lease.owed.range(..n).next().is_some();
+        let settled = publishes == 0
+            || *settle
+                && !owes_below
+                && retention.len() == publishes
+                && fresh_epochs.len() == publishes;
+        if !self.insert(no, *n, record, settled)? {
+            let record = self.record_of(id, no, *n)?;
+            debug_assert!(record.is_some(), "what is in the way is there");
+            return Ok(record.map_or(CommitOutcome::BelowLow, |record| {
+                CommitOutcome::Exists(Box::new(record))
+            }));
+        }
+        let settled = if settled {
+            let mut appended = Vec::with_capacity(publishes);
+            let kept = retention.iter().zip(fresh_epochs);
+            for (publication, (retention, epoch)) in record.publishes.iter().zip(kept) {
+                appended.push(self.append_event(None, publication, *retention, *epoch)?);
+            }
+            Some(appended)
+        } else {
+            self.owe(id, *n, &record.publishes)?;
+            None
+        };
+        self.count_reply(id, *n, reply_bytes(&record.outcome))?;
+        Ok(CommitOutcome::Written { settled })
+    }
+
+    /// False if there is a record.
+    fn insert(&self, lease: i64, n: CommandNo, record: &Record, settled: bool) -> Sql<bool> {
+        let sql = "INSERT OR IGNORE INTO sf_records(lease, n, hash, outcome, error, body, \
+                   reply_bytes, settled, at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let (error, body) = outcome_columns(&record.outcome);
+        let changed = self.run(
+            sql,
+            params![
+                lease,
+                int(n.0),
+                bits(record.hash),
+                outcome_word(&record.outcome),
+                error,
+                body.map(text),
+                int(reply_bytes(&record.outcome)),
+                settled,
+                int(self.now.0),
+            ],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Keeps what a record publishes until it is in its logs.
+    fn owe(&mut self, id: LeaseId, n: CommandNo, publishes: &[Publication]) -> Sql<()> {
+        let sql = "INSERT INTO sf_owed(lease, n, place, topic, key, name, body) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let lease = id.to_string();
+        for (place, publication) in (0_i64..).zip(publishes) {
+            let Publication { topic, name, bodies } = publication;
+            let body = text(event_body(bodies));
+            let (topic, key) = (topic.name.as_str(), &*topic.key);
+            self.run(sql, params![lease, int(n.0), place, topic, key, name.as_str(), body])?;
+        }
+        self.kept.totals.owed_bytes += publication_bytes(publishes);
+        if let Some(lease) = self.kept.leases.change(&id, Durable::Now) {
+            lease.owed.insert(n);
+        }
+        Ok(())
+    }
+
+    /// What a record publishes that is not settled.
+    fn owed(&self, id: LeaseId, n: CommandNo) -> Sql<Vec<Publication>> {
+        let sql = "SELECT topic, key, name, body FROM sf_owed WHERE lease = ?1 AND n = ?2 \
+                   ORDER BY place";
+        let mut statement = self.statement(sql)?;
+        let rows =
+            statement.query_map(params![id.to_string(), int(n.0)], |row| publication(row, 0));
+        rows?.collect()
+    }
+
+    /// A record with everything that is still needed of it.
+    fn record_of(&self, id: LeaseId, lease: i64, n: CommandNo) -> Sql<Option<Record>> {
+        let sql = format!("SELECT {RECORD} FROM sf_records WHERE lease = ?1 AND n = ?2");
+        let mut statement = self.statement(&sql)?;
+        let found = statement.query_row(params![lease, int(n.0)], |row| record(row, 0));
+        let Some(mut record) = found.optional()? else { return Ok(None) };
+        if !record.settled {
+            record.publishes = self.owed(id, n)?;
+        }
+        Ok(Some(record))
+    }
+
+    /// Every record of a lease: those at or above its mark, and those that are not settled.
+    pub(super) fn records_of(&self, id: LeaseId) -> Sql<Vec<(CommandNo, Record)>> {
+        let Some(lease) = self.kept.leases.get(&id) else { return Ok(Vec::new()) };
+        let sql = format!("SELECT {RECORD}, n FROM sf_records WHERE lease = ?1 ORDER BY n");
+        let mut statement = self.statement(&sql)?;
+        let rows = statement
+            .query_map([lease.no], |row| Ok((CommandNo(count(row, 5)?), record(row, 0)?)))?;
+        let mut records: Vec<_> = rows.collect::<Sql<_>>()?;
+        for (n, record) in &mut records {
+            if !record.settled {
+                record.publishes = self.owed(id, *n)?;
+            }
+        }
+        Ok(records)
+    }
+
+    /// Forgets the settled records below a mark that was raised.
+    pub(super) fn resolve(&mut self, id: LeaseId, low: CommandNo) -> Sql<()> {
+        let Some(lease) = self.kept.leases.get(&id) else { return Ok(()) };
+        let sql = "DELETE FROM sf_records WHERE lease = ?1 AND n < ?2 AND settled = 1 \
+                   RETURNING reply_bytes";
+        let freed = self.run_and_sum(sql, params![lease.no, int(low.0)])?;
+        self.free_replies(id, freed);
+        Ok(())
+    }
+
+    /// Forgets the settled records of a lease that ends.
+    pub(super) fn forget_replies_of(&mut self, id: LeaseId) -> Sql<()> {
+        self.resolve(id, CommandNo(i64::MAX as u64))
+    }
+
+    /// Marks a record as settled, and forgets it if nobody will ask for it.
+    pub(super) fn settle(&mut self, id: LeaseId, n: CommandNo) -> Sql<StoreOutcome> {
+        let Some(lease) = self.lease(id)? else { return Ok(StoreOutcome::LeaseGone) };
+        let (no, low, lives) = (lease.no, lease.low, lease.lives());
+        if !lease.owed.contains(&n) {
+            return Ok(StoreOutcome::Done);
+        }
+        self.is_done_with(id, n)?;
+        let settled = "UPDATE sf_records SET settled = 1 WHERE lease = ?1 AND n = ?2";
+        self.run(settled, params![no, int(n.0)])?;
+        if n < low || !lives {
+            let sql = "DELETE FROM sf_records WHERE lease = ?1 AND n = ?2 RETURNING reply_bytes";
+            let freed = self.run_and_sum(sql, params![no, int(n.0)])?;
+            self.free_replies(id, freed);
+        }
+        let owes = self.kept.leases.get(&id).is_some_and(|lease| !lease.owed.is_empty());
+        if !lives && !owes {
+            self.remove_lease(id)?;
+        }
+        Ok(StoreOutcome::Done)
+    }
+
+    /// Nobody will bring a record's publications into their logs again: forgets them and the keys
+    /// of their appends.
+    pub(super) fn is_done_with(&mut self, id: LeaseId, n: CommandNo) -> Sql<()> {
+        let publishes = self.owed(id, n)?;
+        let key = "DELETE FROM sf_append_keys WHERE key = ?1";
+        for index in (0..).take(publishes.len()) {
+            self.run(key, [append_key(AppendKey::Command { lease: id, n, index })])?;
+        }
+        let sql = "DELETE FROM sf_owed WHERE lease = ?1 AND n = ?2";
+        self.run(sql, params![id.to_string(), int(n.0)])?;
+        self.kept.totals.owed_bytes -= publication_bytes(&publishes);
+        if let Some(lease) = self.kept.leases.change(&id, Durable::Now) {
+            lease.owed.remove(&n);
+        }
+        Ok(())
+    }
+
+    /// Whether a record's publications are not in their logs.
+    pub(super) fn owes(&mut self, id: LeaseId, n: CommandNo) -> Sql<bool> {
+        Ok(self.lease(id)?.is_some_and(|lease| lease.owed.contains(&n)))
+    }
+
+    /// Whether commits would leave more publications to be brought into their logs than may be.
+    fn would_owe_too_much(&self, commits: &[Commit]) -> bool {
+        let unsettled = commits.iter().filter(|commit| !commit.settle);
+        let bytes: u64 = unsettled.map(|commit| publication_bytes(&commit.record.publishes)).sum();
+        let owed = self.kept.totals.owed_bytes;
+        bytes > 0 && owed > 0 && owed + bytes > self.kept.limits.owed_bytes
+    }
+}
+
+/// What a reply is that is not kept any more.
+pub(super) fn shrunk() -> Outcome {
+    Outcome::plain_failure(steadfast::wire::FailureCode::Unknown)
+}

@@ -1,0 +1,107 @@
+//! Bounds that only this store has: its queue, and keys from outside of commands.
+#![allow(clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "a test makes tasks")]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use steadfast::session::store::{
+    AppendKey, OpId, Publication, Retention, StoreOp, StoreOutcome, TopicId,
+};
+use steadfast::store::Store;
+use steadfast::wire::{Body, Codec, Epoch, Name};
+use steadfast_sqlite::rusqlite::Connection;
+use steadfast_sqlite::{LocalLimits, LocalSettings, LocalStore};
+use support::{Place, ask};
+
+fn said(count: u64, bytes: usize) -> StoreOp {
+    let topic = TopicId { name: Name::from_static("room").unwrap(), key: "".into() };
+    let bodies = vec![(Codec::Json, Body::copy_from("x".repeat(bytes).as_bytes()))];
+    let name = Name::from_static("said").unwrap();
+    StoreOp::Append {
+        key: AppendKey::Direct { node: 1, count },
+        publication: Publication { topic, name, bodies },
+        retention: Retention::new(1_000, Duration::from_secs(60)),
+        fresh_epoch: Epoch(7),
+    }
+}
+
+/// Operations of which some are answered `Failed` because the writer waits for a lock.
+async fn overfilled(settings: LocalSettings, bytes: usize) {
+    let place = Place::new();
+    let store = LocalStore::builder(place.file()).settings(settings).open().unwrap();
+    let store = Arc::new(store);
+    let other = Connection::open(place.file()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let asked: Vec<_> = (0..64)
+        .map(|count| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { ask(&*store, said(count, bytes)).await })
+        })
+        .collect();
+    // Those without room are answered at once, while the lock is still held.
+    let mut open = asked;
+    let refused = loop {
+        let (ended, waiting): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|task| task.is_finished());
+        open = waiting;
+        if !ended.is_empty() {
+            break ended;
+        }
+        tokio::task::yield_now().await;
+    };
+    other.execute_batch("ROLLBACK").unwrap();
+    for task in refused {
+        assert_eq!(task.await.unwrap(), StoreOutcome::Failed);
+    }
+    let mut written = 0;
+    for task in open {
+        written += u32::from(matches!(task.await.unwrap(), StoreOutcome::Appended(_)));
+    }
+    assert!(written > 0, "those with room are carried out");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_operations_than_may_wait_are_answered_failed_at_once() {
+    let mut settings = LocalSettings::default();
+    settings.queue_operations = 8;
+    settings.lock_wait = Duration::from_secs(60);
+    overfilled(settings, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_bytes_than_may_wait_are_answered_failed_at_once() {
+    let mut settings = LocalSettings::default();
+    settings.queue_bytes = 100_000;
+    settings.lock_wait = Duration::from_secs(60);
+    overfilled(settings, 10_000).await;
+}
+
+#[tokio::test]
+async fn keys_from_outside_of_commands_are_bounded_in_number() {
+    let place = Place::new();
+    let mut limits = LocalLimits::default();
+    limits.direct_keys_max = 10;
+    let store = LocalStore::builder(place.file()).limits(limits).open().unwrap();
+    for count in 0..40 {
+        ask(&store, said(count, 1)).await;
+    }
+    let db = Connection::open(place.file()).unwrap();
+    let keys: i64 =
+        db.query_row("SELECT count(*) FROM sf_append_keys", [], |row| row.get(0)).unwrap();
+    assert!((10..=11).contains(&keys), "{keys}");
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_whole_though_a_part_of_it_is_read_beside_the_writer() {
+    let place = Place::new();
+    let store = LocalStore::open(place.file()).unwrap();
+    let list = StoreOp::ListUnsettled { max: 9, after: None, older_than_ms: 0 };
+    let batch: Vec<_> = (0..).map(OpId).zip([list.clone(), said(1, 1), list, said(2, 1)]).collect();
+    let mut answers = store.execute(batch).await;
+    answers.sort_by_key(|(id, _)| *id);
+    let ids: Vec<u64> = answers.iter().map(|(id, _)| id.0).collect();
+    assert_eq!(ids, [0, 1, 2, 3]);
+}

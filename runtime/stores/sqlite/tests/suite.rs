@@ -1,0 +1,26 @@
+//! The store suite: every rule of a store's operations, in order, together and behind a store that
+//! fails in every way that the contract allows.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+mod support;
+
+use std::sync::Mutex;
+
+use steadfast::store::suite;
+use steadfast_sqlite::LocalStore;
+use support::Place;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_local_store_keeps_every_rule_in_every_way() {
+    // One store after the other: the last one's directory goes with the next.
+    let last = Mutex::new(None);
+    let report = suite::run(|| async {
+        let place = Place::new();
+        let store = LocalStore::open(place.file()).unwrap();
+        *last.lock().unwrap() = Some(place);
+        store
+    })
+    .await;
+    assert!(report.passed(), "{report}");
+    assert!(report.runs > suite::cases().len(), "{report}");
+}

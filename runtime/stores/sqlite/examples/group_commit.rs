@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use steadfast::session::store::{
-    Commit, OpId, Outcome, Publication, Record, Retention, StoreOp, StoreOutcome, TopicId,
+    Commit, Holder, OpId, Outcome, Publication, Record, Retention, StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::store::Store;
-use steadfast::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name};
+use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name};
 use steadfast_sqlite::LocalStore;
 use steadfast_sqlite::rusqlite::{Connection, params};
 
@@ -119,6 +119,7 @@ async fn ask(store: &LocalStore, op: StoreOp) -> StoreOutcome {
 fn open(writer: u64) -> StoreOp {
     StoreOp::OpenLease {
         id: LeaseId(u128::from(writer)),
+        holder: Holder { node: 1, instance: InstanceId(1), dial: Dial(1) },
         principal: format!("writer-{writer}").into(),
         codec: Codec::Json,
         ttl_ms: 3_600_000,

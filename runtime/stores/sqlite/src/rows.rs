@@ -5,8 +5,8 @@ use rusqlite::types::{FromSqlError, FromSqlResult, ToSqlOutput, Type, Value, Val
 use rusqlite::{Error, Row};
 
 use steadfast::session::Now;
-use steadfast::session::store::{AppendKey, Outcome, Publication, Retention, TopicId};
-use steadfast::wire::{Body, Codec, FailureCode, LeaseId, Name};
+use steadfast::session::store::{AppendKey, Holder, Outcome, Publication, Retention, TopicId};
+use steadfast::wire::{Body, Codec, Dial, FailureCode, InstanceId, LeaseId, Name};
 
 /// What SQLite gives.
 pub(crate) type Sql<T> = rusqlite::Result<T>;
@@ -75,6 +75,23 @@ pub(crate) fn codec(row: &Row<'_>, column: usize) -> Sql<Codec> {
 pub(crate) fn lease_id(row: &Row<'_>, column: usize) -> Sql<LeaseId> {
     let text = row.get_ref(column)?.as_str();
     text.ok().and_then(LeaseId::parse).ok_or_else(|| strange(column, "not the id of a lease"))
+}
+
+/// Who claims a lease, as text.
+pub(crate) fn holder_text(Holder { node, instance, dial }: Holder) -> String {
+    format!("{node:032x} {instance} {dial}")
+}
+
+pub(crate) fn holder(row: &Row<'_>, column: usize) -> Sql<Holder> {
+    let text: String = row.get(column)?;
+    let mut words = text.split(' ');
+    let node = words.next().and_then(|word| u128::from_str_radix(word, 16).ok());
+    let instance = words.next().and_then(InstanceId::parse);
+    let dial = words.next().and_then(|word| word.parse().ok()).map(Dial);
+    match (node, instance, dial) {
+        (Some(node), Some(instance), Some(dial)) => Ok(Holder { node, instance, dial }),
+        _ => Err(strange(column, "not a holder of a lease")),
+    }
 }
 
 /// The body of an event. Format 1 has one column for it: there is one codec.

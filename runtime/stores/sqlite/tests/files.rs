@@ -7,14 +7,15 @@ use std::fs;
 use std::time::Duration;
 
 use steadfast::session::store::{
-    AppendKey, Publication, Retention, StoreOp, StoreOutcome, TopicId,
+    AppendKey, Holder, Publication, Retention, StoreOp, StoreOutcome, TopicId,
 };
-use steadfast::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name};
+use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name};
 use steadfast_sqlite::rusqlite::Connection;
 use steadfast_sqlite::{BackupError, LocalSettings, LocalStore, OpenError, RestoreError};
 use support::{Place, ask};
 
 const ID: LeaseId = LeaseId(5);
+const HOLDER: Holder = Holder { node: 1, instance: InstanceId(1), dial: Dial(1) };
 const KEPT: Retention = Retention::new(1_000, Duration::from_secs(3_600));
 
 fn topic() -> TopicId {
@@ -32,6 +33,7 @@ async fn say(store: &LocalStore, count: u64, text: &str) -> StoreOutcome {
 async fn open_lease(store: &LocalStore) {
     let op = StoreOp::OpenLease {
         id: ID,
+        holder: HOLDER,
         principal: "ann".into(),
         codec: Codec::Json,
         ttl_ms: 3_600_000,
@@ -44,7 +46,13 @@ async fn open_lease(store: &LocalStore) {
 
 async fn claim(store: &LocalStore) -> StoreOutcome {
     let low = CommandNo(1);
-    let op = StoreOp::ClaimLease { id: ID, principal: "ann".into(), codec: Codec::Json, low };
+    let op = StoreOp::ClaimLease {
+        id: ID,
+        holder: HOLDER,
+        principal: "ann".into(),
+        codec: Codec::Json,
+        low,
+    };
     ask(store, op).await
 }
 

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use steadfast::session::store::{
-    AppendKey, Commit, OpId, Outcome, Publication, ReadFrom, Record, Retention, StoreOp,
-    StoreOutcome, TopicId,
+    AppendKey, Commit, Generation, Holder, OpId, Outcome, Publication, ReadFrom, Record, Retention,
+    StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::store::{MemoryLimits, MemoryState, Store};
-use steadfast::wire::{Body, Codec, CommandNo, Epoch, FailureCode, LeaseId, Name, TopicSeq};
+use steadfast::wire::{
+    Body, Codec, CommandNo, Dial, Epoch, FailureCode, InstanceId, LeaseId, Name, TopicSeq,
+};
 use steadfast_sqlite::{LocalLimits, LocalSettings, LocalStore};
 use support::{Hand, Place};
 
@@ -53,6 +55,10 @@ struct Dice {
 impl Dice {
     fn lease(&mut self) -> LeaseId {
         LeaseId(self.rng.u128(1..10))
+    }
+
+    fn holder(&mut self) -> Holder {
+        Holder { node: self.rng.u128(1..4), instance: InstanceId(1), dial: Dial(1) }
     }
 
     fn topic(&mut self) -> TopicId {
@@ -110,6 +116,7 @@ impl Dice {
         match self.rng.u8(0..20) {
             0..=2 => StoreOp::OpenLease {
                 id: self.lease(),
+                holder: self.holder(),
                 principal,
                 codec: Codec::Json,
                 ttl_ms: 60_000,
@@ -117,8 +124,19 @@ impl Dice {
                 max_per_principal: 3,
                 held_ms: 5_000,
             },
-            3..=4 => StoreOp::ClaimLease { id: self.lease(), principal, codec: Codec::Json, low },
-            5 => StoreOp::RenewLease { id: self.lease(), held: self.rng.bool(), low },
+            3..=4 => StoreOp::ClaimLease {
+                id: self.lease(),
+                holder: self.holder(),
+                principal,
+                codec: Codec::Json,
+                low,
+            },
+            5 => StoreOp::RenewLease {
+                id: self.lease(),
+                generation: Generation(self.rng.u64(1..5)),
+                held: self.rng.bool(),
+                low,
+            },
             6 if self.rng.u8(0..4) == 0 => StoreOp::EndLease { id: self.lease() },
             6..=11 => {
                 let many = self.rng.usize(1..4);

@@ -7,9 +7,10 @@ mod support;
 use std::time::Duration;
 
 use steadfast::session::store::{
-    AppendKey, Appended, Publication, ReadFrom, Retention, StoreOp, StoreOutcome, TopicId,
+    AppendKey, Appended, Generation, Holder, Publication, ReadFrom, Retention, StoreOp,
+    StoreOutcome, TopicId,
 };
-use steadfast::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name, TopicSeq};
+use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name, TopicSeq};
 use steadfast_sqlite::{LocalLimits, LocalSettings, LocalStore};
 use support::{Hand, Place, ask};
 
@@ -26,6 +27,7 @@ fn open(place: &Place, hand: &Hand) -> LocalStore {
 async fn open_lease(store: &LocalStore) {
     let op = StoreOp::OpenLease {
         id: ID,
+        holder: Holder { node: 1, instance: InstanceId(1), dial: Dial(1) },
         principal: "ann".into(),
         codec: Codec::Json,
         ttl_ms: TTL_MS,
@@ -37,7 +39,8 @@ async fn open_lease(store: &LocalStore) {
 }
 
 async fn lives(store: &LocalStore) -> bool {
-    let op = StoreOp::RenewLease { id: ID, held: true, low: CommandNo(1) };
+    let op =
+        StoreOp::RenewLease { id: ID, generation: Generation(1), held: true, low: CommandNo(1) };
     matches!(ask(store, op).await, StoreOutcome::Lease { .. })
 }
 

@@ -25,6 +25,8 @@ CREATE TABLE sf_leases(
     id TEXT NOT NULL UNIQUE,
     principal TEXT NOT NULL,
     codec TEXT NOT NULL,
+    generation INTEGER NOT NULL,   -- of the latest claim
+    holder TEXT NOT NULL,          -- whose it is: node, instance and dial of the client
     low INTEGER NOT NULL,          -- the client has resolved everything below
     contact_ms INTEGER NOT NULL,
     let_go_ms INTEGER,             -- since when nobody holds it

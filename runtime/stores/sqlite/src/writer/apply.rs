@@ -21,6 +21,7 @@ impl Tables<'_> {
         match op {
             StoreOp::OpenLease {
                 id,
+                holder,
                 principal,
                 codec,
                 ttl_ms,
@@ -29,6 +30,7 @@ impl Tables<'_> {
                 held_ms,
             } => self.open_lease(&Wanted {
                 id: *id,
+                holder: *holder,
                 principal,
                 codec: *codec,
                 ttl_ms: *ttl_ms,
@@ -36,10 +38,12 @@ impl Tables<'_> {
                 max_per_principal: *max_per_principal,
                 held_ms: *held_ms,
             }),
-            StoreOp::ClaimLease { id, principal, codec, low } => {
-                self.claim_lease(*id, principal, *codec, *low)
+            StoreOp::ClaimLease { id, holder, principal, codec, low } => {
+                self.claim_lease(*id, *holder, (principal, *codec), *low)
             }
-            StoreOp::RenewLease { id, held, low } => self.renew_lease(*id, *held, *low),
+            StoreOp::RenewLease { id, generation, held, low } => {
+                self.renew_lease(*id, *generation, *held, *low)
+            }
             StoreOp::EndLease { id } => {
                 self.end_lease(*id)?;
                 Ok(StoreOutcome::Done)

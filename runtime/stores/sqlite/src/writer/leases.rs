@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use rusqlite::{OptionalExtension, params};
 
 use steadfast::session::Now;
-use steadfast::session::store::{PrincipalId, StoreOutcome};
+use steadfast::session::store::{Claim, Generation, Holder, PrincipalId, Record, StoreOutcome};
 use steadfast::wire::{Codec, CommandNo, LeaseId};
 
 use super::cache::Durable;
 use super::kept::Tables;
-use crate::rows::{Sql, codec, count, int, lease_id, maybe, maybe_time, time};
+use crate::rows::{Sql, codec, count, holder, holder_text, int, lease_id, maybe, maybe_time, time};
 
 /// Leases and topics that are let go of in one group because their time is over; the rest waits
 /// for the next group.
@@ -25,6 +25,7 @@ pub(super) struct Lease {
     pub(super) principal: PrincipalId,
     pub(super) codec: Codec,
     pub(super) low: CommandNo,
+    pub(super) claim: Claim,
     contact: Now,
     /// When it was let go, if nobody holds it.
     let_go: Option<Now>,
@@ -52,6 +53,10 @@ impl Lease {
         self.ended.unwrap_or_else(|| self.contact.after_ms(ttl_ms))
     }
 
+    fn stands(&self, records: Vec<(CommandNo, Record)>) -> StoreOutcome {
+        StoreOutcome::Lease { low: self.low, claim: self.claim, records }
+    }
+
     fn is_of(&self, principal: &PrincipalId, codec: Codec) -> bool {
         self.lives() && self.principal == *principal && self.codec == codec
     }
@@ -60,6 +65,7 @@ impl Lease {
 /// What is asked for with a new lease.
 pub(super) struct Wanted<'a> {
     pub(super) id: LeaseId,
+    pub(super) holder: Holder,
     pub(super) principal: &'a PrincipalId,
     pub(super) codec: Codec,
     pub(super) ttl_ms: u64,
@@ -71,7 +77,7 @@ pub(super) struct Wanted<'a> {
 /// What a reply takes is summed up here: a crash may come between a record and its lease's row.
 const COLUMNS: &str = "no, principal, codec, low, contact_ms, let_go_ms, ttl_ms, unused_ttl_ms, \
                        ran, ended_ms, (SELECT COALESCE(sum(reply_bytes), 0) FROM sf_records \
-                       WHERE lease = sf_leases.no)";
+                       WHERE lease = sf_leases.no), generation, holder";
 
 impl Tables<'_> {
     /// A lease, whether it lives or not. One whose time is over is ended first.
@@ -100,6 +106,7 @@ impl Tables<'_> {
                 principal: row.get::<_, String>(1)?.into(),
                 codec: codec(row, 2)?,
                 low: CommandNo(count(row, 3)?),
+                claim: Claim { generation: Generation(count(row, 11)?), holder: holder(row, 12)? },
                 contact: time(row, 4)?,
                 let_go: maybe_time(row, 5)?,
                 ttl_ms: count(row, 6)?,
@@ -123,7 +130,7 @@ impl Tables<'_> {
     pub(super) fn write_lease(&self, id: LeaseId) -> Sql<()> {
         let Some(lease) = self.kept.leases.get(&id) else { return Ok(()) };
         let sql = "UPDATE sf_leases SET low = ?2, contact_ms = ?3, let_go_ms = ?4, ran = ?5, \
-                   ended_ms = ?6 WHERE no = ?1";
+                   ended_ms = ?6, generation = ?7, holder = ?8 WHERE no = ?1";
         self.run(
             sql,
             params![
@@ -133,6 +140,8 @@ impl Tables<'_> {
                 maybe(lease.let_go),
                 lease.ran,
                 maybe(lease.ended),
+                int(lease.claim.generation.0),
+                holder_text(lease.claim.holder),
             ],
         )?;
         Ok(())
@@ -142,7 +151,7 @@ impl Tables<'_> {
         if let Some(known) = self.lease(wanted.id)? {
             // The same request again: its first answer was lost.
             return Ok(match known.is_of(wanted.principal, wanted.codec) {
-                true => StoreOutcome::Lease { low: known.low, records: Vec::new() },
+                true => known.stands(Vec::new()),
                 false => StoreOutcome::LeaseGone,
             });
         }
@@ -151,7 +160,8 @@ impl Tables<'_> {
         }
         let due = self.now.after_ms(wanted.unused_ttl_ms);
         let sql = "INSERT INTO sf_leases(id, principal, codec, low, contact_ms, ttl_ms, \
-                   unused_ttl_ms, ran, due_ms) VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, 0, ?7)";
+                   unused_ttl_ms, ran, due_ms, generation, holder) \
+                   VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, 0, ?7, 1, ?8)";
         self.run(
             sql,
             params![
@@ -162,6 +172,7 @@ impl Tables<'_> {
                 int(wanted.ttl_ms),
                 int(wanted.unused_ttl_ms),
                 int(due.0),
+                holder_text(wanted.holder),
             ],
         )?;
         self.kept.totals.leases += 1;
@@ -171,6 +182,7 @@ impl Tables<'_> {
             principal: wanted.principal.clone(),
             codec: wanted.codec,
             low: CommandNo(1),
+            claim: Claim { generation: Generation(1), holder: wanted.holder },
             contact: self.now,
             let_go: None,
             ttl_ms: wanted.ttl_ms,
@@ -182,9 +194,10 @@ impl Tables<'_> {
             shrunk_below: CommandNo::ZERO,
             owed: BTreeSet::new(),
         };
+        let opened = lease.stands(Vec::new());
         self.kept.leases.made(wanted.id, lease);
         self.share_out(wanted.principal)?;
-        Ok(StoreOutcome::Lease { low: CommandNo(1), records: Vec::new() })
+        Ok(opened)
     }
 
     /// Ends leases that nobody holds until there is room for one more. False if there is none.
@@ -244,30 +257,45 @@ impl Tables<'_> {
     pub(super) fn claim_lease(
         &mut self,
         id: LeaseId,
-        principal: &PrincipalId,
-        codec: Codec,
+        holder: Holder,
+        (principal, codec): (&PrincipalId, Codec),
         low: CommandNo,
     ) -> Sql<StoreOutcome> {
-        if !self.live(id)?.is_some_and(|lease| lease.is_of(principal, codec)) {
+        let known = self.live(id)?.filter(|lease| lease.is_of(principal, codec));
+        let Some(before) = known.map(|lease| lease.claim) else {
             return Ok(StoreOutcome::LeaseGone);
+        };
+        if before.holder != holder
+            && let Some(lease) = self.kept.leases.change(&id, Durable::Now)
+        {
+            let generation = Generation(before.generation.0 + 1);
+            lease.claim = Claim { generation, holder };
         }
         self.hold(id, true);
-        let low = self.contact(id, low)?;
-        Ok(StoreOutcome::Lease { low, records: self.records_of(id)? })
+        self.contact(id, low)?;
+        let records = self.records_of(id)?;
+        self.standing(id, records)
     }
 
     pub(super) fn renew_lease(
         &mut self,
         id: LeaseId,
+        generation: Generation,
         held: bool,
         low: CommandNo,
     ) -> Sql<StoreOutcome> {
-        if self.live(id)?.is_none() {
-            return Ok(StoreOutcome::LeaseGone);
+        let Some(lease) = self.live(id)? else { return Ok(StoreOutcome::LeaseGone) };
+        if generation >= lease.claim.generation {
+            self.hold(id, held);
+            self.contact(id, low)?;
         }
-        self.hold(id, held);
-        let low = self.contact(id, low)?;
-        Ok(StoreOutcome::Lease { low, records: Vec::new() })
+        self.standing(id, Vec::new())
+    }
+
+    fn standing(&self, id: LeaseId, records: Vec<(CommandNo, Record)>) -> Sql<StoreOutcome> {
+        let lease = self.kept.leases.get(&id);
+        debug_assert!(lease.is_some(), "a lease that lives is known");
+        Ok(lease.map_or(StoreOutcome::LeaseGone, |lease| lease.stands(records)))
     }
 
     /// Somebody holds a lease that lives, or nobody any more.

@@ -45,7 +45,11 @@ impl Tables<'_> {
             };
             outcomes.push((commit.n, outcome));
         }
-        Ok(StoreOutcome::Committed(outcomes))
+        let Some(claim) = self.kept.leases.get(&id).map(|lease| lease.claim) else {
+            debug_assert!(false, "a commit begins with its lease");
+            return Ok(StoreOutcome::LeaseGone);
+        };
+        Ok(StoreOutcome::Committed { claim, outcomes })
     }
 
     /// Writes a record, unless there is one, and settles it if that may be.

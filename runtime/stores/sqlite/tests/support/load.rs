@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use steadfast::session::store::{
-    Commit, CommitOutcome, OpId, Outcome, Publication, ReadFrom, Record, Retention, StoreOp,
-    StoreOutcome, TopicId,
+    Commit, CommitOutcome, Holder, OpId, Outcome, Publication, ReadFrom, Record, Retention,
+    StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::store::Store;
-use steadfast::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name, TopicSeq};
+use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name, TopicSeq};
 
 const DAY_MS: u64 = 24 * 3_600 * 1_000;
 
@@ -32,6 +32,10 @@ pub struct Client {
 /// Everything goes into one log, so that there is an order to be kept.
 fn topic() -> TopicId {
     TopicId { name: Name::from_static("all").expect("a legal name"), key: "".into() }
+}
+
+fn holder() -> Holder {
+    Holder { node: 1, instance: InstanceId(1), dial: Dial(1) }
 }
 
 pub fn lease(client: u64) -> LeaseId {
@@ -82,6 +86,7 @@ impl Client {
     async fn open(&mut self, store: &impl Store) -> bool {
         let op = StoreOp::OpenLease {
             id: lease(self.number),
+            holder: holder(),
             principal: format!("client-{}", self.number).into(),
             codec: Codec::Json,
             ttl_ms: DAY_MS,
@@ -101,7 +106,7 @@ impl Client {
         self.n += 1;
         let acked = Acked { mark: 0, client: self.number, n: self.n };
         match ask(store, self.op()).await {
-            StoreOutcome::Committed(rows) => match &rows[..] {
+            StoreOutcome::Committed { outcomes, .. } => match &outcomes[..] {
                 [(_, CommitOutcome::Written { settled: Some(_) } | CommitOutcome::Exists(_))] => {
                     Some(acked)
                 }
@@ -178,6 +183,7 @@ pub async fn acked_is_there(store: &impl Store, acked: &[Acked]) -> Result<(), S
         }
         let op = StoreOp::ClaimLease {
             id: lease(client),
+            holder: holder(),
             principal: format!("client-{client}").into(),
             codec: Codec::Json,
             low: CommandNo(n),

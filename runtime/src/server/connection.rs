@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::auth::Shown;
@@ -34,7 +34,6 @@ struct Connection<S> {
     handle: Arc<ConnHandle>,
     codec: Codec,
     settings: NodeSettings,
-    greeted: bool,
     /// The node has more than the write buffer had room for.
     starved: bool,
     disconnect: Disconnect,
@@ -119,8 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let disconnect = Disconnect { engine: Arc::clone(&engine), conn, close: None, told: false };
         let settings = engine.env.settings();
         let pump = Pump::new(socket, &engine.env.transport, TOO_SLOW);
-        let (greeted, starved) = (false, false);
-        Self { engine, pump, conn, handle, codec, settings, greeted, starved, disconnect }
+        Self { engine, pump, conn, handle, codec, settings, starved: false, disconnect }
     }
 
     async fn serve(&mut self) -> SocketEnd {
@@ -141,15 +139,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Arrivals<ClientFrame>> {
         let mut arrivals = Arrivals::into(FRAMES.take());
         let mut work = self.handle.wake.poll(cx);
-        let (codec, greeted) = (self.codec, &mut self.greeted);
-        let frame_bytes = self.engine.env.config.frame_bytes as usize;
-        let read = |socket: &mut Socket<S>, message: &Bytes| {
-            let frame = codec.read_client(message)?;
-            if !std::mem::replace(greeted, true) {
-                socket.set_message_bytes(frame_bytes);
-            }
-            Ok(frame)
-        };
+        let codec = self.codec;
+        let read = |text: &str| codec.read_client(text.as_bytes());
         // What is too long ends a client's socket (PROTOCOL.md 2.3).
         self.pump.poll(cx, &mut arrivals, read, |_| None);
         self.handle.unwritten.set(self.pump.socket().unwritten());

@@ -45,6 +45,29 @@ struct Staged {
 #[derive(Debug)]
 pub(super) struct CxStage(Arc<CxState>);
 
+/// Room for a [`Cx`], which the commands of a turn use one after another.
+#[derive(Debug, Default)]
+pub(super) struct CxRoom(Option<Arc<CxState>>);
+
+impl CxRoom {
+    /// Of a handler that has ended.
+    pub(super) fn give_back(&mut self, stage: CxStage) {
+        self.0 = Some(stage.0);
+    }
+
+    fn fill(&mut self, state: CxState) -> Arc<CxState> {
+        let Some(mut room) = self.0.take() else { return Arc::new(state) };
+        match Arc::get_mut(&mut room) {
+            Some(free) => {
+                *free = state;
+                room
+            }
+            // Whatever the handler has begun keeps its context.
+            None => Arc::new(state),
+        }
+    }
+}
+
 /// What a [`Cx`] is made of.
 pub(super) struct CxParts {
     pub(super) principal: Principal,
@@ -56,9 +79,9 @@ pub(super) struct CxParts {
 }
 
 impl Cx {
-    pub(super) fn new(parts: CxParts) -> (Self, CxStage) {
+    pub(super) fn new(parts: CxParts, room: &mut CxRoom) -> (Self, CxStage) {
         let CxParts { principal, codec, key, attempt, deadline, config } = parts;
-        let state = Arc::new(CxState {
+        let state = room.fill(CxState {
             principal,
             codec,
             key,
@@ -186,7 +209,7 @@ impl CxStage {
     ///
     /// # Errors
     /// Why something could not be published.
-    pub(super) fn take(self) -> Result<Vec<StagedPublish>, String> {
+    pub(super) fn take(&self) -> Result<Vec<StagedPublish>, String> {
         let mut staged = self.0.staged.lock().unwrap_or_else(PoisonError::into_inner);
         match staged.failure.take() {
             None => Ok(std::mem::take(&mut staged.publishes)),

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::auth::Shown;
+use super::cx::CxRoom;
 use super::env::Env;
 use super::execute::{self, RunningCode};
 use super::gate::Gate;
@@ -219,14 +220,14 @@ impl<'a> Turn<'a> {
     fn carry_out(&mut self) {
         let (engine, settings, now) = (self.engine, self.settings, self.now);
         let Tray { work, done } = self.tray();
-        let mut pending = None;
+        let (mut pending, mut room) = (None, CxRoom::default());
         while let Some(prepared) = work.executions.pop_front() {
             if let Some(before) = pending.filter(|_| prepared.follows()) {
                 done.unbegun(before, prepared.give_back());
                 continue;
             }
-            let (exec, running) = prepared.begin(&engine.env, now, settings);
-            pending = match execute::first_poll(running) {
+            let (exec, running) = prepared.begin(&engine.env, now, settings, &mut room);
+            pending = match execute::first_poll(running, &mut room) {
                 Ok(executed) => {
                     done.executed.push_back((exec, executed));
                     None

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::auth::Shown;
-use super::cx::{Cx, CxParts, CxStage, IdempotencyKey, TopicCx};
+use super::cx::{Cx, CxParts, CxRoom, CxStage, IdempotencyKey, TopicCx};
 use super::env::Env;
 use super::service::{BoxFuture, Unauthorized};
 use super::settings::NodeSettings;
@@ -41,8 +41,8 @@ pub(super) struct RunningCode {
 }
 
 enum Pending {
-    Command(BoxFuture<Outcome>, Option<CxStage>),
-    Volatile(BoxFuture<()>, Option<CxStage>),
+    Command(BoxFuture<Outcome>, CxStage),
+    Volatile(BoxFuture<()>, CxStage),
     Authenticate(BoxFuture<Result<Identity, Denied>>),
     Authorize(BoxFuture<Result<(), Unauthorized>>),
     Snapshot(BoxFuture<Option<TopicState>>),
@@ -75,14 +75,16 @@ impl Prepared {
         env: &Env,
         now: Now,
         settings: &NodeSettings,
+        room: &mut CxRoom,
     ) -> (ExecId, RunningCode) {
         let (exec, code) = (self.exec(), self.execution.code());
         let of = name_of(env, &self.execution);
         let call = CallSite { env, now, settings, of };
-        let begun = guarded(|| call.begin(self.execution, self.shown)).unwrap_or_else(|Panicked| {
-            panicked(code, of);
-            Pending::over(Executed::failed(code))
-        });
+        let begun =
+            guarded(|| call.begin(self.execution, self.shown, room)).unwrap_or_else(|Panicked| {
+                panicked(code, of);
+                Pending::over(Executed::failed(code))
+            });
         (exec, RunningCode { begun, code, of })
     }
 }
@@ -112,7 +114,7 @@ struct CallSite<'a> {
 }
 
 impl CallSite<'_> {
-    fn begin(&self, execution: Execution, shown: Option<Shown>) -> Pending {
+    fn begin(&self, execution: Execution, shown: Option<Shown>, room: &mut CxRoom) -> Pending {
         let service = &self.env.service;
         match execution {
             Execution::Authenticate { token, .. } => {
@@ -133,17 +135,17 @@ impl CallSite<'_> {
                 ..
             } => {
                 let key = IdempotencyKey::command(lease, n, id);
-                let (cx, stage) = self.context(principal, codec, key, attempt, timeout_ms);
+                let (cx, stage) = self.context(principal, codec, key, attempt, timeout_ms, room);
                 match service.execute(message, body.as_bytes(), cx) {
-                    Ok(future) => Pending::Command(future, Some(stage)),
+                    Ok(future) => Pending::Command(future, stage),
                     Err(error) => self.unreadable(conn, &error, Executed::unreadable()),
                 }
             }
             Execution::Volatile { exec, conn, message, body, codec, principal, timeout_ms } => {
                 let (key, attempt) = (IdempotencyKey::volatile(exec), Attempt::First);
-                let (cx, stage) = self.context(principal, codec, key, attempt, timeout_ms);
+                let (cx, stage) = self.context(principal, codec, key, attempt, timeout_ms, room);
                 match service.volatile(message, body.as_bytes(), cx) {
-                    Ok(future) => Pending::Volatile(future, Some(stage)),
+                    Ok(future) => Pending::Volatile(future, stage),
                     Err(error) => self.unreadable(conn, &error, Executed::failed(Code::Volatile)),
                 }
             }
@@ -163,10 +165,11 @@ impl CallSite<'_> {
         key: IdempotencyKey,
         attempt: Attempt,
         timeout_ms: u64,
+        room: &mut CxRoom,
     ) -> (Cx, CxStage) {
         let deadline = self.env.clock.at(self.now.after_ms(timeout_ms));
         let config = Arc::clone(self.settings);
-        Cx::new(CxParts { principal, codec, key, attempt, deadline, config })
+        Cx::new(CxParts { principal, codec, key, attempt, deadline, config }, room)
     }
 
     fn unreadable(&self, conn: ConnId, error: &DecodeError, executed: Executed) -> Pending {
@@ -207,12 +210,12 @@ impl Pending {
     fn poll_end(&mut self, cx: &mut Context<'_>, of: &'static str) -> Poll<Option<Executed>> {
         match self {
             Self::Command(future, stage) => Pin::new(future).poll(cx).map(|outcome| {
-                let publishes = published(stage.take(), of)?;
+                let publishes = published(stage, of)?;
                 Some(Executed::Command { outcome, publishes })
             }),
-            Self::Volatile(future, stage) => Pin::new(future).poll(cx).map(|()| {
-                published(stage.take(), of).map(|publishes| Executed::Volatile { publishes })
-            }),
+            Self::Volatile(future, stage) => Pin::new(future)
+                .poll(cx)
+                .map(|()| published(stage, of).map(|publishes| Executed::Volatile { publishes })),
             Self::Authenticate(future) => {
                 Pin::new(future).poll(cx).map(|answer| Some(Executed::Authenticated(answer)))
             }
@@ -233,8 +236,7 @@ impl Pending {
 }
 
 /// What a handler published; `None` if it can't be.
-fn published(stage: Option<CxStage>, of: &'static str) -> Option<Vec<StagedPublish>> {
-    let stage = stage.expect("nobody polls a future after its end");
+fn published(stage: &CxStage, of: &'static str) -> Option<Vec<StagedPublish>> {
     stage
         .take()
         .inspect_err(|reason| {
@@ -264,14 +266,22 @@ impl Future for RunningCode {
     }
 }
 
-/// Runs to the first point where it would wait.
+/// Runs to the first point where it would wait. One that ends gives its room back.
 ///
 /// # Errors
 /// The rest, if it would.
-pub(super) fn first_poll(mut running: RunningCode) -> Result<Executed, RunningCode> {
+pub(super) fn first_poll(
+    mut running: RunningCode,
+    room: &mut CxRoom,
+) -> Result<Executed, RunningCode> {
     // Whoever takes the rest polls it at once, so that a wake-up in between is not missed.
     match running.poll_executed(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(executed) => Ok(executed),
+        Poll::Ready(executed) => {
+            if let Pending::Command(_, stage) | Pending::Volatile(_, stage) = running.begun {
+                room.give_back(stage);
+            }
+            Ok(executed)
+        }
         Poll::Pending => Err(running),
     }
 }

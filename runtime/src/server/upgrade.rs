@@ -24,7 +24,7 @@ use super::gate::Admitted;
 use crate::host;
 use crate::session::millis;
 use crate::session::node::admission::{Door, HELLO_BYTES, Refusal, UpgradeRequest};
-use crate::transport::{Socket, Stream};
+use crate::transport::{MessageBytes, Socket, Stream};
 use crate::wire::Codec;
 
 /// A request that is upgraded.
@@ -196,7 +196,9 @@ async fn open(engine: &Engine, upgrade: OnUpgrade) -> Option<Socket<Stream>> {
     match tokio::time::timeout(engine.env.config.handshake, upgrade).await {
         Ok(Ok(upgraded)) => {
             let (stream, begun) = let_go(upgraded);
-            return Some(Socket::server(stream, begun, &engine.env.transport, HELLO_BYTES));
+            let then = engine.env.config.frame_bytes as usize;
+            let message_bytes = MessageBytes { first: HELLO_BYTES, then };
+            return Some(Socket::server(stream, &begun, &engine.env.transport, message_bytes));
         }
         Ok(Err(error)) => tracing::debug!(%error, "the upgrade failed"),
         Err(_) => tracing::debug!("the upgrade took too long"),

@@ -1,19 +1,22 @@
-//! A byte stream under a WebSocket that collects what is written, so that many messages leave in
-//! one system call. It keeps the write buffer and what was read ahead; it writes to the socket only
-//! when asked to.
+//! A byte stream under a WebSocket. It reads in large pieces, in which it finds whole text messages,
+//! and gives the library what is left; it collects what is written, so that many messages leave in
+//! one system call, and writes only when asked to.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+#[cfg(feature = "client")]
+use std::task::Waker;
+use std::task::{Context, Poll, ready};
 
-#[cfg(feature = "server")]
-use bytes::Bytes;
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use super::gate::{Front, Gate};
 #[cfg(feature = "client")]
-use super::sieve::Sieve;
+use super::response::ResponseHead;
 use super::unwritten::Unwritten;
 
 thread_local! {
@@ -26,72 +29,131 @@ thread_local! {
 #[derive(Debug)]
 pub(super) struct Pipe<S> {
     io: S,
-    /// Read but not asked for yet; given back when it is empty.
+    /// Read, and neither handed out nor asked for yet; given back when it is empty.
     ahead: BytesMut,
+    part: Part,
+    /// How many bytes at the front of `ahead` are the library's.
+    granted: usize,
+    /// `ahead` begins with a part of a frame.
+    partial: bool,
+    /// How reading has ended: for the library to say.
+    end: Option<io::Result<()>>,
     /// Bytes read at a time.
     read_bytes: usize,
     out: Unwritten,
     /// Beyond this length, what tungstenite writes of its own accord (pongs) has to wait.
     limit: usize,
-    /// What tungstenite's synchronous reads and writes wake.
-    waker: Waker,
-    /// During the handshake a flush writes to the socket.
-    write_through: bool,
     /// All bytes that ever reached the socket. A stall is when this stands still.
     written: u64,
     /// All bytes that ever came from it: each is a sign of life (PROTOCOL.md 9.1).
     received: u64,
-    /// The last bytes that were read during the handshake.
+}
+
+/// Which part of the conversation comes.
+#[derive(Debug)]
+enum Part {
+    /// A response to the library, whose reads and flushes are the socket's and wake somebody.
     #[cfg(feature = "client")]
-    last: [u8; 4],
-    /// Of a client: keeps from it what it does not take.
-    #[cfg(feature = "client")]
-    sieve: Option<Sieve>,
+    Handshake { head: ResponseHead, waker: Waker },
+    /// Frames.
+    Frames(Gate),
+}
+
+/// Why no more messages are handed out.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// Whoever takes them has enough.
+    Enough,
+    /// Some were handed out, and nothing more is there.
+    Drained,
+    /// The library is to read.
+    Library,
+    /// One was passed over because of its length; its first bytes.
+    TooLong(Bytes),
+    /// One is not UTF-8.
+    NotText,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
-    pub(super) fn new(io: S, read_bytes: usize, limit: usize) -> Self {
-        let (ahead, read_bytes) = (BytesMut::new(), read_bytes.max(1));
+    /// A client's end, whose library does its handshake until [`Pipe::opened`].
+    #[cfg(feature = "client")]
+    pub(super) fn of_client(io: S, read_bytes: usize, limit: usize) -> Self {
+        let (head, waker) = (ResponseHead::default(), Waker::noop().clone());
+        Self::new(io, Part::Handshake { head, waker }, read_bytes, limit)
+    }
+
+    /// A server's end, after its handshake, of which `begun` has come already. The first message
+    /// may be up to `message_bytes` long.
+    #[cfg(feature = "server")]
+    pub(super) fn of_server(
+        io: S,
+        read_bytes: usize,
+        limit: usize,
+        message_bytes: u64,
+        begun: &[u8],
+    ) -> Self {
+        let gate = Gate::new(Role::Server, message_bytes, read_bytes as u64);
+        let mut this = Self::new(io, Part::Frames(gate), read_bytes, limit);
+        this.ahead.extend_from_slice(begun);
+        this
+    }
+
+    fn new(io: S, part: Part, read_bytes: usize, limit: usize) -> Self {
         Self {
             io,
-            ahead,
-            read_bytes,
+            ahead: BytesMut::new(),
+            part,
+            granted: 0,
+            partial: false,
+            end: None,
+            read_bytes: read_bytes.max(1),
             out: Unwritten::default(),
             limit,
-            waker: Waker::noop().clone(),
-            write_through: false,
             written: 0,
             received: 0,
-            #[cfg(feature = "client")]
-            last: [0; 4],
-            #[cfg(feature = "client")]
-            sieve: None,
         }
     }
 
+    /// The handshake is done: frames come, with messages up to this length.
     #[cfg(feature = "client")]
-    pub(super) fn set_write_through(&mut self, on: bool) {
-        self.write_through = on;
+    pub(super) fn opened(&mut self, message_bytes: u64) {
+        self.part = Part::Frames(Gate::new(Role::Client, message_bytes, self.read_bytes as u64));
     }
 
-    /// From here on, messages that are longer are left out. Not if the server spoke before it was
-    /// spoken to: then the library is amid its frames already, and gives up at a long one.
-    #[cfg(feature = "client")]
-    pub(super) fn set_limit(&mut self, bytes: u64) {
-        let silent = self.ahead.is_empty() && self.last == *b"\r\n\r\n";
-        self.sieve = silent.then(|| Sieve::new(bytes));
+    /// Changes how long messages may be from here on.
+    pub(super) const fn set_limit(&mut self, message_bytes: u64) {
+        match &mut self.part {
+            #[cfg(feature = "client")]
+            Part::Handshake { .. } => {}
+            Part::Frames(gate) => gate.set_limit(message_bytes),
+        }
     }
 
-    /// Whether a binary message stands for one that was left out.
-    #[cfg(feature = "client")]
-    pub(super) fn has_put_in(&mut self, message: &[u8]) -> bool {
-        self.sieve.as_mut().is_some_and(|sieve| sieve.has_put_in(message))
+    /// Whether the library has something to read.
+    pub(super) const fn has_granted(&self) -> bool {
+        self.granted > 0 || self.end.is_some()
     }
 
+    /// Whether a message has begun and is not complete.
+    pub(super) const fn is_amid_message(&self) -> bool {
+        match &self.part {
+            #[cfg(feature = "client")]
+            Part::Handshake { .. } => false,
+            Part::Frames(gate) => self.partial || gate.is_amid_message(),
+        }
+    }
+
+    /// Whom the library's handshake wakes.
+    #[cfg(feature = "client")]
     pub(super) fn set_waker(&mut self, cx: &Context<'_>) {
-        if !self.waker.will_wake(cx.waker()) {
-            self.waker.clone_from(cx.waker());
+        if let Part::Handshake { waker, .. } = &mut self.part {
+            waker.clone_from(cx.waker());
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn into_inner(self) -> S {
+        self.io
     }
 
     /// What waits to be written.
@@ -157,57 +219,194 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
-    /// Reads until something has come that passes. What does not fit into `buffer` is kept.
-    fn read_socket(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Hands out text messages, where they lie, until `take` has enough of them or something else
+    /// comes.
+    pub(super) fn poll_texts(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: &mut impl FnMut(&str) -> bool,
+    ) -> Poll<Stop> {
+        loop {
+            if let Some(stop) = self.take_ahead(take) {
+                return Poll::Ready(stop);
+            }
+            if let Some(stop) = ready!(self.poll_take(cx, take)) {
+                return Poll::Ready(stop);
+            }
+        }
+    }
+
+    /// Of what was read before.
+    fn take_ahead(&mut self, take: &mut impl FnMut(&str) -> bool) -> Option<Stop> {
+        if self.ahead.is_empty() {
+            return None;
+        }
+        let (used, stop) = self.part.hand_out(&mut self.ahead, take);
+        self.ahead.advance(used);
+        self.stopped(stop)
+    }
+
+    /// Of a new piece.
+    fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: &mut impl FnMut(&str) -> bool,
+    ) -> Poll<Option<Stop>> {
         SCRATCH.with_borrow_mut(|scratch| {
-            if scratch.len() < self.read_bytes {
-                scratch.resize(self.read_bytes, 0);
-            }
-            loop {
-                let mut cx = Context::from_waker(&self.waker);
-                let mut piece = ReadBuf::new(&mut scratch[..self.read_bytes]);
-                match Pin::new(&mut self.io).poll_read(&mut cx, &mut piece) {
-                    Poll::Ready(result) => result?,
-                    Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
+            let piece = match ready!(self.poll_piece(cx, scratch)) {
+                Ok(piece @ [_, ..]) => piece,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    return Poll::Ready(None);
                 }
-                let filled = piece.filled();
-                self.received += filled.len() as u64;
-                #[cfg(feature = "client")]
-                let passed = self.sieve.as_mut().and_then(|sieve| sieve.pass(filled));
-                #[cfg(not(feature = "client"))]
-                let passed: Option<Vec<u8>> = None;
-                let passed = passed.as_deref().unwrap_or(filled);
-                if passed.is_empty() && !filled.is_empty() {
-                    continue;
+                end => {
+                    self.end = Some(end.map(drop));
+                    return Poll::Ready(Some(Stop::Library));
                 }
-                let (now, later) = passed.split_at(buffer.len().min(passed.len()));
-                buffer[..now.len()].copy_from_slice(now);
-                self.ahead.extend_from_slice(later);
-                return Ok(now.len());
+            };
+            if !self.ahead.is_empty() {
+                // The rest of a frame that has begun there.
+                self.ahead.extend_from_slice(piece);
+                return Poll::Ready(None);
             }
+            let mut taken = false;
+            let (used, stop) = self.part.hand_out(piece, &mut |text: &str| {
+                taken = true;
+                take(text)
+            });
+            self.ahead.extend_from_slice(&piece[used..]);
+            // A socket that has more fills the room, as a rule.
+            let drained = taken && piece.len() < self.read_bytes;
+            Poll::Ready(self.stopped(stop).or_else(|| drained.then_some(Stop::Drained)))
         })
     }
+
+    fn poll_piece<'a>(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &'a mut Vec<u8>,
+    ) -> Poll<io::Result<&'a mut [u8]>> {
+        if scratch.len() < self.read_bytes {
+            scratch.resize(self.read_bytes, 0);
+        }
+        let room = &mut scratch[..self.read_bytes];
+        let mut piece = ReadBuf::new(room);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut piece))?;
+        let count = piece.filled().len();
+        self.received += count as u64;
+        Poll::Ready(Ok(&mut scratch[..count]))
+    }
+
+    /// What has stopped it, if anything but that more has to come.
+    fn stopped(&mut self, stop: Option<Stopped>) -> Option<Stop> {
+        self.partial = stop.is_none() && !self.ahead.is_empty();
+        if self.ahead.is_empty() {
+            self.ahead = BytesMut::new();
+        }
+        match stop? {
+            Stopped::By(stop) => Some(stop),
+            Stopped::Library(count) => {
+                self.granted = count;
+                Some(Stop::Library)
+            }
+        }
+    }
+
+    /// Gives the library what is its own.
+    fn read_granted(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = buffer.len().min(self.granted);
+        if count > 0 {
+            self.ahead.copy_to_slice(&mut buffer[..count]);
+            self.granted -= count;
+            if self.ahead.is_empty() {
+                self.ahead = BytesMut::new();
+            }
+            return Ok(count);
+        }
+        match &mut self.end {
+            None => Err(io::ErrorKind::WouldBlock.into()),
+            // An error is told once; after it nothing comes.
+            Some(end) => std::mem::replace(end, Ok(())).map(|()| 0),
+        }
+    }
+
+    /// Gives the library what is left of the response's head.
+    #[cfg(feature = "client")]
+    fn read_response(&mut self, buffer: &mut [u8], waker: &Waker) -> io::Result<usize> {
+        if self.ahead.is_empty() {
+            let mut cx = Context::from_waker(waker);
+            SCRATCH.with_borrow_mut(|scratch| match self.poll_piece(&mut cx, scratch) {
+                Poll::Ready(piece) => piece.map(|piece| self.ahead.extend_from_slice(piece)),
+                Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+            })?;
+        }
+        let Part::Handshake { head, .. } = &mut self.part else { return Ok(0) };
+        let here = self.ahead.len().min(buffer.len());
+        let count = head.take(&self.ahead[..here]);
+        self.ahead.copy_to_slice(&mut buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// What has stopped [`hand_out`].
+enum Stopped {
+    By(Stop),
+    /// So many bytes of those that are left are the library's.
+    Library(usize),
+}
+
+impl Part {
+    fn hand_out(
+        &mut self,
+        bytes: &mut [u8],
+        take: &mut impl FnMut(&str) -> bool,
+    ) -> (usize, Option<Stopped>) {
+        match self {
+            #[cfg(feature = "client")]
+            Self::Handshake { .. } => (0, None),
+            Self::Frames(gate) => hand_out(gate, bytes, take),
+        }
+    }
+}
+
+/// Hands out what is whole at the front of `bytes`. How many of them are done with, and what has
+/// stopped it; `None`: that more has to come.
+fn hand_out(
+    gate: &mut Gate,
+    bytes: &mut [u8],
+    take: &mut impl FnMut(&str) -> bool,
+) -> (usize, Option<Stopped>) {
+    let mut at = 0;
+    while let Some(rest @ [_, ..]) = bytes.get_mut(at..) {
+        match gate.front(rest) {
+            Front::Partial => break,
+            Front::Library(count) => return (at, Some(Stopped::Library(count))),
+            Front::TooLong(count, None) => at += count,
+            Front::TooLong(count, Some(beginning)) => {
+                return (at + count, Some(Stopped::By(Stop::TooLong(beginning.into()))));
+            }
+            Front::Text(payload) => {
+                at += payload.end;
+                match std::str::from_utf8(&rest[payload]) {
+                    Ok(text) if take(text) => {}
+                    Ok(_) => return (at, Some(Stopped::By(Stop::Enough))),
+                    Err(_) => return (at, Some(Stopped::By(Stop::NotText))),
+                }
+            }
+        }
+    }
+    (at, None)
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Read for Pipe<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.ahead.is_empty() {
-            let count = self.read_socket(buffer)?;
+        match &self.part {
             #[cfg(feature = "client")]
-            if self.write_through {
-                let news = &buffer[count.saturating_sub(self.last.len())..count];
-                self.last.rotate_left(news.len());
-                let at = self.last.len() - news.len();
-                self.last[at..].copy_from_slice(news);
+            Part::Handshake { waker, .. } => {
+                let waker = waker.clone();
+                self.read_response(buffer, &waker)
             }
-            return Ok(count);
+            Part::Frames(_) => self.read_granted(buffer),
         }
-        let count = buffer.len().min(self.ahead.len());
-        self.ahead.copy_to_slice(&mut buffer[..count]);
-        if self.ahead.is_empty() {
-            self.ahead = BytesMut::new();
-        }
-        Ok(count)
     }
 }
 
@@ -223,13 +422,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Write for Pipe<S> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if !self.write_through {
-            return Ok(());
-        }
-        let waker = self.waker.clone();
-        match self.poll_drain(&mut Context::from_waker(&waker)) {
-            Poll::Ready(result) => result,
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        match &self.part {
+            #[cfg(feature = "client")]
+            Part::Handshake { waker, .. } => {
+                let waker = waker.clone();
+                match self.poll_drain(&mut Context::from_waker(&waker)) {
+                    Poll::Ready(result) => result,
+                    Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+                }
+            }
+            Part::Frames(_) => Ok(()),
         }
     }
 }

@@ -92,7 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         &mut self,
         cx: &mut Context<'_>,
         arrivals: &mut Arrivals<F>,
-        read: impl FnMut(&mut Socket<S>, &Bytes) -> Result<F, FrameError>,
+        read: impl FnMut(&str) -> Result<F, FrameError>,
         too_long: impl FnMut(&Bytes) -> Option<F>,
     ) {
         match self.socket.poll_drain(cx) {
@@ -125,45 +125,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         &mut self,
         cx: &mut Context<'_>,
         arrivals: &mut Arrivals<F>,
-        mut read: impl FnMut(&mut Socket<S>, &Bytes) -> Result<F, FrameError>,
-        #[cfg_attr(not(feature = "client"), expect(unused))] mut too_long: impl FnMut(
-            &Bytes,
-        )
-            -> Option<F>,
+        mut read: impl FnMut(&str) -> Result<F, FrameError>,
+        mut too_long: impl FnMut(&Bytes) -> Option<F>,
     ) {
-        while arrivals.frames.len() < self.messages_per_turn {
-            let message = match self.socket.poll_read(cx) {
-                Poll::Pending => return,
-                Poll::Ready(Inbound::Control) => {
-                    // Pings are answered by the socket itself; a peer that sends nothing else must
-                    // not hold the task.
-                    return cx.waker().wake_by_ref();
+        let Self { socket, patience, messages_per_turn, .. } = self;
+        while arrivals.frames.len() < *messages_per_turn {
+            let before = arrivals.frames.len();
+            let Arrivals { frames, end, .. } = &mut *arrivals;
+            let mut take = |text: &str| match read(text) {
+                Ok(frame) => {
+                    frames.push(frame);
+                    frames.len() < *messages_per_turn
                 }
-                #[cfg(feature = "client")]
-                Poll::Ready(Inbound::TooLong(head)) => {
-                    self.patience.message_ended();
-                    arrivals.frames.extend(too_long(&head));
-                    continue;
-                }
-                Poll::Ready(Inbound::Ended(close)) => {
-                    arrivals.end = Some(SocketEnd::Peer(close));
-                    return;
-                }
-                Poll::Ready(Inbound::Broken(close)) => {
-                    arrivals.end = Some(SocketEnd::Own { close, broken: true });
-                    return;
-                }
-                Poll::Ready(Inbound::Message(message)) => message,
-            };
-            self.patience.message_ended();
-            match read(&mut self.socket, &message) {
-                Ok(frame) => arrivals.frames.push(frame),
                 Err(error) => {
                     tracing::debug!(%error, "not a frame");
                     let reason = error.to_string().into();
                     let close = Close { code: Some(CloseCode::MALFORMED), reason };
-                    arrivals.end = Some(SocketEnd::Own { close, broken: true });
-                    return;
+                    *end = Some(SocketEnd::Own { close, broken: true });
+                    false
+                }
+            };
+            let inbound = socket.poll_read(cx, &mut take);
+            if arrivals.frames.len() > before {
+                patience.message_ended();
+            }
+            match inbound {
+                Poll::Pending | Poll::Ready(Inbound::Enough) => return,
+                // Pings are answered by the socket itself; a peer that sends nothing else must not
+                // hold the task.
+                Poll::Ready(Inbound::Control) => return cx.waker().wake_by_ref(),
+                Poll::Ready(Inbound::TooLong(beginning)) => {
+                    patience.message_ended();
+                    arrivals.frames.extend(too_long(&beginning));
+                }
+                Poll::Ready(Inbound::Ended(close)) => {
+                    return arrivals.end = Some(SocketEnd::Peer(close));
+                }
+                Poll::Ready(Inbound::Broken(close)) => {
+                    return arrivals.end = Some(SocketEnd::Own { close, broken: true });
                 }
             }
         }

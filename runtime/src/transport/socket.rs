@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::config::TransportConfig;
 #[cfg(feature = "server")]
 use super::framing::{text_head, unmasked_text};
-use super::pipe::Pipe;
+use super::pipe::{Pipe, Stop};
 use crate::session::{Close, CloseCode};
 
 /// The longest reason that fits a close frame beside its code (RFC 6455 5.5).
@@ -35,16 +35,15 @@ const HELD_BYTES: usize = 512;
 /// long.
 const CONTROL_BYTES: usize = 1024;
 
-/// One thing that has arrived on a socket.
+/// What reading has come to, beside the text messages (PROTOCOL.md 2.2) that were handed out.
 #[derive(Debug)]
 pub(crate) enum Inbound {
-    /// A text message (PROTOCOL.md 2.2).
-    Message(Bytes),
+    /// Whoever takes the messages has enough, or has taken what is there.
+    Enough,
     /// A WebSocket ping or pong: a sign of life (PROTOCOL.md 2.4), and no message.
     Control,
     /// The first bytes of a message that is longer than this client takes; the rest of it was
     /// passed over.
-    #[cfg(feature = "client")]
     TooLong(Bytes),
     /// The peer closed, or is gone.
     Ended(Close),
@@ -60,67 +59,120 @@ pub(crate) struct Socket<S> {
     /// How many bytes may wait to be written before the driver stops asking its core for more.
     room: usize,
     closing: bool,
-    /// Bytes of a message that is not complete, as far as they can be told from control frames.
-    begun: u64,
+    /// How long messages may be after the first one, once that has come.
+    then: Option<usize>,
+    /// The library may have a pong that the pipe had no room for.
+    ponging: bool,
+}
+
+/// How long messages to a server may be.
+#[cfg(feature = "server")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MessageBytes {
+    pub(crate) first: usize,
+    pub(crate) then: usize,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// A server's end, after the response 101. `begun` is what was read beyond the request;
-    /// messages may be up to `message_bytes` long.
+    /// A server's end, after the response 101. `begun` is what was read beyond the request.
     #[cfg(feature = "server")]
     pub(crate) fn server(
         io: S,
-        begun: Bytes,
+        begun: &[u8],
         config: &TransportConfig,
-        message_bytes: usize,
+        message_bytes: MessageBytes,
     ) -> Self {
-        let pipe =
-            Pipe::new(io, config.read_buffer_bytes, config.write_buffer_bytes.saturating_mul(2));
-        let settings = Some(settings(config, message_bytes));
-        // Copied, because these few bytes, if any, would keep alive the whole buffer that HTTP was
-        // read into.
-        let ws = WebSocket::from_partially_read(pipe, begun.to_vec(), Role::Server, settings);
-        Self { ws, role: Role::Server, room: config.write_buffer_bytes, closing: false, begun: 0 }
+        let MessageBytes { first, then } = message_bytes;
+        let pipe = Pipe::of_server(
+            io,
+            config.read_buffer_bytes,
+            config.write_buffer_bytes.saturating_mul(2),
+            first as u64,
+            begun,
+        );
+        let ws = WebSocket::from_raw_socket(pipe, Role::Server, Some(settings(config, first)));
+        Self {
+            ws,
+            role: Role::Server,
+            room: config.write_buffer_bytes,
+            closing: false,
+            then: Some(then),
+            ponging: false,
+        }
     }
 
-    /// Changes how long messages may be from here on.
-    #[cfg(feature = "server")]
-    pub(crate) fn set_message_bytes(&mut self, bytes: usize) {
-        self.ws.set_config(|config| {
-            config.max_message_size = Some(bytes);
-            config.max_frame_size = Some(bytes);
-        });
+    /// A client's end, after the response 101.
+    #[cfg(feature = "client")]
+    pub(super) const fn opened(ws: WebSocket<Pipe<S>>, config: &TransportConfig) -> Self {
+        Self {
+            ws,
+            role: Role::Client,
+            room: config.write_buffer_bytes,
+            closing: false,
+            then: None,
+            ponging: false,
+        }
     }
 
-    /// The next thing that arrived. A peer that does not read can't hold this up.
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Inbound> {
-        self.ws.get_mut().set_waker(cx);
+    /// Hands out the text messages that arrive, until `take` says that it has enough of them or
+    /// something else comes. A peer that does not read can't hold this up.
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: &mut impl FnMut(&str) -> bool,
+    ) -> Poll<Inbound> {
         loop {
-            let before = self.received();
-            let read = self.ws.read();
-            self.begun += self.received() - before;
-            return Poll::Ready(match read {
-                Ok(Message::Text(text)) => {
-                    self.begun = 0;
-                    Inbound::Message(text.into())
+            if (self.ponging || self.ws.get_ref().has_granted())
+                && let Some(inbound) = self.read_library(take)
+            {
+                return Poll::Ready(inbound);
+            }
+            let (opening, mut more) = (self.then.is_some(), true);
+            let mut take_one = |text: &str| {
+                more = take(text);
+                more && !opening
+            };
+            match ready!(self.ws.get_mut().poll_texts(cx, &mut take_one)) {
+                Stop::Library => {}
+                // Who has taken some need not know when more comes.
+                Stop::Drained => return Poll::Ready(Inbound::Enough),
+                Stop::Enough => {
+                    self.took_first();
+                    if !more {
+                        return Poll::Ready(Inbound::Enough);
+                    }
                 }
-                Ok(Message::Ping(data) | Message::Pong(data)) => {
-                    self.begun = self.begun.saturating_sub(self.control_bytes(data.len()));
+                Stop::TooLong(beginning) => return Poll::Ready(Inbound::TooLong(beginning)),
+                Stop::NotText => return Poll::Ready(Inbound::Broken(not_text())),
+            }
+        }
+    }
+
+    /// Has the library read what is its own, and write its pongs.
+    fn read_library(&mut self, take: &mut impl FnMut(&str) -> bool) -> Option<Inbound> {
+        loop {
+            return Some(match self.ws.read() {
+                Ok(Message::Text(text)) => {
+                    self.took_first();
+                    if take(text.as_str()) {
+                        continue;
+                    }
+                    Inbound::Enough
+                }
+                Ok(Message::Ping(_) | Message::Pong(_)) => {
+                    self.ponging = true;
                     Inbound::Control
                 }
                 Ok(Message::Close(frame)) => Inbound::Ended(told(frame)),
-                #[cfg(feature = "client")]
-                Ok(Message::Binary(data)) if self.ws.get_mut().has_put_in(&data) => {
-                    self.begun = 0;
-                    Inbound::TooLong(data)
-                }
                 Ok(Message::Binary(_)) => Inbound::Broken(Close::new(
                     CloseCode::MALFORMED,
                     "a binary message on a JSON attachment",
                 )),
                 Ok(Message::Frame(_)) => continue,
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Poll::Pending;
+                    // What is not in the pipe did not fit there.
+                    self.ponging &= self.ws.get_ref().waiting() > 0;
+                    return None;
                 }
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
@@ -131,6 +183,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                         Inbound::Ended(close)
                     }
                 }
+            });
+        }
+    }
+
+    /// The first message has come: those after it may have another length.
+    fn took_first(&mut self) {
+        if let Some(bytes) = self.then.take() {
+            self.ws.get_mut().set_limit(bytes as u64);
+            self.ws.set_config(|config| {
+                config.max_message_size = Some(bytes);
+                config.max_frame_size = Some(bytes);
             });
         }
     }
@@ -155,19 +218,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.ws.get_ref().received()
     }
 
-    /// Whether a message has begun and is not complete. Of one that came together with the end of
-    /// the message before, this is known as soon as more of it comes.
-    pub(crate) const fn is_amid_message(&self) -> bool {
-        self.begun > 0
-    }
-
-    /// The length of a control frame (RFC 6455 5.2): head, mask, data.
-    const fn control_bytes(&self, data: usize) -> u64 {
-        let head = match self.role {
-            Role::Server => 6,
-            Role::Client => 2,
-        };
-        head + data as u64
+    /// Whether a message has begun and is not complete.
+    pub(crate) fn is_amid_message(&self) -> bool {
+        self.ws.get_ref().is_amid_message()
     }
 
     /// Writes what waits; ready when nothing does.
@@ -216,6 +269,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.send(Message::Ping(Bytes::new()));
     }
 
+    #[cfg(test)]
+    pub(super) fn into_inner(self) -> S {
+        self.ws.into_inner().into_inner()
+    }
+
     fn send(&mut self, message: Message) {
         if !self.closing {
             // What can fail here is the socket, and the next read reports that.
@@ -247,10 +305,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             return self.ws.get_mut().poll_discard(cx);
         }
         loop {
-            match ready!(self.poll_read(cx)) {
-                Inbound::Message(_) | Inbound::Control => {}
-                #[cfg(feature = "client")]
-                Inbound::TooLong(_) => {}
+            match ready!(self.poll_read(cx, &mut |_| true)) {
+                Inbound::Enough | Inbound::Control | Inbound::TooLong(_) => {}
                 Inbound::Ended(_) | Inbound::Broken(_) if drained => return Poll::Ready(()),
                 Inbound::Ended(_) | Inbound::Broken(_) => return self.poll_drain(cx).map(|_| ()),
             }
@@ -264,7 +320,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 }
 
-fn settings(config: &TransportConfig, message_bytes: usize) -> WebSocketConfig {
+pub(super) fn settings(config: &TransportConfig, message_bytes: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(config.read_buffer_bytes.min(HELD_BYTES))
         .write_buffer_size(0)
@@ -288,7 +344,11 @@ fn truncated(reason: &str) -> &str {
     &reason[..end]
 }
 
-fn told(frame: Option<CloseFrame>) -> Close {
+const fn not_text() -> Close {
+    Close::new(CloseCode::MALFORMED, "a text message is not UTF-8")
+}
+
+pub(super) fn told(frame: Option<CloseFrame>) -> Close {
     match frame {
         Some(frame) => Close {
             code: Some(CloseCode(frame.code.into())),
@@ -298,7 +358,7 @@ fn told(frame: Option<CloseFrame>) -> Close {
     }
 }
 
-fn failed(error: &Error, role: Role) -> Close {
+pub(super) fn failed(error: &Error, role: Role) -> Close {
     use tokio_tungstenite::tungstenite::error::ProtocolError;
     match error {
         // One in fragments, or that came before HELLO: nobody knows whose it is (PROTOCOL.md 2.7),
@@ -315,138 +375,11 @@ fn failed(error: &Error, role: Role) -> Close {
             Close::lost("the connection ended without a closing handshake")
         }
         Error::Protocol(_) => Close::new(CloseCode::MALFORMED, "not a WebSocket frame"),
-        Error::Utf8(_) => Close::new(CloseCode::MALFORMED, "a text message is not UTF-8"),
+        Error::Utf8(_) => not_text(),
         Error::Io(error) => {
             Close { code: None, reason: format!("the connection was lost: {error}").into() }
         }
         error => Close { code: None, reason: format!("the connection failed: {error}").into() },
-    }
-}
-
-/// Why a client's handshake failed.
-#[cfg(feature = "client")]
-#[derive(Debug)]
-pub(crate) struct HandshakeFailure {
-    /// The response's status, if one came.
-    pub(crate) status: Option<u16>,
-    /// What `Retry-After` said, in seconds.
-    pub(crate) retry_after_s: Option<u64>,
-    /// Something between the two ends changed the subprotocol (PROTOCOL.md 2.1).
-    pub(crate) subprotocol: bool,
-    /// For people.
-    pub(crate) reason: String,
-}
-
-#[cfg(feature = "client")]
-mod handshake {
-    use std::future::poll_fn;
-
-    use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-    use tokio_tungstenite::tungstenite::handshake::HandshakeError;
-    use tokio_tungstenite::tungstenite::handshake::client::{ClientHandshake, Request};
-    use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
-
-    use crate::transport::socket::*;
-
-    impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-        /// A client's end: sends the upgrade request and reads the answer (PROTOCOL.md 2.1). It may
-        /// take any time; dropping the future drops the stream.
-        pub(crate) async fn connect(
-            io: S,
-            url: &str,
-            subprotocol: &'static str,
-            config: &TransportConfig,
-        ) -> Result<Self, HandshakeFailure> {
-            let request = request(url, subprotocol)?;
-            let mut pipe = Pipe::new(
-                io,
-                config.read_buffer_bytes,
-                config.write_buffer_bytes.saturating_add(config.message_bytes),
-            );
-            pipe.set_write_through(true);
-            let config = (
-                settings(config, config.message_bytes),
-                config.write_buffer_bytes,
-                config.message_bytes as u64,
-            );
-            let mut start = Some((pipe, request));
-            let mut middle = None;
-            let (mut ws, _) = poll_fn(|cx| {
-                let step = match (start.take(), middle.take()) {
-                    (Some((mut pipe, request)), _) => {
-                        pipe.set_waker(cx);
-                        ClientHandshake::start(pipe, request, Some(config.0))
-                    }
-                    (None, Some(middle)) => Ok(middle),
-                    (None, None) => {
-                        return Poll::Ready(Err(HandshakeFailure::new("the handshake is over")));
-                    }
-                };
-                let next = match step {
-                    Ok(mut step) => {
-                        step.get_mut().get_mut().set_waker(cx);
-                        step.handshake()
-                    }
-                    Err(error) => Err(HandshakeError::<ClientHandshake<_>>::Failure(error)),
-                };
-                match next {
-                    Ok(done) => Poll::Ready(Ok(done)),
-                    Err(HandshakeError::Interrupted(step)) => {
-                        middle = Some(step);
-                        Poll::Pending
-                    }
-                    Err(HandshakeError::Failure(error)) => {
-                        Poll::Ready(Err(HandshakeFailure::from(error)))
-                    }
-                }
-            })
-            .await?;
-            ws.get_mut().set_limit(config.2);
-            ws.get_mut().set_write_through(false);
-            Ok(Self { ws, role: Role::Client, room: config.1, closing: false, begun: 0 })
-        }
-    }
-
-    fn request(url: &str, subprotocol: &'static str) -> Result<Request, HandshakeFailure> {
-        let mut request = url.into_client_request().map_err(HandshakeFailure::from)?;
-        request
-            .headers_mut()
-            .insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
-        Ok(request)
-    }
-
-    impl HandshakeFailure {
-        fn changed(reason: String) -> Self {
-            Self { subprotocol: true, ..Self::new(reason) }
-        }
-
-        pub(crate) fn new(reason: impl Into<String>) -> Self {
-            Self { status: None, retry_after_s: None, subprotocol: false, reason: reason.into() }
-        }
-    }
-
-    impl From<Error> for HandshakeFailure {
-        fn from(error: Error) -> Self {
-            use tokio_tungstenite::tungstenite::error::ProtocolError;
-            match error {
-                Error::Http(response) => Self {
-                    status: Some(response.status().as_u16()),
-                    retry_after_s: response
-                        .headers()
-                        .get(header::RETRY_AFTER)
-                        .and_then(|value| value.to_str().ok()?.trim().parse().ok()),
-                    subprotocol: false,
-                    reason: format!("the server answered the upgrade with {}", response.status()),
-                },
-                Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(error)) => {
-                    Self::changed(format!(
-                        "something between client and server changed the subprotocol ({error}): \
-                         a proxy has to pass on the header Sec-WebSocket-Protocol"
-                    ))
-                }
-                error => Self::new(format!("the upgrade failed: {error}")),
-            }
-        }
     }
 }
 

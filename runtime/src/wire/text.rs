@@ -128,6 +128,15 @@ impl Name {
         fits(name).then(|| Self(Text::copied(name)))
     }
 
+    /// A name between quotes, copied, and what follows it. `None` if that is not what is there.
+    pub(super) fn quoted(text: &[u8]) -> Option<(Self, &[u8])> {
+        let text = text.strip_prefix(b"\"")?;
+        let length = text.iter().position(|byte| !IN_NAMES[usize::from(*byte)])?;
+        let (name, rest) = text.split_at(length);
+        let fits = (1..=MAX_NAME_BYTES).contains(&length);
+        Some((fits.then(|| Self(Text::copied(name)))?, rest.strip_prefix(b"\"")?))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -150,9 +159,20 @@ impl Name {
 }
 
 fn fits(name: &[u8]) -> bool {
-    name.len() <= MAX_NAME_BYTES
-        && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+    name.len() <= MAX_NAME_BYTES && name.iter().all(|byte| IN_NAMES[usize::from(*byte)])
 }
+
+/// Which bytes a name may have.
+const IN_NAMES: [bool; 256] = {
+    let (mut allowed, mut byte) = ([false; 256], 0_u8);
+    loop {
+        allowed[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+        if byte == u8::MAX {
+            break allowed;
+        }
+        byte += 1;
+    }
+};
 
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,6 +3,7 @@
 //! and whether a sequence fits is for the session to say.
 
 mod code;
+mod compact;
 mod rare;
 mod read;
 mod reader;

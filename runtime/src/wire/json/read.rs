@@ -3,7 +3,7 @@
 
 use super::code::Word;
 use super::reader::{Reader, named};
-use super::{kind, rare};
+use super::{compact, kind, rare};
 use crate::wire::{
     Body, ClientFrame, CommandFrame, CommandNo, FailureCode, FrameError, RefusalCode, Seq,
     ServerFrame, TopicNo, TopicSeq,
@@ -11,6 +11,9 @@ use crate::wire::{
 
 /// Reads one message of a client.
 pub(in crate::wire) fn read_client(message: &[u8]) -> Result<ClientFrame, FrameError> {
+    if let Some(command) = compact::command(message) {
+        return Ok(ClientFrame::Command(command));
+    }
     let mut reader = Reader::new(message);
     reader.open()?;
     let kind = reader.number()?;

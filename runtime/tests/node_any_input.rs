@@ -10,7 +10,7 @@ use node_support::{Bench, event, lost, publication, volatile};
 use proptest::prelude::*;
 use steadfast::session::Close;
 use steadfast::session::node::{ConnId, Executed, Execution, Node, StagedPublish};
-use steadfast::session::store::{Outcome, StoreOutcome};
+use steadfast::session::store::{AppendOutcome, Outcome, StoreOutcome, StoreTime};
 use steadfast::wire::{
     ClientFrame, CloseCode, CommandFrame, CommandNo, Epoch, FailureCode, MAX_SEQUENCE, Name,
     Position, RefusalCode, Seq, SubNo, Subscribe, TopicNo, TopicSeq, UnsubscribeCode, Window,
@@ -120,7 +120,7 @@ fn conn(bench: &Bench, who: usize) -> Option<ConnId> {
 
 fn executed(execution: &Execution, what: u8) -> Executed {
     let topic = if what.is_multiple_of(2) { log("0") } else { room("0") };
-    match (execution, what % 8) {
+    match (execution, what % 9) {
         (Execution::Command { .. }, 0) => Executed::Refused(RefusalCode::RateLimited),
         (Execution::Command { .. }, 1) => Executed::Refused(RefusalCode::Invalid),
         (Execution::Command { .. }, 2) => {
@@ -147,18 +147,22 @@ fn executed(execution: &Execution, what: u8) -> Executed {
 }
 
 fn nonsense(what: u8) -> StoreOutcome {
-    match what % 8 {
+    match what % 9 {
         0 => StoreOutcome::LeaseGone,
         1 => StoreOutcome::TopicGone,
         2 => StoreOutcome::Done,
-        3 => StoreOutcome::Unsettled(Vec::new()),
+        3 => StoreOutcome::Unsettled { at: StoreTime::default(), records: Vec::new() },
         4 => fixtures::committed(Vec::new()),
-        5 => StoreOutcome::Lease {
+        5 => StoreOutcome::Appended(vec![AppendOutcome::Stale; 3]),
+        6 => StoreOutcome::Appended(vec![AppendOutcome::Settled; 3]),
+        7 => StoreOutcome::Lease {
+            at: StoreTime::default(),
             low: CommandNo(2),
             claim: fixtures::claim(9, 9),
             records: Vec::new(),
         },
         _ => StoreOutcome::Lease {
+            at: StoreTime::default(),
             low: CommandNo(2),
             claim: fixtures::claim(1, 1),
             records: Vec::new(),

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use node_support::{Bench, WIDE, config, event, told_answers};
 use steadfast::session::node::StagedPublish;
-use steadfast::session::store::{CommitOutcome, Outcome, Record, StoreOp, StoreOutcome};
+use steadfast::session::store::{
+    Append, AppendKey, AppendOutcome, CommitOutcome, Outcome, Record, StoreOp, StoreOutcome,
+    StoreTime,
+};
 use steadfast::wire::CommandNo;
 use steadfast_rig::fixtures::{body, committed, log, undeclared};
 
@@ -21,6 +24,26 @@ fn commits(op: &StoreOp) -> Vec<u64> {
         StoreOp::Commit { commits, .. } => commits.iter().map(|commit| commit.n.0).collect(),
         other => panic!("a commit, not {other:?}"),
     }
+}
+
+fn nothing_unsettled() -> StoreOutcome {
+    StoreOutcome::Unsettled { at: StoreTime::default(), records: Vec::new() }
+}
+
+/// What an append carries.
+fn appends(op: &StoreOp) -> Vec<Append> {
+    match op {
+        StoreOp::Append { appends, .. } => appends.clone(),
+        other => panic!("an append, not {other:?}"),
+    }
+}
+
+/// A commit under way is written without being settled.
+fn written_unsettled(bench: &mut Bench) {
+    let StoreOp::Commit { lease, low, mut commits } = bench.ops[0].1.clone() else { panic!() };
+    commits.iter_mut().for_each(|commit| commit.settle = false);
+    let written = bench.store.apply(bench.now, StoreOp::Commit { lease, low, commits });
+    bench.outcome(written);
 }
 
 /// One operation of a lease is under way at a time, and carries all that has ended by then.
@@ -160,19 +183,17 @@ fn a_record_is_settled_by_the_commit_or_step_by_step() {
     assert!(bench.ops.is_empty());
     bench.post(conn, 2);
     done(&mut bench, 2, vec![event(log("a"), 1), event(log("a"), 2), event(log("b"), 1)]);
-    let (n, written) = (CommandNo(2), CommitOutcome::Written { settled: None });
+    let written = CommitOutcome::Written { settled: None };
     let StoreOp::Commit { lease, low, mut commits } = bench.ops[0].1.clone() else { panic!() };
     commits[0].settle = false;
     bench.store.apply(bench.now, StoreOp::Commit { lease, low, commits });
-    bench.outcome(committed(vec![(n, written)]));
+    bench.outcome(committed(vec![(CommandNo(2), written)]));
     assert_eq!(bench.answers(conn), told_answers(&[(1, "ok"), (2, "ok")]));
     let appends = |bench: &Bench| {
         bench.ops.iter().filter(|(_, op)| matches!(op, StoreOp::Append { .. })).count()
     };
-    assert_eq!(appends(&bench), 2, "one per topic at a time");
+    assert_eq!(appends(&bench), 2, "one per topic, with all that waits");
     bench.store_one();
-    bench.store_one();
-    assert_eq!(appends(&bench), 1);
     bench.store_one();
     assert!(matches!(bench.ops[0].1, StoreOp::Settle { .. }));
     bench.store_all();
@@ -218,10 +239,7 @@ fn an_append_that_is_owed_is_tried_for_ever() {
     bench.by_hand = true;
     bench.post(conn, 1);
     done(&mut bench, 1, vec![event(log("a"), 1), event(log("a"), 2)]);
-    let StoreOp::Commit { lease, low, mut commits } = bench.ops[0].1.clone() else { panic!() };
-    commits[0].settle = false;
-    let written = bench.store.apply(bench.now, StoreOp::Commit { lease, low, commits });
-    bench.outcome(written);
+    written_unsettled(&mut bench);
     for _ in 0..10 {
         bench.outcome(StoreOutcome::Failed);
         bench.pass(100_000);
@@ -230,12 +248,121 @@ fn an_append_that_is_owed_is_tried_for_ever() {
     }
     bench.by_hand = false;
     let (op, what) = bench.ops.pop_front().unwrap();
-    assert!(
-        matches!(&what, StoreOp::Append { publication, .. } if publication.bodies[0].1 == body(1))
-    );
+    let bodies: Vec<_> = appends(&what).iter().map(|it| it.bodies[0].1.clone()).collect();
+    assert_eq!(bodies, [body(1), body(2)]);
     let outcome = bench.store.apply(bench.now, what);
     bench.act(|node, now| node.handle_store(now, op, outcome));
     assert_eq!(bench.node.load().unsettled, 0);
+}
+
+/// What waits while an append is under way goes with the next one, as far as its bounds allow.
+#[test]
+fn an_append_carries_all_that_waits_within_its_bounds() {
+    let mut bench = Bench::with(|config| {
+        (config.append_entries, config.append_bytes) = (3, 5);
+    });
+    bench.by_hand = true;
+    for text in ["1", "2", "3", "4", "5", "666666", "7777", "8", "9"] {
+        bench.publish(&log("a"), text);
+    }
+    let mut carried = Vec::new();
+    while let Some((_, op)) = bench.ops.front() {
+        carried.push(appends(op).len());
+        bench.store_one();
+    }
+    // The first has gone out by the time that the second comes; the sixth is too long for
+    // company, and so is the seventh with what follows.
+    assert_eq!(carried, [1, 3, 1, 1, 2, 1]);
+    assert_eq!(bench.node.load().publishes_waiting, 0);
+}
+
+/// Records that have landed while others are being marked are marked by the next operation.
+#[test]
+fn records_that_land_together_are_settled_together() {
+    let mut bench = Bench::new();
+    let conn = bench.attach();
+    (1..=3).for_each(|n| bench.ask(conn, n));
+    bench.by_hand = true;
+    (1..=3).for_each(|n| done(&mut bench, n, vec![event(log("a"), n)]));
+    written_unsettled(&mut bench);
+    bench.ops.rotate_left(1);
+    written_unsettled(&mut bench);
+    bench.store_one();
+    let settles = |bench: &Bench| match &bench.ops[0].1 {
+        StoreOp::Settle { records } => records.iter().map(|(_, n)| n.0).collect(),
+        _ => Vec::new(),
+    };
+    assert_eq!(settles(&bench), [1]);
+    bench.ops.rotate_left(1);
+    assert_eq!(appends(&bench.ops[0].1).len(), 2);
+    bench.store_one();
+    assert_eq!(bench.ops.len(), 1, "one at a time");
+    bench.store_one();
+    assert_eq!(settles(&bench), [2, 3]);
+    bench.store_all();
+    assert_eq!(bench.node.load().unsettled, 0);
+}
+
+/// A store whose records and logs lie apart does not believe what was seen long ago: the node looks
+/// at the record again, and appends with what it saw.
+#[test]
+fn a_stale_append_is_asked_for_again_with_a_newer_look_at_its_record() {
+    let mut bench = Bench::new();
+    let conn = bench.attach();
+    bench.post(conn, 1);
+    bench.by_hand = true;
+    done(&mut bench, 1, vec![event(log("a"), 1)]);
+    written_unsettled(&mut bench);
+    let seen = appends(&bench.ops[0].1)[0].as_of;
+    assert!(seen.is_some());
+    bench.pass(1_000);
+    bench.outcome(StoreOutcome::Appended(vec![AppendOutcome::Stale]));
+    assert!(matches!(bench.ops[0].1, StoreOp::ListUnsettled { max, .. } if max > 1));
+    bench.store_one();
+    let AppendKey::Command { n, .. } = appends(&bench.ops[0].1)[0].key else { panic!() };
+    assert_eq!(n, CommandNo(1));
+    assert!(appends(&bench.ops[0].1)[0].as_of > seen);
+    bench.store_all();
+    assert_eq!(bench.node.load().unsettled, 0);
+}
+
+/// The same when somebody else has settled the record meanwhile: it is in its log already.
+#[test]
+fn a_stale_append_whose_record_is_settled_is_dropped() {
+    let mut bench = Bench::new();
+    let conn = bench.attach();
+    bench.post(conn, 1);
+    bench.by_hand = true;
+    done(&mut bench, 1, vec![event(log("a"), 1)]);
+    written_unsettled(&mut bench);
+    bench.publish(&log("a"), 2);
+    bench.outcome(StoreOutcome::Appended(vec![AppendOutcome::Stale]));
+    bench.outcome(nothing_unsettled());
+    assert_eq!(appends(&bench.ops[1].1)[0].bodies[0].1, body(2), "what waits behind it goes on");
+    assert_eq!(bench.node.load().unsettled, 0);
+}
+
+/// One append may carry what is owed and what is not: only the latter is given up.
+#[test]
+fn what_nobody_owes_is_given_up_beside_what_is_owed() {
+    let mut bench = Bench::with(|config| config.store_patience = Duration::ZERO);
+    let conn = bench.attach();
+    bench.post(conn, 1);
+    bench.by_hand = true;
+    bench.publish(&log("a"), 1);
+    done(&mut bench, 1, vec![event(log("a"), 2)]);
+    bench.ops.rotate_left(1);
+    written_unsettled(&mut bench);
+    bench.publish(&log("a"), 3);
+    bench.store_one();
+    bench.outcome(StoreOutcome::Failed);
+    bench.pass(1_000);
+    bench.outcome(StoreOutcome::Failed);
+    assert_eq!(bench.node.load().publishes_waiting, 1);
+    bench.pass(1_000);
+    let left = appends(&bench.ops[0].1);
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].bodies[0].1, body(2));
 }
 
 /// The bound on what is owed: commands wait at their clients while the logs do not take what is
@@ -247,10 +374,7 @@ fn commands_are_refused_while_too_many_publications_wait() {
     bench.post(conn, 1);
     bench.by_hand = true;
     done(&mut bench, 1, vec![event(log("a"), 1), event(log("a"), 2)]);
-    let StoreOp::Commit { lease, low, mut commits } = bench.ops[0].1.clone() else { panic!() };
-    commits[0].settle = false;
-    let written = bench.store.apply(bench.now, StoreOp::Commit { lease, low, commits });
-    bench.outcome(written);
+    written_unsettled(&mut bench);
     bench.post(conn, 2);
     assert_eq!(bench.answers(conn), told_answers(&[(1, "ok"), (2, "refused Overload")]));
     bench.store_all();
@@ -279,7 +403,7 @@ fn an_unsettled_record_is_settled_at_start() {
     let listed = bench
         .store
         .apply(bench.now, StoreOp::ListUnsettled { max: 9, after: None, older_than_ms: 0 });
-    assert_eq!(listed, StoreOutcome::Unsettled(Vec::new()));
+    assert!(matches!(listed, StoreOutcome::Unsettled { records, .. } if records.is_empty()));
 }
 
 /// A list that is under way may have been made before the record that somebody looks for.
@@ -298,7 +422,7 @@ fn who_looks_for_unsettled_records_while_a_list_is_under_way_gets_another_one() 
         bench.ops.iter().filter(|(_, op)| matches!(op, StoreOp::ListUnsettled { .. })).count()
     };
     assert_eq!(lists(&bench), 0, "one at a time");
-    bench.act(|node, now| node.handle_store(now, early, StoreOutcome::Unsettled(Vec::new())));
+    bench.act(|node, now| node.handle_store(now, early, nothing_unsettled()));
     assert_eq!(lists(&bench), 1);
 }
 
@@ -320,7 +444,7 @@ fn an_unsettled_record_is_settled_when_its_lease_is_claimed() {
     let listed = bench
         .store
         .apply(bench.now, StoreOp::ListUnsettled { max: 9, after: None, older_than_ms: 0 });
-    assert_eq!(listed, StoreOutcome::Unsettled(Vec::new()));
+    assert!(matches!(listed, StoreOutcome::Unsettled { records, .. } if records.is_empty()));
 }
 
 /// Limits per command: it fails, and publishes nothing.

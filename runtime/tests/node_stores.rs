@@ -154,9 +154,9 @@ fn an_event_waits_for_an_earlier_one_only_so_long() {
     // Another node's comes first, and nothing tells of it.
     let (op, append) = bench.ops.pop_front().unwrap();
     let mut theirs = append.clone();
-    if let StoreOp::Append { key, publication, .. } = &mut theirs {
-        *key = steadfast::session::store::AppendKey::Direct { node: 1, count: 1 };
-        *publication = node_support::publication(log("a"), 1);
+    if let StoreOp::Append { appends, .. } = &mut theirs {
+        appends[0].key = steadfast::session::store::AppendKey::Direct { node: 1, count: 1 };
+        appends[0].bodies = node_support::publication(log("a"), 1).bodies;
     }
     bench.store.apply(bench.now, theirs);
     let answer = bench.store.apply(bench.now, append);

@@ -20,7 +20,6 @@ pub(super) type Storing = Pin<Box<dyn Future<Output = Stored> + Send>>;
 ///
 /// # Errors
 /// The operation, for [`store_once`]: this store does not answer at once.
-#[expect(clippy::result_large_err, reason = "not an error: the operation, moved back")]
 pub(super) fn store_at_once(store: &dyn DynStore, op: StoreOp) -> Result<StoreOutcome, StoreOp> {
     guarded(|| store.execute_at_once_dyn(op)).unwrap_or_else(|Panicked| {
         tracing::error!("the store panicked");

@@ -6,30 +6,22 @@
 //! outcome (`CommitOutcome::Written`). Every operation may be repeated after
 //! [`StoreOutcome::Unknown`] without harm.
 
+mod logs;
 mod message_id;
 mod outcome;
 
-use std::time::Duration;
-
-use crate::wire::{
-    Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name, Position, TopicSeq,
+pub use logs::{
+    Advanced, Append, AppendKey, AppendOutcome, Appended, LogEntry, News, Publication, ReadFrom,
+    Retention, StoreTime, TopicHead, TopicId,
 };
-
 pub use message_id::{CommitId, MessageId, PrincipalId, UsedId};
 pub use outcome::{Failure, Outcome};
+
+use crate::wire::{Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId};
 
 /// Which operation an outcome belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OpId(pub u64);
-
-/// The durable name of a topic.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicId {
-    /// Its declared name.
-    pub name: Name,
-    /// Which of these topics.
-    pub key: std::sync::Arc<str>,
-}
 
 /// Counts the claims of a lease, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -68,136 +60,6 @@ pub struct Record {
     pub publishes: Vec<Publication>,
     /// Whether all of `publishes` are in their logs.
     pub settled: bool,
-}
-
-impl LogEntry {
-    /// Bytes of its name and of its bodies in every codec.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        let bodies: usize = self.bodies.iter().map(|(_, body)| body.len()).sum();
-        (self.name.as_bytes().len() + bodies) as u64
-    }
-}
-
-/// An event on its way into a topic's log; encoded once per codec, never transcoded.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Publication {
-    /// The topic.
-    pub topic: TopicId,
-    /// Wire name of the event.
-    pub name: Name,
-    /// The body in each enabled codec, in the order of the node's codecs.
-    pub bodies: Vec<(Codec, Body)>,
-}
-
-/// Makes an append repeatable: the log remembers it for at least as long as the record may be
-/// unsettled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum AppendKey {
-    /// The `index`-th publication of a command.
-    Command {
-        /// Its lease.
-        lease: LeaseId,
-        /// Its number.
-        n: CommandNo,
-        /// Its place among the command's publications.
-        index: u32,
-    },
-    /// A publication from outside any command.
-    Direct {
-        /// The publishing node, random per process.
-        node: u128,
-        /// Its count.
-        count: u64,
-    },
-}
-
-/// An entry of a topic's log.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct LogEntry {
-    /// Its number.
-    pub ts: TopicSeq,
-    /// Wire name.
-    pub name: Name,
-    /// The body in each codec that was enabled when it was published.
-    pub bodies: Vec<(Codec, Body)>,
-}
-
-/// Where a topic's log stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TopicHead {
-    /// Its epoch.
-    pub epoch: Epoch,
-    /// Its latest entry's number, 0 if there never was one.
-    pub head: TopicSeq,
-    /// The oldest entry that can still be read; `head + 1` if none can.
-    pub oldest: TopicSeq,
-}
-
-/// What a store says of its own accord, for
-/// [`Node::handle_news`](super::node::Node::handle_news). All of it is a hint: what is lost or late
-/// costs seconds and no correctness, since the node looks at the heads of what it follows anyway.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum News {
-    /// Others have appended to topics.
-    Advanced(Vec<Advanced>),
-    /// News may have been lost: a connection to the store was made anew, a count had a gap, too
-    /// much was waiting. The node looks at the heads of everything that it holds.
-    Missed,
-    /// The store may have lost what it acknowledged, and is another incarnation: it was restored,
-    /// promoted, or rolled back. Topics have other epochs, and leases of before are gone. What was
-    /// answered with [`StoreOutcome::Unknown`] before never happens in the new incarnation. The
-    /// node looks at every topic and renews every lease.
-    Rolled,
-}
-
-/// Somebody else has appended to a topic.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Advanced {
-    /// Which topic.
-    pub topic: TopicId,
-    /// Its epoch and its head, as far as the store has heard.
-    pub head: Position,
-    /// Consecutive entries up to `head`, or none. Those that go on where the node stands save it a
-    /// read of the log.
-    pub entries: Vec<LogEntry>,
-}
-
-/// Where an append landed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Appended {
-    /// The topic's epoch.
-    pub epoch: Epoch,
-    /// The entry's number.
-    pub ts: TopicSeq,
-}
-
-/// How long things are kept. Constant per topic declaration and node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Retention {
-    /// Entries kept per topic.
-    pub entries: u32,
-    /// Bytes of entries kept per topic, names and bodies in every codec counted: 16 MiB. The latest
-    /// entry is kept even if it is longer.
-    pub bytes: u64,
-    /// For how long an entry is kept.
-    pub ttl: Duration,
-}
-
-impl Retention {
-    /// So many entries, each for so long, and no more than 16 MiB of them.
-    #[must_use]
-    pub const fn new(entries: u32, ttl: Duration) -> Self {
-        Self { entries, bytes: 16 * 1024 * 1024, ttl }
-    }
-
-    /// The same, with another limit in bytes.
-    #[must_use]
-    pub const fn with_bytes(mut self, bytes: u64) -> Self {
-        self.bytes = bytes;
-        self
-    }
 }
 
 /// One completion record to write.
@@ -326,12 +188,11 @@ pub enum StoreOp {
         /// Bytes of ids and outcomes that the principal may have in use.
         max_bytes_per_principal: u64,
     },
-    /// Marks a record as settled.
+    /// Marks records as settled, whichever of them there are. Each is marked alone: of an operation
+    /// that fails some may be.
     Settle {
-        /// The command's lease.
-        lease: LeaseId,
-        /// Its number.
-        n: CommandNo,
+        /// Their leases and numbers.
+        records: Vec<(LeaseId, CommandNo)>,
     },
     /// Lists records that are not settled, also of leases that have ended, a page at a time. Within
     /// a lease they come by number; the order of leases is the store's, and stays.
@@ -345,14 +206,22 @@ pub enum StoreOp {
         /// settled by whoever wrote them.
         older_than_ms: u64,
     },
-    /// Appends to a topic's log, once per key. Of a command whose record is settled nothing is
-    /// appended any more: it is in the log, and this is a repetition. The answer is then where it
-    /// landed, or [`StoreOutcome::LeaseGone`].
+    /// Appends to a topic's log, all in one transaction, in order, each once per key. It may take a
+    /// part of them, from the first one on: the answer has an outcome for each that it took.
+    ///
+    /// Of a command whose record is settled nothing may be appended any more: it is in the log, and
+    /// this is a repetition, perhaps of a node that slept. A store that sees record and log in one
+    /// step looks at the record. Where they lie apart, it looks at `as_of`: it has a window,
+    /// remembers keys for longer than that after their records were settled, and answers
+    /// [`AppendOutcome::Stale`] for what was seen unsettled before the window began. So what it
+    /// takes was unsettled within the window, and if it was appended before, its key is there
+    /// still. Before a store forgets a key it looks at the record. That needs no common step, since
+    /// what is settled stays settled. The window is far longer than an operation takes.
     Append {
-        /// Remembered, so that a repetition changes nothing.
-        key: AppendKey,
-        /// What.
-        publication: Publication,
+        /// Whose log.
+        topic: TopicId,
+        /// What; at least one.
+        appends: Vec<Append>,
         /// How long to keep it.
         retention: Retention,
         /// The epoch, should the topic not exist.
@@ -388,20 +257,13 @@ pub enum StoreOp {
     },
 }
 
-/// Where a page of a log begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ReadFrom {
-    /// Right above an entry, or at the oldest retained one if that is above.
-    After(TopicSeq),
-    /// So many entries before the end.
-    Last(u32),
-}
-
 /// What came of an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum StoreOutcome {
     /// `OpenLease`: issued. `ClaimLease`, `RenewLease`: it lives.
     Lease {
+        /// When this was true.
+        at: StoreTime,
         /// The stored low-water mark.
         low: CommandNo,
         /// The latest claim: of `OpenLease` and `ClaimLease` the asker's own.
@@ -411,8 +273,8 @@ pub enum StoreOutcome {
         /// that comes later.
         records: Vec<(CommandNo, Record)>,
     },
-    /// `OpenLease`, `ClaimLease`, `RenewLease`, `Commit`, `Settle`: there is no such lease, or it
-    /// is not this principal's or codec's. `Append`: the command's record is settled or gone.
+    /// `OpenLease`, `ClaimLease`, `RenewLease`, `Commit`: there is no such lease, or it is not this
+    /// principal's or codec's.
     LeaseGone,
     /// `OpenLease`: the principal holds as many as it may.
     TooManyLeases,
@@ -426,15 +288,23 @@ pub enum StoreOutcome {
     Done,
     /// `Commit`: it was carried out.
     Committed {
+        /// When this was true.
+        at: StoreTime,
         /// The latest claim of the lease.
         claim: Claim,
         /// What came of each record, in order.
         outcomes: Vec<(CommandNo, CommitOutcome)>,
     },
     /// `ListUnsettled`.
-    Unsettled(Vec<(LeaseId, CommandNo, Record)>),
-    /// `Append`: it is in the log, since now or since an earlier try.
-    Appended(Appended),
+    Unsettled {
+        /// When this was true.
+        at: StoreTime,
+        /// The records.
+        records: Vec<(LeaseId, CommandNo, Record)>,
+    },
+    /// `Append`: what came of each, from the first one on; at least one. What comes behind
+    /// [`AppendOutcome::Stale`] has no outcome.
+    Appended(Vec<AppendOutcome>),
     /// `OpenTopic`.
     Topic(TopicHead),
     /// `Heads`: where each topic stands, in order; `None` for one that there is not.

@@ -35,9 +35,10 @@ use crate::session::store::{News, OpId, StoreOp, StoreOutcome, TopicId};
 /// - *`Commit`.* redb: one write transaction for the whole batch, which settles, too. Redis: a
 ///   script on the lease's hash, with the low-water mark and `HSETNX` of the record; unsettled.
 ///   JetStream: `lease.n` created in a KV bucket after a check of the lease's revision; unsettled.
-/// - *`Append`.* redb: the same transaction, with a table of keys. Redis: a script that looks the
-///   key up, else does `XADD` at `head + 1`. JetStream: publish with the key as message id, and
-///   read back where it landed.
+/// - *`Append`.* redb: the same transaction, with a table of keys. Redis: a script that refuses
+///   what was seen unsettled too long ago, looks the keys up, else does `XADD` at `head + 1`.
+///   JetStream: publish at an expected last sequence, after a look for the key among what came
+///   since.
 /// - *`Settle`, `ListUnsettled`.* redb: a table of unsettled numbers. Redis: a member of a sorted
 ///   set per group of nodes. JetStream: a KV key that is deleted.
 /// - *`ReadLog`.* redb: a range. Redis: `XRANGE`. JetStream: a consumer from a start sequence.
@@ -94,7 +95,6 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// The operation, untouched.
-    #[expect(clippy::result_large_err, reason = "not an error: the operation, moved back")]
     fn execute_at_once(&self, op: StoreOp) -> Result<StoreOutcome, StoreOp> {
         Err(op)
     }
@@ -135,7 +135,6 @@ pub trait DynStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// The operation, untouched.
-    #[expect(clippy::result_large_err, reason = "not an error: the operation, moved back")]
     fn execute_at_once_dyn(&self, op: StoreOp) -> Result<StoreOutcome, StoreOp>;
 
     /// [`Store::execute`].

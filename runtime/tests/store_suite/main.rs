@@ -8,6 +8,7 @@ mod wrong;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use steadfast::session::Now;
 use steadfast::store::suite::{self, Hostile, Report, Way};
@@ -15,14 +16,30 @@ use steadfast::store::{MemoryLimits, MemoryStore};
 use wrong::{Mistake, Wrong};
 
 /// A memory store whose clock goes on a little each time that somebody looks at it.
-async fn memory() -> MemoryStore {
+fn with(limits: MemoryLimits) -> MemoryStore {
     let time = AtomicU64::new(0);
     let clock = move || Now(time.fetch_add(1, Ordering::Relaxed));
-    MemoryStore::new(MemoryLimits::default(), Arc::new(clock))
+    MemoryStore::new(limits, Arc::new(clock))
+}
+
+async fn memory() -> MemoryStore {
+    with(MemoryLimits::default())
+}
+
+/// One whose records and logs lie apart, and that believes for so many looks at its clock that a
+/// record was unsettled.
+async fn apart() -> MemoryStore {
+    let mut limits = MemoryLimits::default();
+    limits.append_window = Some(Duration::from_millis(100));
+    with(limits)
 }
 
 async fn put_through(mistake: Mistake) -> Report {
-    suite::run(|| async move { Wrong::new(memory().await, mistake) }).await
+    let fresh = || async move {
+        let store = if mistake.is_apart() { apart().await } else { memory().await };
+        Wrong::new(store, mistake)
+    };
+    suite::run(fresh).await
 }
 
 /// The cases that fail when nothing else goes wrong.
@@ -36,6 +53,12 @@ async fn the_memory_store_keeps_every_rule_in_every_way() {
     let report = suite::run(memory).await;
     assert!(report.passed(), "{report}");
     assert!(report.runs > suite::cases().len(), "{report}");
+}
+
+#[tokio::test]
+async fn a_store_whose_records_and_logs_lie_apart_keeps_every_rule_in_every_way() {
+    let report = suite::run(apart).await;
+    assert!(report.passed(), "{report}");
 }
 
 #[tokio::test]

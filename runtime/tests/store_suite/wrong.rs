@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use steadfast::session::store::{
-    AppendKey, Appended, Commit, CommitOutcome, Generation, OpId, Publication, Retention, StoreOp,
-    StoreOutcome, TopicHead,
+    Append, AppendKey, AppendOutcome, Appended, Commit, CommitOutcome, Generation, OpId,
+    Publication, Retention, StoreOp, StoreOutcome, StoreTime, TopicHead, TopicId,
 };
 use steadfast::store::{MemoryStore, Store};
 use steadfast::wire::{CommandNo, Epoch, LeaseId};
@@ -32,6 +32,19 @@ pub enum Mistake {
     ComparesNoBodies,
     AnyPrincipalsIds,
     BoundlessIds,
+    AppendsBackwards,
+    SettlesTheFirst,
+    /// Of a store whose records and logs lie apart.
+    BelievesEveryLook,
+    /// The same.
+    AppendsBehindStale,
+}
+
+impl Mistake {
+    /// Whether it is one of a store whose records and logs lie apart.
+    pub fn is_apart(self) -> bool {
+        matches!(self, Self::BelievesEveryLook | Self::AppendsBehindStale)
+    }
 }
 
 /// Each with the cases that have to find it, and no others.
@@ -44,7 +57,14 @@ pub const MISTAKES: &[(Mistake, &[&str])] = &[
             "an unsettled record below the mark still keeps its order",
         ],
     ),
-    (Mistake::ForgetsDirectKeys, &["an append happens once per key"]),
+    (
+        Mistake::ForgetsDirectKeys,
+        &["an append happens once per key", "appends land together, in order"],
+    ),
+    (Mistake::AppendsBackwards, &["appends land together, in order"]),
+    (Mistake::SettlesTheFirst, &["many records are settled at once"]),
+    (Mistake::BelievesEveryLook, &["what a settled command appends late is not added"]),
+    (Mistake::AppendsBehindStale, &["what another incarnation showed proves nothing"]),
     (
         Mistake::ForgetsCommandKeys,
         &[
@@ -118,6 +138,19 @@ impl Wrong {
         AppendKey::Direct { node: 0, count: self.count.fetch_add(1, Ordering::Relaxed) }
     }
 
+    fn forget_keys(&self, appends: &mut [Append], which: fn(&AppendKey) -> bool) {
+        for append in appends.iter_mut().filter(|append| which(&append.key)) {
+            append.key = self.fresh_key();
+        }
+    }
+
+    fn now(&self) -> StoreTime {
+        match self.right(StoreOp::ListUnsettled { max: 0, after: None, older_than_ms: 0 }) {
+            StoreOutcome::Unsettled { at, .. } => at,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn right(&self, op: StoreOp) -> StoreOutcome {
         self.store.execute_at_once(op).unwrap()
     }
@@ -125,16 +158,19 @@ impl Wrong {
     /// What the memory store is asked instead.
     fn mistaken(&self, mut op: StoreOp) -> StoreOp {
         match (self.mistake, &mut op) {
-            (
-                Mistake::ForgetsDirectKeys,
-                StoreOp::Append { key: key @ AppendKey::Direct { .. }, .. },
-            )
-            | (
-                Mistake::ForgetsCommandKeys,
-                StoreOp::Append { key: key @ AppendKey::Command { .. }, .. },
-            ) => *key = self.fresh_key(),
+            (Mistake::ForgetsDirectKeys, StoreOp::Append { appends, .. }) => {
+                self.forget_keys(appends, |key| matches!(key, AppendKey::Direct { .. }))
+            }
+            (Mistake::ForgetsCommandKeys, StoreOp::Append { appends, .. }) => {
+                self.forget_keys(appends, |key| matches!(key, AppendKey::Command { .. }));
+            }
             (Mistake::PageBeyondItsBytes, StoreOp::ReadLog { max_bytes, .. }) => {
                 *max_bytes = u64::MAX;
+            }
+            (Mistake::SettlesTheFirst, StoreOp::Settle { records }) => records.truncate(1),
+            (Mistake::BelievesEveryLook, StoreOp::Append { appends, .. }) => {
+                let at = self.now();
+                appends.iter_mut().for_each(|append| append.as_of = Some(at));
             }
             (Mistake::OldRenewalsCount, StoreOp::RenewLease { generation, .. }) => {
                 *generation = Generation(u64::MAX);
@@ -197,6 +233,12 @@ impl Wrong {
                 }
                 other => other,
             },
+            (Mistake::AppendsBackwards, op) => self.append_backwards(op),
+            (Mistake::AppendsBehindStale, StoreOp::Append { topic, appends, retention, .. }) => {
+                let one = |append| self.append_one(&topic, append, retention);
+                let each = appends.into_iter().map(one);
+                StoreOutcome::Appended(each.collect())
+            }
             (Mistake::DropsWhatIsOwed, op) => forget(self.right(op)),
             (_, op) => self.right(op),
         }
@@ -222,18 +264,39 @@ impl Wrong {
                         self.land(AppendKey::Command { lease, n: *n, index }, publication)
                     });
                     *row = CommitOutcome::Written { settled: Some(landed.collect()) };
-                    self.right(StoreOp::Settle { lease, n: *n });
+                    self.right(StoreOp::Settle { records: vec![(lease, *n)] });
                 }
             }
         }
         outcome
     }
 
-    fn land(&self, key: AppendKey, publication: Publication) -> Appended {
-        let retention = Retention::new(1_000, Duration::from_secs(3_600));
-        let op = StoreOp::Append { key, publication, retention, fresh_epoch: Epoch(77) };
+    fn append_backwards(&self, mut op: StoreOp) -> StoreOutcome {
+        if let StoreOp::Append { appends, .. } = &mut op {
+            appends.reverse();
+        }
         match self.right(op) {
-            StoreOutcome::Appended(appended) => appended,
+            StoreOutcome::Appended(mut outcomes) => {
+                outcomes.reverse();
+                StoreOutcome::Appended(outcomes)
+            }
+            other => other,
+        }
+    }
+
+    fn append_one(&self, topic: &TopicId, append: Append, retention: Retention) -> AppendOutcome {
+        let (topic, appends) = (topic.clone(), vec![append]);
+        match self.right(StoreOp::Append { topic, appends, retention, fresh_epoch: Epoch(77) }) {
+            StoreOutcome::Appended(outcomes) => outcomes[0],
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn land(&self, key: AppendKey, publication: Publication) -> Appended {
+        let Publication { topic, name, bodies } = publication;
+        let retention = Retention::new(1_000, Duration::from_secs(3_600));
+        match self.append_one(&topic, Append { key, as_of: None, name, bodies }, retention) {
+            AppendOutcome::Landed(at) => at,
             other => panic!("{other:?}"),
         }
     }
@@ -241,8 +304,8 @@ impl Wrong {
 
 fn forget(mut outcome: StoreOutcome) -> StoreOutcome {
     match &mut outcome {
-        StoreOutcome::Unsettled(page) => {
-            page.iter_mut().for_each(|(.., record)| record.publishes.clear());
+        StoreOutcome::Unsettled { records, .. } => {
+            records.iter_mut().for_each(|(.., record)| record.publishes.clear());
         }
         StoreOutcome::Committed { outcomes: rows, .. } => {
             for (_, row) in rows {

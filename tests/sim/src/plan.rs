@@ -90,6 +90,9 @@ pub struct StorePlan {
     pub owed_bytes: u64,
     /// Bytes of entries that it keeps in all.
     pub log_bytes: u64,
+    /// Whether its records and logs lie apart, and how many milliseconds back it believes that a
+    /// record was unsettled.
+    pub append_window_ms: Option<u64>,
 }
 
 /// More than any run comes to.
@@ -111,6 +114,7 @@ impl StorePlan {
         reply_bytes: (ENOUGH, ENOUGH, ENOUGH),
         owed_bytes: ENOUGH,
         log_bytes: ENOUGH,
+        append_window_ms: None,
     };
 }
 
@@ -188,8 +192,9 @@ impl Plan {
     pub fn ease(&mut self, ease: Ease) {
         match ease {
             Ease::Store => {
-                let StorePlan { settles, drops_settled, .. } = self.store;
-                self.store = StorePlan { settles, drops_settled, ..StorePlan::CALM }
+                let StorePlan { settles, drops_settled, append_window_ms, .. } = self.store;
+                self.store =
+                    StorePlan { settles, drops_settled, append_window_ms, ..StorePlan::CALM }
             }
             Ease::Handlers => {
                 self.handlers =
@@ -272,6 +277,13 @@ fn node_config() -> NodeConfig {
     config
 }
 
+/// Other numbers than the next ones, so that a seed's other settings stay what they were.
+fn apart(rng: &Rng) -> Rng {
+    let mut apart = rng.clone();
+    apart.next_u64();
+    apart
+}
+
 fn random_store(rng: &mut Rng) -> StorePlan {
     let hostile = rng.chance(400);
     StorePlan {
@@ -294,6 +306,7 @@ fn random_store(rng: &mut Rng) -> StorePlan {
         ]),
         owed_bytes: rng.pick(&[60, ENOUGH, ENOUGH]),
         log_bytes: rng.pick(&[300, ENOUGH, ENOUGH]),
+        append_window_ms: apart(rng).pick(&[None, None, Some(150), Some(1_500)]),
     }
 }
 
@@ -389,6 +402,8 @@ fn randomise_node(rng: &mut Rng, config: &mut NodeConfig) {
         config.topic_bytes = rng.pick(&[100, 1_000, 1_000_000]);
         config.snapshot_tries = rng.pick(&[1, 3]);
         config.publishes_waiting = rng.pick(&[1, 100]);
+        config.append_entries = apart(rng).pick(&[1, 2, 256]);
+        config.append_bytes = apart(rng).pick(&[40, 1, 1_000_000]);
         config.store_patience = Duration::from_millis(rng.pick(&[0, 300, 5_000]));
         config.max_credit =
             Window { frames: rng.pick(&[1, 4, 4_096]), bytes: rng.pick(&[100, 1_000_000]) };

@@ -273,6 +273,11 @@ pub struct NodeConfig {
     /// Publications that may wait for the store; beyond, those from outside commands fail, and
     /// commands are refused with `overload`: 65,536.
     pub publishes_waiting: u32,
+    /// Publications that one append carries into a topic's log: 256. More follow when it is
+    /// answered.
+    pub append_entries: u32,
+    /// Bytes of their bodies: 1 MiB. The first one is carried however long it is.
+    pub append_bytes: u32,
     /// The longest state of a topic, in bytes of one codec: 16 MiB, which is what our client takes. A
     /// subscription that would get a longer one ends with `too_large`.
     pub snapshot_bytes: u32,
@@ -367,6 +372,8 @@ impl NodeConfig {
             reply_bytes: 1024 * 1024,
             publish_bytes_per_command: 256 * 1024,
             publishes_waiting: 65_536,
+            append_entries: 256,
+            append_bytes: 1024 * 1024,
             snapshot_bytes: 16 * 1024 * 1024,
             snapshots_bytes: 256 * 1024 * 1024,
             snapshot_interval: Duration::from_millis(100),

@@ -10,7 +10,7 @@ use super::bytes::MemoryBytes;
 use super::limits::MemoryLimits;
 use super::news::Listener;
 use super::state::MemoryState;
-use crate::session::store::{News, OpId, Publication, StoreOp, StoreOutcome, TopicId};
+use crate::session::store::{News, OpId, StoreOp, StoreOutcome, TopicId};
 use crate::store::interface::{Clock, Store};
 
 /// The memory store is the default. It is for tests, and for applications whose history may die
@@ -97,13 +97,14 @@ impl MemoryStore {
 /// The topics whose logs an operation may lengthen, and by how much.
 fn appends_to(op: &StoreOp) -> BTreeMap<TopicId, usize> {
     let mut topics = BTreeMap::new();
-    let mut add = |publication: &Publication| {
-        *topics.entry(publication.topic.clone()).or_default() += 1;
-    };
     match op {
-        StoreOp::Append { publication, .. } => add(publication),
+        StoreOp::Append { topic, appends, .. } => {
+            topics.insert(topic.clone(), appends.len());
+        }
         StoreOp::Commit { commits, .. } => {
-            commits.iter().flat_map(|commit| &commit.record.publishes).for_each(add);
+            for publication in commits.iter().flat_map(|commit| &commit.record.publishes) {
+                *topics.entry(publication.topic.clone()).or_default() += 1;
+            }
         }
         _ => {}
     }

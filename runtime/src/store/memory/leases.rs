@@ -11,11 +11,14 @@ use super::records::Records;
 use crate::session::Now;
 use crate::session::store::{
     Claim, CommitOutcome, Generation, Holder, PrincipalId, Publication, Record, StoreOutcome,
+    StoreTime,
 };
 use crate::wire::{Codec, CommandNo, LeaseId};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Leases {
+    /// Of the store: what was seen in another one says nothing.
+    pub(super) incarnation: u64,
     pub(super) leases: BTreeMap<LeaseId, Lease>,
     /// Leases that live. One set for all principals, because most have one lease.
     by_principal: BTreeSet<(PrincipalId, LeaseId)>,
@@ -92,12 +95,16 @@ impl Lease {
         self.ended.is_none()
     }
 
-    fn stands(&self, records: Vec<(CommandNo, Record)>) -> StoreOutcome {
-        StoreOutcome::Lease { low: self.low, claim: self.claim, records }
+    fn stands(&self, at: StoreTime, records: Vec<(CommandNo, Record)>) -> StoreOutcome {
+        StoreOutcome::Lease { at, low: self.low, claim: self.claim, records }
     }
 }
 
 impl Leases {
+    pub(super) const fn time(&self, now: Now) -> StoreTime {
+        StoreTime { incarnation: self.incarnation, ms: now.0 }
+    }
+
     fn live(&mut self, id: LeaseId) -> Option<&mut Lease> {
         self.leases.get_mut(&id).filter(|lease| lease.lives())
     }
@@ -110,17 +117,18 @@ impl Leases {
         (max, held_ms): (u32, u64),
         limits: &MemoryLimits,
     ) -> StoreOutcome {
+        let at = self.time(now);
         if let Some(known) = self.leases.get(&id) {
             // The same request again: its first answer was lost.
             return match known.lives()
                 && known.principal == lease.principal
                 && known.codec == lease.codec
             {
-                true => known.stands(Vec::new()),
+                true => known.stands(at, Vec::new()),
                 false => StoreOutcome::LeaseGone,
             };
         }
-        let opened = lease.stands(Vec::new());
+        let opened = lease.stands(at, Vec::new());
         while self.of(&lease.principal).count() >= max as usize {
             let Some(oldest) = self.free(now, &lease.principal, held_ms) else {
                 return StoreOutcome::TooManyLeases;
@@ -192,6 +200,7 @@ impl Leases {
             return StoreOutcome::LeaseGone;
         }
         self.hold(now, id, true);
+        let at = self.time(now);
         match self.contact(now, id, low) {
             Some(lease) => {
                 if lease.claim.holder != holder {
@@ -200,7 +209,7 @@ impl Leases {
                 }
                 // Those below the mark are not settled, and whoever takes over owes their
                 // publications.
-                lease.stands(lease.records.iter().cloned().collect())
+                lease.stands(at, lease.records.iter().cloned().collect())
             }
             None => StoreOutcome::LeaseGone,
         }
@@ -214,14 +223,15 @@ impl Leases {
         held: bool,
         low: CommandNo,
     ) -> StoreOutcome {
+        let at = self.time(now);
         let Some(lease) = self.live(id) else { return StoreOutcome::LeaseGone };
         if generation < lease.claim.generation {
-            return lease.stands(Vec::new());
+            return lease.stands(at, Vec::new());
         }
         self.hold(now, id, held);
         let Some(lease) = self.contact(now, id, low) else { return StoreOutcome::LeaseGone };
         lease.records.shrink();
-        lease.stands(Vec::new())
+        lease.stands(at, Vec::new())
     }
 
     /// Counts as contact, and forgets what `low` passes. `None` if there is no such lease.
@@ -324,10 +334,19 @@ impl Leases {
         self.take_replies(limits);
     }
 
-    pub(super) fn settle(&mut self, id: LeaseId, n: CommandNo) -> StoreOutcome {
-        let was_owed = self.unsettled.remove(&(id, n)).is_some();
-        let Some(lease) = self.leases.get_mut(&id) else { return StoreOutcome::LeaseGone };
-        let Some(record) = lease.records.get_mut(n) else { return StoreOutcome::Done };
+    pub(super) fn settle(&mut self, id: LeaseId, n: CommandNo) {
+        // Somebody else may have settled it, and then it, or its lease, may have gone.
+        if self.unsettled.remove(&(id, n)).is_none() {
+            return;
+        }
+        let Some(lease) = self.leases.get_mut(&id) else {
+            debug_assert!(false, "what is unsettled has a lease");
+            return;
+        };
+        let Some(record) = lease.records.get_mut(n) else {
+            debug_assert!(false, "what is unsettled is a record");
+            return;
+        };
         record.settled = true;
         let publishes = std::mem::take(&mut record.publishes);
         if n < lease.low || !lease.lives() {
@@ -336,13 +355,10 @@ impl Leases {
             self.reply_bytes -= before - lease.records.bytes();
         }
         let left = lease.lives() || !lease.records.is_empty();
-        if was_owed {
-            self.is_done_with(id, n, publishes);
-        }
+        self.is_done_with(id, n, publishes);
         if !left {
             self.remove(id);
         }
-        StoreOutcome::Done
     }
 
     fn is_done_with(&mut self, id: LeaseId, n: CommandNo, publishes: Vec<Publication>) {

@@ -41,6 +41,12 @@ pub struct MemoryLimits {
     /// For each node that shares the store, bytes of news that it has not asked for yet: 4 MiB.
     /// Beyond, it is told that it has missed some.
     pub news_bytes: u64,
+    /// Makes the memory store behave as one whose records and logs lie apart, for tests: it settles
+    /// nothing in a commit, and an append does not look at its record. It refuses what was seen
+    /// unsettled longer ago than this, and remembers keys for longer after their records are
+    /// settled (see [`StoreOp::Append`](crate::session::store::StoreOp::Append)); no other setting
+    /// bounds those keys. `None`: an append looks at its record.
+    pub append_window: Option<Duration>,
     /// For how long the unsettled records of an ended lease are kept, so that their publications
     /// still arrive: 1 h.
     pub owed: Duration,
@@ -61,6 +67,7 @@ impl Default for MemoryLimits {
             owed_bytes: 256 * 1024 * 1024,
             direct_keys: 1024,
             news_bytes: 4 * 1024 * 1024,
+            append_window: None,
             owed: Duration::from_secs(3_600),
         }
     }

@@ -47,7 +47,8 @@ impl Leases {
 
     /// Whether commits would leave more publications to be brought into their logs than may be.
     pub(super) fn would_owe_too_much(&self, commits: &[Commit], limits: &MemoryLimits) -> bool {
-        let unsettled = commits.iter().filter(|commit| !commit.settle);
+        let apart = limits.append_window.is_some();
+        let unsettled = commits.iter().filter(|commit| !commit.settle || apart);
         let bytes: u64 = unsettled.map(|commit| publication_bytes(&commit.record.publishes)).sum();
         bytes > 0 && self.owed_bytes > 0 && self.owed_bytes + bytes > limits.owed_bytes
     }

@@ -7,8 +7,8 @@ use super::limits::MemoryLimits;
 use super::topics::Topics;
 use crate::session::Now;
 use crate::session::store::{
-    AppendKey, Commit, CommitId, CommitOutcome, LogEntry, Publication, Record, Retention, StoreOp,
-    StoreOutcome, TopicId,
+    Append, AppendKey, AppendOutcome, Commit, CommitId, CommitOutcome, LogEntry, Publication,
+    Record, Retention, StoreOp, StoreOutcome, StoreTime, TopicId,
 };
 use crate::wire::{CommandNo, Epoch, LeaseId, Position};
 
@@ -36,14 +36,19 @@ impl MemoryState {
         self.ids.expire(now);
         self.topics.expire(now, &self.limits);
         let outcome = self.carry_out(now, op);
-        self.forget_keys();
+        self.forget_keys(now);
         outcome
     }
 
-    /// Records that are gone take the keys of their appends with them.
-    fn forget_keys(&mut self) {
+    /// Records that are settled or gone take the keys of their appends with them.
+    fn forget_keys(&mut self, now: Now) {
         for (lease, n, publishes) in self.leases.take_done_with() {
-            self.topics.forget_keys(lease, n, &publishes);
+            match self.limits.append_window {
+                None => self.topics.forget_keys(lease, n, &publishes),
+                Some(window) => {
+                    self.topics.forget_keys_later(now.after(window), lease, n, publishes);
+                }
+            }
         }
     }
 
@@ -53,9 +58,10 @@ impl MemoryState {
     /// gone, since records may be missing and commands would run again (5.1); what it owes is still
     /// appended. Ids stay as they are stored: each came with its record, and would go with it.
     pub fn begin_incarnation(&mut self, now: Now, incarnation: u64) {
+        self.leases.incarnation = incarnation;
         self.topics.begin_incarnation(incarnation);
         self.leases.end_all(now, &self.limits);
-        self.forget_keys();
+        self.forget_keys(now);
     }
 
     /// Where a topic stands, with its latest entries, at most `max`.
@@ -105,12 +111,16 @@ impl MemoryState {
                 let max = (max_per_principal, max_bytes_per_principal);
                 self.ids.find(&id, max, &self.limits)
             }
-            StoreOp::Settle { lease, n } => self.leases.settle(lease, n),
-            StoreOp::ListUnsettled { max, after, older_than_ms } => {
-                StoreOutcome::Unsettled(self.leases.unsettled(now, max, after, older_than_ms))
+            StoreOp::Settle { records } => {
+                records.into_iter().for_each(|(lease, n)| self.leases.settle(lease, n));
+                StoreOutcome::Done
             }
-            StoreOp::Append { key, publication, retention, fresh_epoch } => {
-                self.append(now, key, publication, retention, fresh_epoch)
+            StoreOp::ListUnsettled { max, after, older_than_ms } => StoreOutcome::Unsettled {
+                at: self.leases.time(now),
+                records: self.leases.unsettled(now, max, after, older_than_ms),
+            },
+            StoreOp::Append { topic, appends, retention, fresh_epoch } => {
+                self.append(now, &topic, appends, (retention, fresh_epoch))
             }
             StoreOp::OpenTopic { topic, fresh_epoch, retention } => StoreOutcome::Topic(
                 self.topics.open(now, &topic, fresh_epoch, retention, &self.limits),
@@ -147,7 +157,7 @@ impl MemoryState {
             };
             outcomes.push((n, outcome));
         }
-        StoreOutcome::Committed { claim, outcomes }
+        StoreOutcome::Committed { at: self.leases.time(now), claim, outcomes }
     }
 
     /// Writes a record, unless its id belongs to another command: then what is recorded is what the
@@ -177,6 +187,7 @@ impl MemoryState {
         let settled = if publishes == 0 {
             Some(Vec::new())
         } else if settle
+            && self.limits.append_window.is_none()
             && !self.leases.owes_below(id, n)
             && retention.len() == publishes
             && fresh_epochs.len() == publishes
@@ -202,31 +213,58 @@ impl MemoryState {
         CommitOutcome::Written { settled }
     }
 
-    /// A command's publication is appended only while its record is unsettled, and so is its key
-    /// remembered: afterwards it is in the log already.
     fn append(
         &mut self,
         now: Now,
-        key: AppendKey,
-        publication: Publication,
-        retention: Retention,
-        fresh_epoch: Epoch,
+        topic: &TopicId,
+        appends: Vec<Append>,
+        (retention, fresh_epoch): (Retention, Epoch),
     ) -> StoreOutcome {
-        if let Some(appended) = self.topics.landed(key, &publication.topic) {
-            return StoreOutcome::Appended(appended);
+        let mut outcomes = Vec::with_capacity(appends.len());
+        for append in appends {
+            let Append { key, as_of, name, bodies } = append;
+            let outcome = self.before_append(now, topic, key, as_of).unwrap_or_else(|| {
+                let publication = Publication { topic: topic.clone(), name, bodies };
+                let limits = &self.limits;
+                let key = Some(key);
+                AppendOutcome::Landed(self.topics.append(
+                    now,
+                    key,
+                    publication,
+                    retention,
+                    fresh_epoch,
+                    limits,
+                ))
+            });
+            outcomes.push(outcome);
+            if outcome == AppendOutcome::Stale {
+                break;
+            }
         }
-        if let AppendKey::Command { lease, n, .. } = key
-            && !self.leases.owes(lease, n)
-        {
-            return StoreOutcome::LeaseGone;
+        StoreOutcome::Appended(outcomes)
+    }
+
+    /// What came of an append before this one, or keeps it from happening.
+    fn before_append(
+        &self,
+        now: Now,
+        topic: &TopicId,
+        key: AppendKey,
+        as_of: Option<StoreTime>,
+    ) -> Option<AppendOutcome> {
+        if let Some(appended) = self.topics.landed(key, topic) {
+            return Some(AppendOutcome::Landed(appended));
         }
-        StoreOutcome::Appended(self.topics.append(
-            now,
-            Some(key),
-            publication,
-            retention,
-            fresh_epoch,
-            &self.limits,
-        ))
+        let AppendKey::Command { lease, n, .. } = key else { return None };
+        match self.limits.append_window {
+            None => (!self.leases.owes(lease, n)).then_some(AppendOutcome::Settled),
+            Some(window) => {
+                let recent = as_of.is_some_and(|seen| {
+                    let same = seen.incarnation == self.leases.incarnation;
+                    same && Now(seen.ms).after(window) >= now
+                });
+                (!recent).then_some(AppendOutcome::Stale)
+            }
+        }
     }
 }

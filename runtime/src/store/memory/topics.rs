@@ -22,6 +22,8 @@ pub(super) struct Topics {
     due: BTreeSet<(Now, TopicId)>,
     /// Bytes of the entries of all logs.
     pub(super) bytes: u64,
+    /// Keys that are remembered until a time, in the order of that.
+    fading: VecDeque<(Now, TopicId, AppendKey)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -309,8 +311,31 @@ impl Topics {
         }
     }
 
+    /// The same, once it is later than `until`.
+    pub(super) fn forget_keys_later(
+        &mut self,
+        until: Now,
+        lease: LeaseId,
+        n: CommandNo,
+        publishes: Vec<Publication>,
+    ) {
+        // Clocks of clones may differ by a little, and a key that stays longer does no harm.
+        let until = self.fading.back().map_or(until, |(last, ..)| until.max(*last));
+        let keys = (0..).zip(publishes).map(|(index, publication)| {
+            (until, publication.topic, AppendKey::Command { lease, n, index })
+        });
+        self.fading.extend(keys);
+    }
+
     /// Lets go of what has expired. Looks only at topics whose time may have come.
     pub(super) fn expire(&mut self, now: Now, limits: &MemoryLimits) {
+        while self.fading.front().is_some_and(|(until, ..)| *until < now)
+            && let Some((_, id, key)) = self.fading.pop_front()
+        {
+            if let Some(topic) = self.topics.get_mut(&id) {
+                topic.keys.remove(&key);
+            }
+        }
         while let Some((at, id)) = self.due.first().cloned()
             && at <= now
         {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::bench::{Answer, Bench};
 use super::report::{Broken, ensure};
 use crate::session::store::{
-    AppendKey, Appended, Commit, CommitOutcome, Generation, Holder, LogEntry, Outcome, Publication,
-    ReadFrom, Record, Retention, StoreOp, StoreOutcome, TopicHead, TopicId,
+    Append, AppendKey, AppendOutcome, Appended, Commit, CommitOutcome, Generation, Holder,
+    LogEntry, Outcome, Publication, ReadFrom, Record, Retention, StoreOp, StoreOutcome, StoreTime,
+    TopicHead, TopicId,
 };
 use crate::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name, TopicSeq};
 
@@ -19,6 +20,8 @@ pub(super) const KEPT: Retention = Retention::new(1_000, Duration::from_secs(24 
 pub(super) const EPOCH: Epoch = Epoch(77);
 /// Records per page of the sweep; small, so that there are pages.
 const SWEPT: u32 = 3;
+/// How often a record is looked at for an append that comes too late for the store's window.
+const LOOKS: usize = 64;
 /// Pages of one sweep or one reading: more than all cases together write.
 const PAGES: usize = 10_000;
 
@@ -42,6 +45,11 @@ pub(super) fn event(topic: &TopicId, text: &str) -> Publication {
 pub(super) fn record(hash: u64, publishes: &[Publication]) -> Record {
     let settled = publishes.is_empty();
     Record { hash, outcome: Outcome::Ok(Body::UNIT), publishes: publishes.to_vec(), settled }
+}
+
+pub(super) fn append(key: AppendKey, as_of: Option<StoreTime>, publication: Publication) -> Append {
+    let Publication { name, bodies, .. } = publication;
+    Append { key, as_of, name, bodies }
 }
 
 pub(super) fn commit(n: u64, record: Record, settle: bool) -> Commit {
@@ -212,15 +220,20 @@ impl Bench {
             let key = AppendKey::Command { lease, n: CommandNo(n), index };
             landed.push(self.append(key, publication.clone(), KEPT).await?);
         }
-        let Answer { outcome, repeated } = self.settle(lease, n).await?;
-        // With its last record, an ended lease is gone for good.
-        let done = outcome == StoreOutcome::Done || repeated && outcome == StoreOutcome::LeaseGone;
-        ensure(done, "a settled record: Done", &outcome)?;
+        self.settle(lease, n).await?;
         Ok(landed)
     }
 
-    pub(super) async fn settle(&self, lease: LeaseId, n: u64) -> Result<Answer, Broken> {
-        self.ask(StoreOp::Settle { lease, n: CommandNo(n) }).await
+    pub(super) async fn settle(&self, lease: LeaseId, n: u64) -> Result<(), Broken> {
+        self.settle_all(vec![(lease, CommandNo(n))]).await
+    }
+
+    pub(super) async fn settle_all(
+        &self,
+        records: Vec<(LeaseId, CommandNo)>,
+    ) -> Result<(), Broken> {
+        let outcome = self.ask(StoreOp::Settle { records }).await?.outcome;
+        ensure(outcome == StoreOutcome::Done, "settled records: Done", &outcome)
     }
 
     /// A page of the sweep, whoever's the records are.
@@ -230,14 +243,32 @@ impl Bench {
         after: Option<(LeaseId, CommandNo)>,
         older_than_ms: u64,
     ) -> Result<Vec<Owed>, Broken> {
+        Ok(self.look(max, after, older_than_ms).await?.1)
+    }
+
+    async fn look(
+        &self,
+        max: u32,
+        after: Option<(LeaseId, CommandNo)>,
+        older_than_ms: u64,
+    ) -> Result<(StoreTime, Vec<Owed>), Broken> {
         let op = StoreOp::ListUnsettled { max, after, older_than_ms };
         match self.ask(op).await?.outcome {
-            StoreOutcome::Unsettled(page) => {
-                ensure(page.len() <= max as usize, format!("at most {max} records"), &page)?;
-                Ok(page)
+            StoreOutcome::Unsettled { at, records } => {
+                ensure(records.len() <= max as usize, format!("at most {max} records"), &records)?;
+                Ok((at, records))
             }
             other => Err(Broken::new("Unsettled", &other)),
         }
+    }
+
+    /// When the store shows a record to be unsettled; `None` if it is settled or gone.
+    pub(super) async fn seen(&self, key: AppendKey) -> Result<Option<StoreTime>, Broken> {
+        let AppendKey::Command { lease, n, .. } = key else { return Ok(None) };
+        let before = Some((lease, CommandNo(n.0 - 1)));
+        let (at, records) = self.look(1, before, 0).await?;
+        let there = records.first().is_some_and(|(id, no, _)| (*id, *no) == (lease, n));
+        Ok(there.then_some(at))
     }
 
     /// The unsettled records of a lease, page by page.
@@ -296,11 +327,59 @@ impl Bench {
         publication: Publication,
         retention: Retention,
     ) -> Result<Appended, Broken> {
-        let op = StoreOp::Append { key, publication, retention, fresh_epoch: EPOCH };
-        match self.ask(op).await?.outcome {
-            StoreOutcome::Appended(appended) => Ok(appended),
-            other => Err(Broken::new(format!("Appended, with key {key:?}"), &other)),
+        let topic = publication.topic.clone();
+        for _ in 0..LOOKS {
+            let as_of = self.seen(key).await?;
+            let append = append(key, as_of, publication.clone());
+            match self.append_all(&topic, vec![append], retention).await?.as_slice() {
+                [AppendOutcome::Landed(at)] => return Ok(*at),
+                [AppendOutcome::Stale] if as_of.is_some() => {}
+                other => return Err(Broken::new(format!("Landed, with key {key:?}"), &other)),
+            }
         }
+        Err(Broken::new(format!("an append within {LOOKS} looks at its record"), &key))
+    }
+
+    /// Appends several at once: what came of each that the store took.
+    pub(super) async fn append_all(
+        &self,
+        topic: &TopicId,
+        appends: Vec<Append>,
+        retention: Retention,
+    ) -> Result<Vec<AppendOutcome>, Broken> {
+        let (topic, asked) = (topic.clone(), appends.len());
+        let op = StoreOp::Append { topic, appends, retention, fresh_epoch: EPOCH };
+        match self.ask(op).await?.outcome {
+            StoreOutcome::Appended(outcomes) => {
+                let some = (1..=asked).contains(&outcomes.len());
+                ensure(some, format!("one to {asked} outcomes"), &outcomes)?;
+                let before_last = outcomes.iter().rev().skip(1);
+                let ends = before_last.into_iter().all(|one| *one != AppendOutcome::Stale);
+                ensure(ends, "nothing behind Stale", &outcomes)?;
+                Ok(outcomes)
+            }
+            other => Err(Broken::new("Appended", &other)),
+        }
+    }
+
+    /// Appends all, as a node does that asks for the rest again.
+    pub(super) async fn append_each(
+        &self,
+        topic: &TopicId,
+        mut appends: Vec<Append>,
+    ) -> Result<Vec<Appended>, Broken> {
+        let mut landed = Vec::new();
+        while !appends.is_empty() {
+            let outcomes = self.append_all(topic, appends.clone(), KEPT).await?;
+            for outcome in outcomes {
+                let AppendOutcome::Landed(at) = outcome else {
+                    return Err(Broken::new("Landed, each of them", &outcome));
+                };
+                appends.remove(0);
+                landed.push(at);
+            }
+        }
+        Ok(landed)
     }
 
     /// Appends texts from outside any command, the `n`-th with the key `n`, from 1.
@@ -327,6 +406,14 @@ impl Bench {
         match self.ask(op).await?.outcome {
             StoreOutcome::Topic(head) => Ok(head),
             other => Err(Broken::new("Topic", &other)),
+        }
+    }
+
+    /// Where a topic stands, if there is one.
+    pub(super) async fn stands(&self, topic: &TopicId) -> Result<Option<TopicHead>, Broken> {
+        match self.ask(StoreOp::Heads { topics: vec![topic.clone()] }).await?.outcome {
+            StoreOutcome::Heads(heads) if heads.len() == 1 => Ok(heads[0]),
+            other => Err(Broken::new("Heads of one topic", &other)),
         }
     }
 

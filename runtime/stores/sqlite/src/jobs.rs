@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tokio::sync::oneshot;
 
-use steadfast::session::store::{Commit, OpId, Publication, StoreOp, StoreOutcome};
+use steadfast::session::store::{Append, Commit, OpId, Publication, StoreOp, StoreOutcome};
 
 use crate::error::BackupError;
 use crate::queue::Weighty;
@@ -89,7 +89,14 @@ fn weight(op: &StoreOp) -> u64 {
     };
     match op {
         StoreOp::Commit { commits, .. } => ROW + commits.iter().map(commit).sum::<u64>(),
-        StoreOp::Append { publication, .. } => ROW + published(std::slice::from_ref(publication)),
+        StoreOp::Append { topic, appends, .. } => {
+            let append = |append: &Append| {
+                let bodies: usize = append.bodies.iter().map(|(_, body)| body.len()).sum();
+                ROW + (topic.key.len() + append.name.as_bytes().len() + bodies) as u64
+            };
+            appends.iter().map(append).sum()
+        }
+        StoreOp::Settle { records } => ROW * (1 + records.len() as u64),
         StoreOp::Heads { topics } => topics.iter().map(|topic| ROW + topic.key.len() as u64).sum(),
         _ => ROW,
     }

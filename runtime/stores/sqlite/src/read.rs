@@ -8,14 +8,15 @@ use steadfast::session::store::{
 };
 use steadfast::wire::{CommandNo, Epoch, LeaseId, TopicSeq};
 
-use crate::rows::{Sql, count, event_bodies, int, lease_id, name, publication, time};
+use crate::rows::{Sql, count, event_bodies, int, lease_id, name, publication, store_time, time};
 use crate::writer::{RECORD, record};
 
 /// Carries out an operation that only reads; others fail.
 pub(crate) fn read(db: &Connection, now: Now, op: &StoreOp) -> Sql<StoreOutcome> {
     match op {
         StoreOp::ListUnsettled { max, after, older_than_ms } => {
-            unsettled(db, now, *max, *after, *older_than_ms).map(StoreOutcome::Unsettled)
+            let records = unsettled(db, now, *max, *after, *older_than_ms)?;
+            Ok(StoreOutcome::Unsettled { at: store_time(now), records })
         }
         StoreOp::ReadLog { topic, epoch, from, max, max_bytes } => {
             let page = Page { epoch: *epoch, from: *from, max: *max, max_bytes: *max_bytes };

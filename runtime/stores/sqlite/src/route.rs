@@ -40,8 +40,9 @@ fn concerns(op: &StoreOp, topic: &TopicId) -> bool {
             let mut published = commits.iter().flat_map(|commit| &commit.record.publishes);
             published.any(|publication| publication.topic == *topic)
         }
-        StoreOp::Append { publication, .. } => publication.topic == *topic,
-        StoreOp::OpenTopic { topic: other, .. } => other == topic,
+        StoreOp::Append { topic: other, .. } | StoreOp::OpenTopic { topic: other, .. } => {
+            other == topic
+        }
         StoreOp::Heads { topics } => topics.contains(topic),
         _ => false,
     }

@@ -5,7 +5,9 @@ use rusqlite::types::{FromSqlError, FromSqlResult, ToSqlOutput, Type, Value, Val
 use rusqlite::{Error, Row};
 
 use steadfast::session::Now;
-use steadfast::session::store::{AppendKey, Holder, Outcome, Publication, Retention, TopicId};
+use steadfast::session::store::{
+    AppendKey, Holder, Outcome, Publication, Retention, StoreTime, TopicId,
+};
 use steadfast::wire::{Body, Codec, Dial, FailureCode, InstanceId, LeaseId, Name};
 
 /// What SQLite gives.
@@ -36,6 +38,12 @@ pub(crate) fn time(row: &Row<'_>, column: usize) -> Sql<Now> {
 pub(crate) fn maybe_time(row: &Row<'_>, column: usize) -> Sql<Option<Now>> {
     let is_null = matches!(row.get_ref(column)?, ValueRef::Null);
     if is_null { Ok(None) } else { time(row, column).map(Some) }
+}
+
+/// The time that answers carry. This store looks at records themselves and compares no times, so
+/// it names no incarnation.
+pub(crate) const fn store_time(now: Now) -> StoreTime {
+    StoreTime { incarnation: 0, ms: now.0 }
 }
 
 /// What does not belong into a column: somebody has changed the row by hand, or it is damaged.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use steadfast::session::store::{
-    AppendKey, OpId, Publication, Retention, StoreOp, StoreOutcome, TopicId,
+    Append, AppendKey, OpId, Retention, StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::store::Store;
 use steadfast::wire::{Body, Codec, Epoch, Name};
@@ -20,9 +20,10 @@ fn said(count: u64, bytes: usize) -> StoreOp {
     let topic = TopicId { name: Name::from_static("room").unwrap(), key: "".into() };
     let bodies = vec![(Codec::Json, Body::copy_from("x".repeat(bytes).as_bytes()))];
     let name = Name::from_static("said").unwrap();
+    let key = AppendKey::Direct { node: 1, count };
     StoreOp::Append {
-        key: AppendKey::Direct { node: 1, count },
-        publication: Publication { topic, name, bodies },
+        topic,
+        appends: vec![Append { key, as_of: None, name, bodies }],
         retention: Retention::new(1_000, Duration::from_secs(60)),
         fresh_epoch: Epoch(7),
     }

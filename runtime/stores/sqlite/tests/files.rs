@@ -7,7 +7,7 @@ use std::fs;
 use std::time::Duration;
 
 use steadfast::session::store::{
-    AppendKey, Holder, Publication, Retention, StoreOp, StoreOutcome, TopicId,
+    Append, AppendKey, Holder, Retention, StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name};
 use steadfast_sqlite::rusqlite::Connection;
@@ -25,9 +25,10 @@ fn topic() -> TopicId {
 async fn say(store: &LocalStore, count: u64, text: &str) -> StoreOutcome {
     let body = Body::copy_from(text.as_bytes());
     let name = Name::from_static("said").unwrap();
-    let publication = Publication { topic: topic(), name, bodies: vec![(Codec::Json, body)] };
     let key = AppendKey::Direct { node: 1, count };
-    ask(store, StoreOp::Append { key, publication, retention: KEPT, fresh_epoch: Epoch(7) }).await
+    let appends = vec![Append { key, as_of: None, name, bodies: vec![(Codec::Json, body)] }];
+    let (topic, fresh_epoch) = (topic(), Epoch(7));
+    ask(store, StoreOp::Append { topic, appends, retention: KEPT, fresh_epoch }).await
 }
 
 async fn open_lease(store: &LocalStore) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use steadfast::session::store::{
-    AppendKey, Commit, CommitId, Generation, Holder, MessageId, OpId, Outcome, Publication,
+    Append, AppendKey, Commit, CommitId, Generation, Holder, MessageId, OpId, Outcome, Publication,
     ReadFrom, Record, Retention, StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::store::{MemoryLimits, MemoryState, Store};
@@ -108,6 +108,11 @@ impl Dice {
         self.rng.bool().then(|| Box::new(id))
     }
 
+    fn append(&mut self) -> Append {
+        let Publication { name, bodies, .. } = self.publication();
+        Append { key: self.key(), as_of: None, name, bodies }
+    }
+
     fn commit(&mut self) -> Commit {
         let many = self.rng.usize(0..3);
         let publishes: Vec<_> = (0..many).map(|_| self.publication()).collect();
@@ -165,15 +170,19 @@ impl Dice {
                 let commits = (0..many).map(|_| self.commit()).collect();
                 StoreOp::Commit { lease: self.lease(), low: CommandNo(low.0 / 4), commits }
             }
-            12..=13 => StoreOp::Settle { lease: self.lease(), n: CommandNo(self.rng.u64(1..30)) },
+            12..=13 => {
+                let many = self.rng.usize(1..4);
+                let records = (0..many).map(|_| (self.lease(), CommandNo(self.rng.u64(1..30))));
+                StoreOp::Settle { records: records.collect() }
+            }
             14 => StoreOp::ListUnsettled {
                 max: self.rng.u32(1..6),
                 after: self.rng.bool().then(|| (self.lease(), CommandNo(self.rng.u64(0..30)))),
                 older_than_ms: self.rng.u64(0..3) * 500,
             },
             15..=16 => StoreOp::Append {
-                key: self.key(),
-                publication: self.publication(),
+                topic: self.topic(),
+                appends: (0..self.rng.usize(1..4)).map(|_| self.append()).collect(),
                 retention: self.retention(),
                 fresh_epoch: Epoch(self.rng.u64(..)),
             },

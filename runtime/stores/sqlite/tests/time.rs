@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use steadfast::session::store::{
-    AppendKey, Appended, Generation, Holder, Publication, ReadFrom, Retention, StoreOp,
+    Append, AppendKey, AppendOutcome, Appended, Generation, Holder, ReadFrom, Retention, StoreOp,
     StoreOutcome, TopicId,
 };
 use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name, TopicSeq};
@@ -51,12 +51,15 @@ fn topic() -> TopicId {
 async fn say(store: &LocalStore, count: u64, epoch: u64) -> Appended {
     let name = Name::from_static("said").unwrap();
     let bodies = vec![(Codec::Json, Body::copy_from(b"{}"))];
-    let publication = Publication { topic: topic(), name, bodies };
     let key = AppendKey::Direct { node: 1, count };
+    let (topic, appends) = (topic(), vec![Append { key, as_of: None, name, bodies }]);
     let retention = Retention::new(100, Duration::from_millis(TTL_MS));
     let fresh_epoch = Epoch(epoch);
-    match ask(store, StoreOp::Append { key, publication, retention, fresh_epoch }).await {
-        StoreOutcome::Appended(appended) => appended,
+    match ask(store, StoreOp::Append { topic, appends, retention, fresh_epoch }).await {
+        StoreOutcome::Appended(outcomes) => match outcomes[..] {
+            [AppendOutcome::Landed(at)] => at,
+            _ => panic!("{outcomes:?}"),
+        },
         other => panic!("{other:?}"),
     }
 }

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use steadfast::session::client::{CallId, CallOutcome};
-use steadfast::session::store::{Commit, CommitOutcome, Outcome, StoreOp, StoreOutcome};
+use steadfast::session::store::{
+    Append, AppendOutcome, Commit, CommitOutcome, Outcome, Publication, StoreOp, StoreOutcome,
+};
 use steadfast::wire::{
     Body, ClientFrame, CommandFrame, CommandNo, LeaseId, LeaseState, Position, RefusalCode,
     ServerFrame, Welcome,
@@ -340,8 +342,13 @@ impl Ledger {
                     self.commit_happens(*lease, commit, outcome, marks);
                 }
             }
-            (StoreOp::Append { key, publication, .. }, StoreOutcome::Appended(place)) => {
-                self.append_happens(*key, publication, *place);
+            (StoreOp::Append { topic, appends, .. }, StoreOutcome::Appended(outcomes)) => {
+                for (append, outcome) in appends.iter().zip(outcomes) {
+                    let AppendOutcome::Landed(place) = outcome else { continue };
+                    let Append { key, name, bodies, .. } = append.clone();
+                    let publication = Publication { topic: topic.clone(), name, bodies };
+                    self.append_happens(key, &publication, *place);
+                }
             }
             (StoreOp::OpenTopic { .. }, StoreOutcome::Topic(head))
             | (StoreOp::ReadLog { .. }, StoreOutcome::Log { head, .. }) => self.topic_is_at(head),

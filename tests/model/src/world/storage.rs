@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use steadfast::session::store::{
-    Advanced, Appended, CommitOutcome, News, OpId, StoreOp, StoreOutcome,
+    Advanced, AppendOutcome, Appended, CommitOutcome, News, OpId, StoreOp, StoreOutcome,
 };
 use steadfast::wire::{Body, Epoch, Position};
 
@@ -78,7 +78,13 @@ impl World<'_> {
         let marks = &self.model.marks;
         self.ledger().stored(&body, &outcome, marks);
         match (&body, &outcome) {
-            (StoreOp::Append { .. }, StoreOutcome::Appended(place)) => self.spread(node, *place),
+            (StoreOp::Append { .. }, StoreOutcome::Appended(outcomes)) => {
+                for outcome in outcomes {
+                    if let AppendOutcome::Landed(place) = outcome {
+                        self.spread(node, *place);
+                    }
+                }
+            }
             (StoreOp::Commit { .. }, StoreOutcome::Committed { outcomes, .. }) => {
                 for (_, outcome) in outcomes {
                     if let CommitOutcome::Written { settled: Some(places) } = outcome {

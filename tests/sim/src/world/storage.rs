@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use steadfast::session::Now;
 use steadfast::session::store::{
-    Advanced, Appended, CommitOutcome, Generation, LogEntry, News, OpId, Publication, ReadFrom,
-    Record, StoreOp, StoreOutcome, TopicId,
+    Advanced, Append, AppendOutcome, Appended, CommitOutcome, Generation, LogEntry, News, OpId,
+    Publication, ReadFrom, Record, StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::store::{MemoryLimits, MemoryState};
 
-use steadfast::wire::{CommandNo, Epoch, LeaseId, Position};
+use steadfast::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name, Position};
 
 use super::{Clock, Due, World};
 use crate::checkers::Restored;
@@ -73,6 +73,7 @@ pub(super) fn limits(plan: &StorePlan) -> MemoryLimits {
     limits.topic_memory = Duration::from_millis(plan.topic_memory_ms);
     (limits.lease_bytes, limits.principal_bytes, limits.reply_bytes) = plan.reply_bytes;
     (limits.owed_bytes, limits.log_bytes) = (plan.owed_bytes, plan.log_bytes);
+    limits.append_window = plan.append_window_ms.map(Duration::from_millis);
     limits
 }
 
@@ -217,8 +218,13 @@ impl World {
         self.note(|_| format!("store: {truth:?}"));
         self.checkers.stored(process, &body, &truth);
         match (&body, &truth) {
-            (StoreOp::Append { publication, .. }, StoreOutcome::Appended(place)) => {
-                self.spread(knows, publication, *place);
+            (StoreOp::Append { topic, appends, .. }, StoreOutcome::Appended(outcomes)) => {
+                for (append, outcome) in appends.iter().zip(outcomes) {
+                    if let AppendOutcome::Landed(place) = outcome {
+                        let Append { name, bodies, .. } = append;
+                        self.spread(knows, topic, (name, bodies), *place);
+                    }
+                }
             }
             (StoreOp::Commit { commits, .. }, StoreOutcome::Committed { outcomes, .. }) => {
                 for (commit, (_, outcome)) in commits.iter().zip(outcomes) {
@@ -226,7 +232,8 @@ impl World {
                         continue;
                     };
                     for (publication, place) in commit.record.publishes.iter().zip(places) {
-                        self.spread(knows, publication, *place);
+                        let Publication { topic, name, bodies } = publication;
+                        self.spread(knows, topic, (name, bodies), *place);
                     }
                 }
             }
@@ -237,8 +244,13 @@ impl World {
 
     /// News to the nodes that want it and do not know yet, with the entry or without; some is late, some is lost,
     /// some comes twice.
-    fn spread(&mut self, knows: Option<usize>, publication: &Publication, place: Appended) {
-        let Publication { topic, name, bodies } = publication;
+    fn spread(
+        &mut self,
+        knows: Option<usize>,
+        topic: &TopicId,
+        (name, bodies): (&Name, &[(Codec, Body)]),
+        place: Appended,
+    ) {
         for node in (0..self.nodes.len()).filter(|&node| Some(node) != knows) {
             if !self.nodes[node].wanted.contains(topic) {
                 continue;
@@ -249,7 +261,7 @@ impl World {
             for _ in 0..=u32::from(!self.healing && self.rng.chance(100)) {
                 let wait = self.latency();
                 let head = Position { epoch: place.epoch, ts: place.ts };
-                let entry = LogEntry { ts: place.ts, name: name.clone(), bodies: bodies.clone() };
+                let entry = LogEntry { ts: place.ts, name: name.clone(), bodies: bodies.to_vec() };
                 let entries = if self.rng.chance(500) { vec![entry] } else { Vec::new() };
                 let advanced = Advanced { topic: topic.clone(), head, entries };
                 let news = Box::new(News::Advanced(vec![advanced]));
@@ -316,7 +328,7 @@ impl World {
             .state
             .apply(clock, StoreOp::ListUnsettled { max: u32::MAX, after: None, older_than_ms: 0 })
         {
-            StoreOutcome::Unsettled(records) => {
+            StoreOutcome::Unsettled { records, .. } => {
                 records.into_iter().map(|(lease, n, _)| (lease, n.0)).collect()
             }
             _ => BTreeSet::new(),

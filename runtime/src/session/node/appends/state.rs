@@ -1,32 +1,54 @@
-//! Publications that wait for their logs, topic by topic, and the records that they belong to.
+//! Publications that wait for their logs, topic by topic, and the append that carries them. What
+//! comes of an append is not decided here.
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::settling::Settling;
 use super::sweep::Sweep;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Purpose};
 use crate::session::node::load::NodeLoad;
 use crate::session::node::types::{NodeEvent, PublishError, PublishId};
-use crate::session::store::{AppendKey, Appended, Publication, StoreOp, TopicId};
+use crate::session::store::{Append, AppendKey, Publication, StoreOp, StoreTime, TopicId};
 use crate::session::{Now, Random};
 use crate::wire::{CommandNo, Epoch, LeaseId};
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Appends {
-    topics: BTreeMap<TopicId, VecDeque<Append>>,
-    /// Records whose publications are on their way, and how many are left.
-    settling: BTreeMap<(LeaseId, CommandNo), u32>,
+    pub(super) topics: BTreeMap<TopicId, Queue>,
+    pub(super) settling: Settling,
     /// Publications from outside any command, counted.
     count: u64,
-    waiting: u32,
+    pub(super) waiting: u32,
     sweep: Sweep,
 }
 
+/// What waits for one log, in order; never empty. One operation of it is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Queue {
+    pub(super) waiting: VecDeque<Waiting>,
+    /// So many, the first ones, are in the append under way.
+    pub(super) under_way: usize,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Append {
-    key: AppendKey,
-    publication: Publication,
+pub(super) struct Waiting {
+    pub(super) key: AppendKey,
+    pub(super) publication: Publication,
+}
+
+impl Queue {
+    /// How many of what waits one append takes.
+    fn batch(&self, config: &NodeConfig) -> usize {
+        let (mut bytes, most) = (0, config.append_bytes as usize);
+        let fits = |waiting: &&Waiting| {
+            bytes += waiting.publication.bytes();
+            bytes <= most
+        };
+        let entries = self.waiting.iter().take(config.append_entries.max(1) as usize);
+        entries.take_while(fits).count().max(1)
+    }
 }
 
 impl Appends {
@@ -63,21 +85,21 @@ impl Appends {
     }
 
     /// Brings what a record publishes into its logs. Whoever finds an unsettled record does so; its
-    /// handler never runs again.
+    /// handler never runs again. `seen` is when the store showed it.
     pub(crate) fn settle(
         &mut self,
-        lease: LeaseId,
-        n: CommandNo,
+        (lease, n): (LeaseId, CommandNo),
+        seen: StoreTime,
         publishes: Vec<Publication>,
         fx: &mut Effects,
     ) {
-        if publishes.is_empty() || self.settling.contains_key(&(lease, n)) {
+        // At most `publishes_per_command`, a u32.
+        let count = publishes.len() as u32;
+        if count == 0 || !self.settling.see((lease, n), seen, count) {
             return;
         }
-        // At most `publishes_per_command`, a u32.
-        self.settling.insert((lease, n), publishes.len() as u32);
-        for (index, publication) in publishes.into_iter().enumerate() {
-            self.append(AppendKey::Command { lease, n, index: index as u32 }, publication, fx);
+        for (index, publication) in (0..).zip(publishes) {
+            self.append(AppendKey::Command { lease, n, index }, publication, fx);
         }
     }
 
@@ -85,75 +107,47 @@ impl Appends {
         self.waiting += 1;
         let topic = publication.topic.clone();
         let queue = self.topics.entry(topic.clone()).or_default();
-        queue.push_back(Append { key, publication });
-        if queue.len() == 1 {
+        queue.waiting.push_back(Waiting { key, publication });
+        if queue.waiting.len() == 1 {
             fx.ask(Purpose::Append(topic));
         }
     }
 
-    /// Makes the operation for the first append of a topic; the same again when it is repeated.
+    /// Makes the operation for all that waits for a topic; the same again when it is repeated.
     pub(crate) fn append_op(
-        &self,
+        &mut self,
         topic: &TopicId,
         config: &NodeConfig,
         random: &mut Random,
     ) -> Option<StoreOp> {
-        let Append { key, publication } = self.topics.get(topic)?.front()?;
+        let queue = self.topics.get_mut(topic)?;
+        if queue.under_way == 0 {
+            queue.under_way = queue.batch(config);
+        }
+        let batch = queue.waiting.iter().take(queue.under_way);
+        let appends = batch.map(|Waiting { key, publication }| {
+            let as_of = match key {
+                AppendKey::Command { lease, n, .. } => self.settling.seen((*lease, *n)),
+                AppendKey::Direct { .. } => None,
+            };
+            let Publication { name, bodies, .. } = publication;
+            Append { key: *key, as_of, name: name.clone(), bodies: bodies.clone() }
+        });
         Some(StoreOp::Append {
-            key: *key,
-            publication: publication.clone(),
+            topic: topic.clone(),
+            appends: appends.collect(),
             retention: config.retention(&topic.name),
             fresh_epoch: Epoch(random.u64()),
         })
     }
 
-    /// The first append of a topic has ended; the next one goes out. What was to be published.
-    pub(crate) fn appended(
-        &mut self,
-        topic: &TopicId,
-        result: Result<Appended, PublishError>,
-        fx: &mut Effects,
-    ) -> Option<Publication> {
-        let first = self.topics.get_mut(topic).and_then(VecDeque::pop_front);
-        debug_assert!(first.is_some(), "an append under way is the first of its topic");
-        let Append { key, publication } = first?;
-        if self.topics.get(topic).is_some_and(VecDeque::is_empty) {
-            self.topics.remove(topic);
-        } else {
-            fx.ask(Purpose::Append(topic.clone()));
-        }
-        self.waiting -= 1;
-        match key {
-            AppendKey::Direct { count, .. } => {
-                fx.event(NodeEvent::Published(PublishId(count), result));
-            }
-            AppendKey::Command { lease, n, .. } => self.one_less(lease, n, result.is_ok(), fx),
-        }
-        Some(publication)
+    pub(crate) fn settle_op(&mut self) -> Option<StoreOp> {
+        self.settling.op()
     }
 
-    fn one_less(&mut self, lease: LeaseId, n: CommandNo, is_there: bool, fx: &mut Effects) {
-        // An earlier one of the record's may have failed.
-        let Some(left) = self.settling.get_mut(&(lease, n)) else { return };
-        *left -= 1;
-        if !is_there {
-            self.settling.remove(&(lease, n));
-            self.sweep.soon(fx);
-        } else if *left == 0 {
-            fx.ask(Purpose::Settle(lease, n));
-        }
-    }
-
-    /// A record is marked as settled, or that is given up.
-    pub(crate) fn settled(&mut self, lease: LeaseId, n: CommandNo) {
-        self.settling.remove(&(lease, n));
-    }
-
-    /// Whether the append under way is of a record: it is never given up, or what comes after it
-    /// would overtake. [`NodeConfig::publishes_waiting`] bounds how many wait.
-    pub(crate) fn is_promised(&self, topic: &TopicId) -> bool {
-        let first = self.topics.get(topic).and_then(VecDeque::front);
-        first.is_some_and(|append| matches!(append.key, AppendKey::Command { .. }))
+    /// Records are marked as settled, or that is given up.
+    pub(crate) fn settled(&mut self, fx: &mut Effects) {
+        self.settling.ended(fx);
     }
 
     /// Whether earlier appends to a topic wait.

@@ -33,7 +33,9 @@ pub(crate) enum Purpose {
     /// records may be unsettled.
     Orphan(Vec<TopicId>),
     Append(TopicId),
-    Settle(LeaseId, CommandNo),
+    /// What a topic's append carries was seen too long ago.
+    Look(TopicId),
+    Settle,
     OpenTopic(TopicNo),
     ReadLog(TopicNo),
     Heads(Vec<(TopicNo, TopicId)>),

@@ -6,7 +6,7 @@ use crate::session::node::leases::Grant;
 use crate::session::node::router::{LEAVING, Node};
 use crate::session::node::seats::{Found, Leasing, Opening, Replaced, Vacancy};
 use crate::session::node::types::{ConnId, Denied, Execution, Identity, Principal};
-use crate::session::store::{Generation, Holder, Record, StoreOp, StoreOutcome};
+use crate::session::store::{Generation, Holder, Record, StoreOp, StoreOutcome, StoreTime};
 use crate::session::{Close, CloseCode, Now, millis};
 use crate::wire::{Codec, CommandNo, Hello, LeaseGrant, LeaseId, LeaseState, ServerFrame};
 
@@ -15,6 +15,9 @@ const FULL: Close =
 const PRINCIPAL_FULL: Close =
     Close::new(CloseCode::OVERLOADED, "this principal has as many clients as it may");
 const STALE: Close = Close::new(CloseCode::STALE_DIAL, "a newer socket has taken over");
+
+/// The records that a lease has, and when it had them.
+type Seen = (StoreTime, Vec<(CommandNo, Record)>);
 
 impl Node {
     pub(in super::super) fn on_hello(&mut self, now: Now, conn: ConnId, hello: Box<Hello>) {
@@ -171,8 +174,8 @@ impl Node {
                 self.leases.claim(id, conn);
                 self.fx.ask(Purpose::Lease(conn));
             }
-            (StoreOutcome::Lease { low, claim, records }, _) => {
-                self.on_granted(now, conn, low, claim.generation, records);
+            (StoreOutcome::Lease { at, low, claim, records }, _) => {
+                self.on_granted(now, conn, low, claim.generation, (at, records));
             }
             (StoreOutcome::TooManyLeases, _) => self.close(now, conn, PRINCIPAL_FULL),
             // The client's own is gone: it gets a new one, and learns from its id that the old one
@@ -203,7 +206,7 @@ impl Node {
         conn: ConnId,
         low: CommandNo,
         generation: Generation,
-        records: Vec<(CommandNo, Record)>,
+        seen: Seen,
     ) {
         let Some((leasing, codec)) = self.seats.leased(conn) else { return };
         let Leasing { hello, principal, fresh } = *leasing;
@@ -237,7 +240,7 @@ impl Node {
             self.replace(now, conn.map(|conn| Replaced { conn, other_process }));
             self.seats.remove(session, &mut self.fx);
         }
-        self.adopt(id, lease, records);
+        self.adopt(id, lease, seen);
         self.make_room(now, &principal);
         let opening = Opening { conn, hello: &hello, principal, lease, lease_id: id };
         let seat = self.seats.open(now, opening, &mut self.random, &self.config);
@@ -247,10 +250,10 @@ impl Node {
 
     /// Whoever takes a lease over settles what its predecessor left, before anything that comes
     /// later.
-    fn adopt(&mut self, id: LeaseId, key: LeaseKey, records: Vec<(CommandNo, Record)>) {
+    fn adopt(&mut self, id: LeaseId, key: LeaseKey, (at, records): Seen) {
         for (n, record) in records {
             if !record.settled {
-                self.appends.settle(id, n, record.publishes.clone(), &mut self.fx);
+                self.appends.settle((id, n), at, record.publishes.clone(), &mut self.fx);
             }
             self.leases.adopt(key, n, record, &self.config);
         }

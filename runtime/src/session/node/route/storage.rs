@@ -6,9 +6,10 @@ use crate::session::node::keys::{LeaseKey, OperationKey};
 use crate::session::node::leases::{Committed, Fenced, Found};
 use crate::session::node::router::Node;
 use crate::session::node::seats::Replaced;
-use crate::session::node::types::{ConnId, Output, PublishError, StagedPublish};
+use crate::session::node::types::{ConnId, Output, StagedPublish};
 use crate::session::store::{
-    Claim, CommitOutcome, OpId, Publication, StoreOp, StoreOutcome, TopicId,
+    AppendOutcome, Appended, Claim, CommitOutcome, OpId, Publication, StoreOp, StoreOutcome,
+    StoreTime, TopicId,
 };
 use crate::session::{Close, CloseCode, Now};
 use crate::wire::{CommandNo, LeaseId, TopicNo};
@@ -35,7 +36,8 @@ impl Node {
             Purpose::FindId(lease, n) => self.leases.find_op(*lease, *n, &self.config),
             Purpose::Orphan(_) => None,
             Purpose::Append(topic) => self.appends.append_op(topic, &self.config, &mut self.random),
-            Purpose::Settle(lease, n) => Some(StoreOp::Settle { lease: *lease, n: *n }),
+            Purpose::Look(topic) => self.appends.look_op(topic),
+            Purpose::Settle => self.appends.settle_op(),
             Purpose::OpenTopic(topic) => {
                 self.topics.open_op(*topic, &self.config, &mut self.random)
             }
@@ -81,8 +83,9 @@ impl Node {
                 self.on_found(now, (lease, n), found);
             }
             Purpose::Orphan(topics) => self.on_orphan(&topics),
-            Purpose::Append(topic) => self.on_appended(now, &topic, &outcome),
-            Purpose::Settle(lease, n) => self.appends.settled(lease, n),
+            Purpose::Append(topic) => self.on_appended(now, &topic, outcome),
+            Purpose::Look(topic) => self.on_looked(topic, outcome),
+            Purpose::Settle => self.appends.settled(&mut self.fx),
             Purpose::OpenTopic(topic) => {
                 if let StoreOutcome::Topic(head) = outcome {
                     self.topics.opened(topic, head, &mut self.fx);
@@ -132,14 +135,14 @@ impl Node {
         outcome: StoreOutcome,
     ) {
         let Some(id) = self.leases.commit_ended(lease) else { return };
-        let StoreOutcome::Committed { claim, outcomes } = outcome else {
+        let StoreOutcome::Committed { at, claim, outcomes } = outcome else {
             // An earlier try may have written records before the lease ended: what they publish is
             // still owed.
             self.appends.sweep().soon(&mut self.fx);
             return self.drop_lease(now, id);
         };
         for (n, outcome) in outcomes {
-            self.on_record(now, (lease, id), n, outcome);
+            self.on_record(now, (lease, id), n, outcome, at);
         }
         self.leases.give_way_all(lease, numbers, &mut self.fx);
         let left = self.leases.take_left(lease, numbers);
@@ -158,13 +161,17 @@ impl Node {
         (lease, id): (LeaseKey, LeaseId),
         n: CommandNo,
         outcome: CommitOutcome,
+        at: StoreTime,
     ) {
         match (self.leases.committed(lease, n, &outcome, &self.config), outcome) {
             (
                 Committed::Written { publishes, volatiles, dup },
                 CommitOutcome::Written { settled },
             ) => {
-                self.on_written(now, (id, n), publishes, settled);
+                match settled {
+                    Some(places) => self.on_settled(now, &publishes, places),
+                    None => self.appends.settle((id, n), at, publishes, &mut self.fx),
+                }
                 for volatile in volatiles {
                     if let StagedPublish::Volatile(volatile) = volatile {
                         self.publish_volatile(now, volatile);
@@ -180,7 +187,7 @@ impl Node {
                     // here have not heard of it.
                     self.look_for(&ours);
                 } else {
-                    self.appends.settle(id, n, record.publishes, &mut self.fx);
+                    self.appends.settle((id, n), at, record.publishes, &mut self.fx);
                 }
                 let session = self.leases.session(lease).filter(|_| !same);
                 match session.and_then(|session| self.seats.conn_of(session)) {
@@ -201,20 +208,10 @@ impl Node {
         }
     }
 
-    fn on_written(
-        &mut self,
-        now: Now,
-        (lease, n): (LeaseId, CommandNo),
-        publishes: Vec<Publication>,
-        settled: Option<Vec<crate::session::store::Appended>>,
-    ) {
-        match settled {
-            Some(appended) => {
-                for (publication, at) in publishes.iter().zip(appended) {
-                    self.topics.published(now, publication, at, &self.config, &mut self.fx);
-                }
-            }
-            None => self.appends.settle(lease, n, publishes, &mut self.fx),
+    /// The store has brought a record's publications into their logs.
+    fn on_settled(&mut self, now: Now, publishes: &[Publication], places: Vec<Appended>) {
+        for (publication, at) in publishes.iter().zip(places) {
+            self.topics.published(now, publication, at, &self.config, &mut self.fx);
         }
     }
 
@@ -236,14 +233,24 @@ impl Node {
 
     // ---- logs ----
 
-    fn on_appended(&mut self, now: Now, topic: &TopicId, outcome: &StoreOutcome) {
-        let result = match outcome {
-            StoreOutcome::Appended(appended) => Ok(*appended),
-            _ => Err(PublishError::Store { maybe: false }),
+    fn on_appended(&mut self, now: Now, topic: &TopicId, outcome: StoreOutcome) {
+        let outcomes = match outcome {
+            StoreOutcome::Appended(outcomes) if !outcomes.is_empty() => outcomes,
+            // Nothing that the contract knows, and the first one must not be asked for ever.
+            _ => vec![AppendOutcome::Settled],
         };
-        let publication = self.appends.appended(topic, result.clone(), &mut self.fx);
-        if let (Some(publication), Ok(at)) = (publication, result) {
+        for (publication, at) in self.appends.appended(topic, outcomes, &mut self.fx) {
             self.topics.published(now, &publication, at, &self.config, &mut self.fx);
+        }
+    }
+
+    /// The store has shown which records are not settled.
+    fn on_looked(&mut self, topic: TopicId, outcome: StoreOutcome) {
+        match outcome {
+            StoreOutcome::Unsettled { at, records } => {
+                self.appends.looked(&topic, at, &records, &mut self.fx);
+            }
+            _ => self.fx.ask(Purpose::Append(topic)),
         }
     }
 
@@ -265,14 +272,14 @@ impl Node {
     }
 
     fn on_unsettled(&mut self, now: Now, outcome: StoreOutcome) {
-        let records = match outcome {
-            StoreOutcome::Unsettled(records) => records,
-            _ => Vec::new(),
+        let (at, records) = match outcome {
+            StoreOutcome::Unsettled { at, records } => (at, records),
+            _ => (StoreTime::default(), Vec::new()),
         };
         let full = self.appends.sweep().fills(records.len());
         let last = records.last().filter(|_| full).map(|(lease, n, _)| (*lease, *n));
         for (lease, n, record) in records {
-            self.appends.settle(lease, n, record.publishes, &mut self.fx);
+            self.appends.settle((lease, n), at, record.publishes, &mut self.fx);
         }
         let room = !self.appends.is_full(&self.config);
         self.appends.sweep().listed(now, last, room, &self.config, &mut self.fx);
@@ -285,14 +292,9 @@ impl Node {
     /// a record has promised is repeated until it is done.
     fn on_store_failure(&mut self, now: Now, key: OperationKey, maybe: bool) {
         // An answer that comes twice, or to nobody.
-        let Some(operation) = self.fx.operation(key) else { return };
-        let promised = match &operation.purpose {
-            Purpose::Append(topic) => self.appends.is_promised(topic),
-            _ => false,
-        };
         let Some((tries, asked)) = self.fx.failed(now, key, maybe) else { return };
         let until = asked.after(self.config.store_patience);
-        if now < until || tries == 1 || promised {
+        if now < until || tries == 1 || self.is_promised(key) {
             let again = now.after(self.config.store_delay(tries));
             // The last try comes when the time is over, not before.
             let again = if now < until { again.min(until) } else { again };
@@ -301,6 +303,24 @@ impl Node {
         if let Some(Operation { purpose, maybe, .. }) = self.fx.end_operation(key) {
             self.give_up(now, purpose, maybe);
         }
+    }
+
+    /// Whether an operation brings in what a record has promised. What else the same append carries
+    /// is given up.
+    fn is_promised(&mut self, key: OperationKey) -> bool {
+        let (topic, maybe) = match self.fx.operation(key) {
+            Some(Operation { purpose: Purpose::Append(topic), maybe, .. }) => {
+                (topic.clone(), *maybe)
+            }
+            Some(Operation { purpose: Purpose::Look(_), .. }) => return true,
+            _ => return false,
+        };
+        let (given_up, left) = self.appends.give_up(&topic, maybe, &mut self.fx);
+        if given_up && maybe {
+            // If it is in the log all the same, followers here must not miss it.
+            self.topics.look_at(&topic, &mut self.fx);
+        }
+        left
     }
 
     fn give_up(&mut self, now: Now, purpose: Purpose, maybe: bool) {
@@ -313,16 +333,10 @@ impl Node {
             Purpose::Commit(lease, numbers) => self.give_up_commit(now, lease, &numbers, maybe),
             Purpose::FindId(lease, n) => self.on_found(now, (lease, n), Found::Refused),
             Purpose::Orphan(topics) => self.on_orphan(&topics),
-            Purpose::Append(topic) => {
-                // If it is in the log all the same, followers here must not miss it.
-                if maybe {
-                    self.topics.look_at(&topic, &mut self.fx);
-                }
-                let failed = Err(PublishError::Store { maybe });
-                self.appends.appended(&topic, failed, &mut self.fx);
-            }
-            Purpose::Settle(lease, n) => {
-                self.appends.settled(lease, n);
+            // What could be given up has been, and what could not goes on.
+            Purpose::Append(_) | Purpose::Look(_) => {}
+            Purpose::Settle => {
+                self.appends.settled(&mut self.fx);
                 self.appends.sweep().later(now, &self.config, &mut self.fx);
             }
             Purpose::OpenTopic(topic) | Purpose::ReadLog(topic) => {

@@ -34,11 +34,9 @@ fn a_command_whose_record_is_settled_and_forgotten_appends_no_more() {
     shelf.append(command(1, 1), event("a", "x"));
     shelf.settle(1, 1);
     shelf.renew(1, 2);
-    assert!(gone(&shelf.append(command(1, 1), event("a", "x"))));
-    assert!(
-        gone(&shelf.append(command(1, 7), event("a", "x"))),
-        "nor does one that was never committed"
-    );
+    assert_eq!(shelf.append(command(1, 1), event("a", "x")), AppendOutcome::Settled);
+    let never_committed = shelf.append(command(1, 7), event("a", "x"));
+    assert_eq!(never_committed, AppendOutcome::Settled);
     assert_eq!(shelf.head("a").head, TopicSeq(1));
 }
 
@@ -66,4 +64,83 @@ fn direct_keys_are_bounded() {
     assert_eq!(shelf.state.topics.keys_of(&topic("a")), 2);
     assert_eq!(shelf.publish(2, "a", "x"), at[1]);
     assert_eq!(shelf.publish(3, "a", "x"), at[2]);
+}
+
+// ---- records and logs apart ----
+
+const WINDOW_MS: u64 = 100;
+
+/// A store whose records and logs lie apart, with one record that is not settled, and when that
+/// was seen.
+fn apart() -> (Shelf, StoreTime) {
+    let window = Some(Duration::from_millis(WINDOW_MS));
+    let mut shelf = Shelf::with(MemoryLimits { append_window: window, ..MemoryLimits::default() });
+    shelf.wait(7).open(1, "ann");
+    let written = shelf.written(1, 1, 1, &[event("a", "x")], true);
+    assert_eq!(written, CommitOutcome::Written { settled: None }, "it never settles in a commit");
+    let seen = StoreTime { incarnation: 0, ms: 7 };
+    let listed = shelf.apply(StoreOp::ListUnsettled { max: 1, after: None, older_than_ms: 0 });
+    assert!(matches!(listed, StoreOutcome::Unsettled { at, .. } if at == seen));
+    (shelf, seen)
+}
+
+#[test]
+fn what_was_seen_unsettled_too_long_ago_is_stale() {
+    let (mut shelf, seen) = apart();
+    shelf.wait(WINDOW_MS + 1);
+    let append = shelf.append_seen(command(1, 1), Some(seen), event("a", "x"));
+    assert_eq!(append, AppendOutcome::Stale);
+    assert_eq!(shelf.append(command(1, 1), event("a", "x")), AppendOutcome::Stale);
+    let now = StoreTime { ms: shelf.now.0, ..seen };
+    let landed = shelf.append_seen(command(1, 1), Some(now), event("a", "x"));
+    assert!(matches!(landed, AppendOutcome::Landed(at) if at.ts == TopicSeq(1)));
+}
+
+#[test]
+fn a_key_is_remembered_for_longer_than_anything_that_was_seen_before_its_record_was_settled() {
+    let (mut shelf, seen) = apart();
+    let first = shelf.append_seen(command(1, 1), Some(seen), event("a", "x"));
+    shelf.wait(WINDOW_MS * 9);
+    let seen = StoreTime { ms: shelf.now.0, ..seen };
+    let again = shelf.append_seen(command(1, 1), Some(seen), event("a", "x"));
+    assert_eq!(again, first, "however long it is not settled");
+    shelf.settle(1, 1);
+    shelf.wait(WINDOW_MS);
+    let late = shelf.append_seen(command(1, 1), Some(seen), event("a", "x"));
+    assert_eq!(late, first);
+    shelf.wait(1);
+    let later = shelf.append_seen(command(1, 1), Some(seen), event("a", "x"));
+    assert_eq!(later, AppendOutcome::Stale);
+    assert_eq!(shelf.state.topics.keys_of(&topic("a")), 0);
+    assert_eq!(shelf.head("a").head, TopicSeq(1));
+}
+
+#[test]
+fn what_another_incarnation_showed_is_stale() {
+    let (mut shelf, seen) = apart();
+    shelf.state.begin_incarnation(shelf.now, 5);
+    let append = shelf.append_seen(command(1, 1), Some(seen), event("a", "x"));
+    assert_eq!(append, AppendOutcome::Stale);
+    let seen = StoreTime { incarnation: 5, ..seen };
+    let landed = shelf.append_seen(command(1, 1), Some(seen), event("a", "x"));
+    assert!(matches!(landed, AppendOutcome::Landed(_)), "an ended lease owes it all the same");
+}
+
+#[test]
+fn nothing_behind_a_stale_one_is_appended() {
+    let (mut shelf, seen) = apart();
+    shelf.wait(WINDOW_MS + 1);
+    let said = |key, as_of| {
+        let Publication { name, bodies, .. } = event("a", "x");
+        Append { key, as_of, name, bodies }
+    };
+    let direct = |count| AppendKey::Direct { node: 1, count };
+    let appends =
+        vec![said(direct(1), None), said(command(1, 1), Some(seen)), said(direct(2), None)];
+    let fresh_epoch = shelf.fresh();
+    let op = StoreOp::Append { topic: topic("a"), appends, retention: KEPT, fresh_epoch };
+    let landed = AppendOutcome::Landed(Appended { epoch: fresh_epoch, ts: TopicSeq(1) });
+    let expected = StoreOutcome::Appended(vec![landed, AppendOutcome::Stale]);
+    assert_eq!(shelf.apply(op), expected);
+    assert_eq!(shelf.head("a").head, TopicSeq(1));
 }

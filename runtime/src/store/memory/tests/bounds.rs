@@ -150,8 +150,7 @@ fn a_log_keeps_so_many_bytes_and_always_its_latest_entry() {
     for (count, length) in [(1, 10), (2, 10), (3, 13), (4, 100)] {
         let mut said = event("a", "");
         said.bodies[0].1 = long(length);
-        let (key, fresh_epoch) = (AppendKey::Direct { node: 1, count }, Epoch(1));
-        shelf.apply(StoreOp::Append { key, publication: said, retention, fresh_epoch });
+        shelf.apply(append_op(count, said, retention, Epoch(1)));
         let kept = shelf.state.topics.entries_of(&topic("a"));
         assert_eq!(kept, [1, 2, 1, 1][count as usize - 1], "after {count}");
     }

@@ -20,8 +20,7 @@ fn follow(store: &MemoryStore, keys: &[&str]) {
 }
 
 fn publish(store: &MemoryStore, count: u64, key: &str) {
-    let (publication, key) = (event(key, "x"), AppendKey::Direct { node: 1, count });
-    let op = StoreOp::Append { key, publication, retention: KEPT, fresh_epoch: Epoch(1) };
+    let op = append_op(count, event(key, "x"), KEPT, Epoch(1));
     assert!(matches!(apply(store, op), StoreOutcome::Appended(_)));
 }
 

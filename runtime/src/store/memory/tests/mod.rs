@@ -13,8 +13,9 @@ use std::time::Duration;
 use super::{MemoryLimits, MemoryState};
 use crate::session::Now;
 use crate::session::store::{
-    AppendKey, Appended, Claim, Commit, CommitOutcome, Generation, Holder, LogEntry, Outcome,
-    Publication, ReadFrom, Record, Retention, StoreOp, StoreOutcome, TopicHead, TopicId,
+    Append, AppendKey, AppendOutcome, Appended, Claim, Commit, CommitOutcome, Generation, Holder,
+    LogEntry, Outcome, Publication, ReadFrom, Record, Retention, StoreOp, StoreOutcome, StoreTime,
+    TopicHead, TopicId,
 };
 use crate::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name, TopicSeq};
 
@@ -54,6 +55,19 @@ fn event(key: &str, text: &str) -> Publication {
 fn record(publishes: &[Publication]) -> Record {
     let settled = publishes.is_empty();
     Record { hash: 7, outcome: Outcome::Ok(Body::UNIT), publishes: publishes.to_vec(), settled }
+}
+
+/// Appends one publication from outside of commands.
+fn append_op(
+    count: u64,
+    publication: Publication,
+    retention: Retention,
+    fresh_epoch: Epoch,
+) -> StoreOp {
+    let Publication { topic, name, bodies } = publication;
+    let key = AppendKey::Direct { node: 1, count };
+    let appends = vec![Append { key, as_of: None, name, bodies }];
+    StoreOp::Append { topic, appends, retention, fresh_epoch }
 }
 
 fn gone(outcome: &StoreOutcome) -> bool {
@@ -153,26 +167,40 @@ impl Shelf {
     }
 
     fn settle(&mut self, id: u128, n: u64) -> StoreOutcome {
-        self.apply(StoreOp::Settle { lease: lease(id), n: CommandNo(n) })
+        self.apply(StoreOp::Settle { records: vec![(lease(id), CommandNo(n))] })
     }
 
     fn unsettled(&mut self) -> Vec<(LeaseId, CommandNo)> {
         match self.apply(StoreOp::ListUnsettled { max: 100, after: None, older_than_ms: 0 }) {
-            StoreOutcome::Unsettled(records) => {
+            StoreOutcome::Unsettled { records, .. } => {
                 records.into_iter().map(|(id, n, _)| (id, n)).collect()
             }
             other => panic!("{other:?}"),
         }
     }
 
-    fn append(&mut self, key: AppendKey, publication: Publication) -> StoreOutcome {
+    fn append(&mut self, key: AppendKey, publication: Publication) -> AppendOutcome {
+        self.append_seen(key, None, publication)
+    }
+
+    fn append_seen(
+        &mut self,
+        key: AppendKey,
+        as_of: Option<StoreTime>,
+        publication: Publication,
+    ) -> AppendOutcome {
         let fresh_epoch = self.fresh();
-        self.apply(StoreOp::Append { key, publication, retention: KEPT, fresh_epoch })
+        let Publication { topic, name, bodies } = publication;
+        let appends = vec![Append { key, as_of, name, bodies }];
+        match self.apply(StoreOp::Append { topic, appends, retention: KEPT, fresh_epoch }) {
+            StoreOutcome::Appended(outcomes) if outcomes.len() == 1 => outcomes[0],
+            other => panic!("{other:?}"),
+        }
     }
 
     fn publish(&mut self, count: u64, key: &str, text: &str) -> Appended {
         match self.append(AppendKey::Direct { node: 1, count }, event(key, text)) {
-            StoreOutcome::Appended(appended) => appended,
+            AppendOutcome::Landed(appended) => appended,
             other => panic!("{other:?}"),
         }
     }

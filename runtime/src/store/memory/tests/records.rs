@@ -60,12 +60,22 @@ fn a_claim_gives_the_records_from_low_on_and_forgets_those_below() {
     let expected = [2, 4].map(|n| (CommandNo(n), record(&[]))).to_vec();
     assert_eq!(
         shelf.claim(1, "ann", 2),
-        StoreOutcome::Lease { low: CommandNo(2), claim: OPENED, records: expected.clone() }
+        StoreOutcome::Lease {
+            at: StoreTime::default(),
+            low: CommandNo(2),
+            claim: OPENED,
+            records: expected.clone()
+        }
     );
     let outcome = shelf.claim(1, "ann", 1);
     assert_eq!(
         outcome,
-        StoreOutcome::Lease { low: CommandNo(2), claim: OPENED, records: expected },
+        StoreOutcome::Lease {
+            at: StoreTime::default(),
+            low: CommandNo(2),
+            claim: OPENED,
+            records: expected
+        },
         "low never goes back"
     );
 }
@@ -115,7 +125,7 @@ fn what_is_unsettled_outlives_the_low_water_mark() {
         "who takes over owes what is not settled"
     );
     assert_eq!(shelf.unsettled(), [(lease(1), CommandNo(1))]);
-    assert!(matches!(shelf.append(command(1, 1), event("a", "x")), StoreOutcome::Appended(_)));
+    assert!(matches!(shelf.append(command(1, 1), event("a", "x")), AppendOutcome::Landed(_)));
     shelf.settle(1, 1);
     assert!(shelf.unsettled().is_empty());
 }
@@ -132,11 +142,11 @@ fn what_is_unsettled_outlives_its_lease_but_not_for_ever() {
     shelf.end(2);
     assert!(gone(&shelf.claim(1, "ann", 1)), "to everybody else it is gone");
     assert_eq!(shelf.unsettled().len(), 2);
-    assert!(matches!(shelf.append(command(1, 1), event("a", "x")), StoreOutcome::Appended(_)));
+    assert!(matches!(shelf.append(command(1, 1), event("a", "x")), AppendOutcome::Landed(_)));
     assert_eq!(shelf.settle(1, 1), StoreOutcome::Done);
     assert_eq!(shelf.unsettled(), [(lease(2), CommandNo(1))]);
     assert!(shelf.wait(50).unsettled().is_empty());
-    assert!(gone(&shelf.append(command(2, 1), event("a", "y"))));
+    assert_eq!(shelf.append(command(2, 1), event("a", "y")), AppendOutcome::Settled);
 }
 
 #[test]
@@ -150,7 +160,7 @@ fn unsettled_records_come_in_pages_and_young_ones_only_on_demand() {
     let mut page = |max, after: Option<(u128, u64)>, older_than_ms| {
         let after = after.map(|(id, n)| (lease(id), CommandNo(n)));
         match shelf.apply(StoreOp::ListUnsettled { max, after, older_than_ms }) {
-            StoreOutcome::Unsettled(records) => {
+            StoreOutcome::Unsettled { records, .. } => {
                 records.into_iter().map(|(id, n, _)| (id.0, n.0)).collect::<Vec<_>>()
             }
             other => panic!("{other:?}"),

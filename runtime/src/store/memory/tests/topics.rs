@@ -56,13 +56,7 @@ fn what_has_expired_is_let_go_without_being_asked_for() {
 fn nothing_is_kept_of_a_topic_with_retention_0_but_its_head() {
     let mut shelf = Shelf::new();
     let retention = Retention::new(0, Duration::from_millis(500));
-    let key = AppendKey::Direct { node: 1, count: 1 };
-    shelf.apply(StoreOp::Append {
-        key,
-        publication: event("a", "x"),
-        retention,
-        fresh_epoch: Epoch(9),
-    });
+    shelf.apply(append_op(1, event("a", "x"), retention, Epoch(9)));
     let opened =
         shelf.apply(StoreOp::OpenTopic { topic: topic("a"), fresh_epoch: Epoch(10), retention });
     let head = TopicHead { epoch: Epoch(9), head: TopicSeq(1), oldest: TopicSeq(2) };

@@ -2,7 +2,7 @@
 //! order. What the operations mean is left to the other cases.
 
 use crate::session::store::{CommitOutcome, StoreOp, StoreOutcome, TopicId};
-use crate::store::suite::asks::{EPOCH, KEPT, LONG_MS, commit, event, record};
+use crate::store::suite::asks::{EPOCH, KEPT, LONG_MS, append as said, commit, event, record};
 use crate::store::suite::bench::Bench;
 use crate::store::suite::case::Case;
 use crate::store::suite::report::{Broken, ensure, same};
@@ -37,7 +37,7 @@ async fn answered_once(bench: Bench) -> Result<(), Broken> {
         let lease = bench.lease(which);
         ops.push(bench.open_op(lease, "ann", 200));
         ops.push(append(&bench, &topic, which, 1));
-        ops.push(StoreOp::Settle { lease, n: CommandNo(9) });
+        ops.push(StoreOp::Settle { records: vec![(lease, CommandNo(9))] });
         ops.push(StoreOp::OpenTopic { topic, fresh_epoch: EPOCH, retention: KEPT });
         ops.push(StoreOp::ListUnsettled { max: 1, after: None, older_than_ms: LONG_MS });
         ops.push(StoreOp::EndLease { id: bench.lease(100 + which) });
@@ -47,9 +47,10 @@ async fn answered_once(bench: Bench) -> Result<(), Broken> {
 }
 
 fn append(bench: &Bench, topic: &TopicId, attempt: u8, count: u64) -> StoreOp {
+    let key = bench.said(u64::from(attempt) * 100 + count);
     StoreOp::Append {
-        key: bench.said(u64::from(attempt) * 100 + count),
-        publication: event(topic, &count.to_string()),
+        topic: topic.clone(),
+        appends: vec![said(key, None, event(topic, &count.to_string()))],
         retention: KEPT,
         fresh_epoch: EPOCH,
     }

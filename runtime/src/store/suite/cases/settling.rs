@@ -1,11 +1,11 @@
 //! How publications of records come into their logs: in the commit if the store can, else by
 //! appends, and in the order of the lease either way. Keys of appends are not here.
 
-use crate::session::store::StoreOutcome;
 use crate::store::suite::asks::{commit, event, record, written};
 use crate::store::suite::bench::Bench;
 use crate::store::suite::case::Case;
 use crate::store::suite::report::{Broken, ensure, same};
+use crate::wire::CommandNo;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -50,9 +50,14 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         Case::new(
             "settling again changes nothing",
-            "While its lease lives, Settle is Done for a record that is settled, and for one that \
-             is forgotten.",
+            "Settle is Done for a record that is settled, for one that is forgotten, and for one \
+             whose lease there is not.",
             |bench| Box::pin(settled_again(bench)),
+        ),
+        Case::new(
+            "many records are settled at once",
+            "Settle marks every record that it names, of whatever leases, those that there are.",
+            |bench| Box::pin(many(bench)),
         ),
     ]
 }
@@ -173,10 +178,25 @@ async fn settled_again(bench: Bench) -> Result<(), Broken> {
     bench.bring_in(id, 1, &said).await?;
     for low in [1, 2] {
         bench.renew(id, true, low).await?;
-        let outcome = bench.settle(id, 1).await?.outcome;
-        ensure(outcome == StoreOutcome::Done, "settled again: Done", &outcome)?;
+        bench.settle(id, 1).await?;
     }
     let owed = bench.owed(id).await?;
     ensure(owed.is_empty(), "nothing unsettled", &owed)?;
     log_is(&bench, "t", &["once"]).await
+}
+
+async fn many(bench: Bench) -> Result<(), Broken> {
+    let ids = [bench.opened(1).await?, bench.opened(2).await?];
+    let said = [event(&bench.topic("t"), "owed")];
+    for (id, n) in ids.iter().flat_map(|id| [1, 2, 3].map(|n| (*id, n))) {
+        bench.write(id, n, &said, false).await?;
+    }
+    let unknown = bench.lease(9);
+    let named = [(ids[1], 3), (unknown, 1), (ids[0], 2), (ids[0], 9), (ids[1], 1)];
+    bench.settle_all(named.map(|(id, n)| (id, CommandNo(n))).to_vec()).await?;
+    for (id, expected) in ids.into_iter().zip([vec![1, 3], vec![2]]) {
+        let left: Vec<u64> = bench.owed(id).await?.iter().map(|(_, n, _)| n.0).collect();
+        same("what is left", &expected, &left)?;
+    }
+    Ok(())
 }

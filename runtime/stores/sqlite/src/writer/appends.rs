@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, params};
 
 use steadfast::session::Now;
 use steadfast::session::store::{
-    AppendKey, Appended, Publication, Retention, StoreOutcome, TopicId,
+    Append, AppendKey, AppendOutcome, Appended, Publication, Retention, StoreOutcome, TopicId,
 };
 use steadfast::wire::{Epoch, TopicSeq};
 
@@ -19,26 +19,43 @@ const KEYS_AT_ONCE: i64 = 1_000;
 impl Tables<'_> {
     pub(super) fn append(
         &mut self,
-        key: AppendKey,
-        publication: &Publication,
+        topic: &TopicId,
+        appends: &[Append],
         retention: Retention,
         fresh_epoch: Epoch,
     ) -> Sql<StoreOutcome> {
-        let written = append_key(key);
-        if let Some(appended) = self.landed(&written, &publication.topic)? {
-            return Ok(StoreOutcome::Appended(appended));
+        let mut outcomes = Vec::with_capacity(appends.len());
+        for append in appends {
+            outcomes.push(self.append_one(topic, append, retention, fresh_epoch)?);
+        }
+        Ok(StoreOutcome::Appended(outcomes))
+    }
+
+    /// Record and log are in one file, so the record itself says whether this is a repetition.
+    fn append_one(
+        &mut self,
+        topic: &TopicId,
+        append: &Append,
+        retention: Retention,
+        fresh_epoch: Epoch,
+    ) -> Sql<AppendOutcome> {
+        let Append { key, name, bodies, .. } = append;
+        let written = append_key(*key);
+        if let Some(appended) = self.landed(&written, topic)? {
+            return Ok(AppendOutcome::Landed(appended));
         }
         if let AppendKey::Command { lease, n, .. } = key
-            && !self.owes(lease, n)?
+            && !self.owes(*lease, *n)?
         {
-            return Ok(StoreOutcome::LeaseGone);
+            return Ok(AppendOutcome::Settled);
         }
-        let direct = matches!(key, AppendKey::Direct { .. });
-        let appended = self.append_event(Some(&written), publication, retention, fresh_epoch)?;
-        if direct {
+        let (topic, name, bodies) = (topic.clone(), name.clone(), bodies.clone());
+        let publication = Publication { topic, name, bodies };
+        let appended = self.append_event(Some(&written), &publication, retention, fresh_epoch)?;
+        if matches!(key, AppendKey::Direct { .. }) {
             self.kept.totals.direct_keys += 1;
         }
-        Ok(StoreOutcome::Appended(appended))
+        Ok(AppendOutcome::Landed(appended))
     }
 
     /// Where an append landed, if its key is remembered.

@@ -53,9 +53,14 @@ impl Tables<'_> {
             StoreOp::FindId { id, max_per_principal, max_bytes_per_principal } => {
                 self.find_id(id, *max_per_principal, *max_bytes_per_principal)
             }
-            StoreOp::Settle { lease, n } => self.settle(*lease, *n),
-            StoreOp::Append { key, publication, retention, fresh_epoch } => {
-                self.append(*key, publication, *retention, *fresh_epoch)
+            StoreOp::Settle { records } => {
+                for (lease, n) in records {
+                    self.settle(*lease, *n)?;
+                }
+                Ok(StoreOutcome::Done)
+            }
+            StoreOp::Append { topic, appends, retention, fresh_epoch } => {
+                self.append(topic, appends, *retention, *fresh_epoch)
             }
             StoreOp::OpenTopic { topic, fresh_epoch, retention } => {
                 self.open_topic(topic, *fresh_epoch, *retention).map(StoreOutcome::Topic)

@@ -11,7 +11,9 @@ use steadfast::wire::{Codec, CommandNo, LeaseId};
 
 use super::cache::Durable;
 use super::kept::Tables;
-use crate::rows::{Sql, codec, count, holder, holder_text, int, lease_id, maybe, maybe_time, time};
+use crate::rows::{
+    Sql, codec, count, holder, holder_text, int, lease_id, maybe, maybe_time, store_time, time,
+};
 
 /// Leases and topics that are let go of in one group because their time is over; the rest waits
 /// for the next group.
@@ -53,8 +55,9 @@ impl Lease {
         self.ended.unwrap_or_else(|| self.contact.after_ms(ttl_ms))
     }
 
-    fn stands(&self, records: Vec<(CommandNo, Record)>) -> StoreOutcome {
-        StoreOutcome::Lease { low: self.low, claim: self.claim, records }
+    fn stands(&self, now: Now, records: Vec<(CommandNo, Record)>) -> StoreOutcome {
+        let at = store_time(now);
+        StoreOutcome::Lease { at, low: self.low, claim: self.claim, records }
     }
 
     fn is_of(&self, principal: &PrincipalId, codec: Codec) -> bool {
@@ -148,10 +151,11 @@ impl Tables<'_> {
     }
 
     pub(super) fn open_lease(&mut self, wanted: &Wanted<'_>) -> Sql<StoreOutcome> {
+        let now = self.now;
         if let Some(known) = self.lease(wanted.id)? {
             // The same request again: its first answer was lost.
             return Ok(match known.is_of(wanted.principal, wanted.codec) {
-                true => known.stands(Vec::new()),
+                true => known.stands(now, Vec::new()),
                 false => StoreOutcome::LeaseGone,
             });
         }
@@ -194,7 +198,7 @@ impl Tables<'_> {
             shrunk_below: CommandNo::ZERO,
             owed: BTreeSet::new(),
         };
-        let opened = lease.stands(Vec::new());
+        let opened = lease.stands(self.now, Vec::new());
         self.kept.leases.made(wanted.id, lease);
         self.share_out(wanted.principal)?;
         Ok(opened)
@@ -295,7 +299,7 @@ impl Tables<'_> {
     fn standing(&self, id: LeaseId, records: Vec<(CommandNo, Record)>) -> Sql<StoreOutcome> {
         let lease = self.kept.leases.get(&id);
         debug_assert!(lease.is_some(), "a lease that lives is known");
-        Ok(lease.map_or(StoreOutcome::LeaseGone, |lease| lease.stands(records)))
+        Ok(lease.map_or(StoreOutcome::LeaseGone, |lease| lease.stands(self.now, records)))
     }
 
     /// Somebody holds a lease that lives, or nobody any more.

@@ -12,7 +12,7 @@ use super::cache::Durable;
 use super::kept::Tables;
 use crate::rows::{
     Sql, append_key, bits, count, event_body, int, outcome, outcome_columns, outcome_word,
-    publication, publication_bytes, reply_bytes, text,
+    publication, publication_bytes, reply_bytes, store_time, text,
 };
 
 /// A record without its publications, from hash, outcome, error, body and settled.
@@ -49,7 +49,7 @@ impl Tables<'_> {
             debug_assert!(false, "a commit begins with its lease");
             return Ok(StoreOutcome::LeaseGone);
         };
-        Ok(StoreOutcome::Committed { claim, outcomes })
+        Ok(StoreOutcome::Committed { at: store_time(self.now), claim, outcomes })
     }
 
     /// Writes a record, unless there is one, and settles it if that may be.
@@ -202,11 +202,12 @@ impl Tables<'_> {
     }
 
     /// Marks a record as settled, and forgets it if nobody will ask for it.
-    pub(super) fn settle(&mut self, id: LeaseId, n: CommandNo) -> Sql<StoreOutcome> {
-        let Some(lease) = self.lease(id)? else { return Ok(StoreOutcome::LeaseGone) };
+    pub(super) fn settle(&mut self, id: LeaseId, n: CommandNo) -> Sql<()> {
+        // Somebody else may have settled it, and then it, or its lease, may have gone.
+        let Some(lease) = self.lease(id)? else { return Ok(()) };
         let (no, low, lives) = (lease.no, lease.low, lease.lives());
         if !lease.owed.contains(&n) {
-            return Ok(StoreOutcome::Done);
+            return Ok(());
         }
         self.is_done_with(id, n)?;
         let settled = "UPDATE sf_records SET settled = 1 WHERE lease = ?1 AND n = ?2";
@@ -220,7 +221,7 @@ impl Tables<'_> {
         if !lives && !owes {
             self.remove_lease(id)?;
         }
-        Ok(StoreOutcome::Done)
+        Ok(())
     }
 
     /// Nobody will bring a record's publications into their logs again: forgets them and the keys

@@ -74,11 +74,13 @@ impl Checkers {
             (StoreOp::Commit { .. }, StoreOutcome::LeaseGone) => {
                 self.sometimes.count("commit finds no lease")
             }
-            (StoreOp::Settle { lease, n }, StoreOutcome::Done) => {
-                self.unsettled.remove(&(*lease, n.0));
+            (StoreOp::Settle { records }, StoreOutcome::Done) => {
+                for (lease, n) in records {
+                    self.unsettled.remove(&(*lease, n.0));
+                }
             }
-            (StoreOp::Append { key, publication, .. }, StoreOutcome::Appended(place)) => {
-                self.append_happens(*key, publication, *place);
+            (StoreOp::Append { topic, appends, .. }, StoreOutcome::Appended(outcomes)) => {
+                self.appends_happen(topic, appends, outcomes);
             }
             (StoreOp::OpenTopic { topic, .. }, StoreOutcome::Topic(head)) => {
                 self.topic_is_at(topic, head);
@@ -221,7 +223,7 @@ impl Checkers {
         self.claims_are_told(process, op, outcome);
         match outcome {
             StoreOutcome::Unknown => self.sometimes.count("commit unknown"),
-            StoreOutcome::Unsettled(records) if !records.is_empty() => {
+            StoreOutcome::Unsettled { records, .. } if !records.is_empty() => {
                 self.sometimes.count("unsettled record settled")
             }
             _ => {}

@@ -1,7 +1,9 @@
 //! What is in the logs, as the store's answers show it.
 
 use steadfast::session::node::{PublishError, PublishId};
-use steadfast::session::store::{AppendKey, Appended, LogEntry, Publication, TopicHead, TopicId};
+use steadfast::session::store::{
+    Append, AppendKey, AppendOutcome, Appended, LogEntry, Publication, TopicHead, TopicId,
+};
 use steadfast::wire::{Epoch, Position};
 use steadfast_rig::Rule;
 use steadfast_rig::fixtures::number_in;
@@ -20,6 +22,29 @@ impl Checkers {
         let before = log.head();
         let fits = log.stands_at(here);
         self.require(fits, Rule::HeadMovesByAppends, || format!("{topic:?}: {before:?}, {here:?}"));
+    }
+
+    /// What came of an append, publication by publication.
+    pub(in crate::checkers) fn appends_happen(
+        &mut self,
+        topic: &TopicId,
+        appends: &[Append],
+        outcomes: &[AppendOutcome],
+    ) {
+        for (append, outcome) in appends.iter().zip(outcomes) {
+            let Append { key, name, bodies, .. } = append;
+            match outcome {
+                AppendOutcome::Landed(place) => {
+                    let (topic, name, bodies) = (topic.clone(), name.clone(), bodies.clone());
+                    self.append_happens(*key, &Publication { topic, name, bodies }, *place);
+                }
+                AppendOutcome::Settled => self.sometimes.count("append of a settled record"),
+                AppendOutcome::Stale => self.sometimes.count("stale append"),
+            }
+        }
+        if outcomes.len() > 1 {
+            self.sometimes.count("several publications in one append");
+        }
     }
 
     /// Equal topic, epoch and number mean equal bytes, for ever; an append that is repeated changes

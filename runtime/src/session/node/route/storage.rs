@@ -293,6 +293,12 @@ impl Node {
     fn on_store_failure(&mut self, now: Now, key: OperationKey, maybe: bool) {
         // An answer that comes twice, or to nobody.
         let Some((tries, asked)) = self.fx.failed(now, key, maybe) else { return };
+        let commit = |it: &Operation| matches!(it.purpose, Purpose::Commit(..));
+        if !maybe && self.fx.operation(key).is_some_and(commit) {
+            // The store may keep as much as it may of what others have left unsettled: until that is
+            // in its logs, it takes no more.
+            self.appends.sweep().later(now, &self.config, &mut self.fx);
+        }
         let until = asked.after(self.config.store_patience);
         if now < until || tries == 1 || self.is_promised(key) {
             let again = now.after(self.config.store_delay(tries));

@@ -43,11 +43,15 @@ pub enum Mark {
     Aborted,
     /// A command that was accepted waited for the store.
     WaitsForStore,
+    /// An operation happened after its node had been told that nobody knows.
+    Late,
+    /// An operation was answered before one that had been asked earlier.
+    OutOfOrder,
 }
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Resume,
         Self::Takeover,
         Self::LeaseLoss,
@@ -66,6 +70,8 @@ impl Mark {
         Self::Snapshot,
         Self::Aborted,
         Self::WaitsForStore,
+        Self::Late,
+        Self::OutOfOrder,
     ];
 
     /// For reports.
@@ -90,6 +96,8 @@ impl Mark {
             Self::Snapshot => "a snapshot is given",
             Self::Aborted => "a handler is stopped",
             Self::WaitsForStore => "a command waits for the store",
+            Self::Late => "an operation happens late",
+            Self::OutOfOrder => "an answer overtakes another",
         }
     }
 }

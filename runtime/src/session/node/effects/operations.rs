@@ -37,6 +37,7 @@ pub(crate) enum Purpose {
     Settle,
     OpenTopic(TopicNo),
     ReadLog(TopicNo),
+    ReadEarlier(TopicNo),
     Heads(Vec<(TopicNo, TopicId)>),
     ListUnsettled,
 }

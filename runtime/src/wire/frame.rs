@@ -342,6 +342,8 @@ pub enum FailureCode {
     Timeout,
     /// The outcome is not known, or no longer kept.
     Unknown,
+    /// Another command has its message id (PROTOCOL.md 5.21). Not executed.
+    IdReused,
 }
 
 /// Why a command was not executed (PROTOCOL.md 5.10).

@@ -39,6 +39,8 @@ pub struct Plan {
     pub clock_origin_ms: u64,
     /// Whether clocks jump forwards.
     pub clocks_jump: bool,
+    /// Messages of 1000 that come in parts, on a slow line.
+    pub parts: u32,
     /// How the store misbehaves.
     pub store: StorePlan,
     /// How handlers and hooks behave.
@@ -176,6 +178,7 @@ impl Plan {
             latency_ms: (1, 1),
             clock_origin_ms: 0,
             clocks_jump: false,
+            parts: 0,
             store: StorePlan::CALM,
             handlers: HandlerPlan::CALM,
             faults_ms: None,
@@ -238,6 +241,7 @@ impl Plan {
         randomise_client(rng, Arc::make_mut(&mut plan.client));
         randomise_node(rng, Arc::make_mut(&mut plan.node));
         randomise_outage(&mut rng.clone(), &mut plan);
+        randomise_messages(&mut rng.clone(), &mut plan);
         plan
     }
 
@@ -420,6 +424,15 @@ fn randomise_outage(rng: &mut Rng, plan: &mut Plan) {
         plan.work_ms = Some((200, 3_000));
         (plan.active_ms, plan.active_steps) = (90_000, 4_000);
     }
+}
+
+/// Long messages: on slow lines, and for clients that do not take them. Drawn apart, too.
+fn randomise_messages(rng: &mut Rng, plan: &mut Plan) {
+    // Not the numbers that an outage is drawn from.
+    let mut rng = Rng::new(!rng.next_u64());
+    plan.parts = rng.pick(&[0, 0, 0, 30, 100]);
+    Arc::make_mut(&mut plan.client).message_bytes =
+        rng.pick(&[45, 80, u32::MAX, u32::MAX, u32::MAX, u32::MAX]);
 }
 
 /// What one principal may have. Drawn apart, so that a seed's other settings stay what they were.

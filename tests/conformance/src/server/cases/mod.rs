@@ -4,6 +4,7 @@ mod closing;
 mod commands;
 mod frames;
 mod handshake;
+mod ids;
 mod order;
 mod records;
 mod resume;
@@ -25,6 +26,7 @@ pub(super) const ALL: &[&[Case<Trial>]] = &[
     commands::CASES,
     order::CASES,
     records::CASES,
+    ids::CASES,
     topics::CASES,
     topics_flow::CASES,
     closing::CASES,

@@ -125,6 +125,49 @@ fn events_that_come_while_earlier_ones_are_read_keep_their_order() {
     assert_eq!(numbers(&bench.topics(conn)), ["8", "9", "10"]);
 }
 
+/// However many come back at once, and while pages are under way, too.
+#[test]
+fn a_crowd_that_comes_from_the_same_place_reads_each_page_once() {
+    let (mut bench, conn, epoch) = fresh(&log("a"), 700, |_| {});
+    let from = Some(Position { epoch, ts: TopicSeq(300) });
+    let mut crowd = vec![conn];
+    crowd.extend((1..20).map(|_| attached(&mut bench)));
+    for conn in &crowd[..10] {
+        bench.subscribe(*conn, 1, &log("a"), from, ALL);
+    }
+    // The topic is open, and the first page is asked for.
+    bench.store_one();
+    for conn in &crowd[10..] {
+        bench.subscribe(*conn, 1, &log("a"), from, ALL);
+    }
+    assert_eq!(carried_out(&mut bench), (vec![300, 556], 0));
+    for conn in crowd {
+        assert_eq!(numbers(&bench.topics(conn)).len(), 400);
+    }
+}
+
+#[test]
+fn a_follower_from_an_earlier_place_does_not_hold_back_those_at_the_head() {
+    let (mut bench, tail, epoch) = fresh(&log("a"), 700, |_| {});
+    bench.subscribe(tail, 1, &log("a"), None, ALL);
+    bench.store_one();
+    let early = attached(&mut bench);
+    bench.subscribe(early, 1, &log("a"), Some(Position { epoch, ts: TopicSeq(300) }), ALL);
+    let later = attached(&mut bench);
+    bench.subscribe(later, 1, &log("a"), Some(Position { epoch, ts: TopicSeq(700) }), ALL);
+    bench.publish(&log("a"), 701);
+    // The store answers the append, and not yet the read of what lies before.
+    assert!(matches!(bench.ops.front(), Some((_, StoreOp::ReadLog { .. }))));
+    bench.ops.rotate_left(1);
+    bench.store_one();
+    assert_eq!(bench.ops.len(), 1);
+    assert_eq!(bench.topics(tail), ["Initial at 700", "event 701"]);
+    assert_eq!(numbers(&bench.topics(later)), ["701"]);
+    assert!(bench.topics(early).is_empty());
+    carried_out(&mut bench);
+    assert_eq!(numbers(&bench.topics(early)).len(), 401);
+}
+
 /// Who has missed something for good, and gets the topic's state, needs no event of before.
 #[test]
 fn a_position_that_was_trimmed_reads_nothing_where_there_is_a_state() {

@@ -186,6 +186,21 @@ fn a_position_that_was_trimmed_reads_from_the_oldest_entry_where_there_is_no_sta
     assert_eq!(numbers(&bench.topics(conn)).len(), 1_000);
 }
 
+/// A page that was cut is not all that there is.
+#[test]
+fn what_others_have_appended_is_read_page_by_page_up_to_the_head() {
+    let (mut bench, conn, epoch) = fresh(&log("a"), 3, |config| config.read_bytes = 1);
+    bench.subscribe(conn, 1, &log("a"), None, ALL);
+    bench.store_one();
+    let mut other = Bench::with(roomy);
+    std::mem::swap(&mut bench.store, &mut other.store);
+    (4..=7).for_each(|n| other.publish(&log("a"), n));
+    std::mem::swap(&mut bench.store, &mut other.store);
+    bench.hint(&log("a"), Position { epoch, ts: TopicSeq(7) });
+    assert_eq!(carried_out(&mut bench), (vec![3, 4, 5, 6], 0));
+    assert_eq!(numbers(&bench.topics(conn)), ["4", "5", "6", "7"]);
+}
+
 /// What does not fit is not kept: who comes from below it has a gap.
 #[test]
 fn a_node_keeps_no_more_of_what_it_reads_than_it_may() {
@@ -195,4 +210,22 @@ fn a_node_keeps_no_more_of_what_it_reads_than_it_may() {
     assert_eq!(bench.subscribed(conn).reset, Some(steadfast::wire::ResetReason::Trimmed));
     assert!(bench.node.peaks().topic_bytes <= 1_000);
     assert!(bench.node.peaks().topic_entries > 1);
+}
+
+/// The head goes on while pages are under way: what was read makes room for it.
+#[test]
+fn what_is_read_and_what_is_published_meanwhile_keep_within_the_same_bounds() {
+    let small = |config: &mut NodeConfig| (config.topic_bytes, config.read_bytes) = (300, 1);
+    let (mut bench, conn, epoch) = fresh(&log("a"), 20, small);
+    bench.subscribe(conn, 1, &log("a"), Some(Position { epoch, ts: TopicSeq(10) }), ALL);
+    (0..8).for_each(|_| bench.store_one());
+    for n in 21..=26 {
+        bench.publish(&log("a"), n);
+        bench.ops.rotate_left(1);
+        bench.store_one();
+        let peaks = bench.node.peaks();
+        assert!(peaks.topic_entries > 6 && peaks.topic_bytes <= 300, "{n}: {peaks:?}");
+    }
+    carried_out(&mut bench);
+    assert!(bench.node.peaks().topic_bytes <= 300);
 }

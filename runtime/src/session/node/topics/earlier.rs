@@ -77,7 +77,8 @@ impl Topic {
             if ts > before && ts <= floor {
                 let encode = |codec: Codec, body: &_| codec.event(number, ts, &name, body);
                 let entry = Entry { at: now, frames: Encoded::of(&bodies, encode) };
-                earlier.push(ts, entry, here, limits);
+                earlier.push(ts, entry);
+                earlier.keep_within(here, limits);
             }
         }
         // A store that has no more of it will not have more later.

@@ -81,15 +81,8 @@ impl Earlier {
         (self.entries.len(), self.bytes)
     }
 
-    /// Takes the next entry, and lets go of the first ones while there are too many of them
-    /// together with those that are `here`: what is nearer to the head is worth more.
-    pub(super) fn push(
-        &mut self,
-        ts: TopicSeq,
-        entry: Entry,
-        here: (usize, u64),
-        limits: LogLimits,
-    ) {
+    /// Takes the next entry.
+    pub(super) fn push(&mut self, ts: TopicSeq, entry: Entry) {
         if ts != self.read.next() {
             // The store has let go of what lies between.
             self.entries.clear();
@@ -98,6 +91,11 @@ impl Earlier {
         self.read = ts;
         self.bytes += entry.frames.bytes();
         self.entries.push_back(entry);
+    }
+
+    /// Lets go of the first entries while there are too many of them together with those that are
+    /// `here`: what is nearer to the head is worth more.
+    pub(super) fn keep_within(&mut self, here: (usize, u64), limits: LogLimits) {
         while (here.0 + self.entries.len() > limits.entries || here.1 + self.bytes > limits.bytes)
             && let Some(first) = self.entries.pop_front()
         {

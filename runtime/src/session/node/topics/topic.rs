@@ -210,6 +210,10 @@ impl Topic {
         {
             self.pop();
         }
+        let here = self.here();
+        if let Some(earlier) = &mut self.earlier {
+            earlier.keep_within(here, limits);
+        }
     }
 
     /// An entry of a log that is here up to its head has come by itself.

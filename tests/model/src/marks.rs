@@ -47,11 +47,13 @@ pub enum Mark {
     Late,
     /// An operation was answered before one that had been asked earlier.
     OutOfOrder,
+    /// A commit found its message id taken.
+    IdUsed,
 }
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Resume,
         Self::Takeover,
         Self::LeaseLoss,
@@ -72,6 +74,7 @@ impl Mark {
         Self::WaitsForStore,
         Self::Late,
         Self::OutOfOrder,
+        Self::IdUsed,
     ];
 
     /// For reports.
@@ -98,6 +101,7 @@ impl Mark {
             Self::WaitsForStore => "a command waits for the store",
             Self::Late => "an operation happens late",
             Self::OutOfOrder => "an answer overtakes another",
+            Self::IdUsed => "a commit finds its id used",
         }
     }
 }

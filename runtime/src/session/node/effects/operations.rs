@@ -38,6 +38,7 @@ pub(crate) enum Purpose {
     Settle,
     OpenTopic(TopicNo),
     ReadLog(TopicNo),
+    ReadEarlier(TopicNo),
     Heads(Vec<(TopicNo, TopicId)>),
     ListUnsettled,
 }

@@ -155,12 +155,7 @@ fn stores() -> Vec<Configuration> {
         ),
         small(
             "two commands and their events, a slow store that answers in any order",
-            Settings {
-                store: StorePace::Slow,
-                any_order: true,
-                settles: false,
-                ..Settings::CALM
-            },
+            Settings { store: StorePace::Slow, any_order: true, settles: false, ..Settings::CALM },
             &[Mark::OutOfOrder],
         ),
         small(

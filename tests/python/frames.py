@@ -37,6 +37,7 @@ FITS = {
 }
 RETRY = ("draining", "overload", "rate_limited")  # 5.10: every other refusal is terminal
 SPACE = " \t\r\n"
+HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair
 
 
 class Refused(Exception):
@@ -123,7 +124,7 @@ def parse(text):
                 raise Broken(4400, f"unknown kind {value!r}")
         elif not FITS[row[len(frame) - 1]](value):
             raise Broken(4400, f"frame {frame[0]} does not fit its row")
-        if isinstance(value, dict) and re.search("[\ud800-\udfff]", json.dumps(value, ensure_ascii=False)):
+        if isinstance(value, dict) and HALF.search(json.dumps(value, ensure_ascii=False)):
             raise Broken(4400, "half of a surrogate pair")  # 3.3
         frame.append(value)
         if len(frame) <= len(row):

@@ -2,6 +2,7 @@
 
 import asyncio, sys, traceback
 import scenario
+from dialing import Dialing
 from frames import Broken, Failed, Refused, Stopped, Unknown, parse
 from steadfast_client import Client
 from strict_server import Server
@@ -161,7 +162,7 @@ async def test_lost_welcome_and_lost_lease():
         c.gate.set()
         await fails(Unknown, lost)
         await asyncio.wait_for(kept, 5)
-        assert texts(s)[-1] == "kept" and c.next == 2
+        assert texts(s)[-1] == "kept" and c.outbox.next == 2
         await c.close()
         return s
 
@@ -277,9 +278,10 @@ async def test_upgrades_refused_by_status():
         (False, 429, 1006),
         (False, 503, 1006),
     ):
-        c = Client.__new__(Client)
-        c.welcomes = [{}] if connected else []
-        assert c._refused_upgrade(status) == expected, (connected, status)
+        d = Dialing(30.0)
+        if connected:
+            d.welcome()
+        assert d.refused_upgrade(status) == expected, (connected, status)
 
 
 async def test_every_byte_is_life_and_a_listener_pings():
@@ -307,7 +309,7 @@ async def test_a_message_too_long():
         await sub.get(), await sub.get()
         assert s.hellos[0]["message_bytes"] == 2000
         await next(iter(s.sockets)).send([26, {"sub": sub.sub, "code": "too_large"}])
-        assert (await asyncio.wait_for(sub.get(), 2)).name == "too_large" and not c.subs
+        assert (await asyncio.wait_for(sub.get(), 2)).name == "too_large" and not c.subs.all
         for i in range(3):
             while len(c.welcomes) <= i:
                 await asyncio.sleep(0.01)

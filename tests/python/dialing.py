@@ -4,12 +4,19 @@ The numbers in comments are the clauses of PROTOCOL.md.
 """
 
 import random, time
+from websockets.asyncio.client import connect
 from frames import Stopped
 
 LIVED = 5.0  # seconds after WELCOME: then "in a row" and "k-th" begin anew (8.1b)
 KINDS = {1009: "too long", 4009: "too long", 4410: "wrong"}  # bounded; credentials are the third
 BOUND = 3
+LONGEST_AFTER = 300.0  # seconds: more of a Retry-After is not waited (2.1)
 AT_ONCE = (4001, 4002, 4003, 4410)  # no backoff, as with credentials
+
+
+class Connect(connect):
+    def process_redirect(self, exc):
+        return exc  # 2.1: a redirect is a status like any other, and not followed
 
 
 class Dialing:
@@ -18,7 +25,8 @@ class Dialing:
     def __init__(self, longest):
         self.longest = longest
         self.connected = False  # there was a WELCOME, ever
-        self.welcomed = self.after = None  # of this socket: when; the delay of GOAWAY, in seconds
+        # Of this socket: when WELCOME came, and the delay that was told instead of a random one.
+        self.welcomed = self.after = None
         self._begin_anew()
 
     def _begin_anew(self):
@@ -31,17 +39,20 @@ class Dialing:
         self.connected, self.welcomed = True, time.monotonic()
         self.rows["credentials"] = 0  # 8.1b: they count as good with WELCOME
 
-    def refused_upgrade(self, status):
+    def refused_upgrade(self, status, retry_after=""):
         """2.1: the close code that an upgrade's status is like; 4400 stops the client."""
         if status == 401:
             return 4201
         if status == 403:
             return 4403
-        lost = status in (408, 425, 429) or status >= 500 or self.connected
-        return 1006 if lost else 4400
+        if status in (408, 425, 429) or status >= 500 or self.connected:
+            if retry_after.isascii() and retry_after.isdigit():
+                self.after = min(int(retry_after), LONGEST_AFTER)
+            return 1006
+        return 4400
 
     def ended(self, code, reason):
-        """The table of 8.1: whether the session ended as well. Stopped if this was the last dial."""
+        """By the table of 8.1: whether the session ended as well. Stopped if the client stops."""
         if self.welcomed is not None and time.monotonic() - self.welcomed >= LIVED:
             self._begin_anew()
         # Of credentials the client asks for new ones at each dial.
@@ -55,7 +66,7 @@ class Dialing:
         return 4100 <= code <= 4199 or code == 4410
 
     def pause(self, code):
-        """Seconds before the next dial (8.1a, 8.2)."""
+        """Seconds before the next dial (8.1a, 8.2, 2.1)."""
         if self.after is not None:
             return self.after
         at_once = code in AT_ONCE or 4200 <= code <= 4299

@@ -13,7 +13,6 @@ what the end of a socket means, and attachment.py writes and notes signs of life
 """
 
 import asyncio, itertools, json, secrets, time
-from websockets.asyncio.client import connect
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
@@ -26,7 +25,7 @@ from frames import SKIP, SNAPSHOT, SUBPROTOCOL, SUBSCRIBED, TOPIC_VOLATILE, UNSU
 from frames import VOLATILE, WELCOME
 from frames import Broken, Stopped, parse
 from attachment import Attachment, Socket
-from dialing import Dialing
+from dialing import Connect, Dialing
 from outbox import Command, Outbox
 from session import Session
 from subscription import Subscriptions
@@ -125,13 +124,15 @@ class Client:
         except NegotiationError as e:
             raise Stopped(0, f"something in between changed the subprotocol: {e}")  # 2.1
         except InvalidStatus as e:
-            return self.dialing.refused_upgrade(e.response.status_code), str(e)
+            after = e.response.headers.get("Retry-After", "")
+            return self.dialing.refused_upgrade(e.response.status_code, after), str(e)
         except (OSError, EOFError, InvalidHandshake, InvalidMessage, ConnectionClosed) as e:
             return 1006, repr(e)  # a timeout is an OSError
 
     async def _attach(self):
         """One socket from dial to end: returns its close code and reason."""
-        self.ws = ws = await connect(
+        dial = next(DIALS)  # 4.9: those that fail count, too
+        self.ws = ws = await Connect(
             self.url,
             subprotocols=[SUBPROTOCOL],
             ping_interval=None,
@@ -145,7 +146,7 @@ class Client:
         try:
             if ws.subprotocol is None:
                 raise Stopped(0, "something in between removed the subprotocol")  # 2.1
-            await ws.send(json.dumps([HELLO, self._hello()]))
+            await ws.send(json.dumps([HELLO, self._hello(dial)]))
             await asyncio.wait_for(self._greeted(ws), 10)  # 4.1
             while True:
                 text = await ws.recv()
@@ -167,13 +168,13 @@ class Client:
             await ws.close(*((ended[0], ended[1][:100]) if ended else ()))
         return ended or (ws.close_code or 1006, ws.close_reason or "")
 
-    def _hello(self):
+    def _hello(self, dial):
         hello = {
             "v": 1,
             "protocol": self.protocol,
             "version": self.version,
             "instance": INSTANCE,
-            "dial": next(DIALS),
+            "dial": dial,
             "window": {"frames": self.window[0], "bytes": self.window[1]},
             "message_bytes": self.message_bytes,
             **self.outbox.hello(),

@@ -272,6 +272,7 @@ async def test_upgrades_refused_by_status():
         (False, 401, 4201),
         (False, 403, 4403),
         (False, 404, 4400),
+        (False, 302, 4400),
         (False, 400, 4400),
         (True, 404, 1006),
         (True, 400, 1006),
@@ -282,6 +283,33 @@ async def test_upgrades_refused_by_status():
         if connected:
             d.welcome()
         assert d.refused_upgrade(status) == expected, (connected, status)
+
+
+async def test_retry_after_counts_in_seconds_and_where_the_client_backs_off():
+    for status, after, expected in (
+        (503, "7", 7),
+        (503, "9999", 300),
+        (503, "Wed, 21 Oct 2026 07:28:00 GMT", None),
+        (401, "7", None),
+    ):
+        d = Dialing(30.0)
+        d.refused_upgrade(status, after)
+        assert d.after == expected, (status, after, d.after)
+
+
+async def test_a_redirect_is_not_followed():
+    async def redirect(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 302 Found\r\nLocation: {s.url}\r\n\r\n".encode())
+        writer.close()
+
+    async with Server() as s:
+        port = await asyncio.start_server(redirect, "127.0.0.1", 0)
+        c = Client(f"ws://127.0.0.1:{port.sockets[0].getsockname()[1]}/", "chat", "1.0")
+        await asyncio.wait_for(c.task, 5)
+        assert c.stopped.args[0] == 4400 and not s.hellos, (c.stopped, s.hellos)
+        port.close()
+        return s
 
 
 async def test_every_byte_is_life_and_a_listener_pings():

@@ -48,6 +48,10 @@ class Failed(Exception):
     """The command failed: code, name, body."""
 
 
+class IdReused(Failed):
+    """The command was not executed: another one, with another body, has its id (5.21)."""
+
+
 class Unknown(Exception):
     """It is not known whether the command was executed."""
 

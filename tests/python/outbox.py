@@ -6,7 +6,7 @@ The numbers in comments are the clauses of PROTOCOL.md.
 import asyncio, json, math, time
 from collections import deque
 from frames import COMMAND, COMMAND_DEADLINE, REFUSED, RESULT, RETRY
-from frames import Failed, Refused, Unknown
+from frames import Failed, IdReused, Refused, Unknown
 
 CODES = ("error", "timeout")  # of FAILED; others count as "internal" (5.7)
 HEAD = 120  # bytes: the longest head of a COMMAND without its name
@@ -142,6 +142,8 @@ def read(body):
 def failure(code, name, body, readable):
     if code == "unknown":
         return Unknown("says the server")
+    if code == "id_reused":
+        return IdReused(code, name, body if readable else {})
     if code not in CODES or not readable:
         code = "internal"  # 5.7, 3.5
     return Failed(code, name, body)

@@ -59,7 +59,8 @@ class Client:
         self.task = asyncio.ensure_future(self._run())
 
     async def call(self, name, body, deadline=None):
-        """Send a command and wait for its reply, or for Refused, Failed, Unknown or Stopped."""
+        """Send a command and wait for its reply, or for Refused, Failed, Unknown or Stopped. Refused,
+        and IdReused among Failed, say that it was not executed."""
         if self.closing:
             raise Stopped(1000, "closed")
         command = Command(name, body, deadline)

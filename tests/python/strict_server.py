@@ -319,6 +319,8 @@ class Socket:
         lease.bodies[n] = raw
         if name == "fail":
             record = (4, ["error", "no_such_room"], '{"room":"x"}')
+        elif name == "reuse":
+            record = (4, ["id_reused", ""], "{}")
         elif name == "odd":
             record = (3, [], "{broken")
         else:

@@ -3,7 +3,7 @@
 import asyncio, sys, traceback
 import scenario
 from dialing import Dialing
-from frames import Broken, Failed, Refused, Stopped, Unknown, parse
+from frames import Broken, Failed, IdReused, Refused, Stopped, Unknown, parse
 from steadfast_client import Client
 from strict_server import Server
 
@@ -87,6 +87,16 @@ async def test_outcomes():
         await asyncio.sleep(0.05)
         assert c.closes == [1000] and not s.sessions, (c.closes, s.sessions)
         assert next(iter(s.leases.values())).low == 6  # 5.15
+        return s
+
+
+async def test_id_reused_is_an_error_of_its_own_and_resolves_the_command():
+    async with Server() as s:
+        c = chat(s)
+        assert (await fails(IdReused, c.call("reuse", {}))).args == ("id_reused", "", {})
+        await post(c)
+        assert next(iter(s.leases.values())).low == 2  # 5.4
+        await c.close()
         return s
 
 

@@ -1,31 +1,12 @@
 """Tests of steadfast_client.py against strict_server.py: python3 test_client.py [PART_OF_A_NAME]"""
 
-import asyncio, sys, traceback
+import asyncio, sys
 import scenario
+from claims import chat, fails, main, post, texts
 from dialing import Dialing
 from frames import Broken, Failed, IdReused, Refused, Stopped, Unknown, parse
 from steadfast_client import Client
 from strict_server import Server
-
-
-async def fails(kind, awaitable):
-    try:
-        got = await asyncio.wait_for(awaitable, 5)
-    except kind as e:
-        return e
-    raise AssertionError(f"expected {kind.__name__}, seen {got!r}")
-
-
-def post(c, text="x", room="r", **kw):
-    return asyncio.ensure_future(c.call("post", {"room": room, "text": text}, **kw))
-
-
-def chat(server, **kw):
-    return Client(server.url, "chat", "1.0", token="ada", **{"backoff": 0.05, **kw})
-
-
-def texts(server, room="r"):
-    return [t for _, _, t in server.rooms[room].messages]
 
 
 async def test_parse():
@@ -86,7 +67,7 @@ async def test_outcomes():
         await c.close()
         await asyncio.sleep(0.05)
         assert c.closes == [1000] and not s.sessions, (c.closes, s.sessions)
-        assert next(iter(s.leases.values())).low == 6  # 5.15
+        assert next(iter(s.leases.all.values())).low == 6  # 5.15
         return s
 
 
@@ -95,7 +76,7 @@ async def test_id_reused_is_an_error_of_its_own_and_resolves_the_command():
         c = chat(s)
         assert (await fails(IdReused, c.call("reuse", {}))).args == ("id_reused", "", {})
         await post(c)
-        assert next(iter(s.leases.values())).low == 2  # 5.4
+        assert next(iter(s.leases.all.values())).low == 2  # 5.4
         await c.close()
         return s
 
@@ -141,9 +122,7 @@ async def test_resume_replays_and_new_session_resubmits():
             posts = [post(c, f"{i}.{j}") for j in range(5)]
             await asyncio.sleep(0.012)
             if i % 2:  # the session is lost as well
-                for session in s.sessions.values():
-                    session.token = session.old = None
-                s.sessions.clear()
+                s.forget_sessions()
             c.cut()
             await asyncio.wait_for(asyncio.gather(*posts), 5)
         assert texts(s) == ["first"] + [f"{i}.{j}" for i in range(6) for j in range(5)], texts(s)
@@ -167,7 +146,7 @@ async def test_lost_welcome_and_lost_lease():
         c.cut()
         await asyncio.sleep(0.05)
         kept = post(c, "kept")
-        s.sessions.clear(), s.leases.clear()
+        s.forget_sessions(), s.leases.all.clear()
         s.mute = False
         c.gate.set()
         await fails(Unknown, lost)
@@ -393,8 +372,8 @@ async def test_a_live_reset_keeps_bytes_and_is_told_across_a_break():
         size = s.positions[-1][1]
         assert s.positions[-1][0] == 1 and size > 0
         sock, room = next(iter(s.sockets)), s.rooms["r"]
-        room.epoch, live = "f" * 16, sock.subs.pop(1)
-        sock.subs[2] = {**live, "number": 2, "sent": 1, "position": (1, 0)}
+        room.epoch, live = "f" * 16, sock.topics.subs.pop(1)
+        sock.topics.subs[2] = {**live, "number": 2, "sent": 1, "position": (1, 0)}
         head = {"sub": sub.sub, "number": 2, "epoch": room.epoch, "ts": 1, "head": 1}
         waiting.cancel()
         await asyncio.sleep(0.01)
@@ -461,23 +440,5 @@ async def test_scenario():
         return s
 
 
-async def main():
-    bad = 0
-    for name, test in list(globals().items()):
-        if not name.startswith("test_") or len(sys.argv) > 1 and sys.argv[1] not in name:
-            continue
-        try:
-            server = await asyncio.wait_for(test(), 60)
-            assert not server or not server.wrong, server.wrong
-            print("pass", name)
-        except Exception:
-            bad += 1
-            print("FAIL", name)
-            for s in Server.all:
-                print("wrong:", s.wrong)
-            traceback.print_exc()
-    return 1 if bad else 0
-
-
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(asyncio.run(main(globals())))

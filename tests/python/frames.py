@@ -9,7 +9,7 @@ SUBPROTOCOL = "steadfast.v1.json"
 ACK, COMMAND, COMMAND_DEADLINE, RESULT, FAILED, EVENT, VOLATILE, TOPIC_VOLATILE = range(8)
 POSITION, REFUSED, SNAPSHOT, SKIP, PING, PONG = range(8, 14)
 HELLO, WELCOME, RESUME_FAILED, SUBSCRIBE = range(20, 24)
-SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED, GOAWAY = range(24, 28)
+SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED, GOAWAY, LEASE = range(24, 29)
 # What a client may receive, after the kind. n: sequence, d: dup, s: string,
 # o: object, *: body (always last).
 ROWS = {
@@ -28,6 +28,7 @@ ROWS = {
     SUBSCRIBED: "o",
     UNSUBSCRIBED: "o",
     GOAWAY: "o",
+    LEASE: "o",
 }
 FITS = {
     "n": lambda v: type(v) is int and 0 <= v < 2**53,

@@ -6,7 +6,7 @@ The numbers in comments are the clauses of PROTOCOL.md.
 import asyncio, json, math, time
 from collections import deque
 from frames import COMMAND, COMMAND_DEADLINE, REFUSED, RESULT, RETRY
-from frames import Failed, IdReused, Refused, Unknown
+from frames import Broken, Failed, IdReused, Refused, Unknown
 
 CODES = ("error", "timeout")  # of FAILED; others count as "internal" (5.7)
 HEAD = 120  # bytes: the longest head of a COMMAND without its name
@@ -43,8 +43,12 @@ class Command:
 
 
 class Outbox:
-    def __init__(self):
+    """`eager`: the lease is asked for in HELLO, whether there is something to command or not."""
+
+    def __init__(self, eager=False):
+        self.eager = eager
         self.lease, self.span = None, 0  # of the lease: its id
+        self.leases = []  # all that were told, for who wants to look
         self.numbered, self.next = {}, 1  # n -> Command, in the order of n; the next n
         self.waiting = deque()  # not yet numbered
         self.dups = 0  # answers that were recorded before
@@ -60,20 +64,38 @@ class Outbox:
         return next(iter(self.numbered), self.next)  # 5.4
 
     def hello(self):
-        """What HELLO says of the lease (4.1)."""
-        if not self.lease:
-            return {}
-        return {"lease": {"id": self.lease, "low": self.low(), "next": self.next}}
+        """What HELLO says of the lease (4.1, 5.23)."""
+        if self.lease:
+            return {"lease": {"id": self.lease, "low": self.low(), "next": self.next}}
+        if self.eager or self.waiting:
+            return {}  # without both members HELLO asks for a lease
+        return {"lease_later": True}
 
     def new_session(self):
         for c in self.numbered.values():
             c.seq = None  # 5.9: all of it goes out again
 
-    def take(self, lease):
-        """The lease that WELCOME names."""
+    def welcome(self, lease, resumed):
+        """WELCOME's lease: HELLO's own, another one after that has expired (5.1), or, where HELLO
+        named none, the first one or still none (5.23)."""
+        if self.lease and lease is None:
+            raise Broken(4410, "WELCOME without the lease that HELLO named")
+        if self.lease and resumed and (lease["id"], lease["state"]) != (self.lease, "ok"):
+            raise Broken(4410, "WELCOME resumes with another lease")  # 4.15
+        if lease is not None:
+            self._take(lease)
+
+    def granted(self, lease):
+        """LEASE: the first one that is told of counts, by whichever frame (5.23)."""
+        if self.lease not in (None, lease["id"]):
+            raise Broken(4410, "LEASE tells of another lease")
+        self._take(lease)
+
+    def _take(self, lease):
         if self.lease != lease["id"]:
             self._number_anew()
         self.lease, self.span = lease["id"], lease["span"]
+        self.leases.append(lease)
 
     def _number_anew(self):
         """5.1: what was written under another lease, and not refused since, is unknown."""

@@ -20,8 +20,8 @@ from websockets.exceptions import (
     InvalidStatus,
     NegotiationError,
 )
-from frames import ACK, EVENT, FAILED, GOAWAY, HELLO, PING, PONG, REFUSED, RESULT, RESUME_FAILED
-from frames import SKIP, SNAPSHOT, SUBPROTOCOL, SUBSCRIBED, TOPIC_VOLATILE, UNSUBSCRIBED
+from frames import ACK, EVENT, FAILED, GOAWAY, HELLO, LEASE, PING, PONG, REFUSED, RESULT
+from frames import RESUME_FAILED, SKIP, SNAPSHOT, SUBPROTOCOL, SUBSCRIBED, TOPIC_VOLATILE, UNSUBSCRIBED
 from frames import VOLATILE, WELCOME
 from frames import Broken, Stopped, parse
 from attachment import Attachment, Socket
@@ -34,6 +34,8 @@ INSTANCE, DIALS = secrets.token_hex(16), itertools.count(1)  # 4.9: per process
 
 
 class Client:
+    """A client that only reads has no lease; its first command asks for one (5.23)."""
+
     def __init__(
         self,
         url,
@@ -43,13 +45,15 @@ class Client:
         window=(256, 1 << 20),
         message_bytes=16 << 20,
         backoff=30.0,
+        eager=False,
     ):
         """`token`: the credentials, or what gives them at each dial. `message_bytes`: the longest
-        message taken (2.6). `backoff`: the longest delay before a dial, in seconds (8.1a)."""
+        message taken (2.6). `backoff`: the longest delay before a dial, in seconds (8.1a).
+        `eager`: ask for the lease at once, not with the first command (5.23)."""
         self.url, self.protocol, self.version, self.window = url, protocol, version, window
         self.message_bytes = message_bytes
         self.token = token if callable(token) else lambda: token
-        self.session, self.outbox, self.dialing = Session(), Outbox(), Dialing(backoff)
+        self.session, self.outbox, self.dialing = Session(), Outbox(eager), Dialing(backoff)
         self.subs = Subscriptions(self._write)
         self.ws = self.attachment = None  # the attachment lives from WELCOME to the socket's end
         self.ack_timer, self.closing = None, False
@@ -205,13 +209,10 @@ class Client:
         return parse(message)
 
     def _welcome(self, w):
-        named = (self.outbox.lease, "ok")
-        if w["resumed"] and (w["lease"]["id"], w["lease"]["state"]) != named:
-            raise Broken(4410, "WELCOME resumes with another lease")  # 4.15
         self.session.welcome(w)
         if not w["resumed"]:
             self.outbox.new_session()
-        self.outbox.take(w["lease"])
+        self.outbox.welcome(w.get("lease"), w["resumed"])
         self.dialing.welcome()
         self.limits, self.attachment = w, Attachment(self.ws, w["heartbeat"])
         self._ack_now()  # 4.1: confirms the new token
@@ -247,6 +248,9 @@ class Client:
             self.subs.answer(kind, f[0])
         elif kind == GOAWAY:
             self.attachment.draining, self.dialing.after = True, f[0]["after_ms"] / 1000
+        elif kind == LEASE:
+            self.outbox.granted(f[0])
+            self._pump()
         elif kind == WELCOME:
             raise Broken(4410, "WELCOME twice")  # 4.15
         elif kind != PONG:
@@ -275,6 +279,12 @@ class Client:
         self.ack_timer = None
         self.session.carried()
 
+    def _ask(self):
+        """5.23: the first command asks for the lease, at most once on an attachment."""
+        if not self.attachment.asked:
+            self.attachment.asked = True
+            self._write([LEASE, {}])
+
     def _pump(self):
         """Send the commands that may be sent."""
         if not self.attachment or self.attachment.draining:
@@ -287,6 +297,8 @@ class Client:
             if not c.fits(self.limits["frame_bytes"]):
                 self.outbox.too_large(c)
                 continue
+            if not self.outbox.lease:
+                return self._ask()
             if not self.session.has_room(len(c.body), self.limits["window"]):
                 return  # 4.6
             if not self.outbox.number(c):

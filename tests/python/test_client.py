@@ -1,7 +1,10 @@
-"""Tests of steadfast_client.py against strict_server.py: python3 test_client.py [PART_OF_A_NAME]"""
+"""Tests of steadfast_client.py against strict_server.py: python3 test_client.py [PART_OF_A_NAME]
+
+Those of test_lease.py are among them.
+"""
 
 import asyncio, sys
-import scenario
+import scenario, test_lease
 from claims import chat, fails, main, post, texts
 from dialing import Dialing
 from frames import Broken, Failed, IdReused, Refused, Stopped, Unknown, parse
@@ -441,4 +444,4 @@ async def test_scenario():
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(globals())))
+    sys.exit(asyncio.run(main({**globals(), **vars(test_lease)})))

@@ -182,7 +182,7 @@ impl Place {
                 if !welcome.resumed {
                     self.received = 0;
                 }
-                if self.welcome.as_ref().is_none_or(|before| before.lease.id != welcome.lease.id) {
+                if self.welcome.as_ref().is_none_or(|before| before.lease != welcome.lease) {
                     self.n = 0;
                 }
                 self.welcome = Some(*welcome);
@@ -232,7 +232,9 @@ impl Place {
             b'e' => self.epoch.unwrap_or(Epoch(1)).to_string(),
             b's' => welcome.map_or_else(|| hex(1), |welcome| welcome.session.to_string()),
             b't' => hex(welcome.map_or(1, |welcome| welcome.token.0)),
-            b'l' => welcome.map_or_else(|| hex(1), |welcome| welcome.lease.id.to_string()),
+            b'l' => welcome
+                .and_then(|welcome| welcome.lease.as_ref())
+                .map_or_else(|| hex(1), |lease| lease.id.to_string()),
             b'i' => hex(self.index as u128),
             b'd' => {
                 *dials += 1;

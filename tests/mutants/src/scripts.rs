@@ -87,8 +87,9 @@ fn a_commit_overtakes_a_claim() -> Option<Violation> {
 /// The store goes back while a client has nothing to do, and its lease would be renewed in an hour.
 fn an_idle_client_of_a_store_that_goes_back() -> Option<Violation> {
     let hours = Duration::from_secs(3 * 3_600);
-    let plan =
-        Plan::calm().node(|config| (config.lease_ttl, config.lease_unused_ttl) = (hours, hours));
+    let plan = Plan::calm()
+        .node(|config| (config.lease_ttl, config.lease_unused_ttl) = (hours, hours))
+        .client(|config| config.lease_at_once = true);
     let mut world = world(plan);
     world.run_for(2_000);
     world.back_up_store();

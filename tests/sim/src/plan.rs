@@ -27,6 +27,8 @@ pub const KEYS: [&str; 2] = ["a", "b"];
 pub struct Plan {
     /// Client processes at a time.
     pub clients: usize,
+    /// The last so many of them never command anything.
+    pub readers: usize,
     /// Nodes, which share one store.
     pub nodes: usize,
     /// Settings of each client.
@@ -170,6 +172,7 @@ impl Plan {
     pub fn calm() -> Self {
         Self {
             clients: 1,
+            readers: 0,
             nodes: 1,
             client: Arc::new(client_config()),
             node: Arc::new(node_config()),
@@ -201,7 +204,7 @@ impl Plan {
                     HandlerPlan { publishes: self.handlers.publishes, ..HandlerPlan::CALM }
             }
             Ease::Latency => self.latency_ms = (1, 1),
-            Ease::Clients => self.clients = 1,
+            Ease::Clients => (self.clients, self.readers) = (1, 0),
             Ease::Nodes => self.nodes = 1,
         }
     }
@@ -238,6 +241,7 @@ impl Plan {
         randomise_client(rng, Arc::make_mut(&mut plan.client));
         randomise_node(rng, Arc::make_mut(&mut plan.node));
         randomise_outage(&mut rng.clone(), &mut plan);
+        randomise_leases(&mut rng.clone(), &mut plan);
         plan
     }
 
@@ -420,6 +424,12 @@ fn randomise_outage(rng: &mut Rng, plan: &mut Plan) {
         plan.work_ms = Some((200, 3_000));
         (plan.active_ms, plan.active_steps) = (90_000, 4_000);
     }
+}
+
+/// Some clients only read, and some ask for their lease at once.
+fn randomise_leases(rng: &mut Rng, plan: &mut Plan) {
+    plan.readers = if plan.clients > 1 && rng.chance(400) { 1 } else { 0 };
+    Arc::make_mut(&mut plan.client).lease_at_once = rng.chance(300);
 }
 
 /// What one principal may have. Drawn apart, so that a seed's other settings stay what they were.

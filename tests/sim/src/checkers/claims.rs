@@ -1,10 +1,11 @@
-//! Whose a lease is, as far as each node knows: one that knows of a later claim of another node
-//! starts nothing of the lease. It learns from the store's answers, as the node does.
+//! Who has a lease: nobody who never commanded; and as far as each node knows, whose one is: a node
+//! that knows of a later claim of another one starts nothing of it. It learns from the store's
+//! answers, as the node does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use steadfast::session::store::{Claim, Generation, OpId, StoreOp, StoreOutcome};
-use steadfast::wire::LeaseId;
+use steadfast::wire::{InstanceId, LeaseId};
 use steadfast_rig::Rule;
 
 use super::Checkers;
@@ -20,6 +21,10 @@ pub(super) struct Claims {
     known: BTreeMap<(u64, LeaseId), (Generation, Generation)>,
     /// Leases that a process has learnt of in this turn, in which what it has begun goes out.
     learnt: Vec<(u64, LeaseId)>,
+    /// Client processes that have nothing to command, and ask for no lease before.
+    readers: BTreeSet<u64>,
+    /// What client processes call themselves.
+    instances: BTreeMap<InstanceId, u64>,
 }
 
 impl Claims {
@@ -33,6 +38,14 @@ impl Claims {
             _ => return,
         };
         self.asked.insert((process, op), lease);
+    }
+
+    pub(super) fn says_hello(&mut self, process: u64, instance: InstanceId) {
+        self.instances.insert(instance, process);
+    }
+
+    pub(super) fn commands(&mut self, process: u64) {
+        self.readers.remove(&process);
     }
 
     fn knows(&self, process: u64, lease: LeaseId) -> bool {
@@ -62,6 +75,21 @@ impl Checkers {
     /// What nodes have begun has gone out.
     pub fn turn_ends(&mut self) {
         self.claims.learnt.clear();
+    }
+
+    /// A client that will ask for a lease when it has something to command has nothing yet.
+    pub fn client_reads(&mut self, process: u64) {
+        self.claims.readers.insert(process);
+    }
+
+    /// The store hears nothing of leases from a client that never had anything to command.
+    pub(super) fn readers_cost_no_lease(&mut self, body: &StoreOp) {
+        let (StoreOp::OpenLease { holder, .. } | StoreOp::ClaimLease { holder, .. }) = body else {
+            return;
+        };
+        let process = self.claims.instances.get(&holder.instance).copied();
+        let reads = process.is_some_and(|process| self.claims.readers.contains(&process));
+        self.require(!reads, Rule::ReadersCostNoLease, || format!("{process:?}: {body:?}"));
     }
 
     /// A node that knows of a newer generation starts nothing.

@@ -61,6 +61,9 @@ impl World {
             self.crash_client(at);
             return;
         }
+        if at + self.plan.readers >= self.clients.len() {
+            return;
+        }
         let message = match self.rng.below(40) {
             0 => "nonsense",
             at if at % 3 == 0 => CONCURRENT,

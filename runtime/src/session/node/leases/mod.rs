@@ -6,6 +6,7 @@ mod commands;
 mod commits;
 mod fence;
 mod holders;
+mod issue;
 mod lease;
 mod order;
 mod places;

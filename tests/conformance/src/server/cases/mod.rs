@@ -4,6 +4,7 @@ mod closing;
 mod commands;
 mod frames;
 mod handshake;
+mod leases;
 mod order;
 mod records;
 mod resume;
@@ -23,6 +24,7 @@ pub(super) const ALL: &[&[Case<Trial>]] = &[
     session::CASES,
     resume::CASES,
     commands::CASES,
+    leases::CASES,
     order::CASES,
     records::CASES,
     topics::CASES,

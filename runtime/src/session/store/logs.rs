@@ -37,8 +37,8 @@ pub struct StoreTime {
 
 /// Makes an append repeatable. The log remembers the key of a command's publication until its
 /// record is settled or gone, and for longer than the store's window after that; see
-/// [`StoreOp::Append`]. It remembers keys from outside of commands for longer than a node repeats
-/// an operation.
+/// [`StoreOp::Append`](super::StoreOp::Append). It remembers keys from outside of commands for
+/// longer than a node repeats an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AppendKey {
     /// The `index`-th publication of a command.
@@ -131,8 +131,8 @@ pub enum News {
     Missed,
     /// The store may have lost what it acknowledged, and is another incarnation: it was restored,
     /// promoted, or rolled back. Topics have other epochs, and leases of before are gone. What was
-    /// answered with [`StoreOutcome::Unknown`] before never happens in the new incarnation. The
-    /// node looks at every topic and renews every lease.
+    /// answered with [`StoreOutcome::Unknown`](super::StoreOutcome::Unknown) before never happens
+    /// in the new incarnation. The node looks at every topic and renews every lease.
     Rolled,
 }
 

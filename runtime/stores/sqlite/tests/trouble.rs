@@ -103,3 +103,29 @@ async fn a_long_reader_lets_the_log_grow_to_its_bound_and_no_further() {
     assert!(store.metrics().wal_bytes < 256 * 1024, "{:?}", store.metrics());
     assert_eq!(acked_is_there(&store, &acked).await, Ok(()));
 }
+
+#[tokio::test]
+async fn a_row_that_makes_no_sense_fails_its_own_operations_alone() {
+    let _one = ONE_AT_A_TIME.lock();
+    let place = Place::new();
+    let store = LocalStore::open(place.file()).unwrap();
+    let (mut one, mut two) = (Client::new(1), Client::new(2));
+    one.command(&store).await.expect("it works");
+    let mut acked = vec![two.command(&store).await.expect("it works")];
+    drop(store);
+    let db = Connection::open(place.file()).unwrap();
+    let lease = support::load::lease(1).to_string();
+    db.execute("UPDATE sf_leases SET holder = 'nobody' WHERE id = ?1", [lease]).unwrap();
+    drop(db);
+    let store = LocalStore::open(place.file()).unwrap();
+    let batch = vec![(OpId(1), two.next()), (OpId(2), one.next()), (OpId(3), two.next())];
+    let mut answers = store.execute(batch).await;
+    answers.sort_by_key(|(id, _)| *id);
+    let outcomes: Vec<&StoreOutcome> = answers.iter().map(|(_, outcome)| outcome).collect();
+    let written = |outcome: &StoreOutcome| matches!(outcome, StoreOutcome::Committed { .. });
+    assert!(written(outcomes[0]) && written(outcomes[2]), "{outcomes:?}");
+    assert_eq!(outcomes[1], &StoreOutcome::Failed, "{outcomes:?}");
+    // What was carried out again counts once.
+    acked.push(two.command(&store).await.expect("it is there already"));
+    assert_eq!(acked_is_there(&store, &acked).await, Ok(()));
+}

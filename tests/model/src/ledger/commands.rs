@@ -231,9 +231,11 @@ impl Ledger {
     /// A lease goes on for who owns it.
     pub(crate) fn lease_is_granted(&mut self, socket: &Socket, lease: &LeaseGrant) {
         let (id, stranger) = (lease.id, socket.stranger);
+        // A late HELLO may resume a session that its client has left; nobody hears of it.
         let session = socket.served.and_then(|session| self.sessions.get_mut(&session));
+        let Some(book) = session else { return };
         // A session that goes on tells a lease again of which its client may not have heard.
-        let again = session.and_then(|book| book.lease.replace(id)) == Some(id);
+        let again = book.lease.replace(id) == Some(id);
         if lease.state == LeaseState::New && again {
             return;
         }

@@ -23,6 +23,8 @@ pub(super) struct Claims {
     learnt: Vec<(u64, LeaseId)>,
     /// Client processes that have nothing to command, and ask for no lease before.
     readers: BTreeSet<u64>,
+    /// Client processes that have asked for a lease on their present attachment.
+    waiting: BTreeSet<u64>,
     /// What client processes call themselves.
     instances: BTreeMap<InstanceId, u64>,
 }
@@ -48,6 +50,15 @@ impl Claims {
         self.readers.remove(&process);
     }
 
+    pub(super) fn asks_for_lease(&mut self, process: u64) {
+        self.waiting.insert(process);
+    }
+
+    /// A client has its lease, or another attachment.
+    pub(super) fn waits_no_more(&mut self, process: u64) {
+        self.waiting.remove(&process);
+    }
+
     fn knows(&self, process: u64, lease: LeaseId) -> bool {
         self.known.get(&(process, lease)).is_some_and(|(own, other)| other > own)
             && !self.learnt.contains(&(process, lease))
@@ -64,9 +75,10 @@ impl Checkers {
         let Claim { generation, holder } = claim;
         let ours = self.claims.names.get(&process) == Some(&holder.node);
         let (own, other) = self.claims.known.entry((process, lease)).or_default();
+        let before = *other > *own;
         let latest = if ours { &mut *own } else { &mut *other };
         *latest = (*latest).max(*generation);
-        if !ours && other > own {
+        if !before && *other > *own {
             self.claims.learnt.push((process, lease));
             self.sometimes.count("told that a lease is another node's");
         }
@@ -75,6 +87,12 @@ impl Checkers {
     /// What nodes have begun has gone out.
     pub fn turn_ends(&mut self) {
         self.claims.learnt.clear();
+    }
+
+    /// Whether a client has asked for a lease and is told of none.
+    #[must_use]
+    pub fn waits_for_lease(&self, process: u64) -> bool {
+        self.claims.waiting.contains(&process)
     }
 
     /// A client that will ask for a lease when it has something to command has nothing yet.

@@ -107,6 +107,7 @@ impl Checkers {
                 self.acks_cover_only_what_arrived(session, Way::Down, ack.0);
                 self.low_never_passes_an_unresolved_number(process, low.0);
             }
+            ClientFrame::Lease => self.claims.asks_for_lease(process),
             ClientFrame::Position { topic, ts, .. } => {
                 self.positions_are_finished_with(id, *topic, *ts)
             }
@@ -336,6 +337,7 @@ impl Checkers {
             }
             self.ack_arrives(welcome.session, Way::Up, welcome.recv.0);
             self.is_welcomed(process);
+            self.claims.waits_no_more(process);
             match &welcome.lease {
                 Some(lease) => self.lease_is_told(process, lease.id),
                 None => self.sometimes.count("welcome without a lease"),
@@ -351,6 +353,7 @@ impl Checkers {
             ServerFrame::Ack { ack } => self.ack_arrives(session, Way::Up, ack.0),
             ServerFrame::Lease(lease) => {
                 self.sometimes.count("lease asked for");
+                self.claims.waits_no_more(process);
                 self.lease_is_told(process, lease.id);
             }
             ServerFrame::GoAway { .. } => {

@@ -2,6 +2,7 @@
 //! refuse. It knows neither the syntax of attributes nor the tokens that are generated.
 
 mod check;
+mod id;
 mod kind;
 mod message;
 mod names;
@@ -11,6 +12,6 @@ mod unique;
 mod variant;
 
 pub(crate) use check::{check, error, private};
-pub(crate) use message::{Field, Generated, Kind, Limits, Message, Payload};
+pub(crate) use message::{Field, Generated, Id, Kind, Limits, Message, Payload};
 pub(crate) use protocol::{Client, Model, RoleModel, Server, Topic};
 pub(crate) use variant::strays;

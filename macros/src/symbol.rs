@@ -28,10 +28,11 @@ pub(crate) const SERVER_KINDS: &[&str] = &["event", "snapshot", "volatile", "unk
 pub(crate) const ERROR_KINDS: &[&str] = &["unknown"];
 
 /// Keys beside the kind of a variant.
-pub(crate) const VARIANT_KEYS: &[&str] = &["timeout", "max_bytes", "method", "as"];
+pub(crate) const VARIANT_KEYS: &[&str] = &["timeout", "max_bytes", "id", "keep", "method", "as"];
 
-pub(crate) const REQUEST_KEYS: &[&str] = &["reply", "concurrent", "timeout", "max_bytes"];
-pub(crate) const COMMAND_KEYS: &[&str] = &["concurrent", "timeout", "max_bytes"];
+pub(crate) const REQUEST_KEYS: &[&str] =
+    &["reply", "concurrent", "timeout", "max_bytes", "id", "keep"];
+pub(crate) const COMMAND_KEYS: &[&str] = &["concurrent", "timeout", "max_bytes", "id", "keep"];
 pub(crate) const VOLATILE_KEYS: &[&str] = &["latest_by", "max_bytes"];
 pub(crate) const TOPIC_KEYS: &[&str] = &["key", "replay", "ttl", "max_bytes"];
 

@@ -1,4 +1,4 @@
-//! When a client asks for its lease (PROTOCOL.md 5.20).
+//! When a client asks for its lease (PROTOCOL.md 5.23).
 
 mod client_support;
 

@@ -1,44 +1,19 @@
-//! The client's subscriptions: continuity, gaps, credit.
+//! The client's subscriptions: continuity, gaps, what ends one.
 
 mod client_support;
 
-use client_support::{EPOCH, MESSAGE_BYTES, Rig, at, body, name};
+use client_support::{EPOCH, Rig, WIDE, at, body, name};
 use steadfast::session::CloseCode;
 use steadfast::session::client::{
     Event, Gap, Item, SubscribeError, SubscriptionEnd, SubscriptionRequest,
 };
 use steadfast::wire::{
-    ClientFrame, Epoch, ResetReason, ServerFrame, SubNo, Subscribed, TopicNo, TopicSeq,
-    UnsubscribeCode, Window,
+    ClientFrame, Epoch, ResetReason, ServerFrame, SubNo, TopicNo, TopicSeq, UnsubscribeCode, Window,
 };
-
-/// A rig with a live subscription that starts after `ts`.
-fn live(ts: u64, credit: Window) -> (Rig, steadfast::session::client::SubId) {
-    let mut rig = Rig::attached_with(|config| config.credit = credit);
-    let sub = rig.subscribe(Some(at(ts)));
-    let ask = rig.subscribes().remove(0);
-    rig.subscribed(ask.sub, ts, None, false);
-    (rig, sub)
-}
-
-const WIDE: Window = Window { frames: 256, bytes: 262_144 };
-
-fn positions(rig: &mut Rig) -> Vec<(u64, u64)> {
-    let frames = rig.take().1.into_iter();
-    frames
-        .filter_map(|frame| {
-            if let ClientFrame::Position { ts, bytes, .. } = frame {
-                Some((ts.0, bytes))
-            } else {
-                None
-            }
-        })
-        .collect()
-}
 
 #[test]
 fn events_come_in_order_and_the_application_is_told() {
-    let (mut rig, sub) = live(4, WIDE);
+    let (mut rig, sub) = Rig::following(4, WIDE);
     assert!(rig.events.contains(&Event::Subscribed { sub }));
     rig.take();
     rig.events(5..=7);
@@ -52,7 +27,7 @@ fn events_come_in_order_and_the_application_is_told() {
 #[test]
 fn an_event_out_of_order_ends_the_socket_and_nothing_is_lost() {
     for ts in [5, 6, 8, 0, u64::MAX] {
-        let (mut rig, sub) = live(4, WIDE);
+        let (mut rig, sub) = Rig::following(4, WIDE);
         rig.events(5..=6);
         rig.event(ts);
         assert!(rig.has_closed_with(CloseCode::SEQUENCE), "{ts}");
@@ -67,7 +42,7 @@ fn an_event_out_of_order_ends_the_socket_and_nothing_is_lost() {
 
 #[test]
 fn every_welcome_subscribes_again_from_what_was_seen_with_a_new_number() {
-    let (mut rig, sub) = live(0, WIDE);
+    let (mut rig, sub) = Rig::following(0, WIDE);
     rig.events(1..=3);
     rig.item(sub);
     rig.reconnect();
@@ -86,102 +61,14 @@ fn every_welcome_subscribes_again_from_what_was_seen_with_a_new_number() {
 }
 
 #[test]
-fn more_than_half_of_the_credit_is_asked_for_again() {
-    let (mut rig, sub) = live(0, Window { frames: 8, bytes: 100_000 });
-    rig.events(1..=7);
-    rig.reconnect();
-    rig.take();
-    rig.welcome_resumed(0);
-    let again = rig.subscribes().remove(0);
-    assert_eq!((again.from, again.credit.frames), (Some(at(4)), 4));
-    rig.subscribed(again.sub, 4, None, false);
-    rig.events(5..=8);
-    assert_eq!(rig.items(sub), [1, 2, 3, 4, 5, 6, 7, 8]);
-}
-
-#[test]
-fn reconnecting_without_reading_neither_grows_nor_stalls() {
-    let (mut rig, sub) = live(0, Window { frames: 8, bytes: 800 });
-    let mut last = 0;
-    for _ in 0..20 {
-        rig.pass(5_000);
-        rig.reconnect();
-        rig.take();
-        rig.welcome_new();
-        let ask = rig.subscribes().remove(0);
-        let from = ask.from.unwrap().ts.0;
-        assert!(from <= 4 && ask.credit.frames >= 4 && ask.credit.bytes >= 400);
-        rig.subscribed(ask.sub, from, None, false);
-        last = from + u64::from(ask.credit.frames);
-        rig.events(from + 1..=last);
-        assert!(rig.closes().is_empty());
-    }
-    assert_eq!(rig.items(sub), (1..=last as i64).collect::<Vec<_>>());
-}
-
-#[test]
 fn an_item_that_was_handed_out_counts_as_seen() {
-    let (mut rig, sub) = live(0, WIDE);
+    let (mut rig, sub) = Rig::following(0, WIDE);
     rig.event(1);
     assert!(rig.item(sub).is_some());
     rig.reconnect();
     rig.take();
     rig.welcome_new();
     assert_eq!(rig.subscribes()[0].from, Some(at(1)));
-}
-
-#[test]
-fn a_position_is_told_after_a_quarter_of_the_credit_or_its_delay() {
-    let (mut rig, sub) = live(0, Window { frames: 16, bytes: 100_000 });
-    rig.events(1..=6);
-    for _ in 0..4 {
-        rig.item(sub);
-    }
-    assert!(positions(&mut rig).is_empty(), "the fourth is not finished with");
-    rig.item(sub);
-    assert_eq!(positions(&mut rig), [(4, 400)]);
-    rig.item(sub);
-    rig.pass(199);
-    assert!(positions(&mut rig).is_empty());
-    rig.pass(1);
-    assert_eq!(positions(&mut rig), [(5, 500)]);
-}
-
-#[test]
-fn a_position_is_told_after_a_quarter_of_the_bytes() {
-    let (mut rig, sub) = live(0, Window { frames: 1_000, bytes: 800 });
-    rig.events(1..=3);
-    rig.items(sub);
-    assert_eq!(positions(&mut rig).first(), Some(&(2, 200)));
-}
-
-#[test]
-fn what_was_buffered_before_a_reconnect_does_not_count_for_the_new_credit() {
-    let (mut rig, sub) = live(0, WIDE);
-    rig.events(1..=3);
-    rig.reconnect();
-    rig.take();
-    rig.welcome_new();
-    let ask = rig.subscribes().remove(0);
-    rig.subscribed(ask.sub, 3, None, false);
-    rig.event(4);
-    assert_eq!(rig.items(sub), [1, 2, 3, 4]);
-    rig.pass(200);
-    assert_eq!(positions(&mut rig), [(4, 100)]);
-}
-
-#[test]
-fn events_beyond_the_credit_are_an_error() {
-    let (mut rig, _) = live(0, Window { frames: 4, bytes: 100_000 });
-    rig.events(1..=4);
-    assert!(rig.closes().is_empty());
-    rig.event(5);
-    assert!(rig.has_closed_with(CloseCode::SEQUENCE));
-    let (mut rig, _) = live(0, Window { frames: 100, bytes: 250 });
-    rig.events(1..=3);
-    assert!(rig.closes().is_empty(), "one may begin below the limit");
-    rig.event(4);
-    assert!(rig.has_closed_with(CloseCode::SEQUENCE));
 }
 
 #[test]
@@ -229,7 +116,7 @@ fn a_gap_without_a_snapshot_is_reported_before_what_follows() {
 
 #[test]
 fn a_gap_with_a_snapshot_is_told_with_it() {
-    let (mut rig, sub) = live(0, WIDE);
+    let (mut rig, sub) = Rig::following(0, WIDE);
     rig.event(1);
     rig.subscribed(SubNo(1), 30, Some(ResetReason::Trimmed), true);
     rig.snapshot(31);
@@ -250,7 +137,7 @@ fn a_gap_with_a_snapshot_is_told_with_it() {
 
 #[test]
 fn a_gap_whose_snapshot_was_lost_is_asked_for_again() {
-    let (mut rig, sub) = live(0, WIDE);
+    let (mut rig, sub) = Rig::following(0, WIDE);
     rig.event(1);
     rig.subscribed(SubNo(1), 30, Some(ResetReason::Trimmed), true);
     rig.reconnect();
@@ -262,11 +149,11 @@ fn a_gap_whose_snapshot_was_lost_is_asked_for_again() {
 
 #[test]
 fn nothing_but_a_snapshot_may_follow_its_announcement() {
-    let (mut rig, _) = live(0, WIDE);
+    let (mut rig, _) = Rig::following(0, WIDE);
     rig.subscribed(SubNo(1), 30, Some(ResetReason::Trimmed), true);
     rig.event(31);
     assert!(rig.has_closed_with(CloseCode::SEQUENCE));
-    let (mut rig, _) = live(0, WIDE);
+    let (mut rig, _) = Rig::following(0, WIDE);
     rig.snapshot(1);
     assert!(rig.has_closed_with(CloseCode::SEQUENCE), "and it must have been announced");
 }
@@ -282,7 +169,7 @@ fn a_continuation_from_somewhere_else_is_an_error() {
 
 #[test]
 fn resets_without_reading_do_not_grow() {
-    let (mut rig, sub) = live(0, Window { frames: 4, bytes: 100_000 });
+    let (mut rig, sub) = Rig::following(0, Window { frames: 4, bytes: 100_000 });
     let mut ts = 0;
     for _ in 0..50 {
         rig.events(ts + 1..=ts + 4);
@@ -294,42 +181,6 @@ fn resets_without_reading_do_not_grow() {
     assert_eq!(items.last(), Some(&-1));
     rig.event(ts + 1);
     assert_eq!(rig.items(sub), [ts as i64 + 1]);
-}
-
-#[test]
-fn skipped_events_are_finished_with_when_what_came_before_is() {
-    let (mut rig, sub) = live(0, WIDE);
-    rig.event(1);
-    let skip =
-        |rig: &mut Rig, ts| rig.frame(ServerFrame::Skip { topic: TopicNo(9), ts: TopicSeq(ts) });
-    skip(&mut rig, 50);
-    rig.pass(1_000);
-    assert!(positions(&mut rig).is_empty(), "the event before is not finished with");
-    assert_eq!(rig.items(sub), [1]);
-    rig.pass(200);
-    assert_eq!(positions(&mut rig), [(50, 100)]);
-    skip(&mut rig, 90);
-    rig.pass(200);
-    assert_eq!(positions(&mut rig), [(90, 100)]);
-    rig.event(91);
-    assert_eq!(rig.items(sub), [91]);
-    skip(&mut rig, 5);
-    assert!(rig.has_closed_with(CloseCode::SEQUENCE));
-}
-
-#[test]
-fn skips_behind_what_an_earlier_attachment_left_do_not_stall_the_credit() {
-    let (mut rig, sub) = live(0, WIDE);
-    rig.events(1..=2);
-    rig.reconnect();
-    rig.take();
-    rig.welcome_new();
-    let ask = rig.subscribes().remove(0);
-    rig.subscribed(ask.sub, 2, None, false);
-    rig.frame(ServerFrame::Skip { topic: TopicNo(9), ts: TopicSeq(200) });
-    assert_eq!(rig.items(sub), [1, 2]);
-    rig.pass(200);
-    assert_eq!(positions(&mut rig), [(200, 0)]);
 }
 
 #[test]
@@ -359,7 +210,7 @@ fn volatiles_take_turns_with_events_and_the_oldest_goes() {
 
 #[test]
 fn frames_of_an_unknown_number_are_dropped() {
-    let (mut rig, sub) = live(0, WIDE);
+    let (mut rig, sub) = Rig::following(0, WIDE);
     rig.frame(ServerFrame::Event {
         topic: TopicNo(8),
         ts: TopicSeq(1),
@@ -372,7 +223,7 @@ fn frames_of_an_unknown_number_are_dropped() {
 
 #[test]
 fn leaving_and_coming_back_does_not_mix_two_subscriptions() {
-    let (mut rig, sub) = live(0, WIDE);
+    let (mut rig, sub) = Rig::following(0, WIDE);
     rig.take();
     rig.client.unsubscribe(rig.now, sub);
     let again = rig.subscribe(Some(at(0)));
@@ -407,7 +258,7 @@ fn a_subscription_that_was_never_asked_for_is_left_silently() {
 
 #[test]
 fn a_final_refusal_ends_and_leaves_what_waits() {
-    let (mut rig, sub) = live(0, WIDE);
+    let (mut rig, sub) = Rig::following(0, WIDE);
     rig.events(1..=2);
     rig.frame(ServerFrame::Unsubscribed {
         sub: SubNo(1),
@@ -423,7 +274,7 @@ fn a_final_refusal_ends_and_leaves_what_waits() {
 
 #[test]
 fn a_refusal_for_now_is_asked_again_after_its_time() {
-    let (mut rig, sub) = live(0, WIDE);
+    let (mut rig, sub) = Rig::following(0, WIDE);
     rig.event(1);
     rig.take();
     rig.frame(ServerFrame::Unsubscribed {
@@ -443,7 +294,7 @@ fn a_refusal_for_now_is_asked_again_after_its_time() {
 
 #[test]
 fn a_subscription_waits_no_longer_than_a_minute_for_its_retry() {
-    let (mut rig, _) = live(0, WIDE);
+    let (mut rig, _) = Rig::following(0, WIDE);
     rig.take();
     rig.frame(ServerFrame::Unsubscribed {
         sub: SubNo(1),
@@ -478,72 +329,4 @@ fn a_key_that_does_not_fit_into_a_frame_ends_its_subscription_only() {
     let end = SubscriptionEnd::Refused(UnsubscribeCode::Invalid);
     assert!(rig.events.contains(&Event::SubscriptionEnded { sub, end }));
     assert!(rig.sent.iter().all(|frame| !matches!(frame, ClientFrame::Subscribe(_))));
-}
-
-#[test]
-fn one_subscription_that_nobody_reads_holds_nothing_else_up() {
-    let (mut rig, _) = live(0, Window { frames: 4, bytes: 100_000 });
-    rig.events(1..=4);
-    rig.submit("a");
-    assert_eq!(rig.commands().len(), 1);
-    rig.ack = 1;
-    rig.result(1);
-    assert_eq!(rig.outcomes().len(), 1);
-    assert_eq!(MESSAGE_BYTES, 100);
-}
-
-/// PROTOCOL.md 7.8: a POSITION that was under way when the reset came means the same before and
-/// after it.
-#[test]
-fn a_reset_does_not_reset_the_bytes_of_a_position() {
-    let (mut rig, sub) = live(0, Window { frames: 100, bytes: 800 });
-    rig.events(1..=3);
-    rig.item(sub);
-    rig.subscribed(SubNo(1), 30, Some(ResetReason::Trimmed), false);
-    rig.event(31);
-    assert_eq!(rig.items(sub), [2, 3, -1, 31]);
-    rig.pass(200);
-    assert_eq!(
-        positions(&mut rig).last(),
-        Some(&(31, 400)),
-        "three events of before, one of after"
-    );
-}
-
-/// PROTOCOL.md 7.8: a POSITION under the number of before was ignored, so its bytes are told again.
-#[test]
-fn a_new_number_is_told_the_position_again() {
-    let (mut rig, sub) = live(0, Window { frames: 100, bytes: 400 });
-    rig.events(1..=3);
-    assert_eq!(rig.items(sub), [1, 2, 3]);
-    assert_eq!(positions(&mut rig).last(), Some(&(3, 300)));
-    let anew = Subscribed {
-        sub: SubNo(1),
-        number: TopicNo(10),
-        epoch: Epoch(77),
-        ts: TopicSeq(0),
-        head: TopicSeq(5),
-        snapshot: false,
-        reset: Some(ResetReason::Epoch),
-        credit: None,
-    };
-    rig.frame(ServerFrame::Subscribed(Box::new(anew)));
-    let told = ClientFrame::Position { topic: TopicNo(10), ts: TopicSeq(0), bytes: 300 };
-    assert_eq!(rig.take().1, [told]);
-}
-
-/// PROTOCOL.md 7.8: what a client throws away it will not finish with: its credit comes back at
-/// once.
-#[test]
-fn what_a_reset_throws_away_gives_its_credit_back() {
-    let mut rig = Rig::attached_with(|config| config.credit = Window { frames: 8, bytes: 250 });
-    let sub = rig.subscribe(Some(at(0)));
-    let ask = rig.subscribes().remove(0);
-    rig.subscribed(ask.sub, 0, None, false);
-    rig.events(1..=3);
-    rig.subscribed(ask.sub, 30, Some(ResetReason::Trimmed), false);
-    rig.pass(200);
-    assert_eq!(positions(&mut rig), [(0, 100)], "nothing of the new feed is finished with");
-    rig.event(31);
-    assert_eq!(rig.items(sub), [1, 2, -1, 31]);
 }

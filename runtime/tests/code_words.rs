@@ -45,6 +45,7 @@ fn a_failure_reads_as_on_the_wire() {
         (FailureCode::Internal, "internal"),
         (FailureCode::Timeout, "timeout"),
         (FailureCode::Unknown, "unknown"),
+        (FailureCode::IdReused, "id_reused"),
     ];
     words(&table, |code| ServerFrame::Failed {
         seq: Seq(1),

@@ -1,4 +1,4 @@
-//! Leases that a client asks for when it has something to command (PROTOCOL.md 5.20).
+//! Leases that a client asks for when it has something to command (PROTOCOL.md 5.23).
 
 mod node_support;
 

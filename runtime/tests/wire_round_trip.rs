@@ -187,6 +187,7 @@ fn answer() -> impl Strategy<Value = ServerFrame> {
         Just(FailureCode::Internal),
         Just(FailureCode::Timeout),
         Just(FailureCode::Unknown),
+        Just(FailureCode::IdReused),
     ];
     let refusal = prop_oneof![
         Just(RefusalCode::Draining),

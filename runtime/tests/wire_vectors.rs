@@ -151,6 +151,7 @@ fn failure(code: FailureCode) -> &'static str {
         FailureCode::Internal => "internal",
         FailureCode::Timeout => "timeout",
         FailureCode::Unknown => "unknown",
+        FailureCode::IdReused => "id_reused",
     }
 }
 

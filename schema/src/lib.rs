@@ -10,5 +10,5 @@ mod model;
 pub use json_schema::{BodySchema, bodies};
 pub use model::{
     ClientEnum, DEFAULT_MAX_BYTES, DEFAULT_REPLAY, DEFAULT_TIMEOUT_MS, DEFAULT_TTL_MS, ErrorEnum,
-    Field, Kind, Message, ServerEnum, Topic,
+    Field, Kind, Message, MessageId, ServerEnum, Topic,
 };

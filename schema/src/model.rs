@@ -92,6 +92,8 @@ pub struct Message {
     pub deprecated: Option<&'static str>,
     /// How it is delivered.
     pub kind: Kind,
+    /// The application's own id of it, if it declares one (PROTOCOL.md 5.20).
+    pub id: Option<MessageId>,
     /// Its fields. Those of a newtype variant are not known here.
     pub fields: &'static [Field],
     /// The user's own type, for a newtype variant.
@@ -111,6 +113,7 @@ impl Message {
         docs: "",
         deprecated: None,
         kind: Kind::Error,
+        id: None,
         fields: &[],
         payload: None,
         #[cfg(feature = "schema")]
@@ -176,6 +179,15 @@ pub enum Kind {
     },
     /// An application error.
     Error,
+}
+
+/// The application's own id of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct MessageId {
+    /// The field that has it.
+    pub field: &'static str,
+    /// Milliseconds for which it is kept after the first outcome.
+    pub keep_ms: u64,
 }
 
 /// A declared topic.

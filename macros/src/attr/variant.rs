@@ -22,6 +22,8 @@ pub(crate) struct VariantAttrs {
     /// With the key, to point at.
     pub timeout: Option<(Ident, Lit)>,
     pub max_bytes: Option<(Ident, Lit)>,
+    pub id: Option<(Ident, Ident)>,
+    pub keep: Option<(Ident, Lit)>,
     pub method: Option<(Ident, LitStr)>,
     pub payload: Option<(Ident, Ident)>,
     /// A kind was there but not understood: saying that there is none would be a second message for
@@ -66,6 +68,7 @@ impl VariantAttrs {
             "event" | "snapshot" => self.of_topic(key, input),
             "unknown" => self.kind(key, RawKind::Unknown),
             "timeout" | "max_bytes" => self.limit(key, input),
+            "id" | "keep" => self.own_id(key, input),
             "method" => set(&mut self.method, key, (key.clone(), value(key, input, "\"post\"")?)),
             "as" => set(&mut self.payload, key, (key.clone(), value(key, input, "Post")?)),
             "direct" => {
@@ -111,6 +114,14 @@ impl VariantAttrs {
         }
     }
 
+    fn own_id(&mut self, key: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
+        if key == "id" {
+            set(&mut self.id, key, (key.clone(), value(key, input, "order_id")?))
+        } else {
+            set(&mut self.keep, key, (key.clone(), value(key, input, "\"24h\"")?))
+        }
+    }
+
     fn request(&mut self, word: &Ident, input: ParseStream<'_>, ctxt: &Ctxt) -> syn::Result<()> {
         let (mut reply, mut concurrent) = (None, false);
         if !input.peek(syn::token::Paren) {
@@ -121,6 +132,7 @@ impl VariantAttrs {
             "reply" => set(&mut reply, key, Box::new(value(key, input, "MessageId")?)),
             "concurrent" => flag(&mut concurrent),
             "timeout" | "max_bytes" => self.limit(key, input),
+            "id" | "keep" => self.own_id(key, input),
             "idempotent" => Err(syn::Error::new(
                 key.span(),
                 "every request and command is idempotent; drop `idempotent`",
@@ -136,6 +148,7 @@ impl VariantAttrs {
             nested(word, input, ctxt, &mut |key, input| match key.to_string().as_str() {
                 "concurrent" => flag(&mut concurrent),
                 "timeout" | "max_bytes" => self.limit(key, input),
+                "id" | "keep" => self.own_id(key, input),
                 "reply" => Err(syn::Error::new(
                     key.span(),
                     "commands have no reply; use `request(reply = ..)` or drop it",
@@ -156,7 +169,7 @@ impl VariantAttrs {
             nested(word, input, ctxt, &mut |key, input| match key.to_string().as_str() {
                 "latest_by" => set(&mut latest_by, key, words(key, input)?),
                 "max_bytes" => self.limit(key, input),
-                "timeout" | "ack" | "reply" | "concurrent" => Err(syn::Error::new(
+                "timeout" | "ack" | "reply" | "concurrent" | "id" | "keep" => Err(syn::Error::new(
                     key.span(),
                     format!(
                         "`volatile` messages are never answered, so `{key}` has no meaning; \

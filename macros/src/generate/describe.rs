@@ -6,7 +6,7 @@ use quote::ToTokens;
 use syn::Path;
 
 use crate::hygiene::code;
-use crate::model::{Client, Field, Kind, Limits, Message, Model, Payload, Server, Topic};
+use crate::model::{Client, Field, Id, Kind, Limits, Message, Model, Payload, Server, Topic};
 
 /// The client enum's.
 pub(super) fn client(model: &Model, client: &Client) -> TokenStream {
@@ -66,6 +66,7 @@ fn message(model: &Model, message: &Message) -> TokenStream {
     let deprecated =
         message.deprecated().map(|note| code!(deprecated: ::core::option::Option::Some(#note),));
     let kind = kind(private, message);
+    let id = message.id().map(|of| id(private, message, of));
     let payload = match message.payload() {
         Payload::Generated(generated) if generated.fields().is_empty() => TokenStream::new(),
         Payload::Generated(generated) => {
@@ -86,6 +87,7 @@ fn message(model: &Model, message: &Message) -> TokenStream {
             #docs
             #deprecated
             #kind
+            #id
             #payload
             #schema
             ..#private::schema::Message::EMPTY
@@ -134,6 +136,16 @@ fn kind(private: &Path, message: &Message) -> Option<TokenStream> {
         Kind::Error => return None,
     };
     Some(code!(kind: #private::schema::Kind::#kind,))
+}
+
+fn id(private: &Path, message: &Message, id: &Id) -> TokenStream {
+    let (field, keep) = (message.wire_field(id.field()), plain(id.keep_ms()));
+    code! {
+        id: ::core::option::Option::Some(#private::schema::MessageId {
+            field: #field,
+            keep_ms: #keep,
+        }),
+    }
 }
 
 fn limits_of(limits: Limits) -> TokenStream {

@@ -1,7 +1,7 @@
 //! The server's side of the client enum: the handler's trait, the way from a message's index to its
 //! method, and where a server begins. Order, deadlines and records are the runtime's.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote_spanned;
 use syn::spanned::Spanned;
 
@@ -73,16 +73,46 @@ pub(super) fn dispatch(model: &Model, client: &Client) -> TokenStream {
             execute.push(arm)
         }
     }
+    let ids = ids(model);
     let execute = entrance(model, code!(execute), code!(#private::Outcome), &execute);
     let volatile = entrance(model, code!(volatile), code!(()), &volatile);
     code! {
         #[automatically_derived]
         #[allow(deprecated)]
         impl<__H: #handler> #private::CommandHooks<__H> for #ident {
+            #ids
             #execute
             #volatile
         }
     }
+}
+
+/// How the ids of those messages are read that declare one.
+fn ids(model: &Model) -> Option<TokenStream> {
+    let private = model.private();
+    let arms = model.messages().iter().enumerate().filter_map(|(at, message)| {
+        let (at, ty, field) = (index(at), message.ty(), message.id()?.field());
+        // Spanned at the field's name: of the user's own struct only the compiler knows whether it
+        // has the field.
+        let of = Ident::new("message", field.span());
+        let field = quote_spanned!(field.span()=> |#of: #ty| #of.#field);
+        Some(code!(#at => #private::message_id(body, codec, #field),))
+    });
+    let arms: Vec<TokenStream> = arms.collect();
+    (!arms.is_empty()).then(|| {
+        code! {
+            fn message_id(
+                message: u16,
+                body: &[u8],
+                codec: #private::Codec,
+            ) -> ::core::option::Option<::std::string::String> {
+                match message {
+                    #(#arms)*
+                    _ => ::core::option::Option::None,
+                }
+            }
+        }
+    })
 }
 
 fn entrance(

@@ -89,6 +89,10 @@ fn check_error_variant(attrs: &VariantAttrs, ctxt: &Ctxt) -> Option<Kind> {
     for key in [&attrs.timeout, &attrs.max_bytes].into_iter().flatten().map(|(key, _)| key) {
         ctxt.error(key, format!("errors are answers: `{key}` belongs on the client enum"));
     }
+    let id = attrs.id.as_ref().map(|(key, _)| key);
+    for key in id.into_iter().chain(attrs.keep.as_ref().map(|(key, _)| key)) {
+        ctxt.error(key, format!("errors are answers: `{key}` belongs on the client enum"));
+    }
     if let Some((key, _)) = &attrs.payload {
         ctxt.error(key, "errors are used as the enum; there is no struct to name");
     }

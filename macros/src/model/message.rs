@@ -17,6 +17,7 @@ pub(crate) struct Message {
     pub(super) method: Ident,
     pub(super) payload: Payload,
     pub(super) kind: Kind,
+    pub(super) id: Option<Id>,
 }
 
 /// Where a message's fields are.
@@ -63,6 +64,12 @@ pub(crate) struct Limits {
     pub(super) max_bytes: u32,
 }
 
+/// A message's id.
+pub(crate) struct Id {
+    pub(super) field: Ident,
+    pub(super) keep_ms: u64,
+}
+
 impl Message {
     pub(crate) fn ident(&self) -> &Ident {
         &self.ident
@@ -106,6 +113,11 @@ impl Message {
 
     pub(crate) fn kind(&self) -> &Kind {
         &self.kind
+    }
+
+    /// The application's own id of it, if it declares one.
+    pub(crate) fn id(&self) -> Option<&Id> {
+        self.id.as_ref()
     }
 
     /// The struct that the derive makes of it, if it makes one.
@@ -186,6 +198,18 @@ impl Field {
 
     pub(crate) fn docs(&self) -> &str {
         &self.docs
+    }
+}
+
+impl Id {
+    /// The field that has it.
+    pub(crate) fn field(&self) -> &Ident {
+        &self.field
+    }
+
+    /// Milliseconds for which it is kept.
+    pub(crate) fn keep_ms(&self) -> u64 {
+        self.keep_ms
     }
 }
 

@@ -3,6 +3,7 @@
 use proc_macro2::Ident;
 use syn::{Attribute, DataEnum, Field as RawField, Fields, Type, Variant};
 
+use super::id::check_id;
 use super::kind::{Surroundings, check_kind};
 use super::message::{Field, Generated, Kind, Message, Payload};
 use super::names::{check_wire_name, method_ident, plain};
@@ -41,6 +42,9 @@ pub(super) fn read_variant(
     let (payload, kind) = (payload?, kind?);
     let wire = check_wire(variant, &serde, around, ctxt);
     let method = check_method(variant, &attrs, around.role, ctxt)?;
+    // What an error must not have was reported with its kind.
+    let answer = matches!(kind, Kind::Error);
+    let id = if answer { None } else { check_id(&variant.ident, &attrs, (&payload, &kind), ctxt) };
     let message = Message {
         ident: variant.ident.clone(),
         docs: docs(&variant.attrs),
@@ -51,6 +55,7 @@ pub(super) fn read_variant(
         method,
         payload,
         kind,
+        id,
     };
     check_fields(&message, around, ctxt).then(|| Read::Message(Box::new(message)))
 }

@@ -127,8 +127,10 @@ fn everything_from_clients() -> DeriveInput {
         #[ws(max_bytes = "8KiB", reserved("order", "buy"), crate = reexport::steadfast)]
         pub(crate) enum BookCommand {
             #[ws(request(reply = Vec<Fill>, concurrent, timeout = "500ms"), as = NewOrder)]
+            #[ws(id = order_id, keep = "24h")]
             #[serde(rename = "place", alias = "place_order", rename_all = "SCREAMING_SNAKE_CASE")]
             PlaceOrder {
+                order_id: OrderId,
                 /// What to trade.
                 #[serde(rename = "sym")]
                 symbol: Symbol,
@@ -137,7 +139,7 @@ fn everything_from_clients() -> DeriveInput {
                 r#type: OrderType,
             },
             #[deprecated(since = "2.0", note = "use `CancelAll`")]
-            #[ws(command(concurrent), method = "cancel_one")]
+            #[ws(command(concurrent, id = request, keep = "7d"), method = "cancel_one")]
             Cancel(Cancellation),
             #[ws(command)]
             Move { cx: u8, a: u8, b: u8, c: u8, d: u8, e: u8 },

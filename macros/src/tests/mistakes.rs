@@ -251,3 +251,48 @@ fn json_schema_without_its_feature_says_so() {
     };
     says(&input, &["needs the feature `schema`"]);
 }
+
+#[test]
+fn an_id_needs_a_field_that_is_there_and_a_time() {
+    let with = |attribute: syn::Attribute| -> syn::Variant {
+        parse_quote! {
+            #attribute
+            Place { order_id: OrderId, limit: Option<u64>, side: bool }
+        }
+    };
+    for (attribute, words) in [
+        (
+            parse_quote!(#[ws(command, id = order_di, keep = "24h")]),
+            "`Place` has no field `order_di` (did you mean `order_id`?)",
+        ),
+        (parse_quote!(#[ws(command, id = order_id)]), "add `keep = \\\"24h\\\"`"),
+        (parse_quote!(#[ws(command(id = order_id))]), "add `keep = \\\"24h\\\"`"),
+        (parse_quote!(#[ws(command, keep = "24h")]), "`keep` says how long an id is kept"),
+        (parse_quote!(#[ws(command, id = order_id, keep = "24")]), "expected a time such as"),
+        (parse_quote!(#[ws(command, id = order_id, keep = "2y")]), "expected a time such as"),
+        (parse_quote!(#[ws(command, id = limit, keep = "24h")]), "every message has its id"),
+        (parse_quote!(#[ws(command, id = side, keep = "24h")]), "a `bool` names no command"),
+        (
+            parse_quote!(#[ws(volatile, id = order_id, keep = "24h")]),
+            "`id` belongs on a request or command",
+        ),
+        (parse_quote!(#[ws(volatile(id = order_id))]), "never answered, so `id` has no meaning"),
+    ] {
+        says(&client(with(attribute)), &[words]);
+    }
+    let event = parse_quote! {
+        #[ws(event(Room), id = room, keep = "24h")]
+        Posted { room: RoomId }
+    };
+    says(&server(event), &["`id` belongs on a request or command"]);
+    let error: DeriveInput = parse_quote! {
+        #[ws(error)]
+        enum ChatError {
+            #[ws(id = room, keep = "24h")]
+            Full { room: RoomId },
+            #[ws(unknown)]
+            Unknown(UnknownMessage),
+        }
+    };
+    says(&error, &["`id` belongs on the client enum", "`keep` belongs on the client enum"]);
+}

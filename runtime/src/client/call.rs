@@ -103,6 +103,7 @@ impl<T: Reply, E: WsError> Call<T, E> {
                 FailureCode::Internal => CallError::HandlerFailed,
                 FailureCode::Timeout => CallError::HandlerTimedOut,
                 FailureCode::Unknown => CallError::OutcomeUnknown,
+                FailureCode::IdReused => CallError::IdReused,
             }),
             CallEnd::Outcome(CallOutcome::Refused(code)) => Err(CallError::Refused { code }),
             CallEnd::Outcome(CallOutcome::OutcomeUnknown) => Err(CallError::OutcomeUnknown),

@@ -63,6 +63,9 @@ pub enum CallError<E> {
     HandlerFailed,
     /// The handler took too long; nothing that it published was committed.
     HandlerTimedOut,
+    /// Its id is that of another command, of this user and of the same message, with other fields
+    /// (PROTOCOL.md 5.21). Not executed.
+    IdReused,
     /// Executed, but this build can't read the reply or the error: the server is of another
     /// version.
     Undecodable {
@@ -101,6 +104,7 @@ impl<E> CallError<E> {
     pub const fn maybe_executed(&self) -> bool {
         match self {
             Self::Refused { .. }
+            | Self::IdReused
             | Self::TooLarge { .. }
             | Self::Unencodable(_)
             | Self::OutboxFull
@@ -141,6 +145,7 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
             Self::OutcomeUnknown => f.write_str("whether it was executed can't be known"),
             Self::HandlerFailed => f.write_str("the server's handler failed"),
             Self::HandlerTimedOut => f.write_str("the server's handler took too long"),
+            Self::IdReused => f.write_str("its id is that of another command; it was not executed"),
             Self::Undecodable { name, reason, .. } if name.is_empty() => {
                 write!(f, "can't read the reply: {reason}")
             }

@@ -16,7 +16,7 @@ use crate::protocol::{
 use crate::server::{
     self, BoxFuture, CommandHooks, Cx, Service, SnapshotOutcome, TopicCx, TopicHooks, Unauthorized,
 };
-use crate::session::node::{Denied, Principal};
+use crate::session::node::{Denied, Principal, ReadId};
 use crate::session::store::Outcome;
 use crate::wire::{Codec, FailureCode, Name};
 
@@ -44,6 +44,10 @@ where
 
     fn server_enum(&self) -> &'static schema::ServerEnum {
         C::ServerEnum::DESCRIPTION
+    }
+
+    fn read_id(&self) -> ReadId {
+        C::message_id
     }
 
     fn execute(
@@ -118,6 +122,15 @@ pub fn snapshot_outcome<S: Message, E: Debug>(
 /// When it does not fit the key type, for a log.
 pub fn snapshot_key<K: Serialize + DeserializeOwned>(key: &str) -> Result<K, String> {
     decode_topic_key(key).map_err(|error| format!("the topic's key {error}"))
+}
+
+/// The text of a message's id, for the node; `None` if the body does not fit.
+pub fn message_id<M: DeserializeOwned, K: Serialize + DeserializeOwned>(
+    body: &[u8],
+    codec: Codec,
+    id: impl FnOnce(M) -> K,
+) -> Option<String> {
+    server::message_id(body, codec, id)
 }
 
 /// The answer of a topic that declares no snapshot.

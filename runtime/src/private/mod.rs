@@ -41,7 +41,7 @@ pub use crate::server::{
 pub use crate::session::store::Outcome;
 #[cfg(feature = "server")]
 pub use hooks::{
-    Dispatch, authorized, no_snapshot, reply, service, snapshot_key, snapshot_outcome,
+    Dispatch, authorized, message_id, no_snapshot, reply, service, snapshot_key, snapshot_outcome,
     unknown_message, unknown_topic,
 };
 

@@ -1,5 +1,5 @@
-//! The text of a topic's key, and the key of a text: one of each (PROTOCOL.md 7.1). What a topic
-//! holds is elsewhere.
+//! The text of a topic's key, and the key of a text: one of each (PROTOCOL.md 7.1); and in the same
+//! way the text of a message's id (5.20). What a topic holds, or an id stands for, is elsewhere.
 
 use std::fmt::{self, Display};
 use std::io;
@@ -29,6 +29,19 @@ pub fn topic_key<K: Serialize + DeserializeOwned>(key: &K) -> Result<String, Enc
         ))),
         Err(error) => Err(EncodeError::new(format!("as a key, `{text}` {error}"))),
     }
+}
+
+/// A message id's text, as a topic key would have it.
+///
+/// # Errors
+/// Those of [`topic_key`], and for a value that is no id: `null`, which messages of all kinds would
+/// share.
+pub fn id_text<K: Serialize + DeserializeOwned>(id: &K) -> Result<String, EncodeError> {
+    let text = topic_key(id)?;
+    if text == "null" && finite::to_string(id)? == text {
+        return Err(EncodeError::new("has no id"));
+    }
+    Ok(text)
 }
 
 /// Reads a topic key: as a string if the type takes one, else as JSON.
@@ -182,6 +195,14 @@ mod tests {
         survives((), "null");
         survives(Pair { base: "x".into(), lot: 3 }, r#"{"base":"x","lot":3}"#);
         survives(Either::Str("7".into()), "7");
+    }
+
+    #[test]
+    fn an_id_has_the_text_of_a_key_and_null_is_none() {
+        assert_eq!(id_text(&RoomId(7)).as_deref(), Ok("7"));
+        assert_eq!(id_text(&Some("null".to_owned())).as_deref(), Ok("null"));
+        assert!(id_text(&None::<u8>).is_err());
+        assert!(id_text(&()).is_err());
     }
 
     fn has_none<K: Serialize + DeserializeOwned + Debug>(key: K, told: &str) {

@@ -13,6 +13,6 @@ pub use body::{
     DecodeError, EncodeError, conflation_key, decode_body, decode_reply, encode_body, encode_reply,
 };
 pub use error::{NoError, WsError};
-pub use key::{decode_topic_key, topic_key};
+pub use key::{decode_topic_key, id_text, topic_key};
 pub use message::{ClientEnum, Message, Reply, ServerEnum, UnknownMessage};
 pub use topic::{GapItem, Publish, SnapshotState, TopicKey};

@@ -15,7 +15,9 @@ use super::service::Service;
 use super::settings::Limits;
 use crate::host::Clock;
 use crate::protocol::ClientEnum;
-use crate::session::node::{Denied, Identity, MessageKind, MessageSpec, NodeConfig, TopicSpec};
+use crate::session::node::{
+    Denied, IdSpec, Identity, MessageKind, MessageSpec, NodeConfig, TopicSpec,
+};
 use crate::session::store::Retention;
 use crate::store::{DynStore, MemoryLimits, MemoryStore, Store};
 use crate::transport::TransportConfig;
@@ -213,7 +215,11 @@ fn node_config(service: &dyn Service) -> NodeConfig {
             | Kind::Error => continue,
         };
         for text in std::iter::once(&message.name).chain(message.aliases) {
-            let spec = MessageSpec::new(wire_name(text), index, kind);
+            let mut spec = MessageSpec::new(wire_name(text), index, kind);
+            if let Some(id) = message.id {
+                let (name, keep) = (wire_name(message.name), Duration::from_millis(id.keep_ms));
+                spec = spec.with_ids(IdSpec::new(name, keep, service.read_id()));
+            }
             config.add_message(spec.with_limits(Duration::from_millis(timeout_ms), max_bytes));
         }
     }

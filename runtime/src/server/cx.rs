@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::host;
 use crate::protocol::Publish;
 use crate::session::node::{Attempt, ExecId, NodeConfig, Principal, StagedPublish};
+use crate::session::store::MessageId;
 use crate::wire::{Codec, CommandNo, LeaseId, Position};
 
 use super::publication::{self, EncodeFailure};
@@ -100,14 +101,15 @@ impl Cx {
 
     /// The same for every execution of this command, and of no other one: for effects outside of
     /// this context, such as a row in the application's own database, that must happen once
-    /// (PROTOCOL.md 5.2). A volatile has a key of its own each time.
+    /// (PROTOCOL.md 5.2). A message with an id has the same key wherever the id comes from: another
+    /// device, a client that was installed anew. A volatile has a key of its own each time.
     #[must_use]
     pub fn idempotency_key(&self) -> IdempotencyKey {
-        self.state.key
+        self.state.key.clone()
     }
 
     /// Whether this command may have run before without leaving a record (a server that died in the
-    /// middle).
+    /// middle). Of a message with an id that can't be excluded: another device may have sent it.
     #[must_use]
     pub fn attempt(&self) -> Attempt {
         self.state.attempt
@@ -216,19 +218,22 @@ impl CxStage {
     }
 }
 
-/// Names one command for ever: its lease and its number, shown as `<lease>/<n>`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Names one command for ever: its lease and its number, shown as `<lease>/<n>`; or, where its
+/// message declares an id, its message, principal and id, shown as `<message>/"<user>"/"<id>"`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdempotencyKey(KeyOf);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum KeyOf {
     Command(LeaseId, CommandNo),
+    /// Shared, because each use is a copy.
+    Id(Arc<MessageId>),
     Volatile(ExecId),
 }
 
 impl IdempotencyKey {
-    pub(super) const fn command(lease: LeaseId, n: CommandNo) -> Self {
-        Self(KeyOf::Command(lease, n))
+    pub(super) fn command(lease: LeaseId, n: CommandNo, id: Option<Box<MessageId>>) -> Self {
+        Self(id.map_or(KeyOf::Command(lease, n), |id| KeyOf::Id(id.into())))
     }
 
     pub(super) const fn volatile(exec: ExecId) -> Self {
@@ -238,8 +243,10 @@ impl IdempotencyKey {
 
 impl fmt::Display for IdempotencyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
+        match &self.0 {
             KeyOf::Command(lease, n) => write!(f, "{lease}/{n}"),
+            // Quoted, so that no two of them look the same.
+            KeyOf::Id(id) => write!(f, "{}/{:?}/{:?}", id.message.as_str(), id.principal, id.text),
             KeyOf::Volatile(exec) => write!(f, "volatile/{}", exec.0),
         }
     }

@@ -125,6 +125,7 @@ impl CallSite<'_> {
                 conn,
                 lease,
                 n,
+                id,
                 attempt,
                 message,
                 body,
@@ -133,7 +134,7 @@ impl CallSite<'_> {
                 timeout_ms,
                 ..
             } => {
-                let key = IdempotencyKey::command(lease, n);
+                let key = IdempotencyKey::command(lease, n, id);
                 let (cx, stage) = self.context(principal, codec, key, attempt, timeout_ms, room);
                 match service.execute(message, body.as_bytes(), cx) {
                     Ok(future) => Pending::Command(future, stage),

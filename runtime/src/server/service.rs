@@ -9,9 +9,9 @@ use steadfast_schema as schema;
 
 use super::cx::{Cx, TopicCx};
 use crate::protocol::{ClientEnum, DecodeError};
-use crate::session::node::{Denied, Principal};
+use crate::session::node::{Denied, Principal, ReadId};
 use crate::session::store::Outcome;
-use crate::wire::{Body, Name, UnsubscribeCode};
+use crate::wire::{Body, Codec, Name, UnsubscribeCode};
 
 /// A boxed future of a handler.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -56,6 +56,11 @@ pub trait Service: Send + Sync + 'static {
     fn client_enum(&self) -> &'static schema::ClientEnum;
     /// What the server sends.
     fn server_enum(&self) -> &'static schema::ServerEnum;
+    /// Reads the ids of those of its messages that declare one. The default is for a protocol in
+    /// which none does.
+    fn read_id(&self) -> ReadId {
+        |_, _, _| None
+    }
     /// Decodes a request or command and starts its handler.
     ///
     /// # Errors
@@ -86,6 +91,10 @@ pub trait Service: Send + Sync + 'static {
 /// Answers a client enum's messages with a handler `H`. Implemented for the enum, so that a crate
 /// may implement it for any `H`.
 pub trait CommandHooks<H>: ClientEnum {
+    /// Reads the id of a message that declares one. `None` if the body does not fit.
+    fn message_id(_: u16, _: &[u8], _: Codec) -> Option<String> {
+        None
+    }
     /// See [`Service::execute`].
     ///
     /// # Errors

@@ -7,20 +7,21 @@
 //! [`StoreOutcome::Unknown`] without harm.
 
 mod logs;
+mod message_id;
+mod outcome;
 
 pub use logs::{
     Advanced, Append, AppendKey, AppendOutcome, Appended, LogEntry, News, Publication, ReadFrom,
     Retention, StoreTime, TopicHead, TopicId,
 };
+pub use message_id::{CommitId, MessageId, PrincipalId, UsedId};
+pub use outcome::{Failure, Outcome};
 
-use crate::wire::{Body, Codec, CommandNo, Dial, Epoch, FailureCode, InstanceId, LeaseId, Name};
+use crate::wire::{Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId};
 
 /// Which operation an outcome belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OpId(pub u64);
-
-/// Who may use a lease.
-pub type PrincipalId = std::sync::Arc<str>;
 
 /// Counts the claims of a lease, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -45,61 +46,6 @@ pub struct Claim {
     pub generation: Generation,
     /// Whose.
     pub holder: Holder,
-}
-
-/// How a command ended.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// With a reply.
-    Ok(Body),
-    /// Without success. Boxed, because it is rare and replies are kept by the thousand.
-    Failed(Box<Failure>),
-    /// It did not run and never will: its deadline had passed before it started (PROTOCOL.md 5.13).
-    Expired,
-}
-
-/// What a failed command says.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Failure {
-    /// How.
-    pub code: FailureCode,
-    /// Wire name of the application's error, else empty.
-    pub name: Name,
-    /// Its fields, else `{}`.
-    pub body: Body,
-}
-
-impl Outcome {
-    /// Without success.
-    #[must_use]
-    pub fn failed(code: FailureCode, name: Name, body: Body) -> Self {
-        Self::Failed(Box::new(Failure { code, name, body }))
-    }
-
-    /// Without success, for a reason that is not the application's: no error, no fields.
-    #[must_use]
-    pub fn plain_failure(code: FailureCode) -> Self {
-        Self::failed(code, Name::EMPTY, Body::UNIT)
-    }
-
-    /// How it failed, if it did.
-    #[must_use]
-    pub fn failure(&self) -> Option<FailureCode> {
-        match self {
-            Self::Failed(failure) => Some(failure.code),
-            Self::Ok(_) | Self::Expired => None,
-        }
-    }
-
-    /// Bytes of its body.
-    #[must_use]
-    pub const fn bytes(&self) -> u64 {
-        match self {
-            Self::Ok(body) => body.len() as u64,
-            Self::Failed(failure) => failure.body.len() as u64,
-            Self::Expired => 0,
-        }
-    }
 }
 
 /// The completion record of a command (PROTOCOL.md 5.6).
@@ -134,6 +80,11 @@ pub struct Commit {
     pub retention: Vec<Retention>,
     /// An epoch for each publication's topic, should it not exist.
     pub fresh_epochs: Vec<Epoch>,
+    /// The application's own id of the command, if its message declares one. An outcome that
+    /// [stands](Outcome::stands) takes the id with it, in the same transaction as the record. If
+    /// the id is taken, the record gets the outcome that the id has for this body, publishes
+    /// nothing, and [`CommitOutcome::Used`] is answered.
+    pub id: Option<Box<CommitId>>,
 }
 
 /// What came of one [`Commit`].
@@ -149,6 +100,9 @@ pub enum CommitOutcome {
     Exists(Box<Record>),
     /// The number is below the low-water mark; its effects are discarded.
     BelowLow,
+    /// Another command has taken the id of this one; its effects are discarded. What it is told,
+    /// and what is recorded for it, settled: [`UsedId::answer`].
+    Used(Outcome),
 }
 
 /// An operation on the store.
@@ -223,6 +177,16 @@ pub enum StoreOp {
         low: CommandNo,
         /// What to write.
         commits: Vec<Commit>,
+    },
+    /// Looks up the application's own id of a command, before its handler starts. It writes
+    /// nothing: a commit takes the id.
+    FindId {
+        /// Which.
+        id: MessageId,
+        /// Ids that the principal may have in use.
+        max_per_principal: u32,
+        /// Bytes of ids and outcomes that the principal may have in use.
+        max_bytes_per_principal: u64,
     },
     /// Marks records as settled, whichever of them there are. Each is marked alone: of an operation
     /// that fails some may be.
@@ -314,6 +278,12 @@ pub enum StoreOutcome {
     LeaseGone,
     /// `OpenLease`: the principal holds as many as it may.
     TooManyLeases,
+    /// `FindId`: no command has taken the id, or the time for which it was kept is over.
+    UnusedId,
+    /// `FindId`: a command has taken the id.
+    UsedId(Box<UsedId>),
+    /// `FindId`: the id is not in use, and the principal, or the store, has as many as it may.
+    TooManyIds,
     /// `EndLease`, `Settle`: done.
     Done,
     /// `Commit`: it was carried out.

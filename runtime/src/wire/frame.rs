@@ -100,7 +100,7 @@ pub struct Hello {
     pub resume: Option<Resume>,
     /// The lease to go on with.
     pub lease: Option<LeaseClaim>,
-    /// Without `lease`: none is needed yet (PROTOCOL.md 5.20).
+    /// Without `lease`: none is needed yet (PROTOCOL.md 5.23).
     pub lease_later: bool,
 }
 
@@ -252,7 +252,7 @@ pub struct Welcome {
     pub heartbeat: Heartbeat,
 }
 
-/// The lease of a WELCOME or LEASE (PROTOCOL.md 5.1, 5.20).
+/// The lease of a WELCOME or LEASE (PROTOCOL.md 5.1, 5.23).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LeaseGrant {
     /// Its id.
@@ -348,6 +348,8 @@ pub enum FailureCode {
     Timeout,
     /// The outcome is not known, or no longer kept.
     Unknown,
+    /// Another command has its message id (PROTOCOL.md 5.21). Not executed.
+    IdReused,
 }
 
 /// Why a command was not executed (PROTOCOL.md 5.10).

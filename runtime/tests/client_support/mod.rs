@@ -24,6 +24,8 @@ use steadfast_rig::pump::{ClientHarness, pump_client};
 pub const EPOCH: Epoch = Epoch(0xe);
 /// What the rig says each EVENT and SNAPSHOT has.
 pub const MESSAGE_BYTES: usize = 100;
+/// More credit than any test uses up.
+pub const WIDE: Window = Window { frames: 256, bytes: 262_144 };
 
 pub struct Rig {
     pub client: Client,
@@ -96,6 +98,15 @@ impl ClientHarness for Rig {
 }
 
 impl Rig {
+    /// A rig with a live subscription that starts after `ts`.
+    pub fn following(ts: u64, credit: Window) -> (Self, SubId) {
+        let mut rig = Self::attached_with(|config| config.credit = credit);
+        let sub = rig.subscribe(Some(at(ts)));
+        let ask = rig.subscribes().remove(0);
+        rig.subscribed(ask.sub, ts, None, false);
+        (rig, sub)
+    }
+
     pub fn new() -> Self {
         Self::with(|_| ())
     }

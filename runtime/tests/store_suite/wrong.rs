@@ -28,6 +28,10 @@ pub enum Mistake {
     HeadsOfKnownTopicsOnly,
     OldRenewalsCount,
     OneGeneration,
+    IgnoresIds,
+    ComparesNoBodies,
+    AnyPrincipalsIds,
+    BoundlessIds,
     AppendsBackwards,
     SettlesTheFirst,
     /// Of a store whose records and logs lie apart.
@@ -102,6 +106,20 @@ pub const MISTAKES: &[(Mistake, &[&str])] = &[
         ],
     ),
     (Mistake::HeadsOfKnownTopicsOnly, &["heads are told in order and make no topic"]),
+    (
+        Mistake::IgnoresIds,
+        &[
+            "an id is taken with its record and outlives its lease",
+            "the first outcome of an id stands",
+            "another body under an id is told so",
+            "an outcome that does not stand takes no id",
+            "a principal has so many ids",
+            "commits of one operation see the ids of those before them",
+        ],
+    ),
+    (Mistake::ComparesNoBodies, &["another body under an id is told so"]),
+    (Mistake::AnyPrincipalsIds, &["an id belongs to its principal and its message"]),
+    (Mistake::BoundlessIds, &["a principal has so many ids"]),
     (Mistake::OpensAnew, &["a topic keeps its first epoch", "an append makes its topic"]),
 ];
 
@@ -170,6 +188,23 @@ impl Wrong {
                 if let Some(copy) = principal.strip_prefix("bob") {
                     *principal = format!("ann{copy}").into();
                 }
+            }
+            (Mistake::AnyPrincipalsIds, StoreOp::FindId { id, max_per_principal, .. })
+                if *max_per_principal > 1 =>
+            {
+                if let Some(copy) = id.principal.strip_prefix("bob") {
+                    id.principal = format!("ann{copy}").into();
+                }
+            }
+            (Mistake::BoundlessIds, StoreOp::FindId { max_per_principal, .. }) => {
+                *max_per_principal = u32::MAX;
+            }
+            (Mistake::IgnoresIds, StoreOp::Commit { commits, .. }) => {
+                commits.iter_mut().for_each(|commit| commit.id = None);
+            }
+            (Mistake::ComparesNoBodies, StoreOp::Commit { commits, .. }) => {
+                let ids = commits.iter_mut().filter_map(|commit| commit.id.as_mut());
+                ids.for_each(|id| id.hash = u64::MAX - 7);
             }
             _ => {}
         }

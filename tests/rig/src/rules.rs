@@ -152,6 +152,8 @@ SnapshotIsAnnounced = "a snapshot is announced",
     "SNAPSHOT follows a SUBSCRIBED that promised it";
 FeedHasNoGap = "a feed has no gap", "a server sends each event after the one before";
 CreditIsKept = "a feed keeps its credit", "in events and bytes";
+LongIsNotSent = "nobody is sent what it does not take",
+    "no message of a topic is longer than HELLO says; its subscription alone ends (2.6)";
 PositionsAreFinished = "positions are finished with",
     "POSITION tells only what the application has finished with";
 SubscribedWasAsked = "SUBSCRIBED answers SUBSCRIBE",
@@ -176,6 +178,10 @@ FramesSurviveEncoding = "frames survive encoding",
     "a frame is the same after its bytes have been read";
 ComesToRest = "everything comes to rest when faults stop",
     "each command resolves, each subscriber reaches the head";
+LifeIsNotLeft = "who is heard is not left",
+    "nobody counts a heartbeat as missed while bytes arrive, whole messages or not (9.1)";
+DialsInTime = "a client dials when the table says",
+    "soon, or backing off by its row, or when GOAWAY asked (8.1a, 8.1b, 8.2)";
 NobodyReconnects = "nobody reconnects at rest", "without faults nobody dials";}
 
 impl fmt::Display for Rule {

@@ -38,7 +38,7 @@ pub enum Packet {
     ClientFrame(ClientFrame, usize),
     /// A server's frame, with the length of its message.
     ServerFrame(ServerFrame, usize),
-    /// A pong of the WebSocket layer.
+    /// A sign of life that is no message: a pong of the WebSocket layer, or a part of a message.
     Alive,
     /// The end.
     Closed(Close),

@@ -41,6 +41,8 @@ pub struct Plan {
     pub clock_origin_ms: u64,
     /// Whether clocks jump forwards.
     pub clocks_jump: bool,
+    /// Messages of 1000 that come in parts, on a slow line.
+    pub parts: u32,
     /// How the store misbehaves.
     pub store: StorePlan,
     /// How handlers and hooks behave.
@@ -179,6 +181,7 @@ impl Plan {
             latency_ms: (1, 1),
             clock_origin_ms: 0,
             clocks_jump: false,
+            parts: 0,
             store: StorePlan::CALM,
             handlers: HandlerPlan::CALM,
             faults_ms: None,
@@ -242,6 +245,7 @@ impl Plan {
         randomise_node(rng, Arc::make_mut(&mut plan.node));
         randomise_outage(&mut rng.clone(), &mut plan);
         randomise_leases(&mut rng.clone(), &mut plan);
+        randomise_messages(&mut rng.clone(), &mut plan);
         plan
     }
 
@@ -426,10 +430,20 @@ fn randomise_outage(rng: &mut Rng, plan: &mut Plan) {
     }
 }
 
-/// Some clients only read, and some ask for their lease at once.
+/// Some clients only read, and some ask for their lease at once. Drawn apart, too.
 fn randomise_leases(rng: &mut Rng, plan: &mut Plan) {
+    let mut rng = Rng::new(rng.next_u64().rotate_left(32));
     plan.readers = if plan.clients > 1 && rng.chance(400) { 1 } else { 0 };
     Arc::make_mut(&mut plan.client).lease_at_once = rng.chance(300);
+}
+
+/// Long messages: on slow lines, and for clients that do not take them. Drawn apart, too.
+fn randomise_messages(rng: &mut Rng, plan: &mut Plan) {
+    // Not the numbers that an outage is drawn from.
+    let mut rng = Rng::new(!rng.next_u64());
+    plan.parts = rng.pick(&[0, 0, 0, 30, 100]);
+    Arc::make_mut(&mut plan.client).message_bytes =
+        rng.pick(&[45, 80, u32::MAX, u32::MAX, u32::MAX, u32::MAX]);
 }
 
 /// What one principal may have. Drawn apart, so that a seed's other settings stay what they were.

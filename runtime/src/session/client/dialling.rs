@@ -66,7 +66,7 @@ impl Client {
         })))
     }
 
-    /// Whether there is something to command, or a lease is to be there before (PROTOCOL.md 5.20).
+    /// Whether there is something to command, or a lease is to be there before (PROTOCOL.md 5.23).
     pub(super) fn wants_lease(&self) -> bool {
         self.config.lease_at_once || self.outbox.size().0 > 0
     }

@@ -58,6 +58,15 @@ impl ClientTimer {
     }
 }
 
+/// The two say the same.
+const _: () = {
+    let mut place = 0;
+    while place < SINGLE.len() {
+        assert!(matches!(SINGLE[place].single(), Some(at) if at == place), "the order of `SINGLE`");
+        place += 1;
+    }
+};
+
 /// Timers by time and by name. Those that exist once are set with every frame, so they have a
 /// place of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::identity::IdSpec;
 use crate::session::millis;
 use crate::session::store::{Retention, TopicId};
 use crate::wire::{self, Codec, Name, Window};
@@ -13,6 +14,8 @@ pub struct MessageSpec {
     pub(super) name: Name,
     pub(super) index: u16,
     pub(super) kind: MessageKind,
+    /// Boxed, because few messages have one.
+    pub(super) id: Option<Box<IdSpec>>,
     /// Time for its handler: 10 s.
     pub timeout: Duration,
     /// The longest body, in bytes: 64 KiB.
@@ -23,7 +26,8 @@ impl MessageSpec {
     /// A message with a wire name, or an alias, and its index in its enum's description.
     #[must_use]
     pub const fn new(name: Name, index: u16, kind: MessageKind) -> Self {
-        Self { name, index, kind, timeout: Duration::from_secs(10), max_bytes: 64 * 1024 }
+        let timeout = Duration::from_secs(10);
+        Self { name, index, kind, id: None, timeout, max_bytes: 64 * 1024 }
     }
 
     /// With other limits than the defaults.
@@ -32,6 +36,19 @@ impl MessageSpec {
         self.timeout = timeout;
         self.max_bytes = max_bytes;
         self
+    }
+
+    /// With ids of the application's own (PROTOCOL.md 5.20).
+    #[must_use]
+    pub fn with_ids(mut self, ids: IdSpec) -> Self {
+        self.id = Some(Box::new(ids));
+        self
+    }
+
+    /// Its ids, if it declares any.
+    #[must_use]
+    pub fn ids(&self) -> Option<&IdSpec> {
+        self.id.as_deref()
     }
 
     /// Wire name, or an alias.
@@ -201,6 +218,13 @@ pub struct NodeConfig {
     /// ones beyond are refused with `overload`, and so is one that may not wait for as long as the
     /// last one of its principal has waited.
     pub commands_waiting_per_principal: u32,
+    /// Longest message id (PROTOCOL.md 5.20), in bytes: 256. Longer ones are `invalid`.
+    pub message_id_bytes: u32,
+    /// Message ids that a principal may have in use: 100,000. Beyond, commands with other ids are
+    /// refused with `overload`; those that run by then still take theirs.
+    pub ids_per_principal: u32,
+    /// Bytes of these ids and of the outcomes that they stand for: 16 MiB. Beyond, the same.
+    pub id_bytes_per_principal: u64,
     /// Volatile executions at a time per connection; more are dropped: 16.
     pub volatile_executions: u32,
     /// Subscriptions per connection: 256.
@@ -326,6 +350,9 @@ impl NodeConfig {
             executions_per_lease: 256,
             commands_waiting: 10_000,
             commands_waiting_per_principal: 1_000,
+            message_id_bytes: 256,
+            ids_per_principal: 100_000,
+            id_bytes_per_principal: 16 * 1024 * 1024,
             volatile_executions: 16,
             subscriptions: 256,
             subscriptions_per_principal: 4_096,

@@ -12,6 +12,7 @@ mod appends;
 mod config;
 mod effects;
 pub mod fault;
+mod identity;
 mod keys;
 mod leases;
 mod load;
@@ -22,6 +23,7 @@ mod topics;
 mod types;
 
 pub use config::{Heartbeat, MessageKind, MessageSpec, NodeConfig, TopicSpec};
+pub use identity::{IdSpec, ReadId};
 pub use load::{NodeLoad, NodePeaks};
 pub use router::Node;
 pub use types::{

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::session::Close;
-use crate::session::store::{Appended, OpId, Outcome, Publication, StoreOp, TopicId};
+use crate::session::store::{Appended, MessageId, OpId, Outcome, Publication, StoreOp, TopicId};
 use crate::wire::{Body, Codec, CommandNo, LeaseId, Name, Position, RefusalCode, UnsubscribeCode};
 
 /// Names a socket of this process; never used twice.
@@ -125,6 +125,9 @@ pub enum Execution {
         lease: LeaseId,
         /// Its number.
         n: CommandNo,
+        /// The application's own id, if its message declares one: then that is the idempotency
+        /// key, and `attempt` is always [`Attempt::MaybeRetry`].
+        id: Option<Box<MessageId>>,
         /// Whether it may have run before.
         attempt: Attempt,
         /// Index of the message.

@@ -8,6 +8,9 @@ use crate::session::store::Publication;
 pub struct MemoryBytes {
     /// Replies ([`super::MemoryLimits::reply_bytes`]).
     pub replies: u64,
+    /// Ids of the application, and what they stand for ([`super::MemoryLimits::id_bytes`], which
+    /// names of ids may exceed).
+    pub ids: u64,
     /// Publications that are not in their logs yet ([`super::MemoryLimits::owed_bytes`], which one
     /// commit may exceed).
     pub owed: u64,

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// Bounds of a memory store. Bytes are those of names and bodies; beside them a lease takes about
-/// 400 bytes, a record 150 and an entry of a log 100, and each of these is bounded in number.
+/// 400 bytes, an id 400, a record 150 and an entry of a log 100,
+/// and each of these is bounded in number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct MemoryLimits {
@@ -25,6 +26,13 @@ pub struct MemoryLimits {
     pub principal_bytes: u64,
     /// Bytes of replies kept in all: 1 GiB. Beyond, leases lose their replies in turn.
     pub reply_bytes: u64,
+    /// How many of the application's own ids (PROTOCOL.md 5.20) are in use: 1,000,000. Beyond,
+    /// commands with other ids are refused until some have been kept for long enough. What runs at
+    /// that time may still take its ids.
+    pub ids: usize,
+    /// Bytes of these ids and of what they stand for: 256 MiB. Beyond, the same, and what still
+    /// takes an id is kept as "unknown" (PROTOCOL.md 5.7).
+    pub id_bytes: u64,
     /// Bytes of publications that are not in their logs yet: 256 MiB. Beyond, commits that would
     /// add to them fail until some are.
     pub owed_bytes: u64,
@@ -54,6 +62,8 @@ impl Default for MemoryLimits {
             lease_bytes: 256 * 1024,
             principal_bytes: 4 * 1024 * 1024,
             reply_bytes: 1024 * 1024 * 1024,
+            ids: 1_000_000,
+            id_bytes: 256 * 1024 * 1024,
             owed_bytes: 256 * 1024 * 1024,
             direct_keys: 1024,
             news_bytes: 4 * 1024 * 1024,

@@ -4,6 +4,7 @@
 
 mod bytes;
 mod handle;
+mod ids;
 mod leases;
 mod limits;
 mod news;

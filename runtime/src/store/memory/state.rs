@@ -1,13 +1,14 @@
 //! Leases, records and logs in memory, and each operation on them. Time comes in from outside.
 
 use super::bytes::MemoryBytes;
+use super::ids::Ids;
 use super::leases::{self, Leases};
 use super::limits::MemoryLimits;
 use super::topics::Topics;
 use crate::session::Now;
 use crate::session::store::{
-    Append, AppendKey, AppendOutcome, Commit, CommitOutcome, LogEntry, Publication, Retention,
-    StoreOp, StoreOutcome, StoreTime, TopicId,
+    Append, AppendKey, AppendOutcome, Commit, CommitId, CommitOutcome, LogEntry, Publication,
+    Record, Retention, StoreOp, StoreOutcome, StoreTime, TopicId,
 };
 use crate::wire::{CommandNo, Epoch, LeaseId, Position};
 
@@ -17,6 +18,7 @@ use crate::wire::{CommandNo, Epoch, LeaseId, Position};
 pub struct MemoryState {
     pub(super) limits: MemoryLimits,
     leases: Leases,
+    ids: Ids,
     pub(super) topics: Topics,
 }
 
@@ -31,6 +33,7 @@ impl MemoryState {
     /// back expires nothing.
     pub fn apply(&mut self, now: Now, op: StoreOp) -> StoreOutcome {
         self.leases.expire(now, &self.limits);
+        self.ids.expire(now);
         self.topics.expire(now, &self.limits);
         let outcome = self.carry_out(now, op);
         self.forget_keys(now);
@@ -53,7 +56,7 @@ impl MemoryState {
     /// an earlier moment. Each topic's epoch becomes a mixture of what is stored and `incarnation`,
     /// a random number: numbers may come again with other bytes (PROTOCOL.md 7.1). Each lease is
     /// gone, since records may be missing and commands would run again (5.1); what it owes is still
-    /// appended.
+    /// appended. Ids stay as they are stored: each came with its record, and would go with it.
     pub fn begin_incarnation(&mut self, now: Now, incarnation: u64) {
         self.leases.incarnation = incarnation;
         self.topics.begin_incarnation(incarnation);
@@ -71,6 +74,7 @@ impl MemoryState {
     pub const fn bytes(&self) -> MemoryBytes {
         MemoryBytes {
             replies: self.leases.reply_bytes,
+            ids: self.ids.bytes,
             owed: self.leases.owed_bytes,
             logs: self.topics.bytes,
         }
@@ -103,6 +107,10 @@ impl MemoryState {
                 StoreOutcome::Done
             }
             StoreOp::Commit { lease, low, commits } => self.commit(now, lease, low, commits),
+            StoreOp::FindId { id, max_per_principal, max_bytes_per_principal } => {
+                let max = (max_per_principal, max_bytes_per_principal);
+                self.ids.find(&id, max, &self.limits)
+            }
             StoreOp::Settle { records } => {
                 records.into_iter().for_each(|(lease, n)| self.leases.settle(lease, n));
                 StoreOutcome::Done
@@ -152,8 +160,29 @@ impl MemoryState {
         StoreOutcome::Committed { at: self.leases.time(now), claim, outcomes }
     }
 
+    /// Writes a record, unless its id belongs to another command: then what is recorded is what the
+    /// id has for it. `None` if the record may go on.
+    fn yields(&mut self, now: Now, lease: LeaseId, commit: &Commit) -> Option<CommitOutcome> {
+        let CommitId { id, hash, .. } = &**commit.id.as_ref()?;
+        let outcome = self.ids.get(id)?.answer(*hash);
+        let record = Record {
+            hash: commit.record.hash,
+            outcome: outcome.clone(),
+            publishes: Vec::new(),
+            settled: true,
+        };
+        self.leases.write(now, lease, commit.n, record, &self.limits);
+        Some(CommitOutcome::Used(outcome))
+    }
+
     fn write(&mut self, now: Now, id: LeaseId, commit: Commit) -> CommitOutcome {
-        let Commit { n, mut record, settle, retention, fresh_epochs } = commit;
+        if let Some(used) = self.yields(now, id, &commit) {
+            return used;
+        }
+        let Commit { n, mut record, settle, retention, fresh_epochs, id: taken } = commit;
+        if let Some(taken) = taken.filter(|_| record.outcome.stands()) {
+            self.ids.take(now, *taken, record.outcome.clone(), &self.limits);
+        }
         let publishes = record.publishes.len();
         let settled = if publishes == 0 {
             Some(Vec::new())

@@ -48,7 +48,8 @@ words!(
     Error = "error",
     Internal = "internal",
     Timeout = "timeout",
-    Unknown = "unknown";
+    Unknown = "unknown",
+    IdReused = "id_reused";
     unknown = Internal
 );
 

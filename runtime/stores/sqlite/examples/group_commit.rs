@@ -146,6 +146,7 @@ fn command(writer: u64, n: u64) -> StoreOp {
             settle: true,
             retention: vec![KEPT],
             fresh_epochs: vec![Epoch(7)],
+            id: None,
         }],
     }
 }

@@ -124,8 +124,13 @@ pub(crate) const fn outcome_word(outcome: &Outcome) -> &'static str {
     }
 }
 
-const CODES: [FailureCode; 4] =
-    [FailureCode::Error, FailureCode::Internal, FailureCode::Timeout, FailureCode::Unknown];
+const CODES: [FailureCode; 5] = [
+    FailureCode::Error,
+    FailureCode::Internal,
+    FailureCode::Timeout,
+    FailureCode::Unknown,
+    FailureCode::IdReused,
+];
 
 const fn code_word(code: FailureCode) -> &'static str {
     match code {
@@ -133,6 +138,7 @@ const fn code_word(code: FailureCode) -> &'static str {
         FailureCode::Internal => "internal",
         FailureCode::Timeout => "timeout",
         FailureCode::Unknown => "unknown",
+        FailureCode::IdReused => "id_reused",
     }
 }
 

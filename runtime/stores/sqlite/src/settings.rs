@@ -68,7 +68,7 @@ impl Default for LocalSettings {
 }
 
 /// How much a store keeps. Bytes are those of names and bodies; beside them a lease takes about 250
-/// bytes of the file, a record 100 and an entry of a log 60, and each of these is bounded in
+/// bytes of the file, an id 150, a record 100 and an entry of a log 60, and each of these is bounded in
 /// number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -93,6 +93,13 @@ pub struct LocalLimits {
     /// Bytes of publications that are not in their logs yet: 1 GiB. Beyond, commits that would add
     /// to them fail until some are.
     pub owed_bytes: u64,
+    /// How many of the application's own ids (PROTOCOL.md 5.20) are in use: 10,000,000. Beyond,
+    /// commands with other ids are refused until some have been kept for long enough. What runs at
+    /// that time may still take its ids.
+    pub ids: u64,
+    /// Bytes of these ids and of what they stand for: 4 GiB. Beyond, the same, and what still
+    /// takes an id is kept as "unknown" (PROTOCOL.md 5.7).
+    pub id_bytes: u64,
     /// For how long the key of a publication from outside of commands is remembered: 10 min, which
     /// is longer than a node repeats an operation.
     pub direct_keys: Duration,
@@ -116,6 +123,8 @@ impl Default for LocalLimits {
             principal_bytes: 4 * MIB,
             reply_bytes: 4 * 1024 * MIB,
             owed_bytes: 1024 * MIB,
+            ids: 10_000_000,
+            id_bytes: 4 * 1024 * MIB,
             direct_keys: Duration::from_secs(600),
             direct_keys_max: 1_000_000,
             owed: Duration::from_secs(3_600),

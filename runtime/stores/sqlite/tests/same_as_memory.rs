@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use steadfast::session::store::{
-    Append, AppendKey, Commit, Generation, Holder, OpId, Outcome, Publication, ReadFrom, Record,
-    Retention, StoreOp, StoreOutcome, TopicId,
+    Append, AppendKey, Commit, CommitId, Generation, Holder, MessageId, OpId, Outcome, Publication,
+    ReadFrom, Record, Retention, StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::store::{MemoryLimits, MemoryState, Store};
 use steadfast::wire::{
@@ -29,6 +29,8 @@ fn memory_limits() -> MemoryLimits {
     limits.lease_bytes = 300;
     limits.principal_bytes = 500;
     limits.owed_bytes = 900;
+    limits.ids = 8;
+    limits.id_bytes = 300;
     limits.owed = Duration::from_secs(3_600);
     limits
 }
@@ -43,6 +45,8 @@ fn limits() -> LocalLimits {
     limits.lease_bytes = same.lease_bytes;
     limits.principal_bytes = same.principal_bytes;
     limits.owed_bytes = same.owed_bytes;
+    limits.ids = same.ids as u64;
+    limits.id_bytes = same.id_bytes;
     limits.owed = same.owed;
     limits
 }
@@ -92,6 +96,18 @@ impl Dice {
         }
     }
 
+    fn message_id(&mut self) -> MessageId {
+        let principal = ["ann", "bob"][self.rng.usize(0..2)].into();
+        let message = Name::from_static(["order", "pay"][self.rng.usize(0..2)]).unwrap();
+        MessageId { principal, message, text: self.rng.u8(0..6).to_string().into() }
+    }
+
+    fn commit_id(&mut self) -> Option<Box<CommitId>> {
+        let (hash, keep_ms) = (self.rng.u64(0..2), self.rng.u64(1..30) * 1_000);
+        let id = CommitId { id: self.message_id(), hash, keep_ms };
+        self.rng.bool().then(|| Box::new(id))
+    }
+
     fn append(&mut self) -> Append {
         let Publication { name, bodies, .. } = self.publication();
         Append { key: self.key(), as_of: None, name, bodies }
@@ -111,6 +127,7 @@ impl Dice {
             settle: self.rng.u8(0..4) > 0,
             retention: vec![self.retention(); many],
             fresh_epochs: (0..many).map(|_| Epoch(self.rng.u64(..))).collect(),
+            id: self.commit_id(),
             record,
         }
     }
@@ -118,7 +135,12 @@ impl Dice {
     fn op(&mut self) -> StoreOp {
         let low = CommandNo(self.rng.u64(0..20));
         let principal = ["ann", "bob"][self.rng.usize(0..2)].into();
-        match self.rng.u8(0..20) {
+        match self.rng.u8(0..22) {
+            20..=21 => StoreOp::FindId {
+                id: self.message_id(),
+                max_per_principal: self.rng.u32(0..5),
+                max_bytes_per_principal: self.rng.u64(0..400),
+            },
             0..=2 => StoreOp::OpenLease {
                 id: self.lease(),
                 holder: self.holder(),

@@ -270,7 +270,7 @@ impl Desk {
         let Some(session) = &mut self.session else {
             return Err(Stop::broken("4.1", "a command without a session"));
         };
-        ensure!("5.20", self.issued, "a command without a lease: {}", frame.text);
+        ensure!("5.23", self.issued, "a command without a lease: {}", frame.text);
         ensure!("4.2", seq == session.recv + 1, "seq {seq} after {}", session.recv);
         session.recv = seq;
         let this = (n, name.clone(), body.clone());

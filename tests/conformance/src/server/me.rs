@@ -18,7 +18,7 @@ pub(crate) struct Me {
     pub(crate) window: (u64, u64),
     pub(crate) session: Option<Session>,
     pub(crate) lease: Option<String>,
-    /// Says that it needs no lease yet, while it has none (5.20).
+    /// Says that it needs no lease yet, while it has none (5.23).
     pub(crate) lease_later: bool,
     /// The next `n`.
     pub(crate) next: u64,

@@ -59,7 +59,7 @@ impl Rules {
         let body = frame.body();
         let leased = !body["lease"].is_null();
         let needs_none = me.lease_later && me.lease.is_none();
-        ensure!("5.20", leased || needs_none, "WELCOME has no lease: {body}");
+        ensure!("5.23", leased || needs_none, "WELCOME has no lease: {body}");
         let state = if leased { lease(frame, "/lease")? } else { String::new() };
         let Some(resumed) = body["resumed"].as_bool() else {
             return Err(Stop::broken("4.1", "`resumed` is not a boolean"));
@@ -105,10 +105,10 @@ impl Rules {
                 self.of_topic(frame)
             }
             kind::LEASE => {
-                ensure!("5.20", me.lease.is_none(), "a lease for who has one: {}", frame.text);
+                ensure!("5.23", me.lease.is_none(), "a lease for who has one: {}", frame.text);
                 let state = lease(frame, "")?;
-                ensure!("5.20", state == "new", "LEASE grants one that is `{state}`");
-                me.take_lease(frame.text_member("5.20", "/id")?);
+                ensure!("5.23", state == "new", "LEASE grants one that is `{state}`");
+                me.take_lease(frame.text_member("5.23", "/id")?);
                 Ok(())
             }
             kind::GOAWAY => {

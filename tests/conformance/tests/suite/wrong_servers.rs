@@ -178,6 +178,27 @@ mistakes! {
         }
         changed(frame, |frame| frame[4] = json!(0))
     };
+    an_id_that_is_ignored_is_found "5.20" |memory, way, frame, _| {
+        if way == Way::Up && frame[0] == 20 {
+            memory.first(&frame[1]["instance"]);
+        }
+        if way == Way::Down || frame[5] != "order" || frame[6]["id"].is_null() {
+            return Fate::Pass;
+        }
+        let (whose, which) = (memory.noted[0].clone(), memory.again());
+        changed(frame, |frame| frame[6]["id"] = json!(format!("{whose} {which}")))
+    };
+    another_body_that_is_executed_is_found "5.21" |_, way, frame, _| {
+        let reused = way == Way::Down && frame[0] == 4 && frame[5] == "id_reused";
+        let result = || vec![json!([3, frame[1], frame[2], frame[3], 0, 2]).to_string()];
+        if reused { Fate::Become(result()) } else { Fate::Pass }
+    };
+    a_message_that_runs_without_its_id_is_found "5.22" |_, way, frame, _| {
+        if way == Way::Down || frame[5] != "order" || !frame[6]["id"].is_null() {
+            return Fate::Pass;
+        }
+        changed(frame, |frame| frame[6]["id"] = json!("made up"))
+    };
     a_ping_without_answer_is_found "9.2" |_, way, frame, _| {
         if way == Way::Down && frame[0] == 13 { Fate::Become(Vec::new()) } else { Fate::Pass }
     };

@@ -378,6 +378,11 @@ impl Ledger {
         let settled = match outcome {
             CommitOutcome::Exists(_) => return marks.set(Mark::RecordExists),
             CommitOutcome::BelowLow => return marks.set(Mark::BelowLow),
+            CommitOutcome::Used(outcome) => {
+                return self.require(false, Rule::OutcomeHasReason, || {
+                    format!("{n} without an id is committed as {outcome:?}")
+                });
+            }
             CommitOutcome::Written { settled } => settled,
         };
         let fresh = self.commits.insert((lease, n));

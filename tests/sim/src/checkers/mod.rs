@@ -9,6 +9,7 @@ mod commands;
 mod drains;
 mod executions;
 mod known;
+mod life;
 mod outages;
 mod promises;
 mod refusals;
@@ -20,11 +21,10 @@ mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::Duration;
 
-use steadfast::session::Close;
-use steadfast::session::client::ConnectionState;
+use steadfast::session::client::{Backoff, ConnectionState};
 use steadfast::session::node::{ConnId, ExecId, NodeConfig};
+use steadfast::session::{Close, Now};
 use steadfast::wire::{LeaseId, SessionId};
 use steadfast_rig::Rule;
 
@@ -38,6 +38,7 @@ use self::commands::{CallBook, ClientBook, CommitBook, LeaseBook};
 use self::drains::Unanswered;
 use self::executions::Executions;
 use self::known::Known;
+use self::life::{Heard, Row};
 use self::outages::Outages;
 use self::promises::Promises;
 use self::refusals::Reaction;
@@ -88,7 +89,13 @@ pub struct Checkers {
     promises: BTreeMap<u64, Promises>,
     /// Whose credentials a hook looks at.
     authenticating: BTreeMap<(u64, ExecId), ConnId>,
-    backoff_cap: Duration,
+    backoff: Backoff,
+    /// The longest message that clients say they take.
+    message_bytes: usize,
+    /// Of attached ends.
+    heard: Heard,
+    /// By client process.
+    rows: BTreeMap<u64, Row>,
 }
 
 pub(crate) fn digest(of: &impl Hash) -> u64 {
@@ -125,7 +132,10 @@ impl Checkers {
             refusals: BTreeMap::new(),
             promises: BTreeMap::new(),
             authenticating: BTreeMap::new(),
-            backoff_cap: plan.client.backoff.cap,
+            backoff: plan.client.backoff.clone(),
+            message_bytes: plan.client.message_bytes as usize,
+            heard: Heard::new(),
+            rows: BTreeMap::new(),
         }
     }
 
@@ -178,13 +188,15 @@ impl Checkers {
     }
 
     /// A client closes a socket.
-    pub fn client_closes(&mut self, close: &Close) {
+    pub fn client_closes(&mut self, process: u64, now: Now, close: &Close) {
         self.nobody_breaks_a_rule(close, "client");
+        self.nobody_leaves_a_living_peer((process, None), now, close);
     }
 
     /// A server closes a socket.
-    pub fn server_closes(&mut self, close: &Close) {
+    pub fn server_closes(&mut self, process: u64, conn: ConnId, now: Now, close: &Close) {
         self.nobody_breaks_a_rule(close, "server");
+        self.nobody_leaves_a_living_peer((process, Some(conn)), now, close);
         match close.code.map(|code| code.0) {
             Some(4001) => self.sometimes.count("stale dial refused"),
             Some(4002) => self.sometimes.count("socket replaced"),

@@ -26,6 +26,8 @@ pub enum Owed {
     Hello(ConnId),
     /// A sign of life of a client.
     Alive(ConnId),
+    /// Something to be said: by a client, or by a node on a connection.
+    Voice(Option<ConnId>),
     /// Credentials that expire.
     Credentials(ConnId),
     /// A handler or a hook.
@@ -57,16 +59,20 @@ impl Checkers {
     pub(super) fn state_promises(&mut self, process: u64, now: Now, state: &ConnectionState) {
         match state {
             ConnectionState::Reconnecting { next_dial: Some(at), .. } => {
+                self.is_detached((process, None));
                 self.kept(process, Owed::Life);
                 self.kept(process, Owed::Handshake);
                 self.promise(process, Owed::Dial, *at);
             }
-            ConnectionState::Connected { .. } => self.kept(process, Owed::Handshake),
+            ConnectionState::Connected { .. } => {
+                self.kept(process, Owed::Handshake);
+                self.lives((process, None), now);
+            }
             ConnectionState::Failed { .. } | ConnectionState::Closed => self.owes_nothing(process),
             ConnectionState::Connecting { .. } => {
                 self.kept(process, Owed::Handshake);
                 let by = self.dials_until(process);
-                let by = by.unwrap_or_else(|| now.after(self.backoff_cap));
+                let by = by.unwrap_or_else(|| now.after(self.backoff.cap));
                 self.promise(process, Owed::Dial, by);
             }
             ConnectionState::Disconnected
@@ -77,17 +83,20 @@ impl Checkers {
     /// A client asks for a socket.
     pub fn dials(&mut self, process: u64, by: Now) {
         self.kept(process, Owed::Dial);
+        self.counts_a_dial(process);
         self.promise(process, Owed::Handshake, by);
     }
 
     /// Something arrived on a client's current socket after WELCOME.
     pub fn client_heard(&mut self, process: u64, now: Now) {
+        self.hears_something((process, None), now);
         let by = now.after(self.node_config.heartbeat.interval);
         self.promise(process, Owed::Life, by);
     }
 
     /// Something arrived at a node.
     pub fn node_heard(&mut self, process: u64, conn: ConnId, now: Now) {
+        self.hears_something((process, Some(conn)), now);
         if self.owes(process, Owed::Alive(conn)) {
             let by = now.after(self.node_config.heartbeat.interval);
             self.promise(process, Owed::Alive(conn), by);
@@ -103,12 +112,14 @@ impl Checkers {
     /// A node said WELCOME.
     pub fn node_welcomes(&mut self, process: u64, conn: ConnId, now: Now) {
         self.kept(process, Owed::Hello(conn));
+        self.lives((process, Some(conn)), now);
         let by = now.after(self.node_config.heartbeat.interval);
         self.promise(process, Owed::Alive(conn), by);
     }
 
     /// A node has let go of a socket.
     pub fn node_forgets(&mut self, process: u64, conn: ConnId) {
+        self.is_detached((process, Some(conn)));
         for owed in [Owed::Hello(conn), Owed::Alive(conn), Owed::Credentials(conn)] {
             self.kept(process, owed);
         }
@@ -144,7 +155,7 @@ impl Checkers {
         }
     }
 
-    fn owes(&self, process: u64, owed: Owed) -> bool {
+    pub(super) fn owes(&self, process: u64, owed: Owed) -> bool {
         self.promises.get(&process).is_some_and(|promises| promises.contains_key(&owed))
     }
 
@@ -155,7 +166,7 @@ impl Checkers {
         let Some(promises) = self.promises.get(&process) else { return };
         let by = |owed: Owed, by: Now| match owed {
             // After a PING the next look is a timeout away, whatever is heard meanwhile.
-            Owed::Life | Owed::Alive(_) => by.max(now.after(timeout)),
+            Owed::Life | Owed::Alive(_) | Owed::Voice(_) => by.max(now.after(timeout)),
             _ => by.max(now),
         };
         let lost = promises

@@ -55,6 +55,7 @@ impl Checkers {
     ) -> bool {
         let reaction = expected(self.was_connected(process), now, refusal, config);
         self.refusals.insert(process, reaction);
+        self.dial_was_refused(process);
         self.sometimes.count(match reaction {
             Reaction::Stop => "upgrade refused for good",
             Reaction::Dial { new_credentials: true, .. } => "upgrade refused until credentials",

@@ -56,6 +56,7 @@ pub const REQUIRED: &[&str] = &[
     "maybe retry",
     "connection cut",
     "frame cut in two",
+    "message in parts",
     "store rolled back",
     "store away for a minute",
     "news missed",

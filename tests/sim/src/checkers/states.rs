@@ -43,6 +43,7 @@ impl Checkers {
         self.require(is_edge(&before, state), Rule::LegalEdges, || {
             format!("process {process}: {before:?}, then {state:?}")
         });
+        self.dials_when_it_should(process, now, state);
         self.state_promises(process, now, state);
         if let ConnectionState::Failed { reason } = state {
             self.require(self.must_stop(process), Rule::NoClientGivesUp, || {

@@ -328,13 +328,15 @@ impl Checkers {
     }
 
     /// A frame is about to reach a client's core, on its current socket.
-    pub fn client_received(&mut self, socket: &Socket, frame: &ServerFrame, _bytes: usize) {
+    pub fn client_received(&mut self, socket: &Socket, frame: &ServerFrame, bytes: usize) {
         let (id, process) = (socket.id, socket.process);
+        self.nothing_is_longer_than_its_client_takes(frame, bytes);
         if let ServerFrame::Welcome(welcome) = frame {
             if let Some(book) = self.sockets.get_mut(&id) {
                 book.joined = Some(welcome.session);
                 book.up_next = welcome.recv.0 + 1;
             }
+            self.is_told_to_leave(process, None);
             self.ack_arrives(welcome.session, Way::Up, welcome.recv.0);
             self.is_welcomed(process);
             self.claims.waits_no_more(process);
@@ -356,7 +358,8 @@ impl Checkers {
                 self.claims.waits_no_more(process);
                 self.lease_is_told(process, lease.id);
             }
-            ServerFrame::GoAway { .. } => {
+            ServerFrame::GoAway { after_ms, .. } => {
+                self.is_told_to_leave(process, Some(*after_ms));
                 if let Some(book) = self.sockets.get_mut(&id) {
                     book.leaving = true;
                 }

@@ -93,10 +93,16 @@ impl World {
     /// The socket takes a frame, if there is one and it takes any.
     fn write_client(&mut self, at: usize, id: SocketId) -> bool {
         let Some(socket) = self.sockets.get(&id) else { return false };
-        if !socket.client_open || socket.up.blocked_until > self.now {
+        if !socket.client_open {
             return false;
         }
         let (dial, now) = (socket.dial, self.client_now(at));
+        let speaker = (self.clients[at].process, None);
+        if socket.up.blocked_until > self.now {
+            // For all that can be seen from here PING waits to be written.
+            self.checkers.says_something(speaker, now);
+            return false;
+        }
         let Some(frame) = self.clients[at].core.poll_transmit(now, dial) else { return false };
         let mut message = BytesMut::new();
         Codec::Json.write_client(&frame, &mut message);
@@ -104,6 +110,8 @@ impl World {
         self.checkers.frames_survive_encoding(read.as_ref() == Ok(&frame), &message);
         self.note(|_| format!("client {at} {id:?} > {}", String::from_utf8_lossy(&message)));
         self.checkers.client_sent(now, &self.sockets[&id], &frame);
+        self.checkers.says_something(speaker, now);
+        self.begin_message(id, Way::Up);
         self.send(id, Way::Up, Packet::ClientFrame(frame, message.len()));
         true
     }
@@ -185,7 +193,8 @@ impl World {
     fn close_from_client(&mut self, at: usize, dial: Dial, close: Close) {
         let Some(&id) = self.clients[at].dials.get(&dial) else { return };
         while self.write_client(at, id) {}
-        self.checkers.client_closes(&close);
+        let (process, now) = (self.clients[at].process, self.client_now(at));
+        self.checkers.client_closes(process, now, &close);
         let lost = self.plan.faults_ms.is_some() && !self.healing && self.rng.chance(200);
         if !lost {
             self.send(id, Way::Up, Packet::Closed(close.clone()));

@@ -126,6 +126,8 @@ pub struct World {
     pub deeds: Vec<Deed>,
     seed: u64,
     rng: Rng,
+    /// For messages in parts, so that a seed without them stays what it was.
+    parts: Rng,
     due: BTreeMap<(Now, u64), Due>,
     ties: u64,
     ids: u64,
@@ -151,6 +153,7 @@ impl World {
             deeds: Vec::new(),
             seed,
             rng: Rng::new(seed),
+            parts: Rng::new(!seed),
             due: BTreeMap::new(),
             ties: 0,
             ids: 0,

@@ -179,7 +179,9 @@ impl World {
             let Some(socket) = self.sockets.get(&id) else { return busy };
             if socket.down.blocked_until > self.now && !closing {
                 // For all that can be seen from here WELCOME waits to be written.
-                self.checkers.kept(self.nodes[at].process, Owed::Hello(conn));
+                let (process, now) = (self.nodes[at].process, self.node_now(at));
+                self.checkers.kept(process, Owed::Hello(conn));
+                self.checkers.says_something((process, Some(conn)), now);
                 return busy;
             }
             let now = self.node_now(at);
@@ -209,10 +211,13 @@ impl World {
         let Ok(frame) = read else { return };
         self.checkers.server_sent(&self.sockets[&id], &frame, message.len());
         let welcome = matches!(frame, steadfast::wire::ServerFrame::Welcome(_));
+        let (process, conn, now) =
+            (self.nodes[at].process, self.sockets[&id].conn, self.node_now(at));
         if welcome {
-            let (conn, now) = (self.sockets[&id].conn, self.node_now(at));
-            self.checkers.node_welcomes(self.nodes[at].process, conn, now);
+            self.checkers.node_welcomes(process, conn, now);
         }
+        self.checkers.says_something((process, Some(conn)), now);
+        self.begin_message(id, Way::Down);
         self.send(id, Way::Down, Packet::ServerFrame(frame, message.len()));
         if welcome && self.plan.faults_ms.is_some() && !self.healing && self.rng.chance(60) {
             self.lose_welcome(id);
@@ -223,8 +228,9 @@ impl World {
         self.note(|_| format!("node {at}: closes {conn:?}: {close}"));
         self.write_node(at, conn, true);
         self.nodes[at].closing.insert(conn);
-        self.checkers.node_forgets(self.nodes[at].process, conn);
-        self.checkers.server_closes(&close);
+        let (process, now) = (self.nodes[at].process, self.node_now(at));
+        self.checkers.server_closes(process, conn, now, &close);
+        self.checkers.node_forgets(process, conn);
         let Some(&id) = self.nodes[at].conns.get(&conn) else { return };
         self.checkers.detached(id);
         let faulty = self.plan.faults_ms.is_some() && !self.healing;

@@ -25,6 +25,24 @@ impl World {
         }
     }
 
+    /// A message may come in parts, on a slow line: each is a sign of life, and what is behind it
+    /// waits.
+    pub(super) fn begin_message(&mut self, socket: SocketId, way: Way) {
+        if self.plan.parts == 0 || self.healing || !self.parts.chance(self.plan.parts) {
+            return;
+        }
+        self.checkers.sometimes.count("message in parts");
+        for _ in 0..self.parts.within((2, 12)) {
+            let (now, gap) = (self.now, self.parts.within((50, 600)));
+            let Some(entry) = self.sockets.get_mut(&socket) else { return };
+            let pipe = entry.pipe(way);
+            let (held, before) = (pipe.stalled_until, pipe.last_arrival.max(now));
+            if let Some(when) = pipe.push(before, gap, Packet::Alive) {
+                self.at(when.max(held), Due::Arrive(socket, way));
+            }
+        }
+    }
+
     pub(super) fn open_socket(&mut self, client: usize, dial: Dial, token: Option<String>) {
         let route = self.next_route();
         let id = SocketId(self.fresh());
@@ -145,6 +163,11 @@ impl World {
 
     /// An end of a socket learns that the socket is gone.
     pub(super) fn notice(&mut self, id: SocketId, end: End, close: Close) {
+        let due = Due::Notice(id, end, close.clone());
+        if let Some(until) = self.waits_for_a_sleeper(&due) {
+            // It hears of it when it wakes: its own time would go back.
+            return self.at(until, due);
+        }
         self.note(|_| format!("{id:?}: {end:?} notices {close}"));
         match end {
             End::Client => self.client_lost_socket(id, close),

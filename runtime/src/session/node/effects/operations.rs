@@ -30,6 +30,7 @@ pub(crate) enum Purpose {
     Renew(LeaseKey),
     End(LeaseId),
     Commit(LeaseKey, Vec<CommandNo>),
+    FindId(LeaseKey, CommandNo),
     /// A commit whose lease was dropped meanwhile: these topics may have got its events, and its
     /// records may be unsettled.
     Orphan(Vec<TopicId>),

@@ -9,10 +9,12 @@ use super::slot::{SlotState, Waiting};
 use super::state::Leases;
 use crate::session::held::held;
 use crate::session::node::answer::{Answer, Owed};
-use crate::session::node::config::{MessageKind, NodeConfig};
+use crate::session::node::config::{MessageKind, MessageSpec, NodeConfig};
 use crate::session::node::effects::{Effects, Timer};
+use crate::session::node::identity::IdSpec;
 use crate::session::node::keys::{LeaseKey, SessionKey};
 use crate::session::node::types::ConnId;
+use crate::session::store::{CommitId, MessageId};
 use crate::session::{Now, millis};
 use crate::wire::{Body, CommandFrame, CommandNo, Name, RefusalCode};
 
@@ -123,29 +125,50 @@ impl Lease {
         config: &NodeConfig,
     ) -> Result<Declared, (RefusalCode, bool)> {
         let bytes = frame.body.len();
-        let declared = declared(&frame.name, bytes, config).map_err(|code| (code, false))?;
-        match self.refusal(frame.n, bytes, declared.ordered, room, config) {
-            Some(code) => Err((code, declared.ordered)),
-            None if room.wait_ms > 0
-                && room.wait_ms >= frame.deadline_ms.unwrap_or(declared.timeout_ms) =>
-            {
-                Err((RefusalCode::Overload, declared.ordered))
-            }
-            None => Ok(declared),
+        let (spec, ordered) = declared(&frame.name, bytes, config).map_err(|code| (code, false))?;
+        if let Some(code) = self.refusal(frame.n, bytes, ordered, room, config) {
+            return Err((code, ordered));
         }
+        let timeout_ms = millis(spec.timeout);
+        if room.wait_ms > 0 && room.wait_ms >= frame.deadline_ms.unwrap_or(timeout_ms) {
+            return Err((RefusalCode::Overload, ordered));
+        }
+        let id = match &spec.id {
+            None => None,
+            Some(of) => Some(self.identify(of, spec.index, &frame.body, config)?),
+        };
+        Ok(Declared { message: spec.index, ordered, timeout_ms, id })
+    }
+
+    /// The id of a command whose message declares one; why it is refused if it has none (PROTOCOL.md
+    /// 5.20).
+    fn identify(
+        &self,
+        of: &IdSpec,
+        index: u16,
+        body: &Body,
+        config: &NodeConfig,
+    ) -> Result<Box<CommitId>, (RefusalCode, bool)> {
+        let text = of.read(index, body.as_bytes(), self.codec);
+        let fits = |text: &String| (1..=config.message_id_bytes as usize).contains(&text.len());
+        let Some(text) = text.filter(fits) else { return Err((RefusalCode::Invalid, false)) };
+        let (principal, message) = (self.principal.id(), of.message().clone());
+        let (hash, keep_ms) = (hash(&message, body), millis(of.keep()));
+        let id = MessageId { principal, message, text: text.into() };
+        Ok(Box::new(CommitId { id, hash, keep_ms }))
     }
 
     /// Takes a command into the table.
     fn take_in(&mut self, now: Now, arrival: Arrival, hash: u64, declared: Declared) {
         let Arrival { conn, frame } = arrival;
-        let Declared { message, ordered, timeout_ms } = declared;
+        let Declared { message, ordered, timeout_ms, id } = declared;
         let n = frame.n;
         self.used = true;
         self.order.barred.remove(&n);
         self.queue_bytes += frame.body.len() as u64;
         let deadline = now.after_ms(frame.deadline_ms.unwrap_or(timeout_ms));
         let waiting =
-            Waiting { hash, message, body: frame.body, ordered, deadline, timeout_ms, conn };
+            Waiting { hash, message, body: frame.body, ordered, deadline, timeout_ms, conn, id };
         let slot = held(self.slot_mut(n), "what is accepted has a slot");
         let Some(slot) = slot else { return };
         slot.state = SlotState::Waiting(waiting);
@@ -157,23 +180,26 @@ impl Lease {
 }
 
 /// How a command is to be run.
-#[derive(Clone, Copy)]
 struct Declared {
     message: u16,
     ordered: bool,
     timeout_ms: u64,
+    id: Option<Box<CommitId>>,
 }
 
-/// What a message is declared to be, if a command of so many bytes may be one.
-fn declared(name: &Name, bytes: usize, config: &NodeConfig) -> Result<Declared, RefusalCode> {
+/// What a message is declared to be, if a command of so many bytes may be one; and whether it keeps
+/// its order.
+fn declared<'c>(
+    name: &Name,
+    bytes: usize,
+    config: &'c NodeConfig,
+) -> Result<(&'c MessageSpec, bool), RefusalCode> {
     let spec = config.message(name).ok_or(RefusalCode::Unsupported)?;
     if bytes > spec.max_bytes as usize {
         return Err(RefusalCode::TooLarge);
     }
     match spec.kind {
-        MessageKind::Command { ordered } => {
-            Ok(Declared { message: spec.index, ordered, timeout_ms: millis(spec.timeout) })
-        }
+        MessageKind::Command { ordered } => Ok((spec, ordered)),
         MessageKind::Volatile => Err(RefusalCode::Unsupported),
     }
 }
@@ -205,8 +231,9 @@ impl Leases {
         match slot.state.hash() {
             None => match lease.admit(&arrival.frame, room, config) {
                 Ok(declared) => {
+                    let ordered = declared.ordered;
                     lease.take_in(now, arrival, hash, declared);
-                    self.order(now, key, n, declared.ordered, config, fx)
+                    self.order(now, key, n, ordered, config, fx)
                 }
                 Err((code, ordered)) => lease.refuse(n, code, ordered, config).into(),
             },
@@ -238,12 +265,17 @@ impl Leases {
     }
 
     /// The answer to a command whose outcome is settled, for the session that asks.
-    pub(crate) fn answer(&mut self, key: LeaseKey, n: CommandNo) -> Option<(SessionKey, Owed)> {
+    pub(crate) fn answer(
+        &mut self,
+        key: LeaseKey,
+        n: CommandNo,
+        dup: bool,
+    ) -> Option<(SessionKey, Owed)> {
         // Whoever asked may be gone, and the command with its lease.
         let lease = self.leases.get_mut(key)?;
         let session = lease.session?;
         let outcome = lease.slot(n)?.state.outcome()?.clone();
-        Some((session, lease.owe(n, false, Answer::Outcome(outcome))?))
+        Some((session, lease.owe(n, dup, Answer::Outcome(outcome))?))
     }
 
     /// The answer to `n` has its sequence: the next duplicate gets another one.
@@ -284,6 +316,7 @@ impl Leases {
             for exec in stopped {
                 fx.abort(exec);
             }
+            self.give_way_gone(key, fx);
             self.fill_places(now, config, fx);
             self.start_next(now, key, config, fx);
         }

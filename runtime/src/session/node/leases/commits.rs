@@ -2,6 +2,7 @@
 //! under way at a time and carries everything that has ended by then, in order. What a record
 //! publishes is not looked into here.
 
+use super::asking::is_repetition;
 use super::lease::Lease;
 use super::slot::{Committing, SlotState};
 use super::state::Leases;
@@ -19,7 +20,9 @@ use crate::wire::{CommandNo, Epoch, FailureCode, LeaseId};
 /// What came of one record of a commit.
 pub(crate) enum Committed {
     /// It stands, and is this node's.
-    Written { publishes: Vec<Publication>, volatiles: Vec<StagedPublish> },
+    Written { publishes: Vec<Publication>, volatiles: Vec<StagedPublish>, dup: bool },
+    /// Another command has its message id, and what that id stands for is recorded.
+    Used { dup: bool },
     /// An earlier one stands; `same` if it is of the same command. `publishes` is what this node's
     /// own would have published: the store need not know any more where that of the other one went.
     Exists { same: bool, publishes: Vec<Publication> },
@@ -97,21 +100,21 @@ impl Leases {
             let (outcome, publishes, volatiles) = stage(outcome, publishes, config);
             let settled = publishes.is_empty();
             let record = Record { hash: running.hash, outcome, publishes, settled };
-            self.commit(key, n, record, volatiles);
+            self.commit((key, n), record, volatiles, false);
         }
         self.start_next(now, key, config, fx);
     }
 
     pub(super) fn commit(
         &mut self,
-        key: LeaseKey,
-        n: CommandNo,
+        (key, n): (LeaseKey, CommandNo),
         record: Record,
         volatiles: Vec<StagedPublish>,
+        dup: bool,
     ) {
         let Some(lease) = self.leases.held_mut(key) else { return };
         let Some(slot) = held(lease.slot_mut(n), "what has ended has a slot") else { return };
-        slot.state = SlotState::Committing(Committing { record, volatiles });
+        slot.state = SlotState::Committing(Committing { record, volatiles, dup });
         lease.commits.executed.push_back(n);
         self.queue_commit(key);
     }
@@ -164,7 +167,9 @@ impl Leases {
             let retention =
                 record.publishes.iter().map(|p| config.retention(&p.topic.name)).collect();
             let fresh_epochs = record.publishes.iter().map(|_| Epoch(random.u64())).collect();
-            commits.push(Commit { n: *n, record: record.clone(), settle, retention, fresh_epochs });
+            let id = self.message_ids.of((key, *n)).map(|id| Box::new(id.clone()));
+            let (n, record) = (*n, record.clone());
+            commits.push(Commit { n, record, settle, retention, fresh_epochs, id });
         }
         Some(StoreOp::Commit { lease: lease.id, low: lease.low, commits })
     }
@@ -193,9 +198,14 @@ impl Leases {
         match outcome {
             CommitOutcome::Written { .. } => {
                 lease.contact.recorded = true;
-                let Committing { record, volatiles } = ours;
+                let Committing { record, volatiles, dup } = ours;
                 lease.keep(n, record.hash, record.outcome, limit);
-                Committed::Written { publishes: record.publishes, volatiles }
+                Committed::Written { publishes: record.publishes, volatiles, dup }
+            }
+            CommitOutcome::Used(outcome) => {
+                lease.contact.recorded = true;
+                lease.keep(n, ours.record.hash, outcome.clone(), limit);
+                Committed::Used { dup: is_repetition(outcome) }
             }
             CommitOutcome::Exists(record) => {
                 lease.keep(n, record.hash, record.outcome.clone(), limit);

@@ -70,13 +70,14 @@ impl Leases {
             session: lease.session.take(),
             other_process: lease.instance != holder.instance,
         };
-        self.stop(key);
+        self.stop(key, config, fx);
         self.fill_places(now, config, fx);
         Some(fenced)
     }
 
     /// Nothing that waits of a lease begins any more.
-    pub(super) fn stop(&mut self, key: LeaseKey) {
+    pub(super) fn stop(&mut self, key: LeaseKey, config: &NodeConfig, fx: &mut Effects) {
+        self.stop_asking(key, config, fx);
         let Some(lease) = self.leases.held_mut(key) else { return };
         lease.drop_waiting();
         self.places.forget_all(lease);

@@ -156,7 +156,10 @@ impl Leases {
                 lease.keep(n, record.hash, record.outcome, limit);
             }
             // Ours runs too: its commit will find the record and take it over.
-            SlotState::Running(_) | SlotState::Committing(_) | SlotState::Done { .. } => {}
+            SlotState::Asking(_)
+            | SlotState::Running(_)
+            | SlotState::Committing(_)
+            | SlotState::Done { .. } => {}
         }
     }
 
@@ -316,6 +319,7 @@ impl Leases {
                 fx.abort(running.exec);
             }
         }
+        self.give_way_gone(key, fx);
         self.fill_places(now, config, fx);
         lease.session
     }

@@ -132,11 +132,10 @@ impl Order {
         if self.handed_out.is_some() {
             return None;
         }
-        self.next_ahead()
+        self.hand_out()
     }
 
-    /// The next one, to begin after the one that was handed out last.
-    pub(super) fn next_ahead(&mut self) -> Option<CommandNo> {
+    fn hand_out(&mut self) -> Option<CommandNo> {
         let n = self.waiting.pop_front()?;
         self.handed_out = Some(n);
         Some(n)
@@ -232,6 +231,17 @@ impl Lease {
         self.slots.len()
     }
 
+    /// The next ordered command, to begin after the one that was handed out last. Before one that
+    /// has a message id the store is asked, so it is not handed out ahead.
+    pub(super) fn next_ahead(&mut self) -> Option<CommandNo> {
+        let next = self.order.waiting.front()?;
+        let has_id = |slot: &Slot| matches!(&slot.state, SlotState::Waiting(it) if it.id.is_some());
+        if self.slot(*next).is_some_and(has_id) {
+            return None;
+        }
+        self.order.hand_out()
+    }
+
     pub(super) fn attempt(&self, n: CommandNo) -> Attempt {
         if n < self.retry_below { Attempt::MaybeRetry } else { Attempt::First }
     }
@@ -260,7 +270,7 @@ impl Lease {
         while self.low < low {
             let n = self.low;
             if let Some(slot) = self.slots.pop_front() {
-                live |= matches!(slot.state, SlotState::Waiting(_) | SlotState::Running(_));
+                live |= slot.state.is_live() && !matches!(slot.state, SlotState::Committing(_));
                 stopped.extend(slot.state.running().map(|running| running.exec));
                 self.forget(n, slot.state);
             } else {
@@ -280,6 +290,13 @@ impl Lease {
             SlotState::Waiting(waiting) => {
                 self.queue_bytes -= waiting.body.len() as u64;
                 self.order.stop(n);
+            }
+            SlotState::Asking(waiting) => {
+                self.queue_bytes -= waiting.body.len() as u64;
+                self.running -= 1;
+                if waiting.ordered {
+                    self.order.ended(n);
+                }
             }
             SlotState::Running(running) => {
                 self.queue_bytes -= u64::from(running.bytes);

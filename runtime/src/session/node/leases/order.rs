@@ -13,13 +13,15 @@ use crate::session::node::answer::Owed;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{self, Effects, Timer};
 use crate::session::node::keys::{LeaseKey, SessionKey};
-use crate::session::node::types::{ExecId, Execution};
+use crate::session::node::types::{Attempt, ExecId, Execution};
 use crate::session::store::{Outcome, Record};
 use crate::wire::{CommandNo, RefusalCode};
 
 /// What became of a command whose order has come.
 enum Begun {
     Running(Execution),
+    /// The store is asked first what its message id stands for.
+    Asking,
     /// As many run as may, or the store fails.
     Queued,
     /// Its deadline had passed; it is recorded, and what comes after it may begin.
@@ -59,7 +61,7 @@ impl Leases {
         match self.begin(now, key, n, config, fx) {
             Begun::Running(execution) => fx.execute(execution),
             Begun::Expired { ordered: true } => self.start_next(now, key, config, fx),
-            Begun::Expired { ordered: false } | Begun::Queued | Begun::Gone => {}
+            Begun::Expired { ordered: false } | Begun::Asking | Begun::Queued | Begun::Gone => {}
         }
     }
 
@@ -94,28 +96,48 @@ impl Leases {
                 return Begun::Gone;
             }
         };
-        let bytes = waiting.body.len();
         if waiting.deadline <= now {
-            lease.queue_bytes -= bytes as u64;
-            return self.expire(key, n, &waiting);
+            lease.queue_bytes -= waiting.body.len() as u64;
+            self.expire(key, n, &waiting);
+            return Begun::Expired { ordered: waiting.ordered };
         }
+        self.places.take(lease);
+        if waiting.id.is_some() {
+            self.ask((key, n), waiting, fx);
+            return Begun::Asking;
+        }
+        self.run(now, (key, n), waiting, fx).map_or(Begun::Gone, Begun::Running)
+    }
+
+    /// The handler of a command that has a place begins.
+    pub(super) fn run(
+        &mut self,
+        now: Now,
+        (key, n): (LeaseKey, CommandNo),
+        waiting: Waiting,
+        fx: &mut Effects,
+    ) -> Option<Execution> {
+        let lease = self.leases.held_mut(key)?;
         let overdue = now.after_ms(waiting.timeout_ms);
         let exec = fx.begin_untimed(effects::Running::Command(key, n));
-        let Waiting { hash, ordered, deadline, timeout_ms, conn, message, body } = waiting;
+        let Waiting { hash, ordered, deadline, timeout_ms, conn, message, body, id } = waiting;
         // Bodies are bounded by the frame limit, which is a u32.
-        let bytes = bytes as u32;
+        let bytes = body.len() as u32;
+        let slot = held(lease.slot_mut(n), "what begins has a slot")?;
         slot.state = SlotState::Running(Running { exec, hash, bytes, ordered, deadline, overdue });
-        self.places.take(lease);
         if lease.timers.overdue.is_none_or(|at| overdue < at) {
             fx.disarm(lease.timers.overdue.replace(overdue), Timer::Overdue(key));
             fx.arm(overdue, Timer::Overdue(key));
         }
-        Begun::Running(Execution::Command {
+        // Under another lease a command with the same id may have run without a record.
+        let attempt = if id.is_some() { Attempt::MaybeRetry } else { lease.attempt(n) };
+        Some(Execution::Command {
             exec,
             conn,
             lease: lease.id,
             n,
-            attempt: lease.attempt(n),
+            id: id.map(|id| Box::new(id.id)),
+            attempt,
             message,
             body,
             codec: lease.codec,
@@ -126,18 +148,17 @@ impl Leases {
 
     /// A deadline that has passed is answered, not executed (PROTOCOL.md 5.13). That is recorded:
     /// another node may have the command too, and must not run it when later ones have run.
-    fn expire(&mut self, key: LeaseKey, n: CommandNo, waiting: &Waiting) -> Begun {
+    pub(super) fn expire(&mut self, key: LeaseKey, n: CommandNo, waiting: &Waiting) {
         let record = Record {
             hash: waiting.hash,
             outcome: Outcome::Expired,
             publishes: Vec::new(),
             settled: true,
         };
-        self.commit(key, n, record, Vec::new());
+        self.commit((key, n), record, Vec::new(), false);
         if let Some(lease) = self.leases.held_mut(key) {
             lease.order.ended(n);
         }
-        Begun::Expired { ordered: waiting.ordered }
     }
 
     // ---- ahead of its order ----
@@ -158,14 +179,14 @@ impl Leases {
         if lease.order.handed_out != Some(n) {
             return None;
         }
-        let mut next = lease.order.next_ahead()?;
+        let mut next = lease.next_ahead()?;
         loop {
             if let Begun::Running(execution) = self.begin(now, key, next, config, fx) {
                 return Some(execution);
             }
             // It had expired.
             let lease = self.leases.held_mut(key)?;
-            match lease.order.next_ahead() {
+            match lease.next_ahead() {
                 Some(after) => next = after,
                 None => {
                     lease.order.handed_out = Some(n);
@@ -194,7 +215,7 @@ impl Leases {
         if let Some(lease) = self.leases.held_mut(key) {
             lease.order.handed_out = still;
             if lease.contact.is_elsewhere() {
-                self.stop(key);
+                self.stop(key, config, fx);
             }
         }
         self.start_next(now, key, config, fx);
@@ -234,6 +255,8 @@ impl Leases {
             deadline,
             timeout_ms,
             conn,
+            // With an id it would not have been handed out ahead.
+            id: None,
         });
         lease.running -= 1;
         self.places.give_back(1, key, lease, config);
@@ -281,25 +304,36 @@ impl Leases {
         fx: &mut Effects,
     ) -> (Option<SessionKey>, Vec<Owed>) {
         let ended = self.end(now, key, n, exec, config, fx);
-        let mut owed = Vec::new();
-        let mut session = None;
-        if let (Some(running), Some(lease)) = (ended, self.leases.get_mut(key)) {
-            session = lease.session;
-            let holds_back = running.ordered && code.is_retry();
-            owed.extend(lease.refuse(n, code, holds_back, config));
-            if holds_back {
-                // And with it all that wait behind it (PROTOCOL.md 5.11).
-                for n in lease.order.take_waiting() {
-                    if let Some(SlotState::Waiting(waiting)) = lease.slot(n).map(|slot| &slot.state)
-                    {
-                        lease.queue_bytes -= waiting.body.len() as u64;
-                    }
-                    owed.extend(lease.refuse(n, code, true, config));
+        let refused = match ended {
+            Some(running) => self.refuse_all(key, n, (code, running.ordered), config),
+            None => (None, Vec::new()),
+        };
+        self.give_way((key, n), fx);
+        self.start_next(now, key, config, fx);
+        refused
+    }
+
+    /// Refuses a command that has begun or was to begin, and with it, if it may come again and
+    /// keeps its order, all that wait behind it (PROTOCOL.md 5.11).
+    pub(super) fn refuse_all(
+        &mut self,
+        key: LeaseKey,
+        n: CommandNo,
+        (code, ordered): (RefusalCode, bool),
+        config: &NodeConfig,
+    ) -> (Option<SessionKey>, Vec<Owed>) {
+        let Some(lease) = self.leases.get_mut(key) else { return (None, Vec::new()) };
+        let holds_back = ordered && code.is_retry();
+        let mut owed: Vec<Owed> = lease.refuse(n, code, holds_back, config).into_iter().collect();
+        if holds_back {
+            for n in lease.order.take_waiting() {
+                if let Some(SlotState::Waiting(waiting)) = lease.slot(n).map(|slot| &slot.state) {
+                    lease.queue_bytes -= waiting.body.len() as u64;
                 }
+                owed.extend(lease.refuse(n, code, true, config));
             }
         }
-        self.start_next(now, key, config, fx);
-        (session, owed)
+        (lease.session, owed)
     }
 
     /// Handlers of a lease that have run too long (PROTOCOL.md 5.7).

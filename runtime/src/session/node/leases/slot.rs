@@ -3,7 +3,7 @@
 
 use crate::session::Now;
 use crate::session::node::types::{ConnId, ExecId, StagedPublish};
-use crate::session::store::{Outcome, Record};
+use crate::session::store::{CommitId, Outcome, Record};
 use crate::wire::Body;
 
 /// A place in the execution table.
@@ -23,6 +23,8 @@ pub(super) enum SlotState {
     Vacant,
     /// Accepted; waits for its order, or for a free place among the executions.
     Waiting(Waiting),
+    /// Its order has come, and it has a place; what its message id stands for is being found out.
+    Asking(Box<Waiting>),
     /// Its handler runs.
     Running(Running),
     /// Its handler has ended; the record is on its way to the store.
@@ -40,6 +42,8 @@ pub(super) struct Waiting {
     pub(super) deadline: Now,
     pub(super) timeout_ms: u64,
     pub(super) conn: ConnId,
+    /// If its message declares one.
+    pub(super) id: Option<Box<CommitId>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,6 +61,8 @@ pub(super) struct Running {
 pub(super) struct Committing {
     pub(super) record: Record,
     pub(super) volatiles: Vec<StagedPublish>,
+    /// Its outcome is that of an earlier command with the same message id.
+    pub(super) dup: bool,
 }
 
 impl SlotState {
@@ -64,6 +70,7 @@ impl SlotState {
         match self {
             Self::Vacant => None,
             Self::Waiting(waiting) => Some(waiting.hash),
+            Self::Asking(waiting) => Some(waiting.hash),
             Self::Running(running) => Some(running.hash),
             Self::Done { hash, .. } => Some(*hash),
             Self::Committing(committing) => Some(committing.record.hash),
@@ -80,13 +87,24 @@ impl SlotState {
 
     /// Whether something of it is still to happen.
     pub(super) const fn is_live(&self) -> bool {
-        matches!(self, Self::Waiting(_) | Self::Running(_) | Self::Committing(_))
+        matches!(self, Self::Waiting(_) | Self::Asking(_) | Self::Running(_) | Self::Committing(_))
     }
 
     pub(super) const fn running(&self) -> Option<Running> {
         match self {
             Self::Running(running) => Some(*running),
             _ => None,
+        }
+    }
+
+    /// Takes a command out whose id is being asked for, and leaves the slot vacant.
+    pub(super) fn take_asking(&mut self) -> Option<Waiting> {
+        match std::mem::take(self) {
+            Self::Asking(waiting) => Some(*waiting),
+            other => {
+                *self = other;
+                None
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::lease::Lease;
+use super::message_ids::MessageIds;
 use super::places::Places;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Timer};
@@ -20,6 +21,7 @@ pub(crate) struct Leases {
     /// Leases that the store is asked for, and whether this node has let go of one since.
     pub(super) claims: BTreeMap<(LeaseId, ConnId), bool>,
     pub(super) places: Places,
+    pub(super) message_ids: MessageIds,
     /// Leases with executed commands that no operation carries yet.
     pub(super) uncommitted: VecDeque<LeaseKey>,
 }

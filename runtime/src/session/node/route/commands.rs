@@ -88,8 +88,8 @@ impl Node {
     }
 
     /// The outcome of a command is final: whoever waits for it is told.
-    pub(super) fn answer(&mut self, lease: LeaseKey, n: CommandNo) {
-        if let Some((session, owed)) = self.leases.answer(lease, n) {
+    pub(super) fn answer(&mut self, lease: LeaseKey, n: CommandNo, dup: bool) {
+        if let Some((session, owed)) = self.leases.answer(lease, n, dup) {
             self.seats.owe(session, owed, &mut self.fx);
         }
     }

@@ -1,4 +1,4 @@
-//! Leases that are asked for when there is something to command (PROTOCOL.md 5.20). A lease that
+//! Leases that are asked for when there is something to command (PROTOCOL.md 5.23). A lease that
 //! HELLO asks for is the handshake's.
 
 use super::handshake::PRINCIPAL_FULL;

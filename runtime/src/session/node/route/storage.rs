@@ -3,7 +3,7 @@
 
 use crate::session::node::effects::{Operation, Purpose, key_of, op_id};
 use crate::session::node::keys::{LeaseKey, OperationKey};
-use crate::session::node::leases::{Committed, Fenced};
+use crate::session::node::leases::{Committed, Fenced, Found};
 use crate::session::node::router::Node;
 use crate::session::node::seats::Replaced;
 use crate::session::node::types::{ConnId, Output, StagedPublish};
@@ -36,6 +36,7 @@ impl Node {
                 let waits = |topic: &TopicId| self.appends.waits(topic);
                 self.leases.commit_op(*lease, numbers, waits, &self.config, &mut self.random)
             }
+            Purpose::FindId(lease, n) => self.leases.find_op(*lease, *n, &self.config),
             Purpose::Orphan(_) => None,
             Purpose::Append(topic) => self.appends.append_op(topic, &self.config, &mut self.random),
             Purpose::Look(topic) => self.appends.look_op(topic),
@@ -78,6 +79,14 @@ impl Node {
             Purpose::Renew(lease) => self.on_renewed(now, lease, &outcome),
             Purpose::End(_) => {}
             Purpose::Commit(lease, numbers) => self.on_committed(now, lease, &numbers, outcome),
+            Purpose::FindId(lease, n) => {
+                let found = match outcome {
+                    StoreOutcome::UnusedId => Found::Unused,
+                    StoreOutcome::UsedId(used) => Found::Used(*used),
+                    _ => Found::Refused,
+                };
+                self.on_found(now, (lease, n), found);
+            }
             Purpose::Orphan(topics) => self.on_orphan(&topics),
             Purpose::Append(topic) => self.on_appended(now, &topic, outcome),
             Purpose::Look(topic) => self.on_looked(topic, outcome),
@@ -140,6 +149,7 @@ impl Node {
         for (n, outcome) in outcomes {
             self.on_record(now, (lease, id), n, outcome, at);
         }
+        self.leases.give_way_all(lease, numbers, &mut self.fx);
         let left = self.leases.take_left(lease, numbers);
         self.on_orphan(&left);
         self.on_latest_claim(now, lease, &claim);
@@ -159,7 +169,10 @@ impl Node {
         at: StoreTime,
     ) {
         match (self.leases.committed(lease, n, &outcome, &self.config), outcome) {
-            (Committed::Written { publishes, volatiles }, CommitOutcome::Written { settled }) => {
+            (
+                Committed::Written { publishes, volatiles, dup },
+                CommitOutcome::Written { settled },
+            ) => {
                 match settled {
                     Some(places) => self.on_settled(now, &publishes, places),
                     None => self.appends.settle((id, n), at, publishes, &mut self.fx),
@@ -169,8 +182,10 @@ impl Node {
                         self.publish_volatile(now, volatile);
                     }
                 }
-                self.answer(lease, n);
+                self.answer(lease, n, dup);
+                self.leases.share_outcome(now, lease, n, &self.config, &mut self.fx);
             }
+            (Committed::Used { dup }, _) => self.answer(lease, n, dup),
             (Committed::Exists { same, publishes: ours }, CommitOutcome::Exists(record)) => {
                 if record.settled {
                     // By an earlier try whose answer was lost, or by another process: followers
@@ -182,11 +197,19 @@ impl Node {
                 let session = self.leases.session(lease).filter(|_| !same);
                 match session.and_then(|session| self.seats.conn_of(session)) {
                     Some(conn) => self.close_for_reuse(now, conn),
-                    None => self.answer(lease, n),
+                    None => self.answer(lease, n, false),
                 }
             }
             // The client has resolved it by other means: nobody waits.
             _ => {}
+        }
+    }
+
+    /// The store has said what the id of a command stands for, or does not say.
+    fn on_found(&mut self, now: Now, command: (LeaseKey, CommandNo), found: Found) {
+        let refused = self.leases.found(now, command, found, &self.config, &mut self.fx);
+        for (session, owed) in refused {
+            self.seats.owe(session, owed, &mut self.fx);
         }
     }
 
@@ -275,6 +298,12 @@ impl Node {
     fn on_store_failure(&mut self, now: Now, key: OperationKey, maybe: bool) {
         // An answer that comes twice, or to nobody.
         let Some((tries, asked)) = self.fx.failed(now, key, maybe) else { return };
+        let commit = |it: &Operation| matches!(it.purpose, Purpose::Commit(..));
+        if !maybe && self.fx.operation(key).is_some_and(commit) {
+            // The store may keep as much as it may of what others have left unsettled: until that is
+            // in its logs, it takes no more.
+            self.appends.sweep().later(now, &self.config, &mut self.fx);
+        }
         let until = asked.after(self.config.store_patience);
         if now < until || tries == 1 || self.is_promised(key) {
             let again = now.after(self.config.store_delay(tries));
@@ -314,6 +343,7 @@ impl Node {
             }
             Purpose::End(_) => {}
             Purpose::Commit(lease, numbers) => self.give_up_commit(now, lease, &numbers, maybe),
+            Purpose::FindId(lease, n) => self.on_found(now, (lease, n), Found::Refused),
             Purpose::Orphan(topics) => self.on_orphan(&topics),
             // What could be given up has been, and what could not goes on.
             Purpose::Append(_) | Purpose::Look(_) => {}
@@ -348,8 +378,9 @@ impl Node {
             if maybe {
                 self.look_for(&publishes);
             }
-            self.answer(lease, *n);
+            self.answer(lease, *n, false);
         }
+        self.leases.give_way_all(lease, numbers, &mut self.fx);
         self.appends.sweep().later(now, &self.config, &mut self.fx);
         self.leases.after_commit(lease, &self.config, &mut self.fx);
     }

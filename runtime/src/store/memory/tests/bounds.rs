@@ -23,7 +23,8 @@ impl Shelf {
     fn reply(&mut self, id: u128, n: u64, bytes: usize) {
         let record = Record { outcome: Outcome::Ok(long(bytes)), ..record(&[]) };
         let (retention, fresh_epochs) = (Vec::new(), Vec::new());
-        let commit = Commit { n: CommandNo(n), record, settle: true, retention, fresh_epochs };
+        let commit =
+            Commit { n: CommandNo(n), record, settle: true, retention, fresh_epochs, id: None };
         let (lease, low) = (lease(id), CommandNo(1));
         self.apply(StoreOp::Commit { lease, low, commits: vec![commit] });
     }

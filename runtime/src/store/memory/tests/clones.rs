@@ -117,7 +117,9 @@ fn what_a_commit_published_is_heard() {
     apply(&one, issued);
     let record = record(&[event("a", "x"), event("b", "x")]);
     let (retention, fresh_epochs) = (vec![KEPT; 2], vec![Epoch(1); 2]);
-    let commits = vec![Commit { n: CommandNo(1), record, settle: true, retention, fresh_epochs }];
+    let commit =
+        Commit { n: CommandNo(1), record, settle: true, retention, fresh_epochs, id: None };
+    let commits = vec![commit];
     apply(&one, StoreOp::Commit { lease: lease(1), low: CommandNo(1), commits });
     assert_eq!(heard(&other), Some(vec![at("a", 1, &[1]), at("b", 1, &[1])]));
 }

@@ -3,6 +3,7 @@
 mod appends;
 mod bounds;
 mod clones;
+mod ids;
 mod leases;
 mod records;
 mod topics;
@@ -141,8 +142,8 @@ impl Shelf {
     ) -> StoreOutcome {
         let fresh_epochs = publishes.iter().map(|_| self.fresh()).collect();
         let retention = vec![KEPT; publishes.len()];
-        let commit =
-            Commit { n: CommandNo(n), record: record(publishes), settle, retention, fresh_epochs };
+        let (n, record) = (CommandNo(n), record(publishes));
+        let commit = Commit { n, record, settle, retention, fresh_epochs, id: None };
         self.apply(StoreOp::Commit { lease: lease(id), low: CommandNo(low), commits: vec![commit] })
     }
 

@@ -3,6 +3,7 @@
 mod appends;
 mod batches;
 mod claims;
+mod ids;
 mod leases;
 mod quota;
 mod reading;
@@ -22,6 +23,7 @@ pub fn cases() -> Vec<Case> {
         claims::cases(),
         quota::cases(),
         records::cases(),
+        ids::cases(),
         settling::cases(),
         sweep::cases(),
         appends::cases(),

@@ -7,8 +7,17 @@ use rusqlite::{Connection, OptionalExtension};
 pub(crate) const FORMAT: i64 = 1;
 
 /// Every table of a store.
-pub(crate) const TABLES: [&str; 7] =
-    ["sf_store", "sf_leases", "sf_records", "sf_owed", "sf_topics", "sf_log", "sf_append_keys"];
+pub(crate) const TABLES: [&str; 9] = [
+    "sf_store",
+    "sf_leases",
+    "sf_records",
+    "sf_owed",
+    "sf_ids",
+    "sf_id_owners",
+    "sf_topics",
+    "sf_log",
+    "sf_append_keys",
+];
 
 /// Makes the tables of format 1. Times (`_ms`) are milliseconds for which the store was open.
 /// Hashes and epochs are numbers of 64 bits with a sign.
@@ -60,6 +69,24 @@ CREATE TABLE sf_owed(
     name TEXT NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (lease, n, place)
+) WITHOUT ROWID;
+CREATE TABLE sf_ids(               -- the application's own ids of commands
+    principal TEXT NOT NULL,
+    message TEXT NOT NULL,
+    id TEXT NOT NULL,
+    hash INTEGER NOT NULL,         -- of message and body
+    outcome TEXT NOT NULL,         -- as in sf_records
+    error TEXT,
+    body TEXT,
+    bytes INTEGER NOT NULL,        -- of names, id and body
+    due_ms INTEGER NOT NULL,       -- until when it is kept
+    PRIMARY KEY (principal, message, id)
+) WITHOUT ROWID;
+CREATE INDEX sf_ids_due ON sf_ids(due_ms);
+CREATE TABLE sf_id_owners(
+    principal TEXT NOT NULL PRIMARY KEY,
+    ids INTEGER NOT NULL,          -- how many of sf_ids are its own
+    bytes INTEGER NOT NULL         -- of these
 ) WITHOUT ROWID;
 CREATE TABLE sf_topics(
     no INTEGER PRIMARY KEY,

@@ -12,6 +12,7 @@ impl Tables<'_> {
     pub(super) fn expire(&mut self) -> Sql<()> {
         self.expire_leases()?;
         self.expire_topics()?;
+        self.expire_ids()?;
         self.forget_direct_keys()
     }
 
@@ -49,6 +50,9 @@ impl Tables<'_> {
                 Ok(StoreOutcome::Done)
             }
             StoreOp::Commit { lease, low, commits } => self.commit(*lease, *low, commits),
+            StoreOp::FindId { id, max_per_principal, max_bytes_per_principal } => {
+                self.find_id(id, *max_per_principal, *max_bytes_per_principal)
+            }
             StoreOp::Settle { records } => {
                 for (lease, n) in records {
                     self.settle(*lease, *n)?;

@@ -34,10 +34,15 @@ pub(super) struct Totals {
     pub(super) owed_bytes: u64,
     pub(super) log_bytes: u64,
     pub(super) direct_keys: u64,
+    /// Ids of the application, and their bytes.
+    pub(super) ids: u64,
+    pub(super) id_bytes: u64,
     /// Nothing of the leases is due before.
     pub(super) lease_due: Now,
     /// Nothing of the topics is due before.
     pub(super) topic_due: Now,
+    /// No id's time is over before.
+    pub(super) id_due: Now,
     /// No key of a publication from outside of commands is older.
     pub(super) oldest_key: Now,
     /// The lease that lost its replies last, when there were too many in all.
@@ -47,9 +52,11 @@ pub(super) struct Totals {
 /// How often what can wait is written along with what can't.
 const WRITE_ALONG_MS: u64 = 1_000;
 
+/// When nothing is due.
+pub(super) const NEVER: Now = Now(u64::MAX);
+
 impl Totals {
     fn read(db: &Connection) -> Sql<Self> {
-        const NEVER: Now = Now(u64::MAX);
         let one = |sql: &str| db.query_row(sql, [], |row| count(row, 0));
         let first = |sql: &str| db.query_row(sql, [], |row| maybe_time(row, 0));
         Ok(Self {
@@ -62,6 +69,9 @@ impl Totals {
             direct_keys: one("SELECT count(*) FROM sf_append_keys WHERE key >= 'd:'")?,
             lease_due: first("SELECT min(due_ms) FROM sf_leases")?.unwrap_or(NEVER),
             topic_due: first("SELECT min(due_ms) FROM sf_topics")?.unwrap_or(NEVER),
+            ids: one("SELECT COALESCE(sum(ids), 0) FROM sf_id_owners")?,
+            id_bytes: one("SELECT COALESCE(sum(bytes), 0) FROM sf_id_owners")?,
+            id_due: first("SELECT min(due_ms) FROM sf_ids")?.unwrap_or(NEVER),
             oldest_key: Now(0),
             hand: 0,
         })

@@ -5,6 +5,7 @@ mod appends;
 mod apply;
 mod cache;
 mod group;
+mod ids;
 mod kept;
 mod leases;
 mod records;
@@ -185,7 +186,8 @@ impl Writer {
     /// Nobody asked for anything: lets go of what has expired, and writes what has waited.
     fn look(&mut self, db: &Connection) {
         let now = self.served.now();
-        let due = self.kept.totals.lease_due.min(self.kept.totals.topic_due) <= now;
+        let totals = &self.kept.totals;
+        let due = totals.lease_due.min(totals.topic_due).min(totals.id_due) <= now;
         if due || now >= self.written.after(self.settings.idle_write) {
             self.write_all(db);
             self.count();

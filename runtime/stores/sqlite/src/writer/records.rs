@@ -54,7 +54,7 @@ impl Tables<'_> {
 
     /// Writes a record, unless there is one, and settles it if that may be.
     fn write(&mut self, id: LeaseId, commit: &Commit) -> Sql<CommitOutcome> {
-        let Commit { n, record, settle, retention, fresh_epochs } = commit;
+        let Commit { n, record, settle, retention, fresh_epochs, id: taken } = commit;
         let publishes = record.publishes.len();
         let Some(lease) = self.kept.leases.get(&id) else {
             debug_assert!(false, "a commit begins with its lease");
@@ -67,12 +67,23 @@ impl Tables<'_> {
                 && !owes_below
                 && retention.len() == publishes
                 && fresh_epochs.len() == publishes;
+        if let Some(taken) = taken
+            && let Some(used) = self.used_id(&taken.id)?
+        {
+            let outcome = used.answer(taken.hash);
+            let (hash, publishes) = (record.hash, Vec::new());
+            let told = Record { hash, outcome: outcome.clone(), publishes, settled: true };
+            if !self.insert(no, *n, &told, true)? {
+                return self.exists(id, no, *n);
+            }
+            self.count_reply(id, *n, reply_bytes(&outcome))?;
+            return Ok(CommitOutcome::Used(outcome));
+        }
         if !self.insert(no, *n, record, settled)? {
-            let record = self.record_of(id, no, *n)?;
-            debug_assert!(record.is_some(), "what is in the way is there");
-            return Ok(record.map_or(CommitOutcome::BelowLow, |record| {
-                CommitOutcome::Exists(Box::new(record))
-            }));
+            return self.exists(id, no, *n);
+        }
+        if let Some(taken) = taken.as_ref().filter(|_| record.outcome.stands()) {
+            self.take_id(taken, &record.outcome)?;
         }
         let settled = if settled {
             let mut appended = Vec::with_capacity(publishes);
@@ -87,6 +98,14 @@ impl Tables<'_> {
         };
         self.count_reply(id, *n, reply_bytes(&record.outcome))?;
         Ok(CommitOutcome::Written { settled })
+    }
+
+    /// The record that is in the way of another one.
+    fn exists(&self, id: LeaseId, lease: i64, n: CommandNo) -> Sql<CommitOutcome> {
+        let record = self.record_of(id, lease, n)?;
+        debug_assert!(record.is_some(), "what is in the way is there");
+        let exists = |record| CommitOutcome::Exists(Box::new(record));
+        Ok(record.map_or(CommitOutcome::BelowLow, exists))
     }
 
     /// False if there is a record.

@@ -74,6 +74,7 @@ impl Client {
                 settle: true,
                 retention: vec![Retention::new(u32::MAX, Duration::from_millis(DAY_MS))],
                 fresh_epochs: vec![Epoch(7)],
+                id: None,
             }],
         }
     }

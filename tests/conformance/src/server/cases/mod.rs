@@ -4,6 +4,7 @@ mod closing;
 mod commands;
 mod frames;
 mod handshake;
+mod ids;
 mod leases;
 mod order;
 mod records;
@@ -27,6 +28,7 @@ pub(super) const ALL: &[&[Case<Trial>]] = &[
     leases::CASES,
     order::CASES,
     records::CASES,
+    ids::CASES,
     topics::CASES,
     topics_flow::CASES,
     closing::CASES,

@@ -56,6 +56,10 @@ pub enum ConformanceCommand {
     /// Publishes, then panics.
     #[ws(command(concurrent))]
     Crash { list: String },
+    /// Appends under an id of the application's own, once the gate is open; the reply is the list's
+    /// new length.
+    #[ws(request(reply = u64, concurrent), id = id, keep = "24h")]
+    Order { id: String, list: String, text: String, gate: String },
     /// Passed on to whoever follows the list.
     #[ws(volatile(latest_by = list))]
     Nudge { list: String },
@@ -193,6 +197,24 @@ impl ConformanceHandler for App {
     async fn crash(&self, cx: &Cx, list: String) -> Result<(), ConformanceError> {
         cx.publish(ConformanceEventLogged { list, text: "never".into() });
         panic!("on request")
+    }
+
+    async fn order(
+        &self,
+        cx: &Cx,
+        _: String,
+        list: String,
+        text: String,
+        gate: String,
+    ) -> Result<u64, ConformanceError> {
+        self.pass(gate).await?;
+        if text == "crash" {
+            panic!("on request")
+        }
+        if text == "fail" {
+            return Err(ConformanceError::Failed { list });
+        }
+        self.append(cx, list, text).await
     }
 
     async fn nudge(&self, cx: &Cx, list: String) {

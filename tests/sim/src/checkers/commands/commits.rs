@@ -117,6 +117,13 @@ impl Checkers {
                 });
             }
             CommitOutcome::BelowLow => return self.sometimes.count("commit below low"),
+            CommitOutcome::Used(outcome) => {
+                self.sometimes.count("commit finds its id used");
+                self.at_most_one_commit(key, outcome);
+                let book = CommitBook { outcome: outcome.clone(), publishes: Vec::new() };
+                self.commits.insert(key, book);
+                return;
+            }
         };
         self.at_most_one_commit(key, &commit.record.outcome);
         self.a_commit_is_what_a_handler_said(process, key, &commit.record.outcome);

@@ -1,7 +1,7 @@
 //! What a server feeds to a subscription: without a gap, within its credit, for a reason.
 
 use steadfast::session::store::TopicId;
-use steadfast::wire::{Position, ResetReason, Subscribed, TopicNo, TopicSeq, Window};
+use steadfast::wire::{Position, ResetReason, ServerFrame, Subscribed, TopicNo, TopicSeq, Window};
 use steadfast_rig::Rule;
 
 use super::Feed;
@@ -9,6 +9,24 @@ use crate::checkers::Checkers;
 use crate::network::SocketId;
 
 impl Checkers {
+    /// A client says in HELLO how long a message may be (PROTOCOL.md 2.6).
+    pub(in crate::checkers) fn nothing_is_longer_than_its_client_takes(
+        &mut self,
+        frame: &ServerFrame,
+        bytes: usize,
+    ) {
+        let of_a_topic = matches!(
+            frame,
+            ServerFrame::Event { .. }
+                | ServerFrame::Snapshot { .. }
+                | ServerFrame::TopicVolatile { .. }
+        );
+        let most = self.message_bytes;
+        self.require(!of_a_topic || bytes <= most, Rule::LongIsNotSent, || {
+            format!("{bytes} bytes to a client that takes {most}: {frame:?}")
+        });
+    }
+
     pub(in crate::checkers) fn feed_starts(&mut self, socket: SocketId, subscribed: &Subscribed) {
         let most = self.node_config.max_credit;
         let Some(book) = self.sockets.get_mut(&socket) else { return };

@@ -1,0 +1,111 @@
+//! The application's own ids of commands (PROTOCOL.md 5.20): who has used which, and what each
+//! stands for. They outlive the leases of the commands that took them. Which outcomes take an id is
+//! not decided here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::limits::MemoryLimits;
+use crate::session::Now;
+use crate::session::store::{CommitId, MessageId, Outcome, PrincipalId, StoreOutcome, UsedId};
+use crate::wire::FailureCode;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Ids {
+    used: BTreeMap<MessageId, Kept>,
+    /// Each of them by the time until which it is kept.
+    due: BTreeSet<(Now, MessageId)>,
+    people: BTreeMap<PrincipalId, Share>,
+    /// Bytes of all of them.
+    pub(super) bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Kept {
+    used: UsedId,
+    until: Now,
+}
+
+/// What a principal has of the ids.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+struct Share {
+    count: usize,
+    bytes: u64,
+}
+
+fn outcome_bytes(outcome: &Outcome) -> u64 {
+    let name = outcome.error().map_or(0, |name| name.as_bytes().len() as u64);
+    name + outcome.bytes()
+}
+
+impl Ids {
+    pub(super) fn get(&self, id: &MessageId) -> Option<&UsedId> {
+        self.used.get(id).map(|kept| &kept.used)
+    }
+
+    pub(super) fn find(
+        &self,
+        id: &MessageId,
+        (max, max_bytes): (u32, u64),
+        limits: &MemoryLimits,
+    ) -> StoreOutcome {
+        if let Some(used) = self.get(id) {
+            return StoreOutcome::UsedId(Box::new(used.clone()));
+        }
+        let full = self
+            .people
+            .get(&id.principal)
+            .is_some_and(|share| share.count >= max as usize || share.bytes >= max_bytes);
+        if full || self.used.len() >= limits.ids || self.bytes >= limits.id_bytes {
+            return StoreOutcome::TooManyIds;
+        }
+        StoreOutcome::UnusedId
+    }
+
+    /// A command takes an id that is not in use. What would be beyond the bytes of all ids is kept
+    /// as "unknown": the command must not run again all the same.
+    pub(super) fn take(
+        &mut self,
+        now: Now,
+        taken: CommitId,
+        mut outcome: Outcome,
+        limits: &MemoryLimits,
+    ) {
+        let CommitId { id, hash, keep_ms } = taken;
+        if self.bytes + id.bytes() + outcome_bytes(&outcome) > limits.id_bytes {
+            outcome = Outcome::plain_failure(FailureCode::Unknown);
+        }
+        let bytes = id.bytes() + outcome_bytes(&outcome);
+        let share = self.people.entry(id.principal.clone()).or_default();
+        share.count += 1;
+        share.bytes += bytes;
+        self.bytes += bytes;
+        let until = now.after_ms(keep_ms);
+        self.due.insert((until, id.clone()));
+        self.used.insert(id, Kept { used: UsedId { hash, outcome }, until });
+    }
+
+    /// Lets go of those that have been kept for long enough.
+    pub(super) fn expire(&mut self, now: Now) {
+        while self.due.first().is_some_and(|(until, _)| *until <= now)
+            && let Some((_, id)) = self.due.pop_first()
+        {
+            self.forget(&id);
+        }
+    }
+
+    fn forget(&mut self, id: &MessageId) {
+        let Some(kept) = self.used.remove(id) else {
+            debug_assert!(false, "what is due is in use");
+            return;
+        };
+        let bytes = id.bytes() + outcome_bytes(&kept.used.outcome);
+        self.bytes -= bytes;
+        if let Some(share) = self.people.get_mut(&id.principal) {
+            share.count -= 1;
+            share.bytes -= bytes;
+            if share.count == 0 {
+                self.people.remove(&id.principal);
+            }
+        }
+    }
+}

@@ -3,7 +3,7 @@
 mod node_support;
 
 use node_support::{Bench, lost, told_answers};
-use steadfast::session::node::ConnId;
+use steadfast::session::node::{ConnId, Node};
 use steadfast::session::store::{StoreOp, StoreOutcome};
 use steadfast::wire::{ClientFrame, Hello, LeaseState, ServerFrame};
 use steadfast_rig::fixtures::log;
@@ -156,4 +156,23 @@ fn a_socket_that_ends_while_the_store_is_asked_lets_the_lease_go() {
     bench.act(|node, now| node.handle_disconnected(now, conn, lost()));
     bench.store_one();
     assert!(matches!(about_leases(&bench)[..], [StoreOp::RenewLease { held: false, .. }]));
+}
+
+#[test]
+fn who_is_told_to_leave_gets_no_lease() {
+    let mut bench = Bench::new();
+    bench.by_hand = true;
+    let conn = reader(&mut bench);
+    let other = reader(&mut bench);
+    bench.frame(other, ClientFrame::Lease);
+    let draining = |node: &mut Node, now| {
+        node.drain(now, 30_000, 0);
+        // It has not heard of GOAWAY yet.
+        node.handle_frame(now, conn, ClientFrame::Lease);
+    };
+    bench.act(draining);
+    assert_eq!(about_leases(&bench).len(), 1);
+    assert_eq!((bench.code(conn), bench.code(other)), (Some(4010), Some(4010)));
+    bench.store_all();
+    assert_eq!(bench.node.load().store_operations, 0);
 }

@@ -94,6 +94,18 @@ impl TallyHandler for App {
         Ok(length)
     }
 
+    async fn pay(
+        &self,
+        cx: &Cx,
+        _order: String,
+        list: ListName,
+        value: u64,
+        gate: String,
+    ) -> Result<u64, TallyError> {
+        self.pass_gate(gate).await?;
+        self.add(cx, list, value).await
+    }
+
     async fn echo(&self, _cx: &Cx, text: String) -> Result<String, TallyError> {
         Ok(text)
     }

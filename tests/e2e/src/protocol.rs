@@ -34,6 +34,20 @@ pub enum TallyCommand {
         value: u64,
     },
 
+    /// Appends a number under an id of the caller's own, once the application's gate of that name is
+    /// open; the reply is the list's new length.
+    #[ws(request(reply = u64, concurrent), id = order, keep = "1h")]
+    Pay {
+        /// Which payment this is.
+        order: String,
+        /// Which list.
+        list: ListName,
+        /// The number.
+        value: u64,
+        /// The gate.
+        gate: String,
+    },
+
     /// Returns the text, concurrent with all other commands.
     #[ws(request(reply = String, concurrent))]
     Echo {

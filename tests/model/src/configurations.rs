@@ -175,6 +175,29 @@ fn stores() -> Vec<Configuration> {
             &[Mark::Refused, Mark::Takeover, Mark::Resume],
         ),
         small(
+            "two clients, one command by its id, commits that take time",
+            Settings {
+                clients: 2,
+                commands: 1,
+                one_id: true,
+                publishes: &[1],
+                subscribed: false,
+                store: StorePace::Commits,
+                ..Settings::CALM
+            },
+            &[Mark::IdUsed, Mark::Duplicate, Mark::Retry],
+        ),
+        small(
+            "one command by its id again, a lease that lapses",
+            Settings {
+                one_id: true,
+                publishes: &[1],
+                budget: Budget { lapses: 1, ..NO_FAULT },
+                ..COMMANDS
+            },
+            &[Mark::LeaseLoss, Mark::Duplicate, Mark::OutcomeUnknown],
+        ),
+        small(
             "two commands, a lease that lapses",
             Settings { budget: Budget { lapses: 1, ..NO_FAULT }, ..COMMANDS },
             &[Mark::LeaseLoss, Mark::OutcomeUnknown],

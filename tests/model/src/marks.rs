@@ -43,11 +43,13 @@ pub enum Mark {
     Aborted,
     /// A command that was accepted waited for the store.
     WaitsForStore,
+    /// A commit found its message id taken.
+    IdUsed,
 }
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Resume,
         Self::Takeover,
         Self::LeaseLoss,
@@ -66,6 +68,7 @@ impl Mark {
         Self::Snapshot,
         Self::Aborted,
         Self::WaitsForStore,
+        Self::IdUsed,
     ];
 
     /// For reports.
@@ -90,6 +93,7 @@ impl Mark {
             Self::Snapshot => "a snapshot is given",
             Self::Aborted => "a handler is stopped",
             Self::WaitsForStore => "a command waits for the store",
+            Self::IdUsed => "a commit finds its id used",
         }
     }
 }

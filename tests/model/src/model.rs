@@ -51,7 +51,7 @@ impl Model {
             asked: Vec::new(),
             sockets: BTreeMap::new(),
             hints: BTreeMap::new(),
-            ledger: Arc::new(Ledger::default()),
+            ledger: Arc::new(Ledger::new(self.settings.one_id)),
             budget: self.settings.budget,
             started: 0,
         };

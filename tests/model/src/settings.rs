@@ -76,6 +76,8 @@ pub struct Settings {
     pub commands: u64,
     /// Whether applications submit all of them at once, when they start; else whenever they like.
     pub prompt: bool,
+    /// Whether all commands of all applications are one: the same message, id and body.
+    pub one_id: bool,
     /// Events that the handler of each of these commands publishes, by their order; none beyond.
     pub publishes: &'static [u64],
     /// Sequenced frames and, as credit, events that may be under way.
@@ -122,6 +124,7 @@ impl Settings {
         nodes: 2,
         commands: 2,
         prompt: false,
+        one_id: false,
         publishes: &[1, 1],
         window: 2,
         subscribed: true,

@@ -63,6 +63,11 @@ StartsBeforeDeadline = "nothing starts after its deadline",
     "a deadline that has passed is answered, not executed";
 NoRunOverRecord = "no handler runs over a record",
     "a record that a process has seen is settled, never made again";
+IdHasOneOutcome = "an id has one outcome",
+    "whatever lease, device or node: what has effects under an id is what all are told";
+RunsUnderUnusedId = "a handler runs under an unused id",
+    "the store is asked for a command's id before its handler runs";
+OneRunPerId = "one run per id in a process", "who comes while the first one runs joins it";
 OnlySuccessesPublish = "only successes publish", "a handler that failed publishes nothing";
 RefusedNeverRan = "what was refused never ran",
     "a terminal refusal and a withdrawal mean: never executed, not even later";

@@ -11,7 +11,9 @@ use steadfast::session::store::Retention;
 use steadfast::wire::Window;
 use steadfast_rig::fixtures::{self, LOG, ROOM};
 
-pub use steadfast_rig::fixtures::{CONCURRENT, ORDERED, VOLATILE, name};
+pub use steadfast_rig::fixtures::{
+    CONCURRENT, CONCURRENT_WITH_ID, ORDERED, ORDERED_WITH_ID, VOLATILE, name,
+};
 
 use crate::mistake::Mistake;
 use crate::rng::Rng;
@@ -29,6 +31,8 @@ pub struct Plan {
     pub clients: usize,
     /// The last so many of them never command anything.
     pub readers: usize,
+    /// How many of them are devices of one user.
+    pub devices: usize,
     /// Nodes, which share one store.
     pub nodes: usize,
     /// Settings of each client.
@@ -175,6 +179,7 @@ impl Plan {
         Self {
             clients: 1,
             readers: 0,
+            devices: 1,
             nodes: 1,
             client: Arc::new(client_config()),
             node: Arc::new(node_config()),
@@ -245,7 +250,9 @@ impl Plan {
         randomise_node(rng, Arc::make_mut(&mut plan.node));
         randomise_outage(&mut rng.clone(), &mut plan);
         randomise_leases(&mut rng.clone(), &mut plan);
-        randomise_messages(&mut rng.clone(), &mut plan);
+        let mut apart = rng.clone();
+        randomise_messages(&mut apart, &mut plan);
+        randomise_ids(&mut apart, &mut plan);
         plan
     }
 
@@ -416,6 +423,17 @@ fn randomise_node(rng: &mut Rng, config: &mut NodeConfig) {
         config.max_credit =
             Window { frames: rng.pick(&[1, 4, 4_096]), bytes: rng.pick(&[100, 1_000_000]) };
     }
+}
+
+/// How long ids are kept and how many there may be, and who shares a user with whom. Drawn apart
+/// like what follows.
+fn randomise_ids(rng: &mut Rng, plan: &mut Plan) {
+    let node = Arc::make_mut(&mut plan.node);
+    fixtures::keep_ids(node, Duration::from_millis(rng.pick(&[1_500, 86_400_000, 86_400_000])));
+    node.ids_per_principal = rng.pick(&[1, 4, 100_000]);
+    // Each device has a lease and a session, and earlier ones for a while.
+    let room = node.leases_per_principal.min(node.sessions_per_principal) > 4;
+    plan.devices = if room { rng.pick(&[1, 2, 3]) } else { 1 };
 }
 
 /// The store is away for more than a minute, while clients go on. Drawn apart like what follows.

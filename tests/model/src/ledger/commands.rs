@@ -13,7 +13,7 @@ use steadfast::wire::{
 };
 
 use steadfast_rig::Rule;
-use steadfast_rig::fixtures::number_in;
+use steadfast_rig::fixtures::{id_in, number_in};
 
 use super::Ledger;
 use super::sessions::sequence_of;
@@ -30,6 +30,8 @@ pub(super) struct ClientBook {
     open: BTreeMap<u64, u64>,
     /// Commands by call, from 1.
     calls: Vec<u64>,
+    /// How many of them had a number in an earlier lease.
+    numbered: usize,
     unresolved: usize,
     /// Where its application stands in the topic.
     pub(super) seen: Option<Position>,
@@ -143,6 +145,7 @@ impl Ledger {
         if before == Some(lease) {
             return;
         }
+        book.numbered += book.numbers.len();
         book.numbers.clear();
         let lost = std::mem::take(&mut book.open);
         if before.is_some() {
@@ -190,10 +193,12 @@ impl Ledger {
 
     fn command_leaves(&mut self, process: Process, frame: &CommandFrame) {
         let Some(book) = self.clients.get_mut(&process) else { return };
-        let (Some(lease), n, command) = (book.lease, frame.n.0, number_in(&frame.body)) else {
-            return;
-        };
+        let (Some(lease), n) = (book.lease, frame.n.0) else { return };
         let at = n as usize - 1;
+        // Those with an id all say the same: they go in the order of calls.
+        let call = book.calls.get(book.numbered + at).filter(|_| has_id(&frame.body));
+        let of_id = call.copied();
+        let command = of_id.unwrap_or_else(|| number_in(&frame.body));
         if at == book.numbers.len() {
             book.numbers.push(command);
             book.open.insert(n, command);
@@ -271,6 +276,19 @@ impl Ledger {
         self.require(node.failing.is_empty(), Rule::NothingBeginsInOutage, || {
             format!("{n} starts while {:?} fail", node.failing)
         });
+    }
+
+    /// The command that a body belongs to, which came under this number.
+    pub(crate) fn command_of_body(&self, (lease, n): (LeaseId, CommandNo), body: &Body) -> u64 {
+        if !has_id(body) {
+            return number_in(body);
+        }
+        self.command_sent_as(lease, n.0).unwrap_or(0)
+    }
+
+    fn command_sent_as(&self, lease: LeaseId, n: u64) -> Option<u64> {
+        let sent = self.commands.iter().find(|(_, book)| book.sent == Some((lease, n)));
+        sent.map(|(command, _)| *command)
     }
 
     /// A node writes a frame to an attached client.
@@ -379,9 +397,8 @@ impl Ledger {
             CommitOutcome::Exists(_) => return marks.set(Mark::RecordExists),
             CommitOutcome::BelowLow => return marks.set(Mark::BelowLow),
             CommitOutcome::Used(outcome) => {
-                return self.require(false, Rule::OutcomeHasReason, || {
-                    format!("{n} without an id is committed as {outcome:?}")
-                });
+                marks.set(Mark::IdUsed);
+                return self.command_is_committed((lease, n), outcome, false);
             }
             CommitOutcome::Written { settled } => settled,
         };
@@ -394,12 +411,33 @@ impl Ledger {
         self.require(last < n || !fresh, Rule::CommitsInOrder, || {
             format!("{n} is committed after {last}")
         });
-        let Outcome::Ok(body) = &commit.record.outcome else {
+        let publishes = !commit.record.publishes.is_empty();
+        self.command_is_committed((lease, n), &commit.record.outcome, publishes);
+        for (publication, place) in commit.record.publishes.iter().zip(settled.iter().flatten()) {
+            self.event_lands(publication, *place);
+        }
+    }
+
+    fn command_is_committed(
+        &mut self,
+        (lease, n): (LeaseId, u64),
+        outcome: &Outcome,
+        publishes: bool,
+    ) {
+        let Outcome::Ok(body) = outcome else {
             return self.require(false, Rule::OutcomeHasReason, || {
-                format!("{n} is committed as {:?}", commit.record.outcome)
+                format!("{n} is committed as {outcome:?}")
             });
         };
-        let command = number_in(body);
+        let command = self.command_sent_as(lease, n).unwrap_or_else(|| number_in(body));
+        if self.one_id {
+            // All commands are one: the first outcome is that of all, and nothing else is published.
+            let first = self.of_id.get_or_insert_with(|| (command, body.clone())).clone();
+            let again = first.0 != command;
+            self.require(first.1 == *body && !(again && publishes), Rule::IdHasOneOutcome, || {
+                format!("{command} is committed as {body:?}, {first:?} was first")
+            });
+        }
         if let Some(book) = self.commands.get_mut(&command) {
             let refused = book.refused;
             let before = book.committed.replace(body.clone());
@@ -408,8 +446,9 @@ impl Ledger {
             });
             self.require(!refused, Rule::RefusedNeverRan, || format!("{command} was refused"));
         }
-        for (publication, place) in commit.record.publishes.iter().zip(settled.iter().flatten()) {
-            self.event_lands(publication, *place);
-        }
     }
+}
+
+fn has_id(body: &Body) -> bool {
+    id_in(body.as_bytes()).is_some()
 }

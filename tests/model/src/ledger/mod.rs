@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use steadfast::session::Close;
 use steadfast::session::client::ConnectionState;
-use steadfast::wire::{LeaseId, SessionId};
+use steadfast::wire::{Body, LeaseId, SessionId};
 use steadfast_rig::Rule;
 
 use self::commands::{ClientBook, CommandBook, LeaseBook};
@@ -44,6 +44,7 @@ judged! {
     StartsInOrder,
     NothingBeginsInOutage,
     CommitsInOrder,
+    IdHasOneOutcome,
     RefusedNeverRan,
     OutcomeHasReason,
     OutboxHoldsUnresolved,
@@ -78,10 +79,20 @@ pub struct Ledger {
     sessions: BTreeMap<SessionId, SessionBook>,
     leases: BTreeMap<LeaseId, LeaseBook>,
     commits: BTreeSet<(LeaseId, u64)>,
+    /// Whether all commands are one, by their id.
+    one_id: bool,
+    /// Which of them was first, and its outcome.
+    of_id: Option<(u64, Body)>,
     topic: Topic,
 }
 
 impl Ledger {
+    /// Of a run in which all commands are one, by their id, or none has one.
+    #[must_use]
+    pub fn new(one_id: bool) -> Self {
+        Self { one_id, ..Self::default() }
+    }
+
     /// The rule that was broken, and how.
     #[must_use]
     pub const fn broken(&self) -> Option<&(Rule, String)> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use steadfast::session::Close;
 use steadfast::session::client::{Client, Event, Item, Submission, SubscriptionRequest};
 use steadfast::wire::{Body, Codec, Seq, ServerFrame};
-use steadfast_rig::fixtures::{ORDERED, ROOM, name, numbered};
+use steadfast_rig::fixtures::{ORDERED, ORDERED_WITH_ID, ROOM, name, numbered, with_id};
 use steadfast_rig::pump::{ClientHarness, pump_client};
 
 use super::World;
@@ -82,9 +82,11 @@ impl World<'_> {
         let slot = self.client(at);
         let command = at as u64 * commands + commands - slot.to_submit + 1;
         slot.to_submit -= 1;
+        let one_id = self.settings().one_id;
+        let slot = self.client(at);
         let submission = Submission {
-            name: name(ORDERED),
-            body: numbered(command, 0),
+            name: name(if one_id { ORDERED_WITH_ID } else { ORDERED }),
+            body: if one_id { with_id(0, "x") } else { numbered(command, 0) },
             timeout_ms: NEVER_MS,
             declared_timeout_ms: NEVER_MS,
             max_bytes: 1024,
@@ -118,13 +120,15 @@ impl World<'_> {
 
     /// The socket of a dial opens.
     pub(super) fn connect(&mut self, at: usize, node: usize, other_user: bool) {
+        // Ids are a user's: whose commands are one, those are one user's devices.
+        let of = if self.settings().one_id { 0 } else { at };
         let slot = self.client(at);
         let Some(dial) = slot.dialling.take() else { return };
         slot.stranger ^= other_user;
         let (stranger, id) = (slot.stranger, SocketId { process: slot.process, dial });
         slot.current = Some(id);
         let user = if stranger { "eve" } else { "ann" };
-        slot.core.handle_connected(NOW, dial, Some(format!("{user}{at}")));
+        slot.core.handle_connected(NOW, dial, Some(format!("{user}{of}")));
         self.state.budget.strangers -= u8::from(other_user);
         let socket = Socket {
             client: at,

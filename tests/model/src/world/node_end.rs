@@ -9,7 +9,7 @@ use steadfast::session::node::{
 use steadfast::session::store::{OpId, Outcome, Publication, StoreOp};
 use steadfast::session::{Close, CloseCode, Now};
 use steadfast::wire::{ClientFrame, Codec, Outgoing, ServerFrame};
-use steadfast_rig::fixtures::{self, number_in, numbered};
+use steadfast_rig::fixtures::{self, numbered};
 use steadfast_rig::pump::{Begun, NodeHarness, pump_node};
 
 use super::World;
@@ -213,7 +213,7 @@ impl World<'_> {
                 if attempt == Attempt::MaybeRetry {
                     self.model.marks.set(Mark::Retry);
                 }
-                let command = number_in(&body);
+                let command = self.state.ledger.command_of_body((lease, n), &body);
                 let slot = Arc::clone(&self.state.nodes[at]);
                 self.ledger().executing(&slot, (lease, n), command);
                 self.run(at, exec, Running::Command { lease, n, command });

@@ -38,6 +38,7 @@ impl Checkers {
     /// A node process ends.
     pub fn node_crashes(&mut self, process: u64) {
         self.owes_nothing(process);
+        self.ids.node_crashes(process);
         self.sometimes.count("node crashed");
     }
 
@@ -67,14 +68,18 @@ impl Checkers {
 
     /// A node, whose clock says `now`, asks for an execution.
     pub fn executing(&mut self, now: Now, process: u64, execution: &Execution) {
-        let Execution::Command { exec, lease, n, attempt, body, principal, .. } = execution else {
+        let Execution::Command { exec, lease, n, attempt, body, principal, id, .. } = execution
+        else {
             return;
         };
         let key = (*lease, n.0);
         self.only_what_arrived_is_executed(key, number_in(body));
+        self.a_handler_runs_under_an_unused_id(process, *exec, key, id.as_deref());
         self.nothing_starts_after_its_deadline(now, process, key);
         self.nothing_begins_while_the_store_fails(now, process);
-        self.nothing_runs_that_waited_too_long(number_in(body));
+        if let Some(command) = self.sent.get(&key).copied() {
+            self.nothing_runs_that_waited_too_long(command);
+        }
         self.no_handler_runs_over_a_record(process, key);
         self.nothing_starts_of_anothers_lease(process, key);
         self.a_first_attempt_is_the_first(process, key, *attempt);
@@ -99,11 +104,11 @@ impl Checkers {
     }
 
     /// Frames of replaced sockets have no effect; nor has anything that nobody sent.
-    fn only_what_arrived_is_executed(&mut self, key: (LeaseId, u64), command: u64) {
+    fn only_what_arrived_is_executed(&mut self, key: (LeaseId, u64), written: u64) {
         let arrived = self.executions.arrived.contains(&key);
-        let sent = self.sent.get(&key).copied();
-        self.require(arrived && sent == Some(command), Rule::OnlyArrivedIsExecuted, || {
-            format!("{key:?} as command {command}; sent as {sent:?}, arrived: {arrived}")
+        let sent = self.was_sent_as(key, written);
+        self.require(arrived && sent, Rule::OnlyArrivedIsExecuted, || {
+            format!("{key:?} as {written}; sent so: {sent}, arrived: {arrived}")
         });
     }
 
@@ -190,6 +195,7 @@ impl Checkers {
 
     fn stop_running(&mut self, process: u64, exec: ExecId) -> Option<(LeaseId, u64)> {
         let key = self.executions.running.remove(&(process, exec))?;
+        self.ids.ends(process, exec);
         self.executions.running_numbers.remove(&(process, key.0, key.1));
         Some(key)
     }

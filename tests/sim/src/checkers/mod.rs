@@ -21,6 +21,7 @@ mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use steadfast::session::client::{Backoff, ConnectionState};
 use steadfast::session::node::{ConnId, ExecId, NodeConfig};
@@ -34,7 +35,8 @@ pub use topics::{Restored, Topics};
 
 use self::backlog::RoomBook;
 use self::claims::Claims;
-use self::commands::{CallBook, ClientBook, CommitBook, LeaseBook};
+pub use self::commands::Said;
+use self::commands::{CallBook, ClientBook, CommitBook, Ids, LeaseBook, kept};
 use self::drains::Unanswered;
 use self::executions::Executions;
 use self::known::Known;
@@ -76,6 +78,9 @@ pub struct Checkers {
     unanswered: Unanswered,
     executions: Executions,
     known: Known,
+    ids: Ids,
+    /// For how long messages keep their ids.
+    id_kept: Duration,
     claims: Claims,
     outages: Outages,
     /// Whether nodes or the store let go of replies that take too much room.
@@ -124,6 +129,8 @@ impl Checkers {
             unanswered: Unanswered::new(),
             executions: Executions::default(),
             known: Known::default(),
+            ids: Ids::default(),
+            id_kept: kept(&plan.node),
             claims: Claims::default(),
             outages: Outages::default(),
             replies_shrink: plan.replies_shrink(),

@@ -5,13 +5,16 @@ use steadfast::session::client::{
     CallId, SubId, Submission, SubmitError, SubscribeError, SubscriptionEnd, SubscriptionRequest,
 };
 use steadfast::session::node::PublishId;
-use steadfast::wire::{Position, TopicSeq};
+use steadfast::wire::{Body, Position, TopicSeq};
+use steadfast_rig::fixtures;
 
 use super::handlers::{numbered, topic_id};
 use super::{Due, World};
-use crate::checkers::Owed;
+use crate::checkers::{Owed, Said};
 use crate::mistake::Mistake;
-use crate::plan::{CONCURRENT, KEYS, ORDERED, TOPICS, VOLATILE, name};
+use crate::plan::{
+    CONCURRENT, CONCURRENT_WITH_ID, KEYS, ORDERED, ORDERED_WITH_ID, TOPICS, VOLATILE, name,
+};
 
 /// How fast an application takes items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,17 @@ pub enum Pace {
     Never,
     /// One each so many milliseconds.
     Each(u64),
+}
+
+/// A command with an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// Its message.
+    pub message: &'static str,
+    /// The number in its body.
+    pub written: u64,
+    /// Its id.
+    pub id: u64,
 }
 
 /// A subscription in the application's hands.
@@ -66,6 +80,7 @@ impl World {
         }
         let message = match self.rng.below(40) {
             0 => "nonsense",
+            1..=6 => return self.submit_something_with_an_id(at),
             at if at % 3 == 0 => CONCURRENT,
             _ => ORDERED,
         };
@@ -79,6 +94,46 @@ impl World {
             // What finds no room is not a call of the run.
             let _ = self.submit_with(at, message, padding, timeout_ms);
         }
+    }
+
+    /// Submits a command with an id: a new one, or as one that somebody has submitted lately, or with
+    /// such an id and another body.
+    fn submit_something_with_an_id(&mut self, at: usize) {
+        let timeout_ms = self.rng.pick(&[60, 500, 2_000, 10_000]);
+        let lately = self.named.len().saturating_sub(6);
+        let known: Vec<Named> = self.named[lately..].to_vec();
+        let named = match self.rng.below(6) {
+            2.. if !known.is_empty() => self.rng.pick(&known),
+            1 if !known.is_empty() => Named { written: self.fresh(), ..self.rng.pick(&known) },
+            _ => {
+                let message = self.rng.pick(&[ORDERED_WITH_ID, CONCURRENT_WITH_ID]);
+                Named { message, written: self.fresh(), id: self.fresh() }
+            }
+        };
+        if !self.named.contains(&named) {
+            self.named.push(named);
+        }
+        let _ = self.submit_named(at, named, timeout_ms);
+    }
+
+    /// Submits a command with an id, which others may have submitted, too.
+    ///
+    /// # Errors
+    /// As the client says.
+    pub fn submit_named(
+        &mut self,
+        at: usize,
+        named: Named,
+        timeout_ms: u64,
+    ) -> Result<(u64, CallId), SubmitError> {
+        let Named { message, written, id } = named;
+        let (command, body) = (self.fresh(), fixtures::with_id(written, id));
+        let said = Said {
+            ordered: message == ORDERED_WITH_ID && !self.is_unfit(written),
+            written,
+            id: Some((name(message), id.to_string())),
+        };
+        self.submit_body(at, message, body, (command, said), timeout_ms)
     }
 
     /// Submits a command; says which one of the run it is, and how the client calls it.
@@ -116,10 +171,23 @@ impl World {
         padding: u64,
         timeout_ms: u64,
     ) -> Result<(u64, CallId), SubmitError> {
+        let ordered = message == ORDERED && !self.is_unfit(command);
+        let said = Said { ordered, written: command, id: None };
+        self.submit_body(at, message, numbered(written, padding), (command, said), timeout_ms)
+    }
+
+    fn submit_body(
+        &mut self,
+        at: usize,
+        message: &str,
+        body: Body,
+        (command, said): (u64, Said),
+        timeout_ms: u64,
+    ) -> Result<(u64, CallId), SubmitError> {
         let spec = self.plan.node.message(&name(message));
         let submission = Submission {
             name: name(message),
-            body: numbered(written, padding),
+            body,
             timeout_ms: self.meddle_patience(timeout_ms),
             declared_timeout_ms: spec.map_or(1_000, |spec| spec.timeout.as_millis() as u64),
             max_bytes: 2_048,
@@ -132,8 +200,7 @@ impl World {
         if self.plan.mistake != Some(Mistake::ForgetsPatience) {
             self.checkers.promise(process, Owed::Call(call), due);
         }
-        let ordered = message == ORDERED && !self.is_unfit(command);
-        self.checkers.submitted(process, call, command, ordered, due);
+        self.checkers.submitted(process, call, command, said, due);
         self.checkers.call_is_taken(process, call, bytes, fate);
         self.note(|_| format!("client {at}: submits {message} {command} as {call:?}"));
         Ok((command, call))

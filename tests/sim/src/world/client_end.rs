@@ -44,7 +44,7 @@ impl World {
             core,
             clock,
             process,
-            user: format!("u{at}"),
+            user: format!("u{}", at / self.plan.devices),
             dials: BTreeMap::new(),
             current: None,
             subs: BTreeMap::new(),

@@ -22,7 +22,7 @@ use steadfast::session::{Close, Now};
 use steadfast::wire::Dial;
 use steadfast_rig::pump::{left_at_client, left_at_node};
 
-pub use self::applications::{AppSub, Pace};
+pub use self::applications::{AppSub, Named, Pace};
 pub use self::clocks::Clock;
 pub use self::faults::Cut;
 pub use self::handlers::{Answer, Held};
@@ -120,6 +120,8 @@ pub struct World {
     pub routes: VecDeque<Route>,
     /// Commands that wait for [`World::finish`].
     pub held: Vec<Held>,
+    /// Commands with ids that were submitted.
+    named: Vec<Named>,
     /// Dials so far.
     pub dials: u64,
     /// What chance asked for so far, and was done.
@@ -149,6 +151,7 @@ impl World {
             trace: Trace::new(recording),
             routes: VecDeque::new(),
             held: Vec::new(),
+            named: Vec::new(),
             dials: 0,
             deeds: Vec::new(),
             seed,

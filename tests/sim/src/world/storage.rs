@@ -216,7 +216,8 @@ impl World {
             drop_settled(&mut truth);
         }
         self.note(|_| format!("store: {truth:?}"));
-        self.checkers.stored(process, &body, &truth);
+        let at = self.shelf.clock.reads(self.now);
+        self.checkers.stored(at, process, &body, &truth);
         match (&body, &truth) {
             (StoreOp::Append { topic, appends, .. }, StoreOutcome::Appended(outcomes)) => {
                 for (append, outcome) in appends.iter().zip(outcomes) {
@@ -298,6 +299,7 @@ impl World {
     pub fn back_up_store(&mut self) {
         self.note(|_| "store: backed up".to_owned());
         self.shelf.backup = Some(self.shelf.state.clone());
+        self.checkers.store_backed_up();
     }
 
     /// The store goes back to its backup, as after the failover to a replica that was behind, and

@@ -66,13 +66,13 @@ impl Checkers {
     }
 
     /// What really came of a store operation.
-    pub fn stored(&mut self, process: u64, op: &StoreOp, outcome: &StoreOutcome) {
+    pub fn stored(&mut self, at: Now, process: u64, op: &StoreOp, outcome: &StoreOutcome) {
         match (op, outcome) {
             (StoreOp::Commit { lease, commits, .. }, StoreOutcome::Committed { outcomes, .. }) => {
                 for (commit, (n, outcome)) in commits.iter().zip(outcomes) {
                     let same = commit.n == *n;
                     self.require(same, Rule::CommitsAnsweredInOrder, || format!("{lease:?} {n}"));
-                    self.commit_happens(process, *lease, commit, outcome);
+                    self.commit_happens(at, process, *lease, commit, outcome);
                 }
             }
             (StoreOp::Commit { .. }, StoreOutcome::LeaseGone) => {
@@ -99,6 +99,7 @@ impl Checkers {
 
     fn commit_happens(
         &mut self,
+        at: Now,
         process: u64,
         lease: LeaseId,
         commit: &Commit,
@@ -120,13 +121,17 @@ impl Checkers {
             CommitOutcome::Used(outcome) => {
                 self.sometimes.count("commit finds its id used");
                 self.at_most_one_commit(key, outcome);
+                self.an_id_is_used(at, key, outcome);
                 let book = CommitBook { outcome: outcome.clone(), publishes: Vec::new() };
                 self.commits.insert(key, book);
                 return;
             }
         };
         self.at_most_one_commit(key, &commit.record.outcome);
-        self.a_commit_is_what_a_handler_said(process, key, &commit.record.outcome);
+        if !self.a_record_repeats_its_id(process, key, &commit.record) {
+            self.a_commit_is_what_a_handler_said(process, key, &commit.record.outcome);
+            self.an_id_has_one_outcome(at, key, &commit.record);
+        }
         self.only_successes_publish(key, commit);
         // A deadline that had passed is recorded without running anything: it has no place in the
         // order.
@@ -199,6 +204,7 @@ impl Checkers {
 
     /// The store has lost everything.
     pub fn store_lost(&mut self) {
+        self.ids.lost();
         self.unsettled.clear();
         self.topics.store_lost();
     }
@@ -210,6 +216,7 @@ impl Checkers {
         unsettled: BTreeSet<(LeaseId, u64)>,
     ) {
         self.sometimes.count("store rolled back");
+        self.ids.rolled_back();
         self.unsettled = unsettled;
         restored.iter().for_each(|restored| self.topics.restored(restored));
     }
@@ -224,6 +231,7 @@ impl Checkers {
         self.store_answers(now, process, op, outcome);
         self.own_events_are_learnt(process, op, outcome);
         self.records_are_told(process, op, outcome);
+        self.ids_are_told(process, op, outcome);
         self.claims_are_told(process, op, outcome);
         match outcome {
             StoreOutcome::Unknown => self.sometimes.count("commit unknown"),

@@ -2,6 +2,7 @@
 //! clients, leases, commands and records. The rules are in the files beneath.
 
 mod commits;
+mod ids;
 mod numbers;
 mod outcomes;
 
@@ -10,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use steadfast::session::Now;
 use steadfast::session::client::CallId;
 use steadfast::session::store::{Outcome, Publication};
-use steadfast::wire::{LeaseId, RefusalCode};
+use steadfast::wire::{LeaseId, Name, RefusalCode};
 use steadfast_rig::Rule;
 
 use super::Checkers;
+pub(super) use ids::{Ids, kept};
 
 /// A lease, as the border shows it.
 #[derive(Debug, Clone, Default)]
@@ -61,10 +63,23 @@ impl Checkers {
     }
 }
 
+/// What a call says.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// Whether its command keeps its order.
+    pub ordered: bool,
+    /// The number in its body: which command it is, unless it has an id.
+    pub written: u64,
+    /// Its message and its id, if it has one: then several calls may say the same.
+    pub id: Option<(Name, String)>,
+}
+
 /// A command of the run.
 #[derive(Debug, Clone)]
 pub(in crate::checkers) struct CallBook {
     call: CallId,
+    written: u64,
+    id: Option<(Name, String)>,
     pub(in crate::checkers) ordered: bool,
     fate: Fate,
     sent: Vec<(LeaseId, u64)>,

@@ -75,10 +75,10 @@ impl Checkers {
         process: u64,
         frame: &CommandFrame,
     ) {
+        let Some(lease) = self.clients.get(&process).and_then(|book| book.lease) else { return };
+        let n = frame.n.0;
+        let command = self.command_of(process, (lease, n), number_in(&frame.body));
         let Some(book) = self.clients.get_mut(&process) else { return };
-        let (Some(lease), n, command) = (book.lease, frame.n.0, number_in(&frame.body)) else {
-            return;
-        };
         if n == book.next {
             book.next += 1;
             self.numbers_follow_the_order_of_calls(process, command);
@@ -103,6 +103,30 @@ impl Checkers {
         self.require(before == Some(command), Rule::NumberMeansOneCommand, || {
             format!("process {process}: {n} is command {command}, was {before:?}; next is {next}")
         });
+    }
+
+    /// Which command a body is. With an id several may have the same one: then it is what the
+    /// number was before, or the first call that says so and has no number.
+    fn command_of(&self, process: u64, key: (LeaseId, u64), written: u64) -> u64 {
+        let says =
+            |command: &u64| self.calls.get(command).is_some_and(|call| call.written == written);
+        if self.calls.contains_key(&written) {
+            return written;
+        }
+        if let Some(before) = self.sent.get(&key).filter(|command| says(command)) {
+            return *before;
+        }
+        let Some(book) = self.clients.get(&process) else { return written };
+        let numbered: BTreeSet<u64> = book.open.values().copied().collect();
+        let unresolved = book.unresolved.iter().filter_map(|call| book.calls.get(call));
+        let mut left = unresolved.filter(|command| says(command) && !numbered.contains(command));
+        left.next().copied().unwrap_or(written)
+    }
+
+    /// Whether a number was sent as a command with this body.
+    pub(in crate::checkers) fn was_sent_as(&self, key: (LeaseId, u64), written: u64) -> bool {
+        let command = self.sent.get(&key).and_then(|command| self.calls.get(command));
+        command.is_some_and(|call| call.written == written)
     }
 
     pub(in crate::checkers) fn answer_arrives(

@@ -6,7 +6,7 @@ use steadfast::session::store::Outcome;
 use steadfast::wire::{FailureCode, RefusalCode};
 use steadfast_rig::Rule;
 
-use super::{CallBook, ClientBook, CommitBook, Fate};
+use super::{CallBook, ClientBook, CommitBook, Fate, Said};
 use crate::checkers::{Checkers, Owed};
 use crate::rng::Rng;
 
@@ -45,14 +45,17 @@ impl Checkers {
     }
 
     /// A client has taken a command whose caller waits until then.
-    pub fn submitted(&mut self, process: u64, call: CallId, command: u64, ordered: bool, due: Now) {
+    pub fn submitted(&mut self, process: u64, call: CallId, command: u64, said: Said, due: Now) {
         let Some(book) = self.clients.get_mut(&process) else { return };
         book.calls.insert(call, command);
         book.unresolved.insert(call);
         self.claims.commands(process);
         let fate = Fate::Open;
+        let Said { ordered, written, id } = said;
         let book = CallBook {
             call,
+            written,
+            id,
             ordered,
             fate,
             sent: Vec::new(),

@@ -84,8 +84,8 @@ pub struct StorePlan {
     pub unknown_late: u32,
     /// Records whose publications it appends in the same transaction.
     pub settles: u32,
-    /// Whether it lets go of publications once they are in their logs.
-    pub drops_settled: bool,
+    /// Whether it keeps publications when they are in their logs, and shows them.
+    pub keeps_settled: bool,
     /// Whether it loses what it took last, while nodes run.
     pub rolls_back: bool,
     /// When it is away, in milliseconds from the beginning, and for how many.
@@ -115,7 +115,7 @@ impl StorePlan {
         unknown_done: 0,
         unknown_late: 0,
         settles: 1_000,
-        drops_settled: false,
+        keeps_settled: false,
         rolls_back: false,
         away: None,
         topic_memory_ms: 3_600_000,
@@ -203,9 +203,9 @@ impl Plan {
     pub fn ease(&mut self, ease: Ease) {
         match ease {
             Ease::Store => {
-                let StorePlan { settles, drops_settled, append_window_ms, .. } = self.store;
+                let StorePlan { settles, keeps_settled, append_window_ms, .. } = self.store;
                 self.store =
-                    StorePlan { settles, drops_settled, append_window_ms, ..StorePlan::CALM }
+                    StorePlan { settles, keeps_settled, append_window_ms, ..StorePlan::CALM }
             }
             Ease::Handlers => {
                 self.handlers =
@@ -309,7 +309,7 @@ fn random_store(rng: &mut Rng) -> StorePlan {
         unknown_done: if hostile { rng.pick(&[0, 20, 100]) } else { 0 },
         unknown_late: if hostile { rng.pick(&[0, 20, 100]) } else { 0 },
         settles: rng.pick(&[0, 500, 1_000]),
-        drops_settled: rng.chance(500),
+        keeps_settled: rng.chance(500),
         rolls_back: rng.chance(300),
         away: None,
         topic_memory_ms: rng.pick(&[1_500, 3_600_000, 3_600_000]),

@@ -40,6 +40,7 @@ pub(crate) enum Purpose {
     Settle,
     OpenTopic(TopicNo),
     ReadLog(TopicNo),
+    ReadEarlier(TopicNo),
     Heads(Vec<(TopicNo, TopicId)>),
     ListUnsettled,
 }

@@ -146,6 +146,22 @@ class Scenario:
         client.cut()
         await self.again(client, count, what)
 
+    async def first_commands(self):
+        """4. A client asks for its lease with its first command (5.23); the socket breaks before it
+        has asked, meanwhile, or after that."""
+        for i in range(8):
+            eve = self.client("eve")
+            await until(f"first command {i}: WELCOME", lambda: eve.welcomes or eve.task.done())
+            post = asyncio.ensure_future(self.post(eve, "eve", f"first command {i}"))
+            for _ in range(i):
+                await asyncio.sleep(0)  # it gets as far as it gets
+            eve.cut()
+            await within(f"first command {i}", post)
+            leases = {lease["id"] for lease in eve.outbox.leases}
+            expect(f"first command {i}: leases that were told", 1, len(leases))
+            await within(f"first command {i}: close", eve.close())
+            self.clients.pop()
+
     async def run(self, control=None):
         # 1. Connect.
         ada = self.client("ada")
@@ -207,6 +223,11 @@ class Scenario:
         for f in (follower, watcher):
             await f.caught_up("posts cut off", self.posted)
         print("cut between sending and result, 7 times: one result and one effect each")
+
+        await self.first_commands()
+        for f in (follower, watcher):
+            await f.caught_up("first commands cut off", self.posted)
+        print("cut around the first command of 8 clients: one result and one effect each")
 
         # 5. Follow a topic across cuts while the other posts.
         async def talk():

@@ -1,10 +1,11 @@
 """What the tests share: a client of the chat, waits that are bounded, and what runs them."""
 
-import asyncio, sys, traceback
+import asyncio, itertools, sys, traceback
 from steadfast_client import Client
 from strict_server import Server
 
 BOUND = 5  # seconds: nothing waits longer for one thing
+NUMBERS = itertools.count(1000)  # of fences, each another one
 
 
 async def within(awaitable, seconds=BOUND):
@@ -37,6 +38,38 @@ def chat(server, **kw):
 
 def texts(server, room="r"):
     return [t for _, _, t in server.rooms[room].messages]
+
+
+def kinds(sock):
+    return [f[0] for f in sock.got]
+
+
+def asks(sock):
+    return kinds(sock).count(28)
+
+
+async def attached(server, count=1):
+    """The socket of the last of `count` HELLOs, when WELCOME was sent and confirmed."""
+    await until(lambda: len(server.hellos) == count)
+    await until(lambda: any(s.got for s in server.sockets))
+    (sock,) = (s for s in server.sockets if s.got)
+    return sock
+
+
+async def said(client, sock):
+    """Wait until the server has read all that the client has written so far."""
+    client.volatile("fence", {"number": (number := next(NUMBERS))})
+    await until(lambda: [6, "fence", {"number": number}] in sock.got)
+
+
+async def heard(client, sock):
+    """Wait until the client has read all that the server has sent so far."""
+    await sock.send([12, (number := next(NUMBERS))])
+    await until(lambda: [13, number] in sock.got)
+
+
+def named(hello):
+    return [m for m in ("resume", "lease", "lease_later") if hello.get(m) is not None]
 
 
 async def main(names):

@@ -5,7 +5,8 @@ The numbers in comments are the clauses of PROTOCOL.md.
 
 import random, time
 from websockets.asyncio.client import connect
-from frames import Stopped
+from attachment import Socket
+from frames import SUBPROTOCOL, Stopped
 
 LIVED = 5.0  # seconds after WELCOME: then "in a row" and "k-th" begin anew (8.1b)
 KINDS = {1009: "too long", 4009: "too long", 4410: "wrong"}  # bounded; credentials are the third
@@ -17,6 +18,19 @@ AT_ONCE = (4001, 4002, 4003, 4410)  # no backoff, as with credentials
 class Connect(connect):
     def process_redirect(self, exc):
         return exc  # 2.1: a redirect is a status like any other, and not followed
+
+
+def open_socket(url, message_bytes):
+    return Connect(
+        url,
+        subprotocols=[SUBPROTOCOL],
+        ping_interval=None,
+        compression=None,
+        max_size=message_bytes,
+        create_connection=Socket,
+        open_timeout=10,
+        close_timeout=1,
+    )
 
 
 class Dialing:

@@ -36,6 +36,7 @@ FITS = {
     "s": lambda v: isinstance(v, str),
     "o": lambda v: isinstance(v, dict),
 }
+LEASE_MEMBERS = {"id": "s", "state": "s", "span": "n", "ttl_ms": "n"}
 RETRY = ("draining", "overload", "rate_limited")  # 5.10: every other refusal is terminal
 SPACE = " \t\r\n"
 HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair
@@ -78,6 +79,13 @@ def members(pairs):
     if len(names) != len(set(names)):
         raise Broken(4400, "a member occurs twice")
     return dict(pairs)
+
+
+def check_lease(lease):
+    """LEASE, and WELCOME's lease: none of its members is marked `?` (3.3)."""
+    for name, kind in LEASE_MEMBERS.items():
+        if not FITS[kind](lease.get(name)):
+            raise Broken(4400, f"a lease without a fitting {name}")
 
 
 DECODER = json.JSONDecoder(object_pairs_hook=members)

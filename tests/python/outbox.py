@@ -6,7 +6,7 @@ The numbers in comments are the clauses of PROTOCOL.md.
 import asyncio, json, math, time
 from collections import deque
 from frames import COMMAND, COMMAND_DEADLINE, REFUSED, RESULT, RETRY
-from frames import Broken, Failed, IdReused, Refused, Unknown
+from frames import Broken, Failed, IdReused, Refused, Unknown, check_lease
 
 CODES = ("error", "timeout")  # of FAILED; others count as "internal" (5.7)
 HEAD = 120  # bytes: the longest head of a COMMAND without its name
@@ -78,6 +78,8 @@ class Outbox:
     def welcome(self, lease, resumed):
         """WELCOME's lease: HELLO's own, another one after that has expired (5.1), or, where HELLO
         named none, the first one or still none (5.23)."""
+        if lease is not None:
+            check_lease(lease)
         if self.lease and lease is None:
             raise Broken(4410, "WELCOME without the lease that HELLO named")
         if self.lease and resumed and (lease["id"], lease["state"]) != (self.lease, "ok"):
@@ -87,6 +89,7 @@ class Outbox:
 
     def granted(self, lease):
         """LEASE: the first one that is told of counts, by whichever frame (5.23)."""
+        check_lease(lease)
         if self.lease not in (None, lease["id"]):
             raise Broken(4410, "LEASE tells of another lease")
         self._take(lease)

@@ -21,11 +21,11 @@ from websockets.exceptions import (
     NegotiationError,
 )
 from frames import ACK, EVENT, FAILED, GOAWAY, HELLO, LEASE, PING, PONG, REFUSED, RESULT
-from frames import RESUME_FAILED, SKIP, SNAPSHOT, SUBPROTOCOL, SUBSCRIBED, TOPIC_VOLATILE, UNSUBSCRIBED
+from frames import RESUME_FAILED, SKIP, SNAPSHOT, SUBSCRIBED, TOPIC_VOLATILE, UNSUBSCRIBED
 from frames import VOLATILE, WELCOME
 from frames import Broken, Stopped, parse
-from attachment import Attachment, Socket
-from dialing import Connect, Dialing
+from attachment import Attachment
+from dialing import Dialing, open_socket
 from outbox import Command, Outbox
 from session import Session
 from subscription import Subscriptions
@@ -63,8 +63,8 @@ class Client:
         self.task = asyncio.ensure_future(self._run())
 
     async def call(self, name, body, deadline=None):
-        """Send a command and wait for its reply, or for Refused, Failed, Unknown or Stopped. Refused,
-        and IdReused among Failed, say that it was not executed."""
+        """Send a command and wait for its reply, or for Refused, Failed, Unknown or Stopped.
+        Refused, and IdReused among Failed, say that it was not executed."""
         if self.closing:
             raise Stopped(1000, "closed")
         command = Command(name, body, deadline)
@@ -137,16 +137,7 @@ class Client:
     async def _attach(self):
         """One socket from dial to end: returns its close code and reason."""
         dial = next(DIALS)  # 4.9: those that fail count, too
-        self.ws = ws = await Connect(
-            self.url,
-            subprotocols=[SUBPROTOCOL],
-            ping_interval=None,
-            compression=None,
-            max_size=self.message_bytes,
-            create_connection=Socket,
-            open_timeout=10,
-            close_timeout=1,
-        )
+        self.ws = ws = await open_socket(self.url, self.message_bytes)
         ended = None  # the code and the reason with which this end closed
         try:
             if ws.subprotocol is None:

@@ -1,10 +1,11 @@
 """Tests of steadfast_client.py against strict_server.py: python3 test_client.py [PART_OF_A_NAME]
 
-Those of test_lease.py are among them.
+Those of the other test_*.py are among them.
 """
 
 import asyncio, sys
-import scenario, test_lease
+from collections import ChainMap
+import scenario, test_lease, test_lease_breaks, test_strict_server
 from claims import chat, fails, main, post, texts
 from dialing import Dialing
 from frames import Broken, Failed, IdReused, Refused, Stopped, Unknown, parse
@@ -444,4 +445,5 @@ async def test_scenario():
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main({**globals(), **vars(test_lease)})))
+    others = (vars(m) for m in (test_lease, test_lease_breaks, test_strict_server))
+    sys.exit(asyncio.run(main(dict(ChainMap(globals(), *others)))))

@@ -1,18 +1,26 @@
 //! The store's answers, and what is done when there is none (PROTOCOL.md 5.6). Operations are made
 //! when they go out, from what is true then, so that a repetition is never stale.
 
-use crate::session::node::effects::{Operation, Purpose, key_of, op_id};
+use crate::session::node::config::NodeConfig;
+use crate::session::node::effects::{Effects, Operation, Purpose, key_of, op_id};
 use crate::session::node::keys::{LeaseKey, OperationKey};
 use crate::session::node::leases::{Committed, Fenced, Found};
 use crate::session::node::router::Node;
 use crate::session::node::seats::Replaced;
+use crate::session::node::topics::{Notices, Topics};
 use crate::session::node::types::{ConnId, Output, StagedPublish};
 use crate::session::store::{
-    AppendOutcome, Appended, Claim, CommitOutcome, OpId, Publication, StoreOp, StoreOutcome,
-    StoreTime, TopicId,
+    AppendOutcome, Appended, Claim, CommitOutcome, LogEntry, OpId, Publication, StoreOp,
+    StoreOutcome, StoreTime, TopicHead, TopicId,
 };
 use crate::session::{Close, CloseCode, Now};
 use crate::wire::{CommandNo, LeaseId, TopicNo};
+
+const NO_ANSWER: Close = Close::new(CloseCode::OVERLOADED, "the store does not answer");
+
+/// Who takes a page of a log.
+type TakePage =
+    fn(&mut Topics, Now, TopicNo, (TopicHead, Vec<LogEntry>), &NodeConfig, &mut Effects) -> Notices;
 
 impl Node {
     /// The output that asks the store for something; `None` if what it was for is gone.
@@ -27,6 +35,7 @@ impl Node {
                 let conn = *conn;
                 self.lease_op(conn)
             }
+            Purpose::Issue(lease, _) => self.leases.issue_op(*lease, self.id, &self.config),
             Purpose::Renew(lease) => self.leases.renew_op(*lease),
             Purpose::End(id) => Some(StoreOp::EndLease { id: *id }),
             Purpose::Commit(lease, numbers) => {
@@ -42,6 +51,7 @@ impl Node {
                 self.topics.open_op(*topic, &self.config, &mut self.random)
             }
             Purpose::ReadLog(topic) => self.topics.read_op(*topic, &self.config),
+            Purpose::ReadEarlier(topic) => self.topics.earlier_op(*topic, &self.config),
             Purpose::Heads(topics) => Some(StoreOp::Heads {
                 topics: topics.iter().map(|(_, topic)| topic.clone()).collect(),
             }),
@@ -71,6 +81,8 @@ impl Node {
                 self.fx.ask(Purpose::Lease(conn));
             }
             Purpose::Lease(conn) => self.on_lease(now, conn, outcome),
+            Purpose::Issue(lease, id) if outlived => self.fx.ask(Purpose::Issue(lease, id)),
+            Purpose::Issue(lease, id) => self.on_issued(now, lease, id, &outcome),
             Purpose::Renew(lease) => self.on_renewed(now, lease, &outcome),
             Purpose::End(_) => {}
             Purpose::Commit(lease, numbers) => self.on_committed(now, lease, &numbers, outcome),
@@ -88,10 +100,13 @@ impl Node {
             Purpose::Settle => self.appends.settled(&mut self.fx),
             Purpose::OpenTopic(topic) => {
                 if let StoreOutcome::Topic(head) = outcome {
-                    self.topics.opened(topic, head, &mut self.fx);
+                    let (config, fx) = (&self.config, &mut self.fx);
+                    let notices = self.topics.opened(now, topic, head, config, fx);
+                    self.notify(now, notices);
                 }
             }
-            Purpose::ReadLog(topic) => self.on_log(now, topic, outcome),
+            Purpose::ReadLog(topic) => self.on_log(now, topic, outcome, Topics::log),
+            Purpose::ReadEarlier(topic) => self.on_log(now, topic, outcome, Topics::earlier),
             Purpose::Heads(topics) => self.on_heads(now, &topics, outcome),
             Purpose::ListUnsettled => self.on_unsettled(now, outcome),
         }
@@ -266,12 +281,13 @@ impl Node {
         }
     }
 
-    fn on_log(&mut self, now: Now, topic: TopicNo, outcome: StoreOutcome) {
+    /// A page of a log has come, for whatever it was asked.
+    fn on_log(&mut self, now: Now, topic: TopicNo, outcome: StoreOutcome, take: TakePage) {
         let StoreOutcome::Log { head, entries } = outcome else {
             return self.topics.gone(topic, &mut self.fx);
         };
         let (config, fx) = (&self.config, &mut self.fx);
-        let notices = self.topics.log(now, topic, (head, entries), config, fx);
+        let notices = take(&mut self.topics, now, topic, (head, entries), config, fx);
         self.notify(now, notices);
     }
 
@@ -344,6 +360,7 @@ impl Node {
     fn give_up(&mut self, now: Now, purpose: Purpose, maybe: bool) {
         match purpose {
             Purpose::Lease(conn) => self.give_up_lease(now, conn),
+            Purpose::Issue(lease, _) => self.not_issued(now, lease, NO_ANSWER),
             Purpose::Renew(lease) => {
                 self.leases.not_renewed(now, lease, &self.config, &mut self.fx);
             }
@@ -357,7 +374,7 @@ impl Node {
                 self.appends.settled(&mut self.fx);
                 self.appends.sweep().later(now, &self.config, &mut self.fx);
             }
-            Purpose::OpenTopic(topic) | Purpose::ReadLog(topic) => {
+            Purpose::OpenTopic(topic) | Purpose::ReadLog(topic) | Purpose::ReadEarlier(topic) => {
                 let notices = self.topics.give_up(now, topic, &self.config, &mut self.fx);
                 self.notify(now, notices);
             }
@@ -372,7 +389,7 @@ impl Node {
     }
 
     fn give_up_lease(&mut self, now: Now, conn: ConnId) {
-        self.close(now, conn, Close::new(CloseCode::OVERLOADED, "the store does not answer"));
+        self.close(now, conn, NO_ANSWER);
     }
 
     /// Records may or may not have been written, and the store does not say.

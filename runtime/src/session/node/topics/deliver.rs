@@ -4,8 +4,9 @@
 use bytes::Bytes;
 
 use super::cursor::{CursorState, Volatile};
+use super::entries::Encoded;
 use super::state::{CURSOR, FEED, TOPIC, Topics};
-use super::topic::{Arrived, Encoded};
+use super::topic::Arrived;
 use crate::session::Now;
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
@@ -154,7 +155,7 @@ impl Topics {
         if same && at.ts <= topic.head() {
             return;
         }
-        if !(topic.reading.loaded && same) {
+        if !same {
             return self.read(number, fx);
         }
         let Publication { name, bodies, .. } = publication;

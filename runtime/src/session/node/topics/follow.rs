@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cursor::{Cursor, CursorState, Feed};
 use super::state::{CURSOR, Notices, TOPIC, Topics, unsubscribed};
-use super::topic::{Follower, Topic};
+use super::topic::{Follower, Topic, before};
 
 use crate::session::Now;
 use crate::session::held::held;
@@ -42,11 +42,29 @@ enum Place {
     At(TopicSeq),
     /// Not there.
     Reset(ResetReason),
-    /// The log must be read before that can be said.
+    /// The store must be asked before that can be said.
     Unclear,
+    /// What lies above must be read first.
+    Earlier(TopicSeq),
 }
 
-fn place(from: Option<Position>, topic: &Topic, fresh: bool) -> Place {
+/// What becomes of a subscription that waits for its place.
+enum Opened {
+    /// It begins, or has ended.
+    Yes,
+    Unclear,
+    Earlier(TopicSeq),
+}
+
+/// `fresh`: the store has told where the topic stands since the question came. `read`: everything
+/// above was read, as far as there is room for it.
+fn place(
+    from: Option<Position>,
+    topic: &Topic,
+    fresh: bool,
+    read: Option<TopicSeq>,
+    config: &NodeConfig,
+) -> Place {
     let Some(from) = from else { return Place::Reset(ResetReason::Initial) };
     if topic.epoch != Some(from.epoch) {
         return if fresh { Place::Reset(ResetReason::Epoch) } else { Place::Unclear };
@@ -54,7 +72,17 @@ fn place(from: Option<Position>, topic: &Topic, fresh: bool) -> Place {
     if from.ts > topic.head() {
         return if fresh { Place::Reset(ResetReason::Ahead) } else { Place::Unclear };
     }
-    if from.ts < topic.floor() { Place::Reset(ResetReason::Trimmed) } else { Place::At(from.ts) }
+    let floor = topic.floor();
+    if from.ts >= floor {
+        return Place::At(from.ts);
+    }
+    // Who has missed something for good gets what there is, or the topic's state.
+    let first = from.ts.max(before(topic.oldest));
+    let state = first > from.ts && topic.has_snapshot(config);
+    if state || first >= floor || read.is_some_and(|read| read <= first) {
+        return Place::Reset(ResetReason::Trimmed);
+    }
+    Place::Earlier(first)
 }
 
 impl Topics {
@@ -173,6 +201,8 @@ impl Topics {
         config: &NodeConfig,
         fx: &mut Effects,
     ) -> Result<TopicNo, UnsubscribeCode> {
+        let known = self.numbers.get(&id).and_then(|number| self.topics.get(number));
+        let reads = known.map_or(0, |topic| topic.reading.count);
         let number = self.hold(id, spec, config, fx).ok_or(UnsubscribeCode::Overload)?;
         let topic = held(self.topics.get_mut(&number), TOPIC).ok_or(UnsubscribeCode::Internal)?;
         if topic.followers.contains_key(&conn) {
@@ -186,7 +216,6 @@ impl Topics {
             topic.touched = Some(now);
             self.followed.insert((now, number));
         }
-        let reads = topic.reading.count;
         if let Some(cursor) = self.cursor_mut(conn, sub) {
             cursor.topic = number;
             cursor.state = CursorState::Opening { reads, anew: false };
@@ -204,59 +233,76 @@ impl Topics {
         fx: &mut Effects,
     ) -> Notices {
         let mut notices = Notices::new();
-        if self.topics.get(&number).is_some_and(|topic| topic.reading.loaded)
-            && !self.open(now, number, (conn, sub), config, fx, &mut notices)
-        {
-            self.read(number, fx);
+        if self.topics.get(&number).is_some_and(|topic| topic.epoch.is_some()) {
+            match self.open(now, number, (conn, sub), None, config, fx, &mut notices) {
+                Opened::Yes => {}
+                Opened::Unclear => self.read(number, fx),
+                Opened::Earlier(from) => self.read_earlier(number, from, fx),
+            }
         }
         notices
     }
 
-    /// The log has been read: whoever waited for that can begin. `false` if it must be read again
-    /// for somebody who came while it was being read.
+    /// The store has answered: whoever waited for that can begin. `false` if it must be asked again
+    /// for somebody who came since it was asked. `read`: everything above was read.
     pub(super) fn open_waiting(
         &mut self,
         now: Now,
         number: TopicNo,
+        read: Option<TopicSeq>,
         config: &NodeConfig,
         fx: &mut Effects,
         notices: &mut Notices,
     ) -> bool {
         let Some(topic) = held(self.topics.get(&number), TOPIC) else { return true };
-        let mut all = true;
+        let (mut all, mut lowest) = (true, None);
         for (conn, sub) in topic.follows() {
             let state = self.cursor(conn, sub).map(|cursor| &cursor.state);
             if matches!(state, Some(CursorState::Opening { .. })) {
-                all &= self.open(now, number, (conn, sub), config, fx, notices);
+                match self.open(now, number, (conn, sub), read, config, fx, notices) {
+                    Opened::Yes => {}
+                    Opened::Unclear => all = false,
+                    Opened::Earlier(from) => {
+                        lowest = Some(lowest.map_or(from, |lowest: TopicSeq| lowest.min(from)));
+                    }
+                }
             }
+        }
+        if let Some(from) = lowest {
+            self.read_earlier(number, from, fx);
         }
         self.run_snapshot(now, number, config, fx);
         all
     }
 
-    /// Finds a subscription's place in the log; `false` if the log must be read for that.
+    /// Finds a subscription's place in the log, as far as that can be said.
+    #[expect(clippy::too_many_arguments, reason = "what is known, and what comes of it")]
     fn open(
         &mut self,
         now: Now,
         number: TopicNo,
         (conn, sub): (ConnId, SubNo),
+        read: Option<TopicSeq>,
         config: &NodeConfig,
         fx: &mut Effects,
         notices: &mut Notices,
-    ) -> bool {
+    ) -> Opened {
         let cursor = self.feeds.get(&conn).and_then(|feed| feed.cursors.get(&sub));
-        let Some(cursor) = held(cursor, CURSOR) else { return true };
-        let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return true };
+        let Some(cursor) = held(cursor, CURSOR) else { return Opened::Yes };
+        let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return Opened::Yes };
         topic.expire(now, config);
         let CursorState::Opening { reads, anew } = cursor.state else {
             debug_assert!(false, "only what waits for the log is opened");
-            return true;
+            return Opened::Yes;
         };
         let fresh = !topic.reading.under_way && topic.reading.count > reads;
-        let place =
-            if anew { Place::Reset(ResetReason::Epoch) } else { place(cursor.from, topic, fresh) };
+        let place = match anew {
+            true => Place::Reset(ResetReason::Epoch),
+            false => place(cursor.from, topic, fresh, read, config),
+        };
         let (ts, reset) = match place {
-            Place::Unclear => return false,
+            Place::Unclear => return Opened::Unclear,
+            Place::Earlier(from) => return Opened::Earlier(from),
             Place::At(ts) => (ts, None),
             Place::Reset(reason) => {
                 // Of another epoch the client may have seen everything; of this one nothing above
@@ -271,7 +317,7 @@ impl Topics {
             }
             notices.push((conn, subscribed));
         }
-        true
+        Opened::Yes
     }
 
     /// A live subscription fell behind what is retained (PROTOCOL.md 7.6). It goes on at the head:

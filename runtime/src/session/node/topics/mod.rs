@@ -4,6 +4,8 @@
 
 mod cursor;
 mod deliver;
+mod earlier;
+mod entries;
 mod follow;
 mod heads;
 mod kept;

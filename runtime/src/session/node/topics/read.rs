@@ -1,19 +1,18 @@
-//! Topics and the store: opened, read on demand, begun anew when continuity can't be proven
-//! (PROTOCOL.md 7.1, 7.6, 7.7).
+//! Topics and the store: opened at their heads, read behind them, begun anew when continuity can't
+//! be proven (PROTOCOL.md 7.1, 7.6, 7.7). What lies before is read elsewhere.
 
 use super::cursor::CursorState;
+use super::earlier::READ_ENTRIES;
+use super::entries::{Encoded, LogLimits};
 use super::kept::Kept;
 use super::state::{Notices, TOPIC, Topics};
-use super::topic::{Encoded, LogLimits, Topic, before};
+use super::topic::{Topic, before};
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Purpose, Timer};
 use crate::session::store::{Advanced, LogEntry, ReadFrom, StoreOp, TopicHead, TopicId};
 use crate::session::{Now, Random};
 use crate::wire::{Epoch, TopicNo, UnsubscribeCode};
-
-/// Entries that one read of the log asks for.
-const READ_ENTRIES: u32 = 256;
 
 impl Topics {
     /// Reads what the store has and this node has not; one read at a time.
@@ -53,7 +52,7 @@ impl Topics {
         if same && head.ts <= topic.head() {
             return;
         }
-        if !(same && topic.reading.loaded) || entries.is_empty() {
+        if !same || entries.is_empty() {
             return self.read(number, fx);
         }
         for LogEntry { ts, name, bodies } in &entries {
@@ -84,19 +83,40 @@ impl Topics {
         Some(StoreOp::ReadLog { topic, epoch, from, max, max_bytes })
     }
 
-    /// The store has told where a topic stands.
-    pub(crate) fn opened(&mut self, number: TopicNo, head: TopicHead, fx: &mut Effects) {
+    /// The store has told where a topic stands: whoever follows from there needs nothing else.
+    pub(crate) fn opened(
+        &mut self,
+        now: Now,
+        number: TopicNo,
+        head: TopicHead,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) -> Notices {
+        let mut notices = Notices::new();
         // It may have been forgotten meanwhile, or made anew under another number.
-        let Some(topic) = self.topics.get_mut(&number) else { return };
+        let Some(topic) = self.topics.get_mut(&number) else { return notices };
         match topic.epoch {
-            None => {
-                topic.epoch = Some(head.epoch);
-                topic.clear(before(head.oldest));
+            None => topic.begin(head),
+            Some(epoch) if epoch != head.epoch => {
+                return self.start_over(now, number, head, config, fx);
             }
-            Some(epoch) if epoch != head.epoch => return self.start_over(number, head, fx),
             Some(_) => {}
         }
-        self.read(number, fx);
+        // Something was heard of since it was asked.
+        let more = topic.reading.behind || topic.head() < head.head;
+        let unclear = !self.open_waiting(now, number, None, config, fx, &mut notices);
+        if unclear || more {
+            self.read(number, fx);
+        }
+        notices
+    }
+
+    /// Asks the store where a topic stands, and makes it if need be.
+    pub(super) fn ask_to_open(&mut self, number: TopicNo, fx: &mut Effects) {
+        if let Some(topic) = self.topics.get_mut(&number) {
+            topic.reading.count += 1;
+            fx.ask(Purpose::OpenTopic(number));
+        }
     }
 
     /// The store has forgotten a topic that was to be read: it is made anew, with another epoch.
@@ -104,7 +124,8 @@ impl Topics {
         // It may have been forgotten here as well.
         if let Some(topic) = self.topics.get_mut(&number) {
             topic.reading.under_way = false;
-            fx.ask(Purpose::OpenTopic(number));
+            topic.earlier = None;
+            self.ask_to_open(number, fx);
         }
     }
 
@@ -123,9 +144,9 @@ impl Topics {
         topic.reading.under_way = false;
         // Lower than the head that is here is old news if an append was heard of in the meantime.
         if topic.epoch != Some(head.epoch) || head.head < topic.reading.from {
-            self.start_over(number, head, fx);
-            return notices;
+            return self.start_over(now, number, head, config, fx);
         }
+        topic.oldest = topic.oldest.max(head.oldest);
         topic.take(now, number, entries, config);
         if topic.head() < before(head.oldest) {
             // The store has let go of what comes next: whoever stands before it has a gap.
@@ -134,10 +155,9 @@ impl Topics {
         }
         topic.wait_no_more(number, fx);
         let complete = topic.head() >= head.head;
-        topic.reading.loaded |= complete;
         let more = topic.reading.behind || !complete;
         // Who came while the log was being read may know more than this read shows.
-        let unclear = complete && !self.open_waiting(now, number, config, fx, &mut notices);
+        let unclear = complete && !self.open_waiting(now, number, None, config, fx, &mut notices);
         if unclear || more {
             self.read(number, fx);
         }
@@ -148,8 +168,16 @@ impl Topics {
     /// Continuity with what is here can't be proven: the log's incarnation is another one
     /// (PROTOCOL.md 7.1). It gets a number of its own, so that frames and positions of the two are
     /// never taken for each other (7.6).
-    fn start_over(&mut self, number: TopicNo, head: TopicHead, fx: &mut Effects) {
-        let Some(mut earlier) = held(self.topics.remove(&number), TOPIC) else { return };
+    pub(super) fn start_over(
+        &mut self,
+        now: Now,
+        number: TopicNo,
+        head: TopicHead,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) -> Notices {
+        let mut notices = Notices::new();
+        let Some(mut earlier) = held(self.topics.remove(&number), TOPIC) else { return notices };
         if let Some(run) = earlier.snapshot.take() {
             fx.abort(run.exec);
         }
@@ -158,8 +186,7 @@ impl Topics {
         self.last = self.last.next();
         let anew = self.last;
         let mut topic = Topic::new(earlier.id, earlier.spec);
-        topic.epoch = Some(head.epoch);
-        topic.clear(before(head.oldest));
+        topic.begin(head);
         topic.followers = earlier.followers;
         topic.idle_since = earlier.idle_since;
         topic.touched = earlier.touched;
@@ -180,7 +207,10 @@ impl Topics {
         }
         self.numbers.insert(topic.id.clone(), anew);
         self.topics.insert(anew, topic);
-        self.read(anew, fx);
+        if !self.open_waiting(now, anew, None, config, fx, &mut notices) {
+            self.read(anew, fx);
+        }
+        notices
     }
 
     /// The store does not give the topic: whoever waits for it is told, the rest goes on with what
@@ -195,17 +225,18 @@ impl Topics {
         // It may have been forgotten meanwhile, or made anew under another number.
         let Some(topic) = self.topics.get_mut(&number) else { return Notices::new() };
         topic.reading.under_way = false;
-        let loaded = topic.reading.loaded;
+        topic.earlier = None;
+        let is_open = topic.epoch.is_some();
         let mut waiting = topic.follows();
         waiting.retain(|(conn, sub)| {
             let state = self.cursor(*conn, *sub).map(|cursor| &cursor.state);
-            !loaded || matches!(state, Some(CursorState::Opening { .. }))
+            !is_open || matches!(state, Some(CursorState::Opening { .. }))
         });
         let code = UnsubscribeCode::Internal;
         let ended =
             waiting.into_iter().map(|(conn, sub)| self.end(now, conn, sub, code, config, fx));
         let notices = ended.collect();
-        if loaded {
+        if is_open {
             // What the store has more must not be missed for ever.
             fx.arm(now.after(config.store_pause()), Timer::Read(number));
         } else {

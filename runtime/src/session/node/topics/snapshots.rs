@@ -36,7 +36,7 @@ impl Topics {
         // The store has not told it yet.
         let Some(epoch) = topic.epoch else { return };
         let rests = topic.kept.as_ref().is_some_and(|kept| now < kept.fresh_until);
-        if topic.snapshot.is_some() || !topic.reading.loaded || rests || !waits {
+        if topic.snapshot.is_some() || rests || !waits {
             return;
         }
         // The position is taken before the state is read: the state contains at least everything up

@@ -8,7 +8,7 @@ use super::shares::Shares;
 use super::topic::Topic;
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
-use crate::session::node::effects::{Effects, Purpose, Timer};
+use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::load::{NodeLoad, NodePeaks};
 use crate::session::node::types::ConnId;
 use crate::session::store::TopicId;
@@ -80,7 +80,7 @@ impl Topics {
         fx.interest(id.clone(), true);
         self.numbers.insert(id.clone(), number);
         self.topics.insert(number, Topic::new(id, spec));
-        fx.ask(Purpose::OpenTopic(number));
+        self.ask_to_open(number, fx);
         Some(number)
     }
 

@@ -1,16 +1,17 @@
-//! The tail of one topic's log, as this node holds it: what the store has retained, kept up to date
-//! by what this node appends and by reading. Live delivery, replay and catching up all read from
-//! here.
+//! The tail of one topic's log, as this node holds it. It begins empty at the head, grows with what
+//! is appended, and backwards as far as somebody asks for; live delivery, replay and catching up
+//! all read from here.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
+use super::entries::{Earlier, Encoded, Entry, LogLimits};
 use super::kept::Kept;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::types::{ConnId, ExecId};
-use crate::session::store::TopicId;
+use crate::session::store::{TopicHead, TopicId};
 use crate::session::{Now, millis};
 use crate::wire::{Body, Codec, Epoch, Name, SubNo, TopicNo, TopicSeq};
 
@@ -21,6 +22,10 @@ pub(super) struct Topic {
     /// `None` until the store has told.
     pub(super) epoch: Option<Epoch>,
     pub(super) reading: Reading,
+    /// What lies before the entries here, while it is being read.
+    pub(super) earlier: Option<Earlier>,
+    /// The oldest entry that the store had when it was asked last.
+    pub(super) oldest: TopicSeq,
     pub(super) ahead: Ahead,
     /// One subscription per socket (PROTOCOL.md 7.3).
     pub(super) followers: BTreeMap<ConnId, Follower>,
@@ -39,11 +44,9 @@ pub(super) struct Topic {
     bytes: u64,
 }
 
-/// How far the log has been read from the store.
+/// Reading what comes behind the head that is here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Reading {
-    /// All that the store retains is here.
-    pub(super) loaded: bool,
     /// A read is under way.
     pub(super) under_way: bool,
     /// Reads that were begun: only one that began after a question came can answer it.
@@ -99,12 +102,6 @@ impl Ahead {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Entry {
-    at: Now,
-    frames: Encoded,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Follower {
     pub(super) sub: SubNo,
     /// It knows that there is something new.
@@ -119,42 +116,6 @@ pub(super) struct SnapshotRun {
     pub(super) ts: TopicSeq,
 }
 
-/// How much of a topic a node holds.
-#[derive(Clone, Copy)]
-pub(super) struct LogLimits {
-    entries: usize,
-    bytes: u64,
-}
-
-impl LogLimits {
-    pub(super) fn of(topic: u16, config: &NodeConfig) -> Self {
-        let declared = config.topic_at(topic);
-        let entries = declared.map_or(0, |spec| spec.retention.entries);
-        Self {
-            entries: entries.max(config.live_entries) as usize,
-            bytes: u64::from(config.topic_bytes),
-        }
-    }
-}
-
-/// The encoded forms of one message, for subscribers of each codec.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Encoded(Vec<(Codec, Bytes)>);
-
-impl Encoded {
-    pub(super) fn of(bodies: &[(Codec, Body)], encode: impl Fn(Codec, &Body) -> Bytes) -> Self {
-        Self(bodies.iter().map(|(codec, body)| (*codec, encode(*codec, body))).collect())
-    }
-
-    pub(super) fn get(&self, codec: Codec) -> Option<&Bytes> {
-        self.0.iter().find(|(have, _)| *have == codec).map(|(_, bytes)| bytes)
-    }
-
-    fn bytes(&self) -> u64 {
-        self.0.iter().map(|(_, bytes)| bytes.len() as u64).sum()
-    }
-}
-
 impl Topic {
     pub(super) fn new(id: TopicId, spec: u16) -> Self {
         Self {
@@ -162,6 +123,8 @@ impl Topic {
             spec,
             epoch: None,
             reading: Reading::default(),
+            earlier: None,
+            oldest: TopicSeq::ZERO,
             ahead: Ahead::default(),
             followers: BTreeMap::new(),
             snapshot: None,
@@ -181,6 +144,29 @@ impl Topic {
 
     /// Entries, and the bytes of their frames.
     pub(super) fn held(&self) -> (usize, u64) {
+        let (entries, bytes) = self.earlier.as_ref().map_or((0, 0), Earlier::held);
+        let here = self.here();
+        (here.0 + entries, here.1 + bytes)
+    }
+
+    /// The store has told where it stands: what is here begins at its head.
+    pub(super) fn begin(&mut self, head: TopicHead) {
+        self.epoch = Some(head.epoch);
+        self.oldest = head.oldest;
+        self.clear(head.head);
+    }
+
+    /// Puts entries before those that are here, as many as there is room for.
+    pub(super) fn put_before(&mut self, entries: VecDeque<Entry>, limits: LogLimits) {
+        for entry in entries.into_iter().rev() {
+            self.bytes += entry.frames.bytes();
+            self.entries.push_front(entry);
+        }
+        self.keep_within(limits);
+    }
+
+    /// Entries behind the floor, and the bytes of their frames.
+    pub(super) fn here(&self) -> (usize, u64) {
         (self.entries.len(), self.bytes)
     }
 
@@ -215,10 +201,18 @@ impl Topic {
         self.head = self.head.next();
         self.bytes += frames.bytes();
         self.entries.push_back(Entry { at, frames });
+        self.keep_within(limits);
+    }
+
+    fn keep_within(&mut self, limits: LogLimits) {
         while self.entries.len() > limits.entries
             || (self.bytes > limits.bytes && self.entries.len() > 1)
         {
             self.pop();
+        }
+        let here = self.here();
+        if let Some(earlier) = &mut self.earlier {
+            earlier.keep_within(here, limits);
         }
     }
 

@@ -43,6 +43,10 @@ impl Node {
             Offer::Beyond => {
                 self.close(now, conn, Close::new(CloseCode::SEQUENCE, "a command beyond the span"));
             }
+            Offer::Unleased => {
+                let why = "a command without a lease";
+                self.close(now, conn, Close::new(CloseCode::SEQUENCE, why));
+            }
             Offer::Reused => self.close_for_reuse(now, conn),
         }
     }

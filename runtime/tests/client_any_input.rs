@@ -9,9 +9,9 @@ use client_support::{Rig, body, code, command, lost, name};
 use proptest::prelude::*;
 use steadfast::session::client::{CallId, Item, SubId, Submission, SubscriptionRequest};
 use steadfast::wire::{
-    Body, ClientFrame, CommandNo, Dial, Epoch, FailureCode, Heartbeat, LeaseId, Name, Position,
-    RefusalCode, ResetReason, ResumeFailure, Seq, ServerFrame, SubNo, Subscribed, TopicNo,
-    TopicSeq, UnsubscribeCode, Window,
+    Body, ClientFrame, CommandNo, Dial, Epoch, FailureCode, Heartbeat, LeaseGrant, LeaseId,
+    LeaseState, Name, Position, RefusalCode, ResetReason, ResumeFailure, Seq, ServerFrame, SubNo,
+    Subscribed, TopicNo, TopicSeq, UnsubscribeCode, Window,
 };
 
 #[derive(Debug, Clone)]
@@ -43,7 +43,8 @@ enum Input {
         resumed: bool,
         recv: u64,
         session: u128,
-        lease: u128,
+        /// None without.
+        lease: Option<u128>,
         span: u32,
         window: (u32, u32),
         beat: u64,
@@ -128,6 +129,10 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
         ),
         (number(), number())
             .prop_map(|(after_ms, deadline_ms)| ServerFrame::GoAway { after_ms, deadline_ms }),
+        (0_u128..2, 0_u32..5).prop_map(|(id, span)| {
+            let (id, state) = (LeaseId(id), LeaseState::New);
+            ServerFrame::Lease(LeaseGrant { id, state, span, ttl_ms: 0 })
+        }),
         number().prop_map(|k| ServerFrame::Ping { k }),
         number().prop_map(|k| ServerFrame::Pong { k }),
         Just(ServerFrame::ResumeFailed { reason: ResumeFailure::Token }),
@@ -136,8 +141,15 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
 }
 
 fn input() -> impl Strategy<Value = Input> {
-    let welcome =
-        (any::<bool>(), number(), 0_u128..2, 0_u128..2, 0_u32..5, (0_u32..5, 0_u32..50), number());
+    let welcome = (
+        any::<bool>(),
+        number(),
+        0_u128..2,
+        proptest::option::weighted(0.8, 0_u128..2),
+        0_u32..5,
+        (0_u32..5, 0_u32..50),
+        number(),
+    );
     prop_oneof![
         6 => (0_usize..40, prop_oneof![Just(0), 0_u64..50_000, Just(u64::MAX)])
             .prop_map(|(bytes, timeout_ms)| Input::Submit { bytes, timeout_ms }),
@@ -231,9 +243,11 @@ fn apply(rig: &mut Rig, input: Input, reader: &mut Reader) {
         Input::Alive => rig.act(|client, now| client.handle_alive(now, current)),
         Input::Pass(ms) => rig.pass(ms),
         Input::Welcome { resumed, recv, session, lease, span, window, beat } => {
-            (rig.session, rig.lease, rig.span) = (session, LeaseId(lease), span);
+            (rig.session, rig.span) = (session, span);
+            rig.lease = lease.map_or(rig.lease, LeaseId);
             rig.window = Window { frames: window.0, bytes: window.1 };
             let mut welcome = rig.welcome(resumed, recv);
+            welcome.lease = welcome.lease.filter(|_| lease.is_some());
             welcome.heartbeat =
                 Heartbeat { interval_ms: beat.max(100), timeout_ms: beat.max(100), missed: 1 };
             if !resumed {

@@ -37,7 +37,8 @@ fn the_state_of_a_node_can_be_compared_and_hashed() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Connect(Option<usize>, bool),
+    /// Again as who, whether with its session, and whether it says that it needs no lease yet.
+    Connect(Option<usize>, bool, bool),
     Cut(usize, bool),
     /// The next command in sequence, with a number near the last one.
     Command(usize, u64, u8),
@@ -91,6 +92,7 @@ fn frame() -> impl Strategy<Value = ClientFrame> {
             .prop_map(|(topic, ts, bytes)| ClientFrame::Position { topic: TopicNo(topic), ts: TopicSeq(ts), bytes }),
         2 => number().prop_map(|sub| ClientFrame::Unsubscribe { sub: SubNo(sub) }),
         2 => Just(ClientFrame::Volatile { name: name(VOLATILE), body: body("{}") }),
+        2 => Just(ClientFrame::Lease),
         1 => number().prop_map(|k| ClientFrame::Ping { k }),
         1 => Just(ClientFrame::Ignored { kind: 200 }),
     ]
@@ -99,7 +101,8 @@ fn frame() -> impl Strategy<Value = ClientFrame> {
 fn step() -> impl Strategy<Value = Step> {
     let who = || 0_usize..4;
     prop_oneof![
-        3 => (proptest::option::of(who()), any::<bool>()).prop_map(|(again, resume)| Step::Connect(again, resume)),
+        3 => (proptest::option::of(who()), any::<bool>(), proptest::bool::weighted(0.3))
+            .prop_map(|(again, resume, later)| Step::Connect(again, resume, later)),
         2 => (who(), any::<bool>()).prop_map(|(who, clean)| Step::Cut(who, clean)),
         12 => (who(), 0_u64..4, any::<u8>()).prop_map(|(who, ahead, kind)| Step::Command(who, ahead, kind)),
         8 => (who(), frame()).prop_map(|(who, frame)| Step::Frame(who, frame)),
@@ -194,7 +197,7 @@ fn answer(bench: &mut Bench, which: usize, what: u8, sense: bool) {
 
 fn run(bench: &mut Bench, step: Step, sense: bool) {
     match step {
-        Step::Connect(again, resume) => {
+        Step::Connect(again, resume, later) => {
             let known = again
                 .and_then(|who| conn(bench, who))
                 .filter(|conn| bench.peers[conn].welcome.is_some());
@@ -205,6 +208,7 @@ fn run(bench: &mut Bench, step: Step, sense: bool) {
             if !resume {
                 hello.resume = None;
             }
+            hello.lease_later = later && hello.lease.is_none();
             bench.dial(hello);
         }
         Step::Cut(who, clean) => {

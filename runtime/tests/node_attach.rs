@@ -88,7 +88,7 @@ fn a_first_hello_gets_a_new_session_and_a_new_lease() {
     let conn = bench.dial(hello);
     let welcome = bench.welcome(conn);
     assert_eq!((welcome.resumed, welcome.recv, welcome.generation.0), (false, Seq(0), 1));
-    assert_eq!(welcome.lease.state, LeaseState::New);
+    assert_eq!(welcome.lease.expect("a lease").state, LeaseState::New);
     assert_eq!(bench.take(conn).len(), 1);
 }
 
@@ -103,7 +103,7 @@ fn a_resume_sends_again_what_the_client_has_not() {
     let next = bench.resume(conn);
     let welcome = bench.welcome(next);
     assert_eq!(
-        (welcome.recv, welcome.generation.0, welcome.lease.state),
+        (welcome.recv, welcome.generation.0, welcome.lease.expect("a lease").state),
         (Seq(3), 2, LeaseState::Ok)
     );
     assert_eq!(bench.answers(next), [(2, "ok".into()), (3, "ok".into())]);
@@ -188,7 +188,7 @@ fn a_new_session_takes_the_lease_from_the_earlier_one() {
         hello.instance = InstanceId(instance);
         hello.resume = None;
         let next = bench.dial(hello);
-        assert_eq!(bench.welcome(next).lease.state, LeaseState::Ok);
+        assert_eq!(bench.lease(next).state, LeaseState::Ok);
         assert_eq!(bench.code(conn), Some(code));
         assert_eq!(bench.node.load().sessions, 1);
     }
@@ -223,13 +223,13 @@ fn a_resume_that_fails_says_why_and_gets_a_new_session() {
 fn a_lease_of_somebody_else_is_not_touched() {
     let mut bench = Bench::new();
     let conn = bench.attach();
-    let lease = bench.welcome(conn).lease.id;
+    let lease = bench.lease(conn).id;
     for id in [lease, LeaseId(99)] {
         let mut hello = bench.hello();
         hello.token = Some("bob".into());
         hello.lease = Some(LeaseClaim { id, low: CommandNo(1), next: CommandNo(1) });
         let stranger = bench.dial(hello);
-        let granted = bench.welcome(stranger).lease;
+        let granted = bench.lease(stranger);
         assert_eq!(granted.state, LeaseState::New);
         assert_ne!(granted.id, id);
     }
@@ -256,7 +256,7 @@ fn a_lease_that_the_store_has_lost_ends_its_session() {
 fn a_held_lease_is_renewed_and_a_released_one_is_not() {
     let mut bench = Bench::new();
     let conn = bench.attach();
-    let lease = bench.welcome(conn).lease.id;
+    let lease = bench.lease(conn).id;
     for _ in 0..100 {
         bench.pass(20_000);
         bench.frame(conn, ClientFrame::Pong { k: 0 });
@@ -299,7 +299,7 @@ fn a_clean_close_ends_the_session_and_a_resolved_lease() {
     for resolved in [false, true] {
         let mut bench = Bench::new();
         let conn = bench.attach();
-        let lease = bench.welcome(conn).lease.id;
+        let lease = bench.lease(conn).id;
         bench.post(conn, 1);
         bench.finish(1);
         bench.peer(conn).low = if resolved { 2 } else { 1 };

@@ -18,7 +18,7 @@ fn busy() -> (Bench, ConnId, LeaseId) {
     a.ask(conn, 3);
     a.post(conn, 4);
     assert_eq!(a.running(), [1, 3]);
-    let lease = a.welcome(conn).lease.id;
+    let lease = a.lease(conn).id;
     (a, conn, lease)
 }
 
@@ -78,7 +78,7 @@ fn another_process_at_another_node_supersedes() {
 fn an_earlier_holder_lets_nothing_go() {
     let mut a = Bench::with(|config| config.leases_per_principal = 1);
     let conn = a.attach();
-    let lease = a.welcome(conn).lease.id;
+    let lease = a.lease(conn).id;
     claimed_elsewhere(&mut a, lease, 7);
     a.cut(conn);
     let open = StoreOp::OpenLease {

@@ -102,7 +102,7 @@ fn a_record_that_arrives_while_a_command_waits_for_its_place_stands() {
     let conn = bench.dial(hello);
     bench.ask(conn, 1);
     bench.ask(conn, 2);
-    let lease = bench.welcome(conn).lease.id;
+    let lease = bench.lease(conn).id;
     // The client goes to another node and comes back before this one has noticed.
     let record = record_elsewhere(&mut bench, lease, 1, "ask");
     let mut hello = bench.again(conn);
@@ -128,7 +128,7 @@ fn a_record_that_arrives_lets_the_next_ordered_command_start() {
     let conn = bench.dial(hello);
     bench.post(conn, 1);
     bench.post(conn, 2);
-    let lease = bench.welcome(conn).lease.id;
+    let lease = bench.lease(conn).id;
     record_elsewhere(&mut bench, lease, 1, "post");
     let mut hello = bench.again(conn);
     hello.resume = None;

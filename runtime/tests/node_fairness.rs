@@ -146,7 +146,7 @@ fn a_quota_is_given_back_by_every_end() {
                 bench.executions.retain(
                     |execution| matches!(execution, Execution::Command { n, .. } if n.0 >= 4),
                 );
-                let lease = bench.welcome(bob).lease.id;
+                let lease = bench.lease(bob).id;
                 (4..=6).for_each(|n| bench.finish(n));
                 bench.cut(bob);
                 assert!(bench.node.load().leases > 0, "{lease}");

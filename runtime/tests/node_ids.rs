@@ -142,7 +142,7 @@ fn a_first_one_whose_lease_is_gone_leaves_the_id_to_who_has_joined() {
     let (mut bench, phone, desk) = two_clients();
     bench.book(phone, 1, 7, "x");
     bench.book(desk, 1, 7, "x");
-    let lease = bench.welcome(phone).lease.id;
+    let lease = bench.welcome(phone).lease.as_ref().unwrap().id;
     bench.store.apply(bench.now, StoreOp::EndLease { id: lease });
     bench.say(1, "in vain");
     assert!(bench.closed.contains_key(&phone));

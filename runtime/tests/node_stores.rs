@@ -58,7 +58,7 @@ fn what_another_node_left_unsettled_is_not_overtaken() {
     let mut a = Bench::new();
     let mut b = Bench::of(config(), [9; 32]);
     let at_a = a.attach();
-    let lease = a.welcome(at_a).lease.id;
+    let lease = a.lease(at_a).id;
     a.by_hand = true;
     a.publish(&log("a"), "\"direct\"");
     a.post(at_a, 1);
@@ -294,7 +294,7 @@ fn a_lease_of_the_incarnation_before_is_not_taken() {
     hears(&mut bench, News::Rolled);
     bench.act(|node, now| node.handle_store(now, op, granted));
     bench.store_all();
-    let (id, generation, low) = (bench.welcome(conn).lease.id, Generation(1), CommandNo(1));
+    let (id, generation, low) = (bench.lease(conn).id, Generation(1), CommandNo(1));
     let renew = StoreOp::RenewLease { id, generation, held: true, low };
     assert!(matches!(bench.store.apply(bench.now, renew), StoreOutcome::Lease { .. }));
 }

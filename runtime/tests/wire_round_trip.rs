@@ -44,16 +44,17 @@ fn hello() -> impl Strategy<Value = Hello> {
         low: CommandNo(low),
         next: CommandNo(next),
     });
+    let lease = (option::of(lease), any::<bool>());
     let words = (any::<u32>(), any::<String>(), any::<String>(), option::of(any::<String>()));
     let limits = (window(), option::of(any::<u32>()));
-    (words, any::<u128>(), number(), limits, option::of(resume), option::of(lease)).prop_map(
+    (words, any::<u128>(), number(), limits, option::of(resume), lease).prop_map(
         |(
             (v, protocol, version, token),
             instance,
             dial,
             (window, message_bytes),
             resume,
-            lease,
+            (lease, lease_later),
         )| Hello {
             v,
             protocol,
@@ -65,6 +66,7 @@ fn hello() -> impl Strategy<Value = Hello> {
             message_bytes,
             resume,
             lease,
+            lease_later,
         },
     )
 }
@@ -104,10 +106,21 @@ fn client_frame() -> impl Strategy<Value = ClientFrame> {
         }),
         subscribe().prop_map(|it| ClientFrame::Subscribe(Box::new(it))),
         number().prop_map(|sub| ClientFrame::Unsubscribe { sub: SubNo(sub) }),
+        Just(ClientFrame::Lease),
         number().prop_map(|k| ClientFrame::Ping { k }),
         number().prop_map(|k| ClientFrame::Pong { k }),
         (128..=255_u8).prop_map(|kind| ClientFrame::Ignored { kind }),
     ]
+}
+
+fn lease() -> impl Strategy<Value = LeaseGrant> {
+    let state = prop_oneof![Just(LeaseState::New), Just(LeaseState::Ok)];
+    (any::<u128>(), state, limit(), number()).prop_map(|(id, state, span, ttl_ms)| LeaseGrant {
+        id: LeaseId(id),
+        state,
+        span,
+        ttl_ms,
+    })
 }
 
 fn welcome() -> impl Strategy<Value = Welcome> {
@@ -121,10 +134,8 @@ fn welcome() -> impl Strategy<Value = Welcome> {
         limit(),
         window(),
     );
-    let state = prop_oneof![Just(LeaseState::New), Just(LeaseState::Ok)];
-    let lease = (any::<u128>(), state, limit(), number());
     let heartbeat = (number(), number(), limit());
-    (session, lease, heartbeat).prop_map(
+    (session, option::of(lease()), heartbeat).prop_map(
         |(
             (session, token, generation, resumed, recv, ttl_ms, frame_bytes, window),
             lease,
@@ -138,12 +149,7 @@ fn welcome() -> impl Strategy<Value = Welcome> {
             ttl_ms,
             frame_bytes,
             window,
-            lease: LeaseGrant {
-                id: LeaseId(lease.0),
-                state: lease.1,
-                span: lease.2,
-                ttl_ms: lease.3,
-            },
+            lease,
             heartbeat: Heartbeat {
                 interval_ms: heartbeat.0,
                 timeout_ms: heartbeat.1,
@@ -249,6 +255,7 @@ fn server_control() -> impl Strategy<Value = ServerFrame> {
     ];
     prop_oneof![
         welcome().prop_map(|it| ServerFrame::Welcome(Box::new(it))),
+        lease().prop_map(ServerFrame::Lease),
         failure.prop_map(|reason| ServerFrame::ResumeFailed { reason }),
         number().prop_map(|ack| ServerFrame::Ack { ack: Seq(ack) }),
         subscribed().prop_map(|it| ServerFrame::Subscribed(Box::new(it))),

@@ -5,7 +5,8 @@
 use bytes::BytesMut;
 use serde_json::{Value, json};
 use steadfast::wire::{
-    ClientFrame, Codec, FailureCode, Position, RefusalCode, ServerFrame, UnsubscribeCode, Window,
+    ClientFrame, Codec, FailureCode, LeaseGrant, Position, RefusalCode, ServerFrame,
+    UnsubscribeCode, Window,
 };
 
 fn vectors() -> Value {
@@ -62,6 +63,7 @@ fn client_fields(frame: &ClientFrame) -> (&'static str, Value) {
                 "lease": it.lease.as_ref().map(|lease| json!({
                     "id": lease.id, "low": lease.low, "next": lease.next,
                 })),
+                "lease_later": it.lease_later.then_some(true),
             }),
         ),
         ClientFrame::Subscribe(it) => (
@@ -73,10 +75,15 @@ fn client_fields(frame: &ClientFrame) -> (&'static str, Value) {
             }),
         ),
         ClientFrame::Unsubscribe { sub } => ("UNSUBSCRIBE", json!({"sub": sub})),
+        ClientFrame::Lease => ("LEASE", json!({})),
         ClientFrame::Ping { k } => ("PING", json!({"k": k})),
         ClientFrame::Pong { k } => ("PONG", json!({"k": k})),
         ClientFrame::Ignored { kind } => ("IGNORED", json!({"kind": kind})),
     }
+}
+
+fn lease_fields(it: &LeaseGrant) -> Value {
+    json!({"id": it.id, "state": it.state, "span": it.span, "ttl_ms": it.ttl_ms})
 }
 
 fn server_fields(frame: &ServerFrame) -> (&'static str, Value) {
@@ -87,12 +94,11 @@ fn server_fields(frame: &ServerFrame) -> (&'static str, Value) {
                 "session": it.session, "token": format!("{:032x}", it.token.0), "gen": it.generation,
                 "resumed": it.resumed, "recv": it.recv, "ttl_ms": it.ttl_ms, "frame_bytes": it.frame_bytes,
                 "window": frames_and_bytes(it.window),
-                "lease": {
-                    "id": it.lease.id, "state": it.lease.state, "span": it.lease.span, "ttl_ms": it.lease.ttl_ms,
-                },
+                "lease": it.lease.as_ref().map(lease_fields),
                 "heartbeat": it.heartbeat,
             }),
         ),
+        ServerFrame::Lease(it) => ("LEASE", lease_fields(it)),
         ServerFrame::ResumeFailed { reason } => ("RESUME_FAILED", json!({"reason": reason})),
         ServerFrame::Ack { ack } => ("ACK", json!({"ack": ack})),
         ServerFrame::Result { seq, ack, n, dup, body: it } => {
@@ -226,11 +232,11 @@ fn the_vectors_cover_every_kind_of_both_directions() {
     };
     let named = |names: &str| names.split(' ').map(str::to_owned).collect();
     let expected: std::collections::BTreeSet<String> =
-        named("ACK COMMAND VOLATILE POSITION HELLO SUBSCRIBE UNSUBSCRIBE PING PONG IGNORED");
+        named("ACK COMMAND VOLATILE POSITION HELLO SUBSCRIBE UNSUBSCRIBE LEASE PING PONG IGNORED");
     assert_eq!(seen("client"), expected);
     let expected: std::collections::BTreeSet<String> = named(
         "ACK RESULT FAILED EVENT TOPIC_VOLATILE REFUSED SNAPSHOT SKIP WELCOME RESUME_FAILED SUBSCRIBED UNSUBSCRIBED \
-         GOAWAY PING PONG IGNORED",
+         GOAWAY LEASE PING PONG IGNORED",
     );
     assert_eq!(seen("server"), expected);
 }

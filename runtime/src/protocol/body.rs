@@ -148,6 +148,9 @@ impl AsRef<[u8]> for Short {
 /// When the bytes don't fit, or are not an object (PROTOCOL.md 3.5): serde would read a struct from
 /// an array too.
 pub fn decode_body<M: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<M, DecodeError> {
+    if body.first() == Some(&b'{') {
+        return decode(body, codec);
+    }
     if is_nothing(body) {
         return decode(EMPTY_OBJECT, codec);
     }

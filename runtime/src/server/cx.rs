@@ -198,6 +198,13 @@ impl Staged {
         self.publishes.push(publish);
     }
 
+    fn take(&mut self) -> Result<Vec<StagedPublish>, String> {
+        match self.failure.take() {
+            None => Ok(std::mem::take(&mut self.publishes)),
+            Some(failure) => Err(failure),
+        }
+    }
+
     fn fail(&mut self, reason: String) {
         self.failure = Some(reason);
         self.publishes = Vec::new();
@@ -209,11 +216,11 @@ impl CxStage {
     ///
     /// # Errors
     /// Why something could not be published.
-    pub(super) fn take(&self) -> Result<Vec<StagedPublish>, String> {
-        let mut staged = self.0.staged.lock().unwrap_or_else(PoisonError::into_inner);
-        match staged.failure.take() {
-            None => Ok(std::mem::take(&mut staged.publishes)),
-            Some(failure) => Err(failure),
+    pub(super) fn take(&mut self) -> Result<Vec<StagedPublish>, String> {
+        // Only whatever the handler has begun may still have the context.
+        match Arc::get_mut(&mut self.0) {
+            Some(state) => state.staged.get_mut().unwrap_or_else(PoisonError::into_inner).take(),
+            None => self.0.staged.lock().unwrap_or_else(PoisonError::into_inner).take(),
         }
     }
 }

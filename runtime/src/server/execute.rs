@@ -25,7 +25,8 @@ use crate::wire::{Body, Codec, Name, Position};
 /// An execution, with what the driver knows beside it.
 pub(super) struct Prepared {
     execution: Execution,
-    shown: Option<Shown>,
+    /// Boxed, because it is rare, and what is handed from list to list is short without it.
+    shown: Option<Box<Shown>>,
     ahead: bool,
 }
 
@@ -51,7 +52,7 @@ enum Pending {
 }
 
 impl Prepared {
-    pub(super) const fn new(execution: Execution, shown: Option<Shown>, ahead: bool) -> Self {
+    pub(super) const fn new(execution: Execution, shown: Option<Box<Shown>>, ahead: bool) -> Self {
         Self { execution, shown, ahead }
     }
 
@@ -114,11 +115,11 @@ struct CallSite<'a> {
 }
 
 impl CallSite<'_> {
-    fn begin(&self, execution: Execution, shown: Option<Shown>, room: &mut CxRoom) -> Pending {
+    fn begin(&self, execution: Execution, shown: Option<Box<Shown>>, room: &mut CxRoom) -> Pending {
         let service = &self.env.service;
         match execution {
             Execution::Authenticate { token, .. } => {
-                let credentials = shown.unwrap_or_default().credentials(token);
+                let credentials = shown.map(|shown| *shown).unwrap_or_default().credentials(token);
                 Pending::Authenticate((self.env.authenticate)(credentials))
             }
             Execution::Command {
@@ -236,7 +237,7 @@ impl Pending {
 }
 
 /// What a handler published; `None` if it can't be.
-fn published(stage: &CxStage, of: &'static str) -> Option<Vec<StagedPublish>> {
+fn published(stage: &mut CxStage, of: &'static str) -> Option<Vec<StagedPublish>> {
     stage
         .take()
         .inspect_err(|reason| {

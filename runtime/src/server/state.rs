@@ -127,7 +127,7 @@ impl State {
 
     fn prepare(&mut self, execution: Execution, ahead: bool) -> Prepared {
         let shown = match &execution {
-            Execution::Authenticate { conn, .. } => Some(self.registry.take_shown(*conn)),
+            Execution::Authenticate { conn, .. } => Some(Box::new(self.registry.take_shown(*conn))),
             _ => None,
         };
         Prepared::new(execution, shown, ahead)

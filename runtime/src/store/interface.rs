@@ -26,24 +26,26 @@ use crate::session::store::{News, OpId, StoreOp, StoreOutcome, TopicId};
 /// The future may be dropped only together with its node, which counts on an answer. What was begun
 /// may have happened, as after a crash at that moment.
 ///
-/// # What a backend needs
-/// One file (redb), Redis and JetStream each have it:
+/// # Time
+/// Every time to live counts only while the store is open: leases, records, ids, keys and entries
+/// grow no older while nobody could have asked for them, so that a night without a server costs no
+/// client its place. A store behind a server of its own is open while that server is; one that
+/// keeps a file writes down now and then for how long it has been open, and goes on from there.
+/// What a crash takes of that makes things live longer, never shorter.
 ///
-/// - *Leases.* redb: a table by lease, and one by expiry. Redis: a hash per lease with a time to
-///   live, and a set per principal, in one script. JetStream: a KV entry per lease with a time to
-///   live, whose revision is checked.
-/// - *`Commit`.* redb: one write transaction for the whole batch, which settles, too. Redis: a
-///   script on the lease's hash, with the low-water mark and `HSETNX` of the record; unsettled.
-///   JetStream: `lease.n` created in a KV bucket after a check of the lease's revision; unsettled.
-/// - *`Append`.* redb: the same transaction, with a table of keys. Redis: a script that refuses
-///   what was seen unsettled too long ago, looks the keys up, else does `XADD` at `head + 1`.
-///   JetStream: publish at an expected last sequence, after a look for the key among what came
-///   since.
-/// - *`Settle`, `ListUnsettled`.* redb: a table of unsettled numbers. Redis: a member of a sorted
-///   set per group of nodes. JetStream: a KV key that is deleted.
-/// - *`ReadLog`.* redb: a range. Redis: `XRANGE`. JetStream: a consumer from a start sequence.
-/// - *[`news`](Self::news).* redb: never, since one process owns the file. Redis: a pub/sub channel
-///   per group of nodes. JetStream: a core subscription.
+/// # What a backend needs
+/// - *Leases.* SQL: a row, and an index by principal. Redis: a hash with a time to live; the set of
+///   a principal lies in another slot, so its limit is kept by adding first and taking back.
+///   Contact need not be durable: it may wait for the next commit.
+/// - *`Commit`.* SQLite: a savepoint each, one `COMMIT` for the group; settles. Postgres: one
+///   transaction with locks on its topics, in order. Redis: one script on the lease's slot;
+///   unsettled, since topics lie in others.
+/// - *`Append`.* SQL: a table of keys, unique by topic and key. Redis: a script on the topic's slot
+///   that refuses what was seen unsettled too long ago, looks the keys up, else does `XADD`.
+/// - *`Settle`, `ListUnsettled`.* An index, or a set per slot, of unsettled numbers.
+/// - *`ReadLog`.* A range, cut at the byte bound where it is read.
+/// - *[`news`](Self::news).* Redis: sharded pub/sub, numbered, so that a hole is seen. Postgres:
+///   `NOTIFY`. A file: never, where one process owns it.
 ///
 /// Epochs are kept beside the log and are lost with it. A backend that may have lost what it
 /// acknowledged (it was restored from a backup, or a replica that was behind has been promoted)

@@ -28,6 +28,8 @@ pub enum ClientFrame {
     Subscribe(Box<Subscribe>),
     /// Ends a subscription.
     Unsubscribe { sub: SubNo },
+    /// Asks for a lease: there is something to command.
+    Lease,
     /// Asks for a sign of life.
     Ping { k: u64 },
     /// Gives it.
@@ -98,6 +100,8 @@ pub struct Hello {
     pub resume: Option<Resume>,
     /// The lease to go on with.
     pub lease: Option<LeaseClaim>,
+    /// Without `lease`: none is needed yet (PROTOCOL.md 5.23).
+    pub lease_later: bool,
 }
 
 /// A client's claim to a session (PROTOCOL.md 4.7).
@@ -173,6 +177,8 @@ pub enum ServerFrame {
     Subscribed(Box<Subscribed>),
     /// A subscription has ended.
     Unsubscribed { sub: SubNo, code: UnsubscribeCode, retry_ms: Option<u64> },
+    /// The lease that was asked for.
+    Lease(LeaseGrant),
     /// Leave, and come back.
     GoAway { after_ms: u64, deadline_ms: u64 },
     /// Asks for a sign of life.
@@ -240,13 +246,13 @@ pub struct Welcome {
     pub frame_bytes: u32,
     /// How much the server is ready to keep.
     pub window: Window,
-    /// The lease.
-    pub lease: LeaseGrant,
+    /// The lease; `None` if none was asked for, and the session has none.
+    pub lease: Option<LeaseGrant>,
     /// When each side begins to doubt that the other is there.
     pub heartbeat: Heartbeat,
 }
 
-/// The lease of a WELCOME (PROTOCOL.md 5.1).
+/// The lease of a WELCOME or LEASE (PROTOCOL.md 5.1, 5.23).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LeaseGrant {
     /// Its id.
@@ -263,7 +269,7 @@ pub struct LeaseGrant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LeaseState {
-    /// Issued with this WELCOME.
+    /// One that the client has not heard of before.
     New,
     /// The one that HELLO named.
     Ok,

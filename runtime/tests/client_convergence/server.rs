@@ -127,8 +127,9 @@ impl Server {
         session.told = session.recv;
         let mut welcome = rig.welcome(resumed, session.recv);
         (welcome.session, welcome.token) = (SessionId(session.id), ResumeToken(token));
-        welcome.lease.id = LeaseId(self.lease.unwrap());
-        (welcome.window, welcome.lease.span) = (WINDOW, SPAN);
+        welcome.window = WINDOW;
+        let lease = welcome.lease.as_mut().unwrap();
+        (lease.id, lease.span) = (LeaseId(self.lease.unwrap()), SPAN);
         self.down.push_back(ServerFrame::Welcome(Box::new(welcome)));
         let again: Vec<_> = session.retained.iter().copied().collect();
         for (seq, n, done) in again {

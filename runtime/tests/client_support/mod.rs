@@ -258,6 +258,10 @@ impl Rig {
 
     // ---- the server ----
 
+    pub fn grant(&self) -> LeaseGrant {
+        LeaseGrant { id: self.lease, state: LeaseState::Ok, span: self.span, ttl_ms: 60_000 }
+    }
+
     pub fn welcome(&self, resumed: bool, recv: u64) -> Welcome {
         Welcome {
             session: SessionId(self.session),
@@ -268,12 +272,7 @@ impl Rig {
             ttl_ms: 60_000,
             frame_bytes: self.frame_bytes,
             window: self.window,
-            lease: LeaseGrant {
-                id: self.lease,
-                state: LeaseState::Ok,
-                span: self.span,
-                ttl_ms: 60_000,
-            },
+            lease: Some(self.grant()),
             heartbeat: Heartbeat { interval_ms: 25_000, timeout_ms: 5_000, missed: 2 },
         }
     }
@@ -284,6 +283,14 @@ impl Rig {
         self.seq = 0;
         self.ack = 0;
         let welcome = self.welcome(false, 0);
+        self.frame(ServerFrame::Welcome(Box::new(welcome)));
+    }
+
+    pub fn welcome_without_lease(&mut self) {
+        self.session += 1;
+        self.token += 1;
+        (self.seq, self.ack) = (0, 0);
+        let welcome = Welcome { lease: None, ..self.welcome(false, 0) };
         self.frame(ServerFrame::Welcome(Box::new(welcome)));
     }
 

@@ -1,13 +1,14 @@
 //! A store that is away for a while: what was sent waits, nothing new runs, and all of it comes
 //! through when the store is back.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 
-use steadfast::client::Item;
+use steadfast::client::{Builder, Item};
 use steadfast::session::store::{OpId, StoreOp, StoreOutcome};
 use steadfast::store::{MemoryStore, Store};
 
@@ -46,6 +47,11 @@ impl Store for Away {
     }
 }
 
+/// A client whose lease is there before it has anything to command.
+fn with_lease(address: SocketAddr) -> Builder<ChatClient> {
+    client(address).configure(|config| config.lease_at_once = true)
+}
+
 async fn served(store: &Away) -> Running {
     serve_with(|builder| {
         builder.store(store.clone()).configure(|config| {
@@ -61,8 +67,8 @@ async fn served(store: &Away) -> Running {
 async fn commands_of_a_store_that_is_away_wait_and_all_come_through() {
     let store = Away::default();
     let running = served(&store).await;
-    let chat = connect(running.address).await;
-    let other = connect(running.address).await;
+    let chat = within(with_lease(running.address).connect()).await.unwrap();
+    let other = within(with_lease(running.address).connect()).await.unwrap();
     let mut events = within(chat.subscribe(Room(RoomId(1)))).await.unwrap();
     assert!(matches!(within(events.next()).await, Some(Item::Snapshot { .. })));
     store.set(true);
@@ -101,7 +107,7 @@ async fn who_comes_while_the_store_is_away_waits_for_it() {
     let store = Away::default();
     let running = served(&store).await;
     store.set(true);
-    let chat = client(running.address);
+    let chat = with_lease(running.address);
     let connecting = tokio::spawn(async move { chat.connect().await });
     store.fails(5).await;
     assert!(!connecting.is_finished());

@@ -4,8 +4,8 @@ use steadfast::session::node::ConnId;
 use steadfast::session::store::TopicId;
 use steadfast::session::{Close, CloseCode};
 use steadfast::wire::{
-    ClientFrame, Codec, CommandFrame, CommandNo, Hello, LeaseClaim, Position, Resume, Seq, SubNo,
-    Subscribe, TopicNo, TopicSeq, Welcome, Window,
+    ClientFrame, Codec, CommandFrame, CommandNo, Hello, LeaseClaim, LeaseGrant, Position, Resume,
+    Seq, SubNo, Subscribe, TopicNo, TopicSeq, Welcome, Window,
 };
 use steadfast_rig::fixtures::{self, CONCURRENT, ORDERED, body, name};
 
@@ -25,7 +25,10 @@ impl Bench {
         hello.resume =
             Some(Resume { session: welcome.session, token: welcome.token, recv: Seq(peer.recv) });
         let low = CommandNo(peer.low.max(1));
-        hello.lease = Some(LeaseClaim { id: welcome.lease.id, low, next: CommandNo(peer.seq + 1) });
+        let claim =
+            |lease: LeaseGrant| LeaseClaim { id: lease.id, low, next: CommandNo(peer.seq + 1) };
+        hello.lease = peer.lease.map(claim);
+        hello.lease_later = hello.lease.is_none();
         hello
     }
 
@@ -97,6 +100,10 @@ impl Bench {
             .welcome
             .clone()
             .unwrap_or_else(|| panic!("no WELCOME: {:?}", self.closed.get(&conn)))
+    }
+
+    pub fn lease(&self, conn: ConnId) -> LeaseGrant {
+        self.peers[&conn].lease.clone().expect("a lease")
     }
 
     pub fn frame(&mut self, conn: ConnId, frame: ClientFrame) {

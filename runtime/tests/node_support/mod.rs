@@ -21,7 +21,7 @@ use steadfast::session::node::{
 use steadfast::session::store::{OpId, Publication, StoreOp, TopicId};
 use steadfast::session::{Close, Now};
 use steadfast::store::MemoryState;
-use steadfast::wire::{Codec, ServerFrame, Welcome, Window};
+use steadfast::wire::{Codec, LeaseGrant, ServerFrame, Welcome, Window};
 use steadfast_rig::fixtures::{self, ANN, MALLORY, body};
 use steadfast_rig::pump::{Begun, NodeHarness, assert_nothing_is_left, left_at_node, pump_node};
 
@@ -34,6 +34,7 @@ pub struct Peer {
     pub recv: u64,
     pub low: u64,
     pub welcome: Option<Welcome>,
+    pub lease: Option<LeaseGrant>,
     /// Answers may come again.
     pub rewound: bool,
 }
@@ -158,7 +159,9 @@ impl Bench {
                         peer.recv = 0;
                     }
                     peer.welcome = Some((**welcome).clone());
+                    peer.lease = welcome.lease.clone();
                 }
+                ServerFrame::Lease(lease) => peer.lease = Some(lease.clone()),
                 _ => {}
             }
             self.frames.entry(conn).or_default().push(frame);

@@ -30,6 +30,7 @@ pub(crate) mod kind {
     pub(crate) const UNSUBSCRIBE: u64 = 25;
     pub(crate) const UNSUBSCRIBED: u64 = 26;
     pub(crate) const GOAWAY: u64 = 27;
+    pub(crate) const LEASE: u64 = 28;
 }
 
 use kind::*;
@@ -73,6 +74,8 @@ const LAYOUTS: &[(u64, Sender, &str)] = &[
     (UNSUBSCRIBE, Sender::Client, "o"),
     (UNSUBSCRIBED, Sender::Server, "o"),
     (GOAWAY, Sender::Server, "o"),
+    (LEASE, Sender::Client, "o"),
+    (LEASE, Sender::Server, "o"),
 ];
 
 /// A message that was read as a frame.

@@ -94,6 +94,12 @@ impl Stage {
         within(self.client().connect()).await.unwrap()
     }
 
+    /// A client that has its lease before its first command, which then goes out at once.
+    pub async fn connect_with_lease(&self) -> TallyClient {
+        let builder = self.client().configure(|config| config.lease_at_once = true);
+        within(builder.connect()).await.unwrap()
+    }
+
     /// A client that no fault of the proxy reaches.
     pub async fn connect_directly(&self) -> TallyClient {
         within(quick(TallyClient::builder(self.direct_url())).connect()).await.unwrap()

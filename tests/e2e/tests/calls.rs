@@ -123,7 +123,7 @@ async fn the_fate_of_a_call_can_be_followed() {
 #[tokio::test]
 async fn a_late_outcome_can_be_had_after_the_timeout() {
     let stage = Stage::new().await;
-    let client = stage.connect().await;
+    let client = stage.connect_with_lease().await;
     stage.app.open("gate");
     stage.proxy.stall(Way::Down);
     let mut call = client.pass_soon("gate".into());

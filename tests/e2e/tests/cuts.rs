@@ -64,7 +64,7 @@ async fn resumed(client: &TallyClient, cut: impl FnOnce()) {
 #[tokio::test]
 async fn commands_in_flight_at_the_cut_are_executed_once() {
     let stage = Stage::new().await;
-    let client = stage.connect().await;
+    let client = stage.connect_with_lease().await;
     let mut list = follow(&client).await;
     stage.proxy.stall(Way::Up);
     let calls = add(&client, 1..=20);
@@ -76,10 +76,29 @@ async fn commands_in_flight_at_the_cut_are_executed_once() {
     sees(&mut list, 1..=20).await;
 }
 
+/// The first command asks for the lease; the question is lost with the socket, or the answer is.
+#[tokio::test]
+async fn a_lease_that_is_asked_for_at_the_cut_comes_after_it() {
+    for way in [Way::Up, Way::Down] {
+        let stage = Stage::new().await;
+        let client = stage.connect().await;
+        let mut list = follow(&client).await;
+        let before = stage.proxy.counts().up;
+        stage.proxy.stall(way);
+        let calls = add(&client, 1..=20);
+        eventually(|| way == Way::Up || stage.proxy.counts().up > before).await;
+        stage.proxy.cut_all();
+        stage.proxy.resume();
+        answered(calls, 1).await;
+        executed_once(&stage.app, 1..=20);
+        sees(&mut list, 1..=20).await;
+    }
+}
+
 #[tokio::test]
 async fn results_in_flight_at_the_cut_come_after_it() {
     let stage = Stage::new().await;
-    let client = stage.connect().await;
+    let client = stage.connect_with_lease().await;
     let mut list = follow(&client).await;
     stage.proxy.stall(Way::Down);
     let calls = add(&client, 1..=20);
@@ -114,7 +133,7 @@ async fn acks_in_flight_at_the_cut_cost_nothing() {
 #[tokio::test]
 async fn a_cut_at_any_byte_of_the_resume_costs_a_dial() {
     let stage = Stage::new().await;
-    let client = stage.connect().await;
+    let client = stage.connect_with_lease().await;
     let mut list = follow(&client).await;
     let mut value = 1;
     for way in [Way::Up, Way::Down] {
@@ -191,7 +210,7 @@ async fn a_socket_that_only_the_server_knows_to_be_dead_is_given_up_by_heartbeat
 #[tokio::test]
 async fn a_stall_is_given_up_by_heartbeat_on_both_sides() {
     let stage = Stage::with(short_heartbeat).await;
-    let client = stage.connect().await;
+    let client = stage.connect_with_lease().await;
     let mut list = follow(&client).await;
     stage.proxy.stall_both();
     let calls = add(&client, 1..=5);
@@ -213,7 +232,7 @@ fn short_heartbeat(
 #[tokio::test]
 async fn a_lost_welcome_costs_a_dial_and_not_the_session() {
     let stage = Stage::new().await;
-    let client = stage.connect().await;
+    let client = stage.connect_with_lease().await;
     let mut list = follow(&client).await;
     for round in 0..3 {
         let first = round * 5 + 1;

@@ -79,7 +79,7 @@ async fn a_server_that_died_and_left_its_store_costs_nothing() {
     let store = MemoryStore::default();
     let kept = store.clone();
     let mut stage = Stage::with(move |builder| builder.store(kept).allow_anonymous()).await;
-    let client = stage.connect().await;
+    let client = stage.connect_with_lease().await;
     let mut list = within(client.subscribe(List(LIST.into()))).await.unwrap();
     assert!(matches!(
         within(list.next()).await.unwrap(),

@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use steadfast::session::client::{CallId, Event, Fate, Item, SubId};
-use steadfast::wire::{Body, ClientFrame, CommandNo, Dial, LeaseId, Position, Seq, ServerFrame};
+use steadfast::wire::{
+    Body, ClientFrame, CommandNo, Dial, LeaseGrant, LeaseId, Position, Seq, ServerFrame,
+};
 use steadfast_rig::topic_log::reached_by;
 
 #[derive(Debug, Default)]
@@ -96,11 +98,21 @@ impl Ledger {
             && self.greeted
             && !std::mem::replace(&mut self.welcomed, true)
         {
-            if self.lease.replace(welcome.lease.id) != Some(welcome.lease.id) {
-                self.commands.clear();
-            }
-            self.span = u64::from(welcome.lease.span.max(1));
+            self.has_lease(welcome.lease.as_ref());
         }
+        if let ServerFrame::Lease(lease) = frame
+            && self.welcomed
+        {
+            self.has_lease(Some(lease));
+        }
+    }
+
+    fn has_lease(&mut self, lease: Option<&LeaseGrant>) {
+        let id = lease.map(|lease| lease.id);
+        if std::mem::replace(&mut self.lease, id) != id {
+            self.commands.clear();
+        }
+        self.span = lease.map_or(1, |lease| u64::from(lease.span.max(1)));
     }
 
     pub(crate) fn says(&mut self, frame: &ClientFrame) {

@@ -182,10 +182,16 @@ impl Place {
                 if !welcome.resumed {
                     self.received = 0;
                 }
-                if self.welcome.as_ref().is_none_or(|before| before.lease.id != welcome.lease.id) {
+                if self.welcome.as_ref().is_none_or(|before| before.lease != welcome.lease) {
                     self.n = 0;
                 }
                 self.welcome = Some(*welcome);
+            }
+            ServerFrame::Lease(lease) => {
+                self.n = 0;
+                if let Some(welcome) = &mut self.welcome {
+                    welcome.lease = Some(lease);
+                }
             }
             ServerFrame::Result { seq, .. }
             | ServerFrame::Failed { seq, .. }
@@ -205,9 +211,10 @@ impl Place {
     /// | `c`, `C` | the next command number, the last one |
     /// | `u`, `U` | the next subscription number, the last one |
     /// | `n`, `e` | number and epoch of the last topic |
-    /// | `s`, `t`, `l` | session, token and lease of the last WELCOME |
+    /// | `s`, `t`, `l` | session, token of the last WELCOME, and the lease |
     /// | `i`, `d` | this place's instance, the next dial |
     /// | `H`, `R` | a HELLO for a new session, one that resumes |
+    /// | `h`, `r` | the same of who has no lease yet |
     /// | `P`, `K` | the next ordered command, the next concurrent one |
     /// | `S`, `F` | SUBSCRIBE of `log`, and of `log` from the last epoch |
     fn fill(&mut self, name: u8, dials: &mut u64, out: &mut Vec<u8>) {
@@ -232,7 +239,9 @@ impl Place {
             b'e' => self.epoch.unwrap_or(Epoch(1)).to_string(),
             b's' => welcome.map_or_else(|| hex(1), |welcome| welcome.session.to_string()),
             b't' => hex(welcome.map_or(1, |welcome| welcome.token.0)),
-            b'l' => welcome.map_or_else(|| hex(1), |welcome| welcome.lease.id.to_string()),
+            b'l' => welcome
+                .and_then(|welcome| welcome.lease.as_ref())
+                .map_or_else(|| hex(1), |lease| lease.id.to_string()),
             b'i' => hex(self.index as u128),
             b'd' => {
                 *dials += 1;
@@ -240,6 +249,8 @@ impl Place {
             }
             b'H' => return out.extend_from_slice(HELLO),
             b'R' => return out.extend_from_slice(RESUME),
+            b'h' => return out.extend_from_slice(READER),
+            b'r' => return out.extend_from_slice(READER_AGAIN),
             b'P' => return out.extend_from_slice(br#"[1,$q,$a,$c,0,"post",{}]"#),
             b'K' => return out.extend_from_slice(br#"[1,$q,$a,$c,0,"ask",{}]"#),
             b'S' => return out.extend_from_slice(SUBSCRIBE),
@@ -253,6 +264,10 @@ impl Place {
 const HELLO: &[u8] =
     br#"[20,{"v":1,"protocol":"chat","version":"1","instance":"$i","dial":$d,"window":{"frames":4,"bytes":500}}]"#;
 const RESUME: &[u8] = br#"[20,{"v":1,"protocol":"chat","version":"1","instance":"$i","dial":$d,"window":{"frames":4,"bytes":500},"resume":{"session":"$s","token":"$t","recv":$a},"lease":{"id":"$l","low":1,"next":$C}}]"#;
+const READER: &[u8] =
+    br#"[20,{"v":1,"protocol":"chat","version":"1","instance":"$i","dial":$d,"window":{"frames":4,"bytes":500},"lease_later":true}]"#;
+const READER_AGAIN: &[u8] =
+    br#"[20,{"v":1,"protocol":"chat","version":"1","instance":"$i","dial":$d,"window":{"frames":4,"bytes":500},"resume":{"session":"$s","token":"$t","recv":$a},"lease_later":true}]"#;
 const SUBSCRIBE: &[u8] =
     br#"[23,{"sub":$u,"topic":"log","key":"0","credit":{"events":4,"bytes":500}}]"#;
 const FOLLOW: &[u8] =

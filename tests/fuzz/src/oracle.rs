@@ -55,6 +55,13 @@ const HELLO: Part = Object(&[
         May,
     ),
     ("lease", Object(&[("id", Hex(32), Must), ("low", Number, Must), ("next", Number, Must)]), May),
+    ("lease_later", Bool, May),
+]);
+const LEASE: Part = Object(&[
+    ("id", Hex(32), Must),
+    ("state", Part::LeaseState, Must),
+    ("span", Number, Must),
+    ("ttl_ms", Number, Must),
 ]);
 const WELCOME: Part = Object(&[
     ("session", Hex(32), Must),
@@ -65,16 +72,7 @@ const WELCOME: Part = Object(&[
     ("ttl_ms", Number, Must),
     ("frame_bytes", Number, Must),
     ("window", WINDOW, Must),
-    (
-        "lease",
-        Object(&[
-            ("id", Hex(32), Must),
-            ("state", Part::LeaseState, Must),
-            ("span", Number, Must),
-            ("ttl_ms", Number, Must),
-        ]),
-        Must,
-    ),
+    ("lease", LEASE, May),
     (
         "heartbeat",
         Object(&[
@@ -113,6 +111,7 @@ const CLIENT: &[Layout] = &[
     (20, &[HELLO]),
     (23, &[SUBSCRIBE]),
     (25, &[Object(&[("sub", Number, Must)])]),
+    (28, &[Object(&[])]),
 ];
 
 const SERVER: &[Layout] = &[
@@ -131,6 +130,7 @@ const SERVER: &[Layout] = &[
     (24, &[SUBSCRIBED]),
     (26, &[Object(&[("sub", Number, Must), ("code", Text, Must), ("retry_ms", Number, May)])]),
     (27, &[Object(&[("after_ms", Number, Must), ("deadline_ms", Number, Must)])]),
+    (28, &[LEASE]),
 ];
 
 /// Kinds that a receiver may pass over (PROTOCOL.md 3.6).
@@ -253,6 +253,7 @@ fn same(kind: u64, ours: &Value, theirs: &Value) -> bool {
 fn is_lost(kind: u64, ours: &Value, theirs: &Value) -> bool {
     let members: &[&str] = match kind {
         20 => &["token", "resume", "lease"],
+        21 => &["lease"],
         23 => &["from"],
         24 => &["reset"],
         26 => &["retry_ms"],

@@ -56,6 +56,8 @@ impl Server {
     /// | `W` | WELCOME with a new session and a new lease |
     /// | `L` | WELCOME with a new session |
     /// | `R` | WELCOME that resumes |
+    /// | `V`, `U` | WELCOME with a new session and no lease, one that resumes without |
+    /// | `G` | LEASE that grants a new one |
     /// | `A`, `D` | RESULT of the last command, and one that refuses it for now |
     /// | `S`, `E` | SUBSCRIBED for the last subscription, its next EVENT |
     fn fill(&mut self, name: u8, out: &mut Vec<u8>) {
@@ -80,8 +82,21 @@ impl Server {
             }
             b'L' => return self.begin(out),
             b'R' => {
-                welcome(out, "true");
+                welcome(out, "true", true);
                 return;
+            }
+            b'V' => {
+                self.renew();
+                welcome(out, "false", false);
+                return;
+            }
+            b'U' => {
+                welcome(out, "true", false);
+                return;
+            }
+            b'G' => {
+                self.leases += 1;
+                return out.extend_from_slice(LEASE);
             }
             b'A' => return out.extend_from_slice(br#"[3,$q,$a,$c,0,{}]"#),
             b'D' => return out.extend_from_slice(br#"[9,$q,$a,$c,"overload",10]"#),
@@ -93,19 +108,29 @@ impl Server {
     }
 
     fn begin(&mut self, out: &mut Vec<u8>) {
+        self.renew();
+        welcome(out, "false", true);
+    }
+
+    fn renew(&mut self) {
         self.sessions += 1;
         (self.sent, self.received) = (0, 0);
-        welcome(out, "false");
     }
 }
 
-fn welcome(out: &mut Vec<u8>, resumed: &str) {
+fn welcome(out: &mut Vec<u8>, resumed: &str, leased: bool) {
     out.extend_from_slice(br#"[21,{"session":"$s","token":"$s","gen":1,"resumed":"#);
     out.extend_from_slice(resumed.as_bytes());
+    out.extend_from_slice(br#","recv":$a,"ttl_ms":9000,"frame_bytes":700"#);
+    if leased {
+        out.extend_from_slice(br#","lease":{"id":"$l","state":"ok","span":8,"ttl_ms":9000}"#);
+    }
     out.extend_from_slice(
-        br#","recv":$a,"ttl_ms":9000,"frame_bytes":700,"window":{"frames":4,"bytes":900},"lease":{"id":"$l","state":"ok","span":8,"ttl_ms":9000},"heartbeat":{"interval_ms":9000,"timeout_ms":2000,"missed":2}}]"#,
+        br#","window":{"frames":4,"bytes":900},"heartbeat":{"interval_ms":9000,"timeout_ms":2000,"missed":2}}]"#,
     );
 }
+
+const LEASE: &[u8] = br#"[28,{"id":"$l","state":"new","span":8,"ttl_ms":9000}]"#;
 
 const SUBSCRIBED: &[u8] =
     br#"[24,{"sub":$u,"number":$u,"epoch":"0000000000000001","ts":0,"head":9,"snapshot":false,"reset":"initial"}]"#;

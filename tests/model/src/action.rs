@@ -10,7 +10,7 @@ use steadfast::wire::ServerFrame;
 use crate::mistake::Mistake;
 use crate::model::Model;
 use crate::settings::Budget;
-use crate::state::{End, NOW, NodeSlot, Packet, Socket, SocketId, State, Way};
+use crate::state::{Asked, End, NOW, NodeSlot, Packet, Socket, SocketId, State, Way};
 
 /// One step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,10 @@ pub enum Action {
         /// Whether it did.
         done: bool,
     },
+    /// The store can't say whether it carried an operation out, and does so later, if ever.
+    Delay(usize),
+    /// What was delayed happens.
+    Late(usize),
     /// The store does not take a commit.
     Fail(usize),
     /// A handler or hook ends.
@@ -105,7 +109,7 @@ impl Model {
             }
         }
         out.extend(state.hints.keys().map(|node| Action::Hint(*node)));
-        out.extend(first_asked(state).map(Action::Answer));
+        out.extend(self.answerable(state).map(Action::Answer));
     }
 
     /// Whether what comes next to a client waits until nodes and store have done what they have
@@ -151,6 +155,15 @@ impl Model {
         Some(Action::Deliver(*id, Way::Down))
     }
 
+    /// What the store may answer next: the oldest operation of each process, or any.
+    fn answerable<'s>(&'s self, state: &'s State) -> impl Iterator<Item = usize> + 's {
+        let asked = &state.asked;
+        let first = |at: usize| !asked[..at].iter().any(|other| other.process == asked[at].process);
+        (0..asked.len()).filter(move |at| {
+            asked[*at].process.is_some() && (self.settings.any_order || first(*at))
+        })
+    }
+
     /// How many nodes are worth telling apart: as long as nothing has happened at any of them, the
     /// first one stands for all.
     fn distinct_nodes(&self, state: &State) -> usize {
@@ -167,6 +180,7 @@ impl Model {
             client_crashes,
             drains,
             doubts,
+            late,
             failures,
             lapses,
             losses,
@@ -202,8 +216,10 @@ impl Model {
             out.extend(lossy(socket.up.len()).then_some(Action::Notice(*id, End::Node)));
             out.extend(lossy(socket.down.len()).then_some(Action::Notice(*id, End::Client)));
         }
-        for asked in first_asked(state) {
-            let orphan = state.nodes[state.asked[asked].node].process != state.asked[asked].process;
+        out.extend(late_ones(state).map(Action::Late));
+        for asked in self.answerable(state) {
+            let Asked { node, process, .. } = state.asked[asked];
+            let orphan = process != Some(state.nodes[node].process);
             if orphan {
                 out.push(Action::Lose(asked));
                 continue;
@@ -211,6 +227,7 @@ impl Model {
             if doubts > 0 {
                 out.extend([true, false].map(|done| Action::Doubt { asked, done }));
             }
+            out.extend((late > 0).then_some(Action::Delay(asked)));
             let commits = matches!(state.asked[asked].body, StoreOp::Commit { .. });
             out.extend((failures > 0 && commits).then_some(Action::Fail(asked)));
         }
@@ -223,9 +240,7 @@ fn open_nodes(state: &State) -> impl Iterator<Item = usize> + '_ {
     state.nodes.iter().enumerate().filter(|(_, slot)| !slot.draining).map(|(node, _)| node)
 }
 
-/// The oldest operation of each process.
-fn first_asked(state: &State) -> impl Iterator<Item = usize> + '_ {
-    let first =
-        |at: usize| !state.asked[..at].iter().any(|other| other.process == state.asked[at].process);
-    (0..state.asked.len()).filter(move |at| first(*at))
+/// What happens although its node was told otherwise.
+fn late_ones(state: &State) -> impl Iterator<Item = usize> + '_ {
+    (0..state.asked.len()).filter(|at| state.asked[*at].process.is_none())
 }

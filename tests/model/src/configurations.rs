@@ -154,6 +154,33 @@ fn stores() -> Vec<Configuration> {
             &[Mark::Settled, Mark::Takeover],
         ),
         small(
+            "two commands and their events, a slow store that answers in any order",
+            Settings { store: StorePace::Slow, any_order: true, settles: false, ..Settings::CALM },
+            &[Mark::OutOfOrder],
+        ),
+        small(
+            "a command and its event, a slow store in which something happens late",
+            Settings {
+                commands: 1,
+                store: StorePace::Slow,
+                any_order: true,
+                settles: false,
+                budget: Budget { late: 1, ..NO_FAULT },
+                ..Settings::CALM
+            },
+            &[Mark::Late, Mark::RecordExists],
+        ),
+        small(
+            "two commands, a crash, commits that happen late",
+            Settings {
+                store: StorePace::Commits,
+                any_order: true,
+                budget: Budget { crashes: 1, late: 1, ..NO_FAULT },
+                ..COMMANDS
+            },
+            &[Mark::Late, Mark::RecordExists, Mark::Takeover],
+        ),
+        small(
             "three commands, a store that fails for a while",
             Settings {
                 commands: 3,
@@ -294,6 +321,18 @@ fn large_ones() -> Vec<Configuration> {
                 ..COMMANDS
             },
             &[Mark::Resume, Mark::Takeover, Mark::RecordExists, Mark::Retry],
+        ),
+        large(
+            "a command and its event, a cut, a slow store that answers in any order",
+            Settings {
+                commands: 1,
+                store: StorePace::Slow,
+                any_order: true,
+                settles: false,
+                budget: Budget { cuts: 1, ..NO_FAULT },
+                ..Settings::CALM
+            },
+            &[Mark::OutOfOrder, Mark::Resume, Mark::Takeover],
         ),
         large(
             "three events, a cut, one is retained, snapshots",

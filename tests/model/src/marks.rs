@@ -43,13 +43,17 @@ pub enum Mark {
     Aborted,
     /// A command that was accepted waited for the store.
     WaitsForStore,
+    /// An operation happened after its node had been told that nobody knows.
+    Late,
+    /// An operation was answered before one that had been asked earlier.
+    OutOfOrder,
     /// A commit found its message id taken.
     IdUsed,
 }
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Resume,
         Self::Takeover,
         Self::LeaseLoss,
@@ -68,6 +72,8 @@ impl Mark {
         Self::Snapshot,
         Self::Aborted,
         Self::WaitsForStore,
+        Self::Late,
+        Self::OutOfOrder,
         Self::IdUsed,
     ];
 
@@ -93,6 +99,8 @@ impl Mark {
             Self::Snapshot => "a snapshot is given",
             Self::Aborted => "a handler is stopped",
             Self::WaitsForStore => "a command waits for the store",
+            Self::Late => "an operation happens late",
+            Self::OutOfOrder => "an answer overtakes another",
             Self::IdUsed => "a commit finds its id used",
         }
     }

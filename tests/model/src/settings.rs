@@ -39,6 +39,8 @@ pub struct Budget {
     pub drains: u8,
     /// Store operations that end as "unknown", whether they happened or not.
     pub doubts: u8,
+    /// Store operations that end as "unknown" before they happen: they still may, at any moment.
+    pub late: u8,
     /// Tries of commits that fail. The store counts as failing from the first one on, and clients
     /// that were refused come again when it is back: how often they do so before makes no
     /// difference.
@@ -97,6 +99,9 @@ pub struct Settings {
     pub clean_breaks: bool,
     /// What takes time in the store.
     pub store: StorePace,
+    /// Whether what a node has asked is carried out and answered in any order; else in the order of
+    /// asking.
+    pub any_order: bool,
     /// Whether a commit appends its publications in the same transaction.
     pub settles: bool,
     /// Whether a session without a socket may expire at any moment; else never.
@@ -134,6 +139,7 @@ impl Settings {
         retained: 16,
         clean_breaks: false,
         store: StorePace::Instant,
+        any_order: false,
         settles: true,
         sessions_expire: false,
         nodes_forget: false,
@@ -144,6 +150,7 @@ impl Settings {
             client_crashes: 0,
             drains: 0,
             doubts: 0,
+            late: 0,
             failures: 0,
             lapses: 0,
             losses: 0,

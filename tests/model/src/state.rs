@@ -161,8 +161,8 @@ pub struct Socket {
 pub struct Asked {
     /// Who asked.
     pub node: usize,
-    /// Which process; if it is gone nobody hears the answer.
-    pub process: Process,
+    /// Which process; if it is gone nobody hears the answer. `None` if it has been told "unknown".
+    pub process: Option<Process>,
     /// For the answer.
     pub op: OpId,
     /// What to do.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use steadfast_mutated::mutant::Mutant;
 use steadfast_sim_mutated::checkers::Violation;
+use steadfast_sim_mutated::network::Route;
 use steadfast_sim_mutated::plan::{KEYS, ORDERED, Plan};
 use steadfast_sim_mutated::trace::Recording;
 use steadfast_sim_mutated::world::{Answer, Cut, Pace, World};
@@ -18,6 +19,7 @@ pub fn script(mutant: Mutant) -> Option<Script> {
     match mutant {
         Mutant::EpochKeptOnRollback => Some(a_store_goes_back),
         Mutant::StaleClaimUsed => Some(a_commit_overtakes_a_claim),
+        Mutant::WaitingSurvivesLaterClaim => Some(an_old_node_goes_on_after_a_takeover),
         Mutant::SweepSkipped => Some(a_node_and_its_client_end_before_an_append),
         Mutant::RolledLeavesLeases => Some(an_idle_client_of_a_store_that_goes_back),
         _ => None,
@@ -87,8 +89,9 @@ fn a_commit_overtakes_a_claim() -> Option<Violation> {
 /// The store goes back while a client has nothing to do, and its lease would be renewed in an hour.
 fn an_idle_client_of_a_store_that_goes_back() -> Option<Violation> {
     let hours = Duration::from_secs(3 * 3_600);
-    let plan =
-        Plan::calm().node(|config| (config.lease_ttl, config.lease_unused_ttl) = (hours, hours));
+    let plan = Plan::calm()
+        .node(|config| (config.lease_ttl, config.lease_unused_ttl) = (hours, hours))
+        .client(|config| config.lease_at_once = true);
     let mut world = world(plan);
     world.run_for(2_000);
     world.back_up_store();
@@ -110,5 +113,31 @@ fn a_node_and_its_client_end_before_an_append() -> Option<Violation> {
     world.run_until(1_000, |world| !world.checkers.all_settled());
     world.crash_client(0);
     world.crash_node(0, 100);
+    outcome(world)
+}
+
+/// A client moves to another node while its commands wait behind one that runs. The old node learns
+/// of it when that one is committed.
+fn an_old_node_goes_on_after_a_takeover() -> Option<Violation> {
+    let mut plan = Plan { nodes: 2, clients: 0, ..Plan::calm() };
+    plan.handlers.manual = true;
+    let mut world = World::new(plan, 7, Recording::Off);
+    world.routes.push_back(Route::To(0));
+    world.add_client();
+    world.connect();
+    for _ in 0..3 {
+        world.submit(0, ORDERED);
+    }
+    world.run_until(1_000, |world| !world.held.is_empty());
+    world.run_for(10);
+    world.routes.push_back(Route::To(1));
+    world.cut(world.socket(0), Cut::HALF_OPEN);
+    world.run_until(10_000, |world| world.held.len() == 2);
+    // The second one begins before the store has told of the takeover; the third one does not.
+    for _ in 0..2 {
+        let at = world.held.iter().position(|held| held.node == 0)?;
+        world.finish_held(at, Answer::Ok(1));
+        world.run_for(10);
+    }
     outcome(world)
 }

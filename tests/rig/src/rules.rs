@@ -101,6 +101,8 @@ HeldLeasesLive = "a lease that is held lives",
     "whoever holds a lease that the store has lost is told within seconds, busy or idle";
 UnknownLeaseExpired = "an unknown lease has expired",
     "a lease that the store does not know is never taken for a new one";
+ReadersCostNoLease = "who never commanded has no lease",
+    "the store hears nothing of leases from a client that has nothing to command";
 NothingOfAnothersLease = "nothing starts of another node's lease",
     "a node that knows of a later claim than its own starts nothing of the lease";
 LeaseKeepsPrincipal = "a lease never changes its principal",

@@ -29,6 +29,8 @@ pub const KEYS: [&str; 2] = ["a", "b"];
 pub struct Plan {
     /// Client processes at a time.
     pub clients: usize,
+    /// The last so many of them never command anything.
+    pub readers: usize,
     /// How many of them are devices of one user.
     pub devices: usize,
     /// Nodes, which share one store.
@@ -82,8 +84,8 @@ pub struct StorePlan {
     pub unknown_late: u32,
     /// Records whose publications it appends in the same transaction.
     pub settles: u32,
-    /// Whether it lets go of publications once they are in their logs.
-    pub drops_settled: bool,
+    /// Whether it keeps publications when they are in their logs, and shows them.
+    pub keeps_settled: bool,
     /// Whether it loses what it took last, while nodes run.
     pub rolls_back: bool,
     /// When it is away, in milliseconds from the beginning, and for how many.
@@ -113,7 +115,7 @@ impl StorePlan {
         unknown_done: 0,
         unknown_late: 0,
         settles: 1_000,
-        drops_settled: false,
+        keeps_settled: false,
         rolls_back: false,
         away: None,
         topic_memory_ms: 3_600_000,
@@ -176,6 +178,7 @@ impl Plan {
     pub fn calm() -> Self {
         Self {
             clients: 1,
+            readers: 0,
             devices: 1,
             nodes: 1,
             client: Arc::new(client_config()),
@@ -200,16 +203,16 @@ impl Plan {
     pub fn ease(&mut self, ease: Ease) {
         match ease {
             Ease::Store => {
-                let StorePlan { settles, drops_settled, append_window_ms, .. } = self.store;
+                let StorePlan { settles, keeps_settled, append_window_ms, .. } = self.store;
                 self.store =
-                    StorePlan { settles, drops_settled, append_window_ms, ..StorePlan::CALM }
+                    StorePlan { settles, keeps_settled, append_window_ms, ..StorePlan::CALM }
             }
             Ease::Handlers => {
                 self.handlers =
                     HandlerPlan { publishes: self.handlers.publishes, ..HandlerPlan::CALM }
             }
             Ease::Latency => self.latency_ms = (1, 1),
-            Ease::Clients => self.clients = 1,
+            Ease::Clients => (self.clients, self.readers) = (1, 0),
             Ease::Nodes => self.nodes = 1,
         }
     }
@@ -246,6 +249,7 @@ impl Plan {
         randomise_client(rng, Arc::make_mut(&mut plan.client));
         randomise_node(rng, Arc::make_mut(&mut plan.node));
         randomise_outage(&mut rng.clone(), &mut plan);
+        randomise_leases(&mut rng.clone(), &mut plan);
         let mut apart = rng.clone();
         randomise_messages(&mut apart, &mut plan);
         randomise_ids(&mut apart, &mut plan);
@@ -305,7 +309,7 @@ fn random_store(rng: &mut Rng) -> StorePlan {
         unknown_done: if hostile { rng.pick(&[0, 20, 100]) } else { 0 },
         unknown_late: if hostile { rng.pick(&[0, 20, 100]) } else { 0 },
         settles: rng.pick(&[0, 500, 1_000]),
-        drops_settled: rng.chance(500),
+        keeps_settled: rng.chance(500),
         rolls_back: rng.chance(300),
         away: None,
         topic_memory_ms: rng.pick(&[1_500, 3_600_000, 3_600_000]),
@@ -442,6 +446,13 @@ fn randomise_outage(rng: &mut Rng, plan: &mut Plan) {
         plan.work_ms = Some((200, 3_000));
         (plan.active_ms, plan.active_steps) = (90_000, 4_000);
     }
+}
+
+/// Some clients only read, and some ask for their lease at once. Drawn apart, too.
+fn randomise_leases(rng: &mut Rng, plan: &mut Plan) {
+    let mut rng = Rng::new(rng.next_u64().rotate_left(32));
+    plan.readers = if plan.clients > 1 && rng.chance(400) { 1 } else { 0 };
+    Arc::make_mut(&mut plan.client).lease_at_once = rng.chance(300);
 }
 
 /// Long messages: on slow lines, and for clients that do not take them. Drawn apart, too.

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use steadfast::session::client::ClientConfig;
 use steadfast::session::node::Heartbeat;
 use steadfast_sim::network::Route;
 use steadfast_sim::plan::{CONCURRENT, KEYS, ORDERED, Plan};
@@ -16,7 +17,12 @@ use support::{begun, connected, count, ends_well, manual, resolved, soon, two_no
 
 /// Handlers that answer by themselves, and clients that wait for their answers.
 fn patient() -> Plan {
-    Plan::calm().client(|config| config.outbox_age = Duration::from_secs(300)).node(|config| {
+    let waits = |config: &mut ClientConfig| {
+        config.outbox_age = Duration::from_secs(300);
+        // The store is there when they connect, and not when they have something to command.
+        config.lease_at_once = true;
+    };
+    Plan::calm().client(waits).node(|config| {
         for message in config.messages_mut() {
             message.timeout = Duration::from_secs(300);
         }

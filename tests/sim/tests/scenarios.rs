@@ -316,7 +316,7 @@ fn a_drain_finishes_what_runs_and_sends_the_rest_elsewhere() {
 
 #[test]
 fn a_deadline_that_passes_while_away_is_answered_and_not_executed() {
-    let mut world = two_nodes(manual());
+    let mut world = two_nodes(manual().client(|config| config.lease_at_once = true));
     let socket = world.socket(0);
     world.stall(socket, Way::Up, 60_000);
     let (command, _) = world.submit_with(0, ORDERED, 0, 50).expect("there is room");

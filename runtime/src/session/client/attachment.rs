@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::config::ClientConfig;
 use super::heartbeat::{Beat, Heart};
 use crate::session::Now;
-use crate::wire::{Dial, Welcome, Window};
+use crate::wire::{Dial, LeaseGrant, Welcome, Window};
 
 /// Pings of a server that may wait for the socket; then the oldest goes unanswered.
 const PONGS: usize = 8;
@@ -20,6 +20,8 @@ pub(super) struct Attachment {
     window: Window,
     frame_bytes: u32,
     span: u32,
+    /// The lease was asked for on this socket.
+    asked_for_lease: bool,
     /// GOAWAY has arrived: milliseconds between the close and the next dial.
     leaving: Option<u64>,
     /// The frame that confirms the new token is still to be sent.
@@ -40,7 +42,8 @@ impl Attachment {
             heart: Heart::new(now, &welcome.heartbeat),
             window,
             frame_bytes: welcome.frame_bytes,
-            span: welcome.lease.span,
+            span: welcome.lease.as_ref().map_or(0, |lease| lease.span),
+            asked_for_lease: false,
             leaving: None,
             confirm: true,
             pongs: VecDeque::new(),
@@ -67,6 +70,18 @@ impl Attachment {
     /// How far numbers may run ahead of the lowest unresolved one.
     pub(super) fn span(&self) -> u64 {
         u64::from(self.span.max(1))
+    }
+
+    // ---- lease ----
+
+    /// Whether the lease is to be asked for: once.
+    pub(super) const fn ask_for_lease(&mut self) -> bool {
+        !self.is_leaving() && !std::mem::replace(&mut self.asked_for_lease, true)
+    }
+
+    /// The lease is there.
+    pub(super) const fn leased(&mut self, lease: &LeaseGrant) {
+        self.span = lease.span;
     }
 
     // ---- GOAWAY ----

@@ -34,6 +34,10 @@ pub struct ClientConfig {
     /// Time after which a command that was never sent is given up, wherever it waits: 10 min.
     /// Reported as never executed.
     pub outbox_age: Duration,
+    /// Whether a lease is asked for with every HELLO: false. Without it a client that has nothing to
+    /// command costs its server's store nothing, and its first command waits for one more round
+    /// trip; clients for which that matters ask at once.
+    pub lease_at_once: bool,
     /// Subscriptions at a time: 256.
     pub subscriptions: u32,
     /// Events and bytes that may wait in a subscription for the application: 256 events, 256 KiB.
@@ -119,6 +123,7 @@ impl ClientConfig {
             backlog_calls: 1024,
             backlog_bytes: 4 * 1024 * 1024,
             outbox_age: Duration::from_secs(600),
+            lease_at_once: false,
             subscriptions: 256,
             credit: Window { frames: 256, bytes: 256 * 1024 },
             volatiles: 64,

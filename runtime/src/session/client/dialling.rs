@@ -62,7 +62,13 @@ impl Client {
             message_bytes: Some(self.config.message_bytes),
             resume: self.session.as_ref().map(ClientSession::claim),
             lease: self.lease.map(|id| self.outbox.claim(id)),
+            lease_later: self.lease.is_none() && !self.wants_lease(),
         })))
+    }
+
+    /// Whether there is something to command, or a lease is to be there before (PROTOCOL.md 5.23).
+    pub(super) fn wants_lease(&self) -> bool {
+        self.config.lease_at_once || self.outbox.size().0 > 0
     }
 
     /// A frame before WELCOME, or WELCOME.
@@ -91,7 +97,7 @@ impl Client {
         }
         self.fx.timers.cancel(ClientTimer::Handshake);
         self.fx.timers.cancel(ClientTimer::Elapsed);
-        self.lease = Some(welcome.lease.id);
+        self.lease = welcome.lease.as_ref().map(|lease| lease.id);
         let attachment = Attachment::new(now, dial, welcome, &self.config);
         self.fx.timers.set(ClientTimer::Heartbeat, attachment.next_look());
         self.link.attach(attachment, welcome.frame_bytes);
@@ -102,7 +108,8 @@ impl Client {
 
     /// The session goes on; `false` if the server can't mean it.
     fn resumed(&mut self, welcome: &Welcome) -> bool {
-        let same_lease = self.lease == Some(welcome.lease.id);
+        let granted = welcome.lease.as_ref().map(|lease| lease.id);
+        let same_lease = self.lease.is_none() || self.lease == granted;
         let Some(session) =
             self.session.as_mut().filter(|session| session.id() == welcome.session && same_lease)
         else {
@@ -113,7 +120,8 @@ impl Client {
 
     fn renewed(&mut self, welcome: &Welcome) {
         self.drop_session();
-        if self.lease.is_some_and(|lease| lease != welcome.lease.id) {
+        let granted = welcome.lease.as_ref().map(|lease| lease.id);
+        if self.lease.is_some() && self.lease != granted {
             self.outbox.lease_lost(&mut self.fx);
         }
         self.session = Some(ClientSession::new(welcome.session, welcome.token));
@@ -151,8 +159,7 @@ impl Client {
             let spread_ms = self.random.up_to(millis(self.config.backoff.base));
             ms.min(millis(self.config.retry_after_cap)).saturating_add(spread_ms)
         });
-        // Whoever was connected once has a lease, and never lets go of it.
-        let known = self.lease.is_some();
+        let known = self.link.was_attached();
         self.ended(now, refusal.into_close(known), asked_ms);
     }
 

@@ -2,6 +2,7 @@
 //! order of PROTOCOL.md 3 and 4.5). What a frame leads to is decided by the outbox, the session or
 //! a subscription.
 
+use super::attachment::Attachment;
 use super::heartbeat::Beat;
 use super::outbox::NextCommand;
 use super::router::Client;
@@ -9,8 +10,8 @@ use super::timer::ClientTimer;
 use super::types::CallOutcome;
 use crate::session::{Close, CloseCode, Now, millis};
 use crate::wire::{
-    Body, ClientFrame, CommandFrame, CommandNo, Dial, Name, RefusalCode, Seq, ServerFrame, TopicNo,
-    body_limit,
+    Body, ClientFrame, CommandFrame, CommandNo, Dial, LeaseGrant, Name, RefusalCode, Seq,
+    ServerFrame, TopicNo, body_limit,
 };
 
 impl Client {
@@ -42,6 +43,9 @@ impl Client {
         if self.session.as_ref().is_some_and(|session| session.ack_due(&self.config, low)) {
             return self.ack_frame();
         }
+        if self.asks_for_lease() {
+            return Some(ClientFrame::Lease);
+        }
         let about_topics = self.subscriptions.transmit(frame_bytes, &self.config, &mut self.fx);
         if about_topics.is_some() {
             return about_topics;
@@ -51,6 +55,12 @@ impl Client {
         }
         let (name, body) = self.volatiles.take()?;
         Some(ClientFrame::Volatile { name, body })
+    }
+
+    fn asks_for_lease(&mut self) -> bool {
+        self.lease.is_none()
+            && self.wants_lease()
+            && self.link.attachment_mut().is_some_and(Attachment::ask_for_lease)
     }
 
     fn ack_frame(&mut self) -> Option<ClientFrame> {
@@ -90,6 +100,7 @@ impl Client {
 
     fn next_command(&mut self, now: Now) -> Option<CommandFrame> {
         loop {
+            self.lease?;
             let attachment = self.link.attachment()?;
             if attachment.is_leaving() {
                 return None;
@@ -171,6 +182,7 @@ impl Client {
             ServerFrame::GoAway { after_ms, deadline_ms } => {
                 self.go_away(now, after_ms, deadline_ms)
             }
+            ServerFrame::Lease(lease) => self.leased(now, &lease),
             ServerFrame::Ignored { .. } => {}
             ServerFrame::Welcome(_) | ServerFrame::ResumeFailed { .. } => {
                 self.violated(now, "WELCOME twice")
@@ -201,6 +213,17 @@ impl Client {
         };
         if let Err(what) = result {
             self.violated(now, what);
+        }
+    }
+
+    /// Commands may go. A lease may come twice if a resume has come between it and the question.
+    fn leased(&mut self, now: Now, lease: &LeaseGrant) {
+        if self.lease.is_some_and(|known| known != lease.id) {
+            return self.violated(now, "a second lease");
+        }
+        self.lease = Some(lease.id);
+        if let Some(attachment) = self.link.attachment_mut() {
+            attachment.leased(lease);
         }
     }
 

@@ -232,6 +232,11 @@ impl Link {
         }
     }
 
+    /// Whether there ever was a WELCOME.
+    pub(super) const fn was_attached(&self) -> bool {
+        self.frame_bytes.is_some()
+    }
+
     /// The longest message of the last server that said so.
     pub(super) const fn frame_bytes(&self) -> Option<u32> {
         self.frame_bytes

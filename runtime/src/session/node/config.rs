@@ -198,8 +198,9 @@ pub struct NodeConfig {
     /// Time after which the store is told what a client has resolved, if no commit has told it by
     /// then; what a burst needed in memory is given back then too: 1 s.
     pub lease_rest: Duration,
-    /// Leases per principal, one per client: 64. A client beyond takes the place of the one that
-    /// has been disconnected for longest, and is refused with 4004 while all are connected.
+    /// Leases per principal, one per client that has something to command: 64. A client beyond
+    /// takes the place of the one that has been disconnected for longest, and is refused with 4004
+    /// while all are connected.
     pub leases_per_principal: u32,
     /// Executions of commands at a time in this process; more wait: 10,000. As many of volatiles
     /// beside them; more are dropped.

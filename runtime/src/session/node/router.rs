@@ -103,6 +103,7 @@ impl Node {
             ClientFrame::Unsubscribe { sub } => {
                 self.topics.unsubscribe(now, conn, sub, &mut self.fx);
             }
+            ClientFrame::Lease => self.on_lease_wanted(seat),
             ClientFrame::Volatile { name, body } => self.on_volatile(now, conn, seat, &name, body),
             ClientFrame::Ping { k } => self.control(now, conn, ServerFrame::Pong { k }),
             ClientFrame::Pong { .. } | ClientFrame::Ignored { .. } => {}

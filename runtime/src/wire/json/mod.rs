@@ -36,6 +36,7 @@ mod kind {
     pub(super) const UNSUBSCRIBE: u64 = 25;
     pub(super) const UNSUBSCRIBED: u64 = 26;
     pub(super) const GOAWAY: u64 = 27;
+    pub(super) const LEASE: u64 = 28;
     /// A receiver that does not know a kind from here to 255 ignores it.
     pub(super) const FIRST_IGNORABLE: u64 = 128;
 }

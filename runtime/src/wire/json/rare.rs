@@ -156,6 +156,8 @@ struct WireHello {
     resume: Option<Object<WireResume>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lease: Option<Object<WireClaim>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_later: Option<bool>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -165,6 +167,10 @@ struct WireLease {
     span: Int,
     ttl_ms: Int,
 }
+
+/// An object without members that anybody knows.
+#[derive(Serialize, Deserialize)]
+struct Empty {}
 
 #[derive(Serialize, Deserialize)]
 struct WireHeartbeat {
@@ -184,7 +190,8 @@ struct WireWelcome {
     ttl_ms: Int,
     frame_bytes: Int,
     window: Object<FramesAndBytes>,
-    lease: Object<WireLease>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<Object<WireLease>>,
     heartbeat: Object<WireHeartbeat>,
 }
 
@@ -272,6 +279,7 @@ pub(super) fn hello(reader: &mut Reader<'_>) -> Result<ClientFrame, FrameError> 
             low: CommandNo(it.low.0),
             next: CommandNo(it.next.0),
         }),
+        lease_later: wire.lease_later.unwrap_or_default(),
     })))
 }
 
@@ -292,12 +300,13 @@ pub(super) fn hello_object(hello: &Hello) -> impl Serialize {
             .lease
             .as_ref()
             .map(|it| Object(WireClaim { id: it.id, low: Int(it.low.0), next: Int(it.next.0) })),
+        lease_later: hello.lease_later.then_some(true),
     }
 }
 
 pub(super) fn welcome(reader: &mut Reader<'_>) -> Result<ServerFrame, FrameError> {
     let wire: WireWelcome = object(reader)?;
-    let (lease, heartbeat) = (wire.lease.0, wire.heartbeat.0);
+    let heartbeat = wire.heartbeat.0;
     Ok(ServerFrame::Welcome(Box::new(Welcome {
         session: wire.session,
         token: wire.token.0,
@@ -307,12 +316,7 @@ pub(super) fn welcome(reader: &mut Reader<'_>) -> Result<ServerFrame, FrameError
         ttl_ms: wire.ttl_ms.0,
         frame_bytes: wire.frame_bytes.limit(),
         window: wire.window.0.into(),
-        lease: LeaseGrant {
-            id: lease.id,
-            state: lease.state,
-            span: lease.span.limit(),
-            ttl_ms: lease.ttl_ms.0,
-        },
+        lease: wire.lease.map(|Object(lease)| lease.into()),
         heartbeat: Heartbeat {
             interval_ms: heartbeat.interval_ms.0,
             timeout_ms: heartbeat.timeout_ms.0,
@@ -322,7 +326,7 @@ pub(super) fn welcome(reader: &mut Reader<'_>) -> Result<ServerFrame, FrameError
 }
 
 pub(super) fn welcome_object(welcome: &Welcome) -> impl Serialize {
-    let (lease, heartbeat) = (&welcome.lease, &welcome.heartbeat);
+    let heartbeat = &welcome.heartbeat;
     WireWelcome {
         session: welcome.session,
         token: Token(welcome.token),
@@ -332,18 +336,29 @@ pub(super) fn welcome_object(welcome: &Welcome) -> impl Serialize {
         ttl_ms: Int(welcome.ttl_ms),
         frame_bytes: Int(welcome.frame_bytes.into()),
         window: Object(welcome.window.into()),
-        lease: Object(WireLease {
-            id: lease.id,
-            state: lease.state,
-            span: Int(lease.span.into()),
-            ttl_ms: Int(lease.ttl_ms),
-        }),
+        lease: welcome.lease.as_ref().map(|lease| Object(lease.into())),
         heartbeat: Object(WireHeartbeat {
             interval_ms: Int(heartbeat.interval_ms),
             timeout_ms: Int(heartbeat.timeout_ms),
             missed: Int(heartbeat.missed.into()),
         }),
     }
+}
+
+pub(super) fn lease(reader: &mut Reader<'_>) -> Result<ServerFrame, FrameError> {
+    object::<WireLease>(reader).map(|wire| ServerFrame::Lease(wire.into()))
+}
+
+pub(super) fn lease_object(lease: &LeaseGrant) -> impl Serialize {
+    WireLease::from(lease)
+}
+
+pub(super) fn lease_wanted(reader: &mut Reader<'_>) -> Result<ClientFrame, FrameError> {
+    object::<Empty>(reader).map(|Empty {}| ClientFrame::Lease)
+}
+
+pub(super) const fn lease_wanted_object() -> impl Serialize {
+    Empty {}
 }
 
 pub(super) fn subscribe(reader: &mut Reader<'_>) -> Result<ClientFrame, FrameError> {
@@ -433,6 +448,20 @@ pub(super) fn goaway(reader: &mut Reader<'_>) -> Result<ServerFrame, FrameError>
 
 pub(super) fn goaway_object(after_ms: u64, deadline_ms: u64) -> impl Serialize {
     WireGoAway { after_ms: Int(after_ms), deadline_ms: Int(deadline_ms) }
+}
+
+impl From<WireLease> for LeaseGrant {
+    fn from(wire: WireLease) -> Self {
+        let WireLease { id, state, span, ttl_ms } = wire;
+        Self { id, state, span: span.limit(), ttl_ms: ttl_ms.0 }
+    }
+}
+
+impl From<&LeaseGrant> for WireLease {
+    fn from(lease: &LeaseGrant) -> Self {
+        let LeaseGrant { id, state, span, ttl_ms } = *lease;
+        Self { id, state, span: Int(span.into()), ttl_ms: Int(ttl_ms) }
+    }
 }
 
 impl From<FramesAndBytes> for Window {

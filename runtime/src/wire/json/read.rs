@@ -24,6 +24,7 @@ pub(in crate::wire) fn read_client(message: &[u8]) -> Result<ClientFrame, FrameE
         kind::HELLO => return rare::hello(&mut reader),
         kind::SUBSCRIBE => return rare::subscribe(&mut reader),
         kind::UNSUBSCRIBE => return rare::unsubscribe(&mut reader),
+        kind::LEASE => return rare::lease_wanted(&mut reader),
         kind::ACK => ClientFrame::Ack {
             ack: Seq(reader.next_number()?),
             low: CommandNo(reader.next_number()?),
@@ -71,6 +72,7 @@ pub(in crate::wire) fn read_server(message: &[u8]) -> Result<ServerFrame, FrameE
         kind::SUBSCRIBED => return rare::subscribed(&mut reader),
         kind::UNSUBSCRIBED => return rare::unsubscribed(&mut reader),
         kind::GOAWAY => return rare::goaway(&mut reader),
+        kind::LEASE => return rare::lease(&mut reader),
         kind::ACK => ServerFrame::Ack { ack: Seq(reader.next_number()?) },
         kind::REFUSED => ServerFrame::Refused {
             seq: Seq(reader.next_number()?),

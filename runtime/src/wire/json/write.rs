@@ -35,6 +35,7 @@ pub(in crate::wire) fn write_client(frame: &ClientFrame, out: &mut BytesMut) {
         ClientFrame::Pong { k } => numbers(out, kind::PONG, &[*k]),
         ClientFrame::Hello(hello) => object(out, kind::HELLO, &rare::hello_object(hello)),
         ClientFrame::Subscribe(it) => object(out, kind::SUBSCRIBE, &rare::subscribe_object(it)),
+        ClientFrame::Lease => object(out, kind::LEASE, &rare::lease_wanted_object()),
         ClientFrame::Unsubscribe { sub } => {
             object(out, kind::UNSUBSCRIBE, &rare::unsubscribe_object(*sub))
         }
@@ -79,6 +80,7 @@ pub(in crate::wire) fn write_server(frame: &ServerFrame, out: &mut BytesMut) {
         ServerFrame::Unsubscribed { sub, code, retry_ms } => {
             object(out, kind::UNSUBSCRIBED, &rare::unsubscribed_object(*sub, *code, *retry_ms));
         }
+        ServerFrame::Lease(lease) => object(out, kind::LEASE, &rare::lease_object(lease)),
         ServerFrame::GoAway { after_ms, deadline_ms } => {
             object(out, kind::GOAWAY, &rare::goaway_object(*after_ms, *deadline_ms));
         }

@@ -104,6 +104,7 @@ impl Speaker for Ours {
             message_bytes: None,
             resume: None,
             lease: None,
+            lease_later: false,
         };
         let hello = this.message(&ClientFrame::Hello(Box::new(hello)));
         ws.send(hello).await?;

@@ -172,6 +172,10 @@ impl Desk {
             "heartbeat": { "interval_ms": 30_000, "timeout_ms": 10_000, "missed": 3 },
         });
         merge(&mut welcome, changes);
+        if welcome["lease"].is_null() {
+            self.issued = false;
+            welcome["lease"] = json!({ "id": self.lease });
+        }
         let told = |path: &str| {
             welcome.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned()
         };
@@ -188,7 +192,17 @@ impl Desk {
         // What the client is told was not received will come again.
         session.recv = number("/recv");
         self.session = Some(session);
+        if !self.issued {
+            welcome["lease"] = Value::Null;
+        }
         welcome
+    }
+
+    /// Makes the LEASE of a client that had none.
+    pub(super) fn grant(&mut self) -> Value {
+        self.issued = true;
+        self.attachment.span = 64;
+        json!({ "id": self.lease, "state": "new", "span": 64, "ttl_ms": 600_000 })
     }
 
     /// Checks a frame after WELCOME.
@@ -256,6 +270,7 @@ impl Desk {
         let Some(session) = &mut self.session else {
             return Err(Stop::broken("4.1", "a command without a session"));
         };
+        ensure!("5.23", self.issued, "a command without a lease: {}", frame.text);
         ensure!("4.2", seq == session.recv + 1, "seq {seq} after {}", session.recv);
         session.recv = seq;
         let this = (n, name.clone(), body.clone());

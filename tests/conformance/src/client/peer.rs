@@ -186,6 +186,12 @@ impl Peer {
         self.say(json!([kind::WELCOME, welcome])).await;
     }
 
+    /// Sends LEASE to a client that has none.
+    pub(crate) async fn grant(&mut self) {
+        let lease = self.desk().grant();
+        self.say(json!([kind::LEASE, lease])).await;
+    }
+
     /// Sends WELCOME with a new session, and with a new lease if so wanted. RESUME_FAILED comes
     /// first if HELLO asks for a resume.
     pub(crate) async fn welcome_anew(&mut self, new_lease: bool) {

@@ -18,6 +18,8 @@ pub(crate) struct Me {
     pub(crate) window: (u64, u64),
     pub(crate) session: Option<Session>,
     pub(crate) lease: Option<String>,
+    /// Says that it needs no lease yet, while it has none (5.23).
+    pub(crate) lease_later: bool,
     /// The next `n`.
     pub(crate) next: u64,
     /// The lowest `n` that is not resolved.
@@ -51,10 +53,16 @@ impl Me {
             window: (256, 256 * 1024),
             session: None,
             lease: None,
+            lease_later: false,
             next: 1,
             low: 1,
             resolved: Vec::new(),
         }
+    }
+
+    /// A new process that has nothing to command.
+    pub(crate) fn reader(token: &str) -> Self {
+        Self { lease_later: true, ..Self::new(token) }
     }
 
     /// A HELLO under the present dial.
@@ -73,6 +81,8 @@ impl Me {
         }
         if let Some(lease) = &self.lease {
             hello["lease"] = json!({ "id": lease, "low": self.low, "next": self.next });
+        } else if self.lease_later {
+            hello["lease_later"] = json!(true);
         }
         hello
     }

@@ -69,7 +69,9 @@ impl Peer {
         let (id, token, generation) =
             (of("/session")?, of("/token")?, frame.member("4.1", "/gen")?);
         self.me.session = Some(Session { id, token, generation, sent, recv, seq_of, replay });
-        self.me.take_lease(of("/lease/id")?);
+        if !body["lease"].is_null() {
+            self.me.take_lease(of("/lease/id")?);
+        }
         self.welcome = Some(frame);
         Ok(())
     }

@@ -41,7 +41,7 @@ impl Rules {
     /// Checks a WELCOME: its form, and what it must say to this HELLO (1.5, 4.1, 4.7, 4.10).
     pub(super) fn welcome(&mut self, me: &Me, frame: &Frame) -> Step {
         let of = |path: &str| frame.text_member("4.1", path);
-        for (path, digits) in [("/session", 32), ("/token", 32), ("/lease/id", 32)] {
+        for (path, digits) in [("/session", 32), ("/token", 32)] {
             let id = of(path)?;
             ensure!(
                 "1.5",
@@ -49,23 +49,18 @@ impl Rules {
                 "{path} is not {digits} lower-case hexadecimal digits: {id}"
             );
         }
-        for path in
-            ["/recv", "/ttl_ms", "/frame_bytes", "/window/frames", "/window/bytes", "/lease/span"]
-        {
+        for path in ["/recv", "/ttl_ms", "/frame_bytes", "/window/frames", "/window/bytes"] {
             frame.member("4.1", path)?;
         }
-        for path in [
-            "/lease/ttl_ms",
-            "/heartbeat/interval_ms",
-            "/heartbeat/timeout_ms",
-            "/heartbeat/missed",
-        ] {
+        for path in ["/heartbeat/interval_ms", "/heartbeat/timeout_ms", "/heartbeat/missed"] {
             frame.member("4.1", path)?;
         }
         ensure!("1.6", frame.member("4.1", "/gen")? > 0, "the first `gen` is 1");
-        let state = of("/lease/state")?;
-        ensure!("4.1", state == "new" || state == "ok", "lease.state is `{state}`");
         let body = frame.body();
+        let leased = !body["lease"].is_null();
+        let needs_none = me.lease_later && me.lease.is_none();
+        ensure!("5.23", leased || needs_none, "WELCOME has no lease: {body}");
+        let state = if leased { lease(frame, "/lease")? } else { String::new() };
         let Some(resumed) = body["resumed"].as_bool() else {
             return Err(Stop::broken("4.1", "`resumed` is not a boolean"));
         };
@@ -78,12 +73,14 @@ impl Rules {
             return Err(Stop::broken("4.10", "WELCOME resumes what nobody asked for"));
         };
         ensure!("4.7", body["session"] == session.id.as_str(), "another session was resumed");
+        let named = me.lease.as_deref();
         ensure!(
             "4.7",
-            body["lease"]["id"].as_str() == me.lease.as_deref(),
+            named.is_none() || body["lease"]["id"].as_str() == named,
             "a resumed session with another lease"
         );
-        ensure!("4.7", state == "ok", "a resumed session whose lease is `{state}`");
+        let fits = if named.is_some() { state == "ok" } else { state != "ok" };
+        ensure!("4.7", fits, "a resumed session whose lease is `{state}`");
         ensure!("1.2", body["token"] != session.token.as_str(), "the resume token did not change");
         ensure!(
             "4.7",
@@ -106,6 +103,13 @@ impl Rules {
             kind::UNSUBSCRIBED => self.unsubscribed(frame),
             kind::EVENT | kind::SNAPSHOT | kind::SKIP | kind::TOPIC_VOLATILE => {
                 self.of_topic(frame)
+            }
+            kind::LEASE => {
+                ensure!("5.23", me.lease.is_none(), "a lease for who has one: {}", frame.text);
+                let state = lease(frame, "")?;
+                ensure!("5.23", state == "new", "LEASE grants one that is `{state}`");
+                me.take_lease(frame.text_member("5.23", "/id")?);
+                Ok(())
             }
             kind::GOAWAY => {
                 frame.member("8.2", "/after_ms").and(frame.member("8.2", "/deadline_ms")).map(drop)
@@ -294,6 +298,18 @@ impl Rules {
     pub(super) fn reached(&self, no: u64) -> Option<(String, u64)> {
         self.subs.get(&no).map(|sub| (sub.epoch.clone(), sub.cursor))
     }
+}
+
+/// Checks the form of a lease in a WELCOME or LEASE; its state.
+fn lease(frame: &Frame, at: &str) -> Step<String> {
+    let id = frame.text_member("5.1", &format!("{at}/id"))?;
+    ensure!("1.5", is_id(&id, 32), "a lease's id is not 32 lower-case hexadecimal digits: {id}");
+    for path in ["span", "ttl_ms"] {
+        frame.member("5.1", &format!("{at}/{path}"))?;
+    }
+    let state = frame.text_member("5.1", &format!("{at}/state"))?;
+    ensure!("4.1", state == "new" || state == "ok", "a lease's state is `{state}`");
+    Ok(state)
 }
 
 fn ack(me: &Me, ack: u64) -> Step {

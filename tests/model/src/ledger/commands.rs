@@ -8,8 +8,8 @@ use steadfast::session::store::{
     Append, AppendOutcome, Commit, CommitOutcome, Outcome, Publication, StoreOp, StoreOutcome,
 };
 use steadfast::wire::{
-    Body, ClientFrame, CommandFrame, CommandNo, LeaseId, LeaseState, Position, RefusalCode,
-    ServerFrame, Welcome,
+    Body, ClientFrame, CommandFrame, CommandNo, LeaseGrant, LeaseId, LeaseState, Position,
+    RefusalCode, ServerFrame,
 };
 
 use steadfast_rig::Rule;
@@ -234,9 +234,17 @@ impl Ledger {
     // ---- the node ----
 
     /// A lease goes on for who owns it.
-    pub(crate) fn lease_is_granted(&mut self, socket: &Socket, welcome: &Welcome) {
-        let (id, stranger) = (welcome.lease.id, socket.stranger);
-        if welcome.lease.state == LeaseState::New {
+    pub(crate) fn lease_is_granted(&mut self, socket: &Socket, lease: &LeaseGrant) {
+        let (id, stranger) = (lease.id, socket.stranger);
+        // A late HELLO may resume a session that its client has left; nobody hears of it.
+        let session = socket.served.and_then(|session| self.sessions.get_mut(&session));
+        let Some(book) = session else { return };
+        // A session that goes on tells a lease again of which its client may not have heard.
+        let again = book.lease.replace(id) == Some(id);
+        if lease.state == LeaseState::New && again {
+            return;
+        }
+        if lease.state == LeaseState::New {
             let known = self.leases.insert(id, LeaseBook { stranger, committed: 0 }).is_some();
             return self.require(!known, Rule::LeaseIdOnce, || format!("{id:?} is new twice"));
         }
@@ -309,7 +317,7 @@ impl Ledger {
     }
 
     fn command_of(&self, socket: &Socket, n: CommandNo) -> Option<&CommandBook> {
-        let lease = self.sessions.get(&socket.served?)?.lease;
+        let lease = self.sessions.get(&socket.served?)?.lease?;
         self.commands.values().find(|book| book.sent == Some((lease, n.0)))
     }
 
@@ -345,8 +353,10 @@ impl Ledger {
         if let Some((seq, _)) = sequence_of(frame) {
             self.sequence_arrives(socket.joined, Way::Down, seq);
         }
-        if let ServerFrame::Subscribed(subscribed) = frame {
-            self.subscription_begins(process, subscribed);
+        match frame {
+            ServerFrame::Subscribed(subscribed) => self.subscription_begins(process, subscribed),
+            ServerFrame::Lease(lease) => self.lease_is_told(process, lease.id, marks),
+            _ => {}
         }
     }
 

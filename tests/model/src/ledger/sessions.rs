@@ -15,7 +15,7 @@ pub(super) struct SessionBook {
     node: Process,
     stranger: bool,
     generation: u64,
-    pub(super) lease: LeaseId,
+    pub(super) lease: Option<LeaseId>,
     /// Highest sequence that has reached the other end's core, per direction.
     up: u64,
     down: u64,
@@ -57,7 +57,8 @@ impl Ledger {
         if !welcome.resumed {
             let elsewhere =
                 self.sessions.values().any(|book| book.process == process && book.node != node);
-            if elsewhere && welcome.lease.state == LeaseState::Ok {
+            let state = welcome.lease.as_ref().map(|lease| lease.state);
+            if elsewhere && state == Some(LeaseState::Ok) {
                 marks.set(Mark::Takeover);
             }
             let book = SessionBook {
@@ -65,7 +66,7 @@ impl Ledger {
                 node,
                 stranger,
                 generation,
-                lease: welcome.lease.id,
+                lease: None,
                 up: 0,
                 down: 0,
                 sent_down: 0,
@@ -103,7 +104,9 @@ impl Ledger {
     ) {
         socket.joined = Some(welcome.session);
         self.sessions.retain(|id, book| book.process != process || *id == welcome.session);
-        self.lease_is_told(process, welcome.lease.id, marks);
+        if let Some(lease) = &welcome.lease {
+            self.lease_is_told(process, lease.id, marks);
+        }
     }
 
     /// Whether a client may come back to a session of this node process.

@@ -95,6 +95,11 @@ impl<'m> World<'m> {
                 self.state.budget.doubts -= 1;
                 self.answer(asked, Some(done));
             }
+            Action::Delay(asked) => {
+                self.state.budget.late -= 1;
+                self.delay(asked);
+            }
+            Action::Late(asked) => self.happen_late(asked),
             Action::Fail(asked) => {
                 self.state.budget.failures -= 1;
                 self.fail(asked);

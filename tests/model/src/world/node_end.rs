@@ -133,8 +133,11 @@ impl World<'_> {
             ServerFrame::Welcome(welcome) => {
                 let process = self.state.nodes[at].process;
                 self.ledger().welcome_leaves((id.process, process), &mut socket, welcome, marks);
-                self.ledger().lease_is_granted(&socket, welcome);
+                if let Some(lease) = &welcome.lease {
+                    self.ledger().lease_is_granted(&socket, lease);
+                }
             }
+            ServerFrame::Lease(lease) => self.ledger().lease_is_granted(&socket, lease),
             ServerFrame::ResumeFailed { .. } => marks.set(Mark::ResumeFailed),
             frame => self.ledger().node_sends(&socket, frame, window, marks),
         }

@@ -9,6 +9,7 @@ use steadfast::session::store::{
 use steadfast::wire::{Body, Epoch, Position};
 
 use super::World;
+use crate::marks::Mark;
 use crate::mistake::Mistake;
 use crate::settings::{StorePace, topic};
 use crate::state::{Asked, NOW, Process};
@@ -24,8 +25,9 @@ impl World<'_> {
         let slow = self.is_slow(&body);
         // What takes no time may not overtake what does, or a node's operations would change their
         // order.
-        let waits = self.state.asked.iter().any(|other| other.process == process);
-        self.state.asked.push(Asked { node, process, op, body });
+        let before = |other: &Asked| other.process == Some(process);
+        let waits = !self.settings().any_order && self.state.asked.iter().any(before);
+        self.state.asked.push(Asked { node, process: Some(process), op, body });
         if !slow && !waits {
             self.answer(self.state.asked.len() - 1, None);
         }
@@ -45,14 +47,38 @@ impl World<'_> {
     /// whether it happened.
     pub(super) fn answer(&mut self, at: usize, doubt: Option<bool>) {
         let Asked { node, process, op, body } = self.state.asked.remove(at);
+        if self.state.asked[..at].iter().any(|other| other.process == process) {
+            self.model.marks.set(Mark::OutOfOrder);
+        }
         let truth = doubt.unwrap_or(true).then(|| self.carry_out(node, body));
         let outcome = truth.filter(|_| doubt.is_none()).unwrap_or(StoreOutcome::Unknown);
-        if self.state.nodes[node].process == process {
+        self.tell(node, process, op, outcome);
+        self.answer_the_quick(process);
+    }
+
+    /// A node is answered, unless its process is gone.
+    fn tell(&mut self, node: usize, process: Option<Process>, op: OpId, outcome: StoreOutcome) {
+        if process == Some(self.state.nodes[node].process) {
             let slot = self.node(node);
             slot.failing.remove(&op);
             slot.core.handle_store(NOW, op, outcome);
         }
+    }
+
+    /// The store can't say whether an operation happened. It has not, but may.
+    pub(super) fn delay(&mut self, at: usize) {
+        let asked = &mut self.state.asked[at];
+        let (node, op) = (asked.node, asked.op);
+        let process = asked.process.take();
+        self.tell(node, process, op, StoreOutcome::Unknown);
         self.answer_the_quick(process);
+    }
+
+    /// An operation happens that nobody counts on.
+    pub(super) fn happen_late(&mut self, at: usize) {
+        let Asked { node, body, .. } = self.state.asked.remove(at);
+        self.model.marks.set(Mark::Late);
+        self.carry_out(node, body);
     }
 
     /// A commit does not happen, and its node knows.
@@ -65,8 +91,9 @@ impl World<'_> {
     }
 
     /// What waited only for its place in the order.
-    fn answer_the_quick(&mut self, process: Process) {
-        let next = self.state.asked.iter().position(|asked| asked.process == process);
+    fn answer_the_quick(&mut self, process: Option<Process>) {
+        let waits = |asked: &Asked| process.is_some() && asked.process == process;
+        let next = self.state.asked.iter().position(waits);
         if let Some(at) = next.filter(|at| !self.is_slow(&self.state.asked[*at].body)) {
             self.answer(at, None);
         }

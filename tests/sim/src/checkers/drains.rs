@@ -23,8 +23,10 @@ impl Checkers {
     }
 
     pub(super) fn answer_leaves(&mut self, process: u64, session: SessionId, n: u64) {
-        let Some(session) = self.sessions.get(&session) else { return };
-        self.unanswered.remove(&(process, session.lease, n));
+        let Some(lease) = self.sessions.get(&session).and_then(|session| session.lease) else {
+            return;
+        };
+        self.unanswered.remove(&(process, lease, n));
     }
 
     /// A socket of a draining node that takes what is written, and is open after everything was
@@ -33,8 +35,10 @@ impl Checkers {
         let served = self.sockets.get(&socket).and_then(|book| book.served);
         let Some(session) = served.and_then(|id| self.sessions.get(&id)) else { return };
         let unacknowledged = session.down.acked < session.down.sent;
-        let of_lease = (process, session.lease, 0)..=(process, session.lease, u64::MAX);
-        let unanswered = self.unanswered.range(of_lease).next().is_some();
+        let unanswered = session.lease.is_some_and(|lease| {
+            let of_lease = (process, lease, 0)..=(process, lease, u64::MAX);
+            self.unanswered.range(of_lease).next().is_some()
+        });
         self.require(unacknowledged || unanswered, Rule::DrainClosesAtOnce, || {
             format!("process {process}: nothing is owed to {socket:?}")
         });

@@ -49,7 +49,9 @@ impl Checkers {
         session: SessionId,
         command: &CommandFrame,
     ) {
-        let Some(lease) = self.sessions.get(&session).map(|session| session.lease) else { return };
+        let Some(lease) = self.sessions.get(&session).and_then(|session| session.lease) else {
+            return;
+        };
         let declared_ms = self
             .node_config
             .message(&command.name)
@@ -97,7 +99,7 @@ impl Checkers {
     fn lease_owner(&self, lease: LeaseId) -> Option<String> {
         self.sessions
             .values()
-            .find(|session| session.lease == lease)
+            .find(|session| session.lease == Some(lease))
             .map(|session| session.user.clone())
     }
 

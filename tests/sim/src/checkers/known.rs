@@ -27,6 +27,7 @@ impl Checkers {
             self.known.asked.insert((process, op), *id);
         }
         self.claims.asked(process, op, body);
+        self.readers_cost_no_lease(body);
         self.topics.looks.asked(process, op, body);
         self.ids.asked(process, op, body);
         self.an_operation_is_tried(now, process, op, body);

@@ -31,7 +31,8 @@ pub(super) struct SessionBook {
     pub(super) last_dial: (InstanceId, Dial),
     pub(super) generation: u64,
     pub(super) attached: Option<SocketId>,
-    pub(super) lease: LeaseId,
+    /// Once it has one.
+    pub(super) lease: Option<LeaseId>,
     pub(super) up: Direction,
     pub(super) down: Direction,
 }

@@ -15,6 +15,8 @@ pub const REQUIRED: &[&str] = &[
     "takeover",
     "executed on two nodes",
     "told that a lease is another node's",
+    "welcome without a lease",
+    "lease asked for",
     "drain completed",
     "gap: Trimmed",
     "gap: Epoch",

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use steadfast::session::Now;
 use steadfast::session::store::TopicId;
 use steadfast::wire::{
-    ClientFrame, CommandFrame, Hello, LeaseState, Position, ResumeFailure, ServerFrame, SessionId,
-    SubNo, Subscribe, TopicNo, Welcome, Window,
+    ClientFrame, CommandFrame, Hello, Position, ResumeFailure, ServerFrame, SessionId, SubNo,
+    Subscribe, TopicNo, Welcome, Window,
 };
 use steadfast_rig::Rule;
 
@@ -91,6 +91,7 @@ impl Checkers {
     pub fn client_sent(&mut self, now: Now, socket: &Socket, frame: &ClientFrame) {
         let (id, process) = (socket.id, socket.process);
         if let ClientFrame::Hello(hello) = frame {
+            self.claims.says_hello(process, hello.instance);
             return self.hello_leaves(process, hello);
         }
         let joined = self.sockets.get(&id).and_then(|book| book.joined);
@@ -106,6 +107,7 @@ impl Checkers {
                 self.acks_cover_only_what_arrived(session, Way::Down, ack.0);
                 self.low_never_passes_an_unresolved_number(process, low.0);
             }
+            ClientFrame::Lease => self.claims.asks_for_lease(process),
             ClientFrame::Position { topic, ts, .. } => {
                 self.positions_are_finished_with(id, *topic, *ts)
             }
@@ -231,6 +233,9 @@ impl Checkers {
                 self.answer_leaves(socket.node_process, session, n.0);
                 self.refusals_say_the_truth(socket.node_process, session, n.0, *code);
             }
+            ServerFrame::Lease(grant) => {
+                self.session_has_lease(socket.node_process, session, None, grant);
+            }
             ServerFrame::Subscribed(subscribed) => self.feed_starts(id, subscribed),
             ServerFrame::Event { topic, ts, name, body } => {
                 self.feed_goes_on(id, *topic, *ts, digest(&(name, body)), bytes);
@@ -264,12 +269,15 @@ impl Checkers {
                 last_dial: (hello.instance, hello.dial),
                 generation: welcome.generation.0,
                 attached: Some(id),
-                lease: welcome.lease.id,
+                lease: None,
                 up: Direction::default(),
                 down: Direction::default(),
             };
             self.sessions.insert(welcome.session, session);
-            self.lease_is_granted(socket.node_process, &hello, welcome, &user);
+        }
+        if let Some(grant) = &welcome.lease {
+            let claimed = hello.lease.as_ref().map(|claim| claim.id);
+            self.session_has_lease(socket.node_process, welcome.session, claimed, grant);
         }
         let most = self.node_config.max_client_window;
         if let Some(session) = self.sessions.get_mut(&welcome.session) {
@@ -330,11 +338,13 @@ impl Checkers {
             }
             self.is_told_to_leave(process, None);
             self.ack_arrives(welcome.session, Way::Up, welcome.recv.0);
-            return self.lease_is_told(
-                process,
-                welcome.lease.id,
-                welcome.lease.state == LeaseState::New,
-            );
+            self.is_welcomed(process);
+            self.claims.waits_no_more(process);
+            match &welcome.lease {
+                Some(lease) => self.lease_is_told(process, lease.id),
+                None => self.sometimes.count("welcome without a lease"),
+            }
+            return;
         }
         let Some(session) = self.sockets.get(&id).and_then(|book| book.joined) else { return };
         if let Some((seq, ack)) = sequence_of(frame) {
@@ -343,6 +353,11 @@ impl Checkers {
         }
         match frame {
             ServerFrame::Ack { ack } => self.ack_arrives(session, Way::Up, ack.0),
+            ServerFrame::Lease(lease) => {
+                self.sometimes.count("lease asked for");
+                self.claims.waits_no_more(process);
+                self.lease_is_told(process, lease.id);
+            }
             ServerFrame::GoAway { after_ms, .. } => {
                 self.is_told_to_leave(process, Some(*after_ms));
                 if let Some(book) = self.sockets.get_mut(&id) {

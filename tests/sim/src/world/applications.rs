@@ -75,6 +75,9 @@ impl World {
             self.crash_client(at);
             return;
         }
+        if at + self.plan.readers >= self.clients.len() {
+            return;
+        }
         let message = match self.rng.below(40) {
             0 => "nonsense",
             1..=6 => return self.submit_something_with_an_id(at),

@@ -54,6 +54,9 @@ impl World {
         };
         self.note(|_| format!("client {at}: process {process} starts"));
         self.checkers.client_starts(process);
+        if !self.plan.client.lease_at_once {
+            self.checkers.client_reads(process);
+        }
         if at < self.clients.len() {
             self.clients[at] = slot;
         } else {

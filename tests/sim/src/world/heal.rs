@@ -83,6 +83,9 @@ impl World {
             if slot.core.outbox().0 > 0 {
                 return format!("client {at} has {} unresolved commands", slot.core.outbox().0);
             }
+            if self.checkers.waits_for_lease(slot.process) {
+                return format!("client {at} waits for its lease");
+            }
             for &sub in slot.subs.keys() {
                 if let Some(why) = self.checkers.not_at_head(slot.process, sub) {
                     return format!("client {at} {sub:?}: {why}");

@@ -10,6 +10,7 @@ mod handlers;
 mod heal;
 mod mistakes;
 mod node_end;
+mod settled;
 mod sockets;
 mod storage;
 

@@ -7,12 +7,13 @@ use std::time::Duration;
 use steadfast::session::Now;
 use steadfast::session::store::{
     Advanced, Append, AppendOutcome, Appended, CommitOutcome, Generation, LogEntry, News, OpId,
-    Publication, ReadFrom, Record, StoreOp, StoreOutcome, TopicId,
+    Publication, ReadFrom, StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::store::{MemoryLimits, MemoryState};
 
 use steadfast::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name, Position};
 
+use super::settled::Settled;
 use super::{Clock, Due, World};
 use crate::checkers::Restored;
 use crate::plan::StorePlan;
@@ -28,6 +29,7 @@ pub struct Shelf {
     /// Until then every operation fails.
     pub outage_until: Now,
     backup: Option<MemoryState>,
+    settled: Settled,
     /// When each node last asked, and when that happens: what is asked for at once keeps its order.
     last: BTreeMap<usize, (Now, Now)>,
 }
@@ -63,6 +65,7 @@ impl Shelf {
             clock: Clock::new(Now(0), 0),
             outage_until: Now(0),
             backup: None,
+            settled: Settled::default(),
             last: BTreeMap::new(),
         }
     }
@@ -123,28 +126,6 @@ fn roll(rng: &mut Rng, plan: &StorePlan, calm: bool, outage: bool) -> Odds {
         (true, Report::Truth)
     };
     Odds { happens, report, after_ms, late_ms }
-}
-
-/// What a store answers that keeps no publications of settled records: they are in their logs.
-fn drop_settled(truth: &mut StoreOutcome) {
-    let forget = |record: &mut Record| {
-        if record.settled {
-            record.publishes.clear();
-        }
-    };
-    match truth {
-        StoreOutcome::Lease { records, .. } => {
-            records.iter_mut().for_each(|(_, record)| forget(record));
-        }
-        StoreOutcome::Committed { outcomes, .. } => {
-            for (_, outcome) in outcomes {
-                if let CommitOutcome::Exists(record) = outcome {
-                    forget(record);
-                }
-            }
-        }
-        _ => {}
-    }
 }
 
 impl World {
@@ -212,8 +193,8 @@ impl World {
             commits.iter_mut().for_each(|commit| commit.settle &= self.rng.chance(settles));
         }
         let mut truth = self.meddle_store(&body);
-        if self.plan.store.drops_settled {
-            drop_settled(&mut truth);
+        if self.plan.store.keeps_settled {
+            self.shelf.settled.show(&body, &mut truth);
         }
         self.note(|_| format!("store: {truth:?}"));
         let at = self.shelf.clock.reads(self.now);

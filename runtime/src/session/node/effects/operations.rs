@@ -25,6 +25,8 @@ pub(crate) struct Operation {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Purpose {
     Lease(ConnId),
+    /// A lease that this node has reserved under this id.
+    Issue(LeaseKey, LeaseId),
     Renew(LeaseKey),
     End(LeaseId),
     Commit(LeaseKey, Vec<CommandNo>),

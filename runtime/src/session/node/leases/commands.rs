@@ -4,7 +4,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::lease::Lease;
+use super::lease::{Issue, Lease};
 use super::slot::{SlotState, Waiting};
 use super::state::Leases;
 use crate::session::held::held;
@@ -46,6 +46,8 @@ pub(crate) enum Offer {
     Nothing,
     /// Its number lies beyond the span.
     Beyond,
+    /// The client has no lease to number it.
+    Unleased,
     /// Its number was another command's.
     Reused,
 }
@@ -218,6 +220,9 @@ impl Leases {
         let Some(lease) = self.leases.held_mut(key) else { return Offer::Nothing };
         if n.0 >= lease.low.0 + u64::from(config.span) {
             return Offer::Beyond;
+        }
+        if lease.issue != Issue::Done {
+            return Offer::Unleased;
         }
         lease.highest = lease.highest.max(n);
         let room = Room { wait_ms: self.places.wait_ms(lease, config), ..room };

@@ -1,7 +1,7 @@
 //! Leases as sessions get and lose them: issued, claimed, taken over, renewed, released
 //! (PROTOCOL.md 1.3, 5.1, 5.15). What the sessions are told is the router's.
 
-use super::lease::{Contact, Lease};
+use super::lease::{Contact, Issue, Lease};
 use super::slot::SlotState;
 use super::state::Leases;
 use crate::session::Now;
@@ -220,7 +220,7 @@ impl Leases {
 
     pub(super) fn tell_contact(&mut self, key: LeaseKey, fx: &mut Effects) {
         let Some(lease) = self.leases.held_mut(key) else { return };
-        if lease.contact.is_elsewhere() {
+        if lease.contact.is_elsewhere() || lease.issue != Issue::Done {
             return;
         }
         lease.contact.again = lease.contact.under_way;

@@ -43,8 +43,19 @@ pub(super) struct Lease {
     pub(super) commits: Commits,
     pub(super) timers: Deadlines,
     pub(super) contact: Contact,
+    pub(super) issue: Issue,
     /// Whether a command was ever accepted: an unused lease is not worth ending.
     pub(super) used: bool,
+}
+
+/// Whether the store has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Issue {
+    /// Only this node knows it: its client has nothing to command.
+    Reserved,
+    /// The store is asked.
+    Asked,
+    Done,
 }
 
 /// Ordered commands that have not begun (PROTOCOL.md 5.5, 5.11).
@@ -185,6 +196,7 @@ impl Lease {
             commits: Commits::default(),
             timers: Deadlines::default(),
             contact: Contact { told_held: true, ..Contact::default() },
+            issue: Issue::Done,
             used: false,
         }
     }

@@ -7,6 +7,7 @@ mod commands;
 mod commits;
 mod fence;
 mod holders;
+mod issue;
 mod lease;
 mod message_ids;
 mod order;

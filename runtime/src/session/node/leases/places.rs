@@ -155,6 +155,9 @@ impl Places {
     /// be told: 0 if it would not, or would be the first of its principal to wait; for ever if as
     /// many wait as may.
     pub(super) fn wait_ms(&self, lease: &Lease, config: &NodeConfig) -> u64 {
+        if self.waiting == 0 {
+            return 0;
+        }
         let Some(person) = held(self.people.get(lease.queue.person), PERSON) else { return 0 };
         if person.waiting == 0 || self.has_place(lease, config) {
             return 0;

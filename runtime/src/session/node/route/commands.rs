@@ -7,7 +7,7 @@ use crate::session::node::effects::Running;
 use crate::session::node::keys::{LeaseKey, Seat};
 use crate::session::node::leases::{Arrival, Offer, Room};
 use crate::session::node::router::Node;
-use crate::session::node::seats::Accept;
+use crate::session::node::seats::{Accept, Sequenced, WRONG_ACK};
 use crate::session::node::topics::{Following, Subscriber};
 use crate::session::node::types::{ConnId, Execution};
 use crate::session::{Close, CloseCode, Now, millis};
@@ -21,15 +21,15 @@ impl Node {
         seat: Seat,
         frame: CommandFrame,
     ) {
-        match self.seats.accept(conn, seat.session, frame.seq, frame.body.len(), &self.config) {
-            Accept::Yes => {}
+        let honest = self.leases.may_raise(seat.lease, frame.low);
+        let sequenced = Sequenced { seq: frame.seq, ack: frame.ack, bytes: frame.body.len() };
+        let (config, fx) = (&self.config, &mut self.fx);
+        match self.seats.accept(now, conn, seat.session, &sequenced, config, fx) {
+            Accept::Yes { freed } if honest => self.acked(now, conn, seat, frame.low, freed),
+            Accept::Yes { .. } => return self.close(now, conn, WRONG_ACK),
             Accept::Repeated => return,
             Accept::Broken(close) => return self.close(now, conn, close),
         }
-        if !self.on_ack(now, conn, seat, frame.ack, frame.low) {
-            return;
-        }
-        self.seats.owe_ack(now, conn, seat.session, &self.config, &mut self.fx);
         let room = Room {
             draining: self.draining.is_some(),
             owing: self.appends.is_full(&self.config),
@@ -43,6 +43,10 @@ impl Node {
             Offer::Beyond => {
                 self.close(now, conn, Close::new(CloseCode::SEQUENCE, "a command beyond the span"));
             }
+            Offer::Unleased => {
+                let why = "a command without a lease";
+                self.close(now, conn, Close::new(CloseCode::SEQUENCE, why));
+            }
             Offer::Reused => self.close_for_reuse(now, conn),
         }
     }
@@ -52,7 +56,7 @@ impl Node {
         self.close(now, conn, close);
     }
 
-    /// PROTOCOL.md 4.4 and 5.4. `false` if the connection was closed for it.
+    /// PROTOCOL.md 4.4 and 5.4.
     pub(in super::super) fn on_ack(
         &mut self,
         now: Now,
@@ -60,19 +64,21 @@ impl Node {
         seat: Seat,
         ack: Seq,
         low: CommandNo,
-    ) -> bool {
+    ) {
         let honest = self.leases.may_raise(seat.lease, low);
-        let Some(freed) = self.seats.on_ack(seat.session, ack).filter(|_| honest) else {
-            let close = Close::new(CloseCode::SEQUENCE, "an ack or a low-water mark was wrong");
-            self.close(now, conn, close);
-            return false;
-        };
+        match self.seats.on_ack(seat.session, ack).filter(|_| honest) {
+            Some(freed) => self.acked(now, conn, seat, low, freed),
+            None => self.close(now, conn, WRONG_ACK),
+        }
+    }
+
+    /// The client has so much, and has resolved everything below `low`.
+    fn acked(&mut self, now: Now, conn: ConnId, seat: Seat, low: CommandNo, freed: bool) {
         self.raise_low(now, seat.lease, low);
         if freed {
             self.fx.wake(conn);
         }
         self.close_if_quiet(now, conn);
-        true
     }
 
     /// Everything below is resolved at the client.

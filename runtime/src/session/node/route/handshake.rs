@@ -12,7 +12,7 @@ use crate::wire::{Codec, CommandNo, Hello, LeaseGrant, LeaseId, LeaseState, Serv
 
 const FULL: Close =
     Close::new(CloseCode::OVERLOADED, "this server holds as many sessions as it may");
-const PRINCIPAL_FULL: Close =
+pub(super) const PRINCIPAL_FULL: Close =
     Close::new(CloseCode::OVERLOADED, "this principal has as many clients as it may");
 const STALE: Close = Close::new(CloseCode::STALE_DIAL, "a newer socket has taken over");
 
@@ -67,9 +67,9 @@ impl Node {
                     self.end_session(now, session);
                 }
                 self.control(now, conn, ServerFrame::ResumeFailed { reason });
-                self.ask_for_lease(now, conn, *hello, principal);
+                self.begin_session(now, conn, *hello, principal);
             }
-            Found::New => self.ask_for_lease(now, conn, *hello, principal),
+            Found::New => self.begin_session(now, conn, *hello, principal),
         }
     }
 
@@ -89,7 +89,22 @@ impl Node {
         if let Some(claim) = &hello.lease {
             self.raise_low(now, seat.lease, claim.low);
         }
-        self.welcome(now, conn, seat, true, LeaseState::Ok);
+        let state = if hello.lease.is_some() { LeaseState::Ok } else { LeaseState::New };
+        self.welcome(now, conn, seat, true, state);
+        if !hello.lease_later {
+            self.on_lease_wanted(seat);
+        }
+    }
+
+    /// With a lease of the store's, unless the client needs none yet.
+    fn begin_session(&mut self, now: Now, conn: ConnId, hello: Hello, principal: Principal) {
+        if let Some(full) = self.is_full(&hello, &principal) {
+            self.close(now, conn, full);
+        } else if hello.lease.is_none() && hello.lease_later {
+            self.reserve_lease(now, conn, &hello, principal);
+        } else {
+            self.ask_for_lease(conn, hello, principal);
+        }
     }
 
     /// Closes a socket that has lost its session to a newer one.
@@ -115,7 +130,7 @@ impl Node {
     }
 
     /// Ends a session to whose socket nobody has come back, if its room is needed.
-    fn make_room(&mut self, now: Now, principal: &Principal) {
+    pub(super) fn make_room(&mut self, now: Now, principal: &Principal) {
         if let Vacancy::InPlaceOf(session) = self.seats.vacancy(principal, &self.config) {
             self.seats.remember_expired(session, &self.config);
             self.end_session(now, session);
@@ -124,10 +139,7 @@ impl Node {
 
     // ---- leases ----
 
-    fn ask_for_lease(&mut self, now: Now, conn: ConnId, hello: Hello, principal: Principal) {
-        if let Some(full) = self.is_full(&hello, &principal) {
-            return self.close(now, conn, full);
-        }
+    fn ask_for_lease(&mut self, conn: ConnId, hello: Hello, principal: Principal) {
         let fresh = hello.lease.is_none().then(|| LeaseId(self.random.u128()));
         if let Some(claim) = &hello.lease {
             self.leases.claim(claim.id, conn);
@@ -242,7 +254,12 @@ impl Node {
         }
         self.adopt(id, lease, seen);
         self.make_room(now, &principal);
-        let opening = Opening { conn, hello: &hello, principal, lease, lease_id: id };
+        let opening = Opening { conn, hello: &hello, principal, lease, lease_id: Some(id) };
+        self.open(now, opening, state);
+    }
+
+    pub(super) fn open(&mut self, now: Now, opening: Opening<'_>, state: LeaseState) {
+        let (conn, lease) = (opening.conn, opening.lease);
         let seat = self.seats.open(now, opening, &mut self.random, &self.config);
         self.leases.seat(now, lease, seat.session, &self.config, &mut self.fx);
         self.welcome(now, conn, seat, false, state);
@@ -265,13 +282,16 @@ impl Node {
             return;
         };
         self.leases.hold(seat.lease, true, &mut self.fx);
-        let lease =
-            LeaseGrant { id, state, span: self.config.span, ttl_ms: millis(self.config.lease_ttl) };
+        let lease = self.leases.is_issued(seat.lease).then(|| self.grant(id, state));
         let welcome =
             self.seats.welcome(now, (conn, seat), resumed, lease, &self.config, &mut self.fx);
         if let Some(welcome) = welcome {
             self.control(now, conn, welcome);
         }
+    }
+
+    pub(super) fn grant(&self, id: LeaseId, state: LeaseState) -> LeaseGrant {
+        LeaseGrant { id, state, span: self.config.span, ttl_ms: millis(self.config.lease_ttl) }
     }
 
     // ---- ends ----
@@ -303,7 +323,7 @@ impl Node {
     /// The client is done: the session ends, and the lease too if nothing of it is open
     /// (PROTOCOL.md 5.15).
     pub(in super::super) fn close_cleanly(&mut self, now: Now, seat: Seat) {
-        let done = self.leases.is_done(seat.lease);
+        let done = self.leases.is_done(seat.lease) && self.leases.is_issued(seat.lease);
         let id = self.leases.id(seat.lease).filter(|_| done);
         self.end_session(now, seat.session);
         if let Some(id) = id {

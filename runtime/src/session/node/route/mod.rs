@@ -5,5 +5,6 @@ mod commands;
 mod drain;
 mod executions;
 mod handshake;
+mod issue;
 mod storage;
 mod timeouts;

@@ -16,6 +16,8 @@ use crate::session::store::{
 use crate::session::{Close, CloseCode, Now};
 use crate::wire::{CommandNo, LeaseId, TopicNo};
 
+const NO_ANSWER: Close = Close::new(CloseCode::OVERLOADED, "the store does not answer");
+
 /// Who takes a page of a log.
 type TakePage =
     fn(&mut Topics, Now, TopicNo, (TopicHead, Vec<LogEntry>), &NodeConfig, &mut Effects) -> Notices;
@@ -33,6 +35,7 @@ impl Node {
                 let conn = *conn;
                 self.lease_op(conn)
             }
+            Purpose::Issue(lease, _) => self.leases.issue_op(*lease, self.id, &self.config),
             Purpose::Renew(lease) => self.leases.renew_op(*lease),
             Purpose::End(id) => Some(StoreOp::EndLease { id: *id }),
             Purpose::Commit(lease, numbers) => {
@@ -78,6 +81,8 @@ impl Node {
                 self.fx.ask(Purpose::Lease(conn));
             }
             Purpose::Lease(conn) => self.on_lease(now, conn, outcome),
+            Purpose::Issue(lease, id) if outlived => self.fx.ask(Purpose::Issue(lease, id)),
+            Purpose::Issue(lease, id) => self.on_issued(now, lease, id, &outcome),
             Purpose::Renew(lease) => self.on_renewed(now, lease, &outcome),
             Purpose::End(_) => {}
             Purpose::Commit(lease, numbers) => self.on_committed(now, lease, &numbers, outcome),
@@ -343,6 +348,7 @@ impl Node {
     fn give_up(&mut self, now: Now, purpose: Purpose, maybe: bool) {
         match purpose {
             Purpose::Lease(conn) => self.give_up_lease(now, conn),
+            Purpose::Issue(lease, _) => self.not_issued(now, lease, NO_ANSWER),
             Purpose::Renew(lease) => {
                 self.leases.not_renewed(now, lease, &self.config, &mut self.fx);
             }
@@ -371,7 +377,7 @@ impl Node {
     }
 
     fn give_up_lease(&mut self, now: Now, conn: ConnId) {
-        self.close(now, conn, Close::new(CloseCode::OVERLOADED, "the store does not answer"));
+        self.close(now, conn, NO_ANSWER);
     }
 
     /// Records may or may not have been written, and the store does not say.

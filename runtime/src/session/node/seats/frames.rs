@@ -2,6 +2,7 @@
 //! 4.2 to 4.6). What topics have to send is not known here.
 
 use super::state::Seats;
+use crate::session::held::held;
 use crate::session::node::answer::Owed;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Timer};
@@ -10,13 +11,27 @@ use crate::session::node::types::ConnId;
 use crate::session::{Close, CloseCode, Now};
 use crate::wire::{Codec, CommandNo, Seq, ServerFrame};
 
+/// What a client is told that claims more than was written, or resolved more than it has called
+/// (PROTOCOL.md 4.4, 5.4).
+pub(crate) const WRONG_ACK: Close =
+    Close::new(CloseCode::SEQUENCE, "an ack or a low-water mark was wrong");
+
 /// Frames that may wait for a socket beside two per subscription: pongs, WELCOME, GOAWAY.
 const CONTROL_FRAMES: usize = 64;
 
+/// A sequenced frame, as far as its session is concerned.
+pub(crate) struct Sequenced {
+    pub(crate) seq: Seq,
+    pub(crate) ack: Seq,
+    pub(crate) bytes: usize,
+}
+
 /// What comes of a sequenced frame.
 pub(crate) enum Accept {
-    /// It counts.
-    Yes,
+    /// It counts; `freed` if its ack made room for an answer that waits.
+    Yes {
+        freed: bool,
+    },
     /// It was accepted by an earlier exchange, and is dropped.
     Repeated,
     Broken(Close),
@@ -36,40 +51,30 @@ pub(crate) enum Written {
 impl Seats {
     // ---- what comes ----
 
-    /// PROTOCOL.md 4.2 and 4.6.
+    /// PROTOCOL.md 4.2, 4.4 and 4.6. Decides when the ack of what was accepted goes out alone
+    /// (4.5).
     pub(crate) fn accept(
-        &mut self,
-        conn: ConnId,
-        session: SessionKey,
-        seq: Seq,
-        bytes: usize,
-        config: &NodeConfig,
-    ) -> Accept {
-        let Some(session) = self.sessions.held_mut(session) else { return Accept::Repeated };
-        let rewindable = self.attachments.get(&conn).is_some_and(|conn| conn.rewindable);
-        if rewindable && seq <= session.recv() {
-            return Accept::Repeated;
-        }
-        match session.accept(seq, bytes, config.window) {
-            true => Accept::Yes,
-            false => {
-                Accept::Broken(Close::new(CloseCode::SEQUENCE, "a sequence or window was broken"))
-            }
-        }
-    }
-
-    /// Decides when the ack of what was accepted goes out alone (PROTOCOL.md 4.5).
-    pub(crate) fn owe_ack(
         &mut self,
         now: Now,
         conn: ConnId,
         session: SessionKey,
+        frame: &Sequenced,
         config: &NodeConfig,
         fx: &mut Effects,
-    ) {
-        let Some(session) = self.sessions.held(session) else { return };
-        // The ack that came along may have closed a connection that drains.
-        let Some(attachment) = self.attachments.get_mut(&conn) else { return };
+    ) -> Accept {
+        let Some(session) = self.sessions.held_mut(session) else { return Accept::Repeated };
+        let attachment = held(self.attachments.get_mut(&conn), "whoever speaks is connected");
+        let Some(attachment) = attachment else { return Accept::Repeated };
+        if attachment.rewindable && frame.seq <= session.recv() {
+            return Accept::Repeated;
+        }
+        if !session.accept(frame.seq, frame.bytes, config.window) {
+            let why = "a sequence or window was broken";
+            return Accept::Broken(Close::new(CloseCode::SEQUENCE, why));
+        }
+        if !session.on_ack(frame.ack) {
+            return Accept::Broken(WRONG_ACK);
+        }
         if session.owes_ack(config.ack_frames, config.window) {
             attachment.ack_due = true;
             fx.wake(conn);
@@ -78,6 +83,7 @@ impl Seats {
             attachment.timers.ack = Some(at);
             fx.arm(at, Timer::Ack(conn));
         }
+        Accept::Yes { freed: session.has_pending() }
     }
 
     /// Releases what the client has accepted; whether anything waited for room. `None` if it

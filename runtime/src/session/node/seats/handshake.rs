@@ -10,8 +10,8 @@ use crate::session::node::keys::{Seat, SessionKey};
 use crate::session::node::types::{ConnId, ExecId, Principal};
 use crate::session::{Now, Random, millis};
 use crate::wire::{
-    Codec, Gen, Hello, LeaseGrant, LeaseId, ResumeFailure, ResumeToken, ServerFrame, SessionId,
-    Welcome, Window,
+    Codec, Gen, Hello, LeaseGrant, LeaseId, ResumeFailure, ResumeToken, Seq, ServerFrame,
+    SessionId, Welcome, Window,
 };
 
 /// What a HELLO's claim to a session comes to.
@@ -33,7 +33,7 @@ pub(crate) struct Opening<'a> {
     pub(crate) hello: &'a Hello,
     pub(crate) principal: Principal,
     pub(crate) lease: crate::session::node::keys::LeaseKey,
-    pub(crate) lease_id: LeaseId,
+    pub(crate) lease_id: Option<LeaseId>,
 }
 
 /// A socket that has lost its session to a newer one.
@@ -128,9 +128,12 @@ impl Seats {
         if session.principal.user() != principal.user() {
             return failed(ResumeFailure::Principal, Some(key));
         }
-        let named = hello.lease.as_ref().map(|lease| lease.id);
-        let fits = session.conn != Some(conn) && named == Some(session.lease_id);
-        match fits && session.rewind(resume.recv) {
+        let unheard = session.leased_later && session.recv() == Seq::ZERO;
+        let fits = match &hello.lease {
+            Some(claim) => session.lease_id == Some(claim.id),
+            None => session.lease_id.is_none() || unheard,
+        };
+        match session.conn != Some(conn) && fits && session.rewind(resume.recv) {
             true => Found::Resume(key),
             false => failed(ResumeFailure::NotRetained, Some(key)),
         }
@@ -198,7 +201,7 @@ impl Seats {
         now: Now,
         (conn, seat): (ConnId, Seat),
         resumed: bool,
-        lease: LeaseGrant,
+        lease: Option<LeaseGrant>,
         config: &NodeConfig,
         fx: &mut Effects,
     ) -> Option<ServerFrame> {
@@ -229,6 +232,14 @@ impl Seats {
         if let Some(session) = self.sessions.held_mut(session) {
             session.previous_token = None;
         }
+    }
+
+    /// A session has got its lease; its socket, if it has one.
+    pub(crate) fn leased_later(&mut self, session: SessionKey, id: LeaseId) -> Option<ConnId> {
+        let session = self.sessions.held_mut(session)?;
+        session.lease_id = Some(id);
+        session.leased_later = true;
+        session.conn
     }
 
     /// A socket has lost its session to a newer one, which must not notice that it ends.

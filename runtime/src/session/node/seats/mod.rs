@@ -11,7 +11,7 @@ mod state;
 
 pub(super) use attachment::{Leasing, Phase};
 pub(super) use crowd::Vacancy;
-pub(super) use frames::{Accept, Written};
+pub(super) use frames::{Accept, Sequenced, WRONG_ACK, Written};
 pub(super) use handshake::{Found, Opening, Replaced};
 pub(super) use life::Beat;
 pub(super) use state::Seats;

@@ -29,7 +29,10 @@ pub(super) struct Session {
     /// When to look whether that is long ago.
     pub(super) timer: Option<Now>,
     pub(super) lease: LeaseKey,
-    pub(super) lease_id: LeaseId,
+    /// `None` while the client has no lease.
+    pub(super) lease_id: Option<LeaseId>,
+    /// It got the lease after its WELCOME: a client whose socket broke may not have heard of it.
+    pub(super) leased_later: bool,
     pub(super) window: Window,
     accepted: Accepted,
     answers: Answers,
@@ -68,7 +71,7 @@ pub(super) struct Beginning {
     pub(super) dial: Dial,
     pub(super) conn: ConnId,
     pub(super) lease: LeaseKey,
-    pub(super) lease_id: LeaseId,
+    pub(super) lease_id: Option<LeaseId>,
     pub(super) window: Window,
 }
 
@@ -90,6 +93,7 @@ impl Session {
             timer: None,
             lease,
             lease_id,
+            leased_later: false,
             window,
             accepted: Accepted::default(),
             answers: Answers::default(),

@@ -153,7 +153,8 @@ async fn a_pong_that_nobody_asked_for_is_ignored(trial: &Trial) -> Step {
 
 async fn a_part_of_a_message_counts_as_life(trial: &Trial) -> Step {
     let heartbeat = json!({ "heartbeat": { "interval_ms": 200, "timeout_ms": 200, "missed": 2 } });
-    let (_client, mut peer) = trial.attached_with(heartbeat).await?;
+    let mut client = trial.client_with(json!({ "sees_parts": true }), &["ann"]).await?;
+    let mut peer = client.attach_with(heartbeat).await?;
     // Twice as long as silence may last.
     let mut pieces = vec!["[200,\"a long "];
     pieces.extend(["message "; 23]);

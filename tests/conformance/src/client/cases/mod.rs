@@ -3,6 +3,7 @@
 mod closing;
 mod commands;
 mod frames;
+mod leases;
 mod outbox;
 mod reactions;
 mod session;
@@ -19,6 +20,7 @@ pub(super) const ALL: &[&[Case<Trial>]] = &[
     frames::CASES,
     session::CASES,
     commands::CASES,
+    leases::CASES,
     outbox::CASES,
     topics::CASES,
     topics_flow::CASES,

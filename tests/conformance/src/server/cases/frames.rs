@@ -253,8 +253,17 @@ async fn unknown_kinds_from_128_are_ignored(trial: &Trial) -> Step {
 }
 
 async fn other_unknown_kinds_close_with_4400(trial: &Trial) -> Step {
-    let messages =
-        ["[14,1]", "[19]", "[28,{}]", "[39,{}]", "[40]", "[127,{}]", "[256]", "[1000000]"];
+    let messages = [
+        "[14,1]",
+        "[19]",
+        "[28,1]",
+        "[29,{}]",
+        "[39,{}]",
+        "[40]",
+        "[127,{}]",
+        "[256]",
+        "[1000000]",
+    ];
     all_close(trial, "3.6", &messages).await
 }
 

@@ -5,6 +5,7 @@ mod commands;
 mod frames;
 mod handshake;
 mod ids;
+mod leases;
 mod order;
 mod records;
 mod resume;
@@ -24,6 +25,7 @@ pub(super) const ALL: &[&[Case<Trial>]] = &[
     session::CASES,
     resume::CASES,
     commands::CASES,
+    leases::CASES,
     order::CASES,
     records::CASES,
     ids::CASES,

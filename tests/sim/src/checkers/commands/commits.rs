@@ -24,7 +24,9 @@ impl Checkers {
         n: u64,
         frame: &ServerFrame,
     ) {
-        let Some(lease) = self.sessions.get(&session).map(|session| session.lease) else { return };
+        let Some(lease) = self.sessions.get(&session).and_then(|session| session.lease) else {
+            return;
+        };
         let told = match frame {
             ServerFrame::Result { body, .. } => Outcome::Ok(body.clone()),
             ServerFrame::Failed { code: FailureCode::Unknown, .. } => {
@@ -50,7 +52,9 @@ impl Checkers {
         n: u64,
         code: RefusalCode,
     ) {
-        let Some(lease) = self.sessions.get(&session).map(|session| session.lease) else { return };
+        let Some(lease) = self.sessions.get(&session).and_then(|session| session.lease) else {
+            return;
+        };
         if self.leases.get(&lease).is_some_and(|book| book.node != process) {
             return;
         }

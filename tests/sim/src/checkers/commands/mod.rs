@@ -30,6 +30,7 @@ pub(in crate::checkers) struct LeaseBook {
 /// A client process.
 #[derive(Debug, Clone, Default)]
 pub(in crate::checkers) struct ClientBook {
+    welcomed: bool,
     lease: Option<LeaseId>,
     /// The lowest number never sent under the lease.
     next: u64,

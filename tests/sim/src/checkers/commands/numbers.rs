@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use steadfast::session::Now;
 use steadfast::session::client::CallId;
-use steadfast::wire::{CommandFrame, Hello, LeaseId, LeaseState, RefusalCode, Welcome};
+use steadfast::wire::{CommandFrame, LeaseGrant, LeaseId, LeaseState, RefusalCode, SessionId};
 use steadfast_rig::Rule;
 use steadfast_rig::fixtures::number_in;
 
@@ -12,7 +12,7 @@ use super::{Fate, LeaseBook};
 use crate::checkers::Checkers;
 
 impl Checkers {
-    pub(in crate::checkers) fn lease_is_told(&mut self, process: u64, lease: LeaseId, _new: bool) {
+    pub(in crate::checkers) fn lease_is_told(&mut self, process: u64, lease: LeaseId) {
         let Some(book) = self.clients.get_mut(&process) else { return };
         let before = book.lease.replace(lease);
         if before == Some(lease) {
@@ -146,16 +146,35 @@ impl Checkers {
         }
     }
 
-    pub(in crate::checkers) fn lease_is_granted(
+    /// A session says which lease it has; the first time it is granted.
+    pub(in crate::checkers) fn session_has_lease(
         &mut self,
         node: u64,
-        hello: &Hello,
-        welcome: &Welcome,
+        session: SessionId,
+        claimed: Option<LeaseId>,
+        grant: &LeaseGrant,
+    ) {
+        let Some(book) = self.sessions.get_mut(&session) else { return };
+        match book.lease.replace(grant.id) {
+            Some(before) => self.require(before == grant.id, Rule::LeaseIsClaimedOne, || {
+                format!("{session:?} has {before:?}, then {grant:?}")
+            }),
+            None => {
+                let user = book.user.clone();
+                self.lease_is_granted(node, claimed, grant, &user);
+            }
+        }
+    }
+
+    fn lease_is_granted(
+        &mut self,
+        node: u64,
+        claimed: Option<LeaseId>,
+        grant: &LeaseGrant,
         user: &str,
     ) {
-        let id = welcome.lease.id;
-        let claimed = hello.lease.as_ref().map(|claim| claim.id);
-        if welcome.lease.state == LeaseState::New {
+        let id = grant.id;
+        if grant.state == LeaseState::New {
             let known = self.leases.contains_key(&id);
             self.require(!known && claimed != Some(id), Rule::LeaseIdOnce, || format!("{id:?}"));
             self.leases.insert(id, LeaseBook { user: user.to_owned(), node, last_ordered: 0 });

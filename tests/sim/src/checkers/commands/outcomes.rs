@@ -35,7 +35,13 @@ impl Checkers {
 
     /// Whether a client process ever heard WELCOME.
     pub(in crate::checkers) fn was_connected(&self, process: u64) -> bool {
-        self.clients.get(&process).is_some_and(|book| book.lease.is_some())
+        self.clients.get(&process).is_some_and(|book| book.welcomed)
+    }
+
+    pub(in crate::checkers) fn is_welcomed(&mut self, process: u64) {
+        if let Some(book) = self.clients.get_mut(&process) {
+            book.welcomed = true;
+        }
     }
 
     /// A client has taken a command whose caller waits until then.
@@ -43,6 +49,7 @@ impl Checkers {
         let Some(book) = self.clients.get_mut(&process) else { return };
         book.calls.insert(call, command);
         book.unresolved.insert(call);
+        self.claims.commands(process);
         let fate = Fate::Open;
         let Said { ordered, written, id } = said;
         let book = CallBook {

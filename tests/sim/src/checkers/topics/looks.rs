@@ -4,14 +4,16 @@
 use std::collections::BTreeMap;
 
 use steadfast::session::node::Node;
-use steadfast::session::store::{AppendKey, CommitOutcome, OpId, StoreOp, StoreOutcome, TopicId};
+use steadfast::session::store::{
+    AppendKey, Commit, CommitOutcome, OpId, StoreOp, StoreOutcome, TopicId,
+};
 use steadfast::wire::{LeaseId, Position};
 use steadfast_rig::Rule;
 
 use crate::checkers::Checkers;
 
-/// Lease, number, and how many publications.
-type Committing = Vec<(LeaseId, u64, usize)>;
+/// Lease, number, and the topics of the publications.
+type Committing = Vec<(LeaseId, u64, Vec<TopicId>)>;
 
 /// Of all node processes.
 #[derive(Debug, Clone, Default)]
@@ -28,8 +30,10 @@ impl Looks {
     pub(in crate::checkers) fn asked(&mut self, process: u64, op: OpId, body: &StoreOp) {
         match body {
             StoreOp::Commit { lease, commits, .. } => {
-                let these = commits.iter();
-                let these = these.map(|one| (*lease, one.n.0, one.record.publishes.len()));
+                let topics = |one: &Commit| {
+                    one.record.publishes.iter().map(|event| event.topic.clone()).collect()
+                };
+                let these = commits.iter().map(|one| (*lease, one.n.0, topics(one)));
                 self.committing.insert((process, op), these.collect());
             }
             StoreOp::ReadLog { topic, .. } | StoreOp::OpenTopic { topic, .. } => {
@@ -61,12 +65,13 @@ impl Checkers {
         let StoreOutcome::Committed { outcomes, .. } = outcome else { return };
         for ((lease, n, publishes), (number, outcome)) in asked.into_iter().zip(outcomes) {
             let CommitOutcome::Exists(record) = outcome else { continue };
-            let theirs = self.commits.get(&(lease, n)).map_or(0, |commit| commit.publishes.len());
-            if !record.settled || theirs != publishes {
+            let theirs = self.commits.get(&(lease, n)).map(|commit| commit.publishes.iter());
+            let same = theirs.is_some_and(|theirs| theirs.map(|it| &it.topic).eq(&publishes));
+            if !record.settled || !same {
                 // Another run of its handler has published otherwise.
                 continue;
             }
-            for index in 0..publishes as u32 {
+            for index in 0..publishes.len() as u32 {
                 let key = AppendKey::Command { lease, n: *number, index };
                 if let Some((topic, place)) = self.topics.places.get(&key).cloned() {
                     self.sometimes.count("own events looked for");

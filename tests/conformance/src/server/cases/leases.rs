@@ -1,0 +1,97 @@
+//! Section 5.23: leases that are asked for when there is something to command.
+
+use serde_json::json;
+
+use super::super::me::Me;
+use super::super::peer::Peer;
+use super::super::trial::{Server, Trial};
+use crate::case::{Step, cases, ensure};
+use crate::frame::kind;
+
+cases! { Trial;
+    who_needs_no_lease_yet_gets_one_when_it_asks: "5.23" "5.1";
+    a_command_without_a_lease_closes_with_4410: "5.23" "8.1";
+    a_session_without_a_lease_is_resumed_without_one: "5.23" "4.7";
+    a_lease_that_was_not_heard_of_is_told_at_the_resume: "5.23" "4.7";
+    who_resumes_with_something_to_command_gets_a_lease_unasked: "5.23";
+    a_lease_that_is_asked_for_twice_is_granted_once: "5.23";
+}
+
+/// A client that has nothing to command.
+async fn reader(server: &Server<'_>) -> Step<Peer> {
+    let peer = server.attach(Me::reader("ann")).await?;
+    ensure!("5.23", peer.me.lease.is_none(), "a lease that nobody needs: {}", peer.welcome());
+    Ok(peer)
+}
+
+async fn granted(peer: &mut Peer) -> Step {
+    peer.take_kind("5.23", "LEASE", kind::LEASE).await.map(drop)
+}
+
+async fn who_needs_no_lease_yet_gets_one_when_it_asks(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    let mut peer = reader(&server).await?;
+    peer.settle("5.23").await?;
+    peer.say(json!([kind::LEASE, {}])).await;
+    granted(&mut peer).await?;
+    peer.call("5.23", "echo", json!({ "text": "" })).await?;
+    // From then on it is like any other lease.
+    let lease = peer.me.lease.clone();
+    let mut peer = server.resume(peer.cut()).await?;
+    ensure!("4.7", peer.me.lease == lease, "another lease after a resume");
+    peer.call("5.23", "echo", json!({ "text": "" })).await.map(drop)
+}
+
+async fn a_command_without_a_lease_closes_with_4410(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    let mut peer = reader(&server).await?;
+    peer.command("echo", json!({ "text": "" })).await;
+    peer.closes_with("5.23", 4410).await.map(drop)
+}
+
+async fn a_session_without_a_lease_is_resumed_without_one(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    let peer = reader(&server).await?;
+    let mut peer = server.resume(peer.cut()).await?;
+    ensure!("5.23", peer.me.lease.is_none(), "a lease that nobody needs: {}", peer.welcome());
+    peer.is_alive("5.23").await
+}
+
+async fn a_lease_that_was_not_heard_of_is_told_at_the_resume(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    let mut peer = reader(&server).await?;
+    let before = peer.me.clone();
+    peer.say(json!([kind::LEASE, {}])).await;
+    granted(&mut peer).await?;
+    let lease = peer.cut().lease;
+    let mut peer = server.resume(before).await?;
+    ensure!("5.23", peer.me.lease == lease, "not the lease that was granted: {}", peer.welcome());
+    peer.call("5.23", "echo", json!({ "text": "" })).await.map(drop)
+}
+
+async fn who_resumes_with_something_to_command_gets_a_lease_unasked(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    let mut me = reader(&server).await?.cut();
+    me.lease_later = false;
+    me.dial += 1;
+    let hello = me.hello();
+    // WELCOME may have no lease yet.
+    me.lease_later = true;
+    let mut peer = server.greet(&me, &hello).await?;
+    peer.welcomed().await?;
+    peer.ack().await;
+    if peer.me.lease.is_none() {
+        granted(&mut peer).await?;
+    }
+    peer.call("5.23", "echo", json!({ "text": "" })).await.map(drop)
+}
+
+async fn a_lease_that_is_asked_for_twice_is_granted_once(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    let mut peer = reader(&server).await?;
+    peer.say(json!([kind::LEASE, {}])).await;
+    granted(&mut peer).await?;
+    peer.say(json!([kind::LEASE, {}])).await;
+    peer.settle("5.23").await?;
+    peer.call("5.23", "echo", json!({ "text": "" })).await.map(drop)
+}

@@ -18,6 +18,7 @@ mod clause;
 mod client;
 mod exchange;
 mod frame;
+mod line;
 mod report;
 mod server;
 mod socket;

@@ -1,42 +1,42 @@
 //! A server's end of one attachment, driven step by step. It numbers what it sends and checks what
 //! arrives, but does nothing by itself; it does not even acknowledge.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::desk::Desk;
-use crate::case::{Step, Stop, ensure};
+use crate::case::{Step, ensure};
 use crate::frame::{Frame, Sender, kind};
-use crate::socket::{Arrival, Socket};
+use crate::line::Line;
+use crate::socket::Socket;
 
 /// How long to wait for what must not come, where there is nothing else to wait for.
 const MOMENT: Duration = Duration::from_millis(40);
 
 /// An attachment, or what is about to be one.
 pub(crate) struct Peer {
-    pub(crate) socket: Socket,
+    pub(crate) line: Line,
     /// HELLO's object.
     pub(crate) hello: Value,
     desk: Arc<Mutex<Desk>>,
-    inbox: VecDeque<Frame>,
     pings: u64,
 }
 
 impl Peer {
     /// Waits for HELLO.
     pub(super) async fn greeted(socket: Socket, desk: Arc<Mutex<Desk>>) -> Step<Self> {
-        let mut peer = Self { socket, hello: Value::Null, desk, inbox: VecDeque::new(), pings: 0 };
-        let hello = peer.read("4.1", "HELLO").await?;
+        let line = Line::new(socket, Sender::Client);
+        let mut peer = Self { line, hello: Value::Null, desk, pings: 0 };
+        let hello = peer.line.read("4.1", "HELLO").await?;
         peer.desk().hello(&hello)?;
         peer.hello = hello.body();
         Ok(peer)
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+        open(&self.desk)
     }
 
     /// Whether HELLO asks for the session to go on.
@@ -51,39 +51,8 @@ impl Peer {
         what: &str,
         fits: impl Fn(&Frame) -> bool + Send,
     ) -> Step<Frame> {
-        if let Some(at) = self.inbox.iter().position(&fits) {
-            return self
-                .inbox
-                .remove(at)
-                .ok_or_else(|| Stop::trouble("the inbox has lost a frame"));
-        }
-        loop {
-            let frame = self.read(clause, what).await?;
-            self.desk().frame(&frame)?;
-            if fits(&frame) {
-                return Ok(frame);
-            }
-            self.inbox.push_back(frame);
-        }
-    }
-
-    async fn read(&mut self, clause: &'static str, what: &str) -> Step<Frame> {
-        loop {
-            match self.socket.next().await {
-                Some(Arrival::Text(text)) => return Ok(Frame::read(&text, Sender::Client)?),
-                Some(Arrival::Binary) => {
-                    return Err(Stop::broken("2.2", "a binary message on a JSON attachment"));
-                }
-                Some(Arrival::WebSocketPong(_)) => {}
-                Some(Arrival::Closed(code)) => {
-                    return Err(Stop::broken(
-                        clause,
-                        format!("the socket ended with {code:?} instead of {what}"),
-                    ));
-                }
-                None => return Err(Stop::broken(clause, format!("no {what} in time"))),
-            }
-        }
+        let Self { line, desk, .. } = self;
+        line.take(|frame| open(desk).frame(frame), clause, what, fits).await
     }
 
     pub(crate) async fn take_kind(
@@ -96,7 +65,7 @@ impl Peer {
     }
 
     pub(crate) fn has(&self, fits: impl Fn(&Frame) -> bool) -> bool {
-        self.inbox.iter().any(fits)
+        self.line.has(fits)
     }
 
     /// The next COMMAND, of either kind.
@@ -113,24 +82,8 @@ impl Peer {
 
     /// Checks that the client closes with this code. What comes before is checked and dropped.
     pub(crate) async fn closes_with(&mut self, clause: &'static str, wanted: u16) -> Step {
-        loop {
-            match self.socket.next().await {
-                Some(Arrival::Closed(Some(code))) if code == wanted => return Ok(()),
-                Some(Arrival::Closed(code)) => {
-                    return Err(Stop::broken(
-                        clause,
-                        format!("the socket ended with {code:?}, not {wanted}"),
-                    ));
-                }
-                None => return Err(Stop::broken(clause, format!("no close {wanted} in time"))),
-                Some(Arrival::Text(text)) => {
-                    let frame = Frame::read(&text, Sender::Client)?;
-                    self.desk().frame(&frame)?;
-                    self.inbox.push_back(frame);
-                }
-                Some(_) => {}
-            }
-        }
+        let Self { line, desk, .. } = self;
+        line.closes_with(|frame| open(desk).frame(frame), clause, wanted).await
     }
 
     /// Checks that the attachment is alive and well: it answers a PING.
@@ -157,25 +110,13 @@ impl Peer {
 
     /// Checks what comes within a moment, whether the client is attached or not.
     pub(crate) async fn listen(&mut self, clause: &'static str, moment: Duration) -> Step {
-        while let Some(arrival) = self.socket.next_soon(moment).await {
-            match arrival {
-                Arrival::Text(text) => {
-                    let frame = Frame::read(&text, Sender::Client)?;
-                    self.desk().frame(&frame)?;
-                    self.inbox.push_back(frame);
-                }
-                Arrival::Closed(code) => {
-                    return Err(Stop::broken(clause, format!("the socket ended with {code:?}")));
-                }
-                Arrival::Binary | Arrival::WebSocketPong(_) => {}
-            }
-        }
-        Ok(())
+        let Self { line, desk, .. } = self;
+        line.listen(|frame| open(desk).frame(frame), clause, moment).await
     }
 
     /// Sends a frame as it is.
     pub(crate) async fn say(&mut self, frame: Value) {
-        self.socket.send(frame.to_string()).await;
+        self.line.say(frame).await;
     }
 
     /// Sends WELCOME, with which the session goes on if HELLO asks for that. Members of `changes`
@@ -340,4 +281,8 @@ pub(crate) const EPOCH: &str = "00000000000000e1";
 /// Whether a frame is a COMMAND of either kind.
 pub(crate) fn is_command(frame: &Frame) -> bool {
     matches!(frame.kind, kind::COMMAND | kind::COMMAND_WITH_DEADLINE)
+}
+
+fn open(desk: &Mutex<Desk>) -> MutexGuard<'_, Desk> {
+    desk.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,6 @@
 //! A client's end of one attachment, driven step by step. It numbers what it sends and checks what
 //! arrives, but does nothing by itself; it does not even acknowledge.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,17 +9,16 @@ use super::me::{Me, Session};
 use super::rules::Rules;
 use crate::case::{Step, Stop, ensure};
 use crate::frame::{Frame, Sender, kind};
+use crate::line::Line;
 use crate::socket::{Arrival, Socket};
 
 /// An attachment, or what is about to be one.
 pub(crate) struct Peer {
-    pub(crate) socket: Socket,
+    pub(crate) line: Line,
     pub(crate) me: Me,
     pub(crate) welcome: Option<Frame>,
     pub(crate) resume_failed: Option<Frame>,
     rules: Rules,
-    /// Frames that arrived while something else was awaited.
-    inbox: VecDeque<Frame>,
     subs: u64,
     pings: u64,
 }
@@ -29,12 +27,11 @@ impl Peer {
     pub(crate) fn new(socket: Socket, me: Me) -> Self {
         let rules = Rules::default();
         Self {
-            socket,
+            line: Line::new(socket, Sender::Server),
             me,
             welcome: None,
             resume_failed: None,
             rules,
-            inbox: VecDeque::new(),
             subs: 0,
             pings: 1000,
         }
@@ -43,7 +40,7 @@ impl Peer {
     /// Waits for WELCOME, before which there may be RESUME_FAILED.
     pub(crate) async fn welcomed(&mut self) -> Step {
         let frame = loop {
-            let frame = self.read("4.1", "WELCOME").await?;
+            let frame = self.line.read("4.1", "WELCOME").await?;
             match frame.kind {
                 kind::WELCOME => break frame,
                 kind::RESUME_FAILED => {
@@ -92,34 +89,8 @@ impl Peer {
         what: &str,
         fits: impl Fn(&Frame) -> bool + Send,
     ) -> Step<Frame> {
-        if let Some(at) = self.inbox.iter().position(&fits) {
-            return self
-                .inbox
-                .remove(at)
-                .ok_or_else(|| Stop::trouble("the inbox has lost a frame"));
-        }
-        loop {
-            let frame = self.read(clause, what).await?;
-            self.rules.frame(&mut self.me, &frame)?;
-            if fits(&frame) {
-                return Ok(frame);
-            }
-            self.inbox.push_back(frame);
-        }
-    }
-
-    async fn read(&mut self, clause: &'static str, what: &str) -> Step<Frame> {
-        match self.socket.next().await {
-            Some(Arrival::Text(text)) => Ok(Frame::read(&text, Sender::Server)?),
-            Some(Arrival::Binary) => {
-                Err(Stop::broken("2.2", "a binary message on a JSON attachment"))
-            }
-            Some(Arrival::WebSocketPong(_)) => Box::pin(self.read(clause, what)).await,
-            Some(Arrival::Closed(code)) => {
-                Err(Stop::broken(clause, format!("{} instead of {what}", ended(code))))
-            }
-            None => Err(Stop::broken(clause, format!("no {what} in time"))),
-        }
+        let Self { line, rules, me, .. } = self;
+        line.take(|frame| rules.frame(me, frame), clause, what, fits).await
     }
 
     /// The next frame of a kind.
@@ -134,36 +105,24 @@ impl Peer {
 
     /// Whether a frame that fits has already arrived.
     pub(crate) fn has(&self, fits: impl Fn(&Frame) -> bool) -> bool {
-        self.inbox.iter().any(fits)
+        self.line.has(fits)
     }
 
     /// Checks that the socket is closed with this code. What comes before is checked and dropped.
     pub(crate) async fn closes_with(mut self, clause: &'static str, wanted: u16) -> Step<Me> {
-        loop {
-            match self.socket.next().await {
-                Some(Arrival::Closed(Some(code))) if code == wanted => return Ok(self.me),
-                Some(Arrival::Closed(code)) => {
-                    return Err(Stop::broken(
-                        clause,
-                        format!("{} instead of close {wanted}", ended(code)),
-                    ));
-                }
-                None => return Err(Stop::broken(clause, format!("no close {wanted} in time"))),
-                Some(Arrival::Text(text)) => {
-                    let frame = Frame::read(&text, Sender::Server)?;
-                    if self.welcome.is_some() {
-                        self.rules.frame(&mut self.me, &frame)?;
-                    }
-                }
-                Some(_) => {}
-            }
-        }
+        let Self { line, rules, me, welcome, .. } = &mut self;
+        let check = |frame: &Frame| match welcome {
+            Some(_) => rules.frame(me, frame),
+            None => Ok(()),
+        };
+        line.closes_with(check, clause, wanted).await?;
+        Ok(self.me)
     }
 
     /// Waits for the end of the socket. What comes before is dropped.
     pub(crate) async fn ends(mut self) -> Step<Option<u16>> {
         loop {
-            match self.socket.next().await {
+            match self.line.socket.next().await {
                 Some(Arrival::Closed(code)) => return Ok(code),
                 Some(_) => {}
                 None => return Err(Stop::trouble("the socket does not end")),
@@ -193,23 +152,13 @@ impl Peer {
 
     /// Checks what comes within a moment.
     pub(crate) async fn listen(&mut self, clause: &'static str, moment: Duration) -> Step {
-        while let Some(arrival) = self.socket.next_soon(moment).await {
-            match arrival {
-                Arrival::Text(text) => {
-                    let frame = Frame::read(&text, Sender::Server)?;
-                    self.rules.frame(&mut self.me, &frame)?;
-                    self.inbox.push_back(frame);
-                }
-                Arrival::Closed(code) => return Err(Stop::broken(clause, ended(code))),
-                Arrival::Binary | Arrival::WebSocketPong(_) => {}
-            }
-        }
-        Ok(())
+        let Self { line, rules, me, .. } = self;
+        line.listen(|frame| rules.frame(me, frame), clause, moment).await
     }
 
     /// Sends a frame as it is.
     pub(crate) async fn say(&mut self, frame: Value) {
-        self.socket.send(frame.to_string()).await;
+        self.line.say(frame).await;
     }
 
     /// Acknowledges everything.
@@ -437,19 +386,13 @@ impl Peer {
 
     /// Loses the socket without a word.
     pub(crate) fn cut(self) -> Me {
-        self.socket.cut();
+        self.line.socket.cut();
         self.me
     }
 
     /// Closes with a code.
     pub(crate) async fn close(self, code: u16) -> Me {
-        self.socket.close(code, "").await;
+        self.line.socket.close(code, "").await;
         self.me
     }
-}
-
-fn ended(code: Option<u16>) -> String {
-    code.map_or("the socket ended without a code".to_owned(), |code| {
-        format!("the socket was closed with {code}")
-    })
 }

@@ -34,7 +34,7 @@ async fn after_goaway_no_new_command_is_sent_on_this_socket(trial: &Trial) -> St
     ensure!("8.2", !peer.has(is_command), "a command was sent to a server that leaves");
     peer.result(1, json!("finished")).await;
     client.ends("8.2", running, json!({ "outcome": "reply", "body": "finished" })).await?;
-    peer.socket.close(4010, "").await;
+    peer.line.socket.close(4010, "").await;
     let mut peer = client.attach().await?;
     peer.command_no("8.2", 2).await?;
     peer.result(2, json!("elsewhere")).await;
@@ -50,8 +50,8 @@ async fn after_goaway_it_comes_back_however_the_socket_ended(trial: &Trial) -> S
         peer.say(json!([kind::GOAWAY, { "after_ms": 5, "deadline_ms": 20_000 }])).await;
         peer.is_alive("8.2").await?;
         match code {
-            Some(code) => peer.socket.close(code, "").await,
-            None => peer.socket.cut(),
+            Some(code) => peer.line.socket.close(code, "").await,
+            None => peer.line.socket.cut(),
         }
         peer = client.attach().await?;
         ensure!("8.2", peer.wants_resume(), "it came back without its session: {}", peer.hello);
@@ -64,7 +64,7 @@ async fn after_goaway_it_stays_away_as_long_as_it_was_told(trial: &Trial) -> Ste
         let (mut client, mut peer) = trial.attached().await?;
         peer.say(json!([kind::GOAWAY, { "after_ms": 3_600_000, "deadline_ms": 20_000 }])).await;
         peer.is_alive("8.2").await?;
-        peer.socket.close(code, "").await;
+        peer.line.socket.close(code, "").await;
         // Without GOAWAY it would dial at once.
         let dials = client.dials_within(Duration::from_millis(100)).await;
         ensure!("8.2", !dials, "after {code} it came back at once");
@@ -78,7 +78,7 @@ async fn a_resume_on_a_server_that_leaves_is_finished(trial: &Trial) -> Step {
         client.echo(text).await?;
         peer.command("8.2").await?;
     }
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.accept().await?;
     client.echo("3").await?;
     peer.welcome(json!({ "recv": 0 })).await;
@@ -99,7 +99,7 @@ async fn a_silent_server_is_asked_and_abandoned(trial: &Trial) -> Step {
     ensure!("9.1", peer.wants_resume(), "it came back without its session: {}", peer.hello);
     let mut pings = 0;
     loop {
-        match silent.socket.next().await {
+        match silent.line.socket.next().await {
             Some(Arrival::Text(text)) if text.replace(' ', "").starts_with("[12,") => pings += 1,
             Some(Arrival::Closed(code)) => {
                 // The code may be lost if the socket was dropped at once.
@@ -159,7 +159,7 @@ async fn a_part_of_a_message_counts_as_life(trial: &Trial) -> Step {
     let mut pieces = vec!["[200,\"a long "];
     pieces.extend(["message "; 23]);
     pieces.push("\"]");
-    peer.socket.send_slowly(&pieces, Duration::from_millis(50)).await;
+    peer.line.socket.send_slowly(&pieces, Duration::from_millis(50)).await;
     peer.is_alive("9.1").await
 }
 

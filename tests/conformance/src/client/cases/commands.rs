@@ -35,7 +35,7 @@ async fn the_lease_is_named_again_in_every_hello(trial: &Trial) -> Step {
     client.ends("5.1", call, json!({ "outcome": "reply" })).await?;
     client.echo("y").await?;
     peer.command("5.1").await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let peer = client.accept().await?;
     let lease = &peer.hello["lease"];
     ensure!("5.4", lease["low"] == 2 && lease["next"] == 3, "low and next: {lease}");
@@ -53,7 +53,7 @@ async fn after_a_lost_lease_what_was_sent_is_unknown_and_the_rest_is_numbered_an
     }
     peer.command("5.1").await?;
     peer.command("5.1").await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.accept().await?;
     peer.welcome_anew(true).await;
     for call in &calls[..2] {
@@ -77,7 +77,7 @@ async fn a_refused_command_is_not_unknown_after_a_lost_lease(trial: &Trial) -> S
     peer.command("5.1").await?;
     peer.refused(1, "overload", 60_000).await;
     peer.settle("5.10").await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.accept().await?;
     peer.welcome_anew(true).await;
     peer.settle("5.1").await?;
@@ -198,7 +198,7 @@ async fn a_deadline_tells_what_is_left(trial: &Trial) -> Step {
     // By ADAPTER.md a caller of `late` waits for 300 ms.
     client.call("late", json!({ "gate": "g" })).await?;
     peer.command("5.13").await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.attach_with(json!({ "recv": 0 })).await?;
     let again = peer.command("5.13").await?;
     if again.kind == kind::COMMAND_WITH_DEADLINE {
@@ -241,7 +241,7 @@ async fn a_volatile_is_not_kept_for_later(trial: &Trial) -> Step {
     peer.is_alive("5.16").await?;
     client.volatile("first").await?;
     peer.take_kind("5.16", "VOLATILE", kind::VOLATILE).await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.attach().await?;
     peer.settle("5.16").await?;
     ensure!("5.16", !peer.has(|frame| frame.kind == kind::VOLATILE), "a volatile was sent again");

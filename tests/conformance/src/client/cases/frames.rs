@@ -28,7 +28,7 @@ async fn ids_come_back_as_they_were_given(trial: &Trial) -> Step {
         let welcome = json!({ "session": id, "token": id, "lease": { "id": id } });
         let (mut client, mut peer) = trial.attached_with(welcome).await?;
         peer.is_alive("1.5").await?;
-        peer.socket.cut();
+        peer.line.socket.cut();
         let hello = client.accept().await?.hello;
         let same = hello["resume"]["session"] == id
             && hello["resume"]["token"] == id
@@ -42,7 +42,7 @@ async fn ids_come_back_as_they_were_given(trial: &Trial) -> Step {
 async fn all_close(trial: &Trial, clause: &'static str, messages: &[&str]) -> Step {
     for message in messages {
         let (_client, mut peer) = trial.attached().await?;
-        peer.socket.send(*message).await;
+        peer.line.socket.send(*message).await;
         peer.closes_with(clause, 4400).await.map_err(|stop| match stop {
             Stop::Broken(mut broken) => {
                 broken.what = format!("{} after {message}", broken.what);
@@ -62,7 +62,7 @@ async fn white_space_between_tokens_is_allowed(trial: &Trial) -> Step {
     let (mut client, mut peer) = trial.attached().await?;
     let call = client.echo("x").await?;
     peer.command("3.1").await?;
-    peer.socket.send(" [ 3 ,\t1 , 1 , 1 , 0 ,\r\n\"spaced\" ] ").await;
+    peer.line.socket.send(" [ 3 ,\t1 , 1 , 1 , 0 ,\r\n\"spaced\" ] ").await;
     client.ends("3.1", call, json!({ "outcome": "reply", "body": "spaced" })).await
 }
 
@@ -92,7 +92,7 @@ async fn a_name_with_an_escape_is_an_error(trial: &Trial) -> Step {
     let (mut client, mut peer) = trial.attached().await?;
     client.subscribe("log").await?;
     peer.accept_log().await?;
-    peer.socket.send("[5,7,1,\"log\\u0067ed\",{\"list\":\"l\",\"text\":\"x\"}]").await;
+    peer.line.socket.send("[5,7,1,\"log\\u0067ed\",{\"list\":\"l\",\"text\":\"x\"}]").await;
     peer.closes_with("3.4", 4400).await
 }
 
@@ -113,7 +113,7 @@ async fn an_event_that_can_not_be_read_is_told_and_harms_nobody(trial: &Trial) -
     peer.accept_log().await?;
     let unreadable = ["{\"text\":}", "{}", "[\"l\",\"x\"]"];
     for (ts, body) in (1..).zip(unreadable) {
-        peer.socket.send(format!("[5,7,{ts},\"logged\",{body}]")).await;
+        peer.line.socket.send(format!("[5,7,{ts},\"logged\",{body}]")).await;
         let item = client.item("3.5", sub).await?;
         ensure!("3.5", item["item"] == "unreadable", "the body {body} arrived as {item}");
     }
@@ -131,9 +131,9 @@ async fn a_reply_that_can_not_be_read_is_told_and_harms_nobody(trial: &Trial) ->
     for _ in 0..3 {
         peer.command("3.5").await?;
     }
-    peer.socket.send("[3,1,3,1,0,nonsense]").await;
-    peer.socket.send("[3,2,3,2,0,{\"a\":7}]").await;
-    peer.socket.send("[3,3,3,3,0,\"readable\"]").await;
+    peer.line.socket.send("[3,1,3,1,0,nonsense]").await;
+    peer.line.socket.send("[3,2,3,2,0,{\"a\":7}]").await;
+    peer.line.socket.send("[3,3,3,3,0,\"readable\"]").await;
     for call in [broken, other] {
         client.ends("3.5", call, json!({ "outcome": "unreadable" })).await?;
     }
@@ -143,10 +143,10 @@ async fn a_reply_that_can_not_be_read_is_told_and_harms_nobody(trial: &Trial) ->
 async fn unknown_kinds_from_128_are_ignored(trial: &Trial) -> Step {
     let mut client = trial.client().await?;
     let mut peer = client.accept().await?;
-    peer.socket.send("[200,\"before WELCOME\"]").await;
+    peer.line.socket.send("[200,\"before WELCOME\"]").await;
     peer.welcome(json!({})).await;
     for message in ["[128]", "[200,{\"a\":1},\"b\",[2]]", "[255,1,2,3]"] {
-        peer.socket.send(message).await;
+        peer.line.socket.send(message).await;
     }
     peer.is_alive("3.6").await
 }

@@ -66,7 +66,7 @@ async fn it_asks_again_after_a_lost_socket(trial: &Trial) -> Step {
     let (mut client, mut peer) = reader!(trial);
     client.echo("x").await?;
     peer.take_kind("5.23", "LEASE", kind::LEASE).await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.accept().await?;
     ensure!("5.23", peer.hello["lease_later"] != true, "it needs one: {}", peer.hello);
     peer.welcome(json!({ "lease": null })).await;
@@ -78,7 +78,7 @@ async fn a_lease_that_a_resume_tells_is_taken(trial: &Trial) -> Step {
     let (mut client, mut peer) = reader!(trial);
     client.echo("x").await?;
     peer.take_kind("5.23", "LEASE", kind::LEASE).await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.accept().await?;
     peer.welcome(json!({})).await;
     peer.command("5.23").await.map(drop)

@@ -26,7 +26,7 @@ async fn after_a_lost_session_everything_unresolved_is_sent_again_in_order(trial
     peer.result(2, json!("x")).await;
     peer.result(4, json!("x")).await;
     peer.settle("5.9").await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.accept().await?;
     client.echo("new").await?;
     peer.welcome_anew(false).await;
@@ -80,7 +80,7 @@ async fn a_refusal_for_now_holds_across_sessions(trial: &Trial) -> Step {
     peer.command("5.10").await?;
     peer.refused(1, "overload", 60_000).await;
     peer.settle("5.10").await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.accept().await?;
     peer.welcome_anew(false).await;
     peer.settle("5.10").await?;
@@ -113,7 +113,7 @@ async fn an_ack_resolves_nothing(trial: &Trial) -> Step {
     peer.ack().await;
     peer.settle("6.1").await?;
     ensure!("6.1", !client.is_over(call), "an ACK became an outcome");
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.accept().await?;
     ensure!("6.1", peer.hello["lease"]["low"] == 1, "an ACK moved low: {}", peer.hello);
     peer.welcome_anew(false).await;
@@ -125,7 +125,7 @@ async fn a_caller_that_stops_waiting_changes_nothing(trial: &Trial) -> Step {
     let call = client.call("late", json!({ "gate": "g" })).await?;
     peer.command("6.2").await?;
     client.gave_up(call).await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.accept().await?;
     ensure!("6.2", peer.hello["lease"]["low"] == 1, "the command was let go of: {}", peer.hello);
     peer.welcome_anew(false).await;

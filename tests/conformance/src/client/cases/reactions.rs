@@ -25,13 +25,13 @@ async fn it_resumes_after_what_ends_the_attachment_alone(trial: &Trial) -> Step 
     let (mut client, mut peer) = trial.attached().await?;
     for code in codes.into_iter().filter(|code| *code != 1006) {
         peer.is_alive("8.1").await?;
-        peer.socket.close(code, "").await;
+        peer.line.socket.close(code, "").await;
         peer = client.attach().await?;
         ensure!("8.1", peer.wants_resume(), "no resume after {code}: {}", peer.hello);
     }
     peer.is_alive("8.1").await?;
     // Without any code, which is 1006.
-    peer.socket.cut();
+    peer.line.socket.cut();
     let peer = client.accept().await?;
     ensure!("8.1", peer.wants_resume(), "no resume after a socket without a code: {}", peer.hello);
     Ok(())
@@ -42,7 +42,7 @@ async fn it_begins_a_new_session_after_what_ended_the_session(trial: &Trial) -> 
         let (mut client, mut peer) = trial.attached().await?;
         client.echo("x").await?;
         peer.command("8.1").await?;
-        peer.socket.close(code, "").await;
+        peer.line.socket.close(code, "").await;
         let mut peer = client.accept().await?;
         ensure!("8.1", !peer.wants_resume(), "a resume after {code}: {}", peer.hello);
         ensure!(
@@ -61,7 +61,7 @@ async fn it_stops_where_it_is_told_to(trial: &Trial) -> Step {
     for code in [1000, 4300, 4399, 4400, 4401, 4403, 4409, 4413, 4499] {
         let (mut client, mut peer) = trial.attached().await?;
         peer.is_alive("8.1").await?;
-        peer.socket.close(code, "").await;
+        peer.line.socket.close(code, "").await;
         client.stops("8.1").await?;
     }
     Ok(())
@@ -73,7 +73,7 @@ async fn it_asks_for_new_credentials_and_resumes(trial: &Trial) -> Step {
         let mut peer = client.attach().await?;
         ensure!("4.1", peer.hello["token"] == "first", "another credential: {}", peer.hello);
         peer.is_alive("8.1").await?;
-        peer.socket.close(code, "").await;
+        peer.line.socket.close(code, "").await;
         let peer = client.accept().await?;
         ensure!(
             "8.1",
@@ -89,7 +89,7 @@ async fn it_asks_for_new_credentials_and_resumes(trial: &Trial) -> Step {
 async fn it_stops_after_three_refused_credentials_in_a_row(trial: &Trial) -> Step {
     let mut client = trial.client().await?;
     for _ in 0..3 {
-        client.accept().await?.socket.close(4201, "").await;
+        client.accept().await?.line.socket.close(4201, "").await;
     }
     client.stops("8.1a").await.map(drop)
 }
@@ -97,7 +97,7 @@ async fn it_stops_after_three_refused_credentials_in_a_row(trial: &Trial) -> Ste
 async fn it_stops_after_three_sequence_errors_in_a_row(trial: &Trial) -> Step {
     let mut client = trial.client().await?;
     for _ in 0..3 {
-        client.accept().await?.socket.close(4410, "").await;
+        client.accept().await?.line.socket.close(4410, "").await;
     }
     client.stops("8.1a").await.map(drop)
 }
@@ -116,7 +116,7 @@ async fn a_stop_leaves_what_was_sent_unknown_to_the_caller(trial: &Trial) -> Ste
     let (mut client, mut peer) = trial.attached().await?;
     let call = client.echo("x").await?;
     peer.command("8.1").await?;
-    peer.socket.close(4300, "").await;
+    peer.line.socket.close(4300, "").await;
     client.stops("8.1").await?;
     client.ends("6.1", call, json!({ "outcome": "unknown" })).await
 }

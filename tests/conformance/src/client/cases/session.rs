@@ -48,7 +48,7 @@ async fn hello_comes_first_and_nothing_until_welcome(trial: &Trial) -> Step {
 async fn its_first_frame_confirms_the_token_at_once(trial: &Trial) -> Step {
     let (mut client, mut peer) = trial.attached().await?;
     peer.take("4.1", "a first frame after WELCOME", |_| true).await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.attach().await?;
     peer.take("4.1", "a first frame after WELCOME", |_| true).await.map(drop)
 }
@@ -168,7 +168,7 @@ async fn a_lost_socket_is_resumed(trial: &Trial) -> Step {
     let (mut client, mut peer) = trial.attached().await?;
     for dial in 2..5 {
         peer.is_alive("4.7").await?;
-        peer.socket.cut();
+        peer.line.socket.cut();
         peer = client.attach().await?;
         ensure!("4.7", peer.wants_resume(), "HELLO does not resume: {}", peer.hello);
         ensure!("4.9", peer.hello["dial"] == dial, "not dial {dial}: {}", peer.hello);
@@ -183,7 +183,7 @@ async fn what_the_server_did_not_get_is_sent_again_in_order(trial: &Trial) -> St
         calls.push(client.echo(text).await?);
         peer.command("4.7").await?;
     }
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.accept().await?;
     calls.push(client.echo("newer").await?);
     // The server says that only the first has arrived. The desk checks `seq`, `n`, name and body.
@@ -206,7 +206,7 @@ async fn sending_again_is_not_limited_by_the_window(trial: &Trial) -> Step {
         client.echo(&text.to_string()).await?;
         peer.command("4.7").await?;
     }
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client
         .attach_with(json!({ "recv": 0, "window": { "frames": 4, "bytes": 60_000 } }))
         .await?;
@@ -221,7 +221,7 @@ async fn it_resumes_with_the_token_of_the_last_welcome(trial: &Trial) -> Step {
     let mut seen = Vec::new();
     for _ in 0..3 {
         peer.is_alive("4.8").await?;
-        peer.socket.cut();
+        peer.line.socket.cut();
         peer = client.attach().await?;
         // The desk checks with every HELLO that this is the last token.
         let token = peer.hello["resume"]["token"].clone();
@@ -234,10 +234,10 @@ async fn it_resumes_with_the_token_of_the_last_welcome(trial: &Trial) -> Step {
 async fn welcomes_that_were_lost_are_not_believed(trial: &Trial) -> Step {
     let (mut client, mut peer) = trial.attached().await?;
     peer.is_alive("4.8").await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let lost = client.accept().await?;
     let token = lost.hello["resume"]["token"].clone();
-    lost.socket.cut();
+    lost.line.socket.cut();
     // Nothing arrived, so the process still has the token of the WELCOME before.
     let peer = client.accept().await?;
     ensure!(
@@ -252,7 +252,7 @@ async fn a_failed_resume_begins_a_new_session(trial: &Trial) -> Step {
     let (mut client, mut peer) = trial.attached().await?;
     let call = client.echo("again").await?;
     let first = peer.command("4.12").await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.accept().await?;
     ensure!("4.7", peer.wants_resume(), "HELLO does not resume: {}", peer.hello);
     peer.welcome_anew(false).await;
@@ -274,7 +274,7 @@ async fn a_resume_that_the_server_can_not_mean_closes_with_4410(trial: &Trial) -
     for changes in [json!({ "recv": 9 }), other, lease] {
         let (mut client, mut peer) = trial.attached().await?;
         peer.is_alive("4.7").await?;
-        peer.socket.cut();
+        peer.line.socket.cut();
         let mut peer = client.attach_with(changes).await?;
         peer.closes_with("4.7", 4410).await?;
     }

@@ -44,7 +44,7 @@ async fn after_every_welcome_it_subscribes_again(trial: &Trial) -> Step {
     for round in 1..4 {
         peer.event(7, 1, &round.to_string()).await;
         client.sees("7.2", sub, &round.to_string()).await?;
-        peer.socket.cut();
+        peer.line.socket.cut();
         peer = client.attach().await?;
         let asked = peer.subscribe("7.2").await?;
         peer.subscribed(&asked, 7, (LATER, 0), Some("epoch")).await;
@@ -63,7 +63,7 @@ async fn it_goes_on_from_what_the_application_has_finished_with(trial: &Trial) -
     // Asking for the next one says that the third is finished with.
     client.take(sub).await?;
     peer.is_alive("7.2").await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.attach().await?;
     let asked = peer.subscribe("7.2").await?;
     ensure!("7.2", asked["from"] == json!({ "epoch": EPOCH, "ts": 3 }), "from: {asked}");
@@ -84,7 +84,7 @@ async fn a_continuation_from_somewhere_else_closes_with_4410(trial: &Trial) -> S
     client.sees("7.4", sub, "1").await?;
     client.take(sub).await?;
     peer.is_alive("7.4").await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.attach().await?;
     let asked = peer.subscribe("7.2").await?;
     peer.subscribed(&asked, 7, (EPOCH, 5), None).await;
@@ -113,7 +113,7 @@ async fn comes_back(trial: &Trial, topic: &str) -> Step<(Client, Peer, u64, Valu
     }
     peer.named_event(7, 1, if topic == "list" { "appended" } else { "logged" }, "seen").await;
     client.sees("7.5", sub, "seen").await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.attach().await?;
     let asked = peer.subscribe("7.2").await?;
     Ok((client, peer, sub, asked))
@@ -214,7 +214,7 @@ async fn a_skip_moves_on(trial: &Trial) -> Step {
     client.sees("7.7", sub, "6").await?;
     client.take(sub).await?;
     peer.is_alive("7.7").await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.attach().await?;
     let asked = peer.subscribe("7.2").await?;
     ensure!("7.2", asked["from"]["ts"] == 6, "it goes on from {asked}");
@@ -236,7 +236,7 @@ async fn without_a_snapshot_the_place_is_known_before_any_event(trial: &Trial) -
     let asked = peer.subscribe("7.2").await?;
     peer.subscribed(&asked, 7, (EPOCH, 4), Some("initial")).await;
     peer.is_alive("7.17").await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.attach().await?;
     let asked = peer.subscribe("7.2").await?;
     let from = json!({ "epoch": EPOCH, "ts": 4 });
@@ -250,7 +250,7 @@ async fn before_the_snapshot_there_is_no_place(trial: &Trial) -> Step {
     let asked = peer.subscribe("7.2").await?;
     peer.subscribed(&asked, 7, (EPOCH, 4), Some("initial")).await;
     peer.is_alive("7.17").await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.attach().await?;
     let asked = peer.subscribe("7.2").await?;
     ensure!(
@@ -274,7 +274,7 @@ async fn a_gap_that_was_not_told_is_not_lost_with_the_socket(trial: &Trial) -> S
     client.sees("7.12", sub, "1").await?;
     peer.subscribed(&asked, 7, (EPOCH, 4), Some("trimmed")).await;
     peer.is_alive("7.12").await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     // Either it holds the gap and goes on behind it, or it meets the gap again.
     let mut peer = client.attach().await?;
     let asked = peer.subscribe("7.2").await?;
@@ -295,7 +295,7 @@ async fn an_item_in_the_applications_hands_is_not_seen_twice(trial: &Trial) -> S
     peer.event(7, 1, "1").await;
     client.sees("7.18", sub, "1").await?;
     peer.is_alive("7.18").await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     let mut peer = client.attach().await?;
     let asked = peer.subscribe("7.2").await?;
     // It has finished with nothing, and may still hold what the application is with.

@@ -82,14 +82,14 @@ async fn any_other_refusal_stops_a_client_that_was_never_connected(trial: &Trial
 async fn any_other_refusal_is_a_lost_connection_later(trial: &Trial) -> Step {
     let (mut client, mut peer) = trial.attached().await?;
     peer.is_alive("2.1").await?;
-    peer.socket.cut();
+    peer.line.socket.cut();
     client.refuse_upgrade(404).await?;
     client.attach().await?.is_alive("2.1").await
 }
 
 async fn a_binary_message_is_an_error(trial: &Trial) -> Step {
     let (_client, mut peer) = trial.attached().await?;
-    peer.socket.send_binary(b"[12,1]").await;
+    peer.line.socket.send_binary(b"[12,1]").await;
     peer.closes_with("2.2", 4400).await
 }
 
@@ -107,9 +107,9 @@ async fn a_command_beyond_frame_bytes_is_not_sent(trial: &Trial) -> Step {
 
 async fn a_websocket_ping_is_answered(trial: &Trial) -> Step {
     let (_client, mut peer) = trial.attached().await?;
-    peer.socket.send_websocket_ping(b"life").await;
+    peer.line.socket.send_websocket_ping(b"life").await;
     loop {
-        match peer.socket.next().await {
+        match peer.line.socket.next().await {
             Some(Arrival::WebSocketPong(payload)) if payload == b"life" => {
                 return peer.is_alive("2.4").await;
             }

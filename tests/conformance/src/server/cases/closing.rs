@@ -125,7 +125,7 @@ async fn a_silent_client_is_asked_and_abandoned_with_4003(trial: &Trial) -> Step
     let server = trial.server_with(json!({ "heartbeat": heartbeat })).await?;
     let peer = server.attach(Me::new("ann")).await?;
     let me = peer.me.clone();
-    let Some((texts, code)) = peer.socket.listen_mutely().await else {
+    let Some((texts, code)) = peer.line.socket.listen_mutely().await else {
         return Err(Stop::broken("9.1", "a client that says nothing at all is not abandoned"));
     };
     ensure!("9.1", code == Some(4003), "a silent client was closed with {code:?}");
@@ -153,7 +153,7 @@ async fn any_message_counts_as_life(trial: &Trial) -> Step {
 async fn a_websocket_pong_counts_as_life_or_nothing(trial: &Trial) -> Step {
     // The protocol does not say whether a library shows a pong. It must do no harm.
     let mut peer = trial.peer().await?;
-    peer.socket.send_websocket_pong(b"unasked").await;
+    peer.line.socket.send_websocket_pong(b"unasked").await;
     peer.is_alive("2.4").await
 }
 
@@ -182,7 +182,7 @@ async fn a_part_of_a_message_counts_as_life(trial: &Trial) -> Step {
     let mut pieces = vec!["[200,\"a long "];
     pieces.extend(["message "; 23]);
     pieces.push("\"]");
-    peer.socket.send_slowly(&pieces, Duration::from_millis(50)).await;
+    peer.line.socket.send_slowly(&pieces, Duration::from_millis(50)).await;
     peer.is_alive("9.1").await
 }
 

@@ -47,7 +47,7 @@ async fn all_close(trial: &Trial, clause: &'static str, messages: &[&str]) -> St
     let server = trial.server().await?;
     for message in messages {
         let mut peer = server.attach(Me::new("ann")).await?;
-        peer.socket.send(*message).await;
+        peer.line.socket.send(*message).await;
         let closed = peer.closes_with(clause, 4400).await;
         closed.map_err(|stop| match stop {
             crate::case::Stop::Broken(mut broken) => {
@@ -110,9 +110,9 @@ async fn white_space_between_tokens_is_allowed(trial: &Trial) -> Step {
     let hello = serde_json::to_string_pretty(&json!([kind::HELLO, me.hello()])).unwrap_or_default();
     let mut peer = server.say(&format!("\r\n\t {hello} \n")).await?;
     peer.welcomed().await?;
-    peer.socket.send(" [ 0 ,\t0\n, 1 ] ").await;
+    peer.line.socket.send(" [ 0 ,\t0\n, 1 ] ").await;
     let (n, _) = peer.number("echo", &json!({}));
-    peer.socket.send(" [ 1 , 1 , 0 , 1 , 0 , \"echo\" , { \"text\" : \"a b\" } ] ").await;
+    peer.line.socket.send(" [ 1 , 1 , 0 , 1 , 0 , \"echo\" , { \"text\" : \"a b\" } ] ").await;
     let text = peer.result("3.1", n).await?;
     ensure!("3.1", text == "a b", "another reply: {text}");
     Ok(())
@@ -202,10 +202,10 @@ async fn a_body_that_is_not_json_concerns_its_message_alone(trial: &Trial) -> St
     let mut peer = trial.peer().await?;
     for body in ["{\"text\":}", "nonsense", "{\"text\":\"a\""] {
         let (n, frame) = peer.number("echo", &json!("BODY"));
-        peer.socket.send(frame.to_string().replace("\"BODY\"", body)).await;
+        peer.line.socket.send(frame.to_string().replace("\"BODY\"", body)).await;
         peer.refused("3.5", n, "invalid").await?;
     }
-    peer.socket.send("[6,\"nudge\",{\"list\":]").await;
+    peer.line.socket.send("[6,\"nudge\",{\"list\":]").await;
     let reply = peer.call("3.5", "echo", json!({ "text": "alive" })).await?;
     ensure!("3.5", reply == "alive", "another reply: {reply}");
     Ok(())
@@ -228,7 +228,7 @@ async fn a_deeply_nested_body_concerns_its_message_alone(trial: &Trial) -> Step 
         format!("{{\"text\":\"x\",\"later\":{open}{close}}}"),
     ] {
         let (n, frame) = peer.number("echo", &json!("BODY"));
-        peer.socket.send(frame.to_string().replace("\"BODY\"", &body)).await;
+        peer.line.socket.send(frame.to_string().replace("\"BODY\"", &body)).await;
         // The server may say how deeply a body may be nested.
         let answer = peer.answer("3.5", n).await?;
         let refused = answer.kind == kind::REFUSED && answer.string(3) == "invalid";
@@ -247,7 +247,7 @@ async fn a_deeply_nested_body_concerns_its_message_alone(trial: &Trial) -> Step 
 async fn unknown_kinds_from_128_are_ignored(trial: &Trial) -> Step {
     let mut peer = trial.peer().await?;
     for message in ["[128]", "[200,{\"a\":1},\"b\",[2]]", "[255,1,2,3]"] {
-        peer.socket.send(message).await;
+        peer.line.socket.send(message).await;
     }
     peer.is_alive("3.6").await
 }

@@ -73,7 +73,7 @@ async fn commands_take_effect_in_the_order_of_their_numbers(trial: &Trial) -> St
             peer.number("append", &json!({ "list": list, "text": text.to_string() })).1.to_string()
         })
         .collect();
-    peer.socket.send_together(&commands).await;
+    peer.line.socket.send_together(&commands).await;
     for n in 1..=30 {
         let length = peer.result("5.5", n).await?;
         ensure!("5.5", length == n, "n {n} made the list {length} long");

@@ -134,7 +134,7 @@ async fn lost_welcomes_cost_nothing(trial: &Trial) -> Step {
             lost.resume_failed
         );
         let dial = lost.me.dial;
-        lost.socket.cut();
+        lost.line.socket.cut();
         me = token_before;
         me.dial = dial;
         if let Some(session) = &mut me.session {

@@ -67,10 +67,10 @@ async fn an_upgrade_without_a_known_subprotocol_is_refused_with_400(trial: &Tria
 async fn a_binary_message_closes_with_4400(trial: &Trial) -> Step {
     let server = trial.server().await?;
     let mut peer = server.attach(Me::new("ann")).await?;
-    peer.socket.send_binary(b"[12,1]").await;
+    peer.line.socket.send_binary(b"[12,1]").await;
     peer.closes_with("2.2", 4400).await?;
     let mut silent = server.silent().await?;
-    silent.socket.send_binary(b"\x00").await;
+    silent.line.socket.send_binary(b"\x00").await;
     silent.closes_with("2.2", 4400).await.map(drop)
 }
 
@@ -85,7 +85,7 @@ async fn every_frame_is_one_text_message(trial: &Trial) -> Step {
                 .to_string()
         })
         .collect();
-    peer.socket.send_together(&commands).await;
+    peer.line.socket.send_together(&commands).await;
     for n in 1..=6 {
         peer.result("2.2", n).await?;
         peer.event("2.2").await?;
@@ -136,7 +136,7 @@ async fn a_frame_of_exactly_frame_bytes_is_taken(trial: &Trial) -> Step {
     // The message itself may be bounded more closely than the frame.
     let frame = frame.to_string();
     let spaces = " ".repeat(4096 - frame.len());
-    peer.socket.send(frame.replacen(',', &format!(",{spaces}"), 1)).await;
+    peer.line.socket.send(frame.replacen(',', &format!(",{spaces}"), 1)).await;
     let text = peer.result("2.3", n).await?;
     ensure!("2.3", text == "as it is", "another reply than was sent: {text}");
     Ok(())
@@ -144,9 +144,9 @@ async fn a_frame_of_exactly_frame_bytes_is_taken(trial: &Trial) -> Step {
 
 async fn a_websocket_ping_is_answered(trial: &Trial) -> Step {
     let mut peer = trial.peer().await?;
-    peer.socket.send_websocket_ping(b"life").await;
+    peer.line.socket.send_websocket_ping(b"life").await;
     loop {
-        match peer.socket.next().await {
+        match peer.line.socket.next().await {
             Some(Arrival::WebSocketPong(payload)) => {
                 ensure!("2.4", payload == b"life", "a pong with another payload: {payload:?}");
                 break;

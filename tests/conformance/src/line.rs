@@ -1,0 +1,131 @@
+//! The frames of one socket, whichever end is under test: read, checked, and kept until somebody
+//! asks for them. What a frame must say is the checker's business, which its owner passes along.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::case::{Step, Stop};
+use crate::frame::{Frame, Sender};
+use crate::socket::{Arrival, Socket};
+
+/// See the module.
+pub(crate) struct Line {
+    pub(crate) socket: Socket,
+    /// Who is at the other end.
+    sender: Sender,
+    /// Frames that arrived while something else was awaited.
+    inbox: VecDeque<Frame>,
+}
+
+impl Line {
+    pub(crate) fn new(socket: Socket, sender: Sender) -> Self {
+        Self { socket, sender, inbox: VecDeque::new() }
+    }
+
+    /// The next frame, which nothing has checked beyond its layout.
+    pub(crate) async fn read(&mut self, clause: &'static str, what: &str) -> Step<Frame> {
+        loop {
+            match self.socket.next().await {
+                Some(Arrival::Text(text)) => return Ok(Frame::read(&text, self.sender)?),
+                Some(Arrival::Binary) => {
+                    return Err(Stop::broken("2.2", "a binary message on a JSON attachment"));
+                }
+                Some(Arrival::WebSocketPong(_)) => {}
+                Some(Arrival::Closed(code)) => {
+                    return Err(Stop::broken(clause, format!("{} instead of {what}", ended(code))));
+                }
+                None => return Err(Stop::broken(clause, format!("no {what} in time"))),
+            }
+        }
+    }
+
+    /// The next frame that fits. Others are checked, too, and kept for later.
+    pub(crate) async fn take(
+        &mut self,
+        mut check: impl FnMut(&Frame) -> Step + Send,
+        clause: &'static str,
+        what: &str,
+        fits: impl Fn(&Frame) -> bool + Send,
+    ) -> Step<Frame> {
+        if let Some(at) = self.inbox.iter().position(&fits) {
+            return self
+                .inbox
+                .remove(at)
+                .ok_or_else(|| Stop::trouble("the inbox has lost a frame"));
+        }
+        loop {
+            let frame = self.read(clause, what).await?;
+            check(&frame)?;
+            if fits(&frame) {
+                return Ok(frame);
+            }
+            self.inbox.push_back(frame);
+        }
+    }
+
+    /// Whether a frame that fits has already arrived.
+    pub(crate) fn has(&self, fits: impl Fn(&Frame) -> bool) -> bool {
+        self.inbox.iter().any(fits)
+    }
+
+    /// Checks what comes until nothing has come for a moment.
+    pub(crate) async fn listen(
+        &mut self,
+        mut check: impl FnMut(&Frame) -> Step + Send,
+        clause: &'static str,
+        moment: Duration,
+    ) -> Step {
+        while let Some(arrival) = self.socket.next_soon(moment).await {
+            match arrival {
+                Arrival::Text(text) => {
+                    let frame = Frame::read(&text, self.sender)?;
+                    check(&frame)?;
+                    self.inbox.push_back(frame);
+                }
+                Arrival::Closed(code) => return Err(Stop::broken(clause, ended(code))),
+                Arrival::Binary | Arrival::WebSocketPong(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that the socket is closed with this code. What comes before is checked and kept.
+    pub(crate) async fn closes_with(
+        &mut self,
+        mut check: impl FnMut(&Frame) -> Step + Send,
+        clause: &'static str,
+        wanted: u16,
+    ) -> Step {
+        loop {
+            match self.socket.next().await {
+                Some(Arrival::Closed(Some(code))) if code == wanted => return Ok(()),
+                Some(Arrival::Closed(code)) => {
+                    return Err(Stop::broken(
+                        clause,
+                        format!("{} instead of close {wanted}", ended(code)),
+                    ));
+                }
+                None => return Err(Stop::broken(clause, format!("no close {wanted} in time"))),
+                Some(Arrival::Text(text)) => {
+                    let frame = Frame::read(&text, self.sender)?;
+                    check(&frame)?;
+                    self.inbox.push_back(frame);
+                }
+                Some(Arrival::Binary | Arrival::WebSocketPong(_)) => {}
+            }
+        }
+    }
+
+    /// Sends a frame as it is.
+    pub(crate) async fn say(&mut self, frame: Value) {
+        self.socket.send(frame.to_string()).await;
+    }
+}
+
+fn ended(code: Option<u16>) -> String {
+    code.map_or("the socket ended without a code".to_owned(), |code| {
+        format!("the socket was closed with {code}")
+    })
+}

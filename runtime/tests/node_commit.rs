@@ -38,14 +38,6 @@ fn appends(op: &StoreOp) -> Vec<Append> {
     }
 }
 
-/// A commit under way is written without being settled.
-fn written_unsettled(bench: &mut Bench) {
-    let StoreOp::Commit { lease, low, mut commits } = bench.ops[0].1.clone() else { panic!() };
-    commits.iter_mut().for_each(|commit| commit.settle = false);
-    let written = bench.store.apply(bench.now, StoreOp::Commit { lease, low, commits });
-    bench.outcome(written);
-}
-
 /// One operation of a lease is under way at a time, and carries all that has ended by then.
 #[test]
 fn one_commit_carries_several_records() {
@@ -239,7 +231,7 @@ fn an_append_that_is_owed_is_tried_for_ever() {
     bench.by_hand = true;
     bench.post(conn, 1);
     done(&mut bench, 1, vec![event(log("a"), 1), event(log("a"), 2)]);
-    written_unsettled(&mut bench);
+    bench.written_unsettled();
     for _ in 0..10 {
         bench.outcome(StoreOutcome::Failed);
         bench.pass(100_000);
@@ -284,9 +276,9 @@ fn records_that_land_together_are_settled_together() {
     (1..=3).for_each(|n| bench.ask(conn, n));
     bench.by_hand = true;
     (1..=3).for_each(|n| done(&mut bench, n, vec![event(log("a"), n)]));
-    written_unsettled(&mut bench);
+    bench.written_unsettled();
     bench.ops.rotate_left(1);
-    written_unsettled(&mut bench);
+    bench.written_unsettled();
     bench.store_one();
     let settles = |bench: &Bench| match &bench.ops[0].1 {
         StoreOp::Settle { records } => records.iter().map(|(_, n)| n.0).collect(),
@@ -312,7 +304,7 @@ fn a_stale_append_is_asked_for_again_with_a_newer_look_at_its_record() {
     bench.post(conn, 1);
     bench.by_hand = true;
     done(&mut bench, 1, vec![event(log("a"), 1)]);
-    written_unsettled(&mut bench);
+    bench.written_unsettled();
     let seen = appends(&bench.ops[0].1)[0].as_of;
     assert!(seen.is_some());
     bench.pass(1_000);
@@ -334,7 +326,7 @@ fn a_stale_append_whose_record_is_settled_is_dropped() {
     bench.post(conn, 1);
     bench.by_hand = true;
     done(&mut bench, 1, vec![event(log("a"), 1)]);
-    written_unsettled(&mut bench);
+    bench.written_unsettled();
     bench.publish(&log("a"), 2);
     bench.outcome(StoreOutcome::Appended(vec![AppendOutcome::Stale]));
     bench.outcome(nothing_unsettled());
@@ -352,7 +344,7 @@ fn what_nobody_owes_is_given_up_beside_what_is_owed() {
     bench.publish(&log("a"), 1);
     done(&mut bench, 1, vec![event(log("a"), 2)]);
     bench.ops.rotate_left(1);
-    written_unsettled(&mut bench);
+    bench.written_unsettled();
     bench.publish(&log("a"), 3);
     bench.store_one();
     bench.outcome(StoreOutcome::Failed);
@@ -374,7 +366,7 @@ fn commands_are_refused_while_too_many_publications_wait() {
     bench.post(conn, 1);
     bench.by_hand = true;
     done(&mut bench, 1, vec![event(log("a"), 1), event(log("a"), 2)]);
-    written_unsettled(&mut bench);
+    bench.written_unsettled();
     bench.post(conn, 2);
     assert_eq!(bench.answers(conn), told_answers(&[(1, "ok"), (2, "refused Overload")]));
     bench.store_all();

@@ -1,13 +1,15 @@
-//! One principal at its worst beside another one: places for commands, and sessions. Each kind of resource is
-//! shared, and nobody who asks for little waits for somebody who asks for much.
+//! One principal at its worst beside another one: places for commands, publications that wait, and
+//! sessions. Each kind of resource is shared, and nobody who asks for little waits for somebody who
+//! asks for much.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod node_support;
 
-use node_support::{Bench, told_answers as told};
-use steadfast::session::node::{ConnId, Execution};
+use node_support::{Bench, event, told_answers as told};
+use steadfast::session::node::{ConnId, Execution, NodeConfig};
+use steadfast::session::store::Outcome;
 use steadfast::wire::ClientFrame;
-use steadfast_rig::fixtures::{ANN, BOB, CONCURRENT};
+use steadfast_rig::fixtures::{ANN, BOB, CONCURRENT, body, log};
 
 /// Which commands run, by their connection and number.
 fn running(bench: &Bench) -> Vec<(ConnId, u64)> {
@@ -155,6 +157,68 @@ fn a_quota_is_given_back_by_every_end() {
         bench.executions.clear();
         let peaks = bench.node.peaks();
         assert_eq!((peaks.principal_executions, peaks.principal_waiting), (0, 0), "{round}");
+    }
+}
+
+/// A bench with two clients of one principal and one of another. Two publications of the first wait
+/// for a store that does not take them.
+fn two_wait(set: impl FnOnce(&mut NodeConfig)) -> (Bench, [ConnId; 3]) {
+    let mut bench = Bench::with(set);
+    let conns = [BOB, BOB, ANN].map(|user| {
+        let conn = bench.attach_as(user);
+        bench.post(conn, 1);
+        bench.finish(1);
+        bench.take(conn);
+        conn
+    });
+    bench.post(conns[0], 2);
+    bench.by_hand = true;
+    let publishes = vec![event(log("a"), 1), event(log("b"), 2)];
+    bench.finish_with(2, Outcome::Ok(body("{}")), publishes);
+    bench.written_unsettled();
+    assert_eq!(bench.answers(conns[0]), told(&[(2, "ok")]));
+    (bench, conns)
+}
+
+#[test]
+fn one_principal_whose_publications_wait_is_refused_and_others_are_not() {
+    let bounds: [fn(&mut NodeConfig); 2] = [
+        |config| config.publishes_waiting_per_principal = 2,
+        |config| config.publish_bytes_waiting_per_principal = 2,
+    ];
+    for bound in bounds {
+        let (mut bench, [first, second, ann]) = two_wait(bound);
+        bench.post(first, 3);
+        bench.post(second, 2);
+        bench.post(ann, 2);
+        assert_eq!(bench.answers(first), told(&[(3, "refused Overload")]));
+        assert_eq!(bench.answers(second), told(&[(2, "refused Overload")]));
+        assert_eq!(running(&bench), [(ann, 2)]);
+        let peaks = bench.node.peaks();
+        assert_eq!((peaks.principal_publishes, peaks.principal_publish_bytes), (2, 2));
+        bench.store_all();
+        let peaks = bench.node.peaks();
+        assert_eq!((peaks.principal_publishes, peaks.principal_publish_bytes), (0, 0));
+        bench.post(first, 3);
+        assert_eq!(running(&bench), [(ann, 2), (first, 3)], "they are in their logs");
+    }
+}
+
+#[test]
+fn while_as_many_publications_wait_as_may_those_without_any_are_served() {
+    let bounds: [fn(&mut NodeConfig); 2] =
+        [|config| config.publishes_waiting = 2, |config| config.publish_bytes_waiting = 2];
+    for bound in bounds {
+        let (mut bench, [first, second, ann]) = two_wait(bound);
+        bench.post(first, 3);
+        bench.post(second, 2);
+        bench.post(ann, 2);
+        assert_eq!(running(&bench), [(ann, 2)]);
+        let load = bench.node.load();
+        assert_eq!((load.publishes_waiting, load.publish_bytes_waiting), (2, 2));
+        bench.store_all();
+        let load = bench.node.load();
+        assert_eq!((load.publishes_waiting, load.publish_bytes_waiting), (0, 0));
     }
 }
 

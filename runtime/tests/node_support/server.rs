@@ -1,7 +1,7 @@
 //! What handlers and the store answer when the test says so.
 
 use steadfast::session::node::{Executed, Execution, StagedPublish};
-use steadfast::session::store::{Advanced, News, Outcome, StoreOutcome, TopicId};
+use steadfast::session::store::{Advanced, News, Outcome, StoreOp, StoreOutcome, TopicId};
 use steadfast::wire::Position;
 use steadfast_rig::fixtures::{self, body};
 
@@ -67,6 +67,14 @@ impl Bench {
     pub fn outcome(&mut self, outcome: StoreOutcome) {
         let (op, _) = self.ops.pop_front().expect("an operation waits");
         self.act(|node, now| node.handle_store(now, op, outcome));
+    }
+
+    /// The commit that was asked for first is written without being settled.
+    pub fn written_unsettled(&mut self) {
+        let StoreOp::Commit { lease, low, mut commits } = self.ops[0].1.clone() else { panic!() };
+        commits.iter_mut().for_each(|commit| commit.settle = false);
+        let written = self.store.apply(self.now, StoreOp::Commit { lease, low, commits });
+        self.outcome(written);
     }
 
     /// Carries the oldest operation out, and tells.

@@ -21,6 +21,7 @@ pub fn script(mutant: Mutant) -> Option<Script> {
         Mutant::StaleClaimUsed => Some(a_commit_overtakes_a_claim),
         Mutant::WaitingSurvivesLaterClaim => Some(an_old_node_goes_on_after_a_takeover),
         Mutant::SweepSkipped => Some(a_node_and_its_client_end_before_an_append),
+        Mutant::PublishesWithoutQuota => Some(a_client_publishes_more_than_the_log_takes),
         Mutant::RolledLeavesLeases => Some(an_idle_client_of_a_store_that_goes_back),
         _ => None,
     }
@@ -96,6 +97,24 @@ fn an_idle_client_of_a_store_that_goes_back() -> Option<Violation> {
     world.run_for(2_000);
     world.back_up_store();
     world.roll_store_back();
+    outcome(world)
+}
+
+/// Each command publishes three events, and by the time that the next one is committed the store has
+/// taken one of them into the log.
+fn a_client_publishes_more_than_the_log_takes() -> Option<Violation> {
+    let mut plan = Plan::calm().node(|config| {
+        (config.span, config.append_entries, config.publishes_waiting_per_principal) = (1, 1, 1);
+    });
+    plan.handlers.manual = true;
+    plan.store.settles = 0;
+    plan.store.before_ms = (20, 20);
+    let mut world = world(plan);
+    for _ in 0..8 {
+        let (command, _) = world.submit(0, ORDERED);
+        world.run_until(2_000, |world| !world.held.is_empty());
+        world.finish(command, Answer::Ok(3));
+    }
     outcome(world)
 }
 

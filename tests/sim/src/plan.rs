@@ -472,5 +472,8 @@ fn randomise_quotas(rng: &mut Rng, config: &mut NodeConfig) {
     config.sessions_per_principal = rng.pick(&[1, 2, 64]);
     config.subscriptions_per_principal = rng.pick(&[2, 4, 100]);
     config.snapshot_interval = Duration::from_millis(rng.pick(&[0, 100, 2_000]));
-    config.snapshots_bytes = rng.pick(&[40, 1_000_000]);
+    config.snapshots_bytes = rng.pick(&[20, 1_000_000]);
+    config.publishes_waiting_per_principal = rng.pick(&[1, 4, 100]);
+    config.publish_bytes_waiting_per_principal = rng.pick(&[10, 1_000_000]);
+    config.publish_bytes_waiting = rng.pick(&[20, 1_000_000]);
 }

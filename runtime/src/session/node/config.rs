@@ -2,115 +2,10 @@
 
 use std::time::Duration;
 
-use super::identity::IdSpec;
+use super::declared::{MessageSpec, TopicSpec};
 use crate::session::millis;
 use crate::session::store::{Retention, TopicId};
 use crate::wire::{self, Codec, Name, Window};
-
-/// A message that clients may send.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct MessageSpec {
-    pub(super) name: Name,
-    pub(super) index: u16,
-    pub(super) kind: MessageKind,
-    /// Boxed, because few messages have one.
-    pub(super) id: Option<Box<IdSpec>>,
-    /// Time for its handler: 10 s.
-    pub timeout: Duration,
-    /// The longest body, in bytes: 64 KiB.
-    pub max_bytes: u32,
-}
-
-impl MessageSpec {
-    /// A message with a wire name, or an alias, and its index in its enum's description.
-    #[must_use]
-    pub const fn new(name: Name, index: u16, kind: MessageKind) -> Self {
-        let timeout = Duration::from_secs(10);
-        Self { name, index, kind, id: None, timeout, max_bytes: 64 * 1024 }
-    }
-
-    /// With other limits than the defaults.
-    #[must_use]
-    pub const fn with_limits(mut self, timeout: Duration, max_bytes: u32) -> Self {
-        self.timeout = timeout;
-        self.max_bytes = max_bytes;
-        self
-    }
-
-    /// With ids of the application's own (PROTOCOL.md 5.20).
-    #[must_use]
-    pub fn with_ids(mut self, ids: IdSpec) -> Self {
-        self.id = Some(Box::new(ids));
-        self
-    }
-
-    /// Its ids, if it declares any.
-    #[must_use]
-    pub fn ids(&self) -> Option<&IdSpec> {
-        self.id.as_deref()
-    }
-
-    /// Wire name, or an alias.
-    #[must_use]
-    pub const fn name(&self) -> &Name {
-        &self.name
-    }
-
-    /// Index of the message in its enum's description.
-    #[must_use]
-    pub const fn index(&self) -> u16 {
-        self.index
-    }
-
-    /// What it is.
-    #[must_use]
-    pub const fn kind(&self) -> MessageKind {
-        self.kind
-    }
-}
-
-/// What a client's message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum MessageKind {
-    /// Numbered, answered, recorded; waits for lower ones if `ordered`.
-    Command {
-        /// Whether it keeps its place.
-        ordered: bool,
-    },
-    /// May be lost.
-    Volatile,
-}
-
-/// A declared topic.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct TopicSpec {
-    pub(super) name: Name,
-    /// How much of it is kept.
-    pub retention: Retention,
-    pub(super) snapshot: bool,
-}
-
-impl TopicSpec {
-    /// A topic with its declared name; `snapshot` says whether there is a hook for its state.
-    #[must_use]
-    pub const fn new(name: Name, retention: Retention, snapshot: bool) -> Self {
-        Self { name, retention, snapshot }
-    }
-
-    /// Declared name.
-    #[must_use]
-    pub const fn name(&self) -> &Name {
-        &self.name
-    }
-
-    /// Whether there is a hook for its state.
-    #[must_use]
-    pub const fn has_snapshot(&self) -> bool {
-        self.snapshot
-    }
-}
 
 /// When a silent peer is asked for a sign of life, and given up (PROTOCOL.md section 9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -271,9 +166,18 @@ pub struct NodeConfig {
     pub reply_bytes: u32,
     /// Bytes of publications per command: 256 KiB.
     pub publish_bytes_per_command: u32,
-    /// Publications that may wait for the store; beyond, those from outside commands fail, and
-    /// commands are refused with `overload`: 65,536.
+    /// Publications that may wait for the store: 65,536. Beyond, those from outside commands fail,
+    /// and new commands are refused with `overload`, except those of a principal of which none
+    /// waits.
     pub publishes_waiting: u32,
+    /// Bytes of their bodies: 256 MiB. Beyond, the same.
+    pub publish_bytes_waiting: u64,
+    /// Publications of one principal's commands that may wait for the store: 6,553, a tenth of all.
+    /// Beyond, its new commands are refused with `overload`; those that were accepted by then still
+    /// publish.
+    pub publishes_waiting_per_principal: u32,
+    /// Bytes of their bodies: 25 MiB. Beyond, the same.
+    pub publish_bytes_waiting_per_principal: u64,
     /// Publications that one append carries into a topic's log: 256. More follow when it is
     /// answered.
     pub append_entries: u32,
@@ -373,6 +277,9 @@ impl NodeConfig {
             reply_bytes: 1024 * 1024,
             publish_bytes_per_command: 256 * 1024,
             publishes_waiting: 65_536,
+            publish_bytes_waiting: 256 * 1024 * 1024,
+            publishes_waiting_per_principal: 6_553,
+            publish_bytes_waiting_per_principal: 25 * 1024 * 1024,
             append_entries: 256,
             append_bytes: 1024 * 1024,
             snapshot_bytes: 16 * 1024 * 1024,

@@ -27,6 +27,8 @@ pub struct NodeLoad {
     pub snapshot_bytes: u64,
     /// Publications that wait for the store.
     pub publishes_waiting: usize,
+    /// Bytes of their bodies.
+    pub publish_bytes_waiting: u64,
     /// Records whose publications are on their way into their logs.
     pub unsettled: usize,
     /// Deadlines that are armed.
@@ -65,6 +67,13 @@ pub struct NodePeaks {
     /// quota ([`super::NodeConfig::commands_waiting_per_principal`]), and one that keeps its order
     /// for each lease.
     pub principal_waiting: u32,
+    /// Publications of one principal that wait for the store
+    /// ([`super::NodeConfig::publishes_waiting_per_principal`]), and those of commands that were
+    /// accepted before it had its quota.
+    pub principal_publishes: u32,
+    /// Bytes of the bodies of one principal's publications
+    /// ([`super::NodeConfig::publish_bytes_waiting_per_principal`]).
+    pub principal_publish_bytes: u64,
     /// Commands of one lease that run ([`super::NodeConfig::executions_per_lease`]).
     pub lease_executions: u32,
     /// Ordered commands of one lease that bar later ones ([`super::NodeConfig::span`]).

@@ -10,6 +10,7 @@ pub mod admission;
 mod answer;
 mod appends;
 mod config;
+mod declared;
 mod effects;
 pub mod fault;
 mod identity;
@@ -22,7 +23,8 @@ mod seats;
 mod topics;
 mod types;
 
-pub use config::{Heartbeat, MessageKind, MessageSpec, NodeConfig, TopicSpec};
+pub use config::{Heartbeat, NodeConfig};
+pub use declared::{MessageKind, MessageSpec, TopicSpec};
 pub use identity::{IdSpec, ReadId};
 pub use load::{NodeLoad, NodePeaks};
 pub use router::Node;

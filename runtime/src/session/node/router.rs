@@ -294,6 +294,7 @@ impl Node {
         self.seats.peaks(&mut peaks);
         self.leases.peaks(&mut peaks);
         self.topics.peaks(&mut peaks);
+        self.appends.peaks(&mut peaks);
         peaks
     }
 

@@ -13,6 +13,9 @@ use super::Checkers;
 /// harness.
 const MESSAGE_BYTES: u64 = 2_048 + 256;
 
+/// What a handler of the harness publishes at most.
+const PUBLISHED: u64 = 3;
+
 /// The first buffer that is over its bound.
 fn over(held: &[(&'static str, u64, u64)]) -> Option<String> {
     let (what, held, most) = held.iter().find(|(_, held, most)| held > most)?;
@@ -74,7 +77,8 @@ impl Checkers {
         peaks: NodePeaks,
         window: Window,
     ) {
-        let found = over_at_node(&self.node_config, load, peaks, window);
+        let found = over_at_node(&self.node_config, load, peaks, window)
+            .or_else(|| over_in_publications(&self.node_config, self.leases.len(), load, peaks));
         self.require(found.is_none(), Rule::BoundsAreKept, || {
             format!("node process {process}: {found:?}")
         });
@@ -147,13 +151,41 @@ fn over_at_node(
         ("expired_sessions", size(peaks.expired_sessions), config.expired_sessions.into()),
         ("sessions", size(load.sessions), config.sessions.into()),
         ("topics_held", size(load.topics), config.topics_held.into()),
+    ])
+}
+
+/// Publications that wait. Those of accepted commands are never refused, and who takes a lease over
+/// takes over what is left of its commands.
+fn over_in_publications(
+    config: &NodeConfig,
+    leases: usize,
+    load: NodeLoad,
+    peaks: NodePeaks,
+) -> Option<String> {
+    let records = size(load.unsettled + load.store_operations);
+    let accepted = u64::from(config.span) * PUBLISHED;
+    let count = u64::from(config.publishes_waiting_per_principal);
+    let bytes = config.publish_bytes_waiting_per_principal;
+    over(&[
         (
             "publishes_waiting",
             size(load.publishes_waiting),
-            // Those of accepted commands are never refused.
-            u64::from(config.publishes_waiting)
-                + size(load.unsettled + load.store_operations)
-                    * u64::from(config.publishes_per_command),
+            u64::from(config.publishes_waiting) + records * u64::from(config.publishes_per_command),
+        ),
+        (
+            "publish_bytes_waiting",
+            load.publish_bytes_waiting,
+            config.publish_bytes_waiting + records * u64::from(config.publish_bytes_per_command),
+        ),
+        (
+            "publishes_waiting_per_principal",
+            peaks.principal_publishes.into(),
+            count + size(leases) * (count + accepted),
+        ),
+        (
+            "publish_bytes_waiting_per_principal",
+            peaks.principal_publish_bytes,
+            bytes + size(leases) * (bytes + accepted * MESSAGE_BYTES),
         ),
     ])
 }

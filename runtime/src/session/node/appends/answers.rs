@@ -60,12 +60,14 @@ impl Appends {
     }
 
     fn ended(&mut self, was: &Waiting, result: Result<Appended, PublishError>, fx: &mut Effects) {
-        self.waiting -= 1;
+        let bytes = was.publication.bytes();
         match was.key {
             AppendKey::Direct { count, .. } => {
+                self.shares.remove(None, bytes);
                 fx.event(NodeEvent::Published(PublishId(count), result));
             }
             AppendKey::Command { lease, n, .. } => {
+                self.shares.remove(self.settling.principal((lease, n)), bytes);
                 if self.settling.one_less((lease, n), result.is_ok(), fx) {
                     self.sweep().soon(fx);
                 }
@@ -134,7 +136,7 @@ impl Appends {
         fx: &mut Effects,
     ) {
         for (lease, n, _) in records {
-            self.settling.see_again((*lease, *n), at);
+            self.settling.sees((*lease, *n), at);
         }
         let first = self.first_of_a_record(topic);
         let owed = records.iter().any(|(lease, n, _)| first == Some((*lease, *n)));

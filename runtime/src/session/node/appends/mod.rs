@@ -5,6 +5,7 @@
 
 mod answers;
 mod settling;
+mod shares;
 mod state;
 mod sweep;
 

@@ -2,6 +2,7 @@
 //! as settled when they are there. It knows no topic.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::session::node::effects::{Effects, Purpose};
 use crate::session::store::{StoreOp, StoreTime};
@@ -25,6 +26,8 @@ struct Owed {
     left: u32,
     /// When the store last showed that it is not settled.
     seen: StoreTime,
+    /// Whose command it was, if that is known here.
+    principal: Option<Arc<str>>,
     /// One of its publications is not appended: somebody else has settled it, or it is gone.
     lost: bool,
 }
@@ -34,27 +37,27 @@ impl Settling {
         self.records.len()
     }
 
-    /// The store shows a record that is not settled, with so many publications. `false` if they
-    /// are on their way already.
-    pub(super) fn see(
+    /// The store shows a record that is not settled. Whether its publications are on their way
+    /// already.
+    pub(super) fn sees(&mut self, record: (LeaseId, CommandNo), seen: StoreTime) -> bool {
+        let known = self.records.get_mut(&record);
+        known.map(|owed| owed.seen = seen).is_some()
+    }
+
+    /// So many publications of such a record are on their way from here on.
+    pub(super) fn begin(
         &mut self,
         record: (LeaseId, CommandNo),
         seen: StoreTime,
         publishes: u32,
-    ) -> bool {
-        if let Some(owed) = self.records.get_mut(&record) {
-            owed.seen = seen;
-            return false;
-        }
-        self.records.insert(record, Owed { left: publishes, seen, lost: false });
-        true
+        principal: Option<Arc<str>>,
+    ) {
+        self.records.insert(record, Owed { left: publishes, seen, principal, lost: false });
     }
 
-    /// The same, for a record that is known.
-    pub(super) fn see_again(&mut self, record: (LeaseId, CommandNo), seen: StoreTime) {
-        if let Some(owed) = self.records.get_mut(&record) {
-            owed.seen = seen;
-        }
+    /// Whose command it was, if that is known here.
+    pub(super) fn principal(&self, record: (LeaseId, CommandNo)) -> Option<&Arc<str>> {
+        self.records.get(&record)?.principal.as_ref()
     }
 
     pub(super) fn seen(&self, record: (LeaseId, CommandNo)) -> Option<StoreTime> {

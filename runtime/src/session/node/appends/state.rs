@@ -2,12 +2,14 @@
 //! comes of an append is not decided here.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use super::settling::Settling;
+use super::shares::Shares;
 use super::sweep::Sweep;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Purpose};
-use crate::session::node::load::NodeLoad;
+use crate::session::node::load::{NodeLoad, NodePeaks};
 use crate::session::node::types::{NodeEvent, PublishError, PublishId};
 use crate::session::store::{Append, AppendKey, Publication, StoreOp, StoreTime, TopicId};
 use crate::session::{Now, Random};
@@ -20,7 +22,7 @@ pub(crate) struct Appends {
     pub(super) settling: Settling,
     /// Publications from outside any command, counted.
     count: u64,
-    pub(super) waiting: u32,
+    pub(super) shares: Shares,
     sweep: Sweep,
 }
 
@@ -79,32 +81,38 @@ impl Appends {
         } else if self.is_full(config) {
             fx.event(NodeEvent::Published(id, Err(PublishError::Full)));
         } else {
+            self.shares.add(None, publication.bytes());
             self.append(AppendKey::Direct { node, count: id.0 }, publication, fx);
         }
         id
     }
 
     /// Brings what a record publishes into its logs. Whoever finds an unsettled record does so; its
-    /// handler never runs again. `seen` is when the store showed it.
+    /// handler never runs again. `seen` is when the store showed it; `principal` is whose command it
+    /// was, if that is known here.
     pub(crate) fn settle(
         &mut self,
         (lease, n): (LeaseId, CommandNo),
         seen: StoreTime,
         publishes: Vec<Publication>,
+        principal: Option<Arc<str>>,
         fx: &mut Effects,
     ) {
         // At most `publishes_per_command`, a u32.
         let count = publishes.len() as u32;
-        if count == 0 || !self.settling.see((lease, n), seen, count) {
+        if count == 0 || self.settling.sees((lease, n), seen) {
             return;
         }
+        for publication in &publishes {
+            self.shares.add(principal.as_ref(), publication.bytes());
+        }
+        self.settling.begin((lease, n), seen, count, principal);
         for (index, publication) in (0..).zip(publishes) {
             self.append(AppendKey::Command { lease, n, index }, publication, fx);
         }
     }
 
     fn append(&mut self, key: AppendKey, publication: Publication, fx: &mut Effects) {
-        self.waiting += 1;
         let topic = publication.topic.clone();
         let queue = self.topics.entry(topic.clone()).or_default();
         queue.waiting.push_back(Waiting { key, publication });
@@ -157,7 +165,12 @@ impl Appends {
 
     /// Whether as many wait as may.
     pub(crate) const fn is_full(&self, config: &NodeConfig) -> bool {
-        self.waiting >= config.publishes_waiting
+        self.shares.is_full(config)
+    }
+
+    /// Whether a principal has as many waiting as it may.
+    pub(crate) fn has_enough(&self, principal: &str, config: &NodeConfig) -> bool {
+        self.shares.has_enough(principal, config)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -165,7 +178,13 @@ impl Appends {
     }
 
     pub(crate) fn load(&self, load: &mut NodeLoad) {
-        load.publishes_waiting = self.waiting as usize;
+        let all = self.shares.all();
+        (load.publishes_waiting, load.publish_bytes_waiting) = (all.count as usize, all.bytes);
         load.unsettled = self.settling.len();
+    }
+
+    pub(crate) fn peaks(&self, peaks: &mut NodePeaks) {
+        let most = self.shares.most();
+        (peaks.principal_publishes, peaks.principal_publish_bytes) = (most.count, most.bytes);
     }
 }

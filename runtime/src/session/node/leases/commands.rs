@@ -9,7 +9,8 @@ use super::slot::{SlotState, Waiting};
 use super::state::Leases;
 use crate::session::held::held;
 use crate::session::node::answer::{Answer, Owed};
-use crate::session::node::config::{MessageKind, MessageSpec, NodeConfig};
+use crate::session::node::config::NodeConfig;
+use crate::session::node::declared::{MessageKind, MessageSpec};
 use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::identity::IdSpec;
 use crate::session::node::keys::{LeaseKey, SessionKey};
@@ -28,7 +29,7 @@ pub(crate) struct Arrival {
 #[derive(Clone, Copy)]
 pub(crate) struct Room {
     pub(crate) draining: bool,
-    /// As many publications wait for the store as may.
+    /// As many publications of its principal wait for the store as may.
     pub(crate) owing: bool,
     /// The store does not take what commands have done.
     pub(crate) failing: bool,

@@ -1,6 +1,7 @@
 //! The leases of a node, and what they hold in all.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use super::lease::Lease;
 use super::message_ids::MessageIds;
@@ -29,6 +30,11 @@ pub(crate) struct Leases {
 impl Leases {
     pub(crate) fn id(&self, key: LeaseKey) -> Option<LeaseId> {
         self.leases.get(key).map(|lease| lease.id)
+    }
+
+    /// Whose it is.
+    pub(crate) fn owner(&self, key: LeaseKey) -> Option<Arc<str>> {
+        self.leases.get(key).map(|lease| lease.principal.id())
     }
 
     pub(crate) fn session(&self, key: LeaseKey) -> Option<SessionKey> {

@@ -2,7 +2,7 @@
 //! to 5.11, 7.2).
 
 use crate::session::held::held;
-use crate::session::node::config::MessageKind;
+use crate::session::node::declared::MessageKind;
 use crate::session::node::effects::Running;
 use crate::session::node::keys::{LeaseKey, Seat};
 use crate::session::node::leases::{Arrival, Offer, Room};
@@ -32,7 +32,7 @@ impl Node {
         }
         let room = Room {
             draining: self.draining.is_some(),
-            owing: self.appends.is_full(&self.config),
+            owing: self.owes_enough(seat),
             failing: self.fx.store_fails(now, &self.config),
             wait_ms: 0,
         };
@@ -49,6 +49,15 @@ impl Node {
             }
             Offer::Reused => self.close_for_reuse(now, conn),
         }
+    }
+
+    /// Whether as many publications of a client's principal wait for their logs as may.
+    fn owes_enough(&self, seat: Seat) -> bool {
+        !self.appends.is_empty()
+            && self
+                .seats
+                .principal(seat.session)
+                .is_some_and(|principal| self.appends.has_enough(principal.user(), &self.config))
     }
 
     pub(super) fn close_for_reuse(&mut self, now: Now, conn: ConnId) {

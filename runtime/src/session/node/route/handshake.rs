@@ -270,7 +270,7 @@ impl Node {
     fn adopt(&mut self, id: LeaseId, key: LeaseKey, (at, records): Seen) {
         for (n, record) in records {
             if !record.settled {
-                self.appends.settle((id, n), at, record.publishes.clone(), &mut self.fx);
+                self.settle(key, (id, n), at, record.publishes.clone());
             }
             self.leases.adopt(key, n, record, &self.config);
         }

@@ -185,7 +185,7 @@ impl Node {
             ) => {
                 match settled {
                     Some(places) => self.on_settled(now, &publishes, places),
-                    None => self.appends.settle((id, n), at, publishes, &mut self.fx),
+                    None => self.settle(lease, (id, n), at, publishes),
                 }
                 for volatile in volatiles {
                     if let StagedPublish::Volatile(volatile) = volatile {
@@ -202,7 +202,7 @@ impl Node {
                     // here have not heard of it.
                     self.look_for(&ours);
                 } else {
-                    self.appends.settle((id, n), at, record.publishes, &mut self.fx);
+                    self.settle(lease, (id, n), at, record.publishes);
                 }
                 let session = self.leases.session(lease).filter(|_| !same);
                 match session.and_then(|session| self.seats.conn_of(session)) {
@@ -213,6 +213,18 @@ impl Node {
             // The client has resolved it by other means: nobody waits.
             _ => {}
         }
+    }
+
+    /// What a command of a lease that is held here publishes is not in its logs yet.
+    pub(super) fn settle(
+        &mut self,
+        lease: LeaseKey,
+        record: (LeaseId, CommandNo),
+        at: StoreTime,
+        publishes: Vec<Publication>,
+    ) {
+        let owner = self.leases.owner(lease);
+        self.appends.settle(record, at, publishes, owner, &mut self.fx);
     }
 
     /// The store has said what the id of a command stands for, or does not say.
@@ -295,7 +307,7 @@ impl Node {
         let full = self.appends.sweep().fills(records.len());
         let last = records.last().filter(|_| full).map(|(lease, n, _)| (*lease, *n));
         for (lease, n, record) in records {
-            self.appends.settle((lease, n), at, record.publishes, &mut self.fx);
+            self.appends.settle((lease, n), at, record.publishes, None, &mut self.fx);
         }
         let room = !self.appends.is_full(&self.config);
         self.appends.sweep().listed(now, last, room, &self.config, &mut self.fx);

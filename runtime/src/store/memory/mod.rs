@@ -4,6 +4,7 @@
 
 mod bytes;
 mod handle;
+mod idle;
 mod ids;
 mod leases;
 mod limits;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::idle::Idle;
 use super::limits::MemoryLimits;
 use crate::session::Now;
 use crate::session::store::{
@@ -16,8 +17,7 @@ use crate::wire::{CommandNo, Epoch, LeaseId, Position, TopicSeq};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Topics {
     topics: BTreeMap<TopicId, Topic>,
-    /// By last use, to forget the one that was idle longest when there are too many.
-    used: BTreeSet<(Now, TopicId)>,
+    idle: Idle,
     /// One entry per topic, at or before the time at which some of its log, or all of it, is to go.
     due: BTreeSet<(Now, TopicId)>,
     /// Bytes of the entries of all logs.
@@ -87,9 +87,18 @@ impl Topic {
         self.entries.front().map_or(self.head.next(), |(_, entry)| entry.ts)
     }
 
+    /// Whether it never had an entry.
+    fn is_empty(&self) -> bool {
+        self.head == TopicSeq::ZERO
+    }
+
     /// When the whole topic is forgotten, if nobody uses it again.
     fn until(&self, limits: &MemoryLimits) -> Now {
-        self.used.after(self.retention.ttl).after(limits.topic_memory)
+        let until = self.used.after(self.retention.ttl).after(limits.topic_memory);
+        if self.is_empty() {
+            return until.min(self.used.after(limits.empty_topic_memory));
+        }
+        until
     }
 
     /// When there is something to let go.
@@ -123,11 +132,11 @@ impl Topics {
     ) -> &mut Topic {
         if !self.topics.contains_key(id) {
             while self.topics.len() >= limits.topics.max(1)
-                && let Some((_, oldest)) = self.used.first().cloned()
+                && let Some(oldest) = self.idle.first().cloned()
             {
                 self.forget(&oldest);
             }
-            self.used.insert((now, id.clone()));
+            self.idle.add(now, id.clone());
             self.due.insert((now, id.clone()));
         }
         let topic = self.topics.entry(id.clone()).or_insert_with(|| Topic {
@@ -142,8 +151,7 @@ impl Topics {
             direct: VecDeque::new(),
         });
         if topic.used < now {
-            self.used.remove(&(topic.used, id.clone()));
-            self.used.insert((now, id.clone()));
+            self.idle.used(topic.is_empty(), topic.used, now, id);
             topic.used = now;
         }
         topic.retention = retention;
@@ -153,7 +161,7 @@ impl Topics {
     fn forget(&mut self, id: &TopicId) {
         if let Some(topic) = self.topics.remove(id) {
             self.bytes -= topic.bytes;
-            self.used.remove(&(topic.used, id.clone()));
+            self.idle.remove(topic.is_empty(), topic.used, id.clone());
             self.due.remove(&(topic.due, id.clone()));
         }
     }
@@ -185,8 +193,7 @@ impl Topics {
     pub(super) fn look(&mut self, now: Now, id: &TopicId) -> Option<TopicHead> {
         let topic = self.topics.get_mut(id)?;
         if topic.used < now {
-            self.used.remove(&(topic.used, id.clone()));
-            self.used.insert((now, id.clone()));
+            self.idle.used(topic.is_empty(), topic.used, now, id);
             topic.used = now;
         }
         let freed = topic.trim(now);
@@ -221,6 +228,7 @@ impl Topics {
         let Publication { topic: id, name, bodies } = publication;
         let topic = self.touch(now, &id, fresh_epoch, retention, limits);
         let first = topic.entries.is_empty();
+        let unfilled = topic.is_empty().then_some(topic.used);
         topic.head = topic.head.next();
         let appended = Appended { epoch: topic.epoch, ts: topic.head };
         if let Some(key) = key {
@@ -232,6 +240,9 @@ impl Topics {
         topic.entries.push_back((now, entry));
         let freed = topic.trim(now);
         self.bytes = self.bytes + added - freed;
+        if let Some(used) = unfilled {
+            self.idle.filled(used, &id);
+        }
         if first {
             self.reschedule(&id, limits);
         }
@@ -246,7 +257,7 @@ impl Topics {
     /// time that this happens, so an eighth more than must go goes.
     fn empty_the_idle(&mut self, present: &TopicId, limits: &MemoryLimits) {
         let enough = limits.log_bytes - limits.log_bytes / 8;
-        for (_, id) in self.used.iter().filter(|(_, id)| id != present) {
+        for id in self.idle.with_entries().filter(|id| *id != present) {
             if self.bytes <= enough {
                 return;
             }
@@ -355,6 +366,10 @@ impl Topics {
 
 #[cfg(test)]
 impl Topics {
+    pub(super) fn count(&self) -> usize {
+        self.topics.len()
+    }
+
     pub(super) fn keys_of(&self, id: &TopicId) -> usize {
         self.topics.get(id).map_or(0, |topic| topic.keys.len())
     }

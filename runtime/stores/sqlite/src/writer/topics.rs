@@ -94,7 +94,12 @@ impl Tables<'_> {
 
     /// When a whole topic is forgotten, if nobody uses it again.
     fn until(&self, topic: &Topic) -> Now {
-        topic.used.after(topic.retention.ttl).after(self.kept.limits.topic_memory)
+        let limits = &self.kept.limits;
+        let until = topic.used.after(topic.retention.ttl).after(limits.topic_memory);
+        if topic.head == TopicSeq::ZERO {
+            return until.min(topic.used.after(limits.empty_topic_memory));
+        }
+        until
     }
 
     /// Finds a topic, or makes it. Counts as use.
@@ -131,7 +136,7 @@ impl Tables<'_> {
 
     fn make_topic(&mut self, id: &TopicId, epoch: Epoch, retention: Retention) -> Sql<()> {
         while self.kept.totals.topics >= self.kept.limits.topics.max(1) as u64
-            && let Some(oldest) = self.idle_longest(None)?
+            && let Some(oldest) = self.first_to_go()?
         {
             self.forget_topic(&oldest)?;
         }
@@ -168,6 +173,18 @@ impl Tables<'_> {
         self.kept.totals.topic_due = self.kept.totals.topic_due.min(due);
         self.kept.topics.made(id.clone(), topic);
         Ok(())
+    }
+
+    /// The topic to forget when there are too many: one that never had an entry, if there is one.
+    fn first_to_go(&mut self) -> Sql<Option<TopicId>> {
+        self.flush(true)?;
+        let sql = "SELECT name, key FROM sf_topics WHERE head = 0 ORDER BY used_ms, name, key \
+                   LIMIT 1";
+        let empty = self.statement(sql)?.query_row([], |row| topic(row, 0)).optional()?;
+        match empty {
+            Some(empty) => Ok(Some(empty)),
+            None => self.idle_longest(None),
+        }
     }
 
     /// The topic that was idle longest; with `present`, another one that has entries.

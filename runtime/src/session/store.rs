@@ -195,7 +195,9 @@ pub enum StoreOp {
         records: Vec<(LeaseId, CommandNo)>,
     },
     /// Lists records that are not settled, also of leases that have ended, a page at a time. Within
-    /// a lease they come by number; the order of leases is the store's, and stays.
+    /// a lease they come by number; the order of leases is the store's, and stays. What a page has
+    /// of a lease is of one moment, not before the `at` of its answer; of two leases it need not be
+    /// of the same one.
     ListUnsettled {
         /// At most so many.
         max: u32,
@@ -239,7 +241,8 @@ pub enum StoreOp {
         retention: Retention,
     },
     /// Asks where topics stand, and counts as use of each, so that a quiet topic that somebody
-    /// follows is not forgotten. It makes no topic, and need not be durable.
+    /// follows is not forgotten. It makes no topic, and need not be durable. Each is looked at
+    /// alone: what is told of two need not be of one moment.
     Heads {
         /// Which, each at most once.
         topics: Vec<TopicId>,

@@ -1,9 +1,9 @@
-//! What publications and entries take in memory. How much they may take is not said here.
+//! What a memory store holds, in numbers and bytes. How much it may hold is not said here.
 
 use crate::session::store::Publication;
 
 /// What a memory store holds at a moment, in bytes of names and bodies; each is bounded by the
-/// setting that its line names.
+/// setting that its line names. Beyond that there may be what operations under way are adding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct MemoryBytes {
     /// Replies ([`super::MemoryLimits::reply_bytes`]).
@@ -16,6 +16,51 @@ pub struct MemoryBytes {
     pub owed: u64,
     /// Entries of logs ([`super::MemoryLimits::log_bytes`]).
     pub logs: u64,
+}
+
+/// What one shard holds, or all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Sums {
+    pub(super) leases: u64,
+    /// Bytes of replies.
+    pub(super) replies: u64,
+    /// Bytes of publications that are not in their logs.
+    pub(super) owed: u64,
+    pub(super) ids: u64,
+    pub(super) id_bytes: u64,
+    pub(super) topics: u64,
+    /// Bytes of entries.
+    pub(super) logs: u64,
+}
+
+impl Sums {
+    pub(super) const fn bytes(&self) -> MemoryBytes {
+        let Self { replies, id_bytes, owed, logs, .. } = *self;
+        MemoryBytes { replies, ids: id_bytes, owed, logs }
+    }
+
+    /// How many sums there are.
+    pub(super) const COUNT: usize = 7;
+
+    /// In an order that [`Sums::from_list`] knows.
+    pub(super) const fn list(&self) -> [u64; Self::COUNT] {
+        let Self { leases, replies, owed, ids, id_bytes, topics, logs } = *self;
+        [leases, replies, owed, ids, id_bytes, topics, logs]
+    }
+
+    pub(super) const fn from_list(list: [u64; Self::COUNT]) -> Self {
+        let [leases, replies, owed, ids, id_bytes, topics, logs] = list;
+        Self { leases, replies, owed, ids, id_bytes, topics, logs }
+    }
+
+    /// What it is after a part of it was `before` and has become `after`.
+    pub(super) fn changed(&self, before: &Self, after: &Self) -> Self {
+        let (mut all, before, after) = (self.list(), before.list(), after.list());
+        for (sum, (before, after)) in all.iter_mut().zip(before.into_iter().zip(after)) {
+            *sum = sum.wrapping_sub(before).wrapping_add(after);
+        }
+        Self::from_list(all)
+    }
 }
 
 /// Names, keys and bodies of publications.

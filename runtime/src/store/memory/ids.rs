@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bytes::Sums;
 use super::limits::MemoryLimits;
 use crate::session::Now;
 use crate::session::store::{CommitId, MessageId, Outcome, PrincipalId, StoreOutcome, UsedId};
@@ -38,6 +39,10 @@ fn outcome_bytes(outcome: &Outcome) -> u64 {
 }
 
 impl Ids {
+    pub(super) fn len(&self) -> usize {
+        self.used.len()
+    }
+
     pub(super) fn get(&self, id: &MessageId) -> Option<&UsedId> {
         self.used.get(id).map(|kept| &kept.used)
     }
@@ -46,6 +51,7 @@ impl Ids {
         &self,
         id: &MessageId,
         (max, max_bytes): (u32, u64),
+        all: &Sums,
         limits: &MemoryLimits,
     ) -> StoreOutcome {
         if let Some(used) = self.get(id) {
@@ -55,7 +61,7 @@ impl Ids {
             .people
             .get(&id.principal)
             .is_some_and(|share| share.count >= max as usize || share.bytes >= max_bytes);
-        if full || self.used.len() >= limits.ids || self.bytes >= limits.id_bytes {
+        if full || all.ids >= limits.ids as u64 || all.id_bytes >= limits.id_bytes {
             return StoreOutcome::TooManyIds;
         }
         StoreOutcome::UnusedId
@@ -68,10 +74,11 @@ impl Ids {
         now: Now,
         taken: CommitId,
         mut outcome: Outcome,
+        all: &Sums,
         limits: &MemoryLimits,
     ) {
         let CommitId { id, hash, keep_ms } = taken;
-        if self.bytes + id.bytes() + outcome_bytes(&outcome) > limits.id_bytes {
+        if all.id_bytes + id.bytes() + outcome_bytes(&outcome) > limits.id_bytes {
             outcome = Outcome::plain_failure(FailureCode::Unknown);
         }
         let bytes = id.bytes() + outcome_bytes(&outcome);

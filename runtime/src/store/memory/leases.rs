@@ -35,8 +35,13 @@ pub(super) struct Leases {
     /// The lease that lost its replies last, when there were too many in all.
     pub(super) hand: Option<LeaseId>,
     /// Records whose publications nobody will bring into their logs again.
-    done_with: Vec<(LeaseId, CommandNo, Vec<Publication>)>,
+    done_with: Vec<DoneWith>,
+    /// Leases that are not here any more.
+    gone: Vec<LeaseId>,
 }
+
+/// A record that is settled or gone, and what it published.
+pub(super) type DoneWith = (LeaseId, CommandNo, Vec<Publication>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Lease {
@@ -109,48 +114,72 @@ impl Leases {
         self.leases.get_mut(&id).filter(|lease| lease.lives())
     }
 
+    /// What a lease that is asked for is answered, if it is not to be issued. Others of its
+    /// principal make room for it.
+    pub(super) fn before_open(
+        &mut self,
+        now: Now,
+        id: LeaseId,
+        lease: &Lease,
+        (max, held_ms): (u32, u64),
+        limits: &MemoryLimits,
+    ) -> Option<StoreOutcome> {
+        if let Some(known) = self.leases.get(&id) {
+            // The same request again: its first answer was lost.
+            let same = known.principal == lease.principal && known.codec == lease.codec;
+            return Some(match known.lives() && same {
+                true => known.stands(self.time(now), Vec::new()),
+                false => StoreOutcome::LeaseGone,
+            });
+        }
+        while self.of(&lease.principal).count() >= max as usize {
+            let Some(oldest) = self.free(now, &lease.principal, held_ms) else {
+                return Some(StoreOutcome::TooManyLeases);
+            };
+            self.end(now, oldest, limits);
+        }
+        None
+    }
+
+    /// Issues a lease.
     pub(super) fn open(
         &mut self,
         now: Now,
         id: LeaseId,
         lease: Lease,
-        (max, held_ms): (u32, u64),
         limits: &MemoryLimits,
     ) -> StoreOutcome {
-        let at = self.time(now);
-        if let Some(known) = self.leases.get(&id) {
-            // The same request again: its first answer was lost.
-            return match known.lives()
-                && known.principal == lease.principal
-                && known.codec == lease.codec
-            {
-                true => known.stands(at, Vec::new()),
-                false => StoreOutcome::LeaseGone,
-            };
-        }
-        let opened = lease.stands(at, Vec::new());
-        while self.of(&lease.principal).count() >= max as usize {
-            let Some(oldest) = self.free(now, &lease.principal, held_ms) else {
-                return StoreOutcome::TooManyLeases;
-            };
-            self.end(now, oldest, limits);
-        }
-        while self.leases.len() >= limits.leases {
-            let Some(&(_, oldest)) = self.loose.first() else {
-                return StoreOutcome::TooManyLeases;
-            };
-            self.end(now, oldest, limits);
-            // What it still owes is kept, and takes its place.
-            if self.leases.contains_key(&oldest) {
-                return StoreOutcome::TooManyLeases;
-            }
-        }
+        let opened = lease.stands(self.time(now), Vec::new());
         let principal = lease.principal.clone();
         self.by_principal.insert((principal.clone(), id));
         self.due.insert((lease.due, id));
         self.leases.insert(id, lease);
         self.share_out(&principal, limits);
         opened
+    }
+
+    pub(super) fn knows(&self, id: LeaseId) -> bool {
+        self.leases.contains_key(&id)
+    }
+
+    /// The lease that was let go first.
+    pub(super) fn first_loose(&self) -> Option<(Now, LeaseId)> {
+        self.loose.first().copied()
+    }
+
+    /// Ends a lease if nobody has claimed it since it was let go. `false` if what it owes stays and
+    /// takes its place.
+    pub(super) fn end_loose(
+        &mut self,
+        now: Now,
+        (since, id): (Now, LeaseId),
+        limits: &MemoryLimits,
+    ) -> bool {
+        if !self.loose.contains(&(since, id)) {
+            return true;
+        }
+        self.end(now, id, limits);
+        !self.knows(id)
     }
 
     /// The leases of a principal.
@@ -275,6 +304,7 @@ impl Leases {
 
     fn remove(&mut self, id: LeaseId) {
         let Some(lease) = self.leases.remove(&id) else { return };
+        self.gone.push(id);
         self.due.remove(&(lease.due, id));
         self.reply_bytes -= lease.records.bytes();
         for (n, record) in lease.records.iter() {
@@ -331,7 +361,6 @@ impl Leases {
         lease.records.insert(n, record);
         lease.records.shrink_replies(share.min(limits.lease_bytes), n, share);
         self.reply_bytes = self.reply_bytes - before + lease.records.bytes();
-        self.take_replies(limits);
     }
 
     pub(super) fn settle(&mut self, id: LeaseId, n: CommandNo) {
@@ -376,6 +405,7 @@ impl Leases {
         self.unsettled.range((id, CommandNo::ZERO)..(id, n)).next().is_some()
     }
 
+    /// A page of the records that are not settled.
     pub(super) fn unsettled(
         &self,
         now: Now,
@@ -409,9 +439,12 @@ impl Leases {
     }
 
     /// Records whose publications nobody will append again.
-    pub(super) fn take_done_with(
-        &mut self,
-    ) -> impl Iterator<Item = (LeaseId, CommandNo, Vec<Publication>)> + '_ {
-        self.done_with.drain(..)
+    pub(super) fn take_done_with(&mut self) -> Vec<DoneWith> {
+        std::mem::take(&mut self.done_with)
+    }
+
+    /// Leases that have gone.
+    pub(super) fn take_gone(&mut self) -> Vec<LeaseId> {
+        std::mem::take(&mut self.gone)
     }
 }

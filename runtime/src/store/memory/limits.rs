@@ -3,8 +3,13 @@
 use std::time::Duration;
 
 /// Bounds of a memory store. Bytes are those of names and bodies; beside them a lease takes about
-/// 400 bytes, an id 400, a record 150 and an entry of a log 100,
-/// and each of these is bounded in number.
+/// 450 bytes, an id 400, a record 150 and an entry of a log 100, and each of these is bounded in
+/// number.
+///
+/// Bounds of one lease, principal or topic are kept exactly. Those of the whole store are looked at
+/// before and after each operation, and operations run at the same time: what those under way add
+/// may be beyond them until they end. What has expired goes within a second, if there are
+/// operations.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct MemoryLimits {

@@ -2,14 +2,23 @@
 //! once, and a commit appends its publications in the same step. Time comes in from outside;
 //! nothing else does.
 
+mod append;
+mod bounds;
 mod bytes;
+mod commit;
 mod handle;
 mod idle;
 mod ids;
 mod leases;
 mod limits;
+mod locked;
 mod news;
+mod operation;
+mod people;
 mod records;
+mod run;
+mod shards;
+mod shared;
 mod shares;
 mod state;
 #[cfg(test)]

@@ -1,17 +1,25 @@
-//! What each node of a memory store has not been told yet: which topics it wants to hear of, and what
-//! others have appended to them. It is bounded; what it lets go of it says to be missed.
+//! What each node of a memory store has not been told yet: what others have appended to the topics
+//! that it wants to hear of. It is bounded; what it lets go of it says to be missed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use super::limits::MemoryLimits;
 use crate::session::store::{Advanced, LogEntry, News, TopicId};
 use crate::wire::Position;
 
-/// The news for one node.
+/// Where the news for one node waits.
 #[derive(Default)]
 pub(super) struct Listener {
-    wanted: BTreeSet<TopicId>,
+    waiting: Mutex<Waiting>,
+    /// It has wanted to hear of a topic.
+    pub(super) follows: AtomicBool,
+}
+
+#[derive(Default)]
+struct Waiting {
     topics: BTreeMap<TopicId, Pending>,
     /// Bytes of entries that wait.
     bytes: u64,
@@ -23,83 +31,96 @@ pub(super) struct Listener {
 struct Pending {
     head: Position,
     entries: Vec<LogEntry>,
+    /// Bytes of the entries.
+    bytes: u64,
 }
 
 impl Listener {
-    pub(super) fn wants(&self, topic: &TopicId) -> bool {
-        self.wanted.contains(topic)
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing that can panic runs under the lock.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn interest(&mut self, topic: &TopicId, interested: bool) {
-        if interested {
-            self.wanted.insert(topic.clone());
-        } else {
-            self.wanted.remove(topic);
-            if let Some(pending) = self.topics.remove(topic) {
-                self.bytes -= bytes(&pending.entries);
-            }
+    /// It follows from here on. Whether that is new.
+    pub(super) fn begin_to_follow(&self) -> bool {
+        !self.follows.load(Ordering::Relaxed) && !self.follows.swap(true, Ordering::Relaxed)
+    }
+
+    /// It does not want to hear of a topic any more.
+    pub(super) fn forget(&self, topic: &TopicId) {
+        let mut waiting = self.lock();
+        if let Some(pending) = waiting.topics.remove(topic) {
+            waiting.bytes -= pending.bytes;
         }
     }
 
-    /// Somebody else has appended `entries`, up to `head`. Whom to wake.
+    /// Somebody else has appended: `latest`, if it was kept. Whom to wake.
     pub(super) fn appended(
-        &mut self,
+        &self,
         topic: &TopicId,
         head: Position,
-        entries: &[LogEntry],
+        latest: Option<&LogEntry>,
         limits: &MemoryLimits,
     ) -> Option<Waker> {
-        let pending = self
-            .topics
-            .entry(topic.clone())
-            .or_insert_with(|| Pending { head, entries: Vec::new() });
-        let before = bytes(&pending.entries);
+        let waiting = &mut *self.lock();
+        let pending = waiting.topics.entry(topic.clone()).or_insert_with(|| Pending {
+            head,
+            entries: Vec::new(),
+            bytes: 0,
+        });
         if pending.head.epoch != head.epoch {
             pending.entries.clear();
+            waiting.bytes -= std::mem::take(&mut pending.bytes);
         }
         pending.head = head;
-        let last = pending.entries.last().map(|entry| entry.ts);
-        pending.entries.extend(
-            entries.iter().filter(|entry| last.is_none_or(|last| entry.ts > last)).cloned(),
-        );
-        self.bytes = self.bytes - before + bytes(&pending.entries);
-        if self.bytes > limits.news_bytes || self.topics.len() > limits.topics {
-            // Nobody has asked for long: looking costs less than remembering.
-            self.topics.clear();
-            self.bytes = 0;
-            self.missed = true;
+        if let Some(entry) = latest {
+            let bytes = bytes(entry);
+            pending.entries.push(entry.clone());
+            pending.bytes += bytes;
+            waiting.bytes += bytes;
         }
-        self.waker.take()
+        if waiting.bytes > limits.news_bytes || waiting.topics.len() > limits.topics {
+            // Nobody has asked for long: looking costs less than remembering.
+            waiting.topics.clear();
+            waiting.bytes = 0;
+            waiting.missed = true;
+        }
+        waiting.waker.take()
     }
 
     /// The store is another incarnation. Whom to wake.
-    pub(super) fn rolled(&mut self) -> Option<Waker> {
-        self.topics.clear();
-        self.bytes = 0;
-        self.rolled = true;
-        self.waker.take()
+    pub(super) fn rolled(&self) -> Option<Waker> {
+        let mut waiting = self.lock();
+        waiting.topics.clear();
+        waiting.bytes = 0;
+        waiting.rolled = true;
+        waiting.waker.take()
     }
 
     /// The news, the heaviest first.
-    pub(super) fn poll(&mut self, waker: &Waker) -> Poll<News> {
-        if std::mem::take(&mut self.rolled) {
-            self.missed = false;
+    pub(super) fn poll(&self, waker: &Waker) -> Poll<News> {
+        let mut waiting = self.lock();
+        if std::mem::take(&mut waiting.rolled) {
+            waiting.missed = false;
             return Poll::Ready(News::Rolled);
         }
-        if std::mem::take(&mut self.missed) {
+        if std::mem::take(&mut waiting.missed) {
             return Poll::Ready(News::Missed);
         }
-        if self.topics.is_empty() {
-            self.waker = Some(waker.clone());
+        if waiting.topics.is_empty() {
+            waiting.waker = Some(waker.clone());
             return Poll::Pending;
         }
-        self.bytes = 0;
-        let topics = std::mem::take(&mut self.topics).into_iter();
-        let advanced = |(topic, Pending { head, entries })| Advanced { topic, head, entries };
+        waiting.bytes = 0;
+        let topics = std::mem::take(&mut waiting.topics).into_iter();
+        let advanced = |(topic, pending): (TopicId, Pending)| {
+            let Pending { head, entries, .. } = pending;
+            Advanced { topic, head, entries }
+        };
         Poll::Ready(News::Advanced(topics.map(advanced).collect()))
     }
 }
 
-fn bytes(entries: &[LogEntry]) -> u64 {
-    entries.iter().flat_map(|entry| &entry.bodies).map(|(_, body)| body.len() as u64).sum()
+fn bytes(entry: &LogEntry) -> u64 {
+    entry.bodies.iter().map(|(_, body)| body.len() as u64).sum()
 }

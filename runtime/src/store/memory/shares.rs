@@ -3,10 +3,9 @@
 
 use std::ops::Bound;
 
-use super::bytes::publication_bytes;
 use super::leases::Leases;
 use super::limits::MemoryLimits;
-use crate::session::store::{Commit, PrincipalId};
+use crate::session::store::PrincipalId;
 use crate::wire::{CommandNo, LeaseId};
 
 impl Leases {
@@ -25,31 +24,23 @@ impl Leases {
         }
     }
 
-    /// Takes the replies of lease after lease while there are too many bytes of them in all. Each
-    /// lease that is looked at has had commits for it, so this costs O(1) per commit over time.
-    pub(super) fn take_replies(&mut self, limits: &MemoryLimits) {
-        while self.reply_bytes > limits.reply_bytes {
-            let after = (self.hand.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-            let mut next =
-                self.leases.range_mut(after).find(|(_, lease)| lease.records.bytes() > 0);
-            if next.is_none() {
-                next = self.leases.iter_mut().find(|(_, lease)| lease.records.bytes() > 0);
-            }
-            let Some((id, lease)) = next else {
-                debug_assert!(false, "bytes are some lease's");
-                return;
-            };
-            self.hand = Some(*id);
-            self.reply_bytes -= lease.records.bytes();
-            lease.records.shrink_replies(0, CommandNo::ZERO, 0);
+    /// Takes the replies of the next lease that has some. Each lease that is looked at has had
+    /// commits for it, so this costs O(1) per commit over time.
+    pub(super) fn take_next_replies(&mut self) {
+        if self.reply_bytes == 0 {
+            return;
         }
-    }
-
-    /// Whether commits would leave more publications to be brought into their logs than may be.
-    pub(super) fn would_owe_too_much(&self, commits: &[Commit], limits: &MemoryLimits) -> bool {
-        let apart = limits.append_window.is_some();
-        let unsettled = commits.iter().filter(|commit| !commit.settle || apart);
-        let bytes: u64 = unsettled.map(|commit| publication_bytes(&commit.record.publishes)).sum();
-        bytes > 0 && self.owed_bytes > 0 && self.owed_bytes + bytes > limits.owed_bytes
+        let after = (self.hand.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let mut next = self.leases.range_mut(after).find(|(_, lease)| lease.records.bytes() > 0);
+        if next.is_none() {
+            next = self.leases.iter_mut().find(|(_, lease)| lease.records.bytes() > 0);
+        }
+        let Some((id, lease)) = next else {
+            debug_assert!(false, "bytes are some lease's");
+            return;
+        };
+        self.hand = Some(*id);
+        self.reply_bytes -= lease.records.bytes();
+        lease.records.shrink_replies(0, CommandNo::ZERO, 0);
     }
 }

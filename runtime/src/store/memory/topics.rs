@@ -2,22 +2,38 @@
 //! that make an append repeatable. A topic that was forgotten comes back with another epoch.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
+use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::bytes::Sums;
 use super::idle::Idle;
 use super::limits::MemoryLimits;
 use crate::session::Now;
 use crate::session::store::{
-    AppendKey, Appended, LogEntry, Publication, ReadFrom, Retention, StoreOutcome, TopicHead,
-    TopicId,
+    AppendKey, Appended, LogEntry, Publication, ReadFrom, Retention, StoreOutcome, StoreTime,
+    TopicHead, TopicId,
 };
-use crate::wire::{CommandNo, Epoch, LeaseId, Position, TopicSeq};
+use crate::wire::{Epoch, TopicSeq};
+
+/// Something that is to be appended.
+pub(super) struct NewEntry {
+    /// A new one; without a key it will not be repeated.
+    pub(super) key: Option<AppendKey>,
+    pub(super) publication: Publication,
+    pub(super) retention: Retention,
+    /// The topic's epoch, should it not exist.
+    pub(super) fresh_epoch: Epoch,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Topics {
+    /// Of the store: what was seen in another one says nothing.
+    incarnation: u64,
     topics: BTreeMap<TopicId, Topic>,
-    idle: Idle,
+    /// In the order in which they give way when there are too many.
+    idle: BTreeSet<Idle>,
     /// One entry per topic, at or before the time at which some of its log, or all of it, is to go.
     due: BTreeSet<(Now, TopicId)>,
     /// Bytes of the entries of all logs.
@@ -87,15 +103,15 @@ impl Topic {
         self.entries.front().map_or(self.head.next(), |(_, entry)| entry.ts)
     }
 
-    /// Whether it never had an entry.
-    fn is_empty(&self) -> bool {
-        self.head == TopicSeq::ZERO
+    fn idle(&self, id: &TopicId) -> Idle {
+        let had_entries = self.head > TopicSeq::ZERO;
+        Idle { had_entries, used: self.used, topic: id.clone() }
     }
 
     /// When the whole topic is forgotten, if nobody uses it again.
     fn until(&self, limits: &MemoryLimits) -> Now {
         let until = self.used.after(self.retention.ttl).after(limits.topic_memory);
-        if self.is_empty() {
+        if self.head == TopicSeq::ZERO {
             return until.min(self.used.after(limits.empty_topic_memory));
         }
         until
@@ -128,15 +144,10 @@ impl Topics {
         id: &TopicId,
         fresh_epoch: Epoch,
         retention: Retention,
-        limits: &MemoryLimits,
     ) -> &mut Topic {
         if !self.topics.contains_key(id) {
-            while self.topics.len() >= limits.topics.max(1)
-                && let Some(oldest) = self.idle.first().cloned()
-            {
-                self.forget(&oldest);
-            }
-            self.idle.add(now, id.clone());
+            let topic = id.clone();
+            self.idle.insert(Idle { had_entries: false, used: now, topic });
             self.due.insert((now, id.clone()));
         }
         let topic = self.topics.entry(id.clone()).or_insert_with(|| Topic {
@@ -151,8 +162,9 @@ impl Topics {
             direct: VecDeque::new(),
         });
         if topic.used < now {
-            self.idle.used(topic.is_empty(), topic.used, now, id);
+            self.idle.remove(&topic.idle(id));
             topic.used = now;
+            self.idle.insert(topic.idle(id));
         }
         topic.retention = retention;
         topic
@@ -161,7 +173,7 @@ impl Topics {
     fn forget(&mut self, id: &TopicId) {
         if let Some(topic) = self.topics.remove(id) {
             self.bytes -= topic.bytes;
-            self.idle.remove(topic.is_empty(), topic.used, id.clone());
+            self.idle.remove(&topic.idle(id));
             self.due.remove(&(topic.due, id.clone()));
         }
     }
@@ -180,9 +192,8 @@ impl Topics {
         id: &TopicId,
         fresh_epoch: Epoch,
         retention: Retention,
-        limits: &MemoryLimits,
     ) -> TopicHead {
-        let topic = self.touch(now, id, fresh_epoch, retention, limits);
+        let topic = self.touch(now, id, fresh_epoch, retention);
         let freed = topic.trim(now);
         let standing = topic.standing();
         self.bytes -= freed;
@@ -193,20 +204,28 @@ impl Topics {
     pub(super) fn look(&mut self, now: Now, id: &TopicId) -> Option<TopicHead> {
         let topic = self.topics.get_mut(id)?;
         if topic.used < now {
-            self.idle.used(topic.is_empty(), topic.used, now, id);
+            self.idle.remove(&topic.idle(id));
             topic.used = now;
+            self.idle.insert(topic.idle(id));
         }
         let freed = topic.trim(now);
         self.bytes -= freed;
         Some(topic.standing())
     }
 
-    /// Where a topic stands, with its latest entries, at most `max`.
-    pub(super) fn tail(&self, id: &TopicId, max: usize) -> Option<(Position, Vec<LogEntry>)> {
-        let topic = self.topics.get(id)?;
-        let skip = topic.entries.len().saturating_sub(max);
-        let entries = topic.entries.range(skip..).map(|(_, entry)| entry.clone()).collect();
-        Some((Position { epoch: topic.epoch, ts: topic.head }, entries))
+    /// The latest entry of a log, if it is still there.
+    pub(super) fn latest(&self, id: &TopicId) -> Option<&LogEntry> {
+        self.topics.get(id)?.entries.back().map(|(_, entry)| entry)
+    }
+
+    pub(super) fn sums(&self) -> Sums {
+        let topics = self.topics.len() as u64;
+        Sums { topics, logs: self.bytes, ..Sums::default() }
+    }
+
+    /// Whether what was seen then was seen in this incarnation, and less than so long ago.
+    pub(super) fn is_recent(&self, now: Now, seen: StoreTime, window: Duration) -> bool {
+        seen.incarnation == self.incarnation && Now(seen.ms).after(window) >= now
     }
 
     /// Where an append landed, if its key is remembered.
@@ -215,20 +234,12 @@ impl Topics {
         topic.keys.get(&key).map(|ts| Appended { epoch: topic.epoch, ts: *ts })
     }
 
-    /// Appends; the caller knows that `key` is a new one. Without a key it will not be repeated.
-    pub(super) fn append(
-        &mut self,
-        now: Now,
-        key: Option<AppendKey>,
-        publication: Publication,
-        retention: Retention,
-        fresh_epoch: Epoch,
-        limits: &MemoryLimits,
-    ) -> Appended {
+    pub(super) fn append(&mut self, now: Now, new: NewEntry, limits: &MemoryLimits) -> Appended {
+        let NewEntry { key, publication, retention, fresh_epoch } = new;
         let Publication { topic: id, name, bodies } = publication;
-        let topic = self.touch(now, &id, fresh_epoch, retention, limits);
+        let topic = self.touch(now, &id, fresh_epoch, retention);
         let first = topic.entries.is_empty();
-        let unfilled = topic.is_empty().then_some(topic.used);
+        let unfilled = (topic.head == TopicSeq::ZERO).then(|| topic.idle(&id));
         topic.head = topic.head.next();
         let appended = Appended { epoch: topic.epoch, ts: topic.head };
         if let Some(key) = key {
@@ -240,33 +251,50 @@ impl Topics {
         topic.entries.push_back((now, entry));
         let freed = topic.trim(now);
         self.bytes = self.bytes + added - freed;
-        if let Some(used) = unfilled {
-            self.idle.filled(used, &id);
+        if let Some(idle) = unfilled {
+            self.idle.remove(&idle);
+            self.idle.insert(Idle { had_entries: true, ..idle });
         }
         if first {
             self.reschedule(&id, limits);
         }
-        if self.bytes > limits.log_bytes {
-            self.empty_the_idle(&id, limits);
-        }
         appended
     }
 
-    /// Takes the entries of the topics that were idle longest while there are too many bytes of
-    /// them in all; those of `present` go last. A topic without entries is looked at once for each
-    /// time that this happens, so an eighth more than must go goes.
-    fn empty_the_idle(&mut self, present: &TopicId, limits: &MemoryLimits) {
-        let enough = limits.log_bytes - limits.log_bytes / 8;
-        for id in self.idle.with_entries().filter(|id| *id != present) {
-            if self.bytes <= enough {
-                return;
-            }
-            if let Some(topic) = self.topics.get_mut(id) {
-                self.bytes -= topic.clear();
-            }
+    /// The topic that is forgotten first, another one than `present`.
+    pub(super) fn first_idle(&self, present: &TopicId) -> Option<Idle> {
+        self.idle.iter().find(|idle| idle.topic != *present).cloned()
+    }
+
+    /// Of those that have entries, the one that loses them first, or next after another one that
+    /// was not used since; another one than `present`.
+    pub(super) fn next_long(&self, after: Option<Idle>, present: &TopicId) -> Option<Idle> {
+        let after = Bound::Excluded(after.unwrap_or_else(Idle::before_entries));
+        let is_long = |id| self.topics.get(id).is_some_and(|topic| topic.bytes > 0);
+        let mut idle = self.idle.range((after, Bound::Unbounded));
+        idle.find(|idle| idle.topic != *present && is_long(&idle.topic)).cloned()
+    }
+
+    /// Forgets a topic, if it was not used since.
+    pub(super) fn forget_idle(&mut self, idle: &Idle) {
+        let id = &idle.topic;
+        if self.topics.get(id).is_some_and(|topic| topic.idle(id) == *idle) {
+            self.forget(id);
         }
-        if let Some(topic) = self.topics.get_mut(present) {
-            self.bytes -= topic.shorten(self.bytes.saturating_sub(limits.log_bytes));
+    }
+
+    /// Takes the entries of a topic, if it was not used since.
+    pub(super) fn clear_idle(&mut self, idle: &Idle) {
+        let topic = self.topics.get_mut(&idle.topic).filter(|topic| topic.used == idle.used);
+        if let Some(topic) = topic {
+            self.bytes -= topic.clear();
+        }
+    }
+
+    /// Takes so many bytes of a topic's entries or a few more, the latest entry excepted.
+    pub(super) fn shorten(&mut self, id: &TopicId, bytes: u64) {
+        if let Some(topic) = self.topics.get_mut(id) {
+            self.bytes -= topic.shorten(bytes);
         }
     }
 
@@ -305,6 +333,7 @@ impl Topics {
 
     /// The store is another incarnation: so is each topic.
     pub(super) fn begin_incarnation(&mut self, incarnation: u64) {
+        self.incarnation = incarnation;
         for topic in self.topics.values_mut() {
             let mut both = [0; 16];
             both[..8].copy_from_slice(&topic.epoch.0.to_le_bytes());
@@ -313,29 +342,18 @@ impl Topics {
         }
     }
 
-    /// Forgets the keys of a record that is settled or gone: nobody need repeat its appends.
-    pub(super) fn forget_keys(&mut self, lease: LeaseId, n: CommandNo, publishes: &[Publication]) {
-        for (index, publication) in (0..).zip(publishes) {
-            if let Some(topic) = self.topics.get_mut(&publication.topic) {
-                topic.keys.remove(&AppendKey::Command { lease, n, index });
-            }
+    /// Forgets the key of a record that is settled or gone: nobody need repeat its appends.
+    pub(super) fn forget_key(&mut self, id: &TopicId, key: AppendKey) {
+        if let Some(topic) = self.topics.get_mut(id) {
+            topic.keys.remove(&key);
         }
     }
 
     /// The same, once it is later than `until`.
-    pub(super) fn forget_keys_later(
-        &mut self,
-        until: Now,
-        lease: LeaseId,
-        n: CommandNo,
-        publishes: Vec<Publication>,
-    ) {
-        // Clocks of clones may differ by a little, and a key that stays longer does no harm.
+    pub(super) fn forget_key_later(&mut self, until: Now, id: TopicId, key: AppendKey) {
+        // A key that stays longer does no harm.
         let until = self.fading.back().map_or(until, |(last, ..)| until.max(*last));
-        let keys = (0..).zip(publishes).map(|(index, publication)| {
-            (until, publication.topic, AppendKey::Command { lease, n, index })
-        });
-        self.fading.extend(keys);
+        self.fading.push_back((until, id, key));
     }
 
     /// Lets go of what has expired. Looks only at topics whose time may have come.
@@ -343,9 +361,7 @@ impl Topics {
         while self.fading.front().is_some_and(|(until, ..)| *until < now)
             && let Some((_, id, key)) = self.fading.pop_front()
         {
-            if let Some(topic) = self.topics.get_mut(&id) {
-                topic.keys.remove(&key);
-            }
+            self.forget_key(&id, key);
         }
         while let Some((at, id)) = self.due.first().cloned()
             && at <= now
@@ -366,10 +382,6 @@ impl Topics {
 
 #[cfg(test)]
 impl Topics {
-    pub(super) fn count(&self) -> usize {
-        self.topics.len()
-    }
-
     pub(super) fn keys_of(&self, id: &TopicId) -> usize {
         self.topics.get(id).map_or(0, |topic| topic.keys.len())
     }

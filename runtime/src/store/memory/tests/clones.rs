@@ -160,6 +160,6 @@ fn what_nobody_asks_for_is_bounded_and_goes_with_its_clone() {
         }
         assert_eq!(news_with(&other, Waker::noop()), Some(News::Missed));
         drop(other);
-        assert_eq!(one.listeners(), 0);
+        assert_eq!(one.wanting(), 0);
     }
 }

@@ -106,7 +106,6 @@ impl Tables<'_> {
         if first {
             self.reschedule_topic(id)?;
         }
-        self.empty_the_idle(id)?;
         Ok(appended)
     }
 

@@ -49,7 +49,14 @@ impl Tables<'_> {
                 self.end_lease(*id)?;
                 Ok(StoreOutcome::Done)
             }
-            StoreOp::Commit { lease, low, commits } => self.commit(*lease, *low, commits),
+            StoreOp::Commit { lease, low, commits } => {
+                let outcome = self.commit(*lease, *low, commits)?;
+                let mut published = commits.iter().flat_map(|commit| &commit.record.publishes);
+                if let Some(last) = published.next_back() {
+                    self.keep_topics_within(&last.topic)?;
+                }
+                Ok(outcome)
+            }
             StoreOp::FindId { id, max_per_principal, max_bytes_per_principal } => {
                 self.find_id(id, *max_per_principal, *max_bytes_per_principal)
             }
@@ -60,10 +67,14 @@ impl Tables<'_> {
                 Ok(StoreOutcome::Done)
             }
             StoreOp::Append { topic, appends, retention, fresh_epoch } => {
-                self.append(topic, appends, *retention, *fresh_epoch)
+                let outcome = self.append(topic, appends, *retention, *fresh_epoch)?;
+                self.keep_topics_within(topic)?;
+                Ok(outcome)
             }
             StoreOp::OpenTopic { topic, fresh_epoch, retention } => {
-                self.open_topic(topic, *fresh_epoch, *retention).map(StoreOutcome::Topic)
+                let head = self.open_topic(topic, *fresh_epoch, *retention)?;
+                self.keep_topics_within(topic)?;
+                Ok(StoreOutcome::Topic(head))
             }
             StoreOp::Heads { topics } => {
                 let heads = topics.iter().map(|topic| self.look(topic));

@@ -135,11 +135,6 @@ impl Tables<'_> {
     }
 
     fn make_topic(&mut self, id: &TopicId, epoch: Epoch, retention: Retention) -> Sql<()> {
-        while self.kept.totals.topics >= self.kept.limits.topics.max(1) as u64
-            && let Some(oldest) = self.first_to_go()?
-        {
-            self.forget_topic(&oldest)?;
-        }
         let mut topic = Topic {
             no: 0,
             epoch,
@@ -175,24 +170,43 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// The topic to forget when there are too many: one that never had an entry, if there is one.
-    fn first_to_go(&mut self) -> Sql<Option<TopicId>> {
+    /// The topic to forget when there are too many, another one than `present`: one that never had
+    /// an entry, if there is one.
+    fn first_to_go(&mut self, present: Option<i64>) -> Sql<Option<TopicId>> {
         self.flush(true)?;
-        let sql = "SELECT name, key FROM sf_topics WHERE head = 0 ORDER BY used_ms, name, key \
-                   LIMIT 1";
-        let empty = self.statement(sql)?.query_row([], |row| topic(row, 0)).optional()?;
+        let sql = "SELECT name, key FROM sf_topics WHERE no IS NOT ?1 AND head = 0 \
+                   ORDER BY used_ms, name, key LIMIT 1";
+        let empty = self.statement(sql)?.query_row([present], |row| topic(row, 0)).optional()?;
         match empty {
             Some(empty) => Ok(Some(empty)),
-            None => self.idle_longest(None),
+            None => self.idle_longest(present, 0),
         }
     }
 
-    /// The topic that was idle longest; with `present`, another one that has entries.
-    fn idle_longest(&mut self, present: Option<i64>) -> Sql<Option<TopicId>> {
+    /// The topic that was idle longest, another one than `present`, and of so many bytes.
+    fn idle_longest(&mut self, present: Option<i64>, bytes: u64) -> Sql<Option<TopicId>> {
         self.flush(true)?;
-        let sql = "SELECT name, key FROM sf_topics WHERE ?1 IS NULL OR no <> ?1 AND bytes > 0 \
+        let sql = "SELECT name, key FROM sf_topics WHERE no IS NOT ?1 AND bytes >= ?2 \
                    ORDER BY used_ms, name, key LIMIT 1";
-        self.statement(sql)?.query_row([present], |row| topic(row, 0)).optional()
+        let params = params![present, int(bytes)];
+        self.statement(sql)?.query_row(params, |row| topic(row, 0)).optional()
+    }
+
+    /// Forgets topics while there are too many, and takes the entries of topics while there are too
+    /// many bytes of them: of those first that were idle longest, and of `present` last.
+    pub(super) fn keep_topics_within(&mut self, present: &TopicId) -> Sql<()> {
+        let (totals, limits) = (&self.kept.totals, &self.kept.limits);
+        let full = totals.topics > limits.topics.max(1) as u64;
+        if !full && totals.log_bytes <= limits.log_bytes {
+            return Ok(());
+        }
+        let no = self.topic(present)?.map(|topic| topic.no);
+        while self.kept.totals.topics > self.kept.limits.topics.max(1) as u64
+            && let Some(oldest) = self.first_to_go(no)?
+        {
+            self.forget_topic(&oldest)?;
+        }
+        self.empty_the_idle(present, no)
     }
 
     pub(super) fn forget_topic(&mut self, id: &TopicId) -> Sql<()> {
@@ -323,16 +337,13 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Takes the entries of the topics that were idle longest while there are too many bytes of
-    /// them in all; those of `present` go last.
-    pub(super) fn empty_the_idle(&mut self, present: &TopicId) -> Sql<()> {
+    fn empty_the_idle(&mut self, present: &TopicId, no: Option<i64>) -> Sql<()> {
         let limit = self.kept.limits.log_bytes;
         if self.kept.totals.log_bytes <= limit {
             return Ok(());
         }
-        let no = self.kept.topics.get(present).map(|topic| topic.no);
         while self.kept.totals.log_bytes > limit - limit / 8
-            && let Some(idle) = self.idle_longest(no)?
+            && let Some(idle) = self.idle_longest(no, 1)?
         {
             let Some(head) = self.topic(&idle)?.map(|topic| topic.head) else { continue };
             self.drop_below(&idle, head.next())?;

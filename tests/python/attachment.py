@@ -28,7 +28,7 @@ class Attachment:
         self.ws, self.lines, self.wake = ws, deque(), asyncio.Event()
         self.said = time.monotonic()
         self.draining = False  # after GOAWAY
-        self.asked = False  # LEASE was sent (5.23)
+        self.asked = False  # LEASE was sent (5.24)
         self.tasks = [
             asyncio.ensure_future(self._writer()),
             asyncio.ensure_future(self._heartbeat(heartbeat)),

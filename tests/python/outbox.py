@@ -77,7 +77,7 @@ class Outbox:
 
     def welcome(self, lease, resumed):
         """WELCOME's lease: HELLO's own, another one after that has expired (5.1), or, where HELLO
-        named none, the first one or still none (5.23)."""
+        named none, the first one or still none (5.25)."""
         if lease is not None:
             check_lease(lease)
         if self.lease and lease is None:
@@ -88,7 +88,7 @@ class Outbox:
             self._take(lease)
 
     def granted(self, lease):
-        """LEASE: the first one that is told of counts, by whichever frame (5.23)."""
+        """LEASE: the first one that is told of counts, by whichever frame (5.24)."""
         check_lease(lease)
         if self.lease not in (None, lease["id"]):
             raise Broken(4410, "LEASE tells of another lease")

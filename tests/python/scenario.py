@@ -147,7 +147,7 @@ class Scenario:
         await self.again(client, count, what)
 
     async def first_commands(self):
-        """4. A client asks for its lease with its first command (5.23); the socket breaks before it
+        """4. A client asks for its lease with its first command (5.24); the socket breaks before it
         has asked, meanwhile, or after that."""
         for i in range(8):
             eve = self.client("eve")

@@ -34,7 +34,7 @@ INSTANCE, DIALS = secrets.token_hex(16), itertools.count(1)  # 4.9: per process
 
 
 class Client:
-    """A client that only reads has no lease; its first command asks for one (5.23)."""
+    """A client that only reads has no lease; its first command asks for one (5.24)."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Client:
     ):
         """`token`: the credentials, or what gives them at each dial. `message_bytes`: the longest
         message taken (2.6). `backoff`: the longest delay before a dial, in seconds (8.1a).
-        `eager`: ask for the lease at once, not with the first command (5.23)."""
+        `eager`: ask for the lease at once, not with the first command (5.24)."""
         self.url, self.protocol, self.version, self.window = url, protocol, version, window
         self.message_bytes = message_bytes
         self.token = token if callable(token) else lambda: token
@@ -271,7 +271,7 @@ class Client:
         self.session.carried()
 
     def _ask(self):
-        """5.23: the first command asks for the lease, at most once on an attachment."""
+        """5.24: the first command asks for the lease, at most once on an attachment."""
         if not self.attachment.asked:
             self.attachment.asked = True
             self._write([LEASE, {}])

@@ -1,4 +1,4 @@
-"""Leases of the strict server, and the rules of 5.23: who has one, who asks, who was told."""
+"""Leases of the strict server, and 5.23 to 5.25: who has one, who asks, who was told."""
 
 import asyncio, secrets
 from websockets.exceptions import ConnectionClosed
@@ -105,11 +105,11 @@ class Claim:
     async def asked(self, frame):
         """LEASE from the client."""
         check("LEASE has an object", frame[1:] == [{}])
-        check("5.23 LEASE twice on an attachment", not self.sent)
-        check("5.23 LEASE from a client that WELCOME told of its lease", not self.in_welcome)
+        check("5.24 LEASE twice on an attachment", not self.sent)
+        check("5.24 LEASE from a client that WELCOME told of its lease", not self.in_welcome)
         self.sent = self.asks = True
         if self.sock.left or self.told:
-            return  # 5.23: ignored after GOAWAY, and when the lease was granted
+            return  # 5.24: ignored after GOAWAY, and when the lease was granted
         if self.leases.refuse:
             return await self.sock.ws.close(self.leases.refuse)
         await self.grant()

@@ -2,7 +2,7 @@
 
 It keeps everything in memory and checks what the client sends: sequences, acks, windows, order,
 leases. Each rule that the client breaks is noted in `server.wrong`, which every test expects to be
-empty. What concerns topics is in strict_topics.py, and 5.23 in strict_leases.py.
+empty. What concerns topics is in strict_topics.py, and 5.23 to 5.25 in strict_leases.py.
 """
 
 import asyncio, json, secrets, traceback
@@ -19,7 +19,7 @@ class Session:
         self.token = self.old = None  # 4.8: the current one, and the last one that was confirmed
         self.confirmed = True
         self.lease = None
-        self.asking = self.heard = False  # 5.23: the lease was asked for; the client knows it
+        self.asking = self.heard = False  # 5.25: the lease was asked for; the client knows it
         self.recv = self.sent = 0
         self.replay, self.dials, self.socket = {}, {}, None
 

@@ -1,4 +1,4 @@
-"""Claims of 5.23: a client has a lease from its first command on.
+"""Claims of 5.23 and 5.24: a client has a lease from its first command on.
 
     python3 test_lease.py [PART_OF_A_NAME]
 """

@@ -1,4 +1,4 @@
-"""Claims of 5.23 where a socket breaks around LEASE, or a frame tells of another lease.
+"""Claims of 5.24 and 5.25 where a socket breaks around LEASE, or a frame tells of another lease.
 
     python3 test_lease_breaks.py [PART_OF_A_NAME]
 """

@@ -1,4 +1,4 @@
-"""The strict server notes each way to break the rules of leases (4.7, 5.23).
+"""The strict server notes each way to break the rules of leases (4.7, 5.23, 5.24).
 
     python3 test_strict_server.py [PART_OF_A_NAME]
 """
@@ -72,7 +72,7 @@ async def test_the_server_notes_a_second_lease_on_an_attachment():
         await raw.send([28, {}])
         assert (await raw.next(28))["state"] == "new"
         await raw.send([28, {}])
-        await is_noted(s, "5.23 LEASE twice on an attachment")
+        await is_noted(s, "5.24 LEASE twice on an attachment")
 
 
 async def test_the_server_notes_lease_later_beside_a_lease():

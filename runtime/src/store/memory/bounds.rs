@@ -49,8 +49,8 @@ impl<S: Shards> Run<'_, S> {
     }
 
     /// Forgets topics while there are too many, and takes the entries of topics while there are too
-    /// many bytes of them: of those first that were idle longest, and of `present` last. Those that never
-    /// had an entry are the first to be forgotten.
+    /// many bytes of them: of those first that were idle longest, and of `present` last. Those that
+    /// never had an entry are the first to be forgotten.
     pub(super) fn keep_topics_within(&mut self, present: &TopicId) {
         let limit = self.limits.topics.max(1) as u64;
         let all = self.shards.sums();

@@ -14,7 +14,7 @@ use crate::store::interface::Store;
 /// How many copies of a case run together.
 const COPIES: u64 = 4;
 /// With how many seeds the store is hostile.
-const SEEDS: u64 = 6;
+pub(super) const SEEDS: u64 = 6;
 
 /// Puts every case to the store that `fresh` makes, in order, together and behind a [`Hostile`],
 /// each time to a fresh one. `fresh` is called some hundred times, one store after the other; an

@@ -1,4 +1,4 @@
-//! When a client asks for its lease (PROTOCOL.md 5.23).
+//! When a client asks for its lease (PROTOCOL.md 5.23 to 5.25).
 
 mod client_support;
 

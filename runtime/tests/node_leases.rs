@@ -1,4 +1,4 @@
-//! Leases that a client asks for when it has something to command (PROTOCOL.md 5.23).
+//! Leases that a client asks for when it has something to command (PROTOCOL.md 5.23 to 5.25).
 
 mod node_support;
 

@@ -9,7 +9,7 @@ SUBPROTOCOL = "steadfast.v1.json"
 ACK, COMMAND, COMMAND_DEADLINE, RESULT, FAILED, EVENT, VOLATILE, TOPIC_VOLATILE = range(8)
 POSITION, REFUSED, SNAPSHOT, SKIP, PING, PONG = range(8, 14)
 HELLO, WELCOME, RESUME_FAILED, SUBSCRIBE = range(20, 24)
-SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED, GOAWAY = range(24, 28)
+SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED, GOAWAY, LEASE = range(24, 29)
 # What a client may receive, after the kind. n: sequence, d: dup, s: string,
 # o: object, *: body (always last).
 ROWS = {
@@ -28,6 +28,7 @@ ROWS = {
     SUBSCRIBED: "o",
     UNSUBSCRIBED: "o",
     GOAWAY: "o",
+    LEASE: "o",
 }
 FITS = {
     "n": lambda v: type(v) is int and 0 <= v < 2**53,
@@ -35,8 +36,10 @@ FITS = {
     "s": lambda v: isinstance(v, str),
     "o": lambda v: isinstance(v, dict),
 }
+LEASE_MEMBERS = {"id": "s", "state": "s", "span": "n", "ttl_ms": "n"}
 RETRY = ("draining", "overload", "rate_limited")  # 5.10: every other refusal is terminal
 SPACE = " \t\r\n"
+HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair
 
 
 class Refused(Exception):
@@ -45,6 +48,10 @@ class Refused(Exception):
 
 class Failed(Exception):
     """The command failed: code, name, body."""
+
+
+class IdReused(Failed):
+    """The command was not executed: another one, with another body, has its id (5.21)."""
 
 
 class Unknown(Exception):
@@ -72,6 +79,13 @@ def members(pairs):
     if len(names) != len(set(names)):
         raise Broken(4400, "a member occurs twice")
     return dict(pairs)
+
+
+def check_lease(lease):
+    """LEASE, and WELCOME's lease: none of its members is marked `?` (3.3)."""
+    for name, kind in LEASE_MEMBERS.items():
+        if not FITS[kind](lease.get(name)):
+            raise Broken(4400, f"a lease without a fitting {name}")
 
 
 DECODER = json.JSONDecoder(object_pairs_hook=members)
@@ -123,7 +137,7 @@ def parse(text):
                 raise Broken(4400, f"unknown kind {value!r}")
         elif not FITS[row[len(frame) - 1]](value):
             raise Broken(4400, f"frame {frame[0]} does not fit its row")
-        if isinstance(value, dict) and re.search("[\ud800-\udfff]", json.dumps(value, ensure_ascii=False)):
+        if isinstance(value, dict) and HALF.search(json.dumps(value, ensure_ascii=False)):
             raise Broken(4400, "half of a surrogate pair")  # 3.3
         frame.append(value)
         if len(frame) <= len(row):

@@ -1,11 +1,14 @@
-"""One subscription: what waits for the application, and what it has finished with (section 7).
+"""Subscriptions: what waits for the application, and what it has finished with (section 7).
 
 The numbers in comments are the clauses of PROTOCOL.md.
 """
 
-import asyncio, json
+import asyncio, itertools, json, random
 from collections import deque, namedtuple
-from frames import EVENT, POSITION, SKIP, SNAPSHOT, Broken
+from frames import EVENT, POSITION, SKIP, SNAPSHOT, SUBSCRIBE, SUBSCRIBED, TOPIC_VOLATILE
+from frames import UNSUBSCRIBE, Broken
+
+VOLATILES = 1000  # how many items may wait before volatile ones are dropped
 
 # What Subscription.get() returns. kind: "reset" (`name` is the reason; anything but "initial" is a
 # gap), "snapshot", "event", "volatile", "bad" (a body that is not JSON) or "ended" (`name` is the
@@ -16,14 +19,9 @@ Item = namedtuple(
 
 
 class Subscription:
-    def __init__(self, client, topic, key, position, credit):
-        self.client, self.topic, self.key, self.credit, self.position = (
-            client,
-            topic,
-            key,
-            credit,
-            position,
-        )
+    def __init__(self, write, topic, key, position, credit):
+        self.write, self.topic, self.key = write, topic, key
+        self.credit, self.position = credit, position
         self.sub = self.number = None  # on this attachment
         self.items, self.ready = deque(), asyncio.Event()
         # How many resets and how many SUBSCRIBEs there were: by these an item shows which position
@@ -87,7 +85,7 @@ class Subscription:
         self._quiet()
         if self.number is not None and self.finished != (0, 0):
             self.told = (max(self.finished[0], self.told[0]), self.finished[1])
-            self.client._write([POSITION, self.number, *self.finished])
+            self.write([POSITION, self.number, *self.finished])
 
     def _quiet(self):
         if self.timer:
@@ -98,6 +96,11 @@ class Subscription:
         self.sub, self.number, self.asked = sub, None, self.position
         self.life, self.total = self.life + 1, 0
         self.finished, self.told = (0, 0), (0, 0)
+        credit = {"events": self.credit[0], "bytes": self.credit[1]}
+        m = {"sub": sub, "topic": self.topic, "key": self.key, "credit": credit}
+        if self.position:
+            m["from"] = {"epoch": self.position[0], "ts": self.position[1]}
+        self.write([SUBSCRIBE, m])
 
     def _detached(self):
         """The socket or the server ended it. What waits comes again, except what lies before a
@@ -154,3 +157,66 @@ class Subscription:
             self._put("reset", m["ts"], reset, epoch=None if self.snapshot_next else m["epoch"])
         if renumbered:
             self._tell()  # 7.16: what was told for the earlier number may have been ignored
+
+
+class Subscriptions:
+    """All of a client. `write` sends a frame, if there is an attachment."""
+
+    def __init__(self, write):
+        self.write, self.all, self.ids, self.attached = write, [], itertools.count(1), False
+
+    def add(self, *args):
+        sub = Subscription(self.write, *args)
+        self.all.append(sub)
+        self._ask(sub)
+        return sub
+
+    def leave(self, sub):
+        self.all.remove(sub)
+        if sub.sub is not None:
+            self.write([UNSUBSCRIBE, {"sub": sub.sub}])
+
+    def attach(self):
+        self.attached = True
+        for sub in self.all:
+            self._ask(sub)  # 7.2
+
+    def detach(self):
+        self.attached = False
+        for sub in self.all:
+            sub._detached()  # 7.2: subscriptions end with the socket
+
+    def stop(self):
+        for sub in self.all:
+            sub._put("ended", name="stopped")
+
+    def _ask(self, sub):
+        if self.attached and sub.sub is None and sub in self.all:
+            sub._asks(next(self.ids))
+
+    def of_topic(self, kind, number, rest, size):
+        """A frame with a topic's number."""
+        sub = next((s for s in self.all if s.number == number), None)
+        if sub is None:
+            return  # 7.10: unsubscribed, frames still on their way
+        if kind != TOPIC_VOLATILE:
+            sub._frame(kind, *rest, size=0 if kind == SKIP else size)
+        elif len(sub.items) < VOLATILES:
+            sub._put("volatile", 0, *rest)
+
+    def answer(self, kind, m):
+        """SUBSCRIBED or UNSUBSCRIBED."""
+        sub = next((s for s in self.all if s.sub == m["sub"]), None)
+        if sub is None:
+            return
+        if kind == SUBSCRIBED:
+            sub._subscribed(m)
+        elif m["code"] in ("overload", "internal"):  # 7.10: try again
+            sub._detached()
+            wait = m.get("retry_ms")
+            wait = random.uniform(0.5, 1) if wait is None else wait / 1000
+            asyncio.get_running_loop().call_later(wait, self._ask, sub)
+        else:  # final; what came before still belongs to the application
+            sub.sub = sub.number = None
+            self.all.remove(sub)
+            sub._put("ended", name=m["code"])

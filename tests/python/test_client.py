@@ -1,30 +1,16 @@
-"""Tests of steadfast_client.py against strict_server.py: python3 test_client.py [PART_OF_A_NAME]"""
+"""Tests of steadfast_client.py against strict_server.py: python3 test_client.py [PART_OF_A_NAME]
 
-import asyncio, sys, traceback
-import scenario
-from frames import Broken, Failed, Refused, Stopped, Unknown, parse
+Those of the other test_*.py are among them.
+"""
+
+import asyncio, sys
+from collections import ChainMap
+import scenario, test_lease, test_lease_breaks, test_strict_server
+from claims import chat, fails, main, post, texts
+from dialing import Dialing
+from frames import Broken, Failed, IdReused, Refused, Stopped, Unknown, parse
 from steadfast_client import Client
 from strict_server import Server
-
-
-async def fails(kind, awaitable):
-    try:
-        got = await asyncio.wait_for(awaitable, 5)
-    except kind as e:
-        return e
-    raise AssertionError(f"expected {kind.__name__}, seen {got!r}")
-
-
-def post(c, text="x", room="r", **kw):
-    return asyncio.ensure_future(c.call("post", {"room": room, "text": text}, **kw))
-
-
-def chat(server, **kw):
-    return Client(server.url, "chat", "1.0", token="ada", **{"backoff": 0.05, **kw})
-
-
-def texts(server, room="r"):
-    return [t for _, _, t in server.rooms[room].messages]
 
 
 async def test_parse():
@@ -85,7 +71,17 @@ async def test_outcomes():
         await c.close()
         await asyncio.sleep(0.05)
         assert c.closes == [1000] and not s.sessions, (c.closes, s.sessions)
-        assert next(iter(s.leases.values())).low == 6  # 5.15
+        assert next(iter(s.leases.all.values())).low == 6  # 5.15
+        return s
+
+
+async def test_id_reused_is_an_error_of_its_own_and_resolves_the_command():
+    async with Server() as s:
+        c = chat(s)
+        assert (await fails(IdReused, c.call("reuse", {}))).args == ("id_reused", "", {})
+        await post(c)
+        assert next(iter(s.leases.all.values())).low == 2  # 5.4
+        await c.close()
         return s
 
 
@@ -130,9 +126,7 @@ async def test_resume_replays_and_new_session_resubmits():
             posts = [post(c, f"{i}.{j}") for j in range(5)]
             await asyncio.sleep(0.012)
             if i % 2:  # the session is lost as well
-                for session in s.sessions.values():
-                    session.token = session.old = None
-                s.sessions.clear()
+                s.forget_sessions()
             c.cut()
             await asyncio.wait_for(asyncio.gather(*posts), 5)
         assert texts(s) == ["first"] + [f"{i}.{j}" for i in range(6) for j in range(5)], texts(s)
@@ -156,12 +150,12 @@ async def test_lost_welcome_and_lost_lease():
         c.cut()
         await asyncio.sleep(0.05)
         kept = post(c, "kept")
-        s.sessions.clear(), s.leases.clear()
+        s.forget_sessions(), s.leases.all.clear()
         s.mute = False
         c.gate.set()
         await fails(Unknown, lost)
         await asyncio.wait_for(kept, 5)
-        assert texts(s)[-1] == "kept" and c.next == 2
+        assert texts(s)[-1] == "kept" and c.outbox.next == 2
         await c.close()
         return s
 
@@ -271,15 +265,44 @@ async def test_upgrades_refused_by_status():
         (False, 401, 4201),
         (False, 403, 4403),
         (False, 404, 4400),
+        (False, 302, 4400),
         (False, 400, 4400),
         (True, 404, 1006),
         (True, 400, 1006),
         (False, 429, 1006),
         (False, 503, 1006),
     ):
-        c = Client.__new__(Client)
-        c.welcomes = [{}] if connected else []
-        assert c._refused_upgrade(status) == expected, (connected, status)
+        d = Dialing(30.0)
+        if connected:
+            d.welcome()
+        assert d.refused_upgrade(status) == expected, (connected, status)
+
+
+async def test_retry_after_counts_in_seconds_and_where_the_client_backs_off():
+    for status, after, expected in (
+        (503, "7", 7),
+        (503, "9999", 300),
+        (503, "Wed, 21 Oct 2026 07:28:00 GMT", None),
+        (401, "7", None),
+    ):
+        d = Dialing(30.0)
+        d.refused_upgrade(status, after)
+        assert d.after == expected, (status, after, d.after)
+
+
+async def test_a_redirect_is_not_followed():
+    async def redirect(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 302 Found\r\nLocation: {s.url}\r\n\r\n".encode())
+        writer.close()
+
+    async with Server() as s:
+        port = await asyncio.start_server(redirect, "127.0.0.1", 0)
+        c = Client(f"ws://127.0.0.1:{port.sockets[0].getsockname()[1]}/", "chat", "1.0")
+        await asyncio.wait_for(c.task, 5)
+        assert c.stopped.args[0] == 4400 and not s.hellos, (c.stopped, s.hellos)
+        port.close()
+        return s
 
 
 async def test_every_byte_is_life_and_a_listener_pings():
@@ -307,7 +330,7 @@ async def test_a_message_too_long():
         await sub.get(), await sub.get()
         assert s.hellos[0]["message_bytes"] == 2000
         await next(iter(s.sockets)).send([26, {"sub": sub.sub, "code": "too_large"}])
-        assert (await asyncio.wait_for(sub.get(), 2)).name == "too_large" and not c.subs
+        assert (await asyncio.wait_for(sub.get(), 2)).name == "too_large" and not c.subs.all
         for i in range(3):
             while len(c.welcomes) <= i:
                 await asyncio.sleep(0.01)
@@ -353,8 +376,8 @@ async def test_a_live_reset_keeps_bytes_and_is_told_across_a_break():
         size = s.positions[-1][1]
         assert s.positions[-1][0] == 1 and size > 0
         sock, room = next(iter(s.sockets)), s.rooms["r"]
-        room.epoch, live = "f" * 16, sock.subs.pop(1)
-        sock.subs[2] = {**live, "number": 2, "sent": 1, "position": (1, 0)}
+        room.epoch, live = "f" * 16, sock.topics.subs.pop(1)
+        sock.topics.subs[2] = {**live, "number": 2, "sent": 1, "position": (1, 0)}
         head = {"sub": sub.sub, "number": 2, "epoch": room.epoch, "ts": 1, "head": 1}
         waiting.cancel()
         await asyncio.sleep(0.01)
@@ -421,23 +444,6 @@ async def test_scenario():
         return s
 
 
-async def main():
-    bad = 0
-    for name, test in list(globals().items()):
-        if not name.startswith("test_") or len(sys.argv) > 1 and sys.argv[1] not in name:
-            continue
-        try:
-            server = await asyncio.wait_for(test(), 60)
-            assert not server or not server.wrong, server.wrong
-            print("pass", name)
-        except Exception:
-            bad += 1
-            print("FAIL", name)
-            for s in Server.all:
-                print("wrong:", s.wrong)
-            traceback.print_exc()
-    return 1 if bad else 0
-
-
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    others = (vars(m) for m in (test_lease, test_lease_breaks, test_strict_server))
+    sys.exit(asyncio.run(main(dict(ChainMap(globals(), *others)))))

@@ -252,7 +252,7 @@ pub struct Welcome {
     pub heartbeat: Heartbeat,
 }
 
-/// The lease of a WELCOME or LEASE (PROTOCOL.md 5.1, 5.23).
+/// The lease of a WELCOME or LEASE (PROTOCOL.md 5.1, 5.24).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LeaseGrant {
     /// Its id.

@@ -105,10 +105,10 @@ impl Rules {
                 self.of_topic(frame)
             }
             kind::LEASE => {
-                ensure!("5.23", me.lease.is_none(), "a lease for who has one: {}", frame.text);
+                ensure!("5.24", me.lease.is_none(), "a lease for who has one: {}", frame.text);
                 let state = lease(frame, "")?;
-                ensure!("5.23", state == "new", "LEASE grants one that is `{state}`");
-                me.take_lease(frame.text_member("5.23", "/id")?);
+                ensure!("5.24", state == "new", "LEASE grants one that is `{state}`");
+                me.take_lease(frame.text_member("5.24", "/id")?);
                 Ok(())
             }
             kind::GOAWAY => {

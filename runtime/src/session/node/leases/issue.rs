@@ -1,5 +1,5 @@
 //! Leases of clients that have nothing to command: this node knows them, the store is asked when
-//! there is something (PROTOCOL.md 5.23). What the client is told is the router's.
+//! there is something (PROTOCOL.md 5.23 to 5.25). What the client is told is the router's.
 
 use super::lease::{Issue, Lease};
 use super::state::Leases;

@@ -1,5 +1,5 @@
-//! Leases that are asked for when there is something to command (PROTOCOL.md 5.23). A lease that
-//! HELLO asks for is the handshake's.
+//! Leases that are asked for when there is something to command (PROTOCOL.md 5.23 to 5.25). A
+//! lease that HELLO asks for is the handshake's.
 
 use super::handshake::PRINCIPAL_FULL;
 use crate::session::node::effects::Purpose;

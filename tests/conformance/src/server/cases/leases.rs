@@ -1,4 +1,4 @@
-//! Section 5.23: leases that are asked for when there is something to command.
+//! Clauses 5.23 to 5.25: leases that are asked for when there is something to command.
 
 use serde_json::json;
 
@@ -9,12 +9,12 @@ use crate::case::{Step, cases, ensure};
 use crate::frame::kind;
 
 cases! { Trial;
-    who_needs_no_lease_yet_gets_one_when_it_asks: "5.23" "5.1";
+    who_needs_no_lease_yet_gets_one_when_it_asks: "5.23" "5.24" "5.1";
     a_command_without_a_lease_closes_with_4410: "5.23" "8.1";
     a_session_without_a_lease_is_resumed_without_one: "5.23" "4.7";
-    a_lease_that_was_not_heard_of_is_told_at_the_resume: "5.23" "4.7";
-    who_resumes_with_something_to_command_gets_a_lease_unasked: "5.23";
-    a_lease_that_is_asked_for_twice_is_granted_once: "5.23";
+    a_lease_that_was_not_heard_of_is_told_at_the_resume: "5.25" "4.7";
+    who_resumes_with_something_to_command_gets_a_lease_unasked: "5.25";
+    a_lease_that_is_asked_for_twice_is_granted_once: "5.24";
 }
 
 /// A client that has nothing to command.
@@ -25,7 +25,7 @@ async fn reader(server: &Server<'_>) -> Step<Peer> {
 }
 
 async fn granted(peer: &mut Peer) -> Step {
-    peer.take_kind("5.23", "LEASE", kind::LEASE).await.map(drop)
+    peer.take_kind("5.24", "LEASE", kind::LEASE).await.map(drop)
 }
 
 async fn who_needs_no_lease_yet_gets_one_when_it_asks(trial: &Trial) -> Step {
@@ -34,12 +34,12 @@ async fn who_needs_no_lease_yet_gets_one_when_it_asks(trial: &Trial) -> Step {
     peer.settle("5.23").await?;
     peer.say(json!([kind::LEASE, {}])).await;
     granted(&mut peer).await?;
-    peer.call("5.23", "echo", json!({ "text": "" })).await?;
+    peer.call("5.24", "echo", json!({ "text": "" })).await?;
     // From then on it is like any other lease.
     let lease = peer.me.lease.clone();
     let mut peer = server.resume(peer.cut()).await?;
     ensure!("4.7", peer.me.lease == lease, "another lease after a resume");
-    peer.call("5.23", "echo", json!({ "text": "" })).await.map(drop)
+    peer.call("5.24", "echo", json!({ "text": "" })).await.map(drop)
 }
 
 async fn a_command_without_a_lease_closes_with_4410(trial: &Trial) -> Step {
@@ -65,8 +65,8 @@ async fn a_lease_that_was_not_heard_of_is_told_at_the_resume(trial: &Trial) -> S
     granted(&mut peer).await?;
     let lease = peer.cut().lease;
     let mut peer = server.resume(before).await?;
-    ensure!("5.23", peer.me.lease == lease, "not the lease that was granted: {}", peer.welcome());
-    peer.call("5.23", "echo", json!({ "text": "" })).await.map(drop)
+    ensure!("5.25", peer.me.lease == lease, "not the lease that was granted: {}", peer.welcome());
+    peer.call("5.25", "echo", json!({ "text": "" })).await.map(drop)
 }
 
 async fn who_resumes_with_something_to_command_gets_a_lease_unasked(trial: &Trial) -> Step {
@@ -83,7 +83,7 @@ async fn who_resumes_with_something_to_command_gets_a_lease_unasked(trial: &Tria
     if peer.me.lease.is_none() {
         granted(&mut peer).await?;
     }
-    peer.call("5.23", "echo", json!({ "text": "" })).await.map(drop)
+    peer.call("5.25", "echo", json!({ "text": "" })).await.map(drop)
 }
 
 async fn a_lease_that_is_asked_for_twice_is_granted_once(trial: &Trial) -> Step {
@@ -92,6 +92,6 @@ async fn a_lease_that_is_asked_for_twice_is_granted_once(trial: &Trial) -> Step 
     peer.say(json!([kind::LEASE, {}])).await;
     granted(&mut peer).await?;
     peer.say(json!([kind::LEASE, {}])).await;
-    peer.settle("5.23").await?;
-    peer.call("5.23", "echo", json!({ "text": "" })).await.map(drop)
+    peer.settle("5.24").await?;
+    peer.call("5.24", "echo", json!({ "text": "" })).await.map(drop)
 }

@@ -8,6 +8,7 @@ mod bounds;
 mod bytes;
 mod commit;
 mod handle;
+mod idle;
 mod ids;
 mod leases;
 mod limits;

@@ -2,6 +2,7 @@
 //! once, and a commit appends its publications in the same step. Time comes in from outside;
 //! nothing else does.
 
+mod admin;
 mod append;
 mod bounds;
 mod bytes;

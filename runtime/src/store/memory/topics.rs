@@ -15,6 +15,7 @@ use crate::session::store::{
     AppendKey, Appended, LogEntry, Publication, ReadFrom, Retention, StoreOutcome, StoreTime,
     TopicHead, TopicId,
 };
+use crate::store::admin::{BackPage, ListedTopic, TopicPage};
 use crate::wire::{Epoch, TopicSeq};
 
 /// Something that is to be appended.
@@ -329,6 +330,48 @@ impl Topics {
         };
         let wanted = topic.entries.range(skip..).take(max as usize).map(|(_, entry)| entry);
         StoreOutcome::Log { head, entries: wanted.take_while(fits).cloned().collect() }
+    }
+
+    /// A page of the topics that are here. Counts as use of none.
+    pub(super) fn list(&self, page: &TopicPage) -> Vec<ListedTopic> {
+        let from = page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = self.topics.range((from, Bound::Unbounded));
+        let listed = behind.filter(|(id, _)| page.has(id)).map(|(id, topic)| ListedTopic {
+            topic: id.clone(),
+            head: topic.standing(),
+            bytes: topic.bytes,
+        });
+        listed.take(page.max as usize).collect()
+    }
+
+    /// A page of a log from its end. Counts as no use.
+    pub(super) fn read_back(
+        &mut self,
+        now: Now,
+        id: &TopicId,
+        before: Option<TopicSeq>,
+        (max, max_bytes): (u32, u64),
+    ) -> Option<BackPage> {
+        let topic = self.topics.get_mut(id)?;
+        self.bytes -= topic.trim(now);
+        let head = topic.standing();
+        let mut bytes = 0;
+        let fits = |entry: &&LogEntry| {
+            let first = bytes == 0;
+            bytes += entry.bytes();
+            first || bytes <= max_bytes
+        };
+        let back = topic.entries.iter().rev().map(|(_, entry)| entry);
+        let wanted = back.skip_while(|entry| before.is_some_and(|before| entry.ts >= before));
+        let entries = wanted.take(max as usize).take_while(fits).cloned().collect();
+        Some(BackPage { head, entries })
+    }
+
+    /// Whether there was such a topic.
+    pub(super) fn delete(&mut self, id: &TopicId) -> bool {
+        let there = self.topics.contains_key(id);
+        self.forget(id);
+        there
     }
 
     /// The store is another incarnation: so is each topic.

@@ -6,9 +6,9 @@
 //! that differ where the contract leaves a choice: a store need not settle in a commit, and may
 //! drop what a settled record has published.
 //!
-//! Rules about several nodes are put to pairs of handles ([`run_in_pairs`]), for stores that nodes
-//! can share. Rules about time (how long leases, entries and keys live) need a clock and are not
-//! here.
+//! The rules of [`StoreAdmin`](super::StoreAdmin) are apart: see [`run_admin`]. So are those about
+//! several nodes, which are put to pairs of handles ([`run_in_pairs`]), for stores that nodes can
+//! share. Rules about time (how long leases, entries and keys live) need a clock and are not here.
 //!
 //! # Example
 //! The whole test of a store, in whatever runtime it needs:
@@ -49,6 +49,8 @@
 //! # }
 //! ```
 
+mod admin;
+mod admin_case;
 mod asks;
 mod bench;
 mod case;
@@ -58,6 +60,7 @@ mod pairs;
 mod report;
 mod run;
 
+pub use admin::run_admin;
 pub use case::Case;
 pub use cases::cases;
 pub use hostile::Hostile;

@@ -54,7 +54,7 @@ use crate::session::store::{News, OpId, StoreOp, StoreOutcome, TopicId};
 /// next look at their topics' heads and renew their leases.
 ///
 /// The feature `store-suite` has each of these rules as a case: `steadfast::store::suite::run` is
-/// the test of a store.
+/// the test of a store, and `run_in_pairs` that of one which nodes can share.
 ///
 /// # Example
 /// A store that counts what it is asked for, and leaves the work to another one:

@@ -1,13 +1,15 @@
-//! Where records and logs are kept: the [`Store`] trait, the memory store, and, with the feature
-//! `store-suite`, the cases that every store has to pass. A store carries operations out and
-//! decides nothing, which is the node's part; it needs no runtime, since its futures are plain
-//! ones.
+//! Where records and logs are kept: the [`Store`] trait, [`StoreAdmin`] for operators, the memory
+//! store, and, with the feature `store-suite`, the cases that every store has to pass. A store
+//! carries operations out and decides nothing, which is the node's part; it needs no runtime, since
+//! its futures are plain ones.
 
+mod admin;
 mod interface;
 mod memory;
 #[cfg(feature = "store-suite")]
 pub mod suite;
 
 pub use crate::session::store::{Advanced, News};
+pub use admin::{AdminError, BackPage, Erased, ListedTopic, StoreAdmin, StoreFigures, TopicPage};
 pub use interface::{Clock, DynStore, NewsFuture, Store, StoreFuture};
 pub use memory::{MemoryBytes, MemoryLimits, MemoryState, MemoryStore};

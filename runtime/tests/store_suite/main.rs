@@ -3,6 +3,8 @@
 #![allow(unreachable_pub)]
 #![allow(clippy::panic, clippy::unwrap_used)]
 
+mod operator;
+mod pairs;
 mod wrong;
 
 use std::collections::BTreeSet;

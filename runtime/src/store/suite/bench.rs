@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::hostile::give_way;
 use super::report::{Broken, ensure};
 use crate::session::store::{OpId, PrincipalId, StoreOp, StoreOutcome, TopicId};
-use crate::store::interface::DynStore;
+use crate::store::interface::{DynStore, NewsFuture};
 use crate::wire::{LeaseId, Name};
 
 /// How often an operation is repeated: more often than failures are injected in a row.
@@ -53,6 +53,15 @@ impl Bench {
     /// The publishing node of this bench.
     pub(super) fn node(&self) -> u128 {
         u128::from(self.copy) + 1
+    }
+
+    /// From here on its node wants news of a topic.
+    pub(super) fn interest(&self, topic: &TopicId) {
+        self.store.interest_dyn(topic, true);
+    }
+
+    pub(super) fn news(&self) -> NewsFuture<'_> {
+        self.store.news_boxed()
     }
 
     /// Asks once. The outcomes come in the order of the operations.

@@ -6,8 +6,9 @@
 //! that differ where the contract leaves a choice: a store need not settle in a commit, and may
 //! drop what a settled record has published.
 //!
-//! Rules about time (how long leases, entries and keys live) need a clock and are not here, nor are
-//! those about several nodes ([`Store::news`](super::Store::news)).
+//! The rules of [`StoreAdmin`](super::StoreAdmin) are apart: see [`run_admin`]. So are those about
+//! several nodes, which are put to pairs of handles ([`run_in_pairs`]), for stores that nodes can
+//! share. Rules about time (how long leases, entries and keys live) need a clock and are not here.
 //!
 //! # Example
 //! The whole test of a store, in whatever runtime it needs:
@@ -48,16 +49,21 @@
 //! # }
 //! ```
 
+mod admin;
+mod admin_case;
 mod asks;
 mod bench;
 mod case;
 mod cases;
 mod hostile;
+mod pairs;
 mod report;
 mod run;
 
+pub use admin::run_admin;
 pub use case::Case;
 pub use cases::cases;
 pub use hostile::Hostile;
+pub use pairs::run_in_pairs;
 pub use report::{Broken, Finding, Report, Way};
 pub use run::run;

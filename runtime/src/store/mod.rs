@@ -3,11 +3,13 @@
 //! decides nothing, which is the node's part; it needs no runtime, since its futures are plain
 //! ones.
 
+mod deciding;
 mod interface;
 mod memory;
 #[cfg(feature = "store-suite")]
 pub mod suite;
 
 pub use crate::session::store::{Advanced, News};
+pub use deciding::{Deciding, Decision};
 pub use interface::{Clock, DynStore, NewsFuture, Store, StoreFuture};
 pub use memory::{MemoryBytes, MemoryLimits, MemoryState, MemoryStore};

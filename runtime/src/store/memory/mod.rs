@@ -6,6 +6,7 @@ mod append;
 mod bounds;
 mod bytes;
 mod commit;
+mod decisions;
 mod handle;
 mod ids;
 mod leases;

@@ -57,7 +57,7 @@ mod report;
 mod run;
 
 pub use case::Case;
-pub use cases::cases;
+pub use cases::{cases, deciding_cases};
 pub use hostile::Hostile;
 pub use report::{Broken, Finding, Report, Way};
-pub use run::run;
+pub use run::{run, run_deciding};

@@ -259,7 +259,9 @@ pub enum StoreOp {
         /// The epoch, should the topic not exist.
         fresh_epoch: Epoch,
     },
-    /// Finds a topic, or makes it with `fresh_epoch`.
+    /// Finds a topic, or makes it with `fresh_epoch`. Whoever may subscribe can make one for each
+    /// key, so a store forgets a topic that never had an entry some minutes after its last use (an
+    /// `OpenTopic` or `Heads` of it), and before all others when it has too many.
     OpenTopic {
         /// Which.
         topic: TopicId,

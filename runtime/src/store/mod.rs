@@ -1,8 +1,9 @@
-//! Where records and logs are kept: the [`Store`] trait, the memory store, and, with the feature
-//! `store-suite`, the cases that every store has to pass. A store carries operations out and
-//! decides nothing, which is the node's part; it needs no runtime, since its futures are plain
-//! ones.
+//! Where records and logs are kept: the [`Store`] trait, [`StoreAdmin`] for operators, the memory
+//! store, and, with the feature `store-suite`, the cases that every store has to pass. A store
+//! carries operations out and decides nothing, which is the node's part; it needs no runtime, since
+//! its futures are plain ones.
 
+mod admin;
 mod deciding;
 mod interface;
 mod memory;
@@ -10,6 +11,7 @@ mod memory;
 pub mod suite;
 
 pub use crate::session::store::{Advanced, News};
+pub use admin::{AdminError, BackPage, Erased, ListedTopic, StoreAdmin, StoreFigures, TopicPage};
 pub use deciding::{Deciding, Decision};
 pub use interface::{Clock, DynStore, NewsFuture, Store, StoreFuture};
 pub use memory::{MemoryBytes, MemoryLimits, MemoryState, MemoryStore};

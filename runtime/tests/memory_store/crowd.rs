@@ -2,8 +2,8 @@
 //! nothing is left in the books.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use steadfast::session::Now;
@@ -230,4 +230,38 @@ fn a_clock_that_panics_leaves_the_store_as_it_was() {
     });
     fails.store(0, Ordering::Relaxed);
     assert_eq!(ask(&store, op), opened);
+}
+
+/// The clock is asked while locks are held, so it can keep somebody there.
+#[test]
+fn whoever_holds_a_shard_keeps_nobody_from_the_others() {
+    const KEPT_IN: &str = "is kept in";
+    let ((enter, entered), (release, released)) = (mpsc::channel(), mpsc::channel::<()>());
+    let (enter, released) = (Mutex::new(enter), Mutex::new(released));
+    let clock = move || {
+        if thread::current().name() == Some(KEPT_IN) {
+            enter.lock().expect("no panic").send(()).expect("the test goes on");
+            released.lock().expect("no panic").recv().expect("the test goes on");
+        }
+        Now(5)
+    };
+    let store = MemoryStore::new(MemoryLimits::default(), Arc::new(clock));
+    let open =
+        |which| StoreOp::OpenTopic { topic: topic(which), fresh_epoch: Epoch(1), retention: KEPT };
+    let (store, open) = (&store, &open);
+    thread::scope(|scope| {
+        let inside = thread::Builder::new().name(KEPT_IN.to_owned());
+        inside.spawn_scoped(scope, move || ask(store, open(0))).expect("a thread can be made");
+        entered.recv().expect("it has a shard of topics");
+        let (tell, told) = mpsc::channel();
+        // Some of them may want the same shard; the others have what they want at once.
+        for which in 1..8 {
+            let tell = tell.clone();
+            scope.spawn(move || drop(tell.send(ask(store, open(which)))));
+        }
+        assert!(matches!(told.recv(), Ok(StoreOutcome::Topic(_))));
+        let (me, sent) = (1, BTreeMap::new());
+        Client { store, dice: Dice::new(1), me, sent, direct: 0 }.open(LeaseId(10));
+        release.send(()).expect("it waits");
+    });
 }

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub)]
 #![allow(clippy::panic, clippy::unwrap_used)]
 
+mod operator;
 mod wrong;
 mod wrong_decisions;
 

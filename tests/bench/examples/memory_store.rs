@@ -1,5 +1,9 @@
 //! Commits per second of the memory store from 1 and from 2 threads, beside the same state behind
-//! one lock: how much a second thread adds. It passes or fails nothing.
+//! one lock: how much a second thread adds, and how often one has to wait for the other. It passes
+//! or fails nothing.
+//!
+//! What a second thread adds can be seen where a core is free for it. How often threads wait can be
+//! seen on a busy machine, too: Linux counts how often each gave up its core by itself.
 //!
 //! `cargo run --release -p steadfast-bench --example memory_store [milliseconds] [rounds]`
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]
@@ -62,12 +66,28 @@ fn commit(thread: u64, lease: u64, n: u64) -> StoreOp {
     StoreOp::Commit { lease: LeaseId(u128::from(thread << 32 | lease)), low, commits: vec![commit] }
 }
 
-/// Commits per second of so many threads.
-fn measured(threads: u64, time: Duration, ask: Ask<'_>) -> f64 {
+/// What came of a run.
+#[derive(Clone, Copy)]
+struct Measured {
+    per_second: f64,
+    /// Waits per million commits.
+    waits: f64,
+}
+
+/// How often this thread gave up its core by itself; 0 where that is not told.
+fn waits() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Runs so many threads.
+fn measured(threads: u64, time: Duration, ask: Ask<'_>) -> Measured {
     let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
+    let waited = AtomicU64::new(0);
     let act = |thread| {
         (0..LEASES).for_each(|lease| drop(ask(open(thread, lease))));
-        let mut n = 0;
+        let (mut n, before) = (0, waits());
         while !stop.load(Ordering::Relaxed) {
             n += 1;
             for lease in 0..LEASES {
@@ -76,6 +96,7 @@ fn measured(threads: u64, time: Duration, ask: Ask<'_>) -> f64 {
             }
             done.fetch_add(LEASES, Ordering::Relaxed);
         }
+        waited.fetch_add(waits() - before, Ordering::Relaxed);
     };
     let (act, begun) = (&act, Instant::now());
     thread::scope(|scope| {
@@ -83,7 +104,9 @@ fn measured(threads: u64, time: Duration, ask: Ask<'_>) -> f64 {
         thread::sleep(time);
         stop.store(true, Ordering::Relaxed);
     });
-    done.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64()
+    let done = done.load(Ordering::Relaxed) as f64;
+    let waits = waited.load(Ordering::Relaxed) as f64 / done * 1e6;
+    Measured { per_second: done / begun.elapsed().as_secs_f64(), waits }
 }
 
 fn clock() -> impl Fn() -> Now + Send + Sync {
@@ -91,13 +114,13 @@ fn clock() -> impl Fn() -> Now + Send + Sync {
     move || Now(begun.elapsed().as_millis() as u64)
 }
 
-fn shards(threads: u64, time: Duration) -> f64 {
+fn shards(threads: u64, time: Duration) -> Measured {
     let store = MemoryStore::new(MemoryLimits::default(), Arc::new(clock()));
     let ask = |op| store.execute_at_once(op).expect("it answers at once");
     measured(threads, time, &ask)
 }
 
-fn one_lock(threads: u64, time: Duration) -> f64 {
+fn one_lock(threads: u64, time: Duration) -> Measured {
     let (state, clock) = (Mutex::new(MemoryState::new(MemoryLimits::default())), clock());
     let ask = |op| state.lock().unwrap_or_else(PoisonError::into_inner).apply(clock(), op);
     measured(threads, time, &ask)
@@ -114,18 +137,24 @@ fn main() {
         arguments.get(at).and_then(|text| text.parse().ok()).unwrap_or(default)
     };
     let (time, rounds) = (Duration::from_millis(number(1, 500)), number(2, 9));
-    println!("round | shards: 1, 2 threads, ratio | one lock: 1, 2 threads, ratio");
+    println!("round | shards: 1, 2 threads, ratio, waits | one lock: 1, 2 threads, ratio, waits");
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
-        let (one, two) = (shards(1, time), shards(2, time));
-        let (one_behind, two_behind) = (one_lock(1, time), one_lock(2, time));
-        println!(
-            "{round} | {one:.0}/s {two:.0}/s {:.2} | {one_behind:.0}/s {two_behind:.0}/s {:.2}",
-            two / one,
-            two_behind / one_behind
-        );
-        ours.push(two / one);
-        theirs.push(two_behind / one_behind);
+        let ratio = |run: fn(u64, Duration) -> Measured| {
+            let (one, two) = (run(1, time), run(2, time));
+            let ratio = two.per_second / one.per_second;
+            let (one, per_second) = (one.per_second, two.per_second);
+            let told = format!("{one:.0}/s {per_second:.0}/s {ratio:.2} {:.1}", two.waits);
+            ((ratio, two.waits), told)
+        };
+        let ((our, our_told), (their, their_told)) = (ratio(shards), ratio(one_lock));
+        println!("{round} | {our_told} | {their_told}");
+        ours.push(our);
+        theirs.push(their);
     }
-    println!("median ratio: {:.2} with shards, {:.2} with one lock", median(ours), median(theirs));
+    for (name, of) in [("shards", ours), ("one lock", theirs)] {
+        let (ratios, waits) = of.into_iter().unzip();
+        let (ratio, waits) = (median(ratios), median(waits));
+        println!("{name}: median ratio {ratio:.2}, {waits:.1} waits per million commits");
+    }
 }

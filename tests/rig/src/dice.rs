@@ -169,16 +169,20 @@ impl Dice {
                 retention: self.retention(),
             },
             18 => StoreOp::Heads { topics: vec![self.topic()] },
-            _ => StoreOp::ReadLog {
-                topic: self.topic(),
-                epoch: Epoch(7),
-                from: match self.rng.bool() {
-                    true => ReadFrom::After(TopicSeq(self.rng.u64(0..40))),
-                    false => ReadFrom::Last(self.rng.u32(0..20)),
-                },
-                max: self.rng.u32(0..10),
-                max_bytes: self.rng.u64(0..400),
+            _ => self.page(),
+        }
+    }
+
+    fn page(&mut self) -> StoreOp {
+        StoreOp::ReadLog {
+            topic: self.topic(),
+            epoch: Epoch(7),
+            from: match self.rng.bool() {
+                true => ReadFrom::After(TopicSeq(self.rng.u64(0..40))),
+                false => ReadFrom::Last(self.rng.u32(0..20)),
             },
+            max: self.rng.u32(0..10),
+            max_bytes: self.rng.u64(0..400),
         }
     }
 

@@ -1,9 +1,9 @@
 //! What all shards of a memory store may hold together, and who gives something up beyond that. It
 //! is looked at after an operation, so that while one is under way what it adds may be too much.
 
+use super::idle::Idle;
 use super::run::Run;
 use super::shards::{Place, Places, Shards};
-use crate::session::Now;
 use crate::session::store::TopicId;
 
 impl<S: Shards> Run<'_, S> {
@@ -49,7 +49,8 @@ impl<S: Shards> Run<'_, S> {
     }
 
     /// Forgets topics while there are too many, and takes the entries of topics while there are too
-    /// many bytes of them: of those first that were idle longest, and of `present` last.
+    /// many bytes of them: of those first that were idle longest, and of `present` last. Those that never
+    /// had an entry are the first to be forgotten.
     pub(super) fn keep_topics_within(&mut self, present: &TopicId) {
         let limit = self.limits.topics.max(1) as u64;
         let all = self.shards.sums();
@@ -57,7 +58,7 @@ impl<S: Shards> Run<'_, S> {
             self.look_through();
         }
         while self.shards.sums().topics > limit {
-            let idle = self.idle(|topics| topics.idle_after(None, present));
+            let idle = self.idle(|topics| topics.first_idle(present));
             let Some((idle, place)) = idle.into_iter().min() else { break };
             self.with(Places::NONE, Places::one(place), |held| {
                 held.topics(place).forget_idle(&idle);
@@ -73,14 +74,14 @@ impl<S: Shards> Run<'_, S> {
     fn empty_the_idle(&mut self, present: &TopicId) {
         let limit = self.limits.log_bytes;
         let enough = limit - limit / 8;
-        let mut next = self.idle(|topics| topics.idle_and_long_after(None, present));
+        let mut next = self.idle(|topics| topics.next_long(None, present));
         while self.shards.sums().logs > enough {
             let first = (0..next.len()).min_by(|a, b| next[*a].cmp(&next[*b]));
             let Some((idle, place)) = first.map(|first| next.swap_remove(first)) else { break };
             let after = self.with(Places::NONE, Places::one(place), |held| {
                 let topics = held.topics(place);
                 topics.clear_idle(&idle);
-                topics.idle_and_long_after(Some(idle), present)
+                topics.next_long(Some(idle), present)
             });
             next.extend(after.map(|idle| (idle, place)));
         }
@@ -94,8 +95,8 @@ impl<S: Shards> Run<'_, S> {
     /// The topic of each shard that is first in something.
     fn idle(
         &mut self,
-        first: impl Fn(&super::topics::Topics) -> Option<(Now, TopicId)>,
-    ) -> Vec<((Now, TopicId), Place)> {
+        first: impl Fn(&super::topics::Topics) -> Option<Idle>,
+    ) -> Vec<(Idle, Place)> {
         let places = Places::all(S::SHARDS).iter();
         let of = |place: Place| {
             let idle =

@@ -1,6 +1,7 @@
 //! What a memory store holds, in numbers and bytes. How much it may hold is not said here.
 
 use crate::session::store::Publication;
+use crate::store::admin::StoreFigures;
 
 /// What a memory store holds at a moment, in bytes of names and bodies; each is bounded by the
 /// setting that its line names. Beyond that there may be what operations under way are adding.
@@ -37,6 +38,19 @@ impl Sums {
     pub(super) const fn bytes(&self) -> MemoryBytes {
         let Self { replies, id_bytes, owed, logs, .. } = *self;
         MemoryBytes { replies, ids: id_bytes, owed, logs }
+    }
+
+    pub(super) const fn figures(&self) -> StoreFigures {
+        let Self { leases, replies, owed, ids, id_bytes, topics, logs } = *self;
+        StoreFigures {
+            leases,
+            topics,
+            ids,
+            reply_bytes: replies,
+            id_bytes,
+            owed_bytes: owed,
+            log_bytes: logs,
+        }
     }
 
     /// How many sums there are.

@@ -11,9 +11,16 @@ use super::limits::MemoryLimits;
 use super::news::Listener;
 use super::run::Run;
 use super::shared::{Asker, Shared};
-use crate::session::store::{DecisionId, News, OpId, StoreOp, StoreOutcome, TopicId};
+use crate::session::store::{DecisionId, News, OpId, PrincipalId, StoreOp, StoreOutcome, TopicId};
+use crate::store::admin::{
+    AdminError, BackPage, Erased, ListedTopic, StoreAdmin, StoreFigures, TopicPage,
+};
 use crate::store::deciding::{Deciding, Decision};
 use crate::store::interface::{Clock, Store};
+use crate::wire::TopicSeq;
+
+/// The state is in memory, in the one form that this version has.
+const FORMAT: u32 = 1;
 
 /// The memory store is the default. It is for tests, and for applications whose history may die
 /// with the process: after a restart, clients get unknown outcomes for what was under way, and a
@@ -73,6 +80,10 @@ impl MemoryStore {
 
     fn asker(&self) -> Asker<'_> {
         Asker::new(&self.shared, &self.clock, &self.listener)
+    }
+
+    fn run<R>(&self, act: impl FnOnce(Run<'_, Asker<'_>>) -> R) -> R {
+        act(Run::new(&mut self.asker(), &self.shared.limits))
     }
 
     /// How much it holds, for metrics.
@@ -154,5 +165,43 @@ impl Deciding for MemoryStore {
         let decide = self.decisions().withdraw(id);
         // The application's code is dropped outside of the lock.
         drop(decide);
+    }
+}
+
+/// It does everything at once, and never fails.
+impl StoreAdmin for MemoryStore {
+    async fn list_topics(&self, page: TopicPage) -> Result<Vec<ListedTopic>, AdminError> {
+        Ok(self.run(|run| run.list_topics(&page)))
+    }
+
+    async fn read_back(
+        &self,
+        topic: &TopicId,
+        before: Option<TopicSeq>,
+        max: u32,
+        max_bytes: u64,
+    ) -> Result<Option<BackPage>, AdminError> {
+        Ok(self.run(|run| run.read_back(topic, before, (max, max_bytes))))
+    }
+
+    async fn delete_topic(&self, topic: &TopicId) -> Result<bool, AdminError> {
+        Ok(self.run(|run| run.delete_topic(topic)))
+    }
+
+    async fn erase_principal(&self, principal: &PrincipalId) -> Result<Erased, AdminError> {
+        Ok(self.run(|run| run.erase_principal(principal)))
+    }
+
+    async fn compact(&self) -> Result<(), AdminError> {
+        self.run(|run| run.compact());
+        Ok(())
+    }
+
+    fn figures(&self) -> StoreFigures {
+        self.shared.sums().figures()
+    }
+
+    fn format(&self) -> u32 {
+        FORMAT
     }
 }

@@ -3,12 +3,13 @@
 //! not decided here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::bytes::Sums;
 use super::limits::MemoryLimits;
 use crate::session::Now;
 use crate::session::store::{CommitId, MessageId, Outcome, PrincipalId, StoreOutcome, UsedId};
-use crate::wire::FailureCode;
+use crate::wire::{FailureCode, Name};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Ids {
@@ -98,6 +99,22 @@ impl Ids {
         {
             self.forget(&id);
         }
+    }
+
+    /// Lets go of those of a principal; how many.
+    pub(super) fn forget_all_of(&mut self, principal: &PrincipalId) -> u64 {
+        let first = MessageId {
+            principal: Arc::clone(principal),
+            message: Name::EMPTY,
+            text: Arc::from(""),
+        };
+        let theirs = self.used.range(first..).take_while(|(id, _)| id.principal == *principal);
+        let theirs: Vec<_> = theirs.map(|(id, kept)| (kept.until, id.clone())).collect();
+        for due in &theirs {
+            self.due.remove(due);
+            self.forget(&due.1);
+        }
+        theirs.len() as u64
     }
 
     fn forget(&mut self, id: &MessageId) {

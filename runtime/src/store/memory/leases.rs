@@ -282,6 +282,24 @@ impl Leases {
         all.into_iter().for_each(|id| self.end(now, id, limits));
     }
 
+    /// Ends the leases of a principal, and keeps no reply of them; how many.
+    pub(super) fn end_all_of(
+        &mut self,
+        now: Now,
+        principal: &PrincipalId,
+        limits: &MemoryLimits,
+    ) -> u64 {
+        let theirs: Vec<LeaseId> = self.of(principal).collect();
+        for id in &theirs {
+            self.end(now, *id, limits);
+            if let Some(lease) = self.leases.get_mut(id) {
+                self.reply_bytes -= lease.records.bytes();
+                lease.records.shrink_replies(0, CommandNo::ZERO, 0);
+            }
+        }
+        theirs.len() as u64
+    }
+
     /// Ends a lease: only its unsettled records stay, for as long as [`MemoryLimits::owed`].
     pub(super) fn end(&mut self, now: Now, id: LeaseId, limits: &MemoryLimits) {
         let Some(lease) = self.leases.get_mut(&id).filter(|lease| lease.lives()) else { return };

@@ -2,12 +2,14 @@
 //! once, and a commit appends its publications in the same step. Time comes in from outside;
 //! nothing else does.
 
+mod admin;
 mod append;
 mod bounds;
 mod bytes;
 mod commit;
 mod decisions;
 mod handle;
+mod idle;
 mod ids;
 mod leases;
 mod limits;

@@ -88,6 +88,15 @@ impl Listener {
         waiting.waker.take()
     }
 
+    /// It has to look at everything that it holds. Whom to wake.
+    pub(super) fn missed(&self) -> Option<Waker> {
+        let mut waiting = self.lock();
+        waiting.topics.clear();
+        waiting.bytes = 0;
+        waiting.missed = true;
+        waiting.waker.take()
+    }
+
     /// The store is another incarnation. Whom to wake.
     pub(super) fn rolled(&self) -> Option<Waker> {
         let mut waiting = self.lock();

@@ -6,8 +6,8 @@ use super::limits::MemoryLimits;
 use super::run::Run;
 use super::shards::{Held, Place, Places, Shards};
 use crate::session::store::{
-    Decided, DecisionId, Holder, PrincipalId, Retention, StoreOp, StoreOutcome, StoreTime,
-    TopicHead, TopicId,
+    Decided, DecisionId, Holder, MessageId, PrincipalId, Retention, StoreOp, StoreOutcome,
+    StoreTime, TopicHead, TopicId,
 };
 use crate::wire::{Codec, CommandNo, Epoch, LeaseId};
 
@@ -99,12 +99,7 @@ impl<S: Shards> Run<'_, S> {
             }),
             StoreOp::Commit { lease, low, commits } => self.commit((lease, low), commits, decide),
             StoreOp::FindId { id, max_per_principal, max_bytes_per_principal } => {
-                let place = S::place_of_principal(&id.principal);
-                let max = (max_per_principal, max_bytes_per_principal);
-                self.with(Places::one(place), Places::NONE, |held| {
-                    let all = held.sums();
-                    held.people(place).ids.find(&id, max, &all, limits)
-                })
+                self.find_id(&id, (max_per_principal, max_bytes_per_principal))
             }
             StoreOp::Settle { records } => {
                 for (lease, n) in records {
@@ -123,15 +118,7 @@ impl<S: Shards> Run<'_, S> {
             StoreOp::OpenTopic { topic, fresh_epoch, retention } => {
                 StoreOutcome::Topic(self.open_topic(&topic, fresh_epoch, retention))
             }
-            StoreOp::Heads { topics } => {
-                let heads = topics.iter().map(|topic| {
-                    self.on_topic(topic, |held, place| {
-                        let now = held.now();
-                        held.topics(place).look(now, topic)
-                    })
-                });
-                StoreOutcome::Heads(heads.collect())
-            }
+            StoreOp::Heads { topics } => self.heads(&topics),
             StoreOp::ReadLog { topic, epoch, from, max, max_bytes } => {
                 self.on_topic(&topic, |held, place| {
                     let now = held.now();
@@ -139,6 +126,24 @@ impl<S: Shards> Run<'_, S> {
                 })
             }
         }
+    }
+
+    fn find_id(&mut self, id: &MessageId, max: (u32, u64)) -> StoreOutcome {
+        let (place, limits) = (S::place_of_principal(&id.principal), self.limits);
+        self.with(Places::one(place), Places::NONE, |held| {
+            let all = held.sums();
+            held.people(place).ids.find(id, max, &all, limits)
+        })
+    }
+
+    fn heads(&mut self, topics: &[TopicId]) -> StoreOutcome {
+        let heads = topics.iter().map(|topic| {
+            self.on_topic(topic, |held, place| {
+                let now = held.now();
+                held.topics(place).look(now, topic)
+            })
+        });
+        StoreOutcome::Heads(heads.collect())
     }
 
     /// Does something where a lease lies; `gone` if there is none.

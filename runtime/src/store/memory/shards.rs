@@ -109,6 +109,9 @@ pub(super) trait Held {
     /// A lease is not there any more.
     fn unbind(&mut self, lease: LeaseId);
 
+    /// A topic of a shard was deleted: whoever wants to hear of it is told.
+    fn deleted(&mut self, _: Place, _: &TopicId) {}
+
     /// Appends to a log, and tells whoever wants to hear of it.
     fn append(&mut self, place: Place, new: NewEntry, limits: &MemoryLimits) -> Appended {
         let now = self.now();

@@ -242,6 +242,13 @@ impl Held for Locked<'_> {
         lock(self.shared.directory(lease)).remove(&lease);
     }
 
+    /// Everybody may hold it, who asks, too.
+    fn deleted(&mut self, place: Place, topic: &TopicId) {
+        if let Some(wanting) = self.topics.get(place).wanted.get(topic) {
+            self.wake.extend(wanting.iter().filter_map(|listener| listener.missed()));
+        }
+    }
+
     fn append(&mut self, place: Place, new: NewEntry, limits: &MemoryLimits) -> Appended {
         let now = self.now;
         let Shelf { topics, wanted } = self.topics.get(place);

@@ -9,6 +9,7 @@ use super::shards::{Held, Place, Places, Shards};
 use super::topics::Topics;
 use crate::session::Now;
 use crate::session::store::{Decided, DecisionId, PrincipalId, StoreOp, StoreOutcome, TopicId};
+use crate::store::admin::Erased;
 use crate::wire::LeaseId;
 
 /// The state of a memory store that is one shard. It is pure, so that tests and simulators use the
@@ -54,6 +55,20 @@ impl MemoryState {
     pub fn begin_incarnation(&mut self, now: Now, incarnation: u64) {
         let Self { limits, people, topics } = self;
         Run::new(&mut Alone { now, people, topics }, limits).begin_incarnation(incarnation);
+    }
+
+    /// Deletes a topic, as [`StoreAdmin::delete_topic`](crate::store::StoreAdmin::delete_topic)
+    /// does. Whether there was one.
+    pub fn delete_topic(&mut self, now: Now, topic: &TopicId) -> bool {
+        let Self { limits, people, topics } = self;
+        Run::new(&mut Alone { now, people, topics }, limits).delete_topic(topic)
+    }
+
+    /// Erases a principal, as
+    /// [`StoreAdmin::erase_principal`](crate::store::StoreAdmin::erase_principal) does.
+    pub fn erase_principal(&mut self, now: Now, principal: &PrincipalId) -> Erased {
+        let Self { limits, people, topics } = self;
+        Run::new(&mut Alone { now, people, topics }, limits).erase_principal(principal)
     }
 
     /// How much it holds, for metrics and for checks that everything is bounded.

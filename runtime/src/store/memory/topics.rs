@@ -8,12 +8,14 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::bytes::Sums;
+use super::idle::Idle;
 use super::limits::MemoryLimits;
 use crate::session::Now;
 use crate::session::store::{
     AppendKey, Appended, LogEntry, Publication, ReadFrom, Retention, StoreOutcome, StoreTime,
     TopicHead, TopicId,
 };
+use crate::store::admin::{BackPage, ListedTopic, TopicPage};
 use crate::wire::{Epoch, TopicSeq};
 
 /// Something that is to be appended.
@@ -31,8 +33,8 @@ pub(super) struct Topics {
     /// Of the store: what was seen in another one says nothing.
     incarnation: u64,
     topics: BTreeMap<TopicId, Topic>,
-    /// By last use, to forget the one that was idle longest when there are too many.
-    used: BTreeSet<(Now, TopicId)>,
+    /// In the order in which they give way when there are too many.
+    idle: BTreeSet<Idle>,
     /// One entry per topic, at or before the time at which some of its log, or all of it, is to go.
     due: BTreeSet<(Now, TopicId)>,
     /// Bytes of the entries of all logs.
@@ -102,9 +104,18 @@ impl Topic {
         self.entries.front().map_or(self.head.next(), |(_, entry)| entry.ts)
     }
 
+    fn idle(&self, id: &TopicId) -> Idle {
+        let had_entries = self.head > TopicSeq::ZERO;
+        Idle { had_entries, used: self.used, topic: id.clone() }
+    }
+
     /// When the whole topic is forgotten, if nobody uses it again.
     fn until(&self, limits: &MemoryLimits) -> Now {
-        self.used.after(self.retention.ttl).after(limits.topic_memory)
+        let until = self.used.after(self.retention.ttl).after(limits.topic_memory);
+        if self.head == TopicSeq::ZERO {
+            return until.min(self.used.after(limits.empty_topic_memory));
+        }
+        until
     }
 
     /// When there is something to let go.
@@ -136,7 +147,8 @@ impl Topics {
         retention: Retention,
     ) -> &mut Topic {
         if !self.topics.contains_key(id) {
-            self.used.insert((now, id.clone()));
+            let topic = id.clone();
+            self.idle.insert(Idle { had_entries: false, used: now, topic });
             self.due.insert((now, id.clone()));
         }
         let topic = self.topics.entry(id.clone()).or_insert_with(|| Topic {
@@ -151,9 +163,9 @@ impl Topics {
             direct: VecDeque::new(),
         });
         if topic.used < now {
-            self.used.remove(&(topic.used, id.clone()));
-            self.used.insert((now, id.clone()));
+            self.idle.remove(&topic.idle(id));
             topic.used = now;
+            self.idle.insert(topic.idle(id));
         }
         topic.retention = retention;
         topic
@@ -162,7 +174,7 @@ impl Topics {
     fn forget(&mut self, id: &TopicId) {
         if let Some(topic) = self.topics.remove(id) {
             self.bytes -= topic.bytes;
-            self.used.remove(&(topic.used, id.clone()));
+            self.idle.remove(&topic.idle(id));
             self.due.remove(&(topic.due, id.clone()));
         }
     }
@@ -193,9 +205,9 @@ impl Topics {
     pub(super) fn look(&mut self, now: Now, id: &TopicId) -> Option<TopicHead> {
         let topic = self.topics.get_mut(id)?;
         if topic.used < now {
-            self.used.remove(&(topic.used, id.clone()));
-            self.used.insert((now, id.clone()));
+            self.idle.remove(&topic.idle(id));
             topic.used = now;
+            self.idle.insert(topic.idle(id));
         }
         let freed = topic.trim(now);
         self.bytes -= freed;
@@ -228,6 +240,7 @@ impl Topics {
         let Publication { topic: id, name, bodies } = publication;
         let topic = self.touch(now, &id, fresh_epoch, retention);
         let first = topic.entries.is_empty();
+        let unfilled = (topic.head == TopicSeq::ZERO).then(|| topic.idle(&id));
         topic.head = topic.head.next();
         let appended = Appended { epoch: topic.epoch, ts: topic.head };
         if let Some(key) = key {
@@ -239,45 +252,42 @@ impl Topics {
         topic.entries.push_back((now, entry));
         let freed = topic.trim(now);
         self.bytes = self.bytes + added - freed;
+        if let Some(idle) = unfilled {
+            self.idle.remove(&idle);
+            self.idle.insert(Idle { had_entries: true, ..idle });
+        }
         if first {
             self.reschedule(&id, limits);
         }
         appended
     }
 
-    /// The topic that was used next after that time, and was not used since; another one than
-    /// `present`.
-    pub(super) fn idle_after(
-        &self,
-        after: Option<(Now, TopicId)>,
-        present: &TopicId,
-    ) -> Option<(Now, TopicId)> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.used.range((from, Bound::Unbounded)).find(|(_, id)| id != present).cloned()
+    /// The topic that is forgotten first, another one than `present`.
+    pub(super) fn first_idle(&self, present: &TopicId) -> Option<Idle> {
+        self.idle.iter().find(|idle| idle.topic != *present).cloned()
     }
 
-    /// The same among those that have entries.
-    pub(super) fn idle_and_long_after(
-        &self,
-        after: Option<(Now, TopicId)>,
-        present: &TopicId,
-    ) -> Option<(Now, TopicId)> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    /// Of those that have entries, the one that loses them first, or next after another one that
+    /// was not used since; another one than `present`.
+    pub(super) fn next_long(&self, after: Option<Idle>, present: &TopicId) -> Option<Idle> {
+        let after = Bound::Excluded(after.unwrap_or_else(Idle::before_entries));
         let is_long = |id| self.topics.get(id).is_some_and(|topic| topic.bytes > 0);
-        let mut idle = self.used.range((from, Bound::Unbounded));
-        idle.find(|(_, id)| id != present && is_long(id)).cloned()
+        let mut idle = self.idle.range((after, Bound::Unbounded));
+        idle.find(|idle| idle.topic != *present && is_long(&idle.topic)).cloned()
     }
 
     /// Forgets a topic, if it was not used since.
-    pub(super) fn forget_idle(&mut self, (used, id): &(Now, TopicId)) {
-        if self.topics.get(id).is_some_and(|topic| topic.used == *used) {
+    pub(super) fn forget_idle(&mut self, idle: &Idle) {
+        let id = &idle.topic;
+        if self.topics.get(id).is_some_and(|topic| topic.idle(id) == *idle) {
             self.forget(id);
         }
     }
 
     /// Takes the entries of a topic, if it was not used since.
-    pub(super) fn clear_idle(&mut self, (used, id): &(Now, TopicId)) {
-        if let Some(topic) = self.topics.get_mut(id).filter(|topic| topic.used == *used) {
+    pub(super) fn clear_idle(&mut self, idle: &Idle) {
+        let topic = self.topics.get_mut(&idle.topic).filter(|topic| topic.used == idle.used);
+        if let Some(topic) = topic {
             self.bytes -= topic.clear();
         }
     }
@@ -320,6 +330,48 @@ impl Topics {
         };
         let wanted = topic.entries.range(skip..).take(max as usize).map(|(_, entry)| entry);
         StoreOutcome::Log { head, entries: wanted.take_while(fits).cloned().collect() }
+    }
+
+    /// A page of the topics that are here. Counts as use of none.
+    pub(super) fn list(&self, page: &TopicPage) -> Vec<ListedTopic> {
+        let from = page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = self.topics.range((from, Bound::Unbounded));
+        let listed = behind.filter(|(id, _)| page.has(id)).map(|(id, topic)| ListedTopic {
+            topic: id.clone(),
+            head: topic.standing(),
+            bytes: topic.bytes,
+        });
+        listed.take(page.max as usize).collect()
+    }
+
+    /// A page of a log from its end. Counts as no use.
+    pub(super) fn read_back(
+        &mut self,
+        now: Now,
+        id: &TopicId,
+        before: Option<TopicSeq>,
+        (max, max_bytes): (u32, u64),
+    ) -> Option<BackPage> {
+        let topic = self.topics.get_mut(id)?;
+        self.bytes -= topic.trim(now);
+        let head = topic.standing();
+        let mut bytes = 0;
+        let fits = |entry: &&LogEntry| {
+            let first = bytes == 0;
+            bytes += entry.bytes();
+            first || bytes <= max_bytes
+        };
+        let back = topic.entries.iter().rev().map(|(_, entry)| entry);
+        let wanted = back.skip_while(|entry| before.is_some_and(|before| entry.ts >= before));
+        let entries = wanted.take(max as usize).take_while(fits).cloned().collect();
+        Some(BackPage { head, entries })
+    }
+
+    /// Whether there was such a topic.
+    pub(super) fn delete(&mut self, id: &TopicId) -> bool {
+        let there = self.topics.contains_key(id);
+        self.forget(id);
+        there
     }
 
     /// The store is another incarnation: so is each topic.

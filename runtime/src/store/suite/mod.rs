@@ -6,6 +6,8 @@
 //! that differ where the contract leaves a choice: a store need not settle in a commit, and may
 //! drop what a settled record has published.
 //!
+//! The rules of [`StoreAdmin`](super::StoreAdmin) are apart: see [`run_admin`].
+//!
 //! Rules about time (how long leases, entries and keys live) need a clock and are not here, nor are
 //! those about several nodes ([`Store::news`](super::Store::news)).
 //!
@@ -48,6 +50,8 @@
 //! # }
 //! ```
 
+mod admin;
+mod admin_case;
 mod asks;
 mod bench;
 mod case;
@@ -56,6 +60,7 @@ mod hostile;
 mod report;
 mod run;
 
+pub use admin::run_admin;
 pub use case::Case;
 pub use cases::{cases, deciding_cases};
 pub use hostile::Hostile;

@@ -87,6 +87,19 @@ pub struct Report {
 }
 
 impl Report {
+    /// A case was put to a store.
+    pub(super) fn add(
+        &mut self,
+        (case, rule): (&'static str, &'static str),
+        way: Way,
+        came: Result<(), Broken>,
+    ) {
+        self.runs += 1;
+        if let Err(broken) = came {
+            self.findings.push(Finding { case, rule, way, broken });
+        }
+    }
+
     /// Whether every rule held.
     #[must_use]
     pub fn passed(&self) -> bool {

@@ -7,12 +7,12 @@ use std::thread::{Builder, JoinHandle};
 
 use steadfast::session::Now;
 use steadfast::session::store::{OpId, StoreOp, StoreOutcome};
-use steadfast::store::{Clock, Store};
+use steadfast::store::{AdminError, Clock, Store};
 use tokio::sync::oneshot;
 
 use crate::error::{BackupError, OpenError, RestoreError};
 use crate::file;
-use crate::jobs::{Answers, Batch, Job};
+use crate::jobs::{Answers, Asked, Batch, Job, Told};
 use crate::metrics::{Counts, LocalMetrics};
 use crate::queue::{Queue, Room};
 use crate::reader::Reader;
@@ -39,10 +39,10 @@ use crate::writer::{self, Parts};
 /// Leases, entries and keys age only while the store is open.
 #[derive(Clone)]
 pub struct LocalStore {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     path: PathBuf,
     writes: Arc<Queue<Job>>,
     reads: Arc<Queue<Batch>>,
@@ -214,6 +214,17 @@ impl Inner {
         match self.writes.put(Job::Batch(batch)) {
             Ok(()) => told.await.unwrap_or_else(|_| all(ids, &StoreOutcome::Unknown)),
             Err(_) => all(ids, &StoreOutcome::Failed),
+        }
+    }
+
+    /// Asks the writer for what an operator wants.
+    pub(crate) async fn ask_writer(&self, asked: Asked) -> Result<Told, AdminError> {
+        let (tell, told) = oneshot::channel();
+        match self.writes.put(Job::Admin { asked, tell }) {
+            Ok(()) => told
+                .await
+                .unwrap_or_else(|_| Err(AdminError::Unknown("the writer has ended".to_owned()))),
+            Err(_) => Err(AdminError::Failed("too much waits for the writer".to_owned())),
         }
     }
 

@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use tokio::sync::oneshot;
 
-use steadfast::session::store::{Append, Commit, OpId, Publication, StoreOp, StoreOutcome};
+use steadfast::session::store::{
+    Append, Commit, OpId, PrincipalId, Publication, StoreOp, StoreOutcome, TopicId,
+};
+use steadfast::store::{AdminError, BackPage, Erased, ListedTopic, TopicPage};
+use steadfast::wire::TopicSeq;
 
 use crate::error::BackupError;
 use crate::queue::Weighty;
@@ -20,9 +24,32 @@ pub(crate) struct Batch {
     tell: oneshot::Sender<Answers>,
 }
 
+/// What an operator asks for.
+pub(crate) enum Asked {
+    List(TopicPage),
+    ReadBack { topic: TopicId, before: Option<TopicSeq>, max: u32, max_bytes: u64 },
+    Delete(TopicId),
+    Erase(PrincipalId),
+    Compact,
+}
+
+/// What an operator is told.
+pub(crate) enum Told {
+    Listed(Vec<ListedTopic>),
+    Page(Option<BackPage>),
+    Deleted(bool),
+    Erased(Erased),
+    Compacted,
+}
+
 /// Something for the writer to do.
 pub(crate) enum Job {
     Batch(Batch),
+    /// What an operator asks for.
+    Admin {
+        asked: Asked,
+        tell: oneshot::Sender<Result<Told, AdminError>>,
+    },
     /// A copy of the file.
     Backup {
         to: PathBuf,
@@ -68,14 +95,14 @@ impl Weighty for Job {
     fn operations(&self) -> usize {
         match self {
             Self::Batch(batch) => batch.operations(),
-            Self::Backup { .. } => 1,
+            Self::Backup { .. } | Self::Admin { .. } => 1,
         }
     }
 
     fn bytes(&self) -> u64 {
         match self {
             Self::Batch(batch) => batch.bytes(),
-            Self::Backup { .. } => 0,
+            Self::Backup { .. } | Self::Admin { .. } => 0,
         }
     }
 }

@@ -32,6 +32,7 @@
 //! It is re-exported, because a program can have only one version of SQLite's C library
 //! (`links = "sqlite3"`).
 
+mod admin;
 mod error;
 mod file;
 mod handle;

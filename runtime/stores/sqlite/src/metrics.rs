@@ -24,6 +24,10 @@ pub struct LocalMetrics {
     pub reply_bytes: u64,
     /// Bytes of publications that are not in their logs.
     pub owed_bytes: u64,
+    /// Ids of the application.
+    pub ids: u64,
+    /// Bytes of these ids and of what they stand for.
+    pub id_bytes: u64,
     /// Bytes of the entries of all logs.
     pub log_bytes: u64,
     /// Bytes of the write-ahead log that are not in the file yet.
@@ -40,6 +44,8 @@ pub(crate) struct Counts {
     topics: AtomicU64,
     reply_bytes: AtomicU64,
     owed_bytes: AtomicU64,
+    ids: AtomicU64,
+    id_bytes: AtomicU64,
     log_bytes: AtomicU64,
     wal_bytes: AtomicU64,
 }
@@ -51,6 +57,8 @@ impl Counts {
         self.topics.store(now.topics, Ordering::Relaxed);
         self.reply_bytes.store(now.reply_bytes, Ordering::Relaxed);
         self.owed_bytes.store(now.owed_bytes, Ordering::Relaxed);
+        self.ids.store(now.ids, Ordering::Relaxed);
+        self.id_bytes.store(now.id_bytes, Ordering::Relaxed);
         self.log_bytes.store(now.log_bytes, Ordering::Relaxed);
         self.wal_bytes.store(now.wal_bytes, Ordering::Relaxed);
     }
@@ -67,6 +75,8 @@ impl Counts {
             topics: read(&self.topics),
             reply_bytes: read(&self.reply_bytes),
             owed_bytes: read(&self.owed_bytes),
+            ids: read(&self.ids),
+            id_bytes: read(&self.id_bytes),
             log_bytes: read(&self.log_bytes),
             wal_bytes: read(&self.wal_bytes),
         }

@@ -76,7 +76,11 @@ pub struct LocalLimits {
     /// For how long a topic's epoch and head outlive the time for which its last entry is kept:
     /// 1 h.
     pub topic_memory: Duration,
-    /// How many topics: 1,000,000. Beyond, the one that was idle longest is forgotten.
+    /// For how long a topic that never had an entry is kept after its last use: 15 min, which is
+    /// longer than a node holds it and than a client goes on dialling.
+    pub empty_topic_memory: Duration,
+    /// How many topics: 1,000,000. Beyond, the one that was idle longest is forgotten, those that
+    /// never had an entry first.
     pub topics: usize,
     /// Bytes of the entries of all logs: 64 GiB. Beyond, the topics that were idle longest lose
     /// their entries, and keep their epochs and heads.
@@ -116,6 +120,7 @@ impl Default for LocalLimits {
         const MIB: u64 = 1024 * 1024;
         Self {
             topic_memory: Duration::from_secs(3_600),
+            empty_topic_memory: Duration::from_secs(15 * 60),
             topics: 1_000_000,
             log_bytes: 64 * 1024 * MIB,
             leases: 1_000_000,

@@ -18,6 +18,7 @@ const OPERATIONS: usize = 1_500;
 fn memory_limits() -> MemoryLimits {
     let mut limits = MemoryLimits::default();
     limits.topic_memory = Duration::from_secs(20);
+    limits.empty_topic_memory = Duration::from_secs(7);
     limits.topics = 5;
     limits.log_bytes = 4_000;
     limits.leases = 6;
@@ -34,6 +35,7 @@ fn limits() -> LocalLimits {
     let same = memory_limits();
     let mut limits = LocalLimits::default();
     limits.topic_memory = same.topic_memory;
+    limits.empty_topic_memory = same.empty_topic_memory;
     limits.topics = same.topics;
     limits.log_bytes = same.log_bytes;
     limits.leases = same.leases;

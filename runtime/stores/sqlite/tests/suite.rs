@@ -24,3 +24,16 @@ async fn the_local_store_keeps_every_rule_in_every_way() {
     assert!(report.passed(), "{report}");
     assert!(report.runs > suite::cases().len(), "{report}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_local_store_keeps_every_rule_of_its_operator() {
+    let last = Mutex::new(None);
+    let report = suite::run_admin(|| async {
+        let place = Place::new();
+        let store = LocalStore::open(place.file()).unwrap();
+        *last.lock().unwrap() = Some(place);
+        store
+    })
+    .await;
+    assert!(report.passed(), "{report}");
+}

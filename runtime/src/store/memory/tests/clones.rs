@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use super::*;
 use crate::session::store::{Decide, Decided, DecisionId, Terms};
-use crate::store::{Advanced, Deciding, MemoryStore, News, Store};
+use crate::store::{Advanced, Deciding, MemoryStore, News, Store, StoreAdmin};
 
 fn store(limits: MemoryLimits) -> MemoryStore {
     MemoryStore::new(limits, Arc::new(|| Now(5)))
@@ -98,6 +98,26 @@ fn every_clone_is_told_of_another_incarnation() {
         assert_eq!(news_with(clone, Waker::noop()), Some(News::Rolled));
         assert_eq!(news_with(clone, Waker::noop()), None);
     }
+}
+
+/// Each of them, also the one that the operator has.
+#[test]
+fn whoever_wants_to_hear_of_a_topic_looks_again_when_it_is_deleted() {
+    let one = store(MemoryLimits::default());
+    let (other, third) = (one.clone(), one.clone());
+    follow(&one, &["a"]);
+    follow(&other, &["a"]);
+    follow(&third, &["b"]);
+    publish(&one, 1, "a");
+    let id = topic("a");
+    let mut deletion = Box::pin(one.delete_topic(&id));
+    let deleted = deletion.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert_eq!(deleted, Poll::Ready(Ok(true)));
+    for clone in [&one, &other] {
+        assert_eq!(news_with(clone, Waker::noop()), Some(News::Missed));
+        assert_eq!(news_with(clone, Waker::noop()), None);
+    }
+    assert_eq!(news_with(&third, Waker::noop()), None);
 }
 
 /// A lease, of which it has no records.

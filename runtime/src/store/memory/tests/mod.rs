@@ -213,6 +213,14 @@ impl Shelf {
         }
     }
 
+    /// Where a topic stands, if there is one.
+    fn looked(&mut self, key: &str) -> Option<TopicHead> {
+        match self.apply(StoreOp::Heads { topics: vec![topic(key)] }) {
+            StoreOutcome::Heads(heads) => heads[0],
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn read(
         &mut self,
         key: &str,

@@ -43,6 +43,44 @@ fn a_log_keeps_entries_so_long_and_its_head_longer() {
     assert_eq!(head, TopicHead { epoch: first.epoch, head: TopicSeq(2), oldest: TopicSeq(3) });
 }
 
+/// Whoever may subscribe can make a topic of each key: what nobody has published to goes soon, and
+/// first.
+#[test]
+fn a_topic_that_never_had_an_entry_is_kept_for_a_while_after_its_last_use() {
+    let mut shelf = Shelf::new();
+    let while_ms = Now(0).after(MemoryLimits::default().empty_topic_memory).0;
+    shelf.publish(1, "filled", "x");
+    let retention = Retention::new(3, Duration::from_secs(365 * 24 * 3_600));
+    for key in ["followed", "left"] {
+        shelf.apply(StoreOp::OpenTopic { topic: topic(key), fresh_epoch: Epoch(5), retention });
+    }
+    shelf.wait(while_ms - 1).looked("followed");
+    shelf.wait(1).looked("filled");
+    assert!(shelf.looked("left").is_none());
+    let kept = shelf.looked("followed").map(|head| head.epoch);
+    assert_eq!(kept, Some(Epoch(5)), "to look at a topic is to use it");
+    shelf.publish(2, "followed", "x");
+    shelf.wait(2 * while_ms);
+    assert!(shelf.looked("followed").is_some(), "it has had an entry");
+}
+
+#[test]
+fn when_there_are_too_many_topics_those_that_never_had_an_entry_go_first() {
+    let limits = MemoryLimits { topics: 3, ..MemoryLimits::default() };
+    let mut shelf = Shelf::with(limits);
+    shelf.publish(1, "old", "x");
+    shelf.wait(1).head("a");
+    shelf.wait(1).head("b");
+    shelf.wait(1).head("c");
+    assert!(shelf.looked("a").is_none());
+    shelf.wait(1).publish(2, "b", "x");
+    shelf.wait(1).head("d");
+    assert!(shelf.looked("c").is_none(), "the other two have entries");
+    shelf.wait(1).publish(3, "d", "x");
+    shelf.wait(1).head("e");
+    assert!(shelf.looked("old").is_none(), "all have, and it was idle longest");
+}
+
 #[test]
 fn what_has_expired_is_let_go_without_being_asked_for() {
     let mut shelf = Shelf::new();

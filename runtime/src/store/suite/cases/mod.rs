@@ -1,5 +1,6 @@
 //! The rules, each with its case. How a store is asked is not said here.
 
+mod admin;
 mod appends;
 mod batches;
 mod claims;
@@ -14,6 +15,8 @@ mod sweep;
 mod topics;
 
 use super::case::Case;
+
+pub(super) use admin::admin_cases;
 
 /// Every case, in the order of the report.
 #[must_use]

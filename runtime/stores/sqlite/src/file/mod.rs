@@ -10,3 +10,4 @@ mod schema;
 pub(crate) use copy::{backup, restore};
 pub(crate) use note::Note;
 pub(crate) use open::{Opened, check_file, open, reading, refused};
+pub(crate) use schema::FORMAT;

@@ -104,6 +104,7 @@ CREATE TABLE sf_topics(
     UNIQUE (name, key)
 );
 CREATE INDEX sf_topics_used ON sf_topics(used_ms);
+CREATE INDEX sf_topics_empty ON sf_topics(used_ms) WHERE head = 0;
 CREATE INDEX sf_topics_due ON sf_topics(due_ms);
 CREATE TABLE sf_log(
     topic INTEGER NOT NULL,        -- sf_topics.no

@@ -7,6 +7,7 @@ use rusqlite::{Connection, Error, ErrorCode};
 
 use steadfast::session::Now;
 use steadfast::session::store::{StoreOp, StoreOutcome};
+use steadfast::store::AdminError;
 
 use super::kept::{Kept, Tables};
 use crate::rows::Sql;
@@ -135,8 +136,43 @@ fn concerns_all(db: &Connection, error: &Error) -> bool {
         )
 }
 
+/// Carries something out in a transaction of its own.
+pub(super) fn alone<T>(
+    db: &Connection,
+    kept: &mut Kept,
+    now: Now,
+    act: impl FnOnce(&mut Tables<'_>) -> Sql<T>,
+) -> Result<T, AdminError> {
+    let changes = db.total_changes();
+    let carry_out = || {
+        begin(db, kept, now)?;
+        let mut tables = Tables { db, kept, now };
+        let value = act(&mut tables)?;
+        write_what_changed(&mut tables, changes)?;
+        Ok(value)
+    };
+    let value = match carry_out() {
+        Ok(value) => value,
+        Err(error) => {
+            let error: Error = error;
+            undo(db, kept);
+            return Err(AdminError::Failed(error.to_string()));
+        }
+    };
+    match db.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])) {
+        Ok(_) => {
+            kept.committed();
+            Ok(value)
+        }
+        Err(error) => {
+            undo(db, kept);
+            Err(AdminError::Unknown(error.to_string()))
+        }
+    }
+}
+
 /// Undoes what was begun, in the tables and in what is known of them.
-fn undo(db: &Connection, kept: &mut Kept) {
+pub(super) fn undo(db: &Connection, kept: &mut Kept) {
     if !db.is_autocommit()
         && let Err(error) = db.execute_batch("ROLLBACK")
     {

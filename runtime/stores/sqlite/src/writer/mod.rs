@@ -1,6 +1,7 @@
 //! The one thread that writes: it takes what waits, carries it out in one transaction, and answers
 //! when that is on the disk. What an operation means is for its children to say.
 
+mod admin;
 mod appends;
 mod apply;
 mod cache;
@@ -12,6 +13,7 @@ mod records;
 mod replies;
 mod topics;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,7 +62,8 @@ struct Writer {
     written: Now,
     /// Whether the last group failed, so that this is said once.
     failing: bool,
-    backups: Vec<Job>,
+    /// What is done between groups.
+    apart: VecDeque<Job>,
 }
 
 /// Makes a writer that has read what it has to know.
@@ -75,9 +78,9 @@ pub(crate) fn prepare(parts: Parts) -> Sql<impl FnOnce() + Send + 'static> {
     }))?;
     let kept = Kept::read(&db, limits)?;
     let written = served.now();
-    let (failing, backups) = (false, Vec::new());
+    let (failing, apart) = (false, VecDeque::new());
     let mut writer =
-        Writer { kept, settings, served, queue, counts, wal, path, written, failing, backups };
+        Writer { kept, settings, served, queue, counts, wal, path, written, failing, apart };
     writer.count();
     Ok(move || {
         writer.work(&db);
@@ -98,10 +101,26 @@ impl Writer {
                 Taken::Nothing => self.look(db),
                 Taken::Closed => return,
             }
-            while let Some(Job::Backup { to, tell }) = self.backups.pop() {
+            while let Some(job) = self.apart.pop_front() {
+                self.do_apart(db, job);
+            }
+        }
+    }
+
+    /// Does something that is no part of a group. Whoever has asked may be gone.
+    fn do_apart(&mut self, db: &Connection, job: Job) {
+        match job {
+            Job::Backup { to, tell } => {
                 let copied = file::backup(db, &to, || self.in_between(db));
                 let _ = tell.send(copied);
             }
+            Job::Admin { asked, tell } => {
+                let told = admin::run(db, &mut self.kept, self.served.now(), &asked);
+                self.count();
+                self.afterwards(db);
+                let _ = tell.send(told);
+            }
+            Job::Batch(_) => debug_assert!(false, "batches are carried out in groups"),
         }
     }
 
@@ -119,7 +138,7 @@ impl Writer {
         for job in jobs {
             match job {
                 Job::Batch(batch) => batches.push(batch),
-                backup @ Job::Backup { .. } => self.backups.push(backup),
+                apart @ (Job::Backup { .. } | Job::Admin { .. }) => self.apart.push_back(apart),
             }
         }
         if batches.is_empty() {
@@ -162,6 +181,8 @@ impl Writer {
             topics: totals.topics,
             reply_bytes: totals.reply_bytes,
             owed_bytes: totals.owed_bytes,
+            ids: totals.ids,
+            id_bytes: totals.id_bytes,
             log_bytes: totals.log_bytes,
             wal_bytes: self.wal.load(Ordering::Relaxed),
             ..LocalMetrics::default()

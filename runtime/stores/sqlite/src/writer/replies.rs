@@ -116,6 +116,11 @@ impl Tables<'_> {
         Ok(())
     }
 
+    /// Keeps no reply of a lease, if it is there still.
+    pub(super) fn forget_outcomes_of(&mut self, id: LeaseId) -> Sql<()> {
+        self.shrink_replies(id, 0, CommandNo::ZERO, 0)
+    }
+
     fn shrink(&self, lease: i64, n: CommandNo) -> Sql<()> {
         let sql = "UPDATE sf_records SET outcome = ?3, error = ?4, body = ?5, reply_bytes = 0 \
                    WHERE lease = ?1 AND n = ?2";

@@ -94,7 +94,12 @@ impl Tables<'_> {
 
     /// When a whole topic is forgotten, if nobody uses it again.
     fn until(&self, topic: &Topic) -> Now {
-        topic.used.after(topic.retention.ttl).after(self.kept.limits.topic_memory)
+        let limits = &self.kept.limits;
+        let until = topic.used.after(topic.retention.ttl).after(limits.topic_memory);
+        if topic.head == TopicSeq::ZERO {
+            return until.min(topic.used.after(limits.empty_topic_memory));
+        }
+        until
     }
 
     /// Finds a topic, or makes it. Counts as use.
@@ -165,6 +170,19 @@ impl Tables<'_> {
         Ok(())
     }
 
+    /// The topic to forget when there are too many, another one than `present`: one that never had
+    /// an entry, if there is one.
+    fn first_to_go(&mut self, present: Option<i64>) -> Sql<Option<TopicId>> {
+        self.flush(true)?;
+        let sql = "SELECT name, key FROM sf_topics WHERE no IS NOT ?1 AND head = 0 \
+                   ORDER BY used_ms, name, key LIMIT 1";
+        let empty = self.statement(sql)?.query_row([present], |row| topic(row, 0)).optional()?;
+        match empty {
+            Some(empty) => Ok(Some(empty)),
+            None => self.idle_longest(present, 0),
+        }
+    }
+
     /// The topic that was idle longest, another one than `present`, and of so many bytes.
     fn idle_longest(&mut self, present: Option<i64>, bytes: u64) -> Sql<Option<TopicId>> {
         self.flush(true)?;
@@ -184,7 +202,7 @@ impl Tables<'_> {
         }
         let no = self.topic(present)?.map(|topic| topic.no);
         while self.kept.totals.topics > self.kept.limits.topics.max(1) as u64
-            && let Some(oldest) = self.idle_longest(no, 0)?
+            && let Some(oldest) = self.first_to_go(no)?
         {
             self.forget_topic(&oldest)?;
         }

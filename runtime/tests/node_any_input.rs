@@ -10,7 +10,9 @@ use node_support::{Bench, event, lost, publication, volatile};
 use proptest::prelude::*;
 use steadfast::session::Close;
 use steadfast::session::node::{ConnId, Executed, Execution, Node, StagedPublish};
-use steadfast::session::store::{AppendOutcome, Outcome, StoreOutcome, StoreTime};
+use steadfast::session::store::{
+    AppendOutcome, Decided, DecisionId, Outcome, StoreOutcome, StoreTime,
+};
 use steadfast::wire::{
     ClientFrame, CloseCode, CommandFrame, CommandNo, Epoch, FailureCode, MAX_SEQUENCE, Name,
     Position, RefusalCode, Seq, SubNo, Subscribe, TopicNo, TopicSeq, UnsubscribeCode, Window,
@@ -123,13 +125,14 @@ fn conn(bench: &Bench, who: usize) -> Option<ConnId> {
 
 fn executed(execution: &Execution, what: u8) -> Executed {
     let topic = if what.is_multiple_of(2) { log("0") } else { room("0") };
-    match (execution, what % 9) {
+    match (execution, what % 10) {
         (Execution::Command { .. }, 0) => Executed::Refused(RefusalCode::RateLimited),
         (Execution::Command { .. }, 1) => Executed::Refused(RefusalCode::Invalid),
         (Execution::Command { .. }, 2) => {
             let failed = Outcome::failed(FailureCode::Error, Name::EMPTY, body("{}"));
             Executed::Command { outcome: failed, publishes: Vec::new() }
         }
+        (Execution::Command { .. }, 9) => Executed::Decides,
         (Execution::Command { .. }, 3..) => {
             let publishes = vec![
                 event(topic.clone(), what),
@@ -182,15 +185,15 @@ fn answer(bench: &mut Bench, which: usize, what: u8, sense: bool) {
     let outcome = match what % 16 {
         0 => StoreOutcome::Failed,
         1 => {
-            bench.store.apply(bench.now, wanted);
+            bench.carry_out(wanted);
             StoreOutcome::Unknown
         }
         2 if !sense => nonsense(what / 16),
         3 => {
             bench.store = steadfast::store::MemoryState::default();
-            bench.store.apply(bench.now, wanted)
+            bench.carry_out(wanted)
         }
-        _ => bench.store.apply(bench.now, wanted),
+        _ => bench.carry_out(wanted),
     };
     bench.act(|node, now| node.handle_store(now, op, outcome));
 }
@@ -235,6 +238,11 @@ fn run(bench: &mut Bench, step: Step, sense: bool) {
                 let at = which % bench.executions.len();
                 let execution = bench.executions.remove(at).unwrap();
                 let answer = executed(&execution, what);
+                if answer == Executed::Decides {
+                    let publishes = vec![publication(log("0"), what)];
+                    let decided = Decided { outcome: Outcome::Ok(body(what)), publishes };
+                    bench.decisions.insert(DecisionId(execution.exec().0), (decided, 0));
+                }
                 bench.executed(&execution, answer);
             }
         }

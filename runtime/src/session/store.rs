@@ -6,10 +6,12 @@
 //! outcome (`CommitOutcome::Written`). Every operation may be repeated after
 //! [`StoreOutcome::Unknown`] without harm.
 
+mod decision;
 mod logs;
 mod message_id;
 mod outcome;
 
+pub use decision::{Decide, Decided, DecisionId, Terms};
 pub use logs::{
     Advanced, Append, AppendKey, AppendOutcome, Appended, LogEntry, News, Publication, ReadFrom,
     Retention, StoreTime, TopicHead, TopicId,
@@ -85,6 +87,27 @@ pub struct Commit {
     /// the id is taken, the record gets the outcome that the id has for this body, publishes
     /// nothing, and [`CommitOutcome::Used`] is answered.
     pub id: Option<Box<CommitId>>,
+    /// The outcome is decided when the record is written, and only if it is: whatever the store
+    /// was given under [`Decide::id`] runs in the transaction of the record, as often as that
+    /// transaction is begun anew, and only its last run counts. Its word holds on [`Decide::terms`];
+    /// what it has done is undone unless that comes to a success. `record` has the hash; its
+    /// outcome, `internal`, is what a store records that was given nothing, or has lost it. Which
+    /// topics are concerned is known only then, so `settle` does not hold for
+    /// [`Decide::waiting`], and `retention` and `fresh_epochs` are empty.
+    pub decide: Option<Box<Decide>>,
+}
+
+impl Commit {
+    /// Makes it one that writes what was decided, on its terms, as any other.
+    pub fn take_decision(&mut self, decide: &Decide, decided: Decided) {
+        let Decided { outcome, publishes } = decided;
+        let topics = || publishes.iter().map(|publication| &publication.topic);
+        self.settle &= !topics().any(|topic| decide.waiting.contains(topic));
+        self.retention = topics().map(|topic| decide.terms.retention(&topic.name)).collect();
+        self.fresh_epochs = topics().map(|_| decide.fresh_epoch).collect();
+        let settled = publishes.is_empty();
+        self.record = Record { hash: self.record.hash, outcome, publishes, settled };
+    }
 }
 
 /// What came of one [`Commit`].
@@ -100,6 +123,13 @@ pub enum CommitOutcome {
     Exists(Box<Record>),
     /// The number is below the low-water mark; its effects are discarded.
     BelowLow,
+    /// It was decided, and the decision written: with the outcome that counts.
+    Decided {
+        /// What is recorded.
+        decided: Box<Decided>,
+        /// As in `Written`.
+        settled: Option<Vec<Appended>>,
+    },
     /// Another command has taken the id of this one; its effects are discarded. What it is told,
     /// and what is recorded for it, settled: [`UsedId::answer`].
     Used(Outcome),

@@ -47,6 +47,11 @@ use crate::session::store::{News, OpId, StoreOp, StoreOutcome, TopicId};
 /// - *[`news`](Self::news).* Redis: sharded pub/sub, numbered, so that a hole is seen. Postgres:
 ///   `NOTIFY`. A file: never, where one process owns it.
 ///
+/// A store may offer more: to decide outcomes when it writes them, so that what a command does in
+/// the store's own transaction commits with its record ([`Deciding`](super::Deciding)). One that
+/// does not writes the records of [`Commit::decide`](crate::session::store::Commit::decide) as they
+/// are.
+///
 /// Epochs are kept beside the log and are lost with it. A backend that may have lost what it
 /// acknowledged (it was restored from a backup, or a replica that was behind has been promoted)
 /// begins another incarnation: every topic gets another epoch (PROTOCOL.md 7.1), every lease is

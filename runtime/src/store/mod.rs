@@ -4,6 +4,7 @@
 //! its futures are plain ones.
 
 mod admin;
+mod deciding;
 mod interface;
 mod memory;
 #[cfg(feature = "store-suite")]
@@ -11,5 +12,6 @@ pub mod suite;
 
 pub use crate::session::store::{Advanced, News};
 pub use admin::{AdminError, BackPage, Erased, ListedTopic, StoreAdmin, StoreFigures, TopicPage};
+pub use deciding::{Deciding, Decision};
 pub use interface::{Clock, DynStore, NewsFuture, Store, StoreFuture};
 pub use memory::{MemoryBytes, MemoryLimits, MemoryState, MemoryStore};

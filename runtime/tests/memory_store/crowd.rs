@@ -77,7 +77,7 @@ impl Client<'_> {
         };
         let (retention, fresh_epochs) = (vec![KEPT; 2], vec![Epoch(self.me); 2]);
         let (n, id) = (CommandNo(n), None);
-        let commit = Commit { n, record, settle, retention, fresh_epochs, id };
+        let commit = Commit { n, record, settle, retention, fresh_epochs, id, decide: None };
         let low = CommandNo(n.0.saturating_sub(8));
         let outcome = ask(self.store, StoreOp::Commit { lease, low, commits: vec![commit] });
         let StoreOutcome::Committed { outcomes, .. } = outcome else { panic!("{outcome:?}") };

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use steadfast::session::node::{
     ConnId, Executed, Execution, Node, NodeConfig, NodeEvent, StagedPublish, TopicVolatile,
 };
-use steadfast::session::store::{OpId, Publication, StoreOp, TopicId};
+use steadfast::session::store::{Decided, DecisionId, OpId, Publication, StoreOp, TopicId};
 use steadfast::session::{Close, Now};
 use steadfast::store::MemoryState;
 use steadfast::wire::{Codec, LeaseGrant, ServerFrame, Welcome, Window};
@@ -43,6 +43,8 @@ pub struct Bench {
     pub node: Node,
     pub now: Now,
     pub store: MemoryState,
+    /// What the store finds decided when it writes a record, and how often it has asked.
+    pub decisions: BTreeMap<DecisionId, (Decided, u32)>,
     /// Operations stay in `ops` until the test answers them.
     pub by_hand: bool,
     pub ops: VecDeque<(OpId, StoreOp)>,
@@ -103,6 +105,7 @@ impl Bench {
             node: Node::new(Arc::new(config), seed),
             now: Now(1_000),
             store: MemoryState::default(),
+            decisions: BTreeMap::new(),
             by_hand: false,
             ops: VecDeque::new(),
             executions: VecDeque::new(),
@@ -201,7 +204,7 @@ impl NodeHarness for Bench {
         if self.by_hand {
             return self.ops.push_back((op, what));
         }
-        let outcome = self.store.apply(self.now, what);
+        let outcome = self.carry_out(what);
         self.node.handle_store(self.now, op, outcome);
     }
 

@@ -1,7 +1,9 @@
 //! What handlers and the store answer when the test says so.
 
 use steadfast::session::node::{Executed, Execution, StagedPublish};
-use steadfast::session::store::{Advanced, News, Outcome, StoreOp, StoreOutcome, TopicId};
+use steadfast::session::store::{
+    Advanced, Decided, DecisionId, News, Outcome, Publication, StoreOp, StoreOutcome, TopicId,
+};
 use steadfast::wire::Position;
 use steadfast_rig::fixtures::{self, body};
 
@@ -77,10 +79,30 @@ impl Bench {
         self.outcome(written);
     }
 
+    /// Carries an operation out, and what it decides with it.
+    pub fn carry_out(&mut self, what: StoreOp) -> StoreOutcome {
+        let decisions = &mut self.decisions;
+        let mut decide = |id: DecisionId| {
+            let (decided, asked) = decisions.get_mut(&id).expect("what decides is there");
+            *asked += 1;
+            decided.clone()
+        };
+        self.store.apply_deciding(self.now, what, &mut decide)
+    }
+
+    /// A handler ends and leaves its outcome to the store, which will find this.
+    pub fn decides(&mut self, n: u64, outcome: Outcome, publishes: Vec<Publication>) -> DecisionId {
+        let execution = self.started(n);
+        let id = DecisionId(execution.exec().0);
+        self.decisions.insert(id, (Decided { outcome, publishes }, 0));
+        self.executed(&execution, Executed::Decides);
+        id
+    }
+
     /// Carries the oldest operation out, and tells.
     pub fn store_one(&mut self) {
         let (op, what) = self.ops.pop_front().expect("an operation waits");
-        let outcome = self.store.apply(self.now, what);
+        let outcome = self.carry_out(what);
         self.act(|node, now| node.handle_store(now, op, outcome));
     }
 

@@ -6,6 +6,7 @@
 mod operator;
 mod pairs;
 mod wrong;
+mod wrong_decisions;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -75,6 +76,14 @@ async fn a_hostile_store_keeps_every_rule_with_any_seed() {
 }
 
 #[tokio::test]
+async fn the_memory_store_decides_by_every_rule_in_every_way() {
+    for report in [suite::run_deciding(memory).await, suite::run_deciding(apart).await] {
+        assert!(report.passed(), "{report}");
+        assert!(report.runs > suite::deciding_cases().len(), "{report}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_store_is_told_by_the_rule_that_it_breaks() {
     for (mistake, rules) in wrong::MISTAKES {
         let report = put_through(*mistake).await;
@@ -101,4 +110,14 @@ fn cases_have_names_of_their_own() {
     let cases = suite::cases();
     let names: BTreeSet<_> = cases.iter().map(|case| case.name).collect();
     assert_eq!(names.len(), cases.len());
+}
+
+#[tokio::test]
+async fn a_store_that_decides_wrongly_is_told_by_the_rule_that_it_breaks() {
+    for (mistake, rules) in wrong_decisions::MISTAKES {
+        let fresh = || async move { wrong_decisions::Wrong::new(memory().await, *mistake) };
+        let report = suite::run_deciding(fresh).await;
+        let rules: BTreeSet<_> = rules.iter().copied().collect();
+        assert_eq!(in_order(&report), rules, "{mistake:?}: {report}");
+    }
 }

@@ -60,6 +60,7 @@ fn commit(thread: u64, lease: u64, n: u64) -> StoreOp {
         retention: vec![KEPT],
         fresh_epochs: vec![Epoch(1)],
         id: None,
+        decide: None,
     };
     let low = CommandNo(n.saturating_sub(16));
     StoreOp::Commit { lease: LeaseId(u128::from(thread << 32 | lease)), low, commits: vec![commit] }

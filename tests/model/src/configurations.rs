@@ -181,6 +181,16 @@ fn stores() -> Vec<Configuration> {
             &[Mark::Late, Mark::RecordExists, Mark::Takeover],
         ),
         small(
+            "two commands that the store decides, a cut, a commit in doubt",
+            Settings {
+                decides: true,
+                store: StorePace::Commits,
+                budget: Budget { cuts: 1, doubts: 1, ..NO_FAULT },
+                ..COMMANDS
+            },
+            &[Mark::Decided, Mark::Resume, Mark::Takeover, Mark::RecordExists, Mark::BelowLow],
+        ),
+        small(
             "three commands, a store that fails for a while",
             Settings {
                 commands: 3,

@@ -49,11 +49,13 @@ pub enum Mark {
     OutOfOrder,
     /// A commit found its message id taken.
     IdUsed,
+    /// The store has decided an outcome.
+    Decided,
 }
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Resume,
         Self::Takeover,
         Self::LeaseLoss,
@@ -75,6 +77,7 @@ impl Mark {
         Self::Late,
         Self::OutOfOrder,
         Self::IdUsed,
+        Self::Decided,
     ];
 
     /// For reports.
@@ -102,6 +105,7 @@ impl Mark {
             Self::Late => "an operation happens late",
             Self::OutOfOrder => "an answer overtakes another",
             Self::IdUsed => "a commit finds its id used",
+            Self::Decided => "the store decides an outcome",
         }
     }
 }

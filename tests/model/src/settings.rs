@@ -90,6 +90,8 @@ pub struct Settings {
     pub slow_readers: bool,
     /// Whether handlers end when they like, not at once.
     pub slow_handlers: bool,
+    /// Whether handlers leave their outcomes to the store.
+    pub decides: bool,
     /// Whether the topic has a snapshot.
     pub snapshot: bool,
     /// Entries that are retained, in the store and in each node.
@@ -135,6 +137,7 @@ impl Settings {
         subscribed: true,
         slow_readers: false,
         slow_handlers: true,
+        decides: false,
         snapshot: false,
         retained: 16,
         clean_breaks: false,

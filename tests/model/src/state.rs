@@ -63,6 +63,8 @@ pub struct NodeSlot {
     pub draining: bool,
     /// Handlers and hooks that run.
     pub running: BTreeMap<ExecId, Running>,
+    /// Those that have ended and left their outcomes to the store, until it has told.
+    pub deciding: BTreeMap<ExecId, Running>,
     /// Its commits that have failed and are to be tried again.
     pub failing: BTreeSet<OpId>,
 }

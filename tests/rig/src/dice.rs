@@ -103,6 +103,7 @@ impl Dice {
             retention: vec![self.retention(); many],
             fresh_epochs: (0..many).map(|_| Epoch(self.rng.u64(..))).collect(),
             id: self.commit_id(),
+            decide: None,
             record,
         }
     }

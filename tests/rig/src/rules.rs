@@ -68,6 +68,8 @@ IdHasOneOutcome = "an id has one outcome",
 RunsUnderUnusedId = "a handler runs under an unused id",
     "the store is asked for a command's id before its handler runs";
 OneRunPerId = "one run per id in a process", "who comes while the first one runs joins it";
+DecisionsAreLetGo = "a decision is let go",
+    "what decides is kept until the store has told, or its node gives it up";
 OnlySuccessesPublish = "only successes publish", "a handler that failed publishes nothing";
 RefusedNeverRan = "what was refused never ran",
     "a terminal refusal and a withdrawal mean: never executed, not even later";

@@ -141,6 +141,8 @@ pub struct HandlerPlan {
     pub invalid: u32,
     /// A handler that never ends.
     pub never: u32,
+    /// Handlers that leave their outcomes to the store.
+    pub decides: u32,
     /// Events that a handler publishes at most.
     pub publishes: u64,
     /// Credentials that are refused.
@@ -163,6 +165,7 @@ impl HandlerPlan {
         internal: 0,
         invalid: 0,
         never: 0,
+        decides: 0,
         publishes: 1,
         bad_credentials: 0,
         expiring: 0,
@@ -333,6 +336,7 @@ fn random_handlers(rng: &mut Rng) -> HandlerPlan {
         internal: rng.pick(&[0, 20]),
         invalid: rng.pick(&[0, 20]),
         never: rng.pick(&[0, 0, 50]),
+        decides: apart(rng).pick(&[0, 0, 100, 500]),
         publishes: rng.within((0, 3)),
         bad_credentials: rng.pick(&[0, 0, 50, 200]),
         expiring: rng.pick(&[0, 0, 100]),

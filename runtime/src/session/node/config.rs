@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::declared::{MessageSpec, TopicSpec};
 use crate::session::millis;
-use crate::session::store::{Retention, TopicId};
+use crate::session::store::{Retention, Terms, TopicId};
 use crate::wire::{self, Codec, Name, Window};
 
 /// When a silent peer is asked for a sign of life, and given up (PROTOCOL.md section 9).
@@ -352,6 +352,18 @@ impl NodeConfig {
     }
 
     /// Whether something may be published to a topic: it is declared, and its key is not too long.
+    /// What a command may answer and publish.
+    pub(super) fn terms(&self) -> Terms {
+        let topics = self.topics.iter().map(|spec| (spec.name.clone(), spec.retention));
+        Terms {
+            reply_bytes: self.reply_bytes.into(),
+            publishes: self.publishes_per_command as usize,
+            publish_bytes: self.publish_bytes_per_command as usize,
+            key_bytes: self.topic_key_bytes as usize,
+            topics: topics.collect(),
+        }
+    }
+
     pub(super) fn declares(&self, topic: &TopicId) -> bool {
         self.topic(&topic.name).is_some() && topic.key.len() <= self.topic_key_bytes as usize
     }

@@ -43,13 +43,14 @@ impl Node {
     pub fn new(config: Arc<NodeConfig>, seed: [u8; 32]) -> Self {
         let mut random = Random::new(seed);
         let id = random.u128();
+        let leases = Leases::new(config.terms());
         Self {
             config,
             random,
             id,
             draining: None,
             seats: Seats::default(),
-            leases: Leases::default(),
+            leases,
             topics: Topics::default(),
             appends: Appends::default(),
             fx: Effects::default(),

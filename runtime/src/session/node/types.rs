@@ -243,6 +243,10 @@ pub enum Executed {
         /// What the handler published.
         publishes: Vec<StagedPublish>,
     },
+    /// Of [`Execution::Command`]: it ran, and the store decides the outcome when it writes the
+    /// record. It has been given what decides, under the number of this execution; what was handed
+    /// out ahead behind it goes back, as if it went on ([`super::Node::handle_unbegun`]).
+    Decides,
     /// Of [`Execution::Command`]: it did not run (its body did not fit). A terminal code: retry
     /// codes are the node's own to give.
     Refused(RefusalCode),
@@ -291,7 +295,8 @@ pub enum NodeEvent {
     /// Write what was taken for the connection already, then close it, within a bounded time. The
     /// node has forgotten it.
     Close(ConnId, Close),
-    /// Stop an execution; its answer is no longer wanted.
+    /// Stop an execution; its answer is no longer wanted. If it has left its outcome to the store,
+    /// what decides there is not needed any more.
     Abort(ExecId),
     /// What came of [`super::Node::publish`].
     Published(PublishId, Result<Appended, PublishError>),

@@ -25,6 +25,14 @@ pub struct Publication {
     pub bodies: Vec<(Codec, Body)>,
 }
 
+impl Publication {
+    /// Bytes of its bodies.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bodies.iter().map(|(_, body)| body.len()).sum()
+    }
+}
+
 /// A store's time, by which it judges how old a look at a record is. Only the store that gave it
 /// can compare it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

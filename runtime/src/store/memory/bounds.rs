@@ -11,7 +11,7 @@ impl<S: Shards> Run<'_, S> {
     /// may be.
     pub(super) fn would_owe_too_much(&mut self, bytes: u64) -> bool {
         let limit = self.limits.owed_bytes;
-        let too_much = |owed| bytes > 0 && owed > 0 && owed + bytes > limit;
+        let too_much = |owed: u64| bytes > 0 && owed > 0 && owed.saturating_add(bytes) > limit;
         if !too_much(self.shards.sums().owed) {
             return false;
         }
@@ -43,8 +43,8 @@ impl<S: Shards> Run<'_, S> {
         last: impl FnOnce() -> Option<TopicId>,
     ) -> Option<TopicId> {
         let all = self.shards.sums();
-        let full = all.topics + entries > self.limits.topics as u64;
-        let long = all.logs + bytes > self.limits.log_bytes;
+        let full = all.topics.saturating_add(entries) > self.limits.topics as u64;
+        let long = all.logs.saturating_add(bytes) > self.limits.log_bytes;
         if entries > 0 && (full || long) { last() } else { None }
     }
 

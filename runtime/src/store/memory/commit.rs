@@ -6,7 +6,10 @@ use super::limits::MemoryLimits;
 use super::run::Run;
 use super::shards::{Held, Place, Places, Shards};
 use super::topics::NewEntry;
-use crate::session::store::{Appended, Commit, CommitId, CommitOutcome, Record, StoreOutcome};
+use crate::session::store::{
+    Appended, Commit, CommitId, CommitOutcome, Decide, Decided, DecisionId, Record, StoreOutcome,
+    TopicId,
+};
 use crate::wire::{CommandNo, LeaseId};
 
 /// What a commit needs.
@@ -18,19 +21,33 @@ struct Needs {
     owed: u64,
     /// Publications that it would append itself, and their bytes.
     appended: (u64, u64),
+    /// Bytes that decisions may leave beside `owed`, if all of them are made.
+    undecided: u64,
 }
 
 impl<S: Shards> Run<'_, S> {
     fn needs(&self, commits: &[Commit]) -> Needs {
         let mut needs = Needs::default();
-        for Commit { record, settle, id, .. } in commits {
+        for Commit { record, settle, id, decide, .. } in commits {
             if let Some(taken) = id {
                 needs.people.add(S::place_of_principal(&taken.id.principal));
             }
+            if let Some(decide) = decide {
+                // Nobody knows to which topics it will publish, and how much.
+                let terms = &decide.terms;
+                needs.topics = Places::all(S::SHARDS);
+                let (entries, bytes) = (terms.publishes as u64, terms.publish_bytes as u64);
+                needs.appended.0 = needs.appended.0.saturating_add(entries);
+                needs.appended.1 = needs.appended.1.saturating_add(bytes);
+                if may_owe(*settle, decide, self.limits) {
+                    needs.undecided = needs.undecided.saturating_add(bytes);
+                }
+                continue;
+            }
             let bytes = publication_bytes(&record.publishes);
             if *settle && self.limits.append_window.is_none() {
-                needs.appended.0 += record.publishes.len() as u64;
-                needs.appended.1 += bytes;
+                needs.appended.0 = needs.appended.0.saturating_add(record.publishes.len() as u64);
+                needs.appended.1 = needs.appended.1.saturating_add(bytes);
                 let places = record.publishes.iter().map(|it| S::place_of_topic(&it.topic));
                 places.for_each(|place| needs.topics.add(place));
             } else {
@@ -40,15 +57,35 @@ impl<S: Shards> Run<'_, S> {
         needs
     }
 
+    /// Bytes that decisions may leave that are not made yet.
+    fn open_decisions(&mut self, lease: LeaseId, commits: &[Commit]) -> u64 {
+        let Some(place) = self.shards.place_of_lease(lease) else { return 0 };
+        let (one, limits) = (Places::one(place), self.limits);
+        self.with(one, Places::NONE, |held| {
+            let leases = &held.people(place).leases;
+            let open = commits.iter().filter(|commit| leases.obstacle(lease, commit.n).is_none());
+            let bytes = |commit: &Commit| {
+                let decide = commit.decide.as_ref()?;
+                let may_owe = may_owe(commit.settle, decide, limits);
+                may_owe.then_some(decide.terms.publish_bytes as u64)
+            };
+            open.filter_map(bytes).fold(0, u64::saturating_add)
+        })
+    }
+
     pub(super) fn commit(
         &mut self,
-        lease: LeaseId,
-        low: CommandNo,
+        (lease, low): (LeaseId, CommandNo),
         commits: Vec<Commit>,
+        decide: &mut dyn FnMut(DecisionId) -> Decided,
     ) -> StoreOutcome {
         let mut needs = self.needs(&commits);
-        if self.would_owe_too_much(needs.owed) {
-            return StoreOutcome::Failed;
+        if self.would_owe_too_much(needs.owed.saturating_add(needs.undecided)) {
+            // A repetition leaves nothing new.
+            let open = if needs.undecided > 0 { self.open_decisions(lease, &commits) } else { 0 };
+            if needs.undecided == open || self.would_owe_too_much(needs.owed.saturating_add(open)) {
+                return StoreOutcome::Failed;
+            }
         }
         let Some(place) = self.shards.place_of_lease(lease) else {
             return StoreOutcome::LeaseGone;
@@ -69,14 +106,14 @@ impl<S: Shards> Run<'_, S> {
                 let n = commit.n;
                 let outcome = match held.people(place).leases.obstacle(lease, n) {
                     Some(obstacle) => obstacle,
-                    None => write::<S>(held, (place, lease), commit, limits),
+                    None => write::<S>(held, (place, lease), commit, (limits, decide)),
                 };
                 outcomes.push((n, outcome));
             }
             StoreOutcome::Committed { at: held.people(place).leases.time(now), claim, outcomes }
         });
         self.keep_replies_within();
-        if let Some(topic) = present {
+        if let Some(topic) = present.or_else(|| last_decided(&outcome)) {
             self.keep_topics_within(&topic);
         }
         outcome
@@ -87,11 +124,16 @@ fn write<S: Shards>(
     held: &mut dyn Held,
     (place, lease): (Place, LeaseId),
     mut commit: Commit,
-    limits: &MemoryLimits,
+    (limits, decide): (&MemoryLimits, &mut dyn FnMut(DecisionId) -> Decided),
 ) -> CommitOutcome {
     if let Some(used) = yields::<S>(held, (place, lease), &commit, limits) {
         return used;
     }
+    let decided = commit.decide.take().map(|it| {
+        let decided = it.terms.apply(decide(it.id));
+        commit.take_decision(&it, decided.clone());
+        Box::new(decided)
+    });
     let now = held.now();
     let taken = commit.id.take();
     if let Some(taken) = taken.filter(|_| commit.record.outcome.stands()) {
@@ -103,7 +145,25 @@ fn write<S: Shards>(
     let Commit { n, mut record, .. } = commit;
     record.settled = settled.is_some();
     held.people(place).leases.write(now, lease, n, record, limits);
-    CommitOutcome::Written { settled }
+    match decided {
+        Some(decided) => CommitOutcome::Decided { decided, settled },
+        None => CommitOutcome::Written { settled },
+    }
+}
+
+/// The topic to which a decision has appended last.
+fn last_decided(outcome: &StoreOutcome) -> Option<TopicId> {
+    let StoreOutcome::Committed { outcomes, .. } = outcome else { return None };
+    let mut topics = outcomes.iter().rev().filter_map(|(_, outcome)| match outcome {
+        CommitOutcome::Decided { decided, settled: Some(_) } => decided.publishes.last(),
+        _ => None,
+    });
+    topics.next().map(|publication| publication.topic.clone())
+}
+
+/// Whether what is decided may be left to be appended later.
+fn may_owe(settle: bool, decide: &Decide, limits: &MemoryLimits) -> bool {
+    !settle || limits.append_window.is_some() || !decide.waiting.is_empty()
 }
 
 /// Writes a record, unless its id belongs to another command: then what is recorded is what the id

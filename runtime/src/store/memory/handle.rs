@@ -2,18 +2,20 @@
 //! have appended. What an operation does, and which locks it takes, is said elsewhere.
 
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use super::bytes::MemoryBytes;
+use super::decisions::Decisions;
 use super::limits::MemoryLimits;
 use super::news::Listener;
 use super::run::Run;
 use super::shared::{Asker, Shared};
-use crate::session::store::{News, OpId, PrincipalId, StoreOp, StoreOutcome, TopicId};
+use crate::session::store::{DecisionId, News, OpId, PrincipalId, StoreOp, StoreOutcome, TopicId};
 use crate::store::admin::{
     AdminError, BackPage, Erased, ListedTopic, StoreAdmin, StoreFigures, TopicPage,
 };
+use crate::store::deciding::{Deciding, Decision};
 use crate::store::interface::{Clock, Store};
 use crate::wire::TopicSeq;
 
@@ -37,26 +39,43 @@ pub struct MemoryStore {
     clock: Clock,
     /// What this clone has not heard yet.
     listener: Arc<Listener>,
+    /// What decides for this clone.
+    decisions: Mutex<Decisions>,
 }
 
 impl MemoryStore {
     /// An empty store. Its clones share what they store.
     ///
-    /// `clock` is asked while the store holds locks, so it must not use the store.
+    /// `clock` is asked while the store holds locks, so it must not use the store; nor may what it
+    /// is given to decide.
     #[must_use]
     pub fn new(limits: MemoryLimits, clock: Clock) -> Self {
         let shared = Arc::new(Shared::new(limits));
         let listener = shared.listen();
-        Self { shared, clock, listener }
+        Self { shared, clock, listener, decisions: Mutex::default() }
     }
 
     /// Carries a batch out at once.
     #[must_use]
     pub fn execute_now(&self, batch: Vec<(OpId, StoreOp)>) -> Vec<(OpId, StoreOutcome)> {
         let mut asker = self.asker();
-        let limits = &self.shared.limits;
-        let carry_out = |(id, op)| (id, Run::new(&mut asker, limits).carry_out(op));
-        batch.into_iter().map(carry_out).collect()
+        batch.into_iter().map(|(id, op)| (id, self.carry_out(&mut asker, op))).collect()
+    }
+
+    fn carry_out(&self, asker: &mut Asker<'_>, op: StoreOp) -> StoreOutcome {
+        let named = Decisions::named_by(&op);
+        let mut decide = |id| self.decisions().decide(id);
+        let outcome = Run::new(asker, &self.shared.limits).carry_out(op, &mut decide);
+        if !named.is_empty() && outcome != StoreOutcome::Failed {
+            // The application's code is dropped outside of all locks.
+            drop(named.into_iter().map(|id| self.decisions().withdraw(id)).collect::<Vec<_>>());
+        }
+        outcome
+    }
+
+    fn decisions(&self) -> MutexGuard<'_, Decisions> {
+        // Whatever panics under it is caught.
+        self.decisions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn asker(&self) -> Asker<'_> {
@@ -93,7 +112,8 @@ impl MemoryStore {
 impl Clone for MemoryStore {
     fn clone(&self) -> Self {
         let listener = self.shared.listen();
-        Self { shared: Arc::clone(&self.shared), clock: Arc::clone(&self.clock), listener }
+        let (shared, clock) = (Arc::clone(&self.shared), Arc::clone(&self.clock));
+        Self { shared, clock, listener, decisions: Mutex::default() }
     }
 }
 
@@ -124,7 +144,7 @@ impl Store for MemoryStore {
     }
 
     fn execute_at_once(&self, op: StoreOp) -> Result<StoreOutcome, StoreOp> {
-        Ok(Run::new(&mut self.asker(), &self.shared.limits).carry_out(op))
+        Ok(self.carry_out(&mut self.asker(), op))
     }
 
     async fn news(&self) -> News {
@@ -133,6 +153,18 @@ impl Store for MemoryStore {
 
     fn interest(&self, topic: &TopicId, interested: bool) {
         self.shared.interest(&self.listener, topic, interested);
+    }
+}
+
+impl Deciding for MemoryStore {
+    fn hand_over(&self, id: DecisionId, decide: Decision) {
+        self.decisions().hand_over(id, decide);
+    }
+
+    fn withdraw(&self, id: DecisionId) {
+        let decide = self.decisions().withdraw(id);
+        // The application's code is dropped outside of the lock.
+        drop(decide);
     }
 }
 

@@ -36,8 +36,8 @@ impl Summed for Shelf {
     }
 }
 
-/// Takes a lock. A panic under one leaves a whole shard behind: the only thing of somebody else's
-/// that runs there is the clock, and it is asked before anything is changed.
+/// Takes a lock. A panic under one leaves a whole shard behind: of what is somebody else's only the
+/// clock runs there, which is asked before anything is changed, and what decides, which is guarded.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,6 +7,7 @@ mod append;
 mod bounds;
 mod bytes;
 mod commit;
+mod decisions;
 mod handle;
 mod idle;
 mod ids;

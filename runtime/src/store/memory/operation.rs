@@ -6,7 +6,8 @@ use super::limits::MemoryLimits;
 use super::run::Run;
 use super::shards::{Held, Place, Places, Shards};
 use crate::session::store::{
-    Holder, MessageId, PrincipalId, Retention, StoreOp, StoreOutcome, StoreTime, TopicHead, TopicId,
+    Decided, DecisionId, Holder, MessageId, PrincipalId, Retention, StoreOp, StoreOutcome,
+    StoreTime, TopicHead, TopicId,
 };
 use crate::wire::{Codec, CommandNo, Epoch, LeaseId};
 
@@ -48,13 +49,21 @@ struct Wanted {
 
 impl<S: Shards> Run<'_, S> {
     /// Carries an operation out.
-    pub(super) fn carry_out(mut self, op: StoreOp) -> StoreOutcome {
-        let outcome = self.apply(op);
+    pub(super) fn carry_out(
+        mut self,
+        op: StoreOp,
+        decide: &mut dyn FnMut(DecisionId) -> Decided,
+    ) -> StoreOutcome {
+        let outcome = self.apply(op, decide);
         self.end();
         outcome
     }
 
-    fn apply(&mut self, op: StoreOp) -> StoreOutcome {
+    fn apply(
+        &mut self,
+        op: StoreOp,
+        decide: &mut dyn FnMut(DecisionId) -> Decided,
+    ) -> StoreOutcome {
         let limits = self.limits;
         match op {
             StoreOp::OpenLease {
@@ -88,7 +97,7 @@ impl<S: Shards> Run<'_, S> {
                 held.people(place).leases.end(now, id, limits);
                 StoreOutcome::Done
             }),
-            StoreOp::Commit { lease, low, commits } => self.commit(lease, low, commits),
+            StoreOp::Commit { lease, low, commits } => self.commit((lease, low), commits, decide),
             StoreOp::FindId { id, max_per_principal, max_bytes_per_principal } => {
                 self.find_id(&id, (max_per_principal, max_bytes_per_principal))
             }

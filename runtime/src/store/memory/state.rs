@@ -8,7 +8,7 @@ use super::run::Run;
 use super::shards::{Held, Place, Places, Shards};
 use super::topics::Topics;
 use crate::session::Now;
-use crate::session::store::{PrincipalId, StoreOp, StoreOutcome, TopicId};
+use crate::session::store::{Decided, DecisionId, PrincipalId, StoreOp, StoreOutcome, TopicId};
 use crate::store::admin::Erased;
 use crate::wire::LeaseId;
 
@@ -32,8 +32,19 @@ impl MemoryState {
     /// Carries an operation out, after letting go of what has expired by `now`. A `now` that goes
     /// back expires nothing.
     pub fn apply(&mut self, now: Now, op: StoreOp) -> StoreOutcome {
+        self.apply_deciding(now, op, &mut |_| Decided::internal())
+    }
+
+    /// The same, with what decides the outcomes that are for the store to decide: it is called when
+    /// the record is written, and only if it is.
+    pub fn apply_deciding(
+        &mut self,
+        now: Now,
+        op: StoreOp,
+        decide: &mut dyn FnMut(DecisionId) -> Decided,
+    ) -> StoreOutcome {
         let Self { limits, people, topics } = self;
-        Run::new(&mut Alone { now, people, topics }, limits).carry_out(op)
+        Run::new(&mut Alone { now, people, topics }, limits).carry_out(op, decide)
     }
 
     /// Becomes another incarnation, as a store does that was restored, promoted, or rolled back to

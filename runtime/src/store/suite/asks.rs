@@ -55,7 +55,7 @@ pub(super) fn append(key: AppendKey, as_of: Option<StoreTime>, publication: Publ
 pub(super) fn commit(n: u64, record: Record, settle: bool) -> Commit {
     let (retention, fresh_epochs) =
         (vec![KEPT; record.publishes.len()], vec![EPOCH; record.publishes.len()]);
-    Commit { n: CommandNo(n), record, settle, retention, fresh_epochs, id: None }
+    Commit { n: CommandNo(n), record, settle, retention, fresh_epochs, id: None, decide: None }
 }
 
 pub(super) fn text(entry: &LogEntry) -> String {

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::hostile::give_way;
 use super::report::{Broken, ensure};
-use crate::session::store::{OpId, PrincipalId, StoreOp, StoreOutcome, TopicId};
+use crate::session::store::{DecisionId, OpId, PrincipalId, StoreOp, StoreOutcome, TopicId};
+use crate::store::deciding::{Deciding, Decision};
 use crate::store::interface::{DynStore, NewsFuture};
 use crate::wire::{LeaseId, Name};
 
@@ -17,8 +18,26 @@ const TRIES: usize = 64;
 #[derive(Clone)]
 pub(super) struct Bench {
     store: Arc<dyn DynStore>,
+    /// The same, if it decides.
+    decides: Option<Arc<dyn Given>>,
     copy: u64,
     last_op: Arc<AtomicU64>,
+}
+
+/// What a [`Deciding`] store is given.
+pub(super) trait Given: Send + Sync {
+    fn give(&self, id: DecisionId, decide: Decision);
+    fn take_back(&self, id: DecisionId);
+}
+
+impl<S: Deciding> Given for S {
+    fn give(&self, id: DecisionId, decide: Decision) {
+        self.hand_over(id, decide);
+    }
+
+    fn take_back(&self, id: DecisionId) {
+        self.withdraw(id);
+    }
 }
 
 /// What came of an operation.
@@ -31,7 +50,22 @@ pub(super) struct Answer {
 
 impl Bench {
     pub(super) fn new<S: DynStore>(store: Arc<S>, copy: u64) -> Self {
-        Self { store, copy, last_op: Arc::new(AtomicU64::new(0)) }
+        Self { store, decides: None, copy, last_op: Arc::new(AtomicU64::new(0)) }
+    }
+
+    pub(super) fn deciding<S: Deciding>(store: Arc<S>, copy: u64) -> Self {
+        let decides: Arc<dyn Given> = Arc::clone(&store) as _;
+        Self { decides: Some(decides), ..Self::new(store, copy) }
+    }
+
+    /// The store, given what decides.
+    pub(super) fn given(&self) -> Result<&dyn Given, Broken> {
+        self.decides.as_deref().ok_or_else(|| Broken::new("a store that decides", &self.copy))
+    }
+
+    /// A decision of this bench.
+    pub(super) const fn decision(&self, which: u64) -> DecisionId {
+        DecisionId(self.copy << 32 | which)
     }
 
     /// A lease of this bench.

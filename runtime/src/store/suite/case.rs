@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::bench::Bench;
 use super::report::Broken;
+use crate::store::deciding::Deciding;
 use crate::store::interface::Store;
 
 /// A boxed run of a case.
@@ -40,6 +41,22 @@ impl Case {
     /// # Cancellation
     /// The future may be dropped; what it has written stays in the store.
     pub async fn run<S: Store>(&self, store: Arc<S>, copy: u64) -> Result<(), Broken> {
-        (self.run)(Bench::new(store, copy)).await
+        self.put(Bench::new(store, copy)).await
+    }
+
+    /// The same for a store that decides: what [`deciding_cases`](super::deciding_cases) has needs
+    /// one.
+    ///
+    /// # Errors
+    /// What the rule asks for, and what the store did instead.
+    ///
+    /// # Cancellation
+    /// As for [`Case::run`].
+    pub async fn run_deciding<S: Deciding>(&self, store: Arc<S>, copy: u64) -> Result<(), Broken> {
+        self.put(Bench::deciding(store, copy)).await
+    }
+
+    pub(super) async fn put(&self, bench: Bench) -> Result<(), Broken> {
+        (self.run)(bench).await
     }
 }

@@ -5,7 +5,8 @@ use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-use crate::session::store::{News, OpId, StoreOp, StoreOutcome, TopicId};
+use crate::session::store::{DecisionId, News, OpId, StoreOp, StoreOutcome, TopicId};
+use crate::store::deciding::{Deciding, Decision};
 use crate::store::interface::Store;
 
 /// Carries operations out in front of another store, and injects failures: of eight operations one
@@ -133,5 +134,15 @@ impl<S: Store> Store for Hostile<S> {
 
     fn interest(&self, topic: &TopicId, interested: bool) {
         self.store.interest(topic, interested);
+    }
+}
+
+impl<S: Deciding> Deciding for Hostile<S> {
+    fn hand_over(&self, id: DecisionId, decide: Decision) {
+        self.store.hand_over(id, decide);
+    }
+
+    fn withdraw(&self, id: DecisionId) {
+        self.store.withdraw(id);
     }
 }

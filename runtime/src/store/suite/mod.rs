@@ -62,8 +62,8 @@ mod run;
 
 pub use admin::run_admin;
 pub use case::Case;
-pub use cases::cases;
+pub use cases::{cases, deciding_cases};
 pub use hostile::Hostile;
 pub use pairs::run_in_pairs;
 pub use report::{Broken, Finding, Report, Way};
-pub use run::run;
+pub use run::{run, run_deciding};

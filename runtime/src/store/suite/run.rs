@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
+use super::bench::Bench;
 use super::case::Case;
-use super::cases::cases;
+use super::cases::{cases, deciding_cases};
 use super::hostile::Hostile;
 use super::report::{Broken, Report, Way};
+use crate::store::deciding::Deciding;
 use crate::store::interface::Store;
 
 /// How many copies of a case run together.
@@ -31,23 +33,53 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = S>,
 {
+    all(cases(), fresh, (Bench::new, Bench::new)).await
+}
+
+/// The same for the cases of a store that decides ([`deciding_cases`]); a store has to pass those of
+/// [`run`] too.
+///
+/// # Cancellation
+/// As for [`run`].
+pub async fn run_deciding<S, F, Fut>(fresh: F) -> Report
+where
+    S: Deciding,
+    F: Fn() -> Fut,
+    Fut: Future<Output = S>,
+{
+    all(deciding_cases(), fresh, (Bench::deciding, Bench::deciding)).await
+}
+
+/// How a bench is made of a store.
+type Make<S> = fn(Arc<S>, u64) -> Bench;
+
+async fn all<S, F, Fut>(
+    cases: Vec<Case>,
+    fresh: F,
+    (plain, hostile): (Make<S>, Make<Hostile<S>>),
+) -> Report
+where
+    S: Store,
+    F: Fn() -> Fut,
+    Fut: Future<Output = S>,
+{
     let mut report = Report::default();
-    for case in cases() {
+    for case in cases {
         let way = Way::InOrder;
         let of = (case.name, case.rule);
-        report.add(of, way, copies(case, fresh().await, 1).await);
+        report.add(of, way, copies(case, fresh().await, 1, plain).await);
         let way = Way::Together;
-        report.add(of, way, copies(case, fresh().await, COPIES).await);
+        report.add(of, way, copies(case, fresh().await, COPIES, plain).await);
         for seed in 1..=SEEDS {
             let store = Hostile::new(fresh().await, seed);
-            report.add(of, Way::Hostile(seed), copies(case, store, COPIES).await);
+            report.add(of, Way::Hostile(seed), copies(case, store, COPIES, hostile).await);
         }
     }
     report
 }
 
-async fn copies<S: Store>(case: Case, store: S, copies: u64) -> Result<(), Broken> {
+async fn copies<S: Store>(case: Case, store: S, copies: u64, make: Make<S>) -> Result<(), Broken> {
     let store = Arc::new(store);
-    let runs = (0..copies).map(|copy| case.run(Arc::clone(&store), copy));
+    let runs = (0..copies).map(|copy| case.put(make(Arc::clone(&store), copy)));
     join_all(runs).await.into_iter().collect()
 }

@@ -147,6 +147,7 @@ fn command(writer: u64, n: u64) -> StoreOp {
             retention: vec![KEPT],
             fresh_epochs: vec![Epoch(7)],
             id: None,
+            decide: None,
         }],
     }
 }

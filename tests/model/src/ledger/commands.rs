@@ -266,7 +266,8 @@ impl Ledger {
         self.require(earlier || sent == Some((lease, n.0)), Rule::NumberMeansOneCommand, || {
             format!("{lease:?} {n} runs command {command}, sent as {sent:?}")
         });
-        let running = node.running.values().find_map(|running| match running {
+        let mut running = node.running.values().chain(node.deciding.values());
+        let running = running.find_map(|running| match running {
             Running::Command { lease: other, n, .. } if *other == lease => Some(*n),
             _ => None,
         });
@@ -393,6 +394,7 @@ impl Ledger {
         marks: &Marks,
     ) {
         let n = commit.n.0;
+        let mut record = commit.record.clone();
         let settled = match outcome {
             CommitOutcome::Exists(_) => return marks.set(Mark::RecordExists),
             CommitOutcome::BelowLow => return marks.set(Mark::BelowLow),
@@ -401,6 +403,12 @@ impl Ledger {
                 return self.command_is_committed((lease, n), outcome, false);
             }
             CommitOutcome::Written { settled } => settled,
+            CommitOutcome::Decided { settled, decided } => {
+                marks.set(Mark::Decided);
+                (record.outcome, record.publishes) =
+                    (decided.outcome.clone(), decided.publishes.clone());
+                settled
+            }
         };
         let fresh = self.commits.insert((lease, n));
         self.require(fresh, Rule::OneCommitPerNumber, || {
@@ -411,9 +419,9 @@ impl Ledger {
         self.require(last < n || !fresh, Rule::CommitsInOrder, || {
             format!("{n} is committed after {last}")
         });
-        let publishes = !commit.record.publishes.is_empty();
-        self.command_is_committed((lease, n), &commit.record.outcome, publishes);
-        for (publication, place) in commit.record.publishes.iter().zip(settled.iter().flatten()) {
+        let publishes = !record.publishes.is_empty();
+        self.command_is_committed((lease, n), &record.outcome, publishes);
+        for (publication, place) in record.publishes.iter().zip(settled.iter().flatten()) {
             self.event_lands(publication, *place);
         }
     }

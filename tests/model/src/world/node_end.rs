@@ -6,7 +6,7 @@ use std::sync::Arc;
 use steadfast::session::node::{
     Attempt, ConnId, ExecId, Executed, Execution, Node, NodeEvent, StagedPublish,
 };
-use steadfast::session::store::{OpId, Outcome, Publication, StoreOp};
+use steadfast::session::store::{Decided, OpId, Outcome, Publication, StoreOp};
 use steadfast::session::{Close, CloseCode, Now};
 use steadfast::wire::{ClientFrame, Codec, Outgoing, ServerFrame};
 use steadfast_rig::fixtures::{self, numbered};
@@ -16,11 +16,18 @@ use super::World;
 use crate::ledger::OF_COMMANDS;
 use crate::marks::Mark;
 use crate::mistake::Mistake;
-use crate::settings::topic;
+use crate::settings::{Settings, topic};
 use crate::state::{End, NOW, NodeSlot, Packet, Running, Socket, SocketId};
 
 fn publication(event: u64) -> Publication {
     fixtures::publication(topic(), numbered(event, 0))
+}
+
+/// What a command comes to. The reply says at which node, so that two of one command differ.
+pub(super) fn answer(at: usize, command: u64, settings: &Settings) -> Decided {
+    let events = 0..settings.published_by(command);
+    let publishes = events.map(|index| publication(command * OF_COMMANDS + index)).collect();
+    Decided { outcome: Outcome::Ok(numbered(command, at as u64)), publishes }
 }
 
 /// A node's driver. Sockets are written last, one after the other, so that what was answered at
@@ -47,7 +54,9 @@ impl NodeHarness for Driver<'_, '_> {
     fn begin(&mut self, execution: Execution) -> Begun {
         let exec = execution.exec();
         self.world.execute(self.at, execution);
-        if self.world.node(self.at).core.is_running(exec) { Begun::Pends } else { Begun::Ended }
+        let slot = self.world.node(self.at);
+        let goes_on = slot.core.is_running(exec) || slot.deciding.contains_key(&exec);
+        if goes_on { Begun::Pends } else { Begun::Ended }
     }
 
     fn transmit(&mut self) -> bool {
@@ -62,8 +71,8 @@ impl World<'_> {
         let (process, seed) = self.next_process();
         let mut core = Node::new(Arc::clone(&self.model.node), seed);
         core.start(NOW);
-        let (running, failing) = (BTreeMap::new(), BTreeSet::new());
-        let slot = NodeSlot { core, process, draining: false, running, failing };
+        let (running, deciding, failing) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        let slot = NodeSlot { core, process, draining: false, running, deciding, failing };
         match self.state.nodes.get_mut(at) {
             Some(place) => *place = Arc::new(slot),
             None => self.state.nodes.push(Arc::new(slot)),
@@ -96,6 +105,7 @@ impl World<'_> {
             NodeEvent::Abort(exec) => {
                 self.model.marks.set(Mark::Aborted);
                 self.node(at).running.remove(&exec);
+                self.node(at).deciding.remove(&exec);
             }
             NodeEvent::Published(..) => {}
         }
@@ -239,16 +249,19 @@ impl World<'_> {
         }
     }
 
-    /// A handler or hook ends. A reply says at which node, so that two of one command differ.
+    /// A handler or hook ends.
     pub(super) fn finish(&mut self, at: usize, exec: ExecId) {
         let settings = self.settings();
         let slot = self.node(at);
         let executed = match slot.running.remove(&exec) {
+            Some(running @ Running::Command { .. }) if settings.decides => {
+                slot.deciding.insert(exec, running);
+                Executed::Decides
+            }
             Some(Running::Command { command, .. }) => {
-                let events = (0..settings.published_by(command))
-                    .map(|index| publication(command * OF_COMMANDS + index));
-                let outcome = Outcome::Ok(numbered(command, at as u64));
-                Executed::Command { outcome, publishes: events.map(StagedPublish::Event).collect() }
+                let Decided { outcome, publishes } = answer(at, command, settings);
+                let publishes = publishes.into_iter().map(StagedPublish::Event).collect();
+                Executed::Command { outcome, publishes }
             }
             Some(Running::Snapshot { position }) => fixtures::state(numbered(position.ts.0, 0)),
             None => return,

@@ -3,16 +3,20 @@
 
 use std::sync::Arc;
 
+use steadfast::session::node::ExecId;
 use steadfast::session::store::{
-    Advanced, AppendOutcome, Appended, CommitOutcome, News, OpId, StoreOp, StoreOutcome,
+    Advanced, AppendOutcome, Appended, CommitOutcome, Decided, DecisionId, News, OpId, StoreOp,
+    StoreOutcome,
 };
+use steadfast::store::MemoryState;
 use steadfast::wire::{Body, Epoch, Position};
 
 use super::World;
+use super::node_end::answer;
 use crate::marks::Mark;
 use crate::mistake::Mistake;
 use crate::settings::{StorePace, topic};
-use crate::state::{Asked, NOW, Process};
+use crate::state::{Asked, NOW, Process, Running};
 
 impl World<'_> {
     /// A node asks.
@@ -50,17 +54,27 @@ impl World<'_> {
         if self.state.asked[..at].iter().any(|other| other.process == process) {
             self.model.marks.set(Mark::OutOfOrder);
         }
+        let decided = decisions(&body);
         let truth = doubt.unwrap_or(true).then(|| self.carry_out(node, body));
         let outcome = truth.filter(|_| doubt.is_none()).unwrap_or(StoreOutcome::Unknown);
-        self.tell(node, process, op, outcome);
+        self.tell(node, process, (op, &decided), outcome);
         self.answer_the_quick(process);
     }
 
     /// A node is answered, unless its process is gone.
-    fn tell(&mut self, node: usize, process: Option<Process>, op: OpId, outcome: StoreOutcome) {
+    fn tell(
+        &mut self,
+        node: usize,
+        process: Option<Process>,
+        (op, decided): (OpId, &[ExecId]),
+        outcome: StoreOutcome,
+    ) {
         if process == Some(self.state.nodes[node].process) {
             let slot = self.node(node);
             slot.failing.remove(&op);
+            if outcome != StoreOutcome::Unknown {
+                slot.deciding.retain(|exec, _| !decided.contains(exec));
+            }
             slot.core.handle_store(NOW, op, outcome);
         }
     }
@@ -70,7 +84,7 @@ impl World<'_> {
         let asked = &mut self.state.asked[at];
         let (node, op) = (asked.node, asked.op);
         let process = asked.process.take();
-        self.tell(node, process, op, StoreOutcome::Unknown);
+        self.tell(node, process, (op, &[]), StoreOutcome::Unknown);
         self.answer_the_quick(process);
     }
 
@@ -101,7 +115,11 @@ impl World<'_> {
 
     fn carry_out(&mut self, node: usize, mut body: StoreOp) -> StoreOutcome {
         propose(&mut body, self.state.epoch);
-        let outcome = self.apply(&body);
+        let (slot, settings) = (Arc::clone(&self.state.nodes[node]), self.settings().clone());
+        let outcome = self.apply(&body, &mut |id| match slot.deciding.get(&ExecId(id.0)) {
+            Some(Running::Command { command, .. }) => answer(node, *command, &settings),
+            _ => Decided::internal(),
+        });
         let marks = &self.model.marks;
         self.ledger().stored(&body, &outcome, marks);
         match (&body, &outcome) {
@@ -114,7 +132,9 @@ impl World<'_> {
             }
             (StoreOp::Commit { .. }, StoreOutcome::Committed { outcomes, .. }) => {
                 for (_, outcome) in outcomes {
-                    if let CommitOutcome::Written { settled: Some(places) } = outcome {
+                    if let CommitOutcome::Written { settled: Some(places) }
+                    | CommitOutcome::Decided { settled: Some(places), .. } = outcome
+                    {
                         places.iter().for_each(|place| self.spread(node, *place));
                     }
                 }
@@ -146,16 +166,24 @@ impl World<'_> {
         }
     }
 
-    fn apply(&mut self, body: &StoreOp) -> StoreOutcome {
+    fn store(&mut self) -> &mut MemoryState {
+        Arc::make_mut(&mut self.state.store)
+    }
+
+    fn apply(
+        &mut self,
+        body: &StoreOp,
+        decide: &mut dyn FnMut(DecisionId) -> Decided,
+    ) -> StoreOutcome {
         match (self.settings().mistake, body) {
             (Some(Mistake::ForgetsRecords), StoreOp::Commit { .. }) => {
                 let before = Arc::clone(&self.state.store);
-                let outcome = Arc::make_mut(&mut self.state.store).apply(NOW, body.clone());
+                let outcome = self.store().apply_deciding(NOW, body.clone(), decide);
                 self.state.store = before;
                 outcome
             }
             (Some(Mistake::IgnoresLow), StoreOp::Commit { commits, .. }) => {
-                let mut outcome = Arc::make_mut(&mut self.state.store).apply(NOW, body.clone());
+                let mut outcome = self.store().apply_deciding(NOW, body.clone(), decide);
                 if let StoreOutcome::Committed { outcomes, .. } = &mut outcome {
                     for ((_, outcome), commit) in outcomes.iter_mut().zip(commits) {
                         if *outcome == CommitOutcome::BelowLow {
@@ -167,7 +195,7 @@ impl World<'_> {
                 outcome
             }
             (Some(Mistake::ChangesEvents), StoreOp::ReadLog { .. }) => {
-                let mut outcome = Arc::make_mut(&mut self.state.store).apply(NOW, body.clone());
+                let mut outcome = self.store().apply_deciding(NOW, body.clone(), decide);
                 if let StoreOutcome::Log { entries, .. } = &mut outcome {
                     entries
                         .iter_mut()
@@ -176,9 +204,15 @@ impl World<'_> {
                 }
                 outcome
             }
-            _ => Arc::make_mut(&mut self.state.store).apply(NOW, body.clone()),
+            _ => self.store().apply_deciding(NOW, body.clone(), decide),
         }
     }
+}
+
+/// What a commit leaves to the store.
+fn decisions(body: &StoreOp) -> Vec<ExecId> {
+    let StoreOp::Commit { commits, .. } = body else { return Vec::new() };
+    commits.iter().filter_map(|commit| Some(ExecId(commit.decide.as_ref()?.id.0))).collect()
 }
 
 /// What a node proposes for a topic that does not exist is random; states need not differ in it.
@@ -192,9 +226,12 @@ fn propose(body: &mut StoreOp, epoch: Epoch) {
             *fresh_epoch = epoch
         }
         StoreOp::Commit { commits, .. } => {
-            commits
-                .iter_mut()
-                .for_each(|commit| commit.fresh_epochs.iter_mut().for_each(|fresh| *fresh = epoch));
+            for commit in commits {
+                commit.fresh_epochs.iter_mut().for_each(|fresh| *fresh = epoch);
+                if let Some(decide) = &mut commit.decide {
+                    decide.fresh_epoch = epoch;
+                }
+            }
         }
         _ => {}
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use steadfast::session::Now;
 use steadfast::session::node::{Attempt, ExecId, Executed, Execution, StagedPublish};
-use steadfast::session::store::Outcome;
+use steadfast::session::store::{Decided, OpId, Outcome, Publication, StoreOp, StoreOutcome};
 use steadfast::wire::{CommandFrame, FailureCode, LeaseId, SessionId};
 use steadfast_rig::Rule;
 use steadfast_rig::fixtures::number_in;
@@ -24,7 +24,14 @@ pub(super) struct Executions {
     /// Numbers that a handler was started for, with the node process that did so last.
     begun: BTreeMap<(LeaseId, u64), u64>,
     running: BTreeMap<(u64, ExecId), (LeaseId, u64)>,
+    /// Those of `running`, and those that wait for a decision.
     running_numbers: BTreeSet<(u64, LeaseId, u64)>,
+    /// What has left its outcome to the store.
+    deciding: BTreeMap<(u64, ExecId), (LeaseId, u64)>,
+    /// The same, for good: the store may carry out late what nobody waits for any more.
+    decides: BTreeMap<(u64, ExecId), (LeaseId, u64)>,
+    /// The decisions that a commit under way waits for.
+    awaited: BTreeMap<(u64, OpId), Vec<ExecId>>,
     /// What handlers said.
     said: BTreeMap<(u64, LeaseId, u64), Outcome>,
     /// Highest ordered number started, per node process and lease.
@@ -177,20 +184,82 @@ impl Checkers {
 
     /// A handler ends, and its node is there to hear it.
     pub fn executed(&mut self, process: u64, exec: ExecId, executed: &Executed) {
+        if *executed == Executed::Decides {
+            // Its handler has ended; its turn in the order goes on.
+            self.ids.ends(process, exec);
+            if let Some(key) = self.executions.running.remove(&(process, exec)) {
+                self.executions.deciding.insert((process, exec), key);
+                self.executions.decides.insert((process, exec), key);
+            }
+            return;
+        }
         let Some((lease, n)) = self.stop_running(process, exec) else { return };
         if let Executed::Command { outcome, publishes } = executed {
             let events = publishes.iter().filter_map(|publish| match publish {
-                StagedPublish::Event(event) => Some(number_in(&event.bodies[0].1)),
+                StagedPublish::Event(event) => Some(event),
                 StagedPublish::Volatile(_) => None,
             });
-            self.executions.published.extend(events);
-            self.executions.said.insert((process, lease, n), outcome.clone());
+            self.a_handler_says((process, lease, n), outcome, events);
         }
     }
 
-    /// A node no longer wants a handler's answer.
+    fn a_handler_says<'a>(
+        &mut self,
+        key: (u64, LeaseId, u64),
+        outcome: &Outcome,
+        events: impl Iterator<Item = &'a Publication>,
+    ) {
+        self.executions.published.extend(events.map(|event| number_in(&event.bodies[0].1)));
+        self.executions.said.insert(key, outcome.clone());
+    }
+
+    /// A node no longer wants a handler's answer, or a decision.
     pub fn aborted(&mut self, process: u64, exec: ExecId) {
         self.stop_running(process, exec);
+        self.stop_deciding(process, exec);
+    }
+
+    /// The store has asked what was decided, be it that its node has given up since.
+    pub fn decided(&mut self, process: u64, exec: ExecId, decided: &Decided) {
+        self.sometimes.count("outcome decided by the store");
+        let Some(&(lease, n)) = self.executions.decides.get(&(process, exec)) else {
+            return self.require(false, Rule::OnlySentIsCommitted, || {
+                format!("a decision of {exec:?}, which has come to none")
+            });
+        };
+        self.a_handler_says((process, lease, n), &decided.outcome, decided.publishes.iter());
+    }
+
+    pub(super) fn decisions_are_asked_for(&mut self, process: u64, op: OpId, body: &StoreOp) {
+        let StoreOp::Commit { commits, .. } = body else { return };
+        let named = commits.iter().filter_map(|one| Some(ExecId(one.decide.as_ref()?.id.0)));
+        let named: Vec<ExecId> = named.collect();
+        if !named.is_empty() {
+            self.executions.awaited.insert((process, op), named);
+        }
+    }
+
+    pub(super) fn decisions_are_told(&mut self, process: u64, op: OpId, outcome: &StoreOutcome) {
+        if matches!(outcome, StoreOutcome::Failed | StoreOutcome::Unknown) {
+            return;
+        }
+        for exec in self.executions.awaited.remove(&(process, op)).unwrap_or_default() {
+            self.stop_deciding(process, exec);
+        }
+    }
+
+    /// Of node processes that are there.
+    pub fn decisions_are_let_go_at_rest(&mut self, processes: &BTreeSet<u64>) {
+        let mut left = self.executions.deciding.iter();
+        let left = left.find(|((process, _), _)| processes.contains(process));
+        let left = left.map(|(_, key)| *key);
+        self.require(left.is_none(), Rule::DecisionsAreLetGo, || format!("{left:?} is kept"));
+    }
+
+    fn stop_deciding(&mut self, process: u64, exec: ExecId) {
+        if let Some((lease, n)) = self.executions.deciding.remove(&(process, exec)) {
+            self.executions.running_numbers.remove(&(process, lease, n));
+        }
     }
 
     fn stop_running(&mut self, process: u64, exec: ExecId) -> Option<(LeaseId, u64)> {

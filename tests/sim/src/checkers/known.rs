@@ -28,6 +28,7 @@ impl Checkers {
         }
         self.claims.asked(process, op, body);
         self.readers_cost_no_lease(body);
+        self.decisions_are_asked_for(process, op, body);
         self.topics.looks.asked(process, op, body);
         self.ids.asked(process, op, body);
         self.an_operation_is_tried(now, process, op, body);

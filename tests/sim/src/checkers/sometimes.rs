@@ -17,6 +17,7 @@ pub const REQUIRED: &[&str] = &[
     "told that a lease is another node's",
     "welcome without a lease",
     "lease asked for",
+    "outcome decided by the store",
     "drain completed",
     "gap: Trimmed",
     "gap: Epoch",

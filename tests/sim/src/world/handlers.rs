@@ -6,7 +6,7 @@ use std::time::Duration;
 use steadfast::session::node::{
     ExecId, Executed, Execution, Identity, Principal, StagedPublish, TopicVolatile,
 };
-use steadfast::session::store::{Outcome, Publication, TopicId};
+use steadfast::session::store::{Decided, Outcome, Publication, TopicId};
 use steadfast::wire::{Body, CommandNo, FailureCode, LeaseId, RefusalCode, UnsubscribeCode};
 use steadfast_rig::fixtures::{self, number_in};
 use steadfast_rig::pump::Begun;
@@ -91,8 +91,9 @@ impl World {
             }
         };
         if after == 0 {
+            let goes_on = executed == Executed::Decides;
             self.report(node, process, exec, executed);
-            return Begun::Ended;
+            return if goes_on { Begun::Pends } else { Begun::Ended };
         }
         self.after(after, Due::Executed { node, process, exec, executed: Box::new(executed) });
         Begun::Pends
@@ -135,16 +136,38 @@ impl World {
 
     fn handle_command(&mut self, command: u64) -> Executed {
         let odds = self.plan.handlers;
-        let answer = if self.is_unfit(command) {
-            Answer::Invalid
-        } else if self.rng.chance(odds.error) {
+        if self.is_unfit(command) {
+            return self.executed(Answer::Invalid);
+        }
+        if odds.decides > 0 && self.rng.chance(odds.decides) {
+            return Executed::Decides;
+        }
+        let answer = self.answer();
+        self.executed(answer)
+    }
+
+    fn answer(&mut self) -> Answer {
+        let odds = self.plan.handlers;
+        if self.rng.chance(odds.error) {
             Answer::Error
         } else if self.rng.chance(odds.internal) {
             Answer::Internal
         } else {
             Answer::Ok(self.rng.within((0, odds.publishes)))
+        }
+    }
+
+    /// What a handler that has left its outcome to the store decides there.
+    pub(super) fn decide(&mut self) -> Decided {
+        let answer = self.answer();
+        let Executed::Command { outcome, publishes } = self.executed(answer) else {
+            unreachable!("a body that does not fit comes to no decision")
         };
-        self.executed(answer)
+        let events = publishes.into_iter().filter_map(|publish| match publish {
+            StagedPublish::Event(event) => Some(event),
+            StagedPublish::Volatile(_) => None,
+        });
+        Decided { outcome, publishes: events.collect() }
     }
 
     fn executed(&mut self, answer: Answer) -> Executed {

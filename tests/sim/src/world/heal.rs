@@ -3,7 +3,7 @@
 
 use steadfast::session::client::{ConnectionState, Item};
 use steadfast::session::node::ConnId;
-use steadfast::session::store::{CommitOutcome, StoreOp, StoreOutcome};
+use steadfast::session::store::{CommitOutcome, Decided, DecisionId, StoreOp, StoreOutcome};
 use steadfast::wire::{Body, Dial, ServerFrame};
 
 use super::World;
@@ -66,6 +66,8 @@ impl World {
         let sweep_ms = longest.as_millis() as u64 + 5_000;
         self.run_until(sweep_ms, |world| world.checkers.all_settled());
         self.checkers.records_are_settled_at_rest();
+        let processes = self.nodes.iter().map(|node| node.process).collect();
+        self.checkers.decisions_are_let_go_at_rest(&processes);
     }
 
     fn is_at_rest(&self) -> bool {
@@ -144,17 +146,21 @@ impl World {
             .map_or(conn, |socket| socket.conn)
     }
 
-    pub(super) fn meddle_store(&mut self, op: &StoreOp) -> StoreOutcome {
+    pub(super) fn meddle_store(
+        &mut self,
+        op: &StoreOp,
+        decide: &mut dyn FnMut(DecisionId) -> Decided,
+    ) -> StoreOutcome {
         let now = self.shelf.clock.reads(self.now);
         match (self.plan.mistake, op) {
             (Some(Mistake::DropsRecords), StoreOp::Commit { .. }) if self.rng.chance(300) => {
                 let saved = self.shelf.state.clone();
-                let outcome = self.shelf.state.apply(now, op.clone());
+                let outcome = self.shelf.state.apply_deciding(now, op.clone(), decide);
                 self.shelf.state = saved;
                 outcome
             }
             (Some(Mistake::IgnoresLow), StoreOp::Commit { .. }) => {
-                let mut outcome = self.shelf.state.apply(now, op.clone());
+                let mut outcome = self.shelf.state.apply_deciding(now, op.clone(), decide);
                 if let StoreOutcome::Committed { outcomes, .. } = &mut outcome {
                     for (_, outcome) in outcomes
                         .iter_mut()
@@ -166,7 +172,7 @@ impl World {
                 outcome
             }
             (Some(Mistake::ChangesEvents), StoreOp::ReadLog { .. }) => {
-                let mut outcome = self.shelf.state.apply(now, op.clone());
+                let mut outcome = self.shelf.state.apply_deciding(now, op.clone(), decide);
                 if let StoreOutcome::Log { entries, .. } = &mut outcome {
                     for (_, body) in entries.iter_mut().flat_map(|entry| &mut entry.bodies) {
                         *body = Body::UNIT;
@@ -175,9 +181,9 @@ impl World {
                 outcome
             }
             (Some(Mistake::KeepsEpochs), op) => {
-                self.shelf.state.apply(now, with_constant_epoch(op))
+                self.shelf.state.apply_deciding(now, with_constant_epoch(op), decide)
             }
-            (_, op) => self.shelf.state.apply(now, op.clone()),
+            (_, op) => self.shelf.state.apply_deciding(now, op.clone(), decide),
         }
     }
 

@@ -22,6 +22,9 @@ impl Settled {
                         CommitOutcome::Written { .. } => {
                             self.0.insert((*lease, *n), record.publishes.clone());
                         }
+                        CommitOutcome::Decided { decided, .. } => {
+                            self.0.insert((*lease, *n), decided.publishes.clone());
+                        }
                         CommitOutcome::Exists(record) => self.put_back(*lease, *n, record),
                         CommitOutcome::BelowLow | CommitOutcome::Used(_) => {}
                     }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use steadfast::session::Now;
+use steadfast::session::node::ExecId;
 use steadfast::session::store::{
-    Advanced, Append, AppendOutcome, Appended, CommitOutcome, Generation, LogEntry, News, OpId,
-    Publication, ReadFrom, StoreOp, StoreOutcome, TopicId,
+    Advanced, Append, AppendOutcome, Appended, CommitOutcome, Decided, Generation, LogEntry, News,
+    OpId, Publication, ReadFrom, StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::store::{MemoryLimits, MemoryState};
 
@@ -192,7 +193,7 @@ impl World {
             let settles = self.plan.store.settles;
             commits.iter_mut().for_each(|commit| commit.settle &= self.rng.chance(settles));
         }
-        let mut truth = self.meddle_store(&body);
+        let mut truth = self.decide_and_store(process, &body);
         if self.plan.store.keeps_settled {
             self.shelf.settled.show(&body, &mut truth);
         }
@@ -210,10 +211,16 @@ impl World {
             }
             (StoreOp::Commit { commits, .. }, StoreOutcome::Committed { outcomes, .. }) => {
                 for (commit, (_, outcome)) in commits.iter().zip(outcomes) {
-                    let CommitOutcome::Written { settled: Some(places) } = outcome else {
-                        continue;
+                    let (publishes, places) = match outcome {
+                        CommitOutcome::Written { settled: Some(places) } => {
+                            (&commit.record.publishes, places)
+                        }
+                        CommitOutcome::Decided { decided, settled: Some(places) } => {
+                            (&decided.publishes, places)
+                        }
+                        _ => continue,
                     };
-                    for (publication, place) in commit.record.publishes.iter().zip(places) {
+                    for (publication, place) in publishes.iter().zip(places) {
                         let Publication { topic, name, bodies } = publication;
                         self.spread(knows, topic, (name, bodies), *place);
                     }
@@ -222,6 +229,26 @@ impl World {
             _ => {}
         }
         truth
+    }
+
+    /// What is decided is drawn when it happens, and counts if the store has asked for it.
+    fn decide_and_store(&mut self, process: u64, body: &StoreOp) -> StoreOutcome {
+        let mut drawn = BTreeMap::new();
+        if let StoreOp::Commit { commits, .. } = body {
+            for decide in commits.iter().filter_map(|commit| commit.decide.as_ref()) {
+                let decided = self.decide();
+                drawn.insert(decide.id, decided);
+            }
+        }
+        let mut asked = Vec::new();
+        let outcome = self.meddle_store(body, &mut |id| {
+            asked.push(id);
+            drawn.get(&id).cloned().unwrap_or_else(Decided::internal)
+        });
+        for id in asked {
+            self.checkers.decided(process, ExecId(id.0), &drawn[&id]);
+        }
+        outcome
     }
 
     /// News to the nodes that want it and do not know yet, with the entry or without; some is late, some is lost,

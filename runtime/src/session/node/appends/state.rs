@@ -1,7 +1,7 @@
 //! Publications that wait for their logs, topic by topic, and the append that carries them. What
 //! comes of an append is not decided here.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::settling::Settling;
@@ -161,6 +161,11 @@ impl Appends {
     /// Whether earlier appends to a topic wait.
     pub(crate) fn waits(&self, topic: &TopicId) -> bool {
         self.topics.contains_key(topic)
+    }
+
+    /// The topics to which earlier appends wait.
+    pub(crate) fn topics_waiting(&self) -> BTreeSet<TopicId> {
+        self.topics.keys().cloned().collect()
     }
 
     /// Whether as many wait as may.

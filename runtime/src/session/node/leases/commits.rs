@@ -2,6 +2,9 @@
 //! under way at a time and carries everything that has ended by then, in order. What a record
 //! publishes is not looked into here.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::asking::is_repetition;
 use super::lease::Lease;
 use super::slot::{Committing, SlotState};
@@ -12,7 +15,7 @@ use crate::session::node::effects::{Effects, Purpose};
 use crate::session::node::keys::{LeaseKey, OperationKey};
 use crate::session::node::types::{ExecId, StagedPublish};
 use crate::session::store::{
-    Commit, CommitOutcome, Outcome, Publication, Record, StoreOp, TopicId,
+    Commit, CommitOutcome, Decided, Outcome, Publication, Record, StoreOp, Terms, TopicId,
 };
 use crate::session::{Now, Random};
 use crate::wire::{CommandNo, Epoch, FailureCode, LeaseId};
@@ -30,15 +33,15 @@ pub(crate) enum Committed {
     Nothing,
 }
 
-/// Splits what a handler published, within the limits; a command that breaks them fails and
+/// Splits what a handler published, on the terms of all commands; one that breaks them fails and
 /// publishes nothing.
 fn stage(
     outcome: Outcome,
     publishes: Vec<StagedPublish>,
-    config: &NodeConfig,
+    terms: &Terms,
 ) -> (Outcome, Vec<Publication>, Vec<StagedPublish>) {
     let internal = || (Outcome::internal(), Vec::new(), Vec::new());
-    if outcome.bytes() > u64::from(config.reply_bytes) {
+    if !terms.admit_reply(&outcome) {
         return internal();
     }
     if publishes.is_empty() || !matches!(outcome, Outcome::Ok(_)) {
@@ -52,15 +55,10 @@ fn stage(
             volatile @ StagedPublish::Volatile(_) => volatiles.push(volatile),
         }
     }
-    let bytes: usize = events.iter().map(Publication::bytes).sum();
-    let fit = events.iter().all(|event| config.declares(&event.topic));
-    if !fit
-        || count > config.publishes_per_command as usize
-        || bytes > config.publish_bytes_per_command as usize
-    {
-        return internal();
+    match count <= terms.publishes && terms.admit_events(&events) {
+        true => (outcome, events, volatiles),
+        false => internal(),
     }
-    (outcome, events, volatiles)
 }
 
 impl Lease {
@@ -75,6 +73,11 @@ impl Lease {
             SlotState::Committing(committing) => Some(committing),
             _ => None,
         }
+    }
+
+    /// Whether the store has not told what came of `n`.
+    pub(super) fn is_committing(&self, n: CommandNo) -> bool {
+        self.committing(n).is_some() || self.commits.leaving.contains_key(&n)
     }
 
     /// Records that are under way to the store.
@@ -97,7 +100,7 @@ impl Leases {
         fx: &mut Effects,
     ) {
         if let Some(running) = self.end(now, key, n, exec, config, fx) {
-            let (outcome, publishes, volatiles) = stage(outcome, publishes, config);
+            let (outcome, publishes, volatiles) = stage(outcome, publishes, &self.terms);
             let settled = publishes.is_empty();
             let record = Record { hash: running.hash, outcome, publishes, settled };
             self.commit((key, n), record, volatiles, false);
@@ -146,17 +149,18 @@ impl Leases {
     }
 
     /// Makes the operation from the execution table; the same again when it is repeated. `waits`
-    /// says for which topics earlier appends wait.
+    /// says whether earlier appends to a topic wait, `waiting` for which they do.
     pub(crate) fn commit_op(
         &self,
         key: LeaseKey,
         numbers: &[CommandNo],
-        waits: impl Fn(&TopicId) -> bool,
+        (waits, waiting): (impl Fn(&TopicId) -> bool, impl Fn() -> BTreeSet<TopicId>),
         config: &NodeConfig,
         random: &mut Random,
     ) -> Option<StoreOp> {
         let lease = self.leases.get(key)?;
         let mut commits = Vec::with_capacity(numbers.len());
+        let mut topics = None;
         for n in numbers {
             // The client may call it resolved since it ended.
             let Some(committing) = lease.committing(*n) else { continue };
@@ -168,8 +172,13 @@ impl Leases {
                 record.publishes.iter().map(|p| config.retention(&p.topic.name)).collect();
             let fresh_epochs = record.publishes.iter().map(|_| Epoch(random.u64())).collect();
             let id = self.message_ids.of((key, *n)).map(|id| Box::new(id.clone()));
+            let decide = lease.commits.decisions.get(n).map(|decision| {
+                let waiting = topics.get_or_insert_with(|| Arc::new(waiting()));
+                let fresh_epoch = Epoch(random.u64());
+                Box::new(decision.decide(&self.terms, waiting, fresh_epoch))
+            });
             let (n, record) = (*n, record.clone());
-            commits.push(Commit { n, record, settle, retention, fresh_epochs, id });
+            commits.push(Commit { n, record, settle, retention, fresh_epochs, id, decide });
         }
         Some(StoreOp::Commit { lease: lease.id, low: lease.low, commits })
     }
@@ -202,6 +211,13 @@ impl Leases {
                 lease.keep(n, record.hash, record.outcome, limit);
                 Committed::Written { publishes: record.publishes, volatiles, dup }
             }
+            CommitOutcome::Decided { decided, .. } => {
+                lease.contact.recorded = true;
+                let Committing { record, volatiles, dup } = ours;
+                let Decided { outcome, publishes } = (**decided).clone();
+                lease.keep(n, record.hash, outcome, limit);
+                Committed::Written { publishes, volatiles, dup }
+            }
             CommitOutcome::Used(outcome) => {
                 lease.contact.recorded = true;
                 lease.keep(n, ours.record.hash, outcome.clone(), limit);
@@ -228,10 +244,20 @@ impl Leases {
         left.flat_map(|left| left.record.publishes).map(|left| left.topic).collect()
     }
 
-    /// Everything of a commit is done with: the next one is queued, and a lease that nobody holds
-    /// is forgotten.
-    pub(crate) fn after_commit(&mut self, key: LeaseKey, config: &NodeConfig, fx: &mut Effects) {
+    /// Everything of a commit is done with: the next one is queued, what waited for a decision
+    /// begins, and a lease that nobody holds is forgotten.
+    pub(crate) fn after_commit(
+        &mut self,
+        now: Now,
+        key: LeaseKey,
+        decided: bool,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) {
         self.queue_commit(key);
+        if decided {
+            self.start_next(now, key, config, fx);
+        }
         self.release(key, config, fx);
     }
 
@@ -261,6 +287,9 @@ impl Leases {
     /// A lease is dropped while a commit of it is under way: what comes of the commit still
     /// concerns followers.
     pub(super) fn orphan(lease: &Lease, fx: &mut Effects) {
+        for decision in lease.commits.decisions.values() {
+            fx.stop(decision.exec);
+        }
         if let Some(operation) = lease.commits.under_way {
             let topics = lease.under_way().flat_map(Record::topics).cloned().collect();
             fx.orphan(operation, topics);
@@ -272,12 +301,5 @@ impl Record {
     /// The topics that it publishes to, one by one.
     pub(crate) fn topics(&self) -> impl Iterator<Item = &TopicId> {
         self.publishes.iter().map(|publication| &publication.topic)
-    }
-}
-
-impl Publication {
-    /// Bytes of its bodies.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bodies.iter().map(|(_, body)| body.len()).sum()
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::queue::Queue;
-use super::slot::{Committing, Slot, SlotState};
+use super::slot::{Committing, Decision, Slot, SlotState};
 use crate::session::Now;
 use crate::session::node::keys::{OperationKey, SessionKey};
 use crate::session::node::types::{Attempt, ExecId, Principal};
@@ -78,6 +78,8 @@ pub(super) struct Commits {
     pub(super) queued: bool,
     /// Under way to the store although the client calls them resolved: another node has answered.
     pub(super) leaving: BTreeMap<CommandNo, Committing>,
+    /// Those whose outcomes the store decides, until it has told.
+    pub(super) decisions: BTreeMap<CommandNo, Decision>,
 }
 
 /// What the store knows of a lease's holder.

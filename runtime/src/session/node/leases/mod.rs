@@ -5,6 +5,7 @@
 mod asking;
 mod commands;
 mod commits;
+mod decisions;
 mod fence;
 mod holders;
 mod issue;

@@ -212,6 +212,7 @@ impl Leases {
         // All of them may have been stopped meanwhile.
         let Some(key) = lease else { return };
         let still = self.ordered(before, fx).filter(|(of, _)| *of == key).map(|(_, n)| n);
+        let still = still.or_else(|| self.deciding(key, before));
         if let Some(lease) = self.leases.held_mut(key) {
             lease.order.handed_out = still;
             if lease.contact.is_elsewhere() {
@@ -277,6 +278,24 @@ impl Leases {
         config: &NodeConfig,
         fx: &mut Effects,
     ) -> Option<Running> {
+        let running = self.leave_place(key, n, exec, config)?;
+        if running.ordered
+            && let Some(lease) = self.leases.held_mut(key)
+        {
+            lease.order.ended(n);
+        }
+        self.fill_places(now, config, fx);
+        Some(running)
+    }
+
+    /// The same, of a command that keeps its turn in the order; nobody begins yet.
+    pub(super) fn leave_place(
+        &mut self,
+        key: LeaseKey,
+        n: CommandNo,
+        exec: ExecId,
+        config: &NodeConfig,
+    ) -> Option<Running> {
         // The client may have called it resolved meanwhile, with its lease gone or its slot.
         let lease = self.leases.get_mut(key)?;
         let slot = lease.slot_mut(n)?;
@@ -285,10 +304,6 @@ impl Leases {
         lease.queue_bytes -= u64::from(running.bytes);
         lease.running -= 1;
         self.places.give_back(1, key, lease, config);
-        if running.ordered {
-            lease.order.ended(n);
-        }
-        self.fill_places(now, config, fx);
         Some(running)
     }
 

@@ -65,6 +65,14 @@ pub(super) struct Committing {
     pub(super) dup: bool,
 }
 
+/// What the store decides when it writes the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Decision {
+    /// The execution that has come to it, by which driver and store know it.
+    pub(super) exec: ExecId,
+    pub(super) ordered: bool,
+}
+
 impl SlotState {
     pub(super) fn hash(&self) -> Option<u64> {
         match self {

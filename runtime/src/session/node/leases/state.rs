@@ -11,6 +11,7 @@ use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::keys::{LeaseKey, LeaseRow, SessionKey};
 use crate::session::node::load::{NodeLoad, NodePeaks};
 use crate::session::node::types::ConnId;
+use crate::session::store::Terms;
 use crate::session::table::Table;
 use crate::wire::LeaseId;
 
@@ -25,9 +26,15 @@ pub(crate) struct Leases {
     pub(super) message_ids: MessageIds,
     /// Leases with executed commands that no operation carries yet.
     pub(super) uncommitted: VecDeque<LeaseKey>,
+    /// What a command may answer and publish.
+    pub(super) terms: Arc<Terms>,
 }
 
 impl Leases {
+    pub(crate) fn new(terms: Terms) -> Self {
+        Self { terms: Arc::new(terms), ..Self::default() }
+    }
+
     pub(crate) fn id(&self, key: LeaseKey) -> Option<LeaseId> {
         self.leases.get(key).map(|lease| lease.id)
     }

@@ -20,6 +20,9 @@ impl Node {
             (Running::Command(lease, n), Executed::Command { outcome, publishes }) => {
                 self.on_command_ended(now, (lease, n), exec, (outcome, publishes));
             }
+            (Running::Command(lease, n), Executed::Decides) => {
+                self.leases.decides(now, (lease, n), exec, &self.config, &mut self.fx);
+            }
             (Running::Command(lease, n), Executed::Refused(code)) => {
                 self.on_unexecutable(now, (lease, n), exec, code);
             }

@@ -40,7 +40,8 @@ impl Node {
             Purpose::End(id) => Some(StoreOp::EndLease { id: *id }),
             Purpose::Commit(lease, numbers) => {
                 let waits = |topic: &TopicId| self.appends.waits(topic);
-                self.leases.commit_op(*lease, numbers, waits, &self.config, &mut self.random)
+                let topics = (waits, || self.appends.topics_waiting());
+                self.leases.commit_op(*lease, numbers, topics, &self.config, &mut self.random)
             }
             Purpose::FindId(lease, n) => self.leases.find_op(*lease, *n, &self.config),
             Purpose::Orphan(_) => None,
@@ -159,12 +160,13 @@ impl Node {
         for (n, outcome) in outcomes {
             self.on_record(now, (lease, id), n, outcome, at);
         }
+        let decided = self.leases.end_decisions(lease, numbers, &mut self.fx);
         self.leases.give_way_all(lease, numbers, &mut self.fx);
         let left = self.leases.take_left(lease, numbers);
         self.on_orphan(&left);
         self.on_latest_claim(now, lease, &claim);
         let session = self.leases.session(lease);
-        self.leases.after_commit(lease, &self.config, &mut self.fx);
+        self.leases.after_commit(now, lease, decided, &self.config, &mut self.fx);
         if let Some(conn) = session.and_then(|session| self.seats.conn_of(session)) {
             self.close_if_quiet(now, conn);
         }
@@ -181,7 +183,7 @@ impl Node {
         match (self.leases.committed(lease, n, &outcome, &self.config), outcome) {
             (
                 Committed::Written { publishes, volatiles, dup },
-                CommitOutcome::Written { settled },
+                CommitOutcome::Written { settled } | CommitOutcome::Decided { settled, .. },
             ) => {
                 match settled {
                     Some(places) => self.on_settled(now, &publishes, places),
@@ -395,6 +397,7 @@ impl Node {
     /// Records may or may not have been written, and the store does not say.
     fn give_up_commit(&mut self, now: Now, lease: LeaseKey, numbers: &[CommandNo], maybe: bool) {
         self.leases.commit_ended(lease);
+        let decided = self.leases.end_decisions(lease, numbers, &mut self.fx);
         for n in numbers {
             let publishes = self.leases.outcome_unknown(lease, *n, &self.config);
             // If they are in their logs all the same, followers here must not miss them.
@@ -405,6 +408,6 @@ impl Node {
         }
         self.leases.give_way_all(lease, numbers, &mut self.fx);
         self.appends.sweep().later(now, &self.config, &mut self.fx);
-        self.leases.after_commit(lease, &self.config, &mut self.fx);
+        self.leases.after_commit(now, lease, decided, &self.config, &mut self.fx);
     }
 }

@@ -23,8 +23,15 @@ impl Shelf {
     fn reply(&mut self, id: u128, n: u64, bytes: usize) {
         let record = Record { outcome: Outcome::Ok(long(bytes)), ..record(&[]) };
         let (retention, fresh_epochs) = (Vec::new(), Vec::new());
-        let commit =
-            Commit { n: CommandNo(n), record, settle: true, retention, fresh_epochs, id: None };
+        let commit = Commit {
+            n: CommandNo(n),
+            record,
+            settle: true,
+            retention,
+            fresh_epochs,
+            id: None,
+            decide: None,
+        };
         let (lease, low) = (lease(id), CommandNo(1));
         self.apply(StoreOp::Commit { lease, low, commits: vec![commit] });
     }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::*;
-use crate::store::{Advanced, MemoryStore, News, Store, StoreAdmin};
+use crate::session::store::{Decide, Decided, DecisionId, Terms};
+use crate::store::{Advanced, Deciding, MemoryStore, News, Store, StoreAdmin};
 
 fn store(limits: MemoryLimits) -> MemoryStore {
     MemoryStore::new(limits, Arc::new(|| Now(5)))
@@ -119,11 +120,8 @@ fn whoever_wants_to_hear_of_a_topic_looks_again_when_it_is_deleted() {
     assert_eq!(news_with(&third, Waker::noop()), None);
 }
 
-#[test]
-fn what_a_commit_published_is_heard() {
-    let one = store(MemoryLimits::default());
-    let other = one.clone();
-    follow(&other, &["a", "b"]);
+/// A lease, of which it has no records.
+fn issue(one: &MemoryStore) {
     let issued = StoreOp::OpenLease {
         id: lease(1),
         holder: HOLDER,
@@ -134,14 +132,64 @@ fn what_a_commit_published_is_heard() {
         max_per_principal: 2,
         held_ms: HELD,
     };
-    apply(&one, issued);
+    apply(one, issued);
+}
+
+#[test]
+fn what_a_commit_published_is_heard() {
+    let one = store(MemoryLimits::default());
+    let other = one.clone();
+    follow(&other, &["a", "b"]);
+    issue(&one);
     let record = record(&[event("a", "x"), event("b", "x")]);
     let (retention, fresh_epochs) = (vec![KEPT; 2], vec![Epoch(1); 2]);
-    let commit =
-        Commit { n: CommandNo(1), record, settle: true, retention, fresh_epochs, id: None };
+    let commit = Commit {
+        n: CommandNo(1),
+        record,
+        settle: true,
+        retention,
+        fresh_epochs,
+        id: None,
+        decide: None,
+    };
     let commits = vec![commit];
     apply(&one, StoreOp::Commit { lease: lease(1), low: CommandNo(1), commits });
     assert_eq!(heard(&other), Some(vec![at("a", 1, &[1]), at("b", 1, &[1])]));
+}
+
+#[test]
+fn what_a_decision_published_is_heard() {
+    let one = store(MemoryLimits::default());
+    let other = one.clone();
+    follow(&other, &["a"]);
+    issue(&one);
+    let id = DecisionId(7);
+    let publishes = vec![event("a", "x")];
+    one.hand_over(id, Box::new(move || decided(&publishes)));
+    // Another node's, under the same name.
+    other.hand_over(id, Box::new(|| decided(&[])));
+    let topics = [(event("a", "").topic.name, KEPT)].into();
+    let many = usize::MAX;
+    let (publishes, publish_bytes, key_bytes) = (many, many, many);
+    let terms = Terms { reply_bytes: 9, publishes, publish_bytes, key_bytes, topics };
+    let (terms, waiting) = (Arc::new(terms), Arc::default());
+    let decide = Decide { id, terms, waiting, fresh_epoch: Epoch(1) };
+    let commit = Commit {
+        n: CommandNo(1),
+        record: record(&[]),
+        settle: true,
+        retention: Vec::new(),
+        fresh_epochs: Vec::new(),
+        id: None,
+        decide: Some(Box::new(decide)),
+    };
+    let commits = vec![commit];
+    apply(&one, StoreOp::Commit { lease: lease(1), low: CommandNo(1), commits });
+    assert_eq!(heard(&other), Some(vec![at("a", 1, &[1])]));
+}
+
+fn decided(publishes: &[Publication]) -> Decided {
+    Decided { outcome: record(&[]).outcome, publishes: publishes.to_vec() }
 }
 
 struct Count(AtomicUsize);

@@ -37,7 +37,8 @@ impl Shelf {
         let record = Record { outcome: ends, ..record(&said) };
         let (n, retention, fresh_epochs) = (CommandNo(n), vec![KEPT], vec![self.fresh()]);
         let id = Some(Box::new(CommitId { id: id("ann", text), hash, keep_ms: KEEP }));
-        let commits = vec![Commit { n, record, settle: true, retention, fresh_epochs, id }];
+        let commits =
+            vec![Commit { n, record, settle: true, retention, fresh_epochs, id, decide: None }];
         match self.apply(StoreOp::Commit { lease: lease(of), low: CommandNo(1), commits }) {
             StoreOutcome::Committed { mut outcomes, .. } => outcomes.remove(0).1,
             other => panic!("{other:?}"),

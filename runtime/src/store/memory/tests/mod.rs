@@ -143,7 +143,7 @@ impl Shelf {
         let fresh_epochs = publishes.iter().map(|_| self.fresh()).collect();
         let retention = vec![KEPT; publishes.len()];
         let (n, record) = (CommandNo(n), record(publishes));
-        let commit = Commit { n, record, settle, retention, fresh_epochs, id: None };
+        let commit = Commit { n, record, settle, retention, fresh_epochs, id: None, decide: None };
         self.apply(StoreOp::Commit { lease: lease(id), low: CommandNo(low), commits: vec![commit] })
     }
 

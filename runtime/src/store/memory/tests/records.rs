@@ -28,6 +28,7 @@ fn commits_of_one_operation_are_carried_out_in_order() {
         retention: vec![KEPT],
         fresh_epochs: vec![Epoch(n)],
         id: None,
+        decide: None,
     };
     let commits = vec![one(2, "x"), one(1, "y"), one(2, "z")];
     let outcome = shelf.apply(StoreOp::Commit { lease: lease(1), low: CommandNo(1), commits });

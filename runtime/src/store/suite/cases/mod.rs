@@ -4,6 +4,7 @@ mod admin;
 mod appends;
 mod batches;
 mod claims;
+mod decisions;
 mod ids;
 mod leases;
 mod quota;
@@ -34,4 +35,10 @@ pub fn cases() -> Vec<Case> {
         reading::cases(),
     ];
     groups.into_iter().flatten().collect()
+}
+
+/// The cases of a store that decides outcomes, in the order of the report.
+#[must_use]
+pub fn deciding_cases() -> Vec<Case> {
+    decisions::cases()
 }

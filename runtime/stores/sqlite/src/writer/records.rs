@@ -54,7 +54,7 @@ impl Tables<'_> {
 
     /// Writes a record, unless there is one, and settles it if that may be.
     fn write(&mut self, id: LeaseId, commit: &Commit) -> Sql<CommitOutcome> {
-        let Commit { n, record, settle, retention, fresh_epochs, id: taken } = commit;
+        let Commit { n, record, settle, retention, fresh_epochs, id: taken, .. } = commit;
         let publishes = record.publishes.len();
         let Some(lease) = self.kept.leases.get(&id) else {
             debug_assert!(false, "a commit begins with its lease");

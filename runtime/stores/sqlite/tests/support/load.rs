@@ -75,6 +75,7 @@ impl Client {
                 retention: vec![Retention::new(u32::MAX, Duration::from_millis(DAY_MS))],
                 fresh_epochs: vec![Epoch(7)],
                 id: None,
+                decide: None,
             }],
         }
     }

@@ -16,6 +16,15 @@ fn has_shrunk(outcome: &Outcome) -> bool {
     outcome.failure() == Some(FailureCode::Unknown)
 }
 
+/// The commit that writes what was decided, if something was.
+fn as_decided(commit: &Commit, outcome: &CommitOutcome) -> Option<Commit> {
+    let CommitOutcome::Decided { decided, .. } = outcome else { return None };
+    let mut commit = commit.clone();
+    commit.record.outcome = decided.outcome.clone();
+    commit.record.publishes = decided.publishes.clone();
+    Some(commit)
+}
+
 impl Checkers {
     /// RESULT and FAILED follow the commit, with its bytes (PROTOCOL.md 5.6).
     pub(in crate::checkers) fn results_follow_commits(
@@ -72,6 +81,8 @@ impl Checkers {
                 for (commit, (n, outcome)) in commits.iter().zip(outcomes) {
                     let same = commit.n == *n;
                     self.require(same, Rule::CommitsAnsweredInOrder, || format!("{lease:?} {n}"));
+                    let decided = as_decided(commit, outcome);
+                    let commit = decided.as_ref().unwrap_or(commit);
                     self.commit_happens(at, process, *lease, commit, outcome);
                 }
             }
@@ -107,7 +118,7 @@ impl Checkers {
     ) {
         let key = (lease, commit.n.0);
         let settled = match outcome {
-            CommitOutcome::Written { settled } => settled,
+            CommitOutcome::Written { settled } | CommitOutcome::Decided { settled, .. } => settled,
             CommitOutcome::Exists(record) => {
                 self.sometimes.count("commit finds a record");
                 let stands = self.commits.get(&key).map(|commit| commit.outcome.clone());
@@ -233,6 +244,7 @@ impl Checkers {
         self.records_are_told(process, op, outcome);
         self.ids_are_told(process, op, outcome);
         self.claims_are_told(process, op, outcome);
+        self.decisions_are_told(process, op, outcome);
         match outcome {
             StoreOutcome::Unknown => self.sometimes.count("commit unknown"),
             StoreOutcome::Unsettled { records, .. } if !records.is_empty() => {

@@ -35,10 +35,10 @@ const LOOK_MS: u64 = 1_000;
 /// `leases`, or of a listener, at a time.
 pub(super) struct Shared {
     pub(super) limits: MemoryLimits,
-    people: [Mutex<People>; SHARDS as usize],
-    topics: [Mutex<Shelf>; SHARDS as usize],
+    people: Box<[Mutex<People>]>,
+    topics: Box<[Mutex<Shelf>]>,
     /// In which shard of people each lease lies: it is named without its principal.
-    leases: [Mutex<BTreeMap<LeaseId, Place>>; SHARDS as usize],
+    leases: Box<[Mutex<BTreeMap<LeaseId, Place>>]>,
     /// The news of each clone.
     listeners: Mutex<Vec<Weak<Listener>>>,
     /// How many of them have wanted to hear of a topic.
@@ -49,13 +49,19 @@ pub(super) struct Shared {
     looked: AtomicU64,
 }
 
+/// The shards of a kind. They are made where they stay: together they are too large for the stack
+/// of a small thread.
+fn shards<T: Default>() -> Box<[Mutex<T>]> {
+    (0..SHARDS).map(|_| Mutex::default()).collect()
+}
+
 impl Shared {
     pub(super) fn new(limits: MemoryLimits) -> Self {
         Self {
             limits,
-            people: std::array::from_fn(|_| Mutex::default()),
-            topics: std::array::from_fn(|_| Mutex::default()),
-            leases: std::array::from_fn(|_| Mutex::default()),
+            people: shards(),
+            topics: shards(),
+            leases: shards(),
             listeners: Mutex::default(),
             following: AtomicUsize::new(0),
             sums: AllSums::default(),

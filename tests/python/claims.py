@@ -68,6 +68,16 @@ async def heard(client, sock):
     await until(lambda: [13, number] in sock.got)
 
 
+async def waiting(server, *texts):
+    """A client, its socket and its posts, which wait for the lease that it has asked for."""
+    server.leases.may_grant.clear()
+    c = chat(server)
+    sock = await attached(server)
+    posts = [post(c, text) for text in texts]
+    await until(lambda: asks(sock))
+    return c, sock, posts
+
+
 def named(hello):
     return [m for m in ("resume", "lease", "lease_later") if hello.get(m) is not None]
 

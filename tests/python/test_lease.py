@@ -5,7 +5,7 @@
 
 import asyncio, sys
 from claims import asks, attached, chat, fails, heard, kinds, main, named
-from claims import post, said, texts, until, within
+from claims import post, said, texts, until, waiting, within
 from frames import Refused, Stopped
 from strict_server import Server
 
@@ -42,11 +42,7 @@ async def test_a_volatile_needs_no_lease():
 
 async def test_the_first_command_asks_and_all_commands_wait_for_the_lease():
     async with Server() as s:
-        s.leases.may_grant.clear()
-        c = chat(s)
-        sock = await attached(s)
-        posts = [post(c, str(i)) for i in range(30)]
-        await until(lambda: asks(sock))
+        c, sock, posts = await waiting(s, *(str(i) for i in range(30)))
         await said(c, sock)
         assert asks(sock) == 1 and 1 not in kinds(sock)
         s.leases.may_grant.set()

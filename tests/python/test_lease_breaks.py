@@ -4,17 +4,14 @@
 """
 
 import asyncio, sys
-from claims import asks, attached, chat, heard, kinds, main, named, post, said, texts, until, within
+from claims import asks, attached, chat, heard, kinds, main, named
+from claims import post, said, texts, until, waiting, within
 from strict_server import Server
 
 
 async def test_a_socket_that_breaks_before_the_answer_asks_again():
     async with Server() as s:
-        s.leases.may_grant.clear()
-        c = chat(s)
-        sock = await attached(s)
-        posted = post(c)
-        await until(lambda: asks(sock))
+        c, _, (posted,) = await waiting(s, "x")
         c.cut()
         again = await attached(s, 2)
         await said(c, again)
@@ -42,11 +39,7 @@ async def test_a_lease_that_was_granted_but_not_heard_of_is_told_in_welcome():
 
 async def test_a_lease_granted_while_there_is_no_socket_is_told_in_welcome():
     async with Server() as s:
-        s.leases.may_grant.clear()
-        c = chat(s)
-        sock = await attached(s)
-        posted = post(c)
-        await until(lambda: asks(sock))
+        c, _, (posted,) = await waiting(s, "x")
         c.gate.clear()
         c.cut()
         await until(lambda: not s.sockets)
@@ -78,11 +71,7 @@ async def test_a_lease_that_was_heard_of_is_named_from_then_on():
 
 async def test_a_session_lost_before_its_lease_was_heard_of_costs_no_command():
     async with Server() as s:
-        s.leases.may_grant.clear()
-        c = chat(s)
-        sock = await attached(s)
-        posts = [post(c, str(i)) for i in range(3)]
-        await until(lambda: asks(sock))
+        c, _, posts = await waiting(s, "0", "1", "2")
         c.gate.clear()
         c.cut()
         await until(lambda: not s.sockets)

@@ -252,6 +252,14 @@ pub struct Welcome {
     pub heartbeat: Heartbeat,
 }
 
+impl Welcome {
+    /// The id of its lease, if it has one.
+    #[must_use]
+    pub fn lease_id(&self) -> Option<LeaseId> {
+        self.lease.as_ref().map(|lease| lease.id)
+    }
+}
+
 /// The lease of a WELCOME or LEASE (PROTOCOL.md 5.1, 5.24).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LeaseGrant {

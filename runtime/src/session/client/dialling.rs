@@ -97,7 +97,7 @@ impl Client {
         }
         self.fx.timers.cancel(ClientTimer::Handshake);
         self.fx.timers.cancel(ClientTimer::Elapsed);
-        self.lease = welcome.lease.as_ref().map(|lease| lease.id);
+        self.lease = welcome.lease_id();
         let attachment = Attachment::new(now, dial, welcome, &self.config);
         self.fx.timers.set(ClientTimer::Heartbeat, attachment.next_look());
         self.link.attach(attachment, welcome.frame_bytes);
@@ -108,8 +108,7 @@ impl Client {
 
     /// The session goes on; `false` if the server can't mean it.
     fn resumed(&mut self, welcome: &Welcome) -> bool {
-        let granted = welcome.lease.as_ref().map(|lease| lease.id);
-        let same_lease = self.lease.is_none() || self.lease == granted;
+        let same_lease = self.lease.is_none() || self.lease == welcome.lease_id();
         let Some(session) =
             self.session.as_mut().filter(|session| session.id() == welcome.session && same_lease)
         else {
@@ -120,8 +119,7 @@ impl Client {
 
     fn renewed(&mut self, welcome: &Welcome) {
         self.drop_session();
-        let granted = welcome.lease.as_ref().map(|lease| lease.id);
-        if self.lease.is_some() && self.lease != granted {
+        if self.lease.is_some() && self.lease != welcome.lease_id() {
             self.outbox.lease_lost(&mut self.fx);
         }
         self.session = Some(ClientSession::new(welcome.session, welcome.token));

@@ -351,7 +351,6 @@ impl NodeConfig {
         self.messages.binary_search_by(|spec| spec.name.cmp(name)).ok().map(|at| &self.messages[at])
     }
 
-    /// Whether something may be published to a topic: it is declared, and its key is not too long.
     /// What a command may answer and publish.
     pub(super) fn terms(&self) -> Terms {
         let topics = self.topics.iter().map(|spec| (spec.name.clone(), spec.retention));
@@ -364,6 +363,7 @@ impl NodeConfig {
         }
     }
 
+    /// Whether something may be published to a topic: it is declared, and its key is not too long.
     pub(super) fn declares(&self, topic: &TopicId) -> bool {
         self.topic(&topic.name).is_some() && topic.key.len() <= self.topic_key_bytes as usize
     }

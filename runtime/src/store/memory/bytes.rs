@@ -80,9 +80,8 @@ impl Sums {
 /// Names, keys and bodies of publications.
 pub(super) fn publication_bytes(publications: &[Publication]) -> u64 {
     let bytes = publications.iter().map(|publication| {
-        let Publication { topic, name, bodies } = publication;
-        let bodies: usize = bodies.iter().map(|(_, body)| body.len()).sum();
-        topic.key.len() + name.as_bytes().len() + bodies
+        let Publication { topic, name, .. } = publication;
+        topic.key.len() + name.as_bytes().len() + publication.bytes()
     });
     bytes.sum::<usize>() as u64
 }

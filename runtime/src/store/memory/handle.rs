@@ -2,12 +2,13 @@
 //! have appended. What an operation does, and which locks it takes, is said elsewhere.
 
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 
 use super::bytes::MemoryBytes;
 use super::decisions::Decisions;
 use super::limits::MemoryLimits;
+use super::locked::lock;
 use super::news::Listener;
 use super::run::Run;
 use super::shared::{Asker, Shared};
@@ -74,8 +75,7 @@ impl MemoryStore {
     }
 
     fn decisions(&self) -> MutexGuard<'_, Decisions> {
-        // Whatever panics under it is caught.
-        self.decisions.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.decisions)
     }
 
     fn asker(&self) -> Asker<'_> {

@@ -35,6 +35,14 @@ struct Pending {
     bytes: u64,
 }
 
+impl Waiting {
+    /// Nothing that waits is told any more.
+    fn let_go(&mut self) {
+        self.topics.clear();
+        self.bytes = 0;
+    }
+}
+
 impl Listener {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         // Nothing that can panic runs under the lock.
@@ -81,8 +89,7 @@ impl Listener {
         }
         if waiting.bytes > limits.news_bytes || waiting.topics.len() > limits.topics {
             // Nobody has asked for long: looking costs less than remembering.
-            waiting.topics.clear();
-            waiting.bytes = 0;
+            waiting.let_go();
             waiting.missed = true;
         }
         waiting.waker.take()
@@ -91,8 +98,7 @@ impl Listener {
     /// It has to look at everything that it holds. Whom to wake.
     pub(super) fn missed(&self) -> Option<Waker> {
         let mut waiting = self.lock();
-        waiting.topics.clear();
-        waiting.bytes = 0;
+        waiting.let_go();
         waiting.missed = true;
         waiting.waker.take()
     }
@@ -100,8 +106,7 @@ impl Listener {
     /// The store is another incarnation. Whom to wake.
     pub(super) fn rolled(&self) -> Option<Waker> {
         let mut waiting = self.lock();
-        waiting.topics.clear();
-        waiting.bytes = 0;
+        waiting.let_go();
         waiting.rolled = true;
         waiting.waker.take()
     }

@@ -195,9 +195,8 @@ pub(crate) fn publication_bytes(publications: &[Publication]) -> u64 {
     publications
         .iter()
         .map(|publication| {
-            let Publication { topic, name, bodies } = publication;
-            let bodies: usize = bodies.iter().map(|(_, body)| body.len()).sum();
-            (topic.key.len() + name.as_bytes().len() + bodies) as u64
+            let Publication { topic, name, .. } = publication;
+            (topic.key.len() + name.as_bytes().len() + publication.bytes()) as u64
         })
         .sum()
 }

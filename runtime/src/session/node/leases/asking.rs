@@ -98,16 +98,14 @@ impl Leases {
             let execution = self.run(now, command, waiting, fx);
             return execution.into_iter().for_each(|execution| fx.execute(execution));
         }
-        lease.running -= 1;
+        self.places.free(key, lease, config);
         if over {
             lease.queue_bytes -= waiting.body.len() as u64;
-            self.places.give_back(1, key, lease, config);
             self.expire(key, n, &waiting);
         } else {
             if let Some(slot) = lease.slot_mut(n) {
                 slot.state = SlotState::Waiting(waiting);
             }
-            self.places.give_back(1, key, lease, config);
             self.places.wait(now, command, lease, config);
         }
         self.give_way(command, fx);
@@ -165,8 +163,7 @@ impl Leases {
         let lease = self.leases.get_mut(key)?;
         let waiting = lease.slot_mut(n)?.state.take_asking()?;
         lease.queue_bytes -= waiting.body.len() as u64;
-        lease.running -= 1;
-        self.places.give_back(1, key, lease, config);
+        self.places.free(key, lease, config);
         if waiting.ordered {
             lease.order.ended(n);
         }
@@ -185,9 +182,8 @@ impl Leases {
             let taken = lease.slot_mut(n).and_then(|slot| slot.state.take_asking());
             let Some(waiting) = taken else { continue };
             lease.queue_bytes -= waiting.body.len() as u64;
-            lease.running -= 1;
             lease.order.stop(n);
-            self.places.give_back(1, key, lease, config);
+            self.places.free(key, lease, config);
         }
         self.give_way_gone(key, fx);
     }

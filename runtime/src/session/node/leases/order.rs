@@ -259,8 +259,7 @@ impl Leases {
             // With an id it would not have been handed out ahead.
             id: None,
         });
-        lease.running -= 1;
-        self.places.give_back(1, key, lease, config);
+        self.places.free(key, lease, config);
         lease.order.wait(n);
         Some(key)
     }
@@ -302,8 +301,7 @@ impl Leases {
         let running = slot.state.running().filter(|running| running.exec == exec)?;
         slot.state = SlotState::Vacant;
         lease.queue_bytes -= u64::from(running.bytes);
-        lease.running -= 1;
-        self.places.give_back(1, key, lease, config);
+        self.places.free(key, lease, config);
         Some(running)
     }
 

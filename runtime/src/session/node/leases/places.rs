@@ -100,6 +100,12 @@ impl Places {
         }
     }
 
+    /// A command that had begun runs no more.
+    pub(super) fn free(&mut self, key: LeaseKey, lease: &mut Lease, config: &NodeConfig) {
+        lease.running -= 1;
+        self.give_back(1, key, lease, config);
+    }
+
     /// So many commands of a lease run no more, as the lease knows already.
     pub(super) fn give_back(
         &mut self,

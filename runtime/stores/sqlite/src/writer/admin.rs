@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use steadfast::session::store::{LogEntry, PrincipalId, TopicHead, TopicId};
 use steadfast::store::{AdminError, BackPage, Erased, ListedTopic, TopicPage};
@@ -117,15 +117,7 @@ impl Tables<'_> {
             self.end_lease(*id)?;
             self.forget_outcomes_of(*id)?;
         }
-        let sql = "SELECT COALESCE(max(ids), 0) FROM sf_id_owners WHERE principal = ?1";
-        let ids = self.statement(sql)?.query_row([&**principal], |row| count(row, 0))?;
-        let sql = "SELECT bytes FROM sf_id_owners WHERE principal = ?1";
-        let bytes = self.statement(sql)?.query_row([&**principal], |row| count(row, 0));
-        let bytes = bytes.optional()?.unwrap_or(0);
-        self.run("DELETE FROM sf_ids WHERE principal = ?1", [&**principal])?;
-        self.run("DELETE FROM sf_id_owners WHERE principal = ?1", [&**principal])?;
-        self.kept.totals.ids -= ids;
-        self.kept.totals.id_bytes -= bytes;
+        let ids = self.forget_ids_of(principal)?;
         Ok(Erased { leases: theirs.len() as u64, ids })
     }
 }

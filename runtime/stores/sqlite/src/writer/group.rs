@@ -88,16 +88,10 @@ fn attempt(
         undo(db, kept);
         return Attempt::Ended(Ended::Undone(error));
     }
-    match db.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])) {
-        Ok(_) => {
-            kept.committed();
-            Attempt::Ended(Ended::Committed(outcomes))
-        }
-        Err(error) => {
-            undo(db, kept);
-            Attempt::Ended(Ended::Unknown(error))
-        }
-    }
+    Attempt::Ended(match commit(db, kept) {
+        Ok(()) => Ended::Committed(outcomes),
+        Err(error) => Ended::Unknown(error),
+    })
 }
 
 /// Begins a transaction, and lets go of what has expired.
@@ -159,16 +153,19 @@ pub(super) fn alone<T>(
             return Err(AdminError::Failed(error.to_string()));
         }
     };
-    match db.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])) {
-        Ok(_) => {
-            kept.committed();
-            Ok(value)
-        }
-        Err(error) => {
-            undo(db, kept);
-            Err(AdminError::Unknown(error.to_string()))
-        }
+    commit(db, kept).map_err(|error| AdminError::Unknown(error.to_string()))?;
+    Ok(value)
+}
+
+/// Puts what was done on the disk. If that fails it is undone here, and after a crash right now it
+/// may have happened.
+fn commit(db: &Connection, kept: &mut Kept) -> Sql<()> {
+    let committed = db.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
+    match committed {
+        Ok(_) => kept.committed(),
+        Err(_) => undo(db, kept),
     }
+    committed.map(drop)
 }
 
 /// Undoes what was begun, in the tables and in what is known of them.
@@ -188,18 +185,11 @@ pub(super) fn write_all(db: &Connection, kept: &mut Kept, now: Now) -> Sql<()> {
         begin(db, kept, now)?;
         let mut tables = Tables { db, kept, now };
         tables.flush(true)?;
-        tables.write_served()?;
-        db.prepare_cached("COMMIT")?.execute([])
+        tables.write_served()
     };
-    let written = write(kept);
-    match written {
-        Ok(_) => {
-            kept.committed();
-            Ok(())
-        }
-        Err(error) => {
-            undo(db, kept);
-            Err(error)
-        }
+    if let Err(error) = write(kept) {
+        undo(db, kept);
+        return Err(error);
     }
+    commit(db, kept)
 }

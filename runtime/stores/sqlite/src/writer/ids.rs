@@ -23,17 +23,32 @@ impl Tables<'_> {
         if let Some(used) = self.used_id(id)? {
             return Ok(StoreOutcome::UsedId(Box::new(used)));
         }
-        let sql = "SELECT ids, bytes FROM sf_id_owners WHERE principal = ?1";
-        let share = self
-            .statement(sql)?
-            .query_row([&*id.principal], |row| Ok((count(row, 0)?, count(row, 1)?)))
-            .optional()?;
-        let (ids, bytes) = share.unwrap_or_default();
+        let (ids, bytes) = self.ids_of(&id.principal)?;
         let (totals, limits) = (&self.kept.totals, &self.kept.limits);
         let full = ids > 0 && (ids >= u64::from(max) || bytes >= max_bytes)
             || totals.ids >= limits.ids
             || totals.id_bytes >= limits.id_bytes;
         Ok(if full { StoreOutcome::TooManyIds } else { StoreOutcome::UnusedId })
+    }
+
+    /// How many ids a principal has in use, and their bytes.
+    fn ids_of(&self, principal: &str) -> Sql<(u64, u64)> {
+        let sql = "SELECT ids, bytes FROM sf_id_owners WHERE principal = ?1";
+        let share = self
+            .statement(sql)?
+            .query_row([principal], |row| Ok((count(row, 0)?, count(row, 1)?)))
+            .optional()?;
+        Ok(share.unwrap_or_default())
+    }
+
+    /// Lets go of all ids of a principal. How many there were.
+    pub(super) fn forget_ids_of(&mut self, principal: &str) -> Sql<u64> {
+        let (ids, bytes) = self.ids_of(principal)?;
+        self.run("DELETE FROM sf_ids WHERE principal = ?1", [principal])?;
+        self.run("DELETE FROM sf_id_owners WHERE principal = ?1", [principal])?;
+        self.kept.totals.ids -= ids;
+        self.kept.totals.id_bytes -= bytes;
+        Ok(ids)
     }
 
     /// What an id stands for.

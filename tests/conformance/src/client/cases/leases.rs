@@ -60,12 +60,18 @@ async fn who_has_something_to_command_asks_in_hello(trial: &Trial) -> Step {
     peer.command("5.23").await.map(drop)
 }
 
-async fn it_asks_again_after_a_lost_socket(trial: &Trial) -> Step {
+/// A client whose socket broke when it had asked for its lease, and its next one.
+async fn broken_off(trial: &Trial) -> Step<(Client, Peer)> {
     let (mut client, mut peer) = reader(trial).await?;
     client.echo("x").await?;
     peer.take_kind("5.24", "LEASE", kind::LEASE).await?;
     peer.line.socket.cut();
-    let mut peer = client.accept().await?;
+    let peer = client.accept().await?;
+    Ok((client, peer))
+}
+
+async fn it_asks_again_after_a_lost_socket(trial: &Trial) -> Step {
+    let (_client, mut peer) = broken_off(trial).await?;
     ensure!("5.25", peer.hello["lease_later"] != true, "it needs one: {}", peer.hello);
     peer.welcome(json!({ "lease": null })).await;
     peer.grant().await;
@@ -73,11 +79,7 @@ async fn it_asks_again_after_a_lost_socket(trial: &Trial) -> Step {
 }
 
 async fn a_lease_that_a_resume_tells_is_taken(trial: &Trial) -> Step {
-    let (mut client, mut peer) = reader(trial).await?;
-    client.echo("x").await?;
-    peer.take_kind("5.24", "LEASE", kind::LEASE).await?;
-    peer.line.socket.cut();
-    let mut peer = client.accept().await?;
+    let (_client, mut peer) = broken_off(trial).await?;
     peer.welcome(json!({})).await;
     peer.command("5.25").await.map(drop)
 }

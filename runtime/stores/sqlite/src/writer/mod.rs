@@ -11,6 +11,7 @@ mod kept;
 mod leases;
 mod records;
 mod replies;
+mod restore;
 mod topics;
 
 use std::collections::VecDeque;

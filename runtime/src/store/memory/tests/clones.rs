@@ -165,9 +165,9 @@ fn what_a_decision_published_is_heard() {
     issue(&one);
     let id = DecisionId(7);
     let publishes = vec![event("a", "x")];
-    one.hand_over(id, Box::new(move || decided(&publishes)));
+    one.hand_over(id, Box::new(move |()| decided(&publishes)));
     // Another node's, under the same name.
-    other.hand_over(id, Box::new(|| decided(&[])));
+    other.hand_over(id, Box::new(|()| decided(&[])));
     let topics = [(event("a", "").topic.name, KEPT)].into();
     let many = usize::MAX;
     let (publishes, publish_bytes, key_bytes) = (many, many, many);

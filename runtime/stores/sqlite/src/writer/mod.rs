@@ -5,6 +5,7 @@ mod admin;
 mod appends;
 mod apply;
 mod cache;
+mod decide;
 mod group;
 mod ids;
 mod kept;
@@ -12,6 +13,7 @@ mod leases;
 mod records;
 mod replies;
 mod topics;
+mod transaction;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -22,16 +24,18 @@ use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
 
 use steadfast::session::Now;
-use steadfast::session::store::{StoreOp, StoreOutcome};
+use steadfast::session::store::StoreOutcome;
 
 use crate::file::{self, Note};
+use crate::guard::Guard;
 use crate::jobs::{Batch, Job};
 use crate::metrics::{Counts, LocalMetrics};
 use crate::queue::{Queue, Room, Taken};
 use crate::rows::{Sql, count};
 use crate::served::Served;
 use crate::settings::{LocalLimits, LocalSettings};
-use group::Ended;
+use decide::Deciders;
+use group::{Asked, Ended};
 use kept::Kept;
 pub(crate) use records::{RECORD, record};
 
@@ -58,6 +62,7 @@ struct Writer {
     /// Bytes in the write-ahead log, as of the last COMMIT.
     wal: Arc<AtomicU64>,
     path: PathBuf,
+    deciders: Deciders,
     /// When everything was written last.
     written: Now,
     /// Whether the last group failed, so that this is said once.
@@ -70,6 +75,7 @@ struct Writer {
 pub(crate) fn prepare(parts: Parts) -> Sql<impl FnOnce() + Send + 'static> {
     let Parts { mut db, note, path, settings, limits, served, queue, counts } = parts;
     let page = db.query_row("PRAGMA page_size", [], |row| count(row, 0))?;
+    let deciders = Deciders { guard: Guard::set(&mut db)?, time: settings.decision_time };
     let wal = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&wal);
     db.wal_hook(Some(move |_: &mut _, pages| {
@@ -79,8 +85,19 @@ pub(crate) fn prepare(parts: Parts) -> Sql<impl FnOnce() + Send + 'static> {
     let kept = Kept::read(&db, limits)?;
     let written = served.now();
     let (failing, apart) = (false, VecDeque::new());
-    let mut writer =
-        Writer { kept, settings, served, queue, counts, wal, path, written, failing, apart };
+    let mut writer = Writer {
+        kept,
+        settings,
+        served,
+        queue,
+        counts,
+        wal,
+        path,
+        deciders,
+        written,
+        failing,
+        apart,
+    };
     writer.count();
     Ok(move || {
         writer.work(&db);
@@ -149,8 +166,8 @@ impl Writer {
             answer_all(batches, &StoreOutcome::Failed);
             return;
         }
-        let ops: Vec<&StoreOp> = batches.iter().flat_map(Batch::ops).collect();
-        let ended = group::run(db, &mut self.kept, self.served.now(), &ops);
+        let ops: Vec<Asked<'_>> = batches.iter().flat_map(Batch::ops).collect();
+        let ended = group::run(db, &mut self.kept, self.served.now(), &ops, &self.deciders);
         let count = ops.len() as u64;
         self.counts.groups.fetch_add(1, Ordering::Relaxed);
         self.counts.operations.fetch_add(count, Ordering::Relaxed);
@@ -217,7 +234,7 @@ impl Writer {
 
     fn write_all(&mut self, db: &Connection) {
         let now = self.served.now();
-        match group::write_all(db, &mut self.kept, now) {
+        match transaction::write_all(db, &mut self.kept, now) {
             Ok(()) => self.written = now,
             Err(error) => self.failed(&error),
         }

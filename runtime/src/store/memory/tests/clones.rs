@@ -13,7 +13,8 @@ fn store(limits: MemoryLimits) -> MemoryStore {
 }
 
 fn apply(store: &MemoryStore, op: StoreOp) -> StoreOutcome {
-    store.execute_at_once(op).expect("it answers at once")
+    let mut answers = store.execute_now(vec![(OpId(0), op)]);
+    answers.pop().expect("each operation is answered").1
 }
 
 fn follow(store: &MemoryStore, keys: &[&str]) {

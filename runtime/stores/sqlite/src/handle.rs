@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use steadfast::session::Now;
-use steadfast::session::store::{OpId, StoreOp, StoreOutcome};
+use steadfast::session::store::{News, OpId, StoreOp, StoreOutcome};
 use steadfast::store::{AdminError, Clock, Store};
 use tokio::sync::oneshot;
 
@@ -14,6 +14,7 @@ use crate::error::{BackupError, OpenError, RestoreError};
 use crate::file;
 use crate::jobs::{Answers, Asked, Batch, Job, Told};
 use crate::metrics::{Counts, LocalMetrics};
+use crate::news::{Deletions, Heard};
 use crate::queue::{Queue, Room};
 use crate::reader::Reader;
 use crate::route::split;
@@ -26,8 +27,9 @@ use crate::writer::{self, Parts};
 ///
 /// A file belongs to one process at a time, which is told by [`OpenError::InUse`]. Clones are the
 /// same store; the last one that is dropped waits until what was asked for is written, and closes
-/// the file. Servers of one process may share it; they hear of each other's events when they next
-/// look at the heads of their topics (`NodeConfig::heads_every`).
+/// the file. Servers of one process may share it, with a clone each; they hear of each other's
+/// events when they next look at the heads of their topics (`NodeConfig::heads_every`), and at once
+/// of topics that an operator deletes.
 ///
 /// # Failures
 /// While another program holds a lock, or something else keeps a transaction from being carried
@@ -37,9 +39,9 @@ use crate::writer::{self, Parts};
 ///
 /// # Time
 /// Leases, entries and keys age only while the store is open.
-#[derive(Clone)]
 pub struct LocalStore {
     pub(crate) inner: Arc<Inner>,
+    heard: Heard,
 }
 
 pub(crate) struct Inner {
@@ -47,6 +49,7 @@ pub(crate) struct Inner {
     writes: Arc<Queue<Job>>,
     reads: Arc<Queue<Batch>>,
     counts: Arc<Counts>,
+    deletions: Arc<Deletions>,
     threads: Mutex<Threads>,
 }
 
@@ -72,6 +75,10 @@ impl LocalStore {
     /// [`OpenError`] says what is wrong with the file, and what to do.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::builder(path).open()
+    }
+
+    fn of(inner: Arc<Inner>) -> Self {
+        Self { heard: inner.deletions.listen(), inner }
     }
 
     /// A store with settings and limits of one's own.
@@ -168,6 +175,7 @@ impl LocalBuilder {
         let room = Room { operations: settings.reads_waiting, bytes: u64::MAX };
         let reads = Arc::new(Queue::new(room));
         let counts = Arc::new(Counts::default());
+        let deletions = Arc::new(Deletions::default());
         let parts = Parts {
             db,
             note,
@@ -177,6 +185,7 @@ impl LocalBuilder {
             served: served.clone(),
             queue: Arc::clone(&writes),
             counts: Arc::clone(&counts),
+            deletions: Arc::clone(&deletions),
         };
         let work = writer::prepare(parts).map_err(refused)?;
         let reader = || Reader {
@@ -188,9 +197,9 @@ impl LocalBuilder {
         let readers = (0..settings.readers.max(1)).map(|_| reader()).collect();
         let io = |error| OpenError::Io { path: path.clone(), error };
         let threads = Mutex::default();
-        let mut inner = Inner { path: path.clone(), writes, reads, counts, threads };
+        let mut inner = Inner { path: path.clone(), writes, reads, counts, deletions, threads };
         inner.start(work, readers).map_err(io)?;
-        Ok(LocalStore { inner: Arc::new(inner) })
+        Ok(LocalStore::of(Arc::new(inner)))
     }
 }
 
@@ -259,6 +268,12 @@ impl Drop for Inner {
     }
 }
 
+impl Clone for LocalStore {
+    fn clone(&self) -> Self {
+        Self::of(Arc::clone(&self.inner))
+    }
+}
+
 impl std::fmt::Debug for LocalStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LocalStore").field("path", &self.inner.path).finish_non_exhaustive()
@@ -285,5 +300,8 @@ impl Store for LocalStore {
         };
         answers.extend(read.unwrap_or_else(|| all(ids, &StoreOutcome::Failed)));
         answers
+    }
+    async fn news(&self) -> News {
+        self.heard.news().await
     }
 }

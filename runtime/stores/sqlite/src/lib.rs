@@ -38,6 +38,7 @@ mod file;
 mod handle;
 mod jobs;
 mod metrics;
+mod news;
 mod queue;
 mod read;
 mod reader;

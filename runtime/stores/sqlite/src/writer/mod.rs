@@ -25,8 +25,9 @@ use steadfast::session::Now;
 use steadfast::session::store::{StoreOp, StoreOutcome};
 
 use crate::file::{self, Note};
-use crate::jobs::{Batch, Job};
+use crate::jobs::{Asked, Batch, Job};
 use crate::metrics::{Counts, LocalMetrics};
+use crate::news::Deletions;
 use crate::queue::{Queue, Room, Taken};
 use crate::rows::{Sql, count};
 use crate::served::Served;
@@ -46,6 +47,7 @@ pub(crate) struct Parts {
     pub(crate) served: Served,
     pub(crate) queue: Arc<Queue<Job>>,
     pub(crate) counts: Arc<Counts>,
+    pub(crate) deletions: Arc<Deletions>,
 }
 
 /// The thread's own things beside its connection.
@@ -55,6 +57,7 @@ struct Writer {
     served: Served,
     queue: Arc<Queue<Job>>,
     counts: Arc<Counts>,
+    deletions: Arc<Deletions>,
     /// Bytes in the write-ahead log, as of the last COMMIT.
     wal: Arc<AtomicU64>,
     path: PathBuf,
@@ -68,7 +71,7 @@ struct Writer {
 
 /// Makes a writer that has read what it has to know.
 pub(crate) fn prepare(parts: Parts) -> Sql<impl FnOnce() + Send + 'static> {
-    let Parts { mut db, note, path, settings, limits, served, queue, counts } = parts;
+    let Parts { mut db, note, path, settings, limits, served, queue, counts, deletions } = parts;
     let page = db.query_row("PRAGMA page_size", [], |row| count(row, 0))?;
     let wal = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&wal);
@@ -78,9 +81,19 @@ pub(crate) fn prepare(parts: Parts) -> Sql<impl FnOnce() + Send + 'static> {
     }))?;
     let kept = Kept::read(&db, limits)?;
     let written = served.now();
-    let (failing, apart) = (false, VecDeque::new());
-    let mut writer =
-        Writer { kept, settings, served, queue, counts, wal, path, written, failing, apart };
+    let mut writer = Writer {
+        kept,
+        settings,
+        served,
+        queue,
+        counts,
+        deletions,
+        wal,
+        path,
+        written,
+        failing: false,
+        apart: VecDeque::new(),
+    };
     writer.count();
     Ok(move || {
         writer.work(&db);
@@ -116,6 +129,10 @@ impl Writer {
             }
             Job::Admin { asked, tell } => {
                 let told = admin::run(db, &mut self.kept, self.served.now(), &asked);
+                if matches!(asked, Asked::Delete(_)) {
+                    // Whether it was there or not: a look at heads tells.
+                    self.deletions.tell();
+                }
                 self.count();
                 self.afterwards(db);
                 let _ = tell.send(told);

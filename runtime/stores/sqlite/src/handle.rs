@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use steadfast::session::Now;
-use steadfast::session::store::{DecisionId, OpId, StoreOp, StoreOutcome};
+use steadfast::session::store::{DecisionId, News, OpId, StoreOp, StoreOutcome};
 use steadfast::store::{AdminError, Clock, Deciding, Decision, Store};
 use tokio::sync::oneshot;
 
@@ -15,6 +15,7 @@ use crate::error::{BackupError, OpenError, RestoreError};
 use crate::file;
 use crate::jobs::{Answers, Asked, Batch, Job, Told};
 use crate::metrics::{Counts, LocalMetrics};
+use crate::news::{Deletions, Heard};
 use crate::queue::{Queue, Room};
 use crate::reader::Reader;
 use crate::route::split;
@@ -28,8 +29,9 @@ use crate::writer::{self, Parts};
 ///
 /// A file belongs to one process at a time, which is told by [`OpenError::InUse`]. Clones are the
 /// same store; the last one that is dropped waits until what was asked for is written, and closes
-/// the file. Servers of one process may share it; they hear of each other's events when they next
-/// look at the heads of their topics (`NodeConfig::heads_every`).
+/// the file. Servers of one process may share it, with a clone each; they hear of each other's
+/// events when they next look at the heads of their topics (`NodeConfig::heads_every`), and at once
+/// of topics that an operator deletes.
 ///
 /// # Failures
 /// While another program holds a lock, or something else keeps a transaction from being carried
@@ -43,6 +45,7 @@ pub struct LocalStore {
     pub(crate) inner: Arc<Inner>,
     /// What decides for this handle.
     decisions: Arc<Decisions>,
+    heard: Heard,
 }
 
 pub(crate) struct Inner {
@@ -50,6 +53,7 @@ pub(crate) struct Inner {
     writes: Arc<Queue<Job>>,
     reads: Arc<Queue<Batch>>,
     counts: Arc<Counts>,
+    deletions: Arc<Deletions>,
     threads: Mutex<Threads>,
 }
 
@@ -75,6 +79,10 @@ impl LocalStore {
     /// [`OpenError`] says what is wrong with the file, and what to do.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::builder(path).open()
+    }
+
+    fn of(inner: Arc<Inner>) -> Self {
+        Self { heard: inner.deletions.listen(), decisions: Arc::default(), inner }
     }
 
     /// A store with settings and limits of one's own.
@@ -171,6 +179,7 @@ impl LocalBuilder {
         let room = Room { operations: settings.reads_waiting, bytes: u64::MAX };
         let reads = Arc::new(Queue::new(room));
         let counts = Arc::new(Counts::default());
+        let deletions = Arc::new(Deletions::default());
         let parts = Parts {
             db,
             note,
@@ -180,6 +189,7 @@ impl LocalBuilder {
             served: served.clone(),
             queue: Arc::clone(&writes),
             counts: Arc::clone(&counts),
+            deletions: Arc::clone(&deletions),
         };
         let work = writer::prepare(parts).map_err(refused)?;
         let reader = || Reader {
@@ -191,9 +201,9 @@ impl LocalBuilder {
         let readers = (0..settings.readers.max(1)).map(|_| reader()).collect();
         let io = |error| OpenError::Io { path: path.clone(), error };
         let threads = Mutex::default();
-        let mut inner = Inner { path: path.clone(), writes, reads, counts, threads };
+        let mut inner = Inner { path: path.clone(), writes, reads, counts, deletions, threads };
         inner.start(work, readers).map_err(io)?;
-        Ok(LocalStore { inner: Arc::new(inner), decisions: Arc::default() })
+        Ok(LocalStore::of(Arc::new(inner)))
     }
 }
 
@@ -269,7 +279,7 @@ impl Drop for Inner {
 /// The same store, for another node: what decides for one is not what decides for another.
 impl Clone for LocalStore {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), decisions: Arc::default() }
+        Self::of(Arc::clone(&self.inner))
     }
 }
 
@@ -301,6 +311,9 @@ impl Store for LocalStore {
         };
         answers.extend(read.unwrap_or_else(|| all(ids, &StoreOutcome::Failed)));
         answers
+    }
+    async fn news(&self) -> News {
+        self.heard.news().await
     }
 }
 

@@ -40,6 +40,7 @@ mod guard;
 mod handle;
 mod jobs;
 mod metrics;
+mod news;
 mod queue;
 mod read;
 mod reader;

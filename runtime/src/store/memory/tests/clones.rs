@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::*;
-use crate::session::store::{Decide, Decided, DecisionId, Terms};
+use crate::session::store::{Decide, Decided, DecisionId, OpId, Terms};
 use crate::store::{Advanced, Deciding, MemoryStore, News, Store, StoreAdmin};
 
 fn store(limits: MemoryLimits) -> MemoryStore {
@@ -185,7 +185,10 @@ fn what_a_decision_published_is_heard() {
         decide: Some(Box::new(decide)),
     };
     let commits = vec![commit];
-    apply(&one, StoreOp::Commit { lease: lease(1), low: CommandNo(1), commits });
+    let op = StoreOp::Commit { lease: lease(1), low: CommandNo(1), commits };
+    // A driver asks at once under a lock, where no code of the application may run.
+    assert_eq!(one.execute_at_once(op.clone()), Err(op.clone()));
+    apply(&one, op);
     assert_eq!(heard(&other), Some(vec![at("a", 1, &[1])]));
 }
 

@@ -38,11 +38,11 @@ enum Attempt {
 }
 
 /// An operation, and where the decisions are that it waits for.
-pub(super) type Asked<'a> = (&'a StoreOp, Option<&'a Decisions>);
+pub(super) type Operation<'a> = (&'a StoreOp, Option<&'a Decisions>);
 
 /// Operations that are carried out together, as often as it takes.
 struct Group<'a> {
-    ops: &'a [Asked<'a>],
+    ops: &'a [Operation<'a>],
     deciders: &'a Deciders,
     left_out: Vec<bool>,
     /// Decisions that are not made, by the place of their operation.
@@ -59,7 +59,7 @@ pub(super) fn run(
     db: &Connection,
     kept: &mut Kept,
     now: Now,
-    ops: &[Asked<'_>],
+    ops: &[Operation<'_>],
     deciders: &Deciders,
 ) -> Ended {
     let left_out = vec![false; ops.len()];

@@ -28,14 +28,15 @@ use steadfast::session::store::StoreOutcome;
 
 use crate::file::{self, Note};
 use crate::guard::Guard;
-use crate::jobs::{Batch, Job};
+use crate::jobs::{Asked, Batch, Job};
 use crate::metrics::{Counts, LocalMetrics};
+use crate::news::Deletions;
 use crate::queue::{Queue, Room, Taken};
 use crate::rows::{Sql, count};
 use crate::served::Served;
 use crate::settings::{LocalLimits, LocalSettings};
 use decide::Deciders;
-use group::{Asked, Ended};
+use group::{Ended, Operation};
 use kept::Kept;
 pub(crate) use records::{RECORD, record};
 
@@ -50,6 +51,7 @@ pub(crate) struct Parts {
     pub(crate) served: Served,
     pub(crate) queue: Arc<Queue<Job>>,
     pub(crate) counts: Arc<Counts>,
+    pub(crate) deletions: Arc<Deletions>,
 }
 
 /// The thread's own things beside its connection.
@@ -59,6 +61,7 @@ struct Writer {
     served: Served,
     queue: Arc<Queue<Job>>,
     counts: Arc<Counts>,
+    deletions: Arc<Deletions>,
     /// Bytes in the write-ahead log, as of the last COMMIT.
     wal: Arc<AtomicU64>,
     path: PathBuf,
@@ -73,7 +76,7 @@ struct Writer {
 
 /// Makes a writer that has read what it has to know.
 pub(crate) fn prepare(parts: Parts) -> Sql<impl FnOnce() + Send + 'static> {
-    let Parts { mut db, note, path, settings, limits, served, queue, counts } = parts;
+    let Parts { mut db, note, path, settings, limits, served, queue, counts, deletions } = parts;
     let page = db.query_row("PRAGMA page_size", [], |row| count(row, 0))?;
     let deciders = Deciders { guard: Guard::set(&mut db)?, time: settings.decision_time };
     let wal = Arc::new(AtomicU64::new(0));
@@ -84,19 +87,19 @@ pub(crate) fn prepare(parts: Parts) -> Sql<impl FnOnce() + Send + 'static> {
     }))?;
     let kept = Kept::read(&db, limits)?;
     let written = served.now();
-    let (failing, apart) = (false, VecDeque::new());
     let mut writer = Writer {
         kept,
         settings,
         served,
         queue,
         counts,
+        deletions,
         wal,
         path,
         deciders,
         written,
-        failing,
-        apart,
+        failing: false,
+        apart: VecDeque::new(),
     };
     writer.count();
     Ok(move || {
@@ -133,6 +136,10 @@ impl Writer {
             }
             Job::Admin { asked, tell } => {
                 let told = admin::run(db, &mut self.kept, self.served.now(), &asked);
+                if matches!(asked, Asked::Delete(_)) {
+                    // Whether it was there or not: a look at heads tells.
+                    self.deletions.tell();
+                }
                 self.count();
                 self.afterwards(db);
                 let _ = tell.send(told);
@@ -166,7 +173,7 @@ impl Writer {
             answer_all(batches, &StoreOutcome::Failed);
             return;
         }
-        let ops: Vec<Asked<'_>> = batches.iter().flat_map(Batch::ops).collect();
+        let ops: Vec<Operation<'_>> = batches.iter().flat_map(Batch::ops).collect();
         let ended = group::run(db, &mut self.kept, self.served.now(), &ops, &self.deciders);
         let count = ops.len() as u64;
         self.counts.groups.fetch_add(1, Ordering::Relaxed);

@@ -147,6 +147,10 @@ impl Store for MemoryStore {
     }
 
     fn execute_at_once(&self, op: StoreOp) -> Result<StoreOutcome, StoreOp> {
+        // The driver asks under its lock, where no code of the application may run.
+        if Decisions::any_named_by(&op) {
+            return Err(op);
+        }
         Ok(self.carry_out(&mut self.asker(), op))
     }
 
@@ -160,7 +164,10 @@ impl Store for MemoryStore {
 }
 
 impl Deciding for MemoryStore {
-    fn hand_over(&self, id: DecisionId, decide: Decision) {
+    /// There is nothing to work in: its decisions only find an outcome.
+    type Tx<'t> = ();
+
+    fn hand_over(&self, id: DecisionId, decide: Decision<Self>) {
         self.decisions().hand_over(id, decide);
     }
 

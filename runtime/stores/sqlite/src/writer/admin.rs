@@ -9,8 +9,8 @@ use steadfast::session::store::{LogEntry, PrincipalId, TopicHead, TopicId};
 use steadfast::store::{AdminError, AgedEntry, BackPage, Erased, ListedTopic, TopicPage};
 use steadfast::wire::{Epoch, TopicSeq};
 
-use super::group;
 use super::kept::{Kept, Tables};
+use super::transaction;
 use crate::jobs::{Asked, Told};
 use crate::rows::{Sql, count, event_bodies, int, name, retention, time, topic};
 use steadfast::session::Now;
@@ -39,16 +39,16 @@ pub(super) fn run(
         Asked::Compact => Ok(Told::Compacted),
     };
     // What a panic leaves behind is undone with the transaction.
-    let done = catch_unwind(AssertUnwindSafe(|| group::alone(db, kept, now, act)));
+    let done = catch_unwind(AssertUnwindSafe(|| transaction::alone(db, kept, now, act)));
     done.unwrap_or_else(|_| {
-        group::undo(db, kept);
+        transaction::undo(db, kept);
         Err(AdminError::Failed("it panicked".to_owned()))
     })
 }
 
 /// Nothing of it changes what is stored.
 fn compact(db: &Connection, kept: &mut Kept, now: Now) -> Sql<Told> {
-    group::write_all(db, kept, now)?;
+    transaction::write_all(db, kept, now)?;
     db.execute_batch("VACUUM")?;
     Ok(Told::Compacted)
 }

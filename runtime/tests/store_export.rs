@@ -12,8 +12,8 @@ use steadfast::session::store::{
     Retention, StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::store::{
-    AdminError, ExportError, MemoryLimits, MemoryStore, RestoreError, StoreAdmin, TopicPage,
-    export, restore,
+    AdminError, ExportError, ImportError, MemoryLimits, MemoryStore, StoreAdmin, TopicPage, export,
+    import,
 };
 use steadfast::wire::{
     Body, Codec, CommandNo, Dial, Epoch, FailureCode, InstanceId, LeaseId, Name, TopicSeq,
@@ -131,7 +131,7 @@ async fn another_store_has_what_was_exported_under_other_epochs() {
     let old = filled();
     let text = exported(&old.store).await;
     let new = timed(MemoryLimits::default(), 5_000_000);
-    let figures = restore(&new.store, 99, &mut text.as_bytes()).await.unwrap();
+    let figures = import(&new.store, 99, &mut text.as_bytes()).await.unwrap();
     assert_eq!((figures.topics, figures.entries, figures.ids), (4, 703, 2));
     assert_eq!(all_but_epochs(&old.store).await, all_but_epochs(&new.store).await);
     let page = TopicPage::first(100);
@@ -166,9 +166,8 @@ async fn an_export_that_was_cut_off_is_told_wherever_that_was() {
     for line in (0..last).step_by(97).chain([last - 1]) {
         for cut in [ends[line], ends[line] + 3] {
             let new = timed(MemoryLimits::default(), 0);
-            let came = restore(&new.store, 1, &mut &text.as_bytes()[..cut]).await;
-            let cut_off =
-                matches!(came, Err(RestoreError::Cut { pieces }) if pieces == line as u64);
+            let came = import(&new.store, 1, &mut &text.as_bytes()[..cut]).await;
+            let cut_off = matches!(came, Err(ImportError::Cut { pieces }) if pieces == line as u64);
             assert!(cut_off, "line {line}: {came:?}");
         }
     }
@@ -200,14 +199,14 @@ async fn what_makes_no_sense_is_told_with_its_line() {
     ];
     for (at, text) in wrong {
         let new = timed(MemoryLimits::default(), 0);
-        let came = restore(&new.store, 1, &mut text.as_bytes()).await;
-        let told = matches!(&came, Err(RestoreError::Line { line, .. }) if *line == at);
+        let came = import(&new.store, 1, &mut text.as_bytes()).await;
+        let told = matches!(&came, Err(ImportError::Line { line, .. }) if *line == at);
         assert!(told, "line {at}: {came:?}");
     }
     let newer = with(0, "{\"piece\":\"export\",\"format\":2}");
     let new = timed(MemoryLimits::default(), 0);
-    let came = restore(&new.store, 1, &mut newer.as_bytes()).await;
-    assert!(matches!(came, Err(RestoreError::TooNew { found: 2 })), "{came:?}");
+    let came = import(&new.store, 1, &mut newer.as_bytes()).await;
+    assert!(matches!(came, Err(ImportError::TooNew { found: 2 })), "{came:?}");
     assert!(new.store.list_topics(TopicPage::first(9)).await.unwrap().is_empty());
 }
 
@@ -222,8 +221,8 @@ async fn a_missing_entry_is_told_and_so_is_a_store_that_is_too_small() {
     small.log_bytes = 5_000;
     for (limits, text) in [(MemoryLimits::default(), &hole), (small, &text)] {
         let new = timed(limits, 0);
-        let came = restore(&new.store, 1, &mut text.as_bytes()).await;
-        assert!(matches!(came, Err(RestoreError::Store(AdminError::Failed(_)))), "{came:?}");
+        let came = import(&new.store, 1, &mut text.as_bytes()).await;
+        assert!(matches!(came, Err(ImportError::Store(AdminError::Failed(_)))), "{came:?}");
     }
 }
 

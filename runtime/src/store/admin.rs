@@ -12,7 +12,7 @@ use crate::wire::TopicSeq;
 /// Looks into a store and takes things out of it, while nodes use it. It is for operators: the
 /// protocol needs none of it.
 ///
-/// Each method is atomic, and may be repeated, [`restore`](Self::restore) excepted. It waits for as long as an operation of the store
+/// Each method is atomic, and may be repeated, [`import`](Self::import) excepted. It waits for as long as an operation of the store
 /// may take; the pages bound what is read at once.
 ///
 /// # Errors
@@ -71,7 +71,7 @@ pub trait StoreAdmin: Store {
     ) -> impl Future<Output = Result<Vec<ListedId>, AdminError>> + Send;
 
     /// Adds pieces of an [`export`](super::export()): ids and topics that are not there yet, and
-    /// entries below the oldest one of a log that was restored. Each topic gets another epoch, a
+    /// entries below the oldest one of a log that was imported. Each topic gets another epoch, a
     /// mixture of its earlier one and `incarnation`, so `incarnation` must be a random number, and
     /// the same one for all pieces. No node may use the store before the last piece is in it.
     ///
@@ -80,7 +80,7 @@ pub trait StoreAdmin: Store {
     ///
     /// # Errors
     /// Pieces before the one that failed may be there: begin again with an empty store.
-    fn restore(
+    fn import(
         &self,
         incarnation: u64,
         pieces: Vec<Exported>,

@@ -17,6 +17,6 @@ pub use admin::{
     StoreFigures, TopicPage,
 };
 pub use deciding::{Deciding, Decision};
-pub use export::{ExportError, ExportFigures, RestoreError, export, restore};
+pub use export::{ExportError, ExportFigures, ImportError, export, import};
 pub use interface::{Clock, DynStore, NewsFuture, Store, StoreFuture};
 pub use memory::{MemoryBytes, MemoryLimits, MemoryState, MemoryStore};

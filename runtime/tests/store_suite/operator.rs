@@ -26,9 +26,9 @@ enum Mistake {
     CompactsTopics,
     CountsNothing,
     ListsTextsBackwards,
-    RestoresNoIds,
-    RestoresTheLatestAlone,
-    RestoresOver,
+    ImportsNoIds,
+    ImportsTheLatestAlone,
+    ImportsOver,
 }
 
 /// Each with the cases that have to find it, and no others.
@@ -38,8 +38,8 @@ const MISTAKES: &[(Mistake, &[&str])] = &[
         Mistake::ReadsForwards,
         &[
             "a log is read from its end",
-            "a restored topic is read as it was, under another epoch",
-            "what is there already is not restored over",
+            "an imported topic is read as it was, under another epoch",
+            "what is there already is not imported over",
         ],
     ),
     (Mistake::ReadsBeyondItsBytes, &["a log is read from its end"]),
@@ -62,17 +62,17 @@ const MISTAKES: &[(Mistake, &[&str])] = &[
     (Mistake::CountsNothing, &["figures follow what is stored"]),
     (Mistake::ListsTextsBackwards, &["ids are listed in order, page by page"]),
     (
-        Mistake::RestoresNoIds,
-        &["a restored id is found", "what is there already is not restored over"],
+        Mistake::ImportsNoIds,
+        &["an imported id is found", "what is there already is not imported over"],
     ),
     (
-        Mistake::RestoresTheLatestAlone,
+        Mistake::ImportsTheLatestAlone,
         &[
-            "a restored topic is read as it was, under another epoch",
-            "what is there already is not restored over",
+            "an imported topic is read as it was, under another epoch",
+            "what is there already is not imported over",
         ],
     ),
-    (Mistake::RestoresOver, &["what is there already is not restored over"]),
+    (Mistake::ImportsOver, &["what is there already is not imported over"]),
 ];
 
 struct Wrong {
@@ -137,22 +137,22 @@ impl StoreAdmin for Wrong {
         Ok(listed)
     }
 
-    async fn restore(&self, incarnation: u64, mut pieces: Vec<Exported>) -> Result<(), AdminError> {
-        if self.is(Mistake::RestoresNoIds) {
+    async fn import(&self, incarnation: u64, mut pieces: Vec<Exported>) -> Result<(), AdminError> {
+        if self.is(Mistake::ImportsNoIds) {
             pieces.retain(|piece| !matches!(piece, Exported::Id(_)));
         }
         for piece in &mut pieces {
             match piece {
-                Exported::Entries { entries, .. } if self.is(Mistake::RestoresTheLatestAlone) => {
+                Exported::Entries { entries, .. } if self.is(Mistake::ImportsTheLatestAlone) => {
                     entries.truncate(1);
                 }
-                Exported::Topic { topic, .. } if self.is(Mistake::RestoresOver) => {
+                Exported::Topic { topic, .. } if self.is(Mistake::ImportsOver) => {
                     self.store.delete_topic(topic).await?;
                 }
                 _ => {}
             }
         }
-        self.store.restore(incarnation, pieces).await
+        self.store.import(incarnation, pieces).await
     }
 
     async fn delete_topic(&self, topic: &TopicId) -> Result<bool, AdminError> {

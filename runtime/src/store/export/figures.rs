@@ -1,6 +1,6 @@
 //! What an export is measured by. It counts nothing itself.
 
-/// How much was exported or restored.
+/// How much was exported or imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct ExportFigures {

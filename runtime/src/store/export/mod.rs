@@ -7,5 +7,5 @@ mod read;
 mod write;
 
 pub use figures::ExportFigures;
-pub use read::{RestoreError, restore};
+pub use read::{ImportError, import};
 pub use write::{ExportError, export};

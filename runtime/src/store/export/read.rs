@@ -8,18 +8,18 @@ use super::line::{FORMAT, Line};
 use crate::session::store::TopicId;
 use crate::store::admin::{AdminError, Exported, StoreAdmin};
 
-/// How many lines are restored at once.
+/// How many lines are imported at once.
 const LINES: u32 = 256;
 /// The same in bytes of lines.
 const BYTES: usize = 1024 * 1024;
 /// The longest line.
 const LINE_BYTES: u64 = 256 * 1024 * 1024;
 
-/// Why an export could not be restored. What came before is in the store: begin again with an empty
+/// Why an export could not be imported. What came before is in the store: begin again with an empty
 /// one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum RestoreError {
+pub enum ImportError {
     /// The store did not take a piece.
     #[error(transparent)]
     Store(#[from] AdminError),
@@ -50,35 +50,35 @@ pub enum RestoreError {
 
 /// Puts an [`export`](super::export) into a store, which should be empty and used by no node.
 /// `incarnation` is a random number: topics get other epochs, so that no client takes what was
-/// restored for what it has seen, and each is told of a gap of reason `epoch`.
+/// imported for what it has seen, and each is told of a gap of reason `epoch`.
 ///
 /// Entries older than their topic's retention go with the next use of the topic.
 ///
 /// # Errors
-/// See [`RestoreError`].
+/// See [`ImportError`].
 ///
 /// # Cancellation
 /// After the future was dropped the store has a part of the export: begin again with an empty one.
 ///
 /// # Example
 /// See [`export`](super::export).
-pub async fn restore<S: StoreAdmin>(
+pub async fn import<S: StoreAdmin>(
     store: &S,
     incarnation: u64,
     from: &mut (impl BufRead + Send),
-) -> Result<ExportFigures, RestoreError> {
+) -> Result<ExportFigures, ImportError> {
     let mut reader = Reader { from, line: 0, text: String::new() };
     match reader.next()? {
         Some(Line::Export { format: FORMAT }) => {}
-        Some(Line::Export { format }) => return Err(RestoreError::TooNew { found: format }),
+        Some(Line::Export { format }) => return Err(ImportError::TooNew { found: format }),
         Some(_) => return Err(reader.wrong("it does not begin as an export does")),
-        None => return Err(RestoreError::Cut { pieces: 0 }),
+        None => return Err(ImportError::Cut { pieces: 0 }),
     }
     let mut figures = ExportFigures::default();
     let (mut pieces, mut lines, mut bytes, mut topic) = (Vec::new(), 0, 0, None);
     loop {
         let read = figures.topics + figures.entries + figures.ids;
-        let Some(line) = reader.next()? else { return Err(RestoreError::Cut { pieces: read }) };
+        let Some(line) = reader.next()? else { return Err(ImportError::Cut { pieces: read }) };
         bytes += reader.text.len();
         if let Line::End { pieces: written } = line {
             if written != read {
@@ -87,13 +87,13 @@ pub async fn restore<S: StoreAdmin>(
             if reader.next()?.is_some() {
                 return Err(reader.wrong("something comes behind the end"));
             }
-            store.restore(incarnation, pieces).await?;
+            store.import(incarnation, pieces).await?;
             return Ok(figures);
         }
         reader.add(&line, &mut topic, &mut pieces, &mut figures)?;
         lines += 1;
         if lines >= LINES || bytes >= BYTES {
-            store.restore(incarnation, std::mem::take(&mut pieces)).await?;
+            store.import(incarnation, std::mem::take(&mut pieces)).await?;
             (lines, bytes) = (0, 0);
         }
     }
@@ -106,12 +106,12 @@ struct Reader<'r, R> {
 }
 
 impl<R: BufRead> Reader<'_, R> {
-    fn wrong(&self, what: impl Into<String>) -> RestoreError {
-        RestoreError::Line { line: self.line, what: what.into() }
+    fn wrong(&self, what: impl Into<String>) -> ImportError {
+        ImportError::Line { line: self.line, what: what.into() }
     }
 
     /// The next line; `None` at the end, and for a line that breaks off there.
-    fn next(&mut self) -> Result<Option<Line>, RestoreError> {
+    fn next(&mut self) -> Result<Option<Line>, ImportError> {
         self.text.clear();
         let mut bounded = io::Read::take(&mut *self.from, LINE_BYTES);
         bounded.read_line(&mut self.text)?;
@@ -130,7 +130,7 @@ impl<R: BufRead> Reader<'_, R> {
         topic: &mut Option<TopicId>,
         pieces: &mut Vec<Exported>,
         figures: &mut ExportFigures,
-    ) -> Result<(), RestoreError> {
+    ) -> Result<(), ImportError> {
         if let Some((id, head, retention)) = line.as_topic() {
             *topic = Some(id.clone());
             figures.topics += 1;

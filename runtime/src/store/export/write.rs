@@ -51,7 +51,7 @@ pub enum ExportError {
 ///
 /// # Errors
 /// See [`ExportError`]. What was written by then lacks its last line, and
-/// [`restore`](super::restore) refuses it.
+/// [`import`](super::import) refuses it.
 ///
 /// # Cancellation
 /// The future may be dropped; the store goes on as before.
@@ -60,13 +60,13 @@ pub enum ExportError {
 /// From one store into another:
 ///
 /// ```
-/// # use steadfast::store::{MemoryStore, export, restore};
+/// # use steadfast::store::{MemoryStore, export, import};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let (old, new, random) = (MemoryStore::default(), MemoryStore::default(), 7);
 /// let mut text = Vec::new();
 /// export(&old, &mut text).await?;
-/// restore(&new, random, &mut text.as_slice()).await?;
+/// import(&new, random, &mut text.as_slice()).await?;
 /// # Ok(())
 /// # }
 /// ```

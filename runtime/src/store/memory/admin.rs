@@ -52,7 +52,7 @@ impl<S: Shards> Run<'_, S> {
         listed
     }
 
-    pub(super) fn restore(
+    pub(super) fn import(
         mut self,
         incarnation: u64,
         pieces: Vec<Exported>,
@@ -69,7 +69,7 @@ impl<S: Shards> Run<'_, S> {
                 let place = S::place_of_principal(&id.id.principal);
                 self.with(Places::one(place), Places::NONE, |held| {
                     let (now, all) = (held.now(), held.sums());
-                    held.people(place).ids.restore(now, id, &all, limits)
+                    held.people(place).ids.import(now, id, &all, limits)
                 })
             }
             Exported::Topic { topic, head, retention } => {
@@ -77,14 +77,14 @@ impl<S: Shards> Run<'_, S> {
                 self.with(Places::NONE, Places::one(place), |held| {
                     let (now, all) = (held.now(), held.sums());
                     let kept = (head, retention);
-                    held.topics(place).restore(now, topic, kept, incarnation, &all, limits)
+                    held.topics(place).import(now, topic, kept, incarnation, &all, limits)
                 })
             }
             Exported::Entries { topic, entries } => {
                 let place = S::place_of_topic(&topic);
                 self.with(Places::NONE, Places::one(place), |held| {
                     let (now, all) = (held.now(), held.sums());
-                    held.topics(place).restore_entries(now, &topic, entries, &all, limits)
+                    held.topics(place).import_entries(now, &topic, entries, &all, limits)
                 })
             }
         };

@@ -202,8 +202,8 @@ impl StoreAdmin for MemoryStore {
         Ok(self.run(|run| run.list_ids(after.as_ref(), max)))
     }
 
-    async fn restore(&self, incarnation: u64, pieces: Vec<Exported>) -> Result<(), AdminError> {
-        self.run(|run| run.restore(incarnation, pieces))
+    async fn import(&self, incarnation: u64, pieces: Vec<Exported>) -> Result<(), AdminError> {
+        self.run(|run| run.import(incarnation, pieces))
     }
 
     async fn delete_topic(&self, topic: &TopicId) -> Result<bool, AdminError> {

@@ -107,7 +107,7 @@ impl Ids {
     }
 
     /// Takes one that another store had; why not, if it can't.
-    pub(super) fn restore(
+    pub(super) fn import(
         &mut self,
         now: Now,
         ListedId { id, used, keep_ms }: ListedId,

@@ -56,9 +56,9 @@ impl StoreAdmin for LocalStore {
         }
     }
 
-    async fn restore(&self, incarnation: u64, pieces: Vec<Exported>) -> Result<(), AdminError> {
-        match self.inner.ask_writer(Asked::Restore { incarnation, pieces }).await {
-            Ok(Told::Restored) => Ok(()),
+    async fn import(&self, incarnation: u64, pieces: Vec<Exported>) -> Result<(), AdminError> {
+        match self.inner.ask_writer(Asked::Import { incarnation, pieces }).await {
+            Ok(Told::Imported) => Ok(()),
             told => other(told),
         }
     }

@@ -11,7 +11,7 @@ use steadfast::session::store::{
     Append, AppendKey, Commit, CommitId, Holder, MessageId, Outcome, Publication, Record,
     Retention, StoreOp, StoreOutcome, TopicId,
 };
-use steadfast::store::{MemoryLimits, MemoryStore, Store, StoreAdmin, TopicPage, export, restore};
+use steadfast::store::{MemoryLimits, MemoryStore, Store, StoreAdmin, TopicPage, export, import};
 use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name, TopicSeq};
 use steadfast_sqlite::LocalStore;
 use support::{Hand, Place, ask};
@@ -82,7 +82,7 @@ async fn all_but_epochs(store: &impl StoreAdmin) -> Vec<String> {
 async fn carried(from: &impl StoreAdmin, to: &impl StoreAdmin) {
     let mut text = Vec::new();
     export(from, &mut text).await.unwrap();
-    let figures = restore(to, 99, &mut text.as_slice()).await.unwrap();
+    let figures = import(to, 99, &mut text.as_slice()).await.unwrap();
     assert_eq!((figures.topics, figures.entries, figures.ids), (2, 601, 1));
     assert_eq!(all_but_epochs(from).await, all_but_epochs(to).await);
     assert_eq!(from.figures().log_bytes, to.figures().log_bytes);

@@ -6,11 +6,11 @@ mod batches;
 mod claims;
 mod decisions;
 mod ids;
+mod imported;
 mod leases;
 mod quota;
 mod reading;
 mod records;
-mod restored;
 mod settling;
 mod sweep;
 mod timed;
@@ -43,7 +43,7 @@ pub fn cases() -> Vec<Case> {
 
 /// Every case about what an operator asks, in the order of the report.
 pub(super) fn admin_cases<S: StoreAdmin>() -> Vec<AdminCase<S>> {
-    [admin::cases(), restored::cases()].into_iter().flatten().collect()
+    [admin::cases(), imported::cases()].into_iter().flatten().collect()
 }
 
 /// The cases of a store that decides outcomes, in the order of the report.

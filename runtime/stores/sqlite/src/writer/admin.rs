@@ -31,8 +31,8 @@ pub(super) fn run(
             tables.read_back(topic, *before, (*max, *max_bytes)).map(Told::Page)
         }
         Asked::Ids { after, max } => tables.list_ids(after.as_ref(), *max).map(Told::Ids),
-        Asked::Restore { incarnation, pieces } => {
-            tables.restore(*incarnation, pieces).map(|()| Told::Restored)
+        Asked::Import { incarnation, pieces } => {
+            tables.import(*incarnation, pieces).map(|()| Told::Imported)
         }
         Asked::Delete(topic) => tables.delete_topic(topic).map(Told::Deleted),
         Asked::Erase(principal) => tables.erase_principal(principal).map(Told::Erased),

@@ -8,11 +8,11 @@ mod cache;
 mod decide;
 mod group;
 mod ids;
+mod import;
 mod kept;
 mod leases;
 mod records;
 mod replies;
-mod restore;
 mod topics;
 mod transaction;
 

@@ -40,21 +40,21 @@ impl Tables<'_> {
         listed.collect()
     }
 
-    pub(super) fn restore(&mut self, incarnation: u64, pieces: &[Exported]) -> Sql<()> {
+    pub(super) fn import(&mut self, incarnation: u64, pieces: &[Exported]) -> Sql<()> {
         for piece in pieces {
             match piece {
-                Exported::Id(id) => self.restore_id(id)?,
+                Exported::Id(id) => self.import_id(id)?,
                 Exported::Topic { topic, head, retention } => {
-                    self.restore_topic(topic, *head, *retention, incarnation)?;
+                    self.import_topic(topic, *head, *retention, incarnation)?;
                 }
-                Exported::Entries { topic, entries } => self.restore_entries(topic, entries)?,
+                Exported::Entries { topic, entries } => self.import_entries(topic, entries)?,
                 other => return Err(refused(format!("this version does not know {other:?}"))),
             }
         }
         Ok(())
     }
 
-    fn restore_id(&mut self, ListedId { id, used, keep_ms }: &ListedId) -> Sql<()> {
+    fn import_id(&mut self, ListedId { id, used, keep_ms }: &ListedId) -> Sql<()> {
         if self.used_id(id)?.is_some() {
             return Err(refused(format!("{id:?} is in use")));
         }
@@ -66,7 +66,7 @@ impl Tables<'_> {
         self.keep_id(id, (used.hash, &used.outcome), *keep_ms)
     }
 
-    fn restore_topic(
+    fn import_topic(
         &mut self,
         id: &TopicId,
         head: TopicHead,
@@ -87,7 +87,7 @@ impl Tables<'_> {
         Ok(())
     }
 
-    fn restore_entries(&mut self, id: &TopicId, entries: &[AgedEntry]) -> Sql<()> {
+    fn import_entries(&mut self, id: &TopicId, entries: &[AgedEntry]) -> Sql<()> {
         let now = self.now;
         let Some(topic) = self.topic(id)? else {
             return Err(refused(format!("there is no topic {id:?} for its entries")));

@@ -13,7 +13,7 @@ use crate::wire::TopicSeq;
 
 impl Topics {
     /// Makes a topic as another store had it, under another epoch; why not, if it can't.
-    pub(super) fn restore(
+    pub(super) fn import(
         &mut self,
         now: Now,
         id: TopicId,
@@ -46,7 +46,7 @@ impl Topics {
     }
 
     /// Puts entries below the oldest one of a topic; why not, if they don't belong there.
-    pub(super) fn restore_entries(
+    pub(super) fn import_entries(
         &mut self,
         now: Now,
         id: &TopicId,

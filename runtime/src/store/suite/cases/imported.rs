@@ -23,19 +23,19 @@ pub(super) fn cases<S: StoreAdmin>() -> Vec<AdminCase<S>> {
             run: |it| Box::pin(ids_listed(it)),
         },
         AdminCase {
-            name: "a restored topic is read as it was, under another epoch",
-            rule: "restore makes the topic with its head, another epoch and its entries; the next \
+            name: "an imported topic is read as it was, under another epoch",
+            rule: "import makes the topic with its head, another epoch and its entries; the next \
                    entry follows them.",
-            run: |it| Box::pin(topic_restored(it)),
+            run: |it| Box::pin(topic_imported(it)),
         },
         AdminCase {
-            name: "a restored id is found",
-            rule: "restore takes an id: FindId is answered UsedId with hash and outcome.",
-            run: |it| Box::pin(id_restored(it)),
+            name: "an imported id is found",
+            rule: "import takes an id: FindId is answered UsedId with hash and outcome.",
+            run: |it| Box::pin(id_imported(it)),
         },
         AdminCase {
-            name: "what is there already is not restored over",
-            rule: "restore fails for a topic or an id that is there, and for entries that do not \
+            name: "what is there already is not imported over",
+            rule: "import fails for a topic or an id that is there, and for entries that do not \
                    come right before those of their topic.",
             run: |it| Box::pin(refused(it)),
         },
@@ -99,12 +99,12 @@ fn pieces(bench: &Bench, which: &str) -> Vec<Exported> {
     vec![made, entries(&[9, 8, 7]), entries(&[6])]
 }
 
-async fn topic_restored<S: StoreAdmin>(it: AdminBench<S>) -> Result<(), Broken> {
+async fn topic_imported<S: StoreAdmin>(it: AdminBench<S>) -> Result<(), Broken> {
     let (bench, topic) = (&it.bench, it.bench.topic("t"));
     let mut pieces = pieces(bench, "t");
     let last = pieces.pop().into_iter().collect();
-    told("restored", it.store.restore(INCARNATION, pieces).await)?;
-    told("restored", it.store.restore(INCARNATION, last).await)?;
+    told("imported", it.store.import(INCARNATION, pieces).await)?;
+    told("imported", it.store.import(INCARNATION, last).await)?;
     let head = bench.open_topic(&topic, KEPT, Epoch(1)).await?;
     let stands = (head.head, head.oldest) == (TopicSeq(9), TopicSeq(6));
     ensure(stands, "a head at 9, and entries from 6 on", &head)?;
@@ -117,11 +117,11 @@ async fn topic_restored<S: StoreAdmin>(it: AdminBench<S>) -> Result<(), Broken> 
     ensure(texts == ["t10", "t9", "t8", "t7", "t6"], "t10 to t6", &texts)
 }
 
-async fn id_restored<S: StoreAdmin>(it: AdminBench<S>) -> Result<(), Broken> {
+async fn id_imported<S: StoreAdmin>(it: AdminBench<S>) -> Result<(), Broken> {
     let (bench, used) = (&it.bench, UsedId { hash: 7, outcome: replied() });
     let id = id(bench, "ann", "x");
     let listed = ListedId { id: id.clone(), used: used.clone(), keep_ms: LONG_MS };
-    told("restored", it.store.restore(INCARNATION, vec![Exported::Id(listed)]).await)?;
+    told("imported", it.store.import(INCARNATION, vec![Exported::Id(listed)]).await)?;
     let find = StoreOp::FindId { id, max_per_principal: 9, max_bytes_per_principal: LONG_MS };
     let found = bench.ask(find).await?.outcome;
     let there = matches!(&found, StoreOutcome::UsedId(found) if **found == used);
@@ -130,10 +130,10 @@ async fn id_restored<S: StoreAdmin>(it: AdminBench<S>) -> Result<(), Broken> {
 
 async fn refused<S: StoreAdmin>(it: AdminBench<S>) -> Result<(), Broken> {
     let bench = &it.bench;
-    told("restored", it.store.restore(INCARNATION, pieces(bench, "t")).await)?;
+    told("imported", it.store.import(INCARNATION, pieces(bench, "t")).await)?;
     let used = UsedId { hash: 7, outcome: replied() };
     let listed = ListedId { id: id(bench, "ann", "x"), used, keep_ms: LONG_MS };
-    told("restored", it.store.restore(INCARNATION, vec![Exported::Id(listed.clone())]).await)?;
+    told("imported", it.store.import(INCARNATION, vec![Exported::Id(listed.clone())]).await)?;
     let entries = |which: &str, of: &[u64]| Exported::Entries {
         topic: bench.topic(which),
         entries: of.iter().copied().map(entry).collect(),
@@ -146,11 +146,11 @@ async fn refused<S: StoreAdmin>(it: AdminBench<S>) -> Result<(), Broken> {
         ("an entry of no topic", entries("u", &[1])),
     ];
     for (what, piece) in wrong {
-        let came = it.store.restore(INCARNATION, vec![piece]).await;
+        let came = it.store.import(INCARNATION, vec![piece]).await;
         ensure(came.is_err(), format!("an error for {what}"), &came)?;
     }
     let page = told("a page", it.store.read_back(&bench.topic("t"), None, 9, 999).await)?;
     let numbers: Vec<u64> =
         page.iter().flat_map(|page| &page.entries).map(|aged| aged.entry.ts.0).collect();
-    ensure(numbers == [9, 8, 7, 6], "the entries that were restored first", &numbers)
+    ensure(numbers == [9, 8, 7, 6], "the entries that were imported first", &numbers)
 }

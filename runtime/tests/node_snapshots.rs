@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use node_support::{Bench, WIDE};
 use steadfast::session::node::{ConnId, Execution};
+use steadfast::wire::Window;
 use steadfast_rig::fixtures::{ANN, BOB, log, room};
 
 fn hooks(bench: &Bench) -> usize {
@@ -111,20 +112,72 @@ fn a_state_that_is_too_long_ends_its_own_subscription() {
     assert_eq!(bench.topics(conn), ["Initial at 0", "snapshot 0"]);
 }
 
+/// Whoever does not take theirs keeps nobody out, and gets a later one in the end.
 #[test]
 fn states_of_many_topics_that_nobody_takes_are_bounded() {
     let mut bench = Bench::with(|config| config.snapshots_bytes = 25);
-    let conn = bench.attach();
-    bench.stuck.insert(conn);
-    for (sub, key) in (1..).zip(["a", "b", "c"]) {
-        bench.subscribe(conn, sub, &room(key), None, WIDE);
+    let stuck = bench.attach();
+    bench.stuck.insert(stuck);
+    let keys = ["a", "b", "c", "d"];
+    for (sub, key) in (1..).zip(keys) {
+        bench.subscribe(stuck, sub, &room(key), None, WIDE);
         bench.snapshot(Some("{\"x\":1234}"));
+        assert!(bench.node.load().snapshot_bytes <= 25);
     }
-    assert_eq!(bench.node.load().snapshot_bytes, 20);
-    bench.read(conn);
-    let told = bench.topics(conn);
-    assert_eq!(told.iter().filter(|told| *told == "ended Overload").count(), 1, "{told:?}");
+    let newcomer = bench.attach();
+    bench.subscribe(newcomer, 1, &room("e"), None, WIDE);
+    bench.snapshot(Some("{\"x\":1234}"));
+    assert_eq!(bench.topics(newcomer), ["Initial at 0", "snapshot 0"]);
+    bench.pass(1_000);
+    bench.read(stuck);
+    while hooks(&bench) > 0 {
+        bench.snapshot(Some("{\"x\":1234}"));
+        bench.read(stuck);
+    }
+    let told = bench.topics(stuck);
+    let states = told.iter().filter(|told| *told == "snapshot 0").count();
+    assert_eq!((states, told.len()), (keys.len(), 2 * keys.len()), "{told:?}");
+    bench.pass(5_000);
     assert_eq!(bench.node.load().snapshot_bytes, 0);
+}
+
+/// A state that waits for credit gives way, and does not run its hook until there is some.
+#[test]
+fn a_state_without_credit_keeps_nobody_out() {
+    let mut bench = Bench::with(|config| config.snapshots_bytes = 15);
+    let (first, second) = (bench.attach(), bench.attach());
+    bench.subscribe(first, 1, &room("a"), None, Window { frames: 9, bytes: 0 });
+    bench.snapshot(Some("{\"x\":1234}"));
+    bench.subscribe(second, 1, &room("b"), None, WIDE);
+    bench.snapshot(Some("{\"x\":5678}"));
+    assert_eq!(bench.topics(second), ["Initial at 0", "snapshot 0"]);
+    bench.pass(5_000);
+    assert_eq!((hooks(&bench), bench.node.load().snapshot_bytes), (0, 0));
+}
+
+/// Hooks that fail, and states that are too long, are not asked for more often than others.
+#[test]
+fn a_hook_that_fails_is_left_alone_for_as_long_as_one_that_does_not() {
+    for state in [None, Some("{\"too\":\"long, as states go\"}")] {
+        let mut bench = Bench::with(|config| {
+            config.snapshot_interval = Duration::from_millis(100);
+            config.snapshot_bytes = 15;
+        });
+        let conn = bench.attach();
+        let mut called = 0;
+        for sub in 1..=1_000 {
+            bench.subscribe(conn, sub, &room("a"), None, WIDE);
+            if hooks(&bench) > 0 {
+                called += 1;
+                bench.snapshot(state);
+            } else {
+                let sub = steadfast::wire::SubNo(sub);
+                bench.frame(conn, steadfast::wire::ClientFrame::Unsubscribe { sub });
+            }
+            bench.pass(1);
+        }
+        assert!((9..=11).contains(&called), "{called}");
+    }
 }
 
 /// A topic whose state is read again and again leaves room for those of others.

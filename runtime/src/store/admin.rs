@@ -7,7 +7,7 @@ use super::interface::Store;
 use crate::session::store::{
     LogEntry, MessageId, PrincipalId, Retention, TopicHead, TopicId, UsedId,
 };
-use crate::wire::TopicSeq;
+use crate::wire::{MAX_SEQUENCE, TopicSeq};
 
 /// Looks into a store and takes things out of it, while nodes use it. It is for operators: the
 /// protocol needs none of it.
@@ -63,11 +63,13 @@ pub trait StoreAdmin: Store {
     ) -> impl Future<Output = Result<Option<BackPage>, AdminError>> + Send;
 
     /// Ids of the application that are in use, by principal, message and text: at most `max` of
-    /// those behind `after`, or from the first one on.
+    /// those behind `after`, or from the first one on. At most `max_bytes` of ids and of what they
+    /// stand for, the first one of the page excepted.
     fn list_ids(
         &self,
         after: Option<MessageId>,
         max: u32,
+        max_bytes: u64,
     ) -> impl Future<Output = Result<Vec<ListedId>, AdminError>> + Send;
 
     /// Adds pieces of an [`export`](super::export()): ids and topics that are not there yet, and
@@ -75,11 +77,13 @@ pub trait StoreAdmin: Store {
     /// mixture of its earlier one and `incarnation`, so `incarnation` must be a random number, and
     /// the same one for all pieces. No node may use the store before the last piece is in it.
     ///
-    /// An entry is as old as it was, or as old as the store's own time if that began later. Bounds
-    /// of the store hold: what would be beyond them fails, and displaces nothing.
+    /// Entries and ids are as old as they were, up to ten years: the time of a store that is empty
+    /// goes forward for that. What a topic keeps no longer is left out. Bounds of the store hold:
+    /// what would be beyond them fails, and displaces nothing.
     ///
     /// # Errors
-    /// Pieces before the one that failed may be there: begin again with an empty store.
+    /// Pieces before the one that failed may be there, whatever the error says: begin again with an
+    /// empty store.
     fn import(
         &self,
         incarnation: u64,
@@ -169,6 +173,8 @@ pub struct ListedTopic {
 pub struct BackPage {
     /// Where the log stands.
     pub head: TopicHead,
+    /// How much of it is kept, as nodes have said last.
+    pub retention: Retention,
     /// Consecutive entries, the latest first.
     pub entries: Vec<AgedEntry>,
 }
@@ -191,6 +197,15 @@ pub struct ListedId {
     pub used: UsedId,
     /// Milliseconds for which it is kept from here on.
     pub keep_ms: u64,
+}
+
+impl ListedId {
+    /// Bytes of the id, and of what it stands for.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let error = self.used.outcome.error().map_or(0, |name| name.as_bytes().len() as u64);
+        self.id.bytes() + error + self.used.outcome.bytes()
+    }
 }
 
 /// A piece of what outlives a store's incarnation. Leases don't: their clients are told that
@@ -226,6 +241,35 @@ pub struct Erased {
     pub leases: u64,
     /// Ids of the application that were forgotten.
     pub ids: u64,
+}
+
+impl Exported {
+    /// Whether it can be a piece of a store at all. Where it belongs is for the store to say.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Topic { head, .. } if head.head.0 > MAX_SEQUENCE => {
+                Err(format!("a head of {} is no number of an entry", head.head.0))
+            }
+            Self::Id(_) | Self::Topic { .. } => Ok(()),
+            Self::Entries { topic, entries } => {
+                for AgedEntry { entry, .. } in entries {
+                    let (ts, bodies) = (entry.ts.0, &entry.bodies);
+                    let another = |at: usize| bodies[..at].iter().any(|it| it.0 == bodies[at].0);
+                    if !(1..=MAX_SEQUENCE).contains(&ts) {
+                        return Err(format!("{ts} is no number of an entry"));
+                    }
+                    if bodies.is_empty() || (0..bodies.len()).any(another) {
+                        let why = "needs one body in each codec";
+                        return Err(format!("entry {ts} of {topic:?} {why}"));
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 /// How much a store holds.

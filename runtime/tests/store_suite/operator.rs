@@ -129,8 +129,9 @@ impl StoreAdmin for Wrong {
         &self,
         after: Option<MessageId>,
         max: u32,
+        max_bytes: u64,
     ) -> Result<Vec<ListedId>, AdminError> {
-        let mut listed = self.store.list_ids(after, max).await?;
+        let mut listed = self.store.list_ids(after, max, max_bytes).await?;
         if self.is(Mistake::ListsTextsBackwards) {
             listed.reverse();
         }

@@ -1,13 +1,15 @@
 //! One line of an export: JSON that names its kind, so that it can be read, searched and cut with
 //! the usual tools. Which lines follow which is not said here.
 
+use std::io;
 use std::time::Duration;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::session::store::{LogEntry, MessageId, Outcome, Retention, TopicHead, TopicId, UsedId};
 use crate::store::admin::{AgedEntry, ListedId};
-use crate::wire::{Body, Codec, Epoch, FailureCode, Name, TopicSeq};
+use crate::wire::{Body, Codec, Epoch, FailureCode, MAX_SEQUENCE, Name, TopicSeq};
 
 /// The form of the lines.
 pub(super) const FORMAT: u32 = 1;
@@ -32,7 +34,7 @@ pub(super) enum Line {
         principal: String,
         message: String,
         id: String,
-        hash: u64,
+        hash: String,
         keep_ms: u64,
         outcome: Ended,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,8 +67,15 @@ const FAILURES: [(Ended, FailureCode); 5] = [
     (Ended::IdReused, FailureCode::IdReused),
 ];
 
-fn text(body: &Body) -> String {
-    String::from_utf8_lossy(body.as_bytes()).into_owned()
+fn text(body: &Body) -> io::Result<String> {
+    let text = std::str::from_utf8(body.as_bytes());
+    text.map(str::to_owned).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// A body that clients can be sent.
+fn body(text: &str) -> Option<Body> {
+    serde_json::from_str::<IgnoredAny>(text).ok()?;
+    Some(Body::copy_from(text.as_bytes()))
 }
 
 fn name(text: &str) -> Option<Name> {
@@ -86,38 +95,39 @@ impl Line {
         }
     }
 
-    pub(super) fn entry(AgedEntry { age_ms, entry }: &AgedEntry) -> Self {
+    pub(super) fn entry(AgedEntry { age_ms, entry }: &AgedEntry) -> io::Result<Self> {
         let bodies = entry.bodies.iter();
-        Self::Entry {
+        Ok(Self::Entry {
             ts: entry.ts.0,
             age_ms: *age_ms,
             name: entry.name.as_str().to_owned(),
             bodies: bodies
-                .map(|(codec, body)| (codec.subprotocol().to_owned(), text(body)))
-                .collect(),
-        }
+                .map(|(codec, body)| Ok((codec.subprotocol().to_owned(), text(body)?)))
+                .collect::<io::Result<_>>()?,
+        })
     }
 
-    pub(super) fn id(ListedId { id, used, keep_ms }: &ListedId) -> Self {
+    pub(super) fn id(ListedId { id, used, keep_ms }: &ListedId) -> io::Result<Self> {
         let (outcome, error, body) = match &used.outcome {
-            Outcome::Ok(body) => (Ended::Ok, None, Some(text(body))),
+            Outcome::Ok(body) => (Ended::Ok, None, Some(text(body)?)),
             Outcome::Expired => (Ended::Expired, None, None),
             Outcome::Failed(failure) => {
                 let known = FAILURES.into_iter().find(|(_, code)| *code == failure.code);
                 let ended = known.map_or(Ended::Unknown, |(ended, _)| ended);
-                (ended, Some(failure.name.as_str().to_owned()), Some(text(&failure.body)))
+                (ended, Some(failure.name.as_str().to_owned()), Some(text(&failure.body)?))
             }
         };
-        Self::Id {
+        Ok(Self::Id {
             principal: id.principal.to_string(),
             message: id.message.as_str().to_owned(),
             id: id.text.to_string(),
-            hash: used.hash,
+            // Not every tool keeps numbers of 64 bits.
+            hash: format!("{:016x}", used.hash),
             keep_ms: *keep_ms,
             outcome,
             error,
             body,
-        }
+        })
     }
 
     /// What the line of a topic says; `None` for another one, or if it says nothing sensible.
@@ -127,7 +137,7 @@ impl Line {
             return None;
         };
         let topic = TopicId { name: name(topic)?, key: key.as_str().into() };
-        let head = TopicSeq(*head);
+        let head = TopicSeq((*head <= MAX_SEQUENCE).then_some(*head)?);
         let head = TopicHead { epoch: Epoch::parse(epoch)?, head, oldest: head.next() };
         let ttl = Duration::from_millis(*keep_ms);
         Some((topic, head, Retention::new(*keep_entries, ttl).with_bytes(*keep_bytes)))
@@ -135,19 +145,21 @@ impl Line {
 
     pub(super) fn as_entry(&self) -> Option<AgedEntry> {
         let Self::Entry { ts, age_ms, name: of, bodies } = self else { return None };
-        let body = |(codec, body): &(String, String)| {
-            Some((Codec::from_subprotocol(codec)?, Body::copy_from(body.as_bytes())))
-        };
-        let bodies = bodies.iter().map(body).collect::<Option<Vec<_>>>()?;
-        let entry = LogEntry { ts: TopicSeq(*ts), name: name(of)?, bodies };
+        let read =
+            |(codec, text): &(String, String)| Some((Codec::from_subprotocol(codec)?, body(text)?));
+        let bodies = bodies.iter().map(read).collect::<Option<Vec<_>>>()?;
+        let ts = TopicSeq((1..=MAX_SEQUENCE).contains(ts).then_some(*ts)?);
+        let entry = LogEntry { ts, name: name(of)?, bodies };
         Some(AgedEntry { age_ms: *age_ms, entry })
     }
 
     pub(super) fn as_id(&self) -> Option<ListedId> {
-        let Self::Id { principal, message, id, hash, keep_ms, outcome, error, body } = self else {
+        let Self::Id { principal, message, id, hash, keep_ms, outcome, error, body: text } = self
+        else {
             return None;
         };
-        let body = body.as_ref().map_or(Body::UNIT, |body| Body::copy_from(body.as_bytes()));
+        let body = text.as_deref().map_or(Some(Body::UNIT), body)?;
+        let hash = u64::from_str_radix(hash, 16).ok()?;
         let outcome = match outcome {
             Ended::Ok => Outcome::Ok(body),
             Ended::Expired => Outcome::Expired,
@@ -163,6 +175,6 @@ impl Line {
             message: name(message)?,
             text: id.as_str().into(),
         };
-        Some(ListedId { id, used: UsedId { hash: *hash, outcome }, keep_ms: *keep_ms })
+        Some(ListedId { id, used: UsedId { hash, outcome }, keep_ms: *keep_ms })
     }
 }

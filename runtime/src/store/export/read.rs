@@ -52,7 +52,7 @@ pub enum ImportError {
 /// `incarnation` is a random number: topics get other epochs, so that no client takes what was
 /// imported for what it has seen, and each is told of a gap of reason `epoch`.
 ///
-/// Entries older than their topic's retention go with the next use of the topic.
+/// Entries that are older than their topic's retention are left out. It blocks while `from` does.
 ///
 /// # Errors
 /// See [`ImportError`].
@@ -84,7 +84,7 @@ pub async fn import<S: StoreAdmin>(
             if written != read {
                 return Err(reader.wrong(format!("{written} pieces were written, {read} are here")));
             }
-            if reader.next()?.is_some() {
+            if !reader.is_at_end()? {
                 return Err(reader.wrong("something comes behind the end"));
             }
             store.import(incarnation, pieces).await?;
@@ -122,6 +122,11 @@ impl<R: BufRead> Reader<'_, R> {
         }
         let line = serde_json::from_str(&self.text);
         line.map(Some).map_err(|error| self.wrong(error.to_string()))
+    }
+
+    fn is_at_end(&mut self) -> io::Result<bool> {
+        self.line += 1;
+        Ok(self.from.fill_buf()?.is_empty())
     }
 
     fn add(

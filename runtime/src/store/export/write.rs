@@ -1,7 +1,6 @@
 //! Writes an export: first what commands have published and is in no log yet goes into its log,
 //! then every topic and every id is read, page by page.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -18,6 +17,8 @@ use crate::wire::{CommandNo, Epoch, LeaseId};
 
 /// How much is read at once.
 const PAGE: u32 = 256;
+/// The same of records, each with what its command has published.
+const RECORDS: u32 = 16;
 /// The same in bytes.
 const PAGE_BYTES: u64 = 1024 * 1024;
 
@@ -47,7 +48,8 @@ pub enum ExportError {
 /// commands have published and is in no log yet is appended to its log first.
 ///
 /// Servers may go on meanwhile, but then each topic is of another moment. Stop them, or export from
-/// a restored backup, where that matters. This reads the whole store, in pages of up to 1 MiB.
+/// a restored backup, where that matters. This reads the whole store, in pages of up to 1 MiB, and
+/// blocks while `to` does: give it a thread of its own where others share the runtime.
 ///
 /// # Errors
 /// See [`ExportError`]. What was written by then lacks its last line, and
@@ -92,11 +94,11 @@ pub async fn export<S: StoreAdmin>(
     }
     let mut after = None;
     loop {
-        let ids = store.list_ids(after, PAGE).await?;
+        let ids = store.list_ids(after, PAGE, PAGE_BYTES).await?;
         let Some(last) = ids.last() else { break };
         after = Some(last.id.clone());
         for id in &ids {
-            lines.write(&Line::id(id))?;
+            lines.write(&Line::id(id)?)?;
         }
         figures.ids += ids.len() as u64;
     }
@@ -142,7 +144,7 @@ async fn write_topic<S: StoreAdmin, W: Write>(
         let Some(last) = page.entries.last() else { return Ok(Some(written)) };
         before = Some(last.entry.ts);
         for entry in &page.entries {
-            lines.write(&Line::entry(entry))?;
+            lines.write(&Line::entry(entry)?)?;
         }
         written += page.entries.len() as u64;
     }
@@ -150,42 +152,22 @@ async fn write_topic<S: StoreAdmin, W: Write>(
 
 // ---- what is in no log yet ----
 
-/// Does what a node does that looks for what others have left (PROTOCOL.md 5.10).
+/// Does what a node does that looks for what others have left (PROTOCOL.md 5.6).
 async fn bring_in<S: StoreAdmin>(store: &S) -> Result<(), ExportError> {
     let mut after = None;
     loop {
-        let list = StoreOp::ListUnsettled { max: PAGE, after, older_than_ms: 0 };
+        let list = StoreOp::ListUnsettled { max: RECORDS, after, older_than_ms: 0 };
         let StoreOutcome::Unsettled { at, records } = ask(store, list).await? else {
             return Err(ExportError::BringIn);
         };
         let Some((lease, n, _)) = records.last() else { return Ok(()) };
         after = Some((*lease, *n));
-        let kept = retentions(store, &records).await?;
         for (lease, n, record) in &records {
-            append(store, (*lease, *n), record, at, &kept).await?;
+            append(store, (*lease, *n), record, at).await?;
             let records = vec![(*lease, *n)];
             ask(store, StoreOp::Settle { records }).await?;
         }
     }
-}
-
-/// How much is kept of the topics that records publish to.
-async fn retentions<S: StoreAdmin>(
-    store: &S,
-    records: &[(LeaseId, CommandNo, Record)],
-) -> Result<BTreeMap<TopicId, Retention>, ExportError> {
-    let publishes = records.iter().flat_map(|(_, _, record)| record.publishes.iter());
-    let topics: BTreeSet<&TopicId> = publishes.map(|publication| &publication.topic).collect();
-    let mut kept = BTreeMap::new();
-    let mut page = TopicPage::first(PAGE);
-    while kept.len() < topics.len() {
-        let listed = store.list_topics(page.clone()).await?;
-        let Some(last) = listed.last() else { break };
-        page.after = Some(last.topic.clone());
-        let wanted = listed.into_iter().filter(|listed| topics.contains(&listed.topic));
-        kept.extend(wanted.map(|listed| (listed.topic, listed.retention)));
-    }
-    Ok(kept)
 }
 
 async fn append<S: StoreAdmin>(
@@ -193,7 +175,6 @@ async fn append<S: StoreAdmin>(
     (lease, n): (LeaseId, CommandNo),
     record: &Record,
     at: StoreTime,
-    kept: &BTreeMap<TopicId, Retention>,
 ) -> Result<(), ExportError> {
     for (index, publication) in (0..).zip(record.publishes.iter()) {
         let topic = publication.topic.clone();
@@ -205,12 +186,13 @@ async fn append<S: StoreAdmin>(
         };
         // Ids of leases are random.
         let fresh_epoch = Epoch(xxh3_64(&lease.0.to_le_bytes()).wrapping_add(n.0));
-        let retention = kept.get(&topic).copied().unwrap_or(UNUSED);
+        let page = store.read_back(&topic, None, 0, 0).await?;
+        let retention = page.map_or(UNUSED, |page| page.retention);
         let op = StoreOp::Append { topic, appends: vec![append], retention, fresh_epoch };
         let StoreOutcome::Appended(came) = ask(store, op).await? else {
             return Err(ExportError::BringIn);
         };
-        if matches!(came[..], [AppendOutcome::Stale]) {
+        if !matches!(came[..], [AppendOutcome::Landed(_) | AppendOutcome::Settled]) {
             return Err(ExportError::BringIn);
         }
     }

@@ -1,5 +1,6 @@
 //! What an operator asks of a memory store. Nodes are told where that concerns what they hold.
 
+use super::ids::within;
 use super::run::Run;
 use super::shards::{Place, Places, Shards};
 use crate::session::store::{MessageId, PrincipalId, TopicId};
@@ -38,18 +39,21 @@ impl<S: Shards> Run<'_, S> {
         page
     }
 
-    pub(super) fn list_ids(mut self, after: Option<&MessageId>, max: u32) -> Vec<ListedId> {
+    pub(super) fn list_ids(
+        mut self,
+        after: Option<&MessageId>,
+        (max, max_bytes): (u32, u64),
+    ) -> Vec<ListedId> {
         let mut listed = Vec::new();
         for place in Places::all(S::SHARDS).iter() {
             listed.extend(self.with(Places::one(place), Places::NONE, |held| {
                 let now = held.now();
-                held.people(place).ids.list(now, after, max)
+                held.people(place).ids.list(now, after, (max, max_bytes))
             }));
         }
         listed.sort_unstable_by(|a: &ListedId, b| a.id.cmp(&b.id));
-        listed.truncate(max as usize);
         self.end();
-        listed
+        within(listed.into_iter(), (max, max_bytes))
     }
 
     pub(super) fn import(
@@ -63,6 +67,7 @@ impl<S: Shards> Run<'_, S> {
     }
 
     fn put(&mut self, incarnation: u64, piece: Exported) -> Result<(), AdminError> {
+        piece.check().map_err(AdminError::Failed)?;
         let limits = self.limits;
         let put = match piece {
             Exported::Id(id) => {

@@ -198,11 +198,13 @@ impl StoreAdmin for MemoryStore {
         &self,
         after: Option<MessageId>,
         max: u32,
+        max_bytes: u64,
     ) -> Result<Vec<ListedId>, AdminError> {
-        Ok(self.run(|run| run.list_ids(after.as_ref(), max)))
+        Ok(self.run(|run| run.list_ids(after.as_ref(), (max, max_bytes))))
     }
 
     async fn import(&self, incarnation: u64, pieces: Vec<Exported>) -> Result<(), AdminError> {
+        self.shared.make_time_for_ages();
         self.run(|run| run.import(incarnation, pieces))
     }
 

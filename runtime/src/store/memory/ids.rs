@@ -41,6 +41,19 @@ fn outcome_bytes(outcome: &Outcome) -> u64 {
     name + outcome.bytes()
 }
 
+/// The first ones that are no more than a page takes, in count and bytes; one at least.
+pub(super) fn within(
+    listed: impl Iterator<Item = ListedId>,
+    (max, max_bytes): (u32, u64),
+) -> Vec<ListedId> {
+    let (mut bytes, mut first) = (0, true);
+    let fits = |listed: &ListedId| {
+        bytes += listed.bytes();
+        std::mem::take(&mut first) || bytes <= max_bytes
+    };
+    listed.take(max as usize).take_while(fits).collect()
+}
+
 impl Ids {
     pub(super) fn len(&self) -> usize {
         self.used.len()
@@ -95,7 +108,12 @@ impl Ids {
     }
 
     /// A page of them.
-    pub(super) fn list(&self, now: Now, after: Option<&MessageId>, max: u32) -> Vec<ListedId> {
+    pub(super) fn list(
+        &self,
+        now: Now,
+        after: Option<&MessageId>,
+        page: (u32, u64),
+    ) -> Vec<ListedId> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let behind = self.used.range::<MessageId, _>((from, Bound::Unbounded));
         let listed = behind.map(|(id, kept)| ListedId {
@@ -103,7 +121,7 @@ impl Ids {
             used: kept.used.clone(),
             keep_ms: kept.until.since(now),
         });
-        listed.take(max as usize).collect()
+        within(listed, page)
     }
 
     /// Takes one that another store had; why not, if it can't.

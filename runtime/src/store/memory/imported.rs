@@ -2,6 +2,7 @@
 //! the latest one down.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use super::bytes::Sums;
 use super::limits::MemoryLimits;
@@ -9,7 +10,6 @@ use super::topics::{Topic, Topics, anew};
 use crate::session::Now;
 use crate::session::store::{Retention, TopicHead, TopicId};
 use crate::store::admin::AgedEntry;
-use crate::wire::TopicSeq;
 
 impl Topics {
     /// Makes a topic as another store had it, under another epoch; why not, if it can't.
@@ -57,20 +57,28 @@ impl Topics {
         let Some(topic) = self.topics.get_mut(id) else {
             return Err(format!("there is no topic {id:?} for its entries"));
         };
-        let more: u64 = entries.iter().map(|aged| aged.entry.bytes()).sum();
-        if all.logs + more > limits.log_bytes {
-            return Err("there is no room for more entries".to_owned());
-        }
+        let before = self.bytes;
         for AgedEntry { age_ms, entry } in entries {
-            let oldest = topic.oldest();
-            if entry.ts == TopicSeq::ZERO || entry.ts.next() != oldest {
+            let (oldest, bytes) = (topic.oldest(), entry.bytes());
+            // It may be due since the entry above it came.
+            let kept = topic.retention;
+            let is_kept = Duration::from_millis(age_ms) < kept.ttl
+                && topic.entries.len() < kept.entries as usize
+                && (topic.entries.is_empty() || topic.bytes + bytes <= kept.bytes);
+            if entry.ts < oldest && !is_kept {
+                continue;
+            }
+            if all.logs + (self.bytes - before) + bytes > limits.log_bytes {
+                return Err("there is no room for more entries".to_owned());
+            }
+            if entry.ts.next() != oldest {
                 let (ts, oldest) = (entry.ts.0, oldest.0);
                 return Err(format!("{id:?}: entry {ts} does not come right before {oldest}"));
             }
             let at = Now(now.0.saturating_sub(age_ms));
             let at = topic.entries.front().map_or(at, |(next, _)| at.min(*next));
-            topic.bytes += entry.bytes();
-            self.bytes += entry.bytes();
+            topic.bytes += bytes;
+            self.bytes += bytes;
             topic.entries.push_front((at, entry));
         }
         self.reschedule(id, limits);

@@ -25,6 +25,9 @@ use crate::wire::{LeaseId, Position};
 /// want the same one.
 pub(super) const SHARDS: u8 = 32;
 
+/// How old an entry may be that is imported: ten years.
+const OLDEST_MS: u64 = 10 * 366 * 24 * 3_600_000;
+
 /// How often all shards are looked through for what has expired.
 const LOOK_MS: u64 = 1_000;
 
@@ -45,6 +48,8 @@ pub(super) struct Shared {
     following: AtomicUsize,
     sums: AllSums,
     turn: AtomicU8,
+    /// How far its time has gone forward, for entries that are older than it.
+    ahead: AtomicU64,
     /// When all shards were looked through last.
     looked: AtomicU64,
 }
@@ -66,6 +71,7 @@ impl Shared {
             following: AtomicUsize::new(0),
             sums: AllSums::default(),
             turn: AtomicU8::new(0),
+            ahead: AtomicU64::new(0),
             looked: AtomicU64::new(0),
         }
     }
@@ -120,6 +126,14 @@ impl Shared {
 
     pub(super) fn sums(&self) -> Sums {
         self.sums.load()
+    }
+
+    /// The time of a store that is empty goes forward, once: what is imported may be older.
+    pub(super) fn make_time_for_ages(&self) {
+        let Sums { leases, ids, topics, .. } = self.sums();
+        if (leases, ids, topics) == (0, 0, 0) {
+            self.ahead.store(OLDEST_MS, Ordering::Relaxed);
+        }
     }
 
     fn directory(&self, lease: LeaseId) -> &Mutex<BTreeMap<LeaseId, Place>> {
@@ -185,7 +199,7 @@ impl Shards for Asker<'_> {
         let people = Guards::lock(&shared.people, people, &shared.sums);
         let topics = Guards::lock(&shared.topics, topics, &shared.sums);
         // Whoever holds one of these later is told no earlier time.
-        self.now = (self.clock)();
+        self.now = (self.clock)().after_ms(shared.ahead.load(Ordering::Relaxed));
         let mine = usize::from(me.follows.load(Ordering::Relaxed));
         let me = (shared.following.load(Ordering::Relaxed) > mine).then_some(me);
         Locked { shared, people, topics, now: self.now, me, wake: &mut self.wake }

@@ -375,7 +375,7 @@ impl Topics {
         let aged =
             wanted.map(|(at, entry)| AgedEntry { age_ms: now.since(*at), entry: entry.clone() });
         let entries = aged.take(max as usize).take_while(fits).collect();
-        Some(BackPage { head, entries })
+        Some(BackPage { head, retention: topic.retention, entries })
     }
 
     /// Whether there was such a topic.

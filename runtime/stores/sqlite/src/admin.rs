@@ -49,8 +49,9 @@ impl StoreAdmin for LocalStore {
         &self,
         after: Option<MessageId>,
         max: u32,
+        max_bytes: u64,
     ) -> Result<Vec<ListedId>, AdminError> {
-        match self.inner.ask_writer(Asked::Ids { after, max }).await {
+        match self.inner.ask_writer(Asked::Ids { after, max, max_bytes }).await {
             Ok(Told::Ids(listed)) => Ok(listed),
             told => other(told),
         }

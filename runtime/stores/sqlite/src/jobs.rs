@@ -32,7 +32,7 @@ pub(crate) struct Batch {
 pub(crate) enum Asked {
     List(TopicPage),
     ReadBack { topic: TopicId, before: Option<TopicSeq>, max: u32, max_bytes: u64 },
-    Ids { after: Option<MessageId>, max: u32 },
+    Ids { after: Option<MessageId>, max: u32, max_bytes: u64 },
     Import { incarnation: u64, pieces: Vec<Exported> },
     Delete(TopicId),
     Erase(PrincipalId),

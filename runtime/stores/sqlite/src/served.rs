@@ -1,6 +1,9 @@
 //! The store's time: for how long it has been open in all. Leases, entries and keys age by it, so a
 //! weekend on which nothing runs ends nothing.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use steadfast::session::Now;
 use steadfast::store::Clock;
 
@@ -9,18 +12,23 @@ use steadfast::store::Clock;
 pub(crate) struct Served {
     clock: Clock,
     opened: Now,
-    before: Now,
+    before: Arc<AtomicU64>,
 }
 
 impl Served {
     /// Goes on from `before`.
     pub(crate) fn new(clock: Clock, before: Now) -> Self {
         let opened = clock();
-        Self { clock, opened, before }
+        Self { clock, opened, before: Arc::new(AtomicU64::new(before.0)) }
     }
 
     pub(crate) fn now(&self) -> Now {
-        self.before.after_ms((self.clock)().since(self.opened))
+        Now(self.before.load(Ordering::Relaxed)).after_ms((self.clock)().since(self.opened))
+    }
+
+    /// The time goes forward.
+    pub(crate) fn go_forward(&self, ms: u64) {
+        self.before.fetch_add(ms, Ordering::Relaxed);
     }
 }
 

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use steadfast::session::Now;
 use steadfast::session::store::{
-    Append, AppendKey, Commit, CommitId, Holder, MessageId, Outcome, Publication, Record,
-    Retention, StoreOp, StoreOutcome, TopicId,
+    Append, AppendKey, Commit, CommitId, Holder, LogEntry, MessageId, Outcome, Publication, Record,
+    Retention, StoreOp, StoreOutcome, TopicHead, TopicId,
 };
-use steadfast::store::{MemoryLimits, MemoryStore, Store, StoreAdmin, TopicPage, export, import};
+use steadfast::store::{
+    AgedEntry, Exported, MemoryLimits, MemoryStore, Store, StoreAdmin, TopicPage, export, import,
+};
 use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name, TopicSeq};
 use steadfast_sqlite::LocalStore;
 use support::{Hand, Place, ask};
@@ -74,7 +76,7 @@ async fn all_but_epochs(store: &impl StoreAdmin) -> Vec<String> {
         let stands = (listed.head.head, listed.head.oldest, listed.bytes, listed.retention);
         all.push(format!("{:?} {stands:?} {:?}", listed.topic, page.entries));
     }
-    let ids = store.list_ids(None, 100).await.unwrap();
+    let ids = store.list_ids(None, 100, 9_999).await.unwrap();
     all.push(format!("{ids:?}"));
     all
 }
@@ -92,32 +94,61 @@ async fn carried(from: &impl StoreAdmin, to: &impl StoreAdmin) {
 #[tokio::test]
 async fn what_one_store_has_is_carried_into_another_one_of_any_kind() {
     let (first, second) = (Place::new(), Place::new());
-    // Entries can be no older than the store's own time.
-    let (hand, later) = (Hand::default(), Hand::default());
+    let hand = Hand::default();
     hand.go_on(10_000);
-    later.go_on(1_000_000);
-    let memory = || {
-        let clock = later.clone();
-        MemoryStore::new(MemoryLimits::default(), Arc::new(move || Now(clock.now().0)))
-    };
     let one = LocalStore::builder(first.file()).clock(hand.clock()).open().unwrap();
     fill(&one, &hand).await;
-    let two = memory();
+    // The times of these stores begin here: entries keep their ages all the same.
+    let clock = hand.clone();
+    let two =
+        MemoryStore::new(MemoryLimits::default(), Arc::new(move || Now(clock.now().0 - 9_000)));
     carried(&one, &two).await;
-    let three = LocalStore::builder(second.file()).clock(later.clock()).open().unwrap();
-    let four = memory();
-    // Its time begins when it is opened: wait until it is as old as what it is given.
-    later.go_on(100_000);
-    let age = two.list_topics(TopicPage::first(9)).await.unwrap().len() as u64;
-    assert_eq!(age, 2);
-    let again = memory();
-    fill(&again, &later).await;
-    later.go_on(1_000);
-    carried(&again, &three).await;
-    carried(&three, &four).await;
+    let three = LocalStore::builder(second.file()).clock(hand.clock()).open().unwrap();
+    carried(&two, &three).await;
     // It goes on where it was, also after it was closed.
+    let before = all_but_epochs(&three).await;
     drop(three);
-    let three = LocalStore::builder(second.file()).clock(later.clock()).open().unwrap();
-    let page = three.read_back(&event("long", "").topic, None, 1, 99).await.unwrap().unwrap();
-    assert_eq!((page.head.head, page.head.oldest), (TopicSeq(600), TopicSeq(1)));
+    let three = LocalStore::builder(second.file()).clock(hand.clock()).open().unwrap();
+    assert_eq!(all_but_epochs(&three).await, before);
+    hand.go_on(3_600_000);
+    let page = three.read_back(&event("long", "").topic, None, 9, 99).await.unwrap().unwrap();
+    assert_eq!((page.head.head, page.head.oldest), (TopicSeq(600), TopicSeq(601)));
+}
+
+/// Entries go on getting older between one piece and the next.
+#[tokio::test]
+async fn entries_whose_time_ends_meanwhile_are_left_out() {
+    let (place, hand) = (Place::new(), Hand::default());
+    let local = LocalStore::builder(place.file()).clock(hand.clock()).open().unwrap();
+    let clock = hand.clone();
+    let memory = MemoryStore::new(MemoryLimits::default(), Arc::new(move || clock.now()));
+    ends_meanwhile(&local, &hand).await;
+    ends_meanwhile(&memory, &hand).await;
+}
+
+async fn ends_meanwhile(store: &impl StoreAdmin, hand: &Hand) {
+    let ttl = 3_600_000;
+    let topic = event("t", "").topic;
+    let entry = |ts: u64, age_ms: u64| AgedEntry {
+        age_ms,
+        entry: LogEntry {
+            ts: TopicSeq(ts),
+            name: Name::from_static("posted").unwrap(),
+            bodies: vec![(Codec::Json, Body::UNIT)],
+        },
+    };
+    let head = TopicHead { epoch: Epoch(5), head: TopicSeq(9), oldest: TopicSeq(1) };
+    let made = Exported::Topic { topic: topic.clone(), head, retention: KEPT };
+    let entries = |of: &[(u64, u64)]| Exported::Entries {
+        topic: topic.clone(),
+        entries: of.iter().map(|(ts, age)| entry(*ts, *age)).collect(),
+    };
+    let pieces = vec![made, entries(&[(9, 5), (8, ttl - 20), (7, ttl - 10)])];
+    store.import(1, pieces).await.unwrap();
+    hand.go_on(15);
+    store.import(1, vec![entries(&[(6, ttl - 9), (5, ttl), (4, ttl + 9)])]).await.unwrap_err();
+    store.import(1, vec![entries(&[(6, ttl), (5, ttl), (4, ttl + 9)])]).await.unwrap();
+    let page = store.read_back(&topic, None, 9, 999).await.unwrap().unwrap();
+    let numbers: Vec<u64> = page.entries.iter().map(|aged| aged.entry.ts.0).collect();
+    assert_eq!(numbers, [9, 8]);
 }

@@ -20,6 +20,8 @@ enum Step {
     Send(Bytes),
     /// The state of this topic.
     State(TopicNo, ServerFrame),
+    /// The state of this topic has given way to others meanwhile: it is asked for again.
+    StateGone(TopicNo),
     Nothing,
     FellBehind,
     /// The next message is longer than the client takes.
@@ -44,6 +46,7 @@ impl Topics {
                     self.let_go(topic, config, fx);
                     return Some(Outgoing::Frame(frame));
                 }
+                Step::StateGone(topic) => self.run_snapshot(now, topic, config, fx),
                 Step::Nothing => {}
                 Step::FellBehind => {
                     if let Some(subscribed) = self.fell_behind(now, conn, sub, config, fx) {
@@ -69,9 +72,16 @@ impl Topics {
         let frame = match &cursor.state {
             CursorState::Snapshot => {
                 let number = cursor.topic;
-                let kept = held(topic.kept.as_ref(), "who waits for a state finds it");
-                let Some(kept) = kept else { return Step::Nothing };
-                let Some((frame, bytes)) = kept.frame(number, codec) else { return Step::Nothing };
+                let Some(kept) = topic.kept.as_ref() else {
+                    topic.untell(conn);
+                    if !cursor.has_byte_credit() {
+                        return Step::Nothing;
+                    }
+                    cursor.state = CursorState::AwaitingSnapshot;
+                    return Step::StateGone(number);
+                };
+                let frame = held(kept.frame(number, codec), "a state is told in every codec");
+                let Some((frame, bytes)) = frame else { return Step::Nothing };
                 if bytes > most {
                     return Step::TooLarge;
                 }

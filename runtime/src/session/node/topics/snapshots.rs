@@ -20,10 +20,6 @@ const HOOK_ENDS: &str = "a topic that ends takes its hook with it";
 /// Time between looks whether somebody still waits for a state that is kept.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// States that are looked at, at most, to find room for a new one. Those that somebody waits for
-/// are looked at again later than those that nobody does, so that they don't stand in front.
-const LOOKED_AT: usize = 32;
-
 impl Topics {
     /// Asks for the topic's state if somebody waits for it, nobody has asked, and the last time is
     /// long enough ago.
@@ -81,7 +77,7 @@ impl Topics {
         let Some(run) = held(run, "a hook answers once") else { return notices };
         let usable = topic.epoch == Some(run.epoch) && run.ts >= topic.floor();
         let follows = topic.follows();
-        let told = self.read_state(number, run.ts, state, config);
+        let told = self.read_state(number, run.ts, state, usable, config);
         for (conn, sub) in follows {
             let Some(feed) = held(self.feeds.get_mut(&conn), FEED) else { continue };
             let codec = feed.codec;
@@ -107,19 +103,23 @@ impl Topics {
             };
             notices.push(self.end(now, conn, sub, code, config, fx));
         }
-        if let Some(kept) = told.ok().filter(|_| usable) {
-            self.keep(now, number, kept, config, fx);
+        match told {
+            Ok(kept) if usable => self.keep(now, number, kept, config, fx),
+            // It is called again at once: the log has gone on too far meanwhile.
+            Ok(_) => {}
+            Err(_) => self.rest(now, number, config, fx),
         }
         self.run_snapshot(now, number, config, fx);
         notices
     }
 
-    /// What the hook has told, if there is room for it.
+    /// What the hook has told. If it is of use, there is room for it.
     fn read_state(
         &mut self,
         number: TopicNo,
         ts: TopicSeq,
         state: Option<(Name, Vec<(Codec, Body)>)>,
+        usable: bool,
         config: &NodeConfig,
     ) -> Result<Kept, UnsubscribeCode> {
         let (name, bodies) = state.ok_or(UnsubscribeCode::Internal)?;
@@ -127,8 +127,8 @@ impl Topics {
             return Err(UnsubscribeCode::TooLarge);
         }
         let kept = Kept::new(ts, name, bodies);
-        if !self.has_room(number, kept.bytes(), config) {
-            self.give_way(number, kept.bytes(), config);
+        if usable && !self.has_room(number, kept.bytes(), config) {
+            self.make_way(number, kept.bytes(), config);
             if !self.has_room(number, kept.bytes(), config) {
                 return Err(UnsubscribeCode::Overload);
             }
@@ -143,20 +143,19 @@ impl Topics {
         others + bytes <= config.snapshots_bytes
     }
 
-    /// States that only newcomers would get give way to one that somebody waits for. Their hooks
+    /// States of other topics give way, so that nobody keeps anybody out by not taking theirs.
+    /// Whoever still waits for one gets a later one, when the socket and the credit allow it. Hooks
     /// are left alone for as long as they would have been.
-    fn give_way(&mut self, number: TopicNo, bytes: u64, config: &NodeConfig) {
-        let looked_at: Vec<_> = self.kept_looks.iter().take(LOOKED_AT).copied().collect();
-        for (look, other) in looked_at {
-            if self.has_room(number, bytes, config) {
-                return;
-            }
-            let is_taken = self.is_in_state(other, |state| matches!(state, CursorState::Snapshot));
-            if other != number && !is_taken {
-                self.kept_looks.remove(&(look, other));
-                let Some(topic) = held(self.topics.get_mut(&other), TOPIC) else { continue };
-                self.kept_bytes -= topic.kept.take().as_ref().map_or(0, Kept::bytes);
-            }
+    fn make_way(&mut self, number: TopicNo, bytes: u64, config: &NodeConfig) {
+        if bytes > config.snapshots_bytes {
+            return;
+        }
+        while !self.has_room(number, bytes, config)
+            && let Some(&(look, other)) = self.kept_looks.iter().find(|(_, it)| *it != number)
+        {
+            self.kept_looks.remove(&(look, other));
+            let Some(topic) = held(self.topics.get_mut(&other), TOPIC) else { continue };
+            self.kept_bytes -= topic.kept.take().as_ref().map_or(0, Kept::bytes);
         }
     }
 
@@ -175,6 +174,12 @@ impl Topics {
         let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
         self.kept_bytes += kept.bytes();
         topic.kept = Some(kept);
+        self.rest(now, number, config, fx);
+    }
+
+    /// The hook has answered, and is left alone for a while.
+    fn rest(&mut self, now: Now, number: TopicNo, config: &NodeConfig, fx: &mut Effects) {
+        let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
         let fresh_until = now.after(config.snapshot_interval);
         topic.fresh_until = Some(fresh_until);
         let look = if now < fresh_until { fresh_until } else { now.after(LOOK) };
@@ -206,10 +211,14 @@ impl Topics {
 
     fn look_at_kept(&mut self, number: TopicNo, at: Now, fx: &mut Effects) {
         let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
-        if let Some(before) = topic.kept_look.replace(at) {
+        let before = topic.kept_look.replace(at);
+        if let Some(before) = before {
             self.kept_looks.remove(&(before, number));
         }
-        self.kept_looks.insert((at, number));
+        fx.disarm(before, Timer::Kept(number));
+        if topic.kept.is_some() {
+            self.kept_looks.insert((at, number));
+        }
         fx.arm(at, Timer::Kept(number));
     }
 
@@ -221,7 +230,8 @@ impl Topics {
         config: &NodeConfig,
         fx: &mut Effects,
     ) {
-        if self.is_in_state(number, |state| matches!(state, CursorState::Snapshot)) {
+        let kept = self.topics.get(&number).is_some_and(|topic| topic.kept.is_some());
+        if kept && self.is_in_state(number, |state| matches!(state, CursorState::Snapshot)) {
             self.look_at_kept(number, now.after(config.snapshot_interval.max(LOOK)), fx);
         } else {
             self.stop_keeping(number, fx);

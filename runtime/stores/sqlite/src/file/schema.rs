@@ -27,7 +27,8 @@ CREATE TABLE sf_store(
     format INTEGER NOT NULL,       -- of these tables
     incarnation INTEGER NOT NULL,  -- random; another one after a restore
     opened INTEGER NOT NULL,       -- how many times
-    served_ms INTEGER NOT NULL     -- for how long the store was open in all
+    served_ms INTEGER NOT NULL     -- for how long the store was open in all; 10 years more if it
+                                   -- was filled from an export
 );
 CREATE TABLE sf_leases(
     no INTEGER PRIMARY KEY,

@@ -30,7 +30,9 @@ pub(super) fn run(
         Asked::ReadBack { topic, before, max, max_bytes } => {
             tables.read_back(topic, *before, (*max, *max_bytes)).map(Told::Page)
         }
-        Asked::Ids { after, max } => tables.list_ids(after.as_ref(), *max).map(Told::Ids),
+        Asked::Ids { after, max, max_bytes } => {
+            tables.list_ids(after.as_ref(), (*max, *max_bytes)).map(Told::Ids)
+        }
         Asked::Import { incarnation, pieces } => {
             tables.import(*incarnation, pieces).map(|()| Told::Imported)
         }
@@ -92,7 +94,7 @@ impl Tables<'_> {
         }
         self.trim(id)?;
         let Some(topic) = self.kept.topics.get(id) else { return Ok(None) };
-        let (no, head) = (topic.no, topic.standing());
+        let (no, head, retention) = (topic.no, topic.standing(), topic.retention);
         let before = before.map_or(i64::MAX, |before| int(before.0));
         let sql = "SELECT ts, name, body, bytes, at_ms FROM sf_log WHERE topic = ?1 AND ts < ?2 \
                    AND ts >= ?3 ORDER BY ts DESC LIMIT ?4";
@@ -108,7 +110,7 @@ impl Tables<'_> {
             let entry = LogEntry { ts, name, bodies: event_bodies(row, 2)? };
             entries.push(AgedEntry { age_ms: self.now.since(time(row, 4)?), entry });
         }
-        Ok(Some(BackPage { head, entries }))
+        Ok(Some(BackPage { head, retention, entries }))
     }
 
     fn delete_topic(&mut self, id: &TopicId) -> Sql<bool> {

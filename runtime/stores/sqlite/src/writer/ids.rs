@@ -14,7 +14,7 @@ use crate::rows::{
 /// How many ids whose time is over go in one group, so that no group takes long.
 const GO_AT_ONCE: u32 = 1_000;
 
-pub(super) fn outcome_bytes(outcome: &Outcome) -> u64 {
+fn outcome_bytes(outcome: &Outcome) -> u64 {
     outcome.error().map_or(0, |name| name.as_bytes().len() as u64) + outcome.bytes()
 }
 

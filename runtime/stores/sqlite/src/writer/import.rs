@@ -1,7 +1,9 @@
 //! Puts what another store had into the tables, and lists what has to be put into another one. Each
 //! call is one transaction. The text of an export is not known here.
 
-use rusqlite::{Error, params};
+use std::time::Duration;
+
+use rusqlite::{Error, OptionalExtension, params};
 
 use steadfast::session::Now;
 use steadfast::session::store::{MessageId, Retention, TopicHead, TopicId, UsedId};
@@ -11,7 +13,7 @@ use steadfast::wire::{Epoch, TopicSeq};
 use super::cache::Durable;
 use super::kept::Tables;
 use crate::file::mixed;
-use crate::rows::{Sql, count, event_body, int, name, outcome, text};
+use crate::rows::{Sql, count, event_body, int, name, outcome, text, time};
 
 /// What can't be put into the tables, and why.
 fn refused(why: impl Into<String>) -> Error {
@@ -19,7 +21,11 @@ fn refused(why: impl Into<String>) -> Error {
 }
 
 impl Tables<'_> {
-    pub(super) fn list_ids(&self, after: Option<&MessageId>, max: u32) -> Sql<Vec<ListedId>> {
+    pub(super) fn list_ids(
+        &self,
+        after: Option<&MessageId>,
+        (max, max_bytes): (u32, u64),
+    ) -> Sql<Vec<ListedId>> {
         let sql = "SELECT principal, message, id, hash, outcome, error, body, due_ms FROM sf_ids \
                    WHERE due_ms > ?1 AND (principal, message, id) > (?2, ?3, ?4) \
                    ORDER BY principal, message, id LIMIT ?5";
@@ -27,7 +33,8 @@ impl Tables<'_> {
             after.map_or(("", "", ""), |id| (&*id.principal, id.message.as_str(), &*id.text));
         let mut statement = self.statement(sql)?;
         let params = params![int(self.now.0), principal, message, id, max];
-        let listed = statement.query_map(params, |row| {
+        let (mut bytes, mut page) = (0, Vec::new());
+        let mut listed = statement.query_map(params, |row| {
             let id = MessageId {
                 principal: row.get::<_, String>(0)?.into(),
                 message: name(row, 1)?,
@@ -37,11 +44,19 @@ impl Tables<'_> {
             let used = UsedId { hash, outcome: outcome(row, 4)? };
             Ok(ListedId { id, used, keep_ms: Now(count(row, 7)?).since(self.now) })
         })?;
-        listed.collect()
+        while let Some(id) = listed.next().transpose()? {
+            bytes += id.bytes();
+            if !page.is_empty() && bytes > max_bytes {
+                break;
+            }
+            page.push(id);
+        }
+        Ok(page)
     }
 
     pub(super) fn import(&mut self, incarnation: u64, pieces: &[Exported]) -> Sql<()> {
         for piece in pieces {
+            piece.check().map_err(refused)?;
             match piece {
                 Exported::Id(id) => self.import_id(id)?,
                 Exported::Topic { topic, head, retention } => {
@@ -54,13 +69,13 @@ impl Tables<'_> {
         Ok(())
     }
 
-    fn import_id(&mut self, ListedId { id, used, keep_ms }: &ListedId) -> Sql<()> {
+    fn import_id(&mut self, listed: &ListedId) -> Sql<()> {
+        let ListedId { id, used, keep_ms } = listed;
         if self.used_id(id)?.is_some() {
             return Err(refused(format!("{id:?} is in use")));
         }
         let (totals, limits) = (&self.kept.totals, &self.kept.limits);
-        let bytes = id.bytes() + super::ids::outcome_bytes(&used.outcome);
-        if totals.ids >= limits.ids || totals.id_bytes + bytes > limits.id_bytes {
+        if totals.ids >= limits.ids || totals.id_bytes + listed.bytes() > limits.id_bytes {
             return Err(refused("there is no room for more ids"));
         }
         self.keep_id(id, (used.hash, &used.outcome), *keep_ms)
@@ -92,32 +107,47 @@ impl Tables<'_> {
         let Some(topic) = self.topic(id)? else {
             return Err(refused(format!("there is no topic {id:?} for its entries")));
         };
-        let no = topic.no;
-        let (mut oldest, mut first_at) = (topic.oldest, topic.first_at);
-        let more: u64 = entries.iter().map(|aged| aged.entry.bytes()).sum();
-        if self.kept.totals.log_bytes + more > self.kept.limits.log_bytes {
-            return Err(refused("there is no room for more entries"));
-        }
+        let (no, head, kept) = (topic.no, topic.head, topic.retention);
+        let (mut oldest, mut bytes) = (topic.oldest, topic.bytes);
+        let mut first_at = self.appended_at(no, oldest)?.unwrap_or(now);
+        let room = self.kept.limits.log_bytes.saturating_sub(self.kept.totals.log_bytes);
+        let before = bytes;
         for AgedEntry { age_ms, entry } in entries {
-            if entry.ts == TopicSeq::ZERO || entry.ts.next() != oldest {
+            let here = head.0 + 1 - oldest.0;
+            // It may be due since the entry above it came.
+            let is_kept = Duration::from_millis(*age_ms) < kept.ttl
+                && here < u64::from(kept.entries)
+                && (here == 0 || bytes + entry.bytes() <= kept.bytes);
+            if entry.ts < oldest && !is_kept {
+                continue;
+            }
+            if entry.ts.next() != oldest {
                 let (ts, oldest) = (entry.ts.0, oldest.0);
                 let why = format!("{id:?}: entry {ts} does not come right before {oldest}");
                 return Err(refused(why));
             }
             oldest = entry.ts;
+            bytes += entry.bytes();
+            if bytes - before > room {
+                return Err(refused("there is no room for more entries"));
+            }
             first_at = first_at.min(Now(now.0.saturating_sub(*age_ms)));
-            let body = text(event_body(&entry.bodies));
-            let (ts, bytes) = (int(entry.ts.0), int(entry.bytes()));
             let sql = "INSERT INTO sf_log(topic, ts, at_ms, name, body, bytes) \
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-            let name = entry.name.as_str();
-            self.run(sql, params![no, ts, int(first_at.0), name, body, bytes])?;
+            let (name, body) = (entry.name.as_str(), text(event_body(&entry.bodies)));
+            let (ts, at, bytes) = (int(entry.ts.0), int(first_at.0), int(entry.bytes()));
+            self.run(sql, params![no, ts, at, name, body, bytes])?;
         }
         if let Some(topic) = self.kept.topics.change(id, Durable::Now) {
-            (topic.oldest, topic.first_at) = (oldest, first_at);
-            topic.bytes += more;
+            (topic.oldest, topic.first_at, topic.bytes) = (oldest, first_at, bytes);
         }
-        self.kept.totals.log_bytes += more;
+        self.kept.totals.log_bytes += bytes - before;
         self.reschedule_topic(id)
+    }
+
+    fn appended_at(&self, topic: i64, ts: TopicSeq) -> Sql<Option<Now>> {
+        let sql = "SELECT at_ms FROM sf_log WHERE topic = ?1 AND ts = ?2";
+        let params = params![topic, int(ts.0)];
+        self.statement(sql)?.query_row(params, |row| time(row, 0)).optional()
     }
 }

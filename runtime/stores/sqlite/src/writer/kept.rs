@@ -85,6 +85,11 @@ impl Kept {
         Ok(Self { limits, leases, topics, totals, before: totals, written: Now(0) })
     }
 
+    /// Whether the tables hold nothing.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.totals.leases == 0 && self.totals.topics == 0 && self.totals.ids == 0
+    }
+
     pub(super) fn committed(&mut self) {
         self.leases.committed();
         self.topics.committed();

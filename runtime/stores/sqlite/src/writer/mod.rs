@@ -41,6 +41,9 @@ use group::{Ended, Operation};
 use kept::Kept;
 pub(crate) use records::{RECORD, record};
 
+/// How old something may be that is imported: ten years.
+const OLDEST_MS: u64 = 10 * 366 * 24 * 3_600_000;
+
 /// What a writer is made of.
 pub(crate) struct Parts {
     pub(crate) db: Connection,
@@ -136,6 +139,13 @@ impl Writer {
                 let _ = tell.send(copied);
             }
             Job::Admin { asked, tell } => {
+                if matches!(asked, Asked::Import { .. })
+                    && self.kept.is_empty()
+                    && self.served.now().0 < OLDEST_MS
+                {
+                    // What is imported may be older than this store.
+                    self.served.go_forward(OLDEST_MS);
+                }
                 let told = admin::run(db, &mut self.kept, self.served.now(), &asked);
                 if matches!(asked, Asked::Delete(_)) {
                     // Whether it was there or not: a look at heads tells.

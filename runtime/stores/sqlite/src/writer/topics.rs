@@ -23,7 +23,7 @@ pub(super) struct Topic {
     pub(super) oldest: TopicSeq,
     pub(super) bytes: u64,
     used: Now,
-    retention: Retention,
+    pub(super) retention: Retention,
     /// No entry is older.
     pub(super) first_at: Now,
 }

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use steadfast::session::Now;
-use steadfast::session::store::{News, OpId, StoreOp, StoreOutcome};
-use steadfast::store::{AdminError, Clock, Store};
+use steadfast::session::store::{DecisionId, News, OpId, StoreOp, StoreOutcome};
+use steadfast::store::{AdminError, Clock, Deciding, Decision, Store};
 use tokio::sync::oneshot;
 
+use crate::decisions::Decisions;
 use crate::error::{BackupError, OpenError, RestoreError};
 use crate::file;
 use crate::jobs::{Answers, Asked, Batch, Job, Told};
@@ -18,6 +19,7 @@ use crate::news::{Deletions, Heard};
 use crate::queue::{Queue, Room};
 use crate::reader::Reader;
 use crate::route::split;
+use crate::savepoint::Savepoint;
 use crate::served::{Served, system_clock};
 use crate::settings::{LocalLimits, LocalSettings};
 use crate::writer::{self, Parts};
@@ -41,6 +43,8 @@ use crate::writer::{self, Parts};
 /// Leases, entries and keys age only while the store is open.
 pub struct LocalStore {
     pub(crate) inner: Arc<Inner>,
+    /// What decides for this handle.
+    decisions: Arc<Decisions>,
     heard: Heard,
 }
 
@@ -78,7 +82,7 @@ impl LocalStore {
     }
 
     fn of(inner: Arc<Inner>) -> Self {
-        Self { heard: inner.deletions.listen(), inner }
+        Self { heard: inner.deletions.listen(), decisions: Arc::default(), inner }
     }
 
     /// A store with settings and limits of one's own.
@@ -217,9 +221,9 @@ impl Inner {
         Ok(())
     }
 
-    async fn write(&self, ops: Vec<(OpId, StoreOp)>) -> Answers {
+    async fn write(&self, ops: Vec<(OpId, StoreOp)>, decisions: &Arc<Decisions>) -> Answers {
         let ids: Vec<OpId> = ops.iter().map(|(id, _)| *id).collect();
-        let (batch, told) = Batch::new(ops);
+        let (batch, told) = Batch::new(ops, decisions);
         match self.writes.put(Job::Batch(batch)) {
             Ok(()) => told.await.unwrap_or_else(|_| all(ids, &StoreOutcome::Unknown)),
             Err(_) => all(ids, &StoreOutcome::Failed),
@@ -238,8 +242,12 @@ impl Inner {
     }
 
     /// Asks the readers, and gives where their answers come; `None` if there is no room.
-    fn ask_readers(&self, ops: Vec<(OpId, StoreOp)>) -> Option<oneshot::Receiver<Answers>> {
-        let (batch, told) = Batch::new(ops);
+    fn ask_readers(
+        &self,
+        ops: Vec<(OpId, StoreOp)>,
+        decisions: &Arc<Decisions>,
+    ) -> Option<oneshot::Receiver<Answers>> {
+        let (batch, told) = Batch::new(ops, decisions);
         self.reads.put(batch).is_ok().then_some(told)
     }
 }
@@ -268,6 +276,7 @@ impl Drop for Inner {
     }
 }
 
+/// The same store, for another node: what decides for one is not what decides for another.
 impl Clone for LocalStore {
     fn clone(&self) -> Self {
         Self::of(Arc::clone(&self.inner))
@@ -286,14 +295,16 @@ impl Store for LocalStore {
         if reads.is_empty() {
             return match writes.is_empty() {
                 true => Vec::new(),
-                false => self.inner.write(writes).await,
+                false => self.inner.write(writes, &self.decisions).await,
             };
         }
         let ids: Vec<OpId> = reads.iter().map(|(id, _)| *id).collect();
         // Both are under way before the first one is waited for.
-        let told = self.inner.ask_readers(reads);
-        let mut answers =
-            if writes.is_empty() { Vec::new() } else { self.inner.write(writes).await };
+        let told = self.inner.ask_readers(reads, &self.decisions);
+        let mut answers = match writes.is_empty() {
+            true => Vec::new(),
+            false => self.inner.write(writes, &self.decisions).await,
+        };
         let read = match told {
             Some(told) => told.await.ok(),
             None => None,
@@ -303,5 +314,22 @@ impl Store for LocalStore {
     }
     async fn news(&self) -> News {
         self.heard.news().await
+    }
+}
+
+/// A decision runs on the writer's thread, in a savepoint of its command, and no other command is
+/// written before it has ended. Of its errors, those of the disk make the operation `Failed`, so
+/// that the node asks again; any other one is the command's `internal`, as is a panic, a statement
+/// that ends the whole transaction (`INSERT OR ROLLBACK`), or one that takes longer than
+/// [`LocalSettings::decision_time`].
+impl Deciding for LocalStore {
+    type Tx<'t> = Savepoint<'t>;
+
+    fn hand_over(&self, id: DecisionId, decide: Decision<Self>) {
+        self.decisions.keep(id, decide);
+    }
+
+    fn withdraw(&self, id: DecisionId) {
+        self.decisions.withdraw(id);
     }
 }

@@ -33,8 +33,10 @@
 //! (`links = "sqlite3"`).
 
 mod admin;
+mod decisions;
 mod error;
 mod file;
+mod guard;
 mod handle;
 mod jobs;
 mod metrics;
@@ -44,6 +46,7 @@ mod read;
 mod reader;
 mod route;
 mod rows;
+mod savepoint;
 mod served;
 mod settings;
 mod writer;
@@ -52,4 +55,5 @@ pub use error::{BackupError, OpenError, RestoreError};
 pub use handle::{LocalBuilder, LocalStore};
 pub use metrics::LocalMetrics;
 pub use rusqlite;
+pub use savepoint::Savepoint;
 pub use settings::{LocalLimits, LocalSettings};

@@ -78,7 +78,11 @@ impl<S: StoreAdmin> Rooms<S> {
             match self.0.read_back(&topic, None, max, max_bytes).await {
                 Ok(page) => {
                     let entries = page.map(|page| page.entries).unwrap_or_default();
-                    return Ok(entries.iter().rev().filter_map(event).collect());
+                    return Ok(entries
+                        .iter()
+                        .rev()
+                        .filter_map(|aged| event(&aged.entry))
+                        .collect());
                 }
                 Err(_) => sleep(pause).await,
             }

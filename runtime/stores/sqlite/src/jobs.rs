@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use steadfast::session::store::{
-    Append, Commit, OpId, PrincipalId, Publication, StoreOp, StoreOutcome, TopicId,
+    Append, Commit, MessageId, OpId, PrincipalId, Publication, StoreOp, StoreOutcome, TopicId,
 };
-use steadfast::store::{AdminError, BackPage, Erased, ListedTopic, TopicPage};
+use steadfast::store::{AdminError, BackPage, Erased, Exported, ListedId, ListedTopic, TopicPage};
 use steadfast::wire::TopicSeq;
 
 use crate::decisions::Decisions;
@@ -32,6 +32,8 @@ pub(crate) struct Batch {
 pub(crate) enum Asked {
     List(TopicPage),
     ReadBack { topic: TopicId, before: Option<TopicSeq>, max: u32, max_bytes: u64 },
+    Ids { after: Option<MessageId>, max: u32 },
+    Restore { incarnation: u64, pieces: Vec<Exported> },
     Delete(TopicId),
     Erase(PrincipalId),
     Compact,
@@ -41,6 +43,8 @@ pub(crate) enum Asked {
 pub(crate) enum Told {
     Listed(Vec<ListedTopic>),
     Page(Option<BackPage>),
+    Ids(Vec<ListedId>),
+    Restored,
     Deleted(bool),
     Erased(Erased),
     Compacted,

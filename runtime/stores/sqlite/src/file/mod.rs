@@ -9,6 +9,7 @@ mod own;
 mod schema;
 
 pub(crate) use copy::{backup, restore};
+pub(crate) use incarnation::mixed;
 pub(crate) use note::Note;
 pub(crate) use open::{Opened, check_file, open, reading, refused};
 pub(crate) use own::{OwnTables, make as make_own_tables};

@@ -12,6 +12,7 @@ mod kept;
 mod leases;
 mod records;
 mod replies;
+mod restore;
 mod topics;
 mod transaction;
 

@@ -127,6 +127,32 @@ fn states_of_many_topics_that_nobody_takes_are_bounded() {
     assert_eq!(bench.node.load().snapshot_bytes, 0);
 }
 
+/// A topic whose state is read again and again leaves room for those of others.
+#[test]
+fn a_state_that_nobody_waits_for_gives_way_to_one_that_somebody_does() {
+    let mut bench = Bench::with(|config| {
+        config.snapshots_bytes = 15;
+        config.snapshot_interval = Duration::from_millis(100);
+    });
+    let (first, second) = (bench.attach(), bench.attach());
+    bench.subscribe(first, 1, &room("a"), None, WIDE);
+    bench.snapshot(Some("{\"x\":1234}"));
+    bench.subscribe(second, 2, &room("b"), None, WIDE);
+    bench.snapshot(Some("{\"x\":5678}"));
+    assert_eq!(bench.topics(second), ["Initial at 0", "snapshot 0"]);
+    assert_eq!(bench.node.load().snapshot_bytes, 10);
+    // The first topic's hook is left alone for as long as it would have been.
+    let third = bench.attach();
+    bench.subscribe(third, 3, &room("a"), None, WIDE);
+    bench.pass(99);
+    assert_eq!(hooks(&bench), 0);
+    bench.pass(1);
+    bench.snapshot(Some("{\"x\":4321}"));
+    assert_eq!(bench.topics(third), ["Initial at 0", "snapshot 0"]);
+    bench.pass(5_000);
+    assert_eq!(bench.node.load().snapshot_bytes, 0, "and nothing stays");
+}
+
 // ---- what one principal may follow ----
 
 #[test]

@@ -1,23 +1,36 @@
 //! The command line: a few words, parsed by hand, and what is said to somebody who mistypes. It
 //! runs nothing.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// The port on which the chat is served by default.
 pub(crate) const DEFAULT_PORT: u16 = 7777;
 
+/// Where what was said is kept by default, from the directory in which the chat is started.
+const DEFAULT_FILE: &str = "chat-data/chat.db";
+
 /// The length of the shortest demo, in seconds.
 const SHORTEST_DEMO: u64 = 4;
+
+/// Where what was said is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// In a file, which outlives the server.
+    File(PathBuf),
+    /// Nowhere.
+    Memory,
+}
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Serve the chat.
-    Serve { port: u16, controlled: bool },
+    Serve { port: u16, controlled: bool, kept: Kept },
     /// Talk in a room.
     Join { room: String, name: String, url: String },
     /// Show that nothing is lost, doubled or reordered.
-    Demo { seconds: u64, seed: Option<u64> },
+    Demo { seconds: u64, seed: Option<u64>, memory: bool },
     /// Say what can be done.
     Help,
 }
@@ -25,9 +38,10 @@ pub(crate) enum Command {
 pub(crate) const HELP: &str = "\
 A chat that survives its network.
 
-  chat [serve] [--port N]                         serve on 127.0.0.1 (port 7777)
+  chat [serve] [--port N] [--file F | --memory]   serve on 127.0.0.1 (port 7777), and keep what is
+                                                  said in a file (chat-data/chat.db), or not at all
   chat join <room> --as <name> [--server <url>]   talk in a room (at ws://127.0.0.1:7777)
-  chat demo [--seconds N] [--seed S]              a server, three clients and a bad network,
+  chat demo [--seconds N] [--seed S] [--memory]   a server, three clients and a bad network,
                                                   with a count at the end
   chat help                                       this page
 
@@ -64,7 +78,12 @@ fn serve(rest: &mut Rest) -> Result<Command, String> {
         return Ok(Command::Help);
     }
     let controlled = rest.flag("--controlled");
-    Ok(Command::Serve { port: rest.number("--port")?.unwrap_or(DEFAULT_PORT), controlled })
+    let kept = match (rest.flag("--memory"), rest.value("--file")?) {
+        (true, Some(_)) => return Err("either `--file` or `--memory`, not both".to_owned()),
+        (true, None) => Kept::Memory,
+        (false, file) => Kept::File(file.unwrap_or_else(|| DEFAULT_FILE.to_owned()).into()),
+    };
+    Ok(Command::Serve { port: rest.number("--port")?.unwrap_or(DEFAULT_PORT), controlled, kept })
 }
 
 fn join(rest: &mut Rest) -> Result<Command, String> {
@@ -89,7 +108,8 @@ fn demo(rest: &mut Rest) -> Result<Command, String> {
              to restart a server and to kill one"
         ));
     }
-    Ok(Command::Demo { seconds, seed: rest.number("--seed")? })
+    let memory = rest.flag("--memory");
+    Ok(Command::Demo { seconds, seed: rest.number("--seed")?, memory })
 }
 
 /// The arguments that have not been read yet.
@@ -148,9 +168,21 @@ mod tests {
 
     #[test]
     fn without_arguments_the_chat_is_served_on_the_default_port() {
-        assert_eq!(line(""), Ok(Command::Serve { port: DEFAULT_PORT, controlled: false }));
-        assert_eq!(line("--port 0"), Ok(Command::Serve { port: 0, controlled: false }));
+        let serve = |port| {
+            let kept = Kept::File("chat-data/chat.db".into());
+            Ok(Command::Serve { port, controlled: false, kept })
+        };
+        assert_eq!(line(""), serve(DEFAULT_PORT));
+        assert_eq!(line("--port 0"), serve(0));
         assert_eq!(line("--help"), Ok(Command::Help));
+    }
+
+    #[test]
+    fn what_is_said_is_kept_in_a_file_or_not_at_all() {
+        let serve = |kept| Ok(Command::Serve { port: DEFAULT_PORT, controlled: false, kept });
+        assert_eq!(line("serve --file my.db"), serve(Kept::File("my.db".into())));
+        assert_eq!(line("--memory"), serve(Kept::Memory));
+        assert!(line("--memory --file my.db").unwrap_err().contains("not both"));
     }
 
     #[test]
@@ -162,7 +194,10 @@ mod tests {
         };
         assert_eq!(line("join lobby --as ada"), Ok(wanted.clone()));
         assert_eq!(line("join --as ada lobby"), Ok(wanted));
-        assert_eq!(line("demo --seed 7"), Ok(Command::Demo { seconds: 12, seed: Some(7) }));
+        assert_eq!(
+            line("demo --seed 7"),
+            Ok(Command::Demo { seconds: 12, seed: Some(7), memory: false })
+        );
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! A chat that survives its network: a server, a client for the terminal, and a demo that counts
 //! what a bad network costs.
 //!
-//! `protocol.rs` is the protocol, `server.rs` what the server does, `terminal.rs` a client for
-//! people, and `demo/` three clients without people.
+//! `protocol.rs` is the protocol, `server.rs` what the server does, `rooms.rs` what it remembers,
+//! `terminal.rs` a client for people, and `demo/` three clients without people.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
 #![allow(clippy::disallowed_methods, reason = "a program makes tasks, waits and reads clocks")]
@@ -11,6 +11,7 @@ mod cli;
 mod demo;
 #[allow(unreachable_pub, reason = "the protocol would be a library that server and clients share")]
 mod protocol;
+mod rooms;
 mod server;
 mod terminal;
 
@@ -46,12 +47,14 @@ async fn run(command: Command) -> ExitCode {
             println!("{}", cli::HELP);
             Ok(true)
         }
-        Command::Serve { port, controlled: false } => server::serve(port).await.map(|()| true),
-        Command::Serve { port, controlled: true } => {
-            server::serve_controlled(port).await.map(|()| true)
+        Command::Serve { port, controlled: false, kept } => {
+            server::serve(port, kept).await.map(|()| true)
+        }
+        Command::Serve { port, controlled: true, kept } => {
+            server::serve_controlled(port, kept).await.map(|()| true)
         }
         Command::Join { room, name, url } => terminal::join(room, name, url).await.map(|()| true),
-        Command::Demo { seconds, seed } => demo::run(seconds, seed).await,
+        Command::Demo { seconds, seed, memory } => demo::run(seconds, seed, memory).await,
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -58,7 +58,7 @@ pub enum ChatCommand {
     },
 
     /// Everything up to this message has been read.
-    #[ws(command)]
+    #[ws(command, max_bytes = "1KiB")]
     MarkRead {
         /// In which room.
         room: RoomId,
@@ -88,7 +88,8 @@ pub enum ChatCommand {
     server,
     protocol = "chat",
     error = ChatError,
-    topic(Room, key = room: RoomId, replay = 500, ttl = "10m")
+    topic(Room, key = room: RoomId, replay = 500, ttl = "30d"),
+    topic(Reading, key = room: RoomId, replay = 1000, ttl = "30d"),
 )]
 pub enum ChatEvent {
     /// Somebody has posted a message.
@@ -113,6 +114,18 @@ pub enum ChatEvent {
         messages: Vec<ChatMessage>,
     },
 
+    /// Somebody has read everything up to a message. It has a topic of its own, so that nobody is
+    /// told who does not ask.
+    #[ws(event(Reading))]
+    Read {
+        /// In which room.
+        room: RoomId,
+        /// Who has read.
+        who: UserId,
+        /// The last message that was read.
+        upto: MessageId,
+    },
+
     /// Somebody is typing.
     #[ws(volatile(Room, latest_by = who))]
     Typing {
@@ -135,11 +148,8 @@ pub enum ChatError {
     Empty,
     /// The name of a room has 1 to 64 characters.
     BadRoomName,
-    /// There are as many rooms as there may be.
-    TooManyRooms {
-        /// How many.
-        limit: u32,
-    },
+    /// The server can't look it up at the moment.
+    NotNow,
     /// From a newer server.
     #[ws(unknown)]
     Unknown(steadfast::UnknownMessage),

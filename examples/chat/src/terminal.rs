@@ -147,7 +147,8 @@ impl Known {
 struct Back {
     until: Instant,
     away: Duration,
-    resumed: bool,
+    /// The room did not go on where it was.
+    gap: bool,
     missed: u32,
 }
 
@@ -267,10 +268,11 @@ impl Terminal {
         match item {
             Item::Snapshot { state, reason } => self.history(state.messages, &reason),
             Item::Event(ChatEvent::Posted { id, from, text, .. }) => {
+                let theirs = from != self.me;
                 if self.show(ChatMessage { id, from, text })
                     && let Some(back) = &mut self.back
                 {
-                    back.missed += 1;
+                    back.missed += u32::from(theirs);
                 }
                 self.mark_read();
             }
@@ -290,6 +292,9 @@ impl Terminal {
                 _ => "the server has started afresh",
             };
             println!("-- messages may be missing here: {why}");
+            if let Some(back) = &mut self.back {
+                back.gap = true;
+            }
         }
         let new = messages
             .into_iter()
@@ -332,9 +337,6 @@ impl Terminal {
             Err(CallError::App(ChatError::Empty)) => {
                 println!("-- not posted: the message is empty")
             }
-            Err(CallError::App(ChatError::TooManyRooms { limit })) => {
-                println!("-- not posted: there are {limit} rooms already")
-            }
             Err(CallError::Timeout) => {
                 println!("-- a message is taking long; it is still on its way")
             }
@@ -363,10 +365,10 @@ impl Terminal {
                     println!("-- trying again in {} s (/retry to try now)", pause.as_secs());
                 }
             }
-            ConnectionState::Connected { resumed, .. } => {
+            ConnectionState::Connected { .. } => {
                 let away = lost.take().map(|lost| lost.elapsed()).unwrap_or_default();
-                self.back =
-                    Some(Back { until: Instant::now() + CATCHING_UP, away, resumed, missed: 0 });
+                let until = Instant::now() + CATCHING_UP;
+                self.back = Some(Back { until, away, gap: false, missed: 0 });
             }
             ConnectionState::Failed { reason } => {
                 println!("-- gave up: {reason}. Nothing more can be sent; /quit to leave")
@@ -375,15 +377,11 @@ impl Terminal {
         }
     }
 
+    /// Says how many messages of others came after a reconnect, which the client had missed.
     fn caught_up(&mut self) {
-        if let Some(Back { away, resumed, missed, .. }) = self.back.take() {
-            let how = if resumed { "" } else { " in a new session" };
-            let news = match missed {
-                0 => String::new(),
-                1 => "; 1 message came meanwhile".to_owned(),
-                count => format!("; {count} messages came meanwhile"),
-            };
-            println!("-- connected again{how} after {:.1} s{news}", away.as_secs_f64());
+        if let Some(Back { away, gap, missed, .. }) = self.back.take() {
+            let how = if gap { "connected again" } else { "resumed" };
+            println!("-- {how} {} after {:.1} s (+{missed})", self.room.0, away.as_secs_f64());
         }
     }
 

@@ -2,9 +2,12 @@
 //! for other tests.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed step is a failed test")]
 
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use steadfast_proxy::Proxy;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
@@ -16,6 +19,8 @@ struct Program {
     child: Child,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
+    /// Every line that was read so far.
+    shown: Vec<String>,
 }
 
 impl Program {
@@ -28,7 +33,7 @@ impl Program {
             .spawn()
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { input: child.stdin.take().unwrap(), output, child }
+        Self { input: child.stdin.take().unwrap(), output, child, shown: Vec::new() }
     }
 
     async fn says(&mut self, line: &str) {
@@ -37,29 +42,30 @@ impl Program {
 
     /// Reads until a line contains the text.
     async fn shows(&mut self, text: &str) -> String {
-        let mut before = Vec::new();
         loop {
             match timeout(PATIENCE, self.output.next_line()).await {
-                Ok(Ok(Some(line))) if line.contains(text) => return line,
-                Ok(Ok(Some(line))) => before.push(line),
-                other => panic!("{other:?} instead of `{text}`, after {before:#?}"),
+                Ok(Ok(Some(line))) => self.shown.push(line.clone()),
+                other => panic!("{other:?} instead of `{text}`, after {:#?}", self.shown),
+            }
+            if let Some(line) = self.shown.last().filter(|line| line.contains(text)) {
+                return line.clone();
             }
         }
     }
 
+    /// Closes its input; how it ends, and everything that it has shown.
     async fn ends(mut self) -> (Option<i32>, Vec<String>) {
         drop(self.input);
-        let mut rest = Vec::new();
         while let Some(line) = timeout(PATIENCE, self.output.next_line()).await.unwrap().unwrap() {
-            rest.push(line);
+            self.shown.push(line);
         }
-        (timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap().code(), rest)
+        (timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap().code(), self.shown)
     }
 }
 
 #[tokio::test]
 async fn two_people_talk_and_outlive_a_restart_of_the_listener() {
-    let mut server = Program::start(&["serve", "--port", "0", "--controlled"]);
+    let mut server = Program::start(&["serve", "--port", "0", "--controlled", "--memory"]);
     let address = server.shows("listening on ").await;
     let url = format!("ws://{}", address.trim_start_matches("listening on "));
     let mut ada = Program::start(&["join", "lobby", "--as", "ada", "--server", &url]);
@@ -75,7 +81,7 @@ async fn two_people_talk_and_outlive_a_restart_of_the_listener() {
     ada.shows("to say").await;
     server.says("restart").await;
     server.shows("listening on ").await;
-    ada.shows("-- connected again").await;
+    ada.shows("-- resumed lobby after").await;
     ada.says("still here").await;
     bo.shows("<ada> still here").await;
     ada.says("/who").await;
@@ -86,15 +92,26 @@ async fn two_people_talk_and_outlive_a_restart_of_the_listener() {
     assert_eq!(bo.ends().await.0, Some(0), "the end of the input is a way to leave, too");
 }
 
-#[tokio::test]
-async fn the_demo_keeps_its_promise() {
-    let (code, lines) = Program::start(&["demo", "--seconds", "5", "--seed", "1"]).ends().await;
+async fn demo_keeps_its_promise(arguments: &[&str]) -> String {
+    let (code, lines) = Program::start(arguments).ends().await;
     let last = lines.last().cloned().unwrap_or_default();
     assert!(
         last.starts_with("demo: sent=") && last.contains(" lost=0 doubled=0 reordered=0 "),
         "{lines:#?}"
     );
     assert_eq!(code, Some(0), "{lines:#?}");
+    last
+}
+
+#[tokio::test]
+async fn the_demo_keeps_its_promise_and_a_killed_server_costs_nothing() {
+    let last = demo_keeps_its_promise(&["demo", "--seconds", "5", "--seed", "1"]).await;
+    assert!(last.contains(" unknown=0 gapped=0 "), "{last}");
+}
+
+#[tokio::test]
+async fn the_demo_keeps_its_promise_though_the_store_dies_with_the_server() {
+    demo_keeps_its_promise(&["demo", "--seconds", "5", "--seed", "1", "--memory"]).await;
 }
 
 #[tokio::test]
@@ -103,4 +120,106 @@ async fn a_mistyped_command_is_explained() {
     let output = timeout(PATIENCE, program).await.unwrap().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("there is no command `jion`"));
+}
+
+/// A directory of a test's own, which is deleted with it.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+
+    /// Serves with a file in it; where, if it does not end at once.
+    async fn serve(&self) -> (Program, SocketAddr) {
+        let file = self.0.join("chat.db");
+        let mut server =
+            Program::start(&["serve", "--port", "0", "--file", file.to_str().unwrap()]);
+        let line = server.shows("The chat is served on ws://").await;
+        let addr = line.split("ws://").nth(1).and_then(|rest| rest.split(". ").next());
+        let addr = addr.and_then(|addr| addr.parse().ok());
+        (server, addr.unwrap_or_else(|| panic!("no address: {line}")))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn join(name: &str, proxy: &Proxy) -> Program {
+    Program::start(&[
+        "join",
+        "lobby",
+        "--as",
+        name,
+        "--server",
+        proxy.url("/").trim_end_matches('/'),
+    ])
+}
+
+/// Kill -9, and the same file again: whoever was away is told what was said meanwhile, and how much
+/// that is; whoever wrote while there was no server has written; nothing is shown twice.
+#[tokio::test]
+async fn a_server_that_is_killed_loses_nothing_and_shows_nothing_twice() {
+    let place = Place::new("killed");
+    let (mut server, addr) = place.serve().await;
+    let (for_ada, for_bo) = (Proxy::start(addr).await.unwrap(), Proxy::start(addr).await.unwrap());
+    let (mut ada, mut bo) = (join("ada", &for_ada), join("bo", &for_bo));
+    ada.shows("you are ada").await;
+    bo.shows("you are bo").await;
+    let mut said = Vec::new();
+    for round in 1..=3 {
+        for_ada.refuse(true);
+        for_ada.cut_all();
+        ada.shows("-- connection lost").await;
+        for number in 1..=3 {
+            bo.says(&format!("message {round}.{number}")).await;
+            bo.shows(&format!("<you> message {round}.{number}")).await;
+            said.push(format!("message {round}.{number}"));
+        }
+        for_bo.refuse(true);
+        server.child.kill().await.unwrap();
+        bo.shows("-- connection lost").await;
+        bo.says(&format!("message {round}.4")).await;
+        bo.shows("-- not sent yet").await;
+        said.push(format!("message {round}.4"));
+        let addr;
+        (server, addr) = place.serve().await;
+        for_ada.retarget(addr);
+        for_bo.retarget(addr);
+        for_ada.refuse(false);
+        let resumed = ada.shows("-- resumed lobby after").await;
+        assert!(resumed.ends_with("s (+3)"), "{resumed}");
+        for_bo.refuse(false);
+        bo.shows("-- resumed lobby after").await;
+        ada.shows(&format!("<bo> message {round}.4")).await;
+    }
+    let mut cy = join("cy", &for_ada);
+    cy.shows(said.last().unwrap()).await;
+    let late = cy.ends().await.1;
+    for (who, lines) in [("ada", ada.ends().await.1), ("bo", bo.ends().await.1), ("cy", late)] {
+        let shown = lines.iter().filter_map(|line| line.split_once("> message "));
+        let shown: Vec<String> = shown.map(|(_, text)| format!("message {text}")).collect();
+        // Whoever comes late is shown the latest ones.
+        let expected = if who == "cy" { &said[said.len() - 10..] } else { &said[..] };
+        assert_eq!(shown, expected, "{who}: {lines:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_file_is_told_so() {
+    let place = Place::new("second");
+    let (_first, _) = place.serve().await;
+    let file = place.0.join("chat.db");
+    let second = Command::new(env!("CARGO_BIN_EXE_chat"))
+        .args(["serve", "--port", "0", "--file", file.to_str().unwrap()])
+        .output();
+    let output = timeout(PATIENCE, second).await.unwrap().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("chat.db") && said.contains("one process at a time"), "{said}");
 }

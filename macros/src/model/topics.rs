@@ -9,7 +9,7 @@ use super::protocol::Topic;
 use crate::attr::{EnumAttrs, TopicAttrs, bare};
 use crate::case::snake;
 use crate::ctxt::Ctxt;
-use crate::units::{duration_ms, size_bytes};
+use crate::units::{kept_ms, size_bytes};
 
 const DEFAULT_REPLAY: u32 = 256;
 const DEFAULT_TTL_MS: u64 = 600_000;
@@ -31,7 +31,7 @@ pub(super) fn check_topics(attrs: &EnumAttrs, ctxt: &Ctxt) -> Vec<Topic> {
 fn check_topic(raw: &TopicAttrs, ctxt: &Ctxt) -> Option<Topic> {
     let ident = &raw.name;
     let replay = raw.replay.as_ref().and_then(|lit| ctxt.ok(lit.base10_parse::<u32>()));
-    let ttl_ms = raw.ttl.as_ref().and_then(|lit| ctxt.ok(duration_ms(lit)));
+    let ttl_ms = raw.ttl.as_ref().and_then(|lit| ctxt.ok(kept_ms(lit)));
     let max_bytes = raw.max_bytes.as_ref().and_then(|lit| ctxt.ok(size_bytes(lit)));
     let Some((field, ty)) = &raw.key else {
         if !raw.refused {

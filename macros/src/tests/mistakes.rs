@@ -296,3 +296,21 @@ fn an_id_needs_a_field_that_is_there_and_a_time() {
     };
     says(&error, &["`id` belongs on the client enum", "`keep` belongs on the client enum"]);
 }
+
+#[test]
+fn a_topic_keeps_its_events_for_a_year_at_most() {
+    let with = |ttl: &str| -> DeriveInput {
+        parse_quote! {
+            #[ws(server, protocol = "chat", topic(Room, key = room: RoomId, ttl = #ttl))]
+            enum ChatEvent {
+                #[ws(event(Room))]
+                Posted { room: RoomId },
+                #[ws(unknown)]
+                Unknown(UnknownMessage),
+            }
+        }
+    };
+    says(&with("366d"), &["at most \\\"365d\\\""]);
+    says(&with("365"), &["expected a time such as"]);
+    assert!(mistakes(&with("365d")).is_empty());
+}

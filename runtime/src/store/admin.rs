@@ -4,13 +4,15 @@
 use std::future::Future;
 
 use super::interface::Store;
-use crate::session::store::{LogEntry, PrincipalId, TopicHead, TopicId};
+use crate::session::store::{
+    LogEntry, MessageId, PrincipalId, Retention, TopicHead, TopicId, UsedId,
+};
 use crate::wire::TopicSeq;
 
 /// Looks into a store and takes things out of it, while nodes use it. It is for operators: the
 /// protocol needs none of it.
 ///
-/// Each method is atomic, and may be repeated. It waits for as long as an operation of the store
+/// Each method is atomic, and may be repeated, [`restore`](Self::restore) excepted. It waits for as long as an operation of the store
 /// may take; the pages bound what is read at once.
 ///
 /// # Errors
@@ -59,6 +61,30 @@ pub trait StoreAdmin: Store {
         max: u32,
         max_bytes: u64,
     ) -> impl Future<Output = Result<Option<BackPage>, AdminError>> + Send;
+
+    /// Ids of the application that are in use, by principal, message and text: at most `max` of
+    /// those behind `after`, or from the first one on.
+    fn list_ids(
+        &self,
+        after: Option<MessageId>,
+        max: u32,
+    ) -> impl Future<Output = Result<Vec<ListedId>, AdminError>> + Send;
+
+    /// Adds pieces of an [`export`](super::export()): ids and topics that are not there yet, and
+    /// entries below the oldest one of a log that was restored. Each topic gets another epoch, a
+    /// mixture of its earlier one and `incarnation`, so `incarnation` must be a random number, and
+    /// the same one for all pieces. No node may use the store before the last piece is in it.
+    ///
+    /// An entry is as old as it was, or as old as the store's own time if that began later. Bounds
+    /// of the store hold: what would be beyond them fails, and displaces nothing.
+    ///
+    /// # Errors
+    /// Pieces before the one that failed may be there: begin again with an empty store.
+    fn restore(
+        &self,
+        incarnation: u64,
+        pieces: Vec<Exported>,
+    ) -> impl Future<Output = Result<(), AdminError>> + Send;
 
     /// Deletes a topic: its log, its head, and the keys of its appends. Whether there was one.
     ///
@@ -134,6 +160,8 @@ pub struct ListedTopic {
     pub head: TopicHead,
     /// Bytes of its entries.
     pub bytes: u64,
+    /// How much of it is kept, as nodes have said last.
+    pub retention: Retention,
 }
 
 /// A page of a log, read backwards.
@@ -142,7 +170,53 @@ pub struct BackPage {
     /// Where the log stands.
     pub head: TopicHead,
     /// Consecutive entries, the latest first.
-    pub entries: Vec<LogEntry>,
+    pub entries: Vec<AgedEntry>,
+}
+
+/// An entry, and how old it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AgedEntry {
+    /// Milliseconds since it was appended; only time while the store is open counts.
+    pub age_ms: u64,
+    /// The entry.
+    pub entry: LogEntry,
+}
+
+/// An id of the application that is in use.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ListedId {
+    /// Which.
+    pub id: MessageId,
+    /// What it stands for.
+    pub used: UsedId,
+    /// Milliseconds for which it is kept from here on.
+    pub keep_ms: u64,
+}
+
+/// A piece of what outlives a store's incarnation. Leases don't: their clients are told that
+/// outcomes are unknown, as after a restored backup (PROTOCOL.md 5.1).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Exported {
+    /// An id of the application.
+    Id(ListedId),
+    /// A topic, without its entries.
+    Topic {
+        /// Which.
+        topic: TopicId,
+        /// Where it stands.
+        head: TopicHead,
+        /// How much of it is kept.
+        retention: Retention,
+    },
+    /// Entries of a topic that came before, the latest first. The first one is the topic's latest,
+    /// or right below the last one that came before.
+    Entries {
+        /// Whose.
+        topic: TopicId,
+        /// At least one.
+        entries: Vec<AgedEntry>,
+    },
 }
 
 /// What was erased.

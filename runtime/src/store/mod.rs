@@ -5,13 +5,18 @@
 
 mod admin;
 mod deciding;
+mod export;
 mod interface;
 mod memory;
 #[cfg(feature = "store-suite")]
 pub mod suite;
 
 pub use crate::session::store::{Advanced, News};
-pub use admin::{AdminError, BackPage, Erased, ListedTopic, StoreAdmin, StoreFigures, TopicPage};
+pub use admin::{
+    AdminError, AgedEntry, BackPage, Erased, Exported, ListedId, ListedTopic, StoreAdmin,
+    StoreFigures, TopicPage,
+};
 pub use deciding::{Deciding, Decision};
+pub use export::{ExportError, ExportFigures, RestoreError, export, restore};
 pub use interface::{Clock, DynStore, NewsFuture, Store, StoreFuture};
 pub use memory::{MemoryBytes, MemoryLimits, MemoryState, MemoryStore};

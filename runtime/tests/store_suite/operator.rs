@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use steadfast::session::store::{News, OpId, PrincipalId, StoreOp, StoreOutcome, TopicId};
+use steadfast::session::store::{
+    MessageId, News, OpId, PrincipalId, StoreOp, StoreOutcome, TopicId,
+};
 use steadfast::store::suite::{self, Report, Way};
 use steadfast::store::{
-    AdminError, BackPage, Erased, ListedTopic, MemoryStore, Store, StoreAdmin, StoreFigures,
-    TopicPage,
+    AdminError, BackPage, Erased, Exported, ListedId, ListedTopic, MemoryStore, Store, StoreAdmin,
+    StoreFigures, TopicPage,
 };
 use steadfast::wire::TopicSeq;
 
@@ -23,12 +25,23 @@ enum Mistake {
     ErasesBobToo,
     CompactsTopics,
     CountsNothing,
+    ListsTextsBackwards,
+    RestoresNoIds,
+    RestoresTheLatestAlone,
+    RestoresOver,
 }
 
 /// Each with the cases that have to find it, and no others.
 const MISTAKES: &[(Mistake, &[&str])] = &[
     (Mistake::ListsBackwards, &["topics are listed in order, page by page"]),
-    (Mistake::ReadsForwards, &["a log is read from its end"]),
+    (
+        Mistake::ReadsForwards,
+        &[
+            "a log is read from its end",
+            "a restored topic is read as it was, under another epoch",
+            "what is there already is not restored over",
+        ],
+    ),
     (Mistake::ReadsBeyondItsBytes, &["a log is read from its end"]),
     (
         Mistake::DeletesNothing,
@@ -47,6 +60,19 @@ const MISTAKES: &[(Mistake, &[&str])] = &[
     (Mistake::ErasesBobToo, &["an erased principal has no lease and no id"]),
     (Mistake::CompactsTopics, &["compacting changes nothing that can be asked for"]),
     (Mistake::CountsNothing, &["figures follow what is stored"]),
+    (Mistake::ListsTextsBackwards, &["ids are listed in order, page by page"]),
+    (
+        Mistake::RestoresNoIds,
+        &["a restored id is found", "what is there already is not restored over"],
+    ),
+    (
+        Mistake::RestoresTheLatestAlone,
+        &[
+            "a restored topic is read as it was, under another epoch",
+            "what is there already is not restored over",
+        ],
+    ),
+    (Mistake::RestoresOver, &["what is there already is not restored over"]),
 ];
 
 struct Wrong {
@@ -97,6 +123,36 @@ impl StoreAdmin for Wrong {
             page.entries.reverse();
         }
         Ok(page)
+    }
+
+    async fn list_ids(
+        &self,
+        after: Option<MessageId>,
+        max: u32,
+    ) -> Result<Vec<ListedId>, AdminError> {
+        let mut listed = self.store.list_ids(after, max).await?;
+        if self.is(Mistake::ListsTextsBackwards) {
+            listed.reverse();
+        }
+        Ok(listed)
+    }
+
+    async fn restore(&self, incarnation: u64, mut pieces: Vec<Exported>) -> Result<(), AdminError> {
+        if self.is(Mistake::RestoresNoIds) {
+            pieces.retain(|piece| !matches!(piece, Exported::Id(_)));
+        }
+        for piece in &mut pieces {
+            match piece {
+                Exported::Entries { entries, .. } if self.is(Mistake::RestoresTheLatestAlone) => {
+                    entries.truncate(1);
+                }
+                Exported::Topic { topic, .. } if self.is(Mistake::RestoresOver) => {
+                    self.store.delete_topic(topic).await?;
+                }
+                _ => {}
+            }
+        }
+        self.store.restore(incarnation, pieces).await
     }
 
     async fn delete_topic(&self, topic: &TopicId) -> Result<bool, AdminError> {

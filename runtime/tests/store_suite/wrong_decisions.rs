@@ -35,7 +35,7 @@ pub const MISTAKES: &[(Mistake, &[&str])] = &[
     (Mistake::KeepsWhatIsWithdrawn, &["what was withdrawn is not decided"]),
 ];
 
-type Shared = Arc<Mutex<Decision>>;
+type Shared = Arc<Mutex<Decision<MemoryStore>>>;
 
 pub struct Wrong {
     store: MemoryStore,
@@ -45,7 +45,7 @@ pub struct Wrong {
 
 fn decide(shared: &Shared) -> Decided {
     // One that has panicked is asked again.
-    (shared.lock().unwrap_or_else(PoisonError::into_inner))()
+    (shared.lock().unwrap_or_else(PoisonError::into_inner))(&mut ())
 }
 
 impl Wrong {
@@ -88,10 +88,12 @@ impl Store for Wrong {
 }
 
 impl Deciding for Wrong {
-    fn hand_over(&self, id: DecisionId, made: Decision) {
+    type Tx<'t> = ();
+
+    fn hand_over(&self, id: DecisionId, made: Decision<Self>) {
         let shared = Arc::new(Mutex::new(made));
         self.given.lock().unwrap().insert(id, Arc::clone(&shared));
-        self.store.hand_over(id, Box::new(move || decide(&shared)));
+        self.store.hand_over(id, Box::new(move |()| decide(&shared)));
     }
 
     fn withdraw(&self, id: DecisionId) {

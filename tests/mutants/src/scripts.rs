@@ -23,6 +23,7 @@ pub fn script(mutant: Mutant) -> Option<Script> {
         Mutant::SweepSkipped => Some(a_node_and_its_client_end_before_an_append),
         Mutant::PublishesWithoutQuota => Some(a_client_publishes_more_than_the_log_takes),
         Mutant::RolledLeavesLeases => Some(an_idle_client_of_a_store_that_goes_back),
+        Mutant::StatesStandInTheWay => Some(two_topics_with_room_for_one_state),
         _ => None,
     }
 }
@@ -114,6 +115,20 @@ fn a_client_publishes_more_than_the_log_takes() -> Option<Violation> {
         let (command, _) = world.submit(0, ORDERED);
         world.run_until(2_000, |world| !world.held.is_empty());
         world.finish(command, Answer::Ok(3));
+    }
+    outcome(world)
+}
+
+/// The state of one topic is here and would be fresh for hours when another one's is asked for.
+fn two_topics_with_room_for_one_state() -> Option<Violation> {
+    let plan = Plan::calm().node(|config| {
+        config.snapshots_bytes = 20;
+        config.snapshot_interval = Duration::from_secs(3 * 3_600);
+    });
+    let mut world = world(plan);
+    for key in [KEYS[0], KEYS[1]] {
+        world.subscribe(0, 1, key, Pace::Each(0));
+        world.run_for(1_000);
     }
     outcome(world)
 }

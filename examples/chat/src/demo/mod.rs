@@ -3,9 +3,10 @@
 //!
 //! The server is a process of its own. Each client has a proxy of its own, which cuts it off at
 //! random. Once, the listener is drained and comes back in the same process, which must cost
-//! nothing. Once, the process is killed. Since its store is in memory, what was under way must then
-//! come back as unknown, and what died with it must be covered by a gap that each subscriber was
-//! told of. All chance comes from one seed, except what the operating system does.
+//! nothing. Once, the process is killed, which must cost nothing either, since its store is a file.
+//! With `--memory` its store dies with it: then what was under way must come back as unknown, and
+//! what died must be covered by a gap that each subscriber was told of. All chance comes from one
+//! seed, except what the operating system does.
 
 mod faults;
 mod ledger;
@@ -13,6 +14,7 @@ mod process;
 mod script;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,10 +44,11 @@ const LAST_WORDS: Duration = Duration::from_millis(150);
 ///
 /// # Errors
 /// When the server or a client can't be started.
-pub(crate) async fn run(seconds: u64, seed: Option<u64>) -> io::Result<bool> {
+pub(crate) async fn run(seconds: u64, seed: Option<u64>, memory: bool) -> io::Result<bool> {
     let seed = seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("A server, {} clients, a bad network: {seconds} s with seed {seed}.\n", NAMES.len());
-    let mut stage = Stage::set(seed).await?;
+    let place = if memory { None } else { Some(Place::new()?) };
+    let mut stage = Stage::set(seed, place).await?;
     let began = stage.play(seconds).await?;
     let connected = stage.settle(began).await;
     let kept = stage.report(connected);
@@ -53,9 +56,30 @@ pub(crate) async fn run(seconds: u64, seed: Option<u64>) -> io::Result<bool> {
     Ok(kept)
 }
 
+/// A directory for the server's file, which is deleted with this.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> io::Result<Self> {
+        let name = format!("steadfast-chat-demo-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Whatever is left of it is for the operating system to delete.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// Everything that takes part.
 struct Stage {
     rng: Rng,
+    /// `None` if the store dies with the server.
+    place: Option<Place>,
     server: ServerProcess,
     proxies: Vec<Arc<Proxy>>,
     clients: Vec<Scripted>,
@@ -64,8 +88,8 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set(seed: u64) -> io::Result<Self> {
-        let server = ServerProcess::start().await?;
+    async fn set(seed: u64, place: Option<Place>) -> io::Result<Self> {
+        let server = ServerProcess::start(file(place.as_ref()).as_deref()).await?;
         let ledger = Notes::default();
         let (mut proxies, mut clients) = (Vec::new(), Vec::new());
         for who in 0..NAMES.len() {
@@ -76,6 +100,7 @@ impl Stage {
         }
         Ok(Self {
             rng: Rng::with_seed(seed),
+            place,
             server,
             proxies,
             clients,
@@ -106,11 +131,14 @@ impl Stage {
                 let addr = self.server.restart_listener().await?;
                 self.proxies.iter().for_each(|proxy| proxy.retarget(addr));
             }
-            if second + NEAR == kill {
+            if self.place.is_none() && second + NEAR == kill {
                 notes(&self.ledger).nearing_the_kill();
             }
             if second == kill {
-                remark = "the server is killed; another one starts, with nothing";
+                remark = match self.place {
+                    Some(_) => "the server is killed; another one opens its file",
+                    None => "the server is killed; another one starts, with nothing",
+                };
                 self.replace_server().await?;
             }
             self.show(began, remark);
@@ -124,18 +152,23 @@ impl Stage {
     }
 
     /// Kills the server while it has answers that nobody has heard, so that it takes them with it.
+    /// What a file has kept is no excuse for anything, so of such a kill the ledger hears nothing.
     async fn replace_server(&mut self) -> io::Result<()> {
         self.proxies.iter().for_each(|proxy| proxy.stall(Way::Down));
         sleep(LAST_WORDS).await;
-        notes(&self.ledger).killing();
+        if self.place.is_none() {
+            notes(&self.ledger).killing();
+        }
         self.server.kill().await?;
         for proxy in &self.proxies {
             proxy.cut_all();
             proxy.resume();
         }
-        self.server = ServerProcess::start().await?;
+        self.server = ServerProcess::start(file(self.place.as_ref()).as_deref()).await?;
         self.proxies.iter().for_each(|proxy| proxy.retarget(self.server.addr()));
-        notes(&self.ledger).replaced();
+        if self.place.is_none() {
+            notes(&self.ledger).replaced();
+        }
         Ok(())
     }
 
@@ -225,6 +258,10 @@ impl Stage {
         // It has nothing more to say, and may already be gone.
         let _ = self.server.kill().await;
     }
+}
+
+fn file(place: Option<&Place>) -> Option<PathBuf> {
+    place.map(|Place(directory)| directory.join("chat.db"))
 }
 
 /// What else is wrong, even if nothing was lost, doubled or reordered.

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -24,17 +25,20 @@ pub(crate) struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts this program once more, as a server on a free port.
+    /// Starts this program once more, as a server on a free port, which keeps what is said in a
+    /// file, or nowhere.
     ///
     /// # Errors
     /// When it can't be started, or does not listen in time.
-    pub(crate) async fn start() -> io::Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["serve", "--port", "0", "--controlled"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
+    pub(crate) async fn start(file: Option<&Path>) -> io::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["serve", "--port", "0", "--controlled"]);
+        match file {
+            Some(file) => command.arg("--file").arg(file),
+            None => command.arg("--memory"),
+        };
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
         let (Some(orders), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::Error::other("the server's pipes are missing"));
         };

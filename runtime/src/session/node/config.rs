@@ -187,7 +187,8 @@ pub struct NodeConfig {
     /// subscription that would get a longer one ends with `too_large`.
     pub snapshot_bytes: u32,
     /// Bytes of the states of all topics that wait for somebody to take them, each counted once:
-    /// 256 MiB. Subscriptions that would need more end with `overload`.
+    /// 256 MiB. States that are kept for newcomers alone give way; beyond, subscriptions that would
+    /// need more end with `overload`.
     pub snapshots_bytes: u64,
     /// Time between two calls of a topic's snapshot hook: 100 ms. Who comes in between gets the
     /// state that was read last, or waits for the next one if there were events since. Zero: a

@@ -2,8 +2,10 @@
 
 use super::run::Run;
 use super::shards::{Place, Places, Shards};
-use crate::session::store::{PrincipalId, TopicId};
-use crate::store::admin::{BackPage, Erased, ListedTopic, TopicPage};
+use crate::session::store::{MessageId, PrincipalId, TopicId};
+use crate::store::admin::{
+    AdminError, BackPage, Erased, Exported, ListedId, ListedTopic, TopicPage,
+};
 use crate::wire::TopicSeq;
 
 impl<S: Shards> Run<'_, S> {
@@ -34,6 +36,59 @@ impl<S: Shards> Run<'_, S> {
         });
         self.end();
         page
+    }
+
+    pub(super) fn list_ids(mut self, after: Option<&MessageId>, max: u32) -> Vec<ListedId> {
+        let mut listed = Vec::new();
+        for place in Places::all(S::SHARDS).iter() {
+            listed.extend(self.with(Places::one(place), Places::NONE, |held| {
+                let now = held.now();
+                held.people(place).ids.list(now, after, max)
+            }));
+        }
+        listed.sort_unstable_by(|a: &ListedId, b| a.id.cmp(&b.id));
+        listed.truncate(max as usize);
+        self.end();
+        listed
+    }
+
+    pub(super) fn restore(
+        mut self,
+        incarnation: u64,
+        pieces: Vec<Exported>,
+    ) -> Result<(), AdminError> {
+        let put = pieces.into_iter().try_for_each(|piece| self.put(incarnation, piece));
+        self.end();
+        put
+    }
+
+    fn put(&mut self, incarnation: u64, piece: Exported) -> Result<(), AdminError> {
+        let limits = self.limits;
+        let put = match piece {
+            Exported::Id(id) => {
+                let place = S::place_of_principal(&id.id.principal);
+                self.with(Places::one(place), Places::NONE, |held| {
+                    let (now, all) = (held.now(), held.sums());
+                    held.people(place).ids.restore(now, id, &all, limits)
+                })
+            }
+            Exported::Topic { topic, head, retention } => {
+                let place = S::place_of_topic(&topic);
+                self.with(Places::NONE, Places::one(place), |held| {
+                    let (now, all) = (held.now(), held.sums());
+                    let kept = (head, retention);
+                    held.topics(place).restore(now, topic, kept, incarnation, &all, limits)
+                })
+            }
+            Exported::Entries { topic, entries } => {
+                let place = S::place_of_topic(&topic);
+                self.with(Places::NONE, Places::one(place), |held| {
+                    let (now, all) = (held.now(), held.sums());
+                    held.topics(place).restore_entries(now, &topic, entries, &all, limits)
+                })
+            }
+        };
+        put.map_err(AdminError::Failed)
     }
 
     pub(super) fn delete_topic(mut self, topic: &TopicId) -> bool {

@@ -12,9 +12,12 @@ use super::locked::lock;
 use super::news::Listener;
 use super::run::Run;
 use super::shared::{Asker, Shared};
-use crate::session::store::{DecisionId, News, OpId, PrincipalId, StoreOp, StoreOutcome, TopicId};
+use crate::session::store::{
+    DecisionId, MessageId, News, OpId, PrincipalId, StoreOp, StoreOutcome, TopicId,
+};
 use crate::store::admin::{
-    AdminError, BackPage, Erased, ListedTopic, StoreAdmin, StoreFigures, TopicPage,
+    AdminError, BackPage, Erased, Exported, ListedId, ListedTopic, StoreAdmin, StoreFigures,
+    TopicPage,
 };
 use crate::store::deciding::{Deciding, Decision};
 use crate::store::interface::{Clock, Store};
@@ -144,6 +147,10 @@ impl Store for MemoryStore {
     }
 
     fn execute_at_once(&self, op: StoreOp) -> Result<StoreOutcome, StoreOp> {
+        // The driver asks under its lock, where no code of the application may run.
+        if Decisions::any_named_by(&op) {
+            return Err(op);
+        }
         Ok(self.carry_out(&mut self.asker(), op))
     }
 
@@ -157,7 +164,10 @@ impl Store for MemoryStore {
 }
 
 impl Deciding for MemoryStore {
-    fn hand_over(&self, id: DecisionId, decide: Decision) {
+    /// There is nothing to work in: its decisions only find an outcome.
+    type Tx<'t> = ();
+
+    fn hand_over(&self, id: DecisionId, decide: Decision<Self>) {
         self.decisions().hand_over(id, decide);
     }
 
@@ -168,7 +178,7 @@ impl Deciding for MemoryStore {
     }
 }
 
-/// It does everything at once, and never fails.
+/// It does everything at once, and nothing fails but what it has no room or no place for.
 impl StoreAdmin for MemoryStore {
     async fn list_topics(&self, page: TopicPage) -> Result<Vec<ListedTopic>, AdminError> {
         Ok(self.run(|run| run.list_topics(&page)))
@@ -182,6 +192,18 @@ impl StoreAdmin for MemoryStore {
         max_bytes: u64,
     ) -> Result<Option<BackPage>, AdminError> {
         Ok(self.run(|run| run.read_back(topic, before, (max, max_bytes))))
+    }
+
+    async fn list_ids(
+        &self,
+        after: Option<MessageId>,
+        max: u32,
+    ) -> Result<Vec<ListedId>, AdminError> {
+        Ok(self.run(|run| run.list_ids(after.as_ref(), max)))
+    }
+
+    async fn restore(&self, incarnation: u64, pieces: Vec<Exported>) -> Result<(), AdminError> {
+        self.run(|run| run.restore(incarnation, pieces))
     }
 
     async fn delete_topic(&self, topic: &TopicId) -> Result<bool, AdminError> {

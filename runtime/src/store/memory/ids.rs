@@ -3,12 +3,14 @@
 //! not decided here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::bytes::Sums;
 use super::limits::MemoryLimits;
 use crate::session::Now;
 use crate::session::store::{CommitId, MessageId, Outcome, PrincipalId, StoreOutcome, UsedId};
+use crate::store::admin::ListedId;
 use crate::wire::{FailureCode, Name};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -90,6 +92,38 @@ impl Ids {
         let until = now.after_ms(keep_ms);
         self.due.insert((until, id.clone()));
         self.used.insert(id, Kept { used: UsedId { hash, outcome }, until });
+    }
+
+    /// A page of them.
+    pub(super) fn list(&self, now: Now, after: Option<&MessageId>, max: u32) -> Vec<ListedId> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = self.used.range::<MessageId, _>((from, Bound::Unbounded));
+        let listed = behind.map(|(id, kept)| ListedId {
+            id: id.clone(),
+            used: kept.used.clone(),
+            keep_ms: kept.until.since(now),
+        });
+        listed.take(max as usize).collect()
+    }
+
+    /// Takes one that another store had; why not, if it can't.
+    pub(super) fn restore(
+        &mut self,
+        now: Now,
+        ListedId { id, used, keep_ms }: ListedId,
+        all: &Sums,
+        limits: &MemoryLimits,
+    ) -> Result<(), String> {
+        if self.used.contains_key(&id) {
+            return Err(format!("{id:?} is in use"));
+        }
+        let bytes = id.bytes() + outcome_bytes(&used.outcome);
+        if all.ids >= limits.ids as u64 || all.id_bytes + bytes > limits.id_bytes {
+            return Err("there is no room for more ids".to_owned());
+        }
+        let taken = CommitId { id, hash: used.hash, keep_ms };
+        self.take(now, taken, used.outcome, all, limits);
+        Ok(())
     }
 
     /// Lets go of those that have been kept for long enough.

@@ -18,6 +18,7 @@ mod news;
 mod operation;
 mod people;
 mod records;
+mod restored;
 mod run;
 mod shards;
 mod shared;

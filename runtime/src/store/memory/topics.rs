@@ -15,7 +15,7 @@ use crate::session::store::{
     AppendKey, Appended, LogEntry, Publication, ReadFrom, Retention, StoreOutcome, StoreTime,
     TopicHead, TopicId,
 };
-use crate::store::admin::{BackPage, ListedTopic, TopicPage};
+use crate::store::admin::{AgedEntry, BackPage, ListedTopic, TopicPage};
 use crate::wire::{Epoch, TopicSeq};
 
 /// Something that is to be appended.
@@ -32,11 +32,11 @@ pub(super) struct NewEntry {
 pub(super) struct Topics {
     /// Of the store: what was seen in another one says nothing.
     incarnation: u64,
-    topics: BTreeMap<TopicId, Topic>,
+    pub(super) topics: BTreeMap<TopicId, Topic>,
     /// In the order in which they give way when there are too many.
-    idle: BTreeSet<Idle>,
+    pub(super) idle: BTreeSet<Idle>,
     /// One entry per topic, at or before the time at which some of its log, or all of it, is to go.
-    due: BTreeSet<(Now, TopicId)>,
+    pub(super) due: BTreeSet<(Now, TopicId)>,
     /// Bytes of the entries of all logs.
     pub(super) bytes: u64,
     /// Keys that are remembered until a time, in the order of that.
@@ -44,21 +44,21 @@ pub(super) struct Topics {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Topic {
-    epoch: Epoch,
-    head: TopicSeq,
+pub(super) struct Topic {
+    pub(super) epoch: Epoch,
+    pub(super) head: TopicSeq,
     /// Numbered without a gap; the last one has the number `head`.
-    entries: VecDeque<(Now, LogEntry)>,
+    pub(super) entries: VecDeque<(Now, LogEntry)>,
     /// Bytes of the entries.
-    bytes: u64,
-    used: Now,
+    pub(super) bytes: u64,
+    pub(super) used: Now,
     /// Its entry in `Topics::due`.
-    due: Now,
-    retention: Retention,
+    pub(super) due: Now,
+    pub(super) retention: Retention,
     /// The number that each remembered append got.
-    keys: BTreeMap<AppendKey, TopicSeq>,
+    pub(super) keys: BTreeMap<AppendKey, TopicSeq>,
     /// The keys of appends from outside of commands, oldest first.
-    direct: VecDeque<AppendKey>,
+    pub(super) direct: VecDeque<AppendKey>,
 }
 
 impl Topic {
@@ -100,11 +100,11 @@ impl Topic {
         TopicHead { epoch: self.epoch, head: self.head, oldest: self.oldest() }
     }
 
-    fn oldest(&self) -> TopicSeq {
+    pub(super) fn oldest(&self) -> TopicSeq {
         self.entries.front().map_or(self.head.next(), |(_, entry)| entry.ts)
     }
 
-    fn idle(&self, id: &TopicId) -> Idle {
+    pub(super) fn idle(&self, id: &TopicId) -> Idle {
         let had_entries = self.head > TopicSeq::ZERO;
         Idle { had_entries, used: self.used, topic: id.clone() }
     }
@@ -135,6 +135,14 @@ impl Topic {
             }
         }
     }
+}
+
+/// The epoch of a topic in another incarnation.
+pub(super) fn anew(epoch: Epoch, incarnation: u64) -> Epoch {
+    let mut both = [0; 16];
+    both[..8].copy_from_slice(&epoch.0.to_le_bytes());
+    both[8..].copy_from_slice(&incarnation.to_le_bytes());
+    Epoch(xxh3_64(&both))
 }
 
 impl Topics {
@@ -179,7 +187,7 @@ impl Topics {
         }
     }
 
-    fn reschedule(&mut self, id: &TopicId, limits: &MemoryLimits) {
+    pub(super) fn reschedule(&mut self, id: &TopicId, limits: &MemoryLimits) {
         if let Some(topic) = self.topics.get_mut(id) {
             self.due.remove(&(topic.due, id.clone()));
             topic.due = topic.next_due(limits);
@@ -340,6 +348,7 @@ impl Topics {
             topic: id.clone(),
             head: topic.standing(),
             bytes: topic.bytes,
+            retention: topic.retention,
         });
         listed.take(page.max as usize).collect()
     }
@@ -356,14 +365,16 @@ impl Topics {
         self.bytes -= topic.trim(now);
         let head = topic.standing();
         let mut bytes = 0;
-        let fits = |entry: &&LogEntry| {
+        let fits = |aged: &AgedEntry| {
             let first = bytes == 0;
-            bytes += entry.bytes();
+            bytes += aged.entry.bytes();
             first || bytes <= max_bytes
         };
-        let back = topic.entries.iter().rev().map(|(_, entry)| entry);
-        let wanted = back.skip_while(|entry| before.is_some_and(|before| entry.ts >= before));
-        let entries = wanted.take(max as usize).take_while(fits).cloned().collect();
+        let back = topic.entries.iter().rev();
+        let wanted = back.skip_while(|(_, entry)| before.is_some_and(|before| entry.ts >= before));
+        let aged =
+            wanted.map(|(at, entry)| AgedEntry { age_ms: now.since(*at), entry: entry.clone() });
+        let entries = aged.take(max as usize).take_while(fits).collect();
         Some(BackPage { head, entries })
     }
 
@@ -378,10 +389,7 @@ impl Topics {
     pub(super) fn begin_incarnation(&mut self, incarnation: u64) {
         self.incarnation = incarnation;
         for topic in self.topics.values_mut() {
-            let mut both = [0; 16];
-            both[..8].copy_from_slice(&topic.epoch.0.to_le_bytes());
-            both[8..].copy_from_slice(&incarnation.to_le_bytes());
-            topic.epoch = Epoch(xxh3_64(&both));
+            topic.epoch = anew(topic.epoch, incarnation);
         }
     }
 

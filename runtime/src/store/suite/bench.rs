@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::hostile::give_way;
 use super::report::{Broken, ensure};
-use crate::session::store::{DecisionId, OpId, PrincipalId, StoreOp, StoreOutcome, TopicId};
-use crate::store::deciding::{Deciding, Decision};
+use crate::session::store::{
+    Decided, DecisionId, OpId, PrincipalId, StoreOp, StoreOutcome, TopicId,
+};
+use crate::store::deciding::Deciding;
 use crate::store::interface::{DynStore, NewsFuture};
 use crate::wire::{LeaseId, Name};
 
@@ -24,6 +26,9 @@ pub(super) struct Bench {
     last_op: Arc<AtomicU64>,
 }
 
+/// What decides here; of the store's transaction it uses nothing.
+pub(super) type Decision = Box<dyn FnMut() -> Decided + Send>;
+
 /// What a [`Deciding`] store is given.
 pub(super) trait Given: Send + Sync {
     fn give(&self, id: DecisionId, decide: Decision);
@@ -31,8 +36,8 @@ pub(super) trait Given: Send + Sync {
 }
 
 impl<S: Deciding> Given for S {
-    fn give(&self, id: DecisionId, decide: Decision) {
-        self.hand_over(id, decide);
+    fn give(&self, id: DecisionId, mut decide: Decision) {
+        self.hand_over(id, Box::new(move |_| decide()));
     }
 
     fn take_back(&self, id: DecisionId) {

@@ -138,7 +138,9 @@ impl<S: Store> Store for Hostile<S> {
 }
 
 impl<S: Deciding> Deciding for Hostile<S> {
-    fn hand_over(&self, id: DecisionId, decide: Decision) {
+    type Tx<'t> = S::Tx<'t>;
+
+    fn hand_over(&self, id: DecisionId, decide: Decision<Self>) {
         self.store.hand_over(id, decide);
     }
 

@@ -8,7 +8,8 @@
 //!
 //! The rules of [`StoreAdmin`](super::StoreAdmin) are apart: see [`run_admin`]. So are those about
 //! several nodes, which are put to pairs of handles ([`run_in_pairs`]), for stores that nodes can
-//! share. Rules about time (how long leases, entries and keys live) need a clock and are not here.
+//! share, and those about how long leases, ids, entries and topics live, which are put to stores that
+//! can be given a clock ([`run_timed`]).
 //!
 //! # Example
 //! The whole test of a store, in whatever runtime it needs:
@@ -59,6 +60,8 @@ mod hostile;
 mod pairs;
 mod report;
 mod run;
+mod timed;
+mod timed_case;
 
 pub use admin::run_admin;
 pub use case::Case;
@@ -67,3 +70,4 @@ pub use hostile::Hostile;
 pub use pairs::run_in_pairs;
 pub use report::{Broken, Finding, Report, Way};
 pub use run::{run, run_deciding};
+pub use timed::run_timed;

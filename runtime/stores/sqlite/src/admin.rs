@@ -1,8 +1,9 @@
 //! What an operator asks of the store in a file. The writer does it, between its groups.
 
-use steadfast::session::store::{PrincipalId, TopicId};
+use steadfast::session::store::{MessageId, PrincipalId, TopicId};
 use steadfast::store::{
-    AdminError, BackPage, Erased, ListedTopic, StoreAdmin, StoreFigures, TopicPage,
+    AdminError, BackPage, Erased, Exported, ListedId, ListedTopic, StoreAdmin, StoreFigures,
+    TopicPage,
 };
 use steadfast::wire::TopicSeq;
 
@@ -40,6 +41,24 @@ impl StoreAdmin for LocalStore {
         let topic = topic.clone();
         match self.inner.ask_writer(Asked::ReadBack { topic, before, max, max_bytes }).await {
             Ok(Told::Page(page)) => Ok(page),
+            told => other(told),
+        }
+    }
+
+    async fn list_ids(
+        &self,
+        after: Option<MessageId>,
+        max: u32,
+    ) -> Result<Vec<ListedId>, AdminError> {
+        match self.inner.ask_writer(Asked::Ids { after, max }).await {
+            Ok(Told::Ids(listed)) => Ok(listed),
+            told => other(told),
+        }
+    }
+
+    async fn restore(&self, incarnation: u64, pieces: Vec<Exported>) -> Result<(), AdminError> {
+        match self.inner.ask_writer(Asked::Restore { incarnation, pieces }).await {
+            Ok(Told::Restored) => Ok(()),
             told => other(told),
         }
     }

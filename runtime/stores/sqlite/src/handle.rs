@@ -6,17 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use steadfast::session::Now;
-use steadfast::session::store::{OpId, StoreOp, StoreOutcome};
-use steadfast::store::{AdminError, Clock, Store};
+use steadfast::session::store::{DecisionId, News, OpId, StoreOp, StoreOutcome};
+use steadfast::store::{AdminError, Clock, Deciding, Decision, Store};
 use tokio::sync::oneshot;
 
+use crate::decisions::Decisions;
 use crate::error::{BackupError, OpenError, RestoreError};
 use crate::file;
 use crate::jobs::{Answers, Asked, Batch, Job, Told};
 use crate::metrics::{Counts, LocalMetrics};
+use crate::news::{Deletions, Heard};
 use crate::queue::{Queue, Room};
 use crate::reader::Reader;
 use crate::route::split;
+use crate::savepoint::Savepoint;
 use crate::served::{Served, system_clock};
 use crate::settings::{LocalLimits, LocalSettings};
 use crate::writer::{self, Parts};
@@ -26,8 +29,9 @@ use crate::writer::{self, Parts};
 ///
 /// A file belongs to one process at a time, which is told by [`OpenError::InUse`]. Clones are the
 /// same store; the last one that is dropped waits until what was asked for is written, and closes
-/// the file. Servers of one process may share it; they hear of each other's events when they next
-/// look at the heads of their topics (`NodeConfig::heads_every`).
+/// the file. Servers of one process may share it, with a clone each; they hear of each other's
+/// events when they next look at the heads of their topics (`NodeConfig::heads_every`), and at once
+/// of topics that an operator deletes.
 ///
 /// # Failures
 /// While another program holds a lock, or something else keeps a transaction from being carried
@@ -37,9 +41,11 @@ use crate::writer::{self, Parts};
 ///
 /// # Time
 /// Leases, entries and keys age only while the store is open.
-#[derive(Clone)]
 pub struct LocalStore {
     pub(crate) inner: Arc<Inner>,
+    /// What decides for this handle.
+    decisions: Arc<Decisions>,
+    heard: Heard,
 }
 
 pub(crate) struct Inner {
@@ -47,6 +53,7 @@ pub(crate) struct Inner {
     writes: Arc<Queue<Job>>,
     reads: Arc<Queue<Batch>>,
     counts: Arc<Counts>,
+    deletions: Arc<Deletions>,
     threads: Mutex<Threads>,
 }
 
@@ -72,6 +79,10 @@ impl LocalStore {
     /// [`OpenError`] says what is wrong with the file, and what to do.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::builder(path).open()
+    }
+
+    fn of(inner: Arc<Inner>) -> Self {
+        Self { heard: inner.deletions.listen(), decisions: Arc::default(), inner }
     }
 
     /// A store with settings and limits of one's own.
@@ -168,6 +179,7 @@ impl LocalBuilder {
         let room = Room { operations: settings.reads_waiting, bytes: u64::MAX };
         let reads = Arc::new(Queue::new(room));
         let counts = Arc::new(Counts::default());
+        let deletions = Arc::new(Deletions::default());
         let parts = Parts {
             db,
             note,
@@ -177,6 +189,7 @@ impl LocalBuilder {
             served: served.clone(),
             queue: Arc::clone(&writes),
             counts: Arc::clone(&counts),
+            deletions: Arc::clone(&deletions),
         };
         let work = writer::prepare(parts).map_err(refused)?;
         let reader = || Reader {
@@ -188,9 +201,9 @@ impl LocalBuilder {
         let readers = (0..settings.readers.max(1)).map(|_| reader()).collect();
         let io = |error| OpenError::Io { path: path.clone(), error };
         let threads = Mutex::default();
-        let mut inner = Inner { path: path.clone(), writes, reads, counts, threads };
+        let mut inner = Inner { path: path.clone(), writes, reads, counts, deletions, threads };
         inner.start(work, readers).map_err(io)?;
-        Ok(LocalStore { inner: Arc::new(inner) })
+        Ok(LocalStore::of(Arc::new(inner)))
     }
 }
 
@@ -208,9 +221,9 @@ impl Inner {
         Ok(())
     }
 
-    async fn write(&self, ops: Vec<(OpId, StoreOp)>) -> Answers {
+    async fn write(&self, ops: Vec<(OpId, StoreOp)>, decisions: &Arc<Decisions>) -> Answers {
         let ids: Vec<OpId> = ops.iter().map(|(id, _)| *id).collect();
-        let (batch, told) = Batch::new(ops);
+        let (batch, told) = Batch::new(ops, decisions);
         match self.writes.put(Job::Batch(batch)) {
             Ok(()) => told.await.unwrap_or_else(|_| all(ids, &StoreOutcome::Unknown)),
             Err(_) => all(ids, &StoreOutcome::Failed),
@@ -229,8 +242,12 @@ impl Inner {
     }
 
     /// Asks the readers, and gives where their answers come; `None` if there is no room.
-    fn ask_readers(&self, ops: Vec<(OpId, StoreOp)>) -> Option<oneshot::Receiver<Answers>> {
-        let (batch, told) = Batch::new(ops);
+    fn ask_readers(
+        &self,
+        ops: Vec<(OpId, StoreOp)>,
+        decisions: &Arc<Decisions>,
+    ) -> Option<oneshot::Receiver<Answers>> {
+        let (batch, told) = Batch::new(ops, decisions);
         self.reads.put(batch).is_ok().then_some(told)
     }
 }
@@ -259,6 +276,13 @@ impl Drop for Inner {
     }
 }
 
+/// The same store, for another node: what decides for one is not what decides for another.
+impl Clone for LocalStore {
+    fn clone(&self) -> Self {
+        Self::of(Arc::clone(&self.inner))
+    }
+}
+
 impl std::fmt::Debug for LocalStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LocalStore").field("path", &self.inner.path).finish_non_exhaustive()
@@ -271,19 +295,41 @@ impl Store for LocalStore {
         if reads.is_empty() {
             return match writes.is_empty() {
                 true => Vec::new(),
-                false => self.inner.write(writes).await,
+                false => self.inner.write(writes, &self.decisions).await,
             };
         }
         let ids: Vec<OpId> = reads.iter().map(|(id, _)| *id).collect();
         // Both are under way before the first one is waited for.
-        let told = self.inner.ask_readers(reads);
-        let mut answers =
-            if writes.is_empty() { Vec::new() } else { self.inner.write(writes).await };
+        let told = self.inner.ask_readers(reads, &self.decisions);
+        let mut answers = match writes.is_empty() {
+            true => Vec::new(),
+            false => self.inner.write(writes, &self.decisions).await,
+        };
         let read = match told {
             Some(told) => told.await.ok(),
             None => None,
         };
         answers.extend(read.unwrap_or_else(|| all(ids, &StoreOutcome::Failed)));
         answers
+    }
+    async fn news(&self) -> News {
+        self.heard.news().await
+    }
+}
+
+/// A decision runs on the writer's thread, in a savepoint of its command, and no other command is
+/// written before it has ended. Of its errors, those of the disk make the operation `Failed`, so
+/// that the node asks again; any other one is the command's `internal`, as is a panic, a statement
+/// that ends the whole transaction (`INSERT OR ROLLBACK`), or one that takes longer than
+/// [`LocalSettings::decision_time`].
+impl Deciding for LocalStore {
+    type Tx<'t> = Savepoint<'t>;
+
+    fn hand_over(&self, id: DecisionId, decide: Decision<Self>) {
+        self.decisions.keep(id, decide);
+    }
+
+    fn withdraw(&self, id: DecisionId) {
+        self.decisions.withdraw(id);
     }
 }

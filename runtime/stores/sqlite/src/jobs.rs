@@ -1,15 +1,17 @@
 //! What the threads of a store are asked for. How they do it is theirs.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
 use steadfast::session::store::{
-    Append, Commit, OpId, PrincipalId, Publication, StoreOp, StoreOutcome, TopicId,
+    Append, Commit, MessageId, OpId, PrincipalId, Publication, StoreOp, StoreOutcome, TopicId,
 };
-use steadfast::store::{AdminError, BackPage, Erased, ListedTopic, TopicPage};
+use steadfast::store::{AdminError, BackPage, Erased, Exported, ListedId, ListedTopic, TopicPage};
 use steadfast::wire::TopicSeq;
 
+use crate::decisions::Decisions;
 use crate::error::BackupError;
 use crate::queue::Weighty;
 use crate::rows::publication_bytes;
@@ -21,6 +23,8 @@ pub(crate) type Answers = Vec<(OpId, StoreOutcome)>;
 pub(crate) struct Batch {
     ops: Vec<(OpId, StoreOp)>,
     bytes: u64,
+    /// Of the handle that asks, if one of its operations waits for a decision.
+    decisions: Option<Arc<Decisions>>,
     tell: oneshot::Sender<Answers>,
 }
 
@@ -28,6 +32,8 @@ pub(crate) struct Batch {
 pub(crate) enum Asked {
     List(TopicPage),
     ReadBack { topic: TopicId, before: Option<TopicSeq>, max: u32, max_bytes: u64 },
+    Ids { after: Option<MessageId>, max: u32 },
+    Restore { incarnation: u64, pieces: Vec<Exported> },
     Delete(TopicId),
     Erase(PrincipalId),
     Compact,
@@ -37,6 +43,8 @@ pub(crate) enum Asked {
 pub(crate) enum Told {
     Listed(Vec<ListedTopic>),
     Page(Option<BackPage>),
+    Ids(Vec<ListedId>),
+    Restored,
     Deleted(bool),
     Erased(Erased),
     Compacted,
@@ -59,20 +67,34 @@ pub(crate) enum Job {
 
 impl Batch {
     /// A batch, and where its answers come.
-    pub(crate) fn new(ops: Vec<(OpId, StoreOp)>) -> (Self, oneshot::Receiver<Answers>) {
+    pub(crate) fn new(
+        ops: Vec<(OpId, StoreOp)>,
+        decisions: &Arc<Decisions>,
+    ) -> (Self, oneshot::Receiver<Answers>) {
         let (tell, told) = oneshot::channel();
         let bytes = ops.iter().map(|(_, op)| weight(op)).sum();
-        (Self { ops, bytes, tell }, told)
+        let decides = ops.iter().any(|(_, op)| Decisions::any_named_by(op));
+        let decisions = decides.then(|| Arc::clone(decisions));
+        (Self { ops, bytes, decisions, tell }, told)
     }
 
-    pub(crate) fn ops(&self) -> impl Iterator<Item = &StoreOp> {
-        self.ops.iter().map(|(_, op)| op)
+    /// What it asks for, and where the decisions are that its operations wait for.
+    pub(crate) fn ops(&self) -> impl Iterator<Item = (&StoreOp, Option<&Decisions>)> {
+        self.ops.iter().map(|(_, op)| (op, self.decisions.as_deref()))
     }
 
     /// Answers each operation with the next outcome. Whoever has asked may be gone.
     pub(crate) fn answer(self, outcomes: &mut impl Iterator<Item = StoreOutcome>) {
-        let answers = self.ops.into_iter().zip(outcomes).map(|((id, _), outcome)| (id, outcome));
-        let _ = self.tell.send(answers.collect());
+        let Self { ops, decisions, tell, .. } = self;
+        let answers = ops.into_iter().zip(outcomes).map(|((id, op), outcome)| {
+            if let Some(decisions) = &decisions
+                && !matches!(outcome, StoreOutcome::Failed | StoreOutcome::Unknown)
+            {
+                decisions.done_with(&op);
+            }
+            (id, outcome)
+        });
+        let _ = tell.send(answers.collect());
     }
 
     /// Answers each operation with the same outcome.

@@ -33,16 +33,20 @@
 //! (`links = "sqlite3"`).
 
 mod admin;
+mod decisions;
 mod error;
 mod file;
+mod guard;
 mod handle;
 mod jobs;
 mod metrics;
+mod news;
 mod queue;
 mod read;
 mod reader;
 mod route;
 mod rows;
+mod savepoint;
 mod served;
 mod settings;
 mod writer;
@@ -51,4 +55,5 @@ pub use error::{BackupError, OpenError, RestoreError};
 pub use handle::{LocalBuilder, LocalStore};
 pub use metrics::LocalMetrics;
 pub use rusqlite;
+pub use savepoint::Savepoint;
 pub use settings::{LocalLimits, LocalSettings};

@@ -1,7 +1,7 @@
 //! Which operations of a batch may be read beside the writer, and which go through it. They keep
 //! the order that a batch has on each lease and topic.
 
-use steadfast::session::store::{OpId, StoreOp, TopicId};
+use steadfast::session::store::{Commit, OpId, StoreOp, TopicId};
 
 type Ops = Vec<(OpId, StoreOp)>;
 
@@ -37,8 +37,11 @@ fn is_alone(id: OpId, op: &StoreOp, batch: &Ops) -> bool {
 fn concerns(op: &StoreOp, topic: &TopicId) -> bool {
     match op {
         StoreOp::Commit { commits, .. } => {
-            let mut published = commits.iter().flat_map(|commit| &commit.record.publishes);
-            published.any(|publication| publication.topic == *topic)
+            // Nobody knows before what a decision publishes.
+            commits.iter().any(|Commit { record, decide, .. }| {
+                let mut topics = record.publishes.iter().map(|publication| &publication.topic);
+                decide.is_some() || topics.any(|other| other == topic)
+            })
         }
         StoreOp::Append { topic: other, .. } | StoreOp::OpenTopic { topic: other, .. } => {
             other == topic

@@ -33,6 +33,10 @@ pub struct LocalSettings {
     /// Bytes that the write-ahead log may have: 1 GiB. It grows while another program reads the
     /// file in one long transaction; beyond, operations are answered `Failed` until that ends.
     pub wal_bytes: u64,
+    /// For how long SQLite may work for one decision, which is the end of a handler in a
+    /// transaction: 2 s. Beyond, its statement is interrupted, and its command ends with
+    /// `internal`. Everybody waits while a decision runs, and what it does beside SQL has no bound.
+    pub decision_time: Duration,
     /// How often the writer looks for what has expired while nobody asks for anything: 1 s.
     pub look: Duration,
     /// After how long the time served, and contact with leases and topics, are written though
@@ -60,6 +64,7 @@ impl Default for LocalSettings {
             cached_pages: 64 * MIB,
             checkpoint_bytes: 4 * MIB,
             wal_bytes: 1024 * MIB,
+            decision_time: Duration::from_secs(2),
             look: Duration::from_secs(1),
             idle_write: Duration::from_secs(60),
             check_at_open: false,

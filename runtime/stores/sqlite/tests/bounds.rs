@@ -106,3 +106,29 @@ async fn a_batch_is_answered_whole_though_a_part_of_it_is_read_beside_the_writer
     let ids: Vec<u64> = answers.iter().map(|(id, _)| id.0).collect();
     assert_eq!(ids, [0, 1, 2, 3]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operations_that_wait_share_one_commit() {
+    let place = Place::new();
+    let mut settings = LocalSettings::default();
+    settings.lock_wait = Duration::from_secs(60);
+    let store = LocalStore::builder(place.file()).settings(settings).open().unwrap();
+    let other = Connection::open(place.file()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let asked: Vec<_> = (0..64)
+        .map(|count| {
+            let store = store.clone();
+            tokio::spawn(async move { ask(&store, said(count, 1)).await })
+        })
+        .collect();
+    // The writer has the first of them, or the first few, and waits for the lock.
+    while store.metrics().waiting < 32 {
+        tokio::task::yield_now().await;
+    }
+    other.execute_batch("ROLLBACK").unwrap();
+    for task in asked {
+        assert!(matches!(task.await.unwrap(), StoreOutcome::Appended(_)));
+    }
+    let metrics = store.metrics();
+    assert!(metrics.operations == 64 && metrics.groups < 34, "{metrics:?}");
+}

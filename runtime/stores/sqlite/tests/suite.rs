@@ -37,3 +37,30 @@ async fn the_local_store_keeps_every_rule_of_its_operator() {
     .await;
     assert!(report.passed(), "{report}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_local_store_keeps_every_rule_about_time() {
+    let last = Mutex::new(None);
+    let report = suite::run_timed(|clock| {
+        let place = Place::new();
+        let store = LocalStore::builder(place.file()).clock(clock).open().unwrap();
+        *last.lock().unwrap() = Some(place);
+        async { store }
+    })
+    .await;
+    assert!(report.passed(), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_local_store_keeps_every_rule_of_stores_that_decide() {
+    let last = Mutex::new(None);
+    let report = suite::run_deciding(|| async {
+        let place = Place::new();
+        let store = LocalStore::open(place.file()).unwrap();
+        *last.lock().unwrap() = Some(place);
+        store
+    })
+    .await;
+    assert!(report.passed(), "{report}");
+    assert!(report.runs > suite::deciding_cases().len(), "{report}");
+}

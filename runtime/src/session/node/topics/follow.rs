@@ -360,7 +360,7 @@ impl Topics {
         // being read: SUBSCRIBED says where it begins, so that a position never goes back.
         let codec = self.feeds.get(&conn)?.codec;
         let kept = topic.kept.as_ref().filter(|kept| {
-            snapshot && now < kept.fresh_until && kept.ts == topic.head() && kept.is_in(codec)
+            snapshot && topic.rests(now) && kept.ts == topic.head() && kept.is_in(codec)
         });
         let run = topic.snapshot.as_ref().filter(|run| snapshot && run.ts >= topic.floor());
         let begins = kept.map(|kept| kept.ts).or(run.map(|run| run.ts));

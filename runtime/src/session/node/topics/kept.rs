@@ -1,29 +1,21 @@
 //! A topic's state as its hook has told it: one body in each codec, for all who wait. At most one
 //! of each topic is kept, the latest; who waits for an earlier one gets this one. Asks nobody.
 
-use crate::session::Now;
 use crate::wire::{Body, Codec, Name, ServerFrame, TopicNo, TopicSeq};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Kept {
     /// It contains everything up to here.
     pub(super) ts: TopicSeq,
-    /// Until when it may be given to newcomers, and the hook is left alone.
-    pub(super) fresh_until: Now,
     name: Name,
     bodies: Vec<(Codec, Body)>,
     bytes: u64,
 }
 
 impl Kept {
-    pub(super) fn new(
-        ts: TopicSeq,
-        fresh_until: Now,
-        name: Name,
-        bodies: Vec<(Codec, Body)>,
-    ) -> Self {
+    pub(super) fn new(ts: TopicSeq, name: Name, bodies: Vec<(Codec, Body)>) -> Self {
         let bytes = bodies.iter().map(|(_, body)| body.len() as u64).sum();
-        Self { ts, fresh_until, name, bodies, bytes }
+        Self { ts, name, bodies, bytes }
     }
 
     /// Bytes of its bodies.
@@ -61,7 +53,7 @@ mod tests {
     fn what_is_counted_is_what_is_written() {
         for text in ["", "{}", "{\"n\":1}"] {
             let bodies = vec![(Codec::Json, text.into())];
-            let kept = Kept::new(TopicSeq(12), Now(0), Name::EMPTY, bodies);
+            let kept = Kept::new(TopicSeq(12), Name::EMPTY, bodies);
             let (frame, bytes) = kept.frame(TopicNo(345), Codec::Json).unwrap();
             let mut written = BytesMut::new();
             Codec::Json.write_server(&frame, &mut written);

@@ -4,7 +4,6 @@
 use super::cursor::CursorState;
 use super::earlier::READ_ENTRIES;
 use super::entries::{Encoded, LogLimits};
-use super::kept::Kept;
 use super::state::{Notices, TOPIC, Topics};
 use super::topic::{Topic, before};
 use crate::session::held::held;
@@ -181,8 +180,7 @@ impl Topics {
         if let Some(run) = earlier.snapshot.take() {
             fx.abort(run.exec);
         }
-        self.kept_bytes -= earlier.kept.as_ref().map_or(0, Kept::bytes);
-        fx.disarm(earlier.kept_look, Timer::Kept(number));
+        self.drop_kept(number, earlier.kept.take(), earlier.kept_look, fx);
         self.last = self.last.next();
         let anew = self.last;
         let mut topic = Topic::new(earlier.id, earlier.spec);

@@ -20,6 +20,10 @@ const HOOK_ENDS: &str = "a topic that ends takes its hook with it";
 /// Time between looks whether somebody still waits for a state that is kept.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// States that are looked at, at most, to find room for a new one. Those that somebody waits for
+/// are looked at again later than those that nobody does, so that they don't stand in front.
+const LOOKED_AT: usize = 32;
+
 impl Topics {
     /// Asks for the topic's state if somebody waits for it, nobody has asked, and the last time is
     /// long enough ago.
@@ -35,8 +39,7 @@ impl Topics {
         let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
         // The store has not told it yet.
         let Some(epoch) = topic.epoch else { return };
-        let rests = topic.kept.as_ref().is_some_and(|kept| now < kept.fresh_until);
-        if topic.snapshot.is_some() || rests || !waits {
+        if topic.snapshot.is_some() || topic.rests(now) || !waits {
             return;
         }
         // The position is taken before the state is read: the state contains at least everything up
@@ -78,7 +81,7 @@ impl Topics {
         let Some(run) = held(run, "a hook answers once") else { return notices };
         let usable = topic.epoch == Some(run.epoch) && run.ts >= topic.floor();
         let follows = topic.follows();
-        let told = self.read_state(now, number, run.ts, state, config);
+        let told = self.read_state(number, run.ts, state, config);
         for (conn, sub) in follows {
             let Some(feed) = held(self.feeds.get_mut(&conn), FEED) else { continue };
             let codec = feed.codec;
@@ -105,9 +108,7 @@ impl Topics {
             notices.push(self.end(now, conn, sub, code, config, fx));
         }
         if let Some(kept) = told.ok().filter(|_| usable) {
-            let until = if now < kept.fresh_until { kept.fresh_until } else { now.after(LOOK) };
-            self.keep(number, Some(kept), fx);
-            self.look_at_kept(number, until, fx);
+            self.keep(now, number, kept, config, fx);
         }
         self.run_snapshot(now, number, config, fx);
         notices
@@ -115,8 +116,7 @@ impl Topics {
 
     /// What the hook has told, if there is room for it.
     fn read_state(
-        &self,
-        now: Now,
+        &mut self,
         number: TopicNo,
         ts: TopicSeq,
         state: Option<(Name, Vec<(Codec, Body)>)>,
@@ -126,29 +126,90 @@ impl Topics {
         if bodies.iter().any(|(_, body)| body.len() > config.snapshot_bytes as usize) {
             return Err(UnsubscribeCode::TooLarge);
         }
-        let kept = Kept::new(ts, now.after(config.snapshot_interval), name, bodies);
-        let earlier = self.topics.get(&number).and_then(|topic| topic.kept.as_ref());
-        let others = self.kept_bytes - earlier.map_or(0, Kept::bytes);
-        if others + kept.bytes() > config.snapshots_bytes {
-            return Err(UnsubscribeCode::Overload);
+        let kept = Kept::new(ts, name, bodies);
+        if !self.has_room(number, kept.bytes(), config) {
+            self.give_way(number, kept.bytes(), config);
+            if !self.has_room(number, kept.bytes(), config) {
+                return Err(UnsubscribeCode::Overload);
+            }
         }
         Ok(kept)
     }
 
+    /// Whether a state of so many bytes fits in the place of the topic's earlier one.
+    fn has_room(&self, number: TopicNo, bytes: u64, config: &NodeConfig) -> bool {
+        let earlier = self.topics.get(&number).and_then(|topic| topic.kept.as_ref());
+        let others = self.kept_bytes - earlier.map_or(0, Kept::bytes);
+        others + bytes <= config.snapshots_bytes
+    }
+
+    /// States that only newcomers would get give way to one that somebody waits for. Their hooks
+    /// are left alone for as long as they would have been.
+    fn give_way(&mut self, number: TopicNo, bytes: u64, config: &NodeConfig) {
+        let looked_at: Vec<_> = self.kept_looks.iter().take(LOOKED_AT).copied().collect();
+        for (look, other) in looked_at {
+            if self.has_room(number, bytes, config) {
+                return;
+            }
+            let is_taken = self.is_in_state(other, |state| matches!(state, CursorState::Snapshot));
+            if other != number && !is_taken {
+                self.kept_looks.remove(&(look, other));
+                let Some(topic) = held(self.topics.get_mut(&other), TOPIC) else { continue };
+                self.kept_bytes -= topic.kept.take().as_ref().map_or(0, Kept::bytes);
+            }
+        }
+    }
+
     // ---- what is kept ----
 
-    /// Keeps a state, or lets go of it.
-    pub(super) fn keep(&mut self, number: TopicNo, kept: Option<Kept>, fx: &mut Effects) {
+    /// Keeps what the hook has just told, in the place of what it told before.
+    fn keep(
+        &mut self,
+        now: Now,
+        number: TopicNo,
+        kept: Kept,
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) {
+        self.stop_keeping(number, fx);
         let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
-        self.kept_bytes += kept.as_ref().map_or(0, Kept::bytes);
-        let earlier = std::mem::replace(&mut topic.kept, kept);
-        self.kept_bytes -= earlier.as_ref().map_or(0, Kept::bytes);
-        fx.disarm(topic.kept_look.take(), Timer::Kept(number));
+        self.kept_bytes += kept.bytes();
+        topic.kept = Some(kept);
+        let fresh_until = now.after(config.snapshot_interval);
+        topic.fresh_until = Some(fresh_until);
+        let look = if now < fresh_until { fresh_until } else { now.after(LOOK) };
+        self.look_at_kept(number, look, fx);
+    }
+
+    /// Lets go of a topic's state, and of looking at it.
+    fn stop_keeping(&mut self, number: TopicNo, fx: &mut Effects) {
+        let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
+        let (kept, look) = (topic.kept.take(), topic.kept_look.take());
+        topic.fresh_until = None;
+        self.drop_kept(number, kept, look, fx);
+    }
+
+    /// What a topic had is gone, with its look.
+    pub(super) fn drop_kept(
+        &mut self,
+        number: TopicNo,
+        kept: Option<Kept>,
+        look: Option<Now>,
+        fx: &mut Effects,
+    ) {
+        self.kept_bytes -= kept.as_ref().map_or(0, Kept::bytes);
+        if let Some(at) = look {
+            self.kept_looks.remove(&(at, number));
+        }
+        fx.disarm(look, Timer::Kept(number));
     }
 
     fn look_at_kept(&mut self, number: TopicNo, at: Now, fx: &mut Effects) {
         let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
-        topic.kept_look = Some(at);
+        if let Some(before) = topic.kept_look.replace(at) {
+            self.kept_looks.remove(&(before, number));
+        }
+        self.kept_looks.insert((at, number));
         fx.arm(at, Timer::Kept(number));
     }
 
@@ -163,7 +224,7 @@ impl Topics {
         if self.is_in_state(number, |state| matches!(state, CursorState::Snapshot)) {
             self.look_at_kept(number, now.after(config.snapshot_interval.max(LOOK)), fx);
         } else {
-            self.keep(number, None, fx);
+            self.stop_keeping(number, fx);
         }
         self.run_snapshot(now, number, config, fx);
     }
@@ -173,7 +234,7 @@ impl Topics {
         if config.snapshot_interval.is_zero()
             && !self.is_in_state(number, |state| matches!(state, CursorState::Snapshot))
         {
-            self.keep(number, None, fx);
+            self.stop_keeping(number, fx);
         }
     }
 }

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cursor::{Cursor, CursorState, Feed};
-use super::kept::Kept;
 use super::shares::Shares;
 use super::topic::Topic;
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
-use crate::session::node::effects::{Effects, Timer};
+use crate::session::node::effects::Effects;
 use crate::session::node::load::{NodeLoad, NodePeaks};
 use crate::session::node::types::ConnId;
 use crate::session::store::TopicId;
@@ -25,6 +24,8 @@ pub(crate) struct Topics {
     pub(super) shares: Shares,
     /// Bytes of the states that are kept.
     pub(super) kept_bytes: u64,
+    /// Topics of which a state is kept, by the time at which that is looked at.
+    pub(super) kept_looks: BTreeSet<(Now, TopicNo)>,
     /// Topics that nobody follows, by the time that this began.
     pub(super) idle: BTreeSet<(Now, TopicNo)>,
     /// Topics that somebody follows, by the time at which the store was last asked for their heads.
@@ -93,8 +94,7 @@ impl Topics {
         if let Some(run) = topic.snapshot {
             fx.abort(run.exec);
         }
-        self.kept_bytes -= topic.kept.as_ref().map_or(0, Kept::bytes);
-        fx.disarm(topic.kept_look, Timer::Kept(number));
+        self.drop_kept(number, topic.kept, topic.kept_look, fx);
         fx.interest(topic.id, false);
     }
 

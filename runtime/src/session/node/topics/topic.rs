@@ -32,7 +32,10 @@ pub(super) struct Topic {
     pub(super) snapshot: Option<SnapshotRun>,
     /// The state that was read last, for those who come next or have not taken it yet.
     pub(super) kept: Option<Kept>,
-    /// When to look whether that is needed.
+    /// Until when it may be given to newcomers. The hook is left alone for as long, whether the
+    /// state is still here or not.
+    pub(super) fresh_until: Option<Now>,
+    /// When to look whether the state is needed, and whether the hook may be called again.
     pub(super) kept_look: Option<Now>,
     pub(super) idle_since: Option<Now>,
     /// When the store was last asked for its head, while somebody follows.
@@ -129,6 +132,7 @@ impl Topic {
             followers: BTreeMap::new(),
             snapshot: None,
             kept: None,
+            fresh_until: None,
             kept_look: None,
             idle_since: None,
             touched: None,
@@ -179,6 +183,11 @@ impl Topic {
     pub(super) fn frame(&self, ts: TopicSeq, codec: Codec) -> Option<&Bytes> {
         let at = ts.0.checked_sub(self.floor().0 + 1)?;
         self.entries.get(usize::try_from(at).ok()?)?.frames.get(codec)
+    }
+
+    /// Whether the hook has just been called.
+    pub(super) fn rests(&self, now: Now) -> bool {
+        self.fresh_until.is_some_and(|until| now < until)
     }
 
     /// Whether a topic of this kind has a hook for its state.

@@ -11,8 +11,7 @@ use crate::store::suite::bench::Bench;
 use crate::store::suite::report::{Broken, ensure, same};
 use crate::wire::{Body, CommandNo, Epoch, FailureCode, Name, TopicSeq};
 
-/// Every case, in the order of the report.
-pub(in crate::store::suite) fn admin_cases<S: StoreAdmin>() -> Vec<AdminCase<S>> {
+pub(super) fn cases<S: StoreAdmin>() -> Vec<AdminCase<S>> {
     vec![
         AdminCase {
             name: "topics are listed in order, page by page",
@@ -95,7 +94,7 @@ async fn listed<S: StoreAdmin>(it: AdminBench<S>) -> Result<(), Broken> {
 }
 
 fn numbers(page: &BackPage) -> Vec<u64> {
-    page.entries.iter().map(|entry| entry.ts.0).collect()
+    page.entries.iter().map(|aged| aged.entry.ts.0).collect()
 }
 
 async fn read_back<S: StoreAdmin>(it: AdminBench<S>) -> Result<(), Broken> {
@@ -117,7 +116,7 @@ async fn read_back<S: StoreAdmin>(it: AdminBench<S>) -> Result<(), Broken> {
         let page = told("a page", it.store.read_back(&topic, before, max, max_bytes).await)?;
         let Some(page) = page else { return Err(Broken::new("a page", &page)) };
         same("the latest entries first", &expected, &numbers(&page))?;
-        let texts: Vec<String> = page.entries.iter().map(text).collect();
+        let texts: Vec<String> = page.entries.iter().map(|aged| text(&aged.entry)).collect();
         let letters: Vec<&str> =
             expected.iter().map(|n| ["a", "b", "c", "d", "e"][*n as usize - 1]).collect();
         ensure(texts == letters, format!("{letters:?}"), &texts)?;

@@ -10,13 +10,17 @@ mod leases;
 mod quota;
 mod reading;
 mod records;
+mod restored;
 mod settling;
 mod sweep;
+mod timed;
 mod topics;
 
+use super::admin_case::AdminCase;
 use super::case::Case;
+use crate::store::admin::StoreAdmin;
 
-pub(super) use admin::admin_cases;
+pub(super) use timed::timed_cases;
 
 /// Every case, in the order of the report.
 #[must_use]
@@ -35,6 +39,11 @@ pub fn cases() -> Vec<Case> {
         reading::cases(),
     ];
     groups.into_iter().flatten().collect()
+}
+
+/// Every case about what an operator asks, in the order of the report.
+pub(super) fn admin_cases<S: StoreAdmin>() -> Vec<AdminCase<S>> {
+    [admin::cases(), restored::cases()].into_iter().flatten().collect()
 }
 
 /// The cases of a store that decides outcomes, in the order of the report.

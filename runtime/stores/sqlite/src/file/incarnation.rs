@@ -36,7 +36,8 @@ pub(super) fn begin(db: &Connection) -> rusqlite::Result<()> {
     )
 }
 
-fn mixed(epoch: i64, incarnation: u64) -> i64 {
+/// The epoch of a topic in another incarnation.
+pub(crate) fn mixed(epoch: i64, incarnation: u64) -> i64 {
     let mut both = [0; 16];
     both[..8].copy_from_slice(&epoch.to_le_bytes());
     both[8..].copy_from_slice(&incarnation.to_le_bytes());

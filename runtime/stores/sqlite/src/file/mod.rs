@@ -8,6 +8,7 @@ mod open;
 mod schema;
 
 pub(crate) use copy::{backup, restore};
+pub(crate) use incarnation::mixed;
 pub(crate) use note::Note;
 pub(crate) use open::{Opened, check_file, open, reading, refused};
 pub(crate) use schema::FORMAT;

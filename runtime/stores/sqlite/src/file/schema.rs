@@ -142,10 +142,15 @@ pub(crate) fn create(db: &Connection, incarnation: u64) -> rusqlite::Result<()> 
 
 /// Brings the tables of an older format to the present one.
 pub(crate) fn migrate(db: &Connection, from: i64) -> rusqlite::Result<()> {
-    for step in STEPS.iter().skip((from - 1) as usize) {
+    take_steps(db, &STEPS, from)
+}
+
+/// Takes the steps that lead on from a format, of all that there are.
+fn take_steps(db: &Connection, steps: &[&str], from: i64) -> rusqlite::Result<()> {
+    for step in steps.iter().skip((from - 1) as usize) {
         db.execute_batch(step)?;
     }
-    db.execute("UPDATE sf_store SET format = ?1", [FORMAT])?;
+    db.execute("UPDATE sf_store SET format = ?1", [steps.len() as i64 + 1])?;
     Ok(())
 }
 
@@ -186,5 +191,55 @@ pub(crate) fn look(db: &Connection) -> rusqlite::Result<Found> {
         }
         _ if format < 1 => Ok(Found::Parts(format!("there is no format {format}"))),
         _ => Ok(Found::Format(format)),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::panic, clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Formats that there may be: the second has a column more, the third another one.
+    const LATER: [&str; 2] = [
+        "ALTER TABLE sf_topics ADD COLUMN two INTEGER NOT NULL DEFAULT 2;",
+        "ALTER TABLE sf_topics ADD COLUMN three INTEGER NOT NULL DEFAULT 3;",
+    ];
+
+    fn of_format_1() -> Connection {
+        let db = Connection::open_in_memory().unwrap();
+        create(&db, 7).unwrap();
+        db.execute_batch(
+            "INSERT INTO sf_topics VALUES (1, 'room', 'den', 7, 0, 1, 0, 0, 0, 9, 9, 9)",
+        )
+        .unwrap();
+        db
+    }
+
+    #[test]
+    fn the_format_is_as_many_steps_from_the_first_as_there_are() {
+        assert_eq!(look(&of_format_1()), Ok(Found::Format(STEPS.len() as i64 + 1)));
+    }
+
+    #[test]
+    fn an_older_file_takes_each_step_that_it_lacks_and_keeps_its_rows() {
+        let db = of_format_1();
+        take_steps(&db, &LATER[..1], 1).unwrap();
+        // The first step would fail if it were taken again.
+        take_steps(&db, &LATER, 2).unwrap();
+        let sql = "SELECT key, two, three, (SELECT format FROM sf_store) FROM sf_topics";
+        let row: (String, i64, i64, i64) = db
+            .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+            .unwrap();
+        assert_eq!(row, ("den".to_owned(), 2, 3, 3));
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_file_as_it_was() {
+        let db = of_format_1();
+        let step = db.unchecked_transaction().unwrap();
+        assert!(take_steps(&step, &[LATER[0], "ALTER TABLE sf_nothing ADD COLUMN x"], 1).is_err());
+        drop(step);
+        assert_eq!(look(&db), Ok(Found::Format(FORMAT)));
+        assert!(db.prepare("SELECT two FROM sf_topics").is_err());
     }
 }

@@ -6,13 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rusqlite::{Connection, params};
 
 use steadfast::session::store::{LogEntry, PrincipalId, TopicHead, TopicId};
-use steadfast::store::{AdminError, BackPage, Erased, ListedTopic, TopicPage};
+use steadfast::store::{AdminError, AgedEntry, BackPage, Erased, ListedTopic, TopicPage};
 use steadfast::wire::{Epoch, TopicSeq};
 
-use super::group;
 use super::kept::{Kept, Tables};
+use super::transaction;
 use crate::jobs::{Asked, Told};
-use crate::rows::{Sql, count, event_bodies, int, name, topic};
+use crate::rows::{Sql, count, event_bodies, int, name, retention, time, topic};
 use steadfast::session::Now;
 
 /// Does what an operator asks for.
@@ -30,21 +30,25 @@ pub(super) fn run(
         Asked::ReadBack { topic, before, max, max_bytes } => {
             tables.read_back(topic, *before, (*max, *max_bytes)).map(Told::Page)
         }
+        Asked::Ids { after, max } => tables.list_ids(after.as_ref(), *max).map(Told::Ids),
+        Asked::Restore { incarnation, pieces } => {
+            tables.restore(*incarnation, pieces).map(|()| Told::Restored)
+        }
         Asked::Delete(topic) => tables.delete_topic(topic).map(Told::Deleted),
         Asked::Erase(principal) => tables.erase_principal(principal).map(Told::Erased),
         Asked::Compact => Ok(Told::Compacted),
     };
     // What a panic leaves behind is undone with the transaction.
-    let done = catch_unwind(AssertUnwindSafe(|| group::alone(db, kept, now, act)));
+    let done = catch_unwind(AssertUnwindSafe(|| transaction::alone(db, kept, now, act)));
     done.unwrap_or_else(|_| {
-        group::undo(db, kept);
+        transaction::undo(db, kept);
         Err(AdminError::Failed("it panicked".to_owned()))
     })
 }
 
 /// Nothing of it changes what is stored.
 fn compact(db: &Connection, kept: &mut Kept, now: Now) -> Sql<Told> {
-    group::write_all(db, kept, now)?;
+    transaction::write_all(db, kept, now)?;
     db.execute_batch("VACUUM")?;
     Ok(Told::Compacted)
 }
@@ -52,8 +56,8 @@ fn compact(db: &Connection, kept: &mut Kept, now: Now) -> Sql<Told> {
 impl Tables<'_> {
     fn list_topics(&mut self, page: &TopicPage) -> Sql<Vec<ListedTopic>> {
         self.flush(true)?;
-        let sql = "SELECT name, key, epoch, head, oldest, bytes FROM sf_topics \
-                   WHERE (name, key) > (?1, ?2) ORDER BY name, key";
+        let sql = "SELECT name, key, epoch, head, oldest, bytes, keep_entries, keep_bytes, keep_ms \
+                   FROM sf_topics WHERE (name, key) > (?1, ?2) ORDER BY name, key";
         let after = page.after.as_ref();
         let (after_name, after_key) =
             after.map_or(("", ""), |after| (after.name.as_str(), &*after.key));
@@ -70,7 +74,8 @@ impl Tables<'_> {
                     head: TopicSeq(count(row, 3)?),
                     oldest: TopicSeq(count(row, 4)?),
                 };
-                listed.push(ListedTopic { topic, head, bytes: count(row, 5)? });
+                let (bytes, retention) = (count(row, 5)?, retention(row, 6)?);
+                listed.push(ListedTopic { topic, head, bytes, retention });
             }
         }
         Ok(listed)
@@ -89,7 +94,7 @@ impl Tables<'_> {
         let Some(topic) = self.kept.topics.get(id) else { return Ok(None) };
         let (no, head) = (topic.no, topic.standing());
         let before = before.map_or(i64::MAX, |before| int(before.0));
-        let sql = "SELECT ts, name, body, bytes FROM sf_log WHERE topic = ?1 AND ts < ?2 \
+        let sql = "SELECT ts, name, body, bytes, at_ms FROM sf_log WHERE topic = ?1 AND ts < ?2 \
                    AND ts >= ?3 ORDER BY ts DESC LIMIT ?4";
         let mut statement = self.statement(sql)?;
         let mut rows = statement.query(params![no, before, int(head.oldest.0), max])?;
@@ -100,7 +105,8 @@ impl Tables<'_> {
                 break;
             }
             let (ts, name) = (TopicSeq(count(row, 0)?), name(row, 1)?);
-            entries.push(LogEntry { ts, name, bodies: event_bodies(row, 2)? });
+            let entry = LogEntry { ts, name, bodies: event_bodies(row, 2)? };
+            entries.push(AgedEntry { age_ms: self.now.since(time(row, 4)?), entry });
         }
         Ok(Some(BackPage { head, entries }))
     }

@@ -1,7 +1,8 @@
 //! Which operation is carried out by what. Whether it stays is the group's to say.
 
-use steadfast::session::store::{StoreOp, StoreOutcome};
+use steadfast::session::store::{Commit, CommitOutcome, StoreOp, StoreOutcome, TopicId};
 
+use super::decide::{Decider, Stopped};
 use super::kept::Tables;
 use super::leases::Wanted;
 use crate::read;
@@ -17,9 +18,13 @@ impl Tables<'_> {
     }
 
     /// Carries out an operation. An error says that the tables are not what they should be, and
-    /// that the group has to be undone.
-    pub(super) fn apply(&mut self, op: &StoreOp) -> Sql<StoreOutcome> {
-        match op {
+    /// that the group has to be undone, or that a decision has undone it.
+    pub(super) fn apply(
+        &mut self,
+        op: &StoreOp,
+        decider: Decider<'_>,
+    ) -> Result<StoreOutcome, Stopped> {
+        let outcome: Sql<StoreOutcome> = match op {
             StoreOp::OpenLease {
                 id,
                 holder,
@@ -50,10 +55,9 @@ impl Tables<'_> {
                 Ok(StoreOutcome::Done)
             }
             StoreOp::Commit { lease, low, commits } => {
-                let outcome = self.commit(*lease, *low, commits)?;
-                let mut published = commits.iter().flat_map(|commit| &commit.record.publishes);
-                if let Some(last) = published.next_back() {
-                    self.keep_topics_within(&last.topic)?;
+                let outcome = self.commit(*lease, *low, commits, decider)?;
+                if let Some(last) = last_published(commits, &outcome) {
+                    self.keep_topics_within(last)?;
                 }
                 Ok(outcome)
             }
@@ -86,6 +90,21 @@ impl Tables<'_> {
                 self.write_out(topic)?;
                 read::read(self.db, self.now, op)
             }
-        }
+        };
+        Ok(outcome?)
     }
+}
+
+/// The topic to which a commit has published last.
+fn last_published<'a>(commits: &'a [Commit], outcome: &'a StoreOutcome) -> Option<&'a TopicId> {
+    let decided = match outcome {
+        StoreOutcome::Committed { outcomes, .. } => &outcomes[..],
+        _ => &[],
+    };
+    let decided = decided.iter().filter_map(|(_, outcome)| match outcome {
+        CommitOutcome::Decided { decided, .. } => Some(&decided.publishes),
+        _ => None,
+    });
+    let known = commits.iter().map(|commit| &commit.record.publishes);
+    known.chain(decided).flatten().next_back().map(|publication| &publication.topic)
 }

@@ -1,16 +1,19 @@
 //! A group: operations that share one COMMIT. It is carried out, or undone as if it had never been;
 //! what it is answered follows from how far it got.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rusqlite::{Connection, Error, ErrorCode};
 
 use steadfast::session::Now;
-use steadfast::session::store::{StoreOp, StoreOutcome};
-use steadfast::store::AdminError;
+use steadfast::session::store::{DecisionId, StoreOp, StoreOutcome};
 
+use super::decide::{Decider, Deciders, Stopped};
 use super::kept::{Kept, Tables};
-use crate::rows::Sql;
+use super::transaction::{begin, commit, concerns_all, undo, write_what_changed};
+use crate::decisions::{Decisions, named_by};
 
 /// How a group ended.
 #[derive(Debug)]
@@ -28,168 +31,200 @@ enum Attempt {
     Ended(Ended),
     /// It was undone because of one operation, and may succeed without it.
     Without(usize),
+    /// It was undone by a decision of one operation, and may succeed without that.
+    Barring(usize, DecisionId),
+    /// It can't be committed, because of what a decision has done.
+    Unfit,
 }
+
+/// An operation, and where the decisions are that it waits for.
+pub(super) type Operation<'a> = (&'a StoreOp, Option<&'a Decisions>);
+
+/// Operations that are carried out together, as often as it takes.
+struct Group<'a> {
+    ops: &'a [Operation<'a>],
+    deciders: &'a Deciders,
+    left_out: Vec<bool>,
+    /// Decisions that are not made, by the place of their operation.
+    barred: BTreeMap<usize, BTreeSet<DecisionId>>,
+}
+
+static NONE: BTreeSet<DecisionId> = BTreeSet::new();
 
 /// Carries out operations in one transaction. An operation that SQLite refuses, or that panics, is
-/// answered `Failed`, and the others are carried out again without it. So what runs here is run
-/// as often as it takes, until its COMMIT has succeeded.
-pub(super) fn run(db: &Connection, kept: &mut Kept, now: Now, ops: &[&StoreOp]) -> Ended {
-    let mut left_out = vec![false; ops.len()];
-    loop {
-        match attempt(db, kept, now, ops, &left_out) {
-            Attempt::Ended(ended) => return ended,
-            Attempt::Without(index) => {
-                debug_assert!(!left_out[index], "what was left out did not run");
-                left_out[index] = true;
-            }
-        }
-    }
-}
-
-fn attempt(
+/// answered `Failed`, and the others are carried out again without it; a decision that ends the
+/// transaction is barred from the next one. So what runs here is run as often as it takes, until
+/// its COMMIT has succeeded.
+pub(super) fn run(
     db: &Connection,
     kept: &mut Kept,
     now: Now,
-    ops: &[&StoreOp],
-    left_out: &[bool],
-) -> Attempt {
-    let changes = db.total_changes();
-    if let Err(error) = begin(db, kept, now) {
-        undo(db, kept);
-        return Attempt::Ended(Ended::Undone(error));
+    ops: &[Operation<'_>],
+    deciders: &Deciders,
+) -> Ended {
+    let left_out = vec![false; ops.len()];
+    let mut group = Group { ops, deciders, left_out, barred: BTreeMap::new() };
+    match group.run(db, kept, now, 0..ops.len()) {
+        Some(ended) => ended,
+        None => Ended::Committed(group.split(db, kept, now, 0..ops.len())),
     }
-    let mut outcomes = Vec::with_capacity(ops.len());
-    for (index, op) in ops.iter().enumerate() {
-        if left_out[index] {
-            outcomes.push(StoreOutcome::Failed);
-            continue;
+}
+
+impl Group<'_> {
+    /// How some of the operations end together; `None` if they can't because of a decision that
+    /// nobody has named.
+    fn run(
+        &mut self,
+        db: &Connection,
+        kept: &mut Kept,
+        now: Now,
+        range: Range<usize>,
+    ) -> Option<Ended> {
+        loop {
+            match self.attempt(db, kept, now, range.clone()) {
+                Attempt::Ended(ended) => return Some(ended),
+                Attempt::Unfit => return None,
+                Attempt::Without(index) => {
+                    debug_assert!(!self.left_out[index], "what was left out did not run");
+                    self.left_out[index] = true;
+                }
+                Attempt::Barring(index, id) => {
+                    let new = self.barred.entry(index).or_default().insert(id);
+                    debug_assert!(new, "what was barred did not run");
+                }
+            }
         }
+    }
+
+    /// Finds the operation whose decision can't be committed: those before it and behind it have
+    /// transactions of their own.
+    fn split(
+        &mut self,
+        db: &Connection,
+        kept: &mut Kept,
+        now: Now,
+        range: Range<usize>,
+    ) -> Vec<StoreOutcome> {
+        if range.len() == 1 {
+            return self.alone(db, kept, now, range);
+        }
+        let middle = range.start + range.len() / 2;
+        let mut outcomes = Vec::with_capacity(range.len());
+        for half in [range.start..middle, middle..range.end] {
+            match self.run(db, kept, now, half.clone()) {
+                Some(ended) => outcomes.extend(ended.outcomes(half.len())),
+                None => outcomes.extend(self.split(db, kept, now, half)),
+            }
+        }
+        outcomes
+    }
+
+    /// An operation with a decision that can't be committed: without each of them in turn, and if
+    /// that is not enough without any.
+    fn alone(
+        &mut self,
+        db: &Connection,
+        kept: &mut Kept,
+        now: Now,
+        range: Range<usize>,
+    ) -> Vec<StoreOutcome> {
+        let index = range.start;
+        let barred = self.barred.get(&index).cloned().unwrap_or_default();
+        let (op, _) = self.ops[index];
+        let ids: BTreeSet<DecisionId> = named_by(op).filter(|id| !barred.contains(id)).collect();
+        let each = ids.iter().map(|id| BTreeSet::from([*id]));
+        for more in each.chain([ids.clone()]) {
+            self.barred.insert(index, &barred | &more);
+            if let Some(ended) = self.run(db, kept, now, range.clone()) {
+                return ended.outcomes(1);
+            }
+        }
+        // Without a decision it is as any other operation: it is tried again later.
+        vec![StoreOutcome::Failed]
+    }
+
+    fn attempt(&self, db: &Connection, kept: &mut Kept, now: Now, range: Range<usize>) -> Attempt {
+        let changes = db.total_changes();
+        if let Err(error) = begin(db, kept, now) {
+            undo(db, kept);
+            return Attempt::Ended(Ended::Undone(error));
+        }
+        let mut outcomes = Vec::with_capacity(range.len());
+        for index in range.clone() {
+            if self.left_out[index] {
+                outcomes.push(StoreOutcome::Failed);
+                continue;
+            }
+            match self.carry_out(db, kept, now, index) {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(attempt) => return attempt,
+            }
+        }
+        let mut tables = Tables { db, kept, now };
+        if let Err(error) = write_what_changed(&mut tables, changes) {
+            undo(db, kept);
+            return Attempt::Ended(Ended::Undone(error));
+        }
+        match commit(db, kept) {
+            Ok(()) => Attempt::Ended(Ended::Committed(outcomes)),
+            // A constraint that is looked at only now. None of the store's is.
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
+                    && self.ops[range].iter().any(|(op, _)| Decisions::any_named_by(op)) =>
+            {
+                tracing::error!(%error, "what a command has done can't be committed");
+                Attempt::Unfit
+            }
+            Err(error) => Attempt::Ended(Ended::Unknown(error)),
+        }
+    }
+
+    /// One operation. If it can't be carried out, all that was done is undone.
+    fn carry_out(
+        &self,
+        db: &Connection,
+        kept: &mut Kept,
+        now: Now,
+        index: usize,
+    ) -> Result<StoreOutcome, Attempt> {
+        let (op, given) = self.ops[index];
+        let barred = self.barred.get(&index).unwrap_or(&NONE);
+        let decider = Decider { all: self.deciders, given, barred };
         let mut tables = Tables { db, kept, now };
         // What a panic leaves behind is undone with the group.
-        match catch_unwind(AssertUnwindSafe(|| tables.apply(op))) {
-            Ok(Ok(outcome)) => outcomes.push(outcome),
-            Ok(Err(error)) => {
-                let group = concerns_all(db, &error);
-                undo(db, kept);
-                tracing::error!(%error, "SQLite refused an operation");
-                return match group {
-                    true => Attempt::Ended(Ended::Undone(error)),
-                    false => Attempt::Without(index),
-                };
-            }
+        let stopped = match catch_unwind(AssertUnwindSafe(|| tables.apply(op, decider))) {
+            Ok(Ok(outcome)) => return Ok(outcome),
+            Ok(Err(stopped)) => stopped,
             Err(_) => {
                 undo(db, kept);
-                return Attempt::Without(index);
+                return Err(Attempt::Without(index));
             }
+        };
+        let group = matches!(&stopped, Stopped::Sql(error) if concerns_all(db, error));
+        undo(db, kept);
+        Err(match stopped {
+            Stopped::EndedBy(id) => {
+                tracing::error!("a command has ended the transaction that it shares with others");
+                Attempt::Barring(index, id)
+            }
+            Stopped::Sql(error) | Stopped::NotNow(error) => {
+                tracing::error!(%error, "SQLite refused an operation");
+                match group {
+                    true => Attempt::Ended(Ended::Undone(error)),
+                    false => Attempt::Without(index),
+                }
+            }
+        })
+    }
+}
+
+impl Ended {
+    /// What came of each of so many operations.
+    fn outcomes(self, operations: usize) -> Vec<StoreOutcome> {
+        match self {
+            Self::Committed(outcomes) => outcomes,
+            Self::Undone(_) => vec![StoreOutcome::Failed; operations],
+            Self::Unknown(_) => vec![StoreOutcome::Unknown; operations],
         }
     }
-    let mut tables = Tables { db, kept, now };
-    if let Err(error) = write_what_changed(&mut tables, changes) {
-        undo(db, kept);
-        return Attempt::Ended(Ended::Undone(error));
-    }
-    Attempt::Ended(match commit(db, kept) {
-        Ok(()) => Ended::Committed(outcomes),
-        Err(error) => Ended::Unknown(error),
-    })
-}
-
-/// Begins a transaction, and lets go of what has expired.
-fn begin(db: &Connection, kept: &mut Kept, now: Now) -> Sql<()> {
-    db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    Tables { db, kept, now }.expire()
-}
-
-/// Writes the rows that the group has changed, and the time served with them. A group that changed
-/// nothing writes nothing, and its COMMIT does not touch the disk.
-fn write_what_changed(tables: &mut Tables<'_>, changes: u64) -> Sql<()> {
-    tables.flush(false)?;
-    if tables.db.total_changes() != changes {
-        tables.write_served()?;
-    }
-    Ok(())
-}
-
-/// Whether an error is about the file or the whole transaction, and not about one operation.
-fn concerns_all(db: &Connection, error: &Error) -> bool {
-    // SQLite ends the transaction by itself when the disk is full, among others.
-    db.is_autocommit()
-        || matches!(
-            error.sqlite_error_code(),
-            Some(
-                ErrorCode::DatabaseBusy
-                    | ErrorCode::DatabaseLocked
-                    | ErrorCode::OutOfMemory
-                    | ErrorCode::ReadOnly
-                    | ErrorCode::SystemIoFailure
-                    | ErrorCode::DatabaseCorrupt
-                    | ErrorCode::DiskFull
-                    | ErrorCode::CannotOpen
-                    | ErrorCode::NotADatabase
-            )
-        )
-}
-
-/// Carries something out in a transaction of its own.
-pub(super) fn alone<T>(
-    db: &Connection,
-    kept: &mut Kept,
-    now: Now,
-    act: impl FnOnce(&mut Tables<'_>) -> Sql<T>,
-) -> Result<T, AdminError> {
-    let changes = db.total_changes();
-    let carry_out = || {
-        begin(db, kept, now)?;
-        let mut tables = Tables { db, kept, now };
-        let value = act(&mut tables)?;
-        write_what_changed(&mut tables, changes)?;
-        Ok(value)
-    };
-    let value = match carry_out() {
-        Ok(value) => value,
-        Err(error) => {
-            let error: Error = error;
-            undo(db, kept);
-            return Err(AdminError::Failed(error.to_string()));
-        }
-    };
-    commit(db, kept).map_err(|error| AdminError::Unknown(error.to_string()))?;
-    Ok(value)
-}
-
-/// Puts what was done on the disk. If that fails it is undone here, and after a crash right now it
-/// may have happened.
-fn commit(db: &Connection, kept: &mut Kept) -> Sql<()> {
-    let committed = db.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
-    match committed {
-        Ok(_) => kept.committed(),
-        Err(_) => undo(db, kept),
-    }
-    committed.map(drop)
-}
-
-/// Undoes what was begun, in the tables and in what is known of them.
-pub(super) fn undo(db: &Connection, kept: &mut Kept) {
-    if !db.is_autocommit()
-        && let Err(error) = db.execute_batch("ROLLBACK")
-    {
-        // The transaction stays open, so the next BEGIN fails, and so on until SQLite gives way.
-        tracing::error!(%error, "SQLite did not undo a transaction");
-    }
-    kept.undone();
-}
-
-/// Writes everything that can wait, and the time served.
-pub(super) fn write_all(db: &Connection, kept: &mut Kept, now: Now) -> Sql<()> {
-    let write = |kept: &mut Kept| {
-        begin(db, kept, now)?;
-        let mut tables = Tables { db, kept, now };
-        tables.flush(true)?;
-        tables.write_served()
-    };
-    if let Err(error) = write(kept) {
-        undo(db, kept);
-        return Err(error);
-    }
-    commit(db, kept)
 }

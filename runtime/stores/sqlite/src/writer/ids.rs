@@ -14,7 +14,7 @@ use crate::rows::{
 /// How many ids whose time is over go in one group, so that no group takes long.
 const GO_AT_ONCE: u32 = 1_000;
 
-fn outcome_bytes(outcome: &Outcome) -> u64 {
+pub(super) fn outcome_bytes(outcome: &Outcome) -> u64 {
     outcome.error().map_or(0, |name| name.as_bytes().len() as u64) + outcome.bytes()
 }
 
@@ -63,10 +63,19 @@ impl Tables<'_> {
         used.optional()
     }
 
-    /// A command takes an id that is not in use. What would be beyond the bytes of all ids is kept
-    /// as "unknown": the command must not run again all the same.
     pub(super) fn take_id(&mut self, taken: &CommitId, outcome: &Outcome) -> Sql<()> {
         let CommitId { id, hash, keep_ms } = taken;
+        self.keep_id(id, (*hash, outcome), *keep_ms)
+    }
+
+    /// A command takes an id that is not in use. What would be beyond the bytes of all ids is kept
+    /// as "unknown": the command must not run again all the same.
+    pub(super) fn keep_id(
+        &mut self,
+        id: &MessageId,
+        (hash, outcome): (u64, &Outcome),
+        keep_ms: u64,
+    ) -> Sql<()> {
         // It may be there, and its time be over.
         let (principal, message, text_of) = (&*id.principal, id.message.as_str(), &*id.text);
         let sql = "DELETE FROM sf_ids WHERE principal = ?1 AND message = ?2 AND id = ?3 \
@@ -82,7 +91,7 @@ impl Tables<'_> {
             outcome = shrunk();
         }
         let bytes = id.bytes() + outcome_bytes(&outcome);
-        let due = self.now.after_ms(*keep_ms);
+        let due = self.now.after_ms(keep_ms);
         let (error, body) = outcome_columns(&outcome);
         let sql = "INSERT INTO sf_ids(principal, message, id, hash, outcome, error, body, bytes, \
                    due_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
@@ -92,7 +101,7 @@ impl Tables<'_> {
                 principal,
                 message,
                 text_of,
-                bits(*hash),
+                bits(hash),
                 outcome_word(&outcome),
                 error,
                 body.map(text),

@@ -5,13 +5,16 @@ mod admin;
 mod appends;
 mod apply;
 mod cache;
+mod decide;
 mod group;
 mod ids;
 mod kept;
 mod leases;
 mod records;
 mod replies;
+mod restore;
 mod topics;
+mod transaction;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -22,16 +25,19 @@ use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
 
 use steadfast::session::Now;
-use steadfast::session::store::{StoreOp, StoreOutcome};
+use steadfast::session::store::StoreOutcome;
 
 use crate::file::{self, Note};
-use crate::jobs::{Batch, Job};
+use crate::guard::Guard;
+use crate::jobs::{Asked, Batch, Job};
 use crate::metrics::{Counts, LocalMetrics};
+use crate::news::Deletions;
 use crate::queue::{Queue, Room, Taken};
 use crate::rows::{Sql, count};
 use crate::served::Served;
 use crate::settings::{LocalLimits, LocalSettings};
-use group::Ended;
+use decide::Deciders;
+use group::{Ended, Operation};
 use kept::Kept;
 pub(crate) use records::{RECORD, record};
 
@@ -46,6 +52,7 @@ pub(crate) struct Parts {
     pub(crate) served: Served,
     pub(crate) queue: Arc<Queue<Job>>,
     pub(crate) counts: Arc<Counts>,
+    pub(crate) deletions: Arc<Deletions>,
 }
 
 /// The thread's own things beside its connection.
@@ -55,9 +62,11 @@ struct Writer {
     served: Served,
     queue: Arc<Queue<Job>>,
     counts: Arc<Counts>,
+    deletions: Arc<Deletions>,
     /// Bytes in the write-ahead log, as of the last COMMIT.
     wal: Arc<AtomicU64>,
     path: PathBuf,
+    deciders: Deciders,
     /// When everything was written last.
     written: Now,
     /// Whether the last group failed, so that this is said once.
@@ -68,8 +77,9 @@ struct Writer {
 
 /// Makes a writer that has read what it has to know.
 pub(crate) fn prepare(parts: Parts) -> Sql<impl FnOnce() + Send + 'static> {
-    let Parts { mut db, note, path, settings, limits, served, queue, counts } = parts;
+    let Parts { mut db, note, path, settings, limits, served, queue, counts, deletions } = parts;
     let page = db.query_row("PRAGMA page_size", [], |row| count(row, 0))?;
+    let deciders = Deciders { guard: Guard::set(&mut db)?, time: settings.decision_time };
     let wal = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&wal);
     db.wal_hook(Some(move |_: &mut _, pages| {
@@ -78,9 +88,20 @@ pub(crate) fn prepare(parts: Parts) -> Sql<impl FnOnce() + Send + 'static> {
     }))?;
     let kept = Kept::read(&db, limits)?;
     let written = served.now();
-    let (failing, apart) = (false, VecDeque::new());
-    let mut writer =
-        Writer { kept, settings, served, queue, counts, wal, path, written, failing, apart };
+    let mut writer = Writer {
+        kept,
+        settings,
+        served,
+        queue,
+        counts,
+        deletions,
+        wal,
+        path,
+        deciders,
+        written,
+        failing: false,
+        apart: VecDeque::new(),
+    };
     writer.count();
     Ok(move || {
         writer.work(&db);
@@ -116,6 +137,10 @@ impl Writer {
             }
             Job::Admin { asked, tell } => {
                 let told = admin::run(db, &mut self.kept, self.served.now(), &asked);
+                if matches!(asked, Asked::Delete(_)) {
+                    // Whether it was there or not: a look at heads tells.
+                    self.deletions.tell();
+                }
                 self.count();
                 self.afterwards(db);
                 let _ = tell.send(told);
@@ -149,8 +174,8 @@ impl Writer {
             answer_all(batches, &StoreOutcome::Failed);
             return;
         }
-        let ops: Vec<&StoreOp> = batches.iter().flat_map(Batch::ops).collect();
-        let ended = group::run(db, &mut self.kept, self.served.now(), &ops);
+        let ops: Vec<Operation<'_>> = batches.iter().flat_map(Batch::ops).collect();
+        let ended = group::run(db, &mut self.kept, self.served.now(), &ops, &self.deciders);
         let count = ops.len() as u64;
         self.counts.groups.fetch_add(1, Ordering::Relaxed);
         self.counts.operations.fetch_add(count, Ordering::Relaxed);
@@ -217,7 +242,7 @@ impl Writer {
 
     fn write_all(&mut self, db: &Connection) {
         let now = self.served.now();
-        match group::write_all(db, &mut self.kept, now) {
+        match transaction::write_all(db, &mut self.kept, now) {
             Ok(()) => self.written = now,
             Err(error) => self.failed(&error),
         }

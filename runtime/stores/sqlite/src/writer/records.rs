@@ -4,11 +4,12 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use steadfast::session::store::{
-    AppendKey, Commit, CommitOutcome, Outcome, Publication, Record, StoreOutcome,
+    AppendKey, Commit, CommitOutcome, Decide, Outcome, Publication, Record, StoreOutcome,
 };
 use steadfast::wire::{CommandNo, LeaseId};
 
 use super::cache::Durable;
+use super::decide::{Decider, Stopped};
 use super::kept::Tables;
 use crate::rows::{
     Sql, append_key, bits, count, event_body, int, outcome, outcome_columns, outcome_word,
@@ -32,8 +33,9 @@ impl Tables<'_> {
         id: LeaseId,
         low: CommandNo,
         commits: &[Commit],
-    ) -> Sql<StoreOutcome> {
-        if self.would_owe_too_much(commits) {
+        decider: Decider<'_>,
+    ) -> Result<StoreOutcome, Stopped> {
+        if self.would_owe_too_much(id, commits)? {
             return Ok(StoreOutcome::Failed);
         }
         let Some(low) = self.begin_commit(id, low)? else { return Ok(StoreOutcome::LeaseGone) };
@@ -41,7 +43,10 @@ impl Tables<'_> {
         for commit in commits {
             let outcome = match commit.n < low {
                 true => CommitOutcome::BelowLow,
-                false => self.write(id, commit)?,
+                false => match &commit.decide {
+                    None => self.write(id, commit)?,
+                    Some(decide) => self.write_decided(id, (commit, decide), decider)?,
+                },
             };
             outcomes.push((commit.n, outcome));
         }
@@ -50,6 +55,44 @@ impl Tables<'_> {
             return Ok(StoreOutcome::LeaseGone);
         };
         Ok(StoreOutcome::Committed { at: store_time(self.now), claim, outcomes })
+    }
+
+    /// Writes a record whose outcome is decided here. Nothing is decided that is not written.
+    fn write_decided(
+        &mut self,
+        id: LeaseId,
+        (commit, decide): (&Commit, &Decide),
+        decider: Decider<'_>,
+    ) -> Result<CommitOutcome, Stopped> {
+        let Some(no) = self.kept.leases.get(&id).map(|lease| lease.no) else {
+            debug_assert!(false, "a commit begins with its lease");
+            return Ok(CommitOutcome::BelowLow);
+        };
+        if self.has_record(no, commit.n)? {
+            return Ok(self.exists(id, no, commit.n)?);
+        }
+        if let Some(taken) = &commit.id
+            && self.used_id(&taken.id)?.is_some()
+        {
+            return Ok(self.write(id, commit)?);
+        }
+        let decided = decider.decide(self.db, decide)?;
+        let mut known = commit.clone();
+        known.take_decision(decide, decided.clone());
+        Ok(match self.write(id, &known)? {
+            CommitOutcome::Written { settled } => {
+                CommitOutcome::Decided { decided: Box::new(decided), settled }
+            }
+            other => {
+                debug_assert!(false, "nothing was in its way: {other:?}");
+                other
+            }
+        })
+    }
+
+    fn has_record(&self, lease: i64, n: CommandNo) -> Sql<bool> {
+        let sql = "SELECT 1 FROM sf_records WHERE lease = ?1 AND n = ?2";
+        self.statement(sql)?.exists(params![lease, int(n.0)])
     }
 
     /// Writes a record, unless there is one, and settles it if that may be.
@@ -247,12 +290,36 @@ impl Tables<'_> {
     }
 
     /// Whether commits would leave more publications to be brought into their logs than may be.
-    fn would_owe_too_much(&self, commits: &[Commit]) -> bool {
+    fn would_owe_too_much(&mut self, id: LeaseId, commits: &[Commit]) -> Sql<bool> {
         let unsettled = commits.iter().filter(|commit| !commit.settle);
-        let bytes: u64 = unsettled.map(|commit| publication_bytes(&commit.record.publishes)).sum();
-        let owed = self.kept.totals.owed_bytes;
-        bytes > 0 && owed > 0 && owed + bytes > self.kept.limits.owed_bytes
+        let mut bytes: u64 =
+            unsettled.map(|commit| publication_bytes(&commit.record.publishes)).sum();
+        let most: u64 = commits.iter().map(may_owe).fold(0, u64::saturating_add);
+        if !self.is_too_much(bytes.saturating_add(most)) {
+            return Ok(false);
+        }
+        // A repetition leaves nothing new.
+        if let Some(no) = self.lease(id)?.map(|lease| lease.no) {
+            for commit in commits.iter().filter(|commit| commit.decide.is_some()) {
+                if !self.has_record(no, commit.n)? {
+                    bytes = bytes.saturating_add(may_owe(commit));
+                }
+            }
+        }
+        Ok(self.is_too_much(bytes))
     }
+
+    /// Whether so many bytes may not be owed beside those that are.
+    fn is_too_much(&self, bytes: u64) -> bool {
+        let owed = self.kept.totals.owed_bytes;
+        bytes > 0 && owed > 0 && owed.saturating_add(bytes) > self.kept.limits.owed_bytes
+    }
+}
+
+/// Bytes that a decision may leave to be brought into their logs.
+fn may_owe(commit: &Commit) -> u64 {
+    let decide = commit.decide.as_ref().filter(|it| !commit.settle || !it.waiting.is_empty());
+    decide.map_or(0, |it| it.terms.publish_bytes as u64)
 }
 
 /// What a reply is that is not kept any more.

@@ -134,7 +134,12 @@ impl Tables<'_> {
         }
     }
 
-    fn make_topic(&mut self, id: &TopicId, epoch: Epoch, retention: Retention) -> Sql<()> {
+    pub(super) fn make_topic(
+        &mut self,
+        id: &TopicId,
+        epoch: Epoch,
+        retention: Retention,
+    ) -> Sql<()> {
         let mut topic = Topic {
             no: 0,
             epoch,

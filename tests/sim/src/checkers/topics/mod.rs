@@ -43,6 +43,8 @@ struct SubBook {
     start: Option<Position>,
     /// Everything up to here has arrived.
     arrived: Option<Position>,
+    /// SUBSCRIBED has promised the topic's state, and that has not arrived.
+    state_due: bool,
     /// The server had no room for it when it was last asked.
     overload: bool,
 }

@@ -45,6 +45,7 @@ impl Checkers {
         sub.arrived = Some(Position { epoch, ts });
         if !matches!(frame, ServerFrame::Event { .. }) {
             sub.start = sub.arrived;
+            sub.state_due = matches!(frame, ServerFrame::Subscribed(told) if told.snapshot);
         }
         sub.overload = false;
     }
@@ -63,6 +64,7 @@ impl Checkers {
             if *of == process && sub.topic == topic {
                 sub.overload = code == UnsubscribeCode::Overload;
                 sub.arrived = None;
+                sub.state_due = false;
             }
         }
     }
@@ -92,6 +94,7 @@ impl Checkers {
             finished: None,
             start: None,
             arrived: None,
+            state_due: false,
             overload: false,
         };
         self.topics.subs.insert((process, sub), book);
@@ -196,6 +199,9 @@ impl Checkers {
                 "{:?} is at {head:?}, {:?} has arrived",
                 book.topic, book.arrived
             ));
+        }
+        if book.state_due {
+            return Some(format!("{:?}: its state has not arrived", book.topic));
         }
         let read = book.cursor.is_none() || book.cursor == book.arrived;
         (!read).then(|| {

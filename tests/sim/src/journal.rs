@@ -15,11 +15,13 @@ pub struct JournalPlan {
     pub delay_ms: (u64, u64),
     /// It fails.
     pub fails: u32,
+    /// The client's process dies before it is done.
+    pub dies: u32,
 }
 
 impl JournalPlan {
     /// Nobody has one.
-    pub const NONE: Self = Self { on: false, delay_ms: (0, 0), fails: 0 };
+    pub const NONE: Self = Self { on: false, delay_ms: (0, 0), fails: 0, dies: 0 };
 
     /// The disks of a random run.
     pub(crate) fn random(rng: &Rng, config: &mut ClientConfig) -> Self {
@@ -34,6 +36,7 @@ impl JournalPlan {
             on: true,
             delay_ms: rng.pick(&[(0, 0), (0, 5), (1, 60), (5, 300)]),
             fails: rng.pick(&[0, 0, 30, 200]),
+            dies: rng.pick(&[0, 0, 10, 50]),
         }
     }
 }

@@ -163,6 +163,9 @@ impl World {
             return;
         }
         let (fails, healing) = (self.plan.journal.fails, self.healing);
+        if !healing && self.rng.chance(self.plan.journal.dies) {
+            return self.crash_client(at);
+        }
         let Some(mut disk) = self.clients[at].disk.take() else { return };
         disk.busy = false;
         let mut chances = self.rng.clone();

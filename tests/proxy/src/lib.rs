@@ -1,5 +1,5 @@
-//! A TCP proxy that misbehaves on command: the network of the end-to-end tests and of the chat's
-//! demo.
+//! A TCP proxy that misbehaves on command: the network of the end-to-end tests and of the
+//! examples' demos.
 //!
 //! It listens on 127.0.0.1 in front of a server and forwards bytes. It knows nothing of WebSocket,
 //! except where the head of the upgrade ends ([`Plan`]). A *link* is one accepted connection
@@ -12,6 +12,7 @@
 #![allow(clippy::disallowed_methods, reason = "a proxy makes tasks and waits; that is its work")]
 
 mod allowance;
+mod faults;
 mod link;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -25,6 +26,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use allowance::Allowance;
+pub use faults::{Fault, calm};
 use link::{Order, reset};
 
 /// Which way bytes travel.

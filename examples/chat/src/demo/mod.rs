@@ -8,7 +8,6 @@
 //! what died must be covered by a gap that each subscriber was told of. All chance comes from one
 //! seed, except what the operating system does.
 
-mod faults;
 mod ledger;
 mod process;
 mod script;
@@ -19,12 +18,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use steadfast_proxy::{Proxy, Way};
+use steadfast_proxy::{Fault, Proxy, Way, calm};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval_at, sleep};
 
-use faults::{Fault, calm};
 use ledger::{Ledger, Verdict};
 use process::ServerProcess;
 use script::{NAMES, Notes, Scripted, notes};

@@ -1,15 +1,15 @@
-//! The bad network of the demo: what may happen to a connection, and when. All of its chance comes
+//! The bad network of the demos: what may happen to a connection, and when. All of its chance comes
 //! from one seed.
 
 use std::time::Duration;
 
+use crate::{Plan, Proxy, Side, Way};
 use fastrand::Rng;
-use steadfast_proxy::{Plan, Proxy, Side, Way};
 use tokio::time::sleep;
 
 /// What happens to one client's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// Both sides are closed.
     Cut,
     /// Both sides are reset.
@@ -32,7 +32,8 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// Picks one at random.
-    pub(crate) fn any(rng: &mut Rng) -> Self {
+    #[must_use]
+    pub fn any(rng: &mut Rng) -> Self {
         let way = if rng.bool() { Way::Up } else { Way::Down };
         let side = if rng.bool() { Side::Client } else { Side::Server };
         let pause = Duration::from_millis(rng.u64(50..500));
@@ -55,7 +56,7 @@ impl Fault {
     }
 
     /// Lets it happen, to its end. Returns whether it has ended a connection, or will.
-    pub(crate) async fn strike(self, proxy: &Proxy) -> bool {
+    pub async fn strike(self, proxy: &Proxy) -> bool {
         match self {
             Self::Cut => proxy.cut_all() > 0,
             Self::Reset => proxy.reset_all() > 0,
@@ -88,6 +89,7 @@ impl Fault {
 }
 
 /// How long the network behaves until the next fault.
-pub(crate) fn calm(rng: &mut Rng) -> Duration {
+#[must_use]
+pub fn calm(rng: &mut Rng) -> Duration {
     Duration::from_millis(rng.u64(100..700))
 }

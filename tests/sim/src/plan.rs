@@ -480,4 +480,6 @@ fn randomise_quotas(rng: &mut Rng, config: &mut NodeConfig) {
     config.publishes_waiting_per_principal = rng.pick(&[1, 4, 100]);
     config.publish_bytes_waiting_per_principal = rng.pick(&[10, 1_000_000]);
     config.publish_bytes_waiting = rng.pick(&[20, 1_000_000]);
+    config.sweep_records = rng.pick(&[1, 2, 1_024]);
+    config.sweep_bytes = rng.pick(&[0, 50, 1_000_000]);
 }

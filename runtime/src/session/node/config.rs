@@ -216,6 +216,11 @@ pub struct NodeConfig {
     /// How old a record is before such a look takes it up: 5 s. Younger ones are as a rule being
     /// settled by the node that wrote them.
     pub sweep_age: Duration,
+    /// Records that the store is asked for at a time: 1024, at least 1. The next ones are asked for
+    /// while there is room for what they publish.
+    pub sweep_records: u32,
+    /// Bytes of the bodies that they publish: 4 MiB. One record comes however long it is.
+    pub sweep_bytes: u64,
     /// What REFUSED and UNSUBSCRIBED tell a client to wait: 250 ms.
     pub retry_after: Duration,
     /// Unacknowledged frames after which an ACK goes out alone: 32 (PROTOCOL.md 4.5).
@@ -292,6 +297,8 @@ impl NodeConfig {
             store_retry: Duration::from_millis(50),
             sweep_interval: Duration::from_secs(60),
             sweep_age: Duration::from_secs(5),
+            sweep_records: 1024,
+            sweep_bytes: 4 * 1024 * 1024,
             retry_after: Duration::from_millis(250),
             ack_frames: 32,
             ack_delay: Duration::from_millis(250),

@@ -154,7 +154,8 @@ async fn write_topic<S: StoreAdmin, W: Write>(
 async fn bring_in<S: StoreAdmin>(store: &S) -> Result<(), ExportError> {
     let mut after = None;
     loop {
-        let list = StoreOp::ListUnsettled { max: PAGE, after, older_than_ms: 0 };
+        let list =
+            StoreOp::ListUnsettled { max: PAGE, max_bytes: PAGE_BYTES, after, older_than_ms: 0 };
         let StoreOutcome::Unsettled { at, records } = ask(store, list).await? else {
             return Err(ExportError::BringIn);
         };

@@ -39,7 +39,6 @@ use crate::settings::{LocalLimits, LocalSettings};
 use decide::Deciders;
 use group::{Ended, Operation};
 use kept::Kept;
-pub(crate) use records::{RECORD, record};
 
 /// What a writer is made of.
 pub(crate) struct Parts {

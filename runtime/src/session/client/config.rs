@@ -45,6 +45,8 @@ pub struct ClientConfig {
     /// Volatile messages that may wait, per subscription and for sending; the oldest is dropped:
     /// 64.
     pub volatiles: u32,
+    /// Bytes of their bodies; the same, but the latest one is kept however long it is: 256 KiB.
+    pub volatile_bytes: u32,
     /// When to dial again.
     pub backoff: Backoff,
     /// Time for credentials, name resolution, TCP, TLS and upgrade together: 10 s.
@@ -127,6 +129,7 @@ impl ClientConfig {
             subscriptions: 256,
             credit: Window { frames: 256, bytes: 256 * 1024 },
             volatiles: 64,
+            volatile_bytes: 256 * 1024,
             backoff: Backoff::default(),
             dial_timeout: Duration::from_secs(10),
             retry_after_cap: Duration::from_secs(300),

@@ -157,6 +157,8 @@ pub struct NodeConfig {
     pub reorder_entries: u32,
     /// Volatiles that wait per subscription; the oldest is dropped: 64.
     pub volatiles: u32,
+    /// Bytes of their messages; the same, but the latest one is kept however long it is: 256 KiB.
+    pub volatile_bytes: u32,
     /// Longest topic key, in bytes: 256.
     pub topic_key_bytes: u32,
     /// Publications per command: 64.
@@ -278,6 +280,7 @@ impl NodeConfig {
             reorder_wait: Duration::from_millis(50),
             reorder_entries: 256,
             volatiles: 64,
+            volatile_bytes: 256 * 1024,
             topic_key_bytes: 256,
             publishes_per_command: 64,
             reply_bytes: 1024 * 1024,

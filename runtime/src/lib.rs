@@ -19,7 +19,8 @@
 //! # What is not
 //!
 //! - Effects elsewhere: a handler that writes to its own database does so once only if it uses
-//!   [`Cx::idempotency_key`](server::Cx::idempotency_key).
+//!   [`Cx::idempotency_key`](server::Cx::idempotency_key), or if its rows are in the store's own
+//!   transaction (`cx.transact` of `steadfast-sqlite`).
 //! - Volatile messages, which may be lost, and say so in their declaration.
 //! - With the memory store, that anything survives a restart of the server: outcomes of what was
 //!   under way become unknown, and every topic reports a gap.

@@ -24,6 +24,7 @@ pub(super) fn handler(model: &Model, client: &Client) -> TokenStream {
     let doc = format!(" Answers the messages of [`{ident}`]: a method per message.");
     let message = format!("`{{Self}}` does not answer the messages of `{ident}`");
     let note = format!("write `impl {handler} for {{Self}}`, with an `async fn` per message");
+    let private = model.private();
     code! {
         #[doc = #doc]
         ///
@@ -33,6 +34,9 @@ pub(super) fn handler(model: &Model, client: &Client) -> TokenStream {
         /// that it came by.
         #[diagnostic::on_unimplemented(message = #message, note = #note)]
         #vis trait #handler: ::core::marker::Send + ::core::marker::Sync + 'static {
+            /// On which store's transactions commands end: those of a durable store's crate, as in
+            /// `Transacts::on::<LocalStore>()`, if a handler calls `cx.transact`.
+            const TRANSACTS: #private::Transacts = #private::Transacts::NEVER;
             #(#methods)*
         }
     }
@@ -80,6 +84,9 @@ pub(super) fn dispatch(model: &Model, client: &Client) -> TokenStream {
         #[automatically_derived]
         #[allow(deprecated)]
         impl<__H: #handler> #private::CommandHooks<__H> for #ident {
+            fn transacts() -> #private::Transacts {
+                <__H as #handler>::TRANSACTS
+            }
             #ids
             #execute
             #volatile

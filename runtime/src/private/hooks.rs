@@ -1,7 +1,6 @@
 //! From a server's index of a message or topic to the handler that the application wrote, and back
 //! from its result to an outcome. Knows no order, no deadline and no record.
 
-use std::any::type_name;
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -10,15 +9,15 @@ use serde::{Serialize, de::DeserializeOwned};
 use steadfast_schema as schema;
 
 use crate::protocol::{
-    ClientEnum, DecodeError, EncodeError, Message, Reply, ServerEnum, WsError, decode_topic_key,
-    encode_body, encode_reply,
+    ClientEnum, DecodeError, Message, Reply, ServerEnum, decode_topic_key, encode_body,
 };
 use crate::server::{
-    self, BoxFuture, CommandHooks, Cx, Service, SnapshotOutcome, TopicCx, TopicHooks, Unauthorized,
+    self, BoxFuture, CommandHooks, Cx, Service, SnapshotOutcome, TopicCx, TopicHooks, Transacts,
+    Unauthorized,
 };
 use crate::session::node::{Denied, Principal, ReadId};
 use crate::session::store::Outcome;
-use crate::wire::{Codec, FailureCode, Name};
+use crate::wire::{Codec, Name};
 
 /// A handler together with the protocol that it answers.
 #[derive(Debug)]
@@ -48,6 +47,10 @@ where
 
     fn read_id(&self) -> ReadId {
         C::message_id
+    }
+
+    fn transacts(&self) -> Transacts {
+        C::transacts()
     }
 
     fn execute(
@@ -82,24 +85,9 @@ where
     }
 }
 
-/// What the caller is told. A reply or error that can't be encoded is the server's fault:
-/// `internal` (PROTOCOL.md 5.7), and the log says which type it was.
+/// What the caller is told.
 pub fn reply<R: Reply, C: ClientEnum>(codec: Codec, result: Result<R, C::Error>) -> Outcome {
-    match result {
-        Ok(reply) => match encode_reply(&reply, codec) {
-            Ok(body) => Outcome::Ok(body),
-            Err(error) => unencodable(type_name::<R>(), &error),
-        },
-        Err(failed) => match failed.encode(codec) {
-            Ok((name, body)) => Outcome::failed(FailureCode::Error, name, body),
-            Err(error) => unencodable(type_name::<C::Error>(), &error),
-        },
-    }
-}
-
-fn unencodable(type_name: &'static str, error: &EncodeError) -> Outcome {
-    tracing::error!(type_name, %error, "a handler's answer can't be sent");
-    Outcome::internal()
+    server::answer(codec, result)
 }
 
 /// A snapshot as its hook returned it.
@@ -169,6 +157,7 @@ mod tests {
     use std::sync::{Mutex, PoisonError};
 
     use super::*;
+    use crate::protocol::{EncodeError, WsError};
     use crate::wire::Body;
 
     #[derive(Debug)]

@@ -35,7 +35,7 @@ pub use tokio::sync::watch;
 #[cfg(feature = "server")]
 pub use crate::server::{
     BoxFuture, Builder as ServerBuilder, CommandHooks, Cx, Denied, Principal, SnapshotOutcome,
-    TopicCx, TopicHooks, Unauthorized,
+    TopicCx, TopicHooks, Transacts, Unauthorized,
 };
 #[cfg(feature = "server")]
 pub use crate::session::store::Outcome;

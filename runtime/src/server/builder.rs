@@ -159,6 +159,9 @@ impl<C: ClientEnum, A> Builder<C, A> {
     /// bytes for its head), so that nobody could send it; an event may be longer than what a
     /// command may publish ([`NodeConfig::publish_bytes_per_command`]); or one topic's state may be
     /// longer than all together ([`NodeConfig::snapshot_bytes`], [`NodeConfig::snapshots_bytes`]).
+    ///
+    /// When the handler's commands end in transactions of a store (`const TRANSACTS`), and the
+    /// server has another one.
     #[must_use]
     pub fn build(self) -> Server<C>
     where
@@ -167,8 +170,15 @@ impl<C: ClientEnum, A> Builder<C, A> {
         let topics = self.parts.service.server_enum().topics;
         let contradiction = declared::contradiction(&self.parts.config, topics);
         assert!(contradiction.is_none(), "{}", contradiction.unwrap_or_default());
-        let seed = self.parts.seed;
-        Server::new(self.parts.env(), seed)
+        let (seed, env) = (self.parts.seed, self.parts.env());
+        let missing = env.transacts.missing(env.store.as_ref());
+        assert!(
+            missing.is_none(),
+            "the handler's transactions are those of {}, and the server's store is another one: \
+             give it one with `.store(..)`",
+            missing.unwrap_or_default()
+        );
+        Server::new(env, seed)
     }
 }
 
@@ -185,6 +195,7 @@ impl Parts {
             Arc::new(MemoryStore::new(MemoryLimits::default(), Arc::new(move || clock.now())))
         });
         Env {
+            transacts: self.service.transacts(),
             service: self.service,
             config: Arc::new(self.config),
             transport: self.transport,

@@ -2,19 +2,20 @@
 //! from here: that happens when the command's record is committed (PROTOCOL.md 5.6).
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::host;
 use crate::protocol::Publish;
-use crate::session::node::{Attempt, ExecId, NodeConfig, Principal, StagedPublish};
+use crate::session::node::{Attempt, ExecId, Principal, StagedPublish};
 use crate::session::store::MessageId;
 use crate::wire::{Codec, CommandNo, LeaseId, Position};
 
-use super::publication::{self, EncodeFailure};
+use super::publication::Staged;
 use super::settings::NodeSettings;
+use super::transacts::Left;
 
 /// The context of one command or volatile.
 #[derive(Debug)]
@@ -31,14 +32,26 @@ struct CxState {
     attempt: Attempt,
     deadline: Instant,
     config: NodeSettings,
-    staged: Mutex<Staged>,
+    is_command: bool,
+    trace: Mutex<Trace>,
 }
 
+/// What a handler has left behind so far.
 #[derive(Debug, Default)]
-struct Staged {
-    publishes: Vec<StagedPublish>,
-    bytes: usize,
-    failure: Option<String>,
+struct Trace {
+    staged: Staged,
+    left: Option<Leaving>,
+}
+
+/// What a handler leaves its outcome to, or why it can't.
+pub(super) type Leaving = Result<Left, String>;
+
+/// How a handler has ended.
+pub(super) struct Taken {
+    /// What it published, or why something could not be.
+    pub(super) published: Result<Vec<StagedPublish>, String>,
+    /// What its outcome is left to.
+    pub(super) left: Option<Leaving>,
 }
 
 /// The driver's side of a [`Cx`]: takes what was published once the handler has ended.
@@ -76,11 +89,13 @@ pub(super) struct CxParts {
     pub(super) attempt: Attempt,
     pub(super) deadline: Instant,
     pub(super) config: NodeSettings,
+    /// Whether what happens here has a record.
+    pub(super) is_command: bool,
 }
 
 impl Cx {
     pub(super) fn new(parts: CxParts, room: &mut CxRoom) -> (Self, CxStage) {
-        let CxParts { principal, codec, key, attempt, deadline, config } = parts;
+        let CxParts { principal, codec, key, attempt, deadline, config, is_command } = parts;
         let state = room.fill(CxState {
             principal,
             codec,
@@ -88,7 +103,8 @@ impl Cx {
             attempt,
             deadline,
             config,
-            staged: Mutex::default(),
+            is_command,
+            trace: Mutex::default(),
         });
         (Self { state: Arc::clone(&state) }, CxStage(state))
     }
@@ -160,16 +176,30 @@ impl Cx {
     /// }
     /// ```
     pub fn publish<P: Publish>(&self, message: P) {
-        let mut staged = self.state.staged.lock().unwrap_or_else(PoisonError::into_inner);
-        if staged.failure.is_some() {
-            return;
-        }
-        match publication::staged(&self.state.config, &message) {
-            Ok((publish, bytes)) => staged.add(&self.state.config, publish, bytes),
-            Err(EncodeFailure { reason }) => {
-                staged.fail(format!("publishing `{}`: {reason}", P::NAME))
-            }
-        }
+        self.trace().staged.publish(&self.state.config, &message);
+    }
+
+    /// What this command has published so far. It does not count as published any more.
+    pub(super) fn take_published(&self) -> Result<Vec<StagedPublish>, String> {
+        self.trace().staged.take()
+    }
+
+    /// The handler ends here, and leaves its outcome to somebody else.
+    pub(super) fn leave(&self, leaving: Leaving) {
+        self.trace().left = Some(leaving);
+    }
+
+    /// Whether what happens here has a record.
+    pub(super) fn is_command(&self) -> bool {
+        self.state.is_command
+    }
+
+    pub(super) fn settings(&self) -> &NodeSettings {
+        &self.state.config
+    }
+
+    fn trace(&self) -> MutexGuard<'_, Trace> {
+        self.state.trace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How bodies of this connection are encoded. Generated code asks; a handler need not.
@@ -179,49 +209,25 @@ impl Cx {
     }
 }
 
-impl Staged {
-    fn add(&mut self, config: &NodeConfig, publish: StagedPublish, bytes: usize) {
-        let bytes = self.bytes.saturating_add(bytes);
-        if self.publishes.len() >= config.publishes_per_command as usize {
-            return self.fail(format!(
-                "more than {} publications in one command",
-                config.publishes_per_command
-            ));
-        }
-        if bytes > config.publish_bytes_per_command as usize {
-            return self.fail(format!(
-                "more than {} bytes published in one command",
-                config.publish_bytes_per_command
-            ));
-        }
-        self.bytes = bytes;
-        self.publishes.push(publish);
-    }
-
-    fn take(&mut self) -> Result<Vec<StagedPublish>, String> {
-        match self.failure.take() {
-            None => Ok(std::mem::take(&mut self.publishes)),
-            Some(failure) => Err(failure),
+impl CxStage {
+    /// What the handler has left behind at its end.
+    pub(super) fn take(&mut self) -> Taken {
+        // Only whatever the handler has begun may still have the context.
+        match Arc::get_mut(&mut self.0) {
+            Some(state) => state.trace.get_mut().unwrap_or_else(PoisonError::into_inner).take(),
+            None => self.0.trace.lock().unwrap_or_else(PoisonError::into_inner).take(),
         }
     }
 
-    fn fail(&mut self, reason: String) {
-        self.failure = Some(reason);
-        self.publishes = Vec::new();
+    /// What a handler that has not ended leaves its outcome to, if it does.
+    pub(super) fn take_left(&mut self) -> Option<Leaving> {
+        self.0.trace.lock().unwrap_or_else(PoisonError::into_inner).left.take()
     }
 }
 
-impl CxStage {
-    /// What the handler published.
-    ///
-    /// # Errors
-    /// Why something could not be published.
-    pub(super) fn take(&mut self) -> Result<Vec<StagedPublish>, String> {
-        // Only whatever the handler has begun may still have the context.
-        match Arc::get_mut(&mut self.0) {
-            Some(state) => state.staged.get_mut().unwrap_or_else(PoisonError::into_inner).take(),
-            None => self.0.staged.lock().unwrap_or_else(PoisonError::into_inner).take(),
-        }
+impl Trace {
+    fn take(&mut self) -> Taken {
+        Taken { published: self.staged.take(), left: self.left.take() }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::auth::Shown;
 use super::cx::CxRoom;
 use super::env::Env;
-use super::execute::{self, RunningCode};
+use super::execute::{self, Ran, RunningCode};
 use super::gate::Gate;
 use super::registry::{ConnHandle, Unwritten};
 use super::settings::{NodeSettings, REST};
@@ -19,8 +19,9 @@ use super::state::State;
 use super::storing;
 use super::work::{Done, Tray, Wakes};
 use crate::host;
-use crate::session::node::{ConnId, ExecId, NodeLoad};
-use crate::session::store::{OpId, StoreOp};
+use crate::session::node::fault::Code;
+use crate::session::node::{ConnId, ExecId, Executed, NodeLoad};
+use crate::session::store::{DecisionId, OpId, StoreOp};
 use crate::session::{Close, Now};
 use crate::sync::{Mutex, MutexGuard};
 use crate::wire::Codec;
@@ -127,6 +128,30 @@ impl Engine {
         self.lock().due().map(|at| self.env.clock.at(at))
     }
 
+    /// Gives the store what decides, before the node asks for it.
+    fn executed(&self, exec: ExecId, Ran { executed, left }: Ran) -> Executed {
+        let Some(left) = left else { return executed };
+        let store = self.env.store.as_ref();
+        match host::guarded(|| left.hand_over(store, DecisionId(exec.0))) {
+            Ok(()) => executed,
+            Err(host::Panicked) => {
+                tracing::error!("the store panicked");
+                Executed::failed(Code::Command)
+            }
+        }
+    }
+
+    /// Tells the store what it need not decide any more, outside of the lock: it drops code of the
+    /// application.
+    fn withdraw(&self, execs: Vec<ExecId>) {
+        for exec in execs {
+            let (transacts, store) = (self.env.transacts, self.env.store.as_ref());
+            if host::guarded(|| transacts.withdraw(store, DecisionId(exec.0))).is_err() {
+                tracing::error!("what decided a command panicked when it was dropped");
+            }
+        }
+    }
+
     /// Runs an execution to its end in a task of its own, which survives the connection that began
     /// it.
     fn go_on(self: &Arc<Self>, exec: ExecId, running: RunningCode) {
@@ -141,10 +166,10 @@ impl Engine {
             return;
         }
         let task = host::spawn(async move {
-            let executed = running.await;
+            let executed = engine.executed(exec, running.await);
             engine.turn(|now, state| {
                 state.registry.take_task(exec);
-                state.node.handle_executed(now, exec, executed);
+                state.executed(now, exec, executed);
             });
         });
         state.registry.goes_on(exec, task.abort_handle());
@@ -228,9 +253,11 @@ impl<'a> Turn<'a> {
             }
             let (exec, running) = prepared.begin(&engine.env, now, settings, &mut room);
             pending = match execute::first_poll(running, &mut room) {
-                Ok(executed) => {
+                Ok(ran) => {
+                    let executed = engine.executed(exec, ran);
+                    let decides = matches!(executed, Executed::Decides);
                     done.executed.push_back((exec, executed));
-                    None
+                    decides.then_some(exec)
                 }
                 Err(running) => {
                     engine.go_on(exec, running);
@@ -241,6 +268,7 @@ impl<'a> Turn<'a> {
         if !work.operations.is_empty() {
             ask_store(engine, std::mem::take(&mut work.operations), done);
         }
+        engine.withdraw(std::mem::take(&mut work.withdrawn));
         work.tell();
     }
 
@@ -254,6 +282,7 @@ impl<'a> Turn<'a> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let Some(mut tray) = self.tray.take() else { return };
+        self.engine.withdraw(std::mem::take(&mut tray.work.withdrawn));
         tray.work.tell();
         if self.finished {
             return TRAY.set(Some(tray));

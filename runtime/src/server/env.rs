@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::auth::AuthHook;
 use super::service::Service;
-use super::settings::{Limits, NodeSettings};
+use super::settings::{Limits, NodeSettings, Settings};
+use super::transacts::Transacts;
 use crate::host::Clock;
 use crate::session::node::NodeConfig;
 use crate::store::DynStore;
@@ -18,6 +19,8 @@ pub(super) struct Env {
     pub(super) transport: TransportConfig,
     pub(super) limits: Limits,
     pub(super) store: Arc<dyn DynStore>,
+    /// Of the handler.
+    pub(super) transacts: Transacts,
     pub(super) authenticate: AuthHook,
     /// Origins of web pages that may connect; any if `None`.
     pub(super) origins: Option<Vec<String>>,
@@ -27,7 +30,7 @@ pub(super) struct Env {
 impl Env {
     /// The configuration, for a connection of its own.
     pub(super) fn settings(&self) -> NodeSettings {
-        Arc::new(Arc::clone(&self.config))
+        Arc::new(Settings { config: Arc::clone(&self.config), transacts: self.transacts })
     }
 
     /// A message of the client enum, for a log.

@@ -5,13 +5,14 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use super::auth::Shown;
-use super::cx::{Cx, CxParts, CxRoom, CxStage, IdempotencyKey, TopicCx};
+use super::cx::{Cx, CxParts, CxRoom, CxStage, IdempotencyKey, Leaving, Taken, TopicCx};
 use super::env::Env;
 use super::service::{BoxFuture, Unauthorized};
 use super::settings::NodeSettings;
+use super::transacts::Left;
 use crate::host::{Panicked, guarded};
 use crate::protocol::DecodeError;
 use crate::session::Now;
@@ -32,6 +33,13 @@ pub(super) struct Prepared {
 
 /// A topic's state: its name, and its body per codec.
 type TopicState = (Name, Vec<(Codec, Body)>);
+
+/// What came of the application's code.
+pub(super) struct Ran {
+    pub(super) executed: Executed,
+    /// What decides, of [`Executed::Decides`]: the store has yet to be given it.
+    pub(super) left: Option<Left>,
+}
 
 /// The application's code, begun.
 pub(super) struct RunningCode {
@@ -136,7 +144,8 @@ impl CallSite<'_> {
                 ..
             } => {
                 let key = IdempotencyKey::command(lease, n, id);
-                let (cx, stage) = self.context(principal, codec, key, attempt, timeout_ms, room);
+                let of = (principal, codec, key, attempt);
+                let (cx, stage) = self.context(of, true, timeout_ms, room);
                 match service.execute(message, body.as_bytes(), cx) {
                     Ok(future) => Pending::Command(future, stage),
                     Err(error) => self.unreadable(conn, &error, Executed::unreadable()),
@@ -144,7 +153,8 @@ impl CallSite<'_> {
             }
             Execution::Volatile { exec, conn, message, body, codec, principal, timeout_ms } => {
                 let (key, attempt) = (IdempotencyKey::volatile(exec), Attempt::First);
-                let (cx, stage) = self.context(principal, codec, key, attempt, timeout_ms, room);
+                let of = (principal, codec, key, attempt);
+                let (cx, stage) = self.context(of, false, timeout_ms, room);
                 match service.volatile(message, body.as_bytes(), cx) {
                     Ok(future) => Pending::Volatile(future, stage),
                     Err(error) => self.unreadable(conn, &error, Executed::failed(Code::Volatile)),
@@ -161,16 +171,14 @@ impl CallSite<'_> {
 
     fn context(
         &self,
-        principal: Principal,
-        codec: Codec,
-        key: IdempotencyKey,
-        attempt: Attempt,
+        (principal, codec, key, attempt): (Principal, Codec, IdempotencyKey, Attempt),
+        is_command: bool,
         timeout_ms: u64,
         room: &mut CxRoom,
     ) -> (Cx, CxStage) {
         let deadline = self.env.clock.at(self.now.after_ms(timeout_ms));
         let config = Arc::clone(self.settings);
-        Cx::new(CxParts { principal, codec, key, attempt, deadline, config }, room)
+        Cx::new(CxParts { principal, codec, key, attempt, deadline, config, is_command }, room)
     }
 
     fn unreadable(&self, conn: ConnId, error: &DecodeError, executed: Executed) -> Pending {
@@ -208,38 +216,82 @@ impl Pending {
     }
 
     /// `None` if it can't count, for a reason that has been logged.
-    fn poll_end(&mut self, cx: &mut Context<'_>, of: &'static str) -> Poll<Option<Executed>> {
-        match self {
-            Self::Command(future, stage) => Pin::new(future).poll(cx).map(|outcome| {
-                let publishes = published(stage, of)?;
-                Some(Executed::Command { outcome, publishes })
-            }),
-            Self::Volatile(future, stage) => Pin::new(future)
-                .poll(cx)
-                .map(|()| published(stage, of).map(|publishes| Executed::Volatile { publishes })),
+    fn poll_end(&mut self, cx: &mut Context<'_>, of: &'static str) -> Poll<Option<Ran>> {
+        let executed = match self {
+            Self::Command(future, stage) => match ready!(poll_handler(future, stage, cx)) {
+                End::Left(leaving) => return Poll::Ready(self.leave(leaving, of)),
+                End::Returned(outcome, published) => publications(published, of)
+                    .map(|publishes| Executed::Command { outcome, publishes }),
+            },
+            Self::Volatile(future, stage) => match ready!(poll_handler(future, stage, cx)) {
+                End::Left(leaving) => return Poll::Ready(self.leave(leaving, of)),
+                End::Returned((), published) => {
+                    publications(published, of).map(|publishes| Executed::Volatile { publishes })
+                }
+            },
             Self::Authenticate(future) => {
-                Pin::new(future).poll(cx).map(|answer| Some(Executed::Authenticated(answer)))
+                Some(Executed::Authenticated(ready!(Pin::new(future).poll(cx))))
             }
-            Self::Authorize(future) => Pin::new(future).poll(cx).map(|answer| {
+            Self::Authorize(future) => {
+                let answer = ready!(Pin::new(future).poll(cx));
                 Some(Executed::Authorized(answer.map_err(|no| {
                     tracing::debug!(topic = of, reason = ?no, "nobody may subscribe like this");
                     no.code()
                 })))
-            }),
-            Self::Snapshot(future) => {
-                Pin::new(future).poll(cx).map(|state| Some(Executed::Snapshot(state)))
             }
+            Self::Snapshot(future) => Some(Executed::Snapshot(ready!(Pin::new(future).poll(cx)))),
             Self::Over(executed) => {
-                Poll::Ready(Some(executed.take().expect("nobody polls a future after its end")))
+                Some(executed.take().expect("nobody polls a future after its end"))
+            }
+        };
+        Poll::Ready(executed.map(|executed| Ran { executed, left: None }))
+    }
+
+    /// The handler ends where it waits, and leaves its outcome to the store.
+    fn leave(&mut self, leaving: Leaving, of: &'static str) -> Option<Ran> {
+        // What the handler holds is dropped here, where a panic is its own.
+        *self = Self::Over(None);
+        match leaving {
+            Ok(left) => Some(Ran { executed: Executed::Decides, left: Some(left) }),
+            Err(reason) => {
+                tracing::error!(message = of, reason, "a handler can't end in a transaction");
+                None
             }
         }
     }
 }
 
+/// How a handler ended.
+enum End<T> {
+    /// It returned, and had published this.
+    Returned(T, Result<Vec<StagedPublish>, String>),
+    /// It has left its outcome to the store, whatever it returned beside that.
+    Left(Leaving),
+}
+
+fn poll_handler<T>(
+    future: &mut BoxFuture<T>,
+    stage: &mut CxStage,
+    cx: &mut Context<'_>,
+) -> Poll<End<T>> {
+    match Pin::new(future).poll(cx) {
+        Poll::Ready(value) => {
+            let Taken { published, left } = stage.take();
+            Poll::Ready(left.map_or_else(|| End::Returned(value, published), End::Left))
+        }
+        Poll::Pending => match stage.take_left() {
+            Some(leaving) => Poll::Ready(End::Left(leaving)),
+            None => Poll::Pending,
+        },
+    }
+}
+
 /// What a handler published; `None` if it can't be.
-fn published(stage: &mut CxStage, of: &'static str) -> Option<Vec<StagedPublish>> {
-    stage
-        .take()
+fn publications(
+    published: Result<Vec<StagedPublish>, String>,
+    of: &'static str,
+) -> Option<Vec<StagedPublish>> {
+    published
         .inspect_err(|reason| {
             tracing::error!(message = of, reason, "a handler published what can't be");
         })
@@ -247,23 +299,24 @@ fn published(stage: &mut CxStage, of: &'static str) -> Option<Vec<StagedPublish>
 }
 
 impl RunningCode {
-    fn poll_executed(&mut self, cx: &mut Context<'_>) -> Poll<Executed> {
+    fn poll_ran(&mut self, cx: &mut Context<'_>) -> Poll<Ran> {
         let (begun, of) = (&mut self.begun, self.of);
+        let failed = || Ran { executed: Executed::failed(self.code), left: None };
         match guarded(|| begun.poll_end(cx, of)) {
-            Ok(end) => end.map(|end| end.unwrap_or_else(|| Executed::failed(self.code))),
+            Ok(end) => end.map(|end| end.unwrap_or_else(failed)),
             Err(Panicked) => {
                 panicked(self.code, of);
-                Poll::Ready(Executed::failed(self.code))
+                Poll::Ready(failed())
             }
         }
     }
 }
 
 impl Future for RunningCode {
-    type Output = Executed;
+    type Output = Ran;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Executed> {
-        self.poll_executed(cx)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ran> {
+        self.poll_ran(cx)
     }
 }
 
@@ -271,17 +324,14 @@ impl Future for RunningCode {
 ///
 /// # Errors
 /// The rest, if it would.
-pub(super) fn first_poll(
-    mut running: RunningCode,
-    room: &mut CxRoom,
-) -> Result<Executed, RunningCode> {
+pub(super) fn first_poll(mut running: RunningCode, room: &mut CxRoom) -> Result<Ran, RunningCode> {
     // Whoever takes the rest polls it at once, so that a wake-up in between is not missed.
-    match running.poll_executed(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(executed) => {
+    match running.poll_ran(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(ran) => {
             if let Pending::Command(_, stage) | Pending::Volatile(_, stage) = running.begun {
                 room.give_back(stage);
             }
-            Ok(executed)
+            Ok(ran)
         }
         Poll::Pending => Err(running),
     }

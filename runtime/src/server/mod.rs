@@ -2,6 +2,7 @@
 //! tasks and timers around the node; every decision of the protocol is
 //! [`crate::session::node`]'s.
 
+mod answer;
 mod auth;
 mod builder;
 mod connection;
@@ -23,11 +24,14 @@ mod start;
 mod state;
 mod storing;
 mod timer;
+mod transact;
+mod transacts;
 #[cfg(test)]
 mod turns;
 mod upgrade;
 mod work;
 
+pub(crate) use answer::answer;
 pub use auth::{Credentials, bearer};
 pub use builder::{AccessDecided, Builder, Decided, Undecided};
 pub use cx::{Cx, IdempotencyKey, TopicCx};
@@ -38,6 +42,8 @@ pub use registry::Unwritten;
 pub(crate) use service::no_snapshot;
 pub use service::{BoxFuture, CommandHooks, Service, SnapshotOutcome, TopicHooks, Unauthorized};
 pub use settings::Limits;
+pub use transact::{HandlerResult, Publishing};
+pub use transacts::Transacts;
 
 /// What [`Server::serve_listener`] accepts connections from; axum's.
 pub use axum::serve::Listener;

@@ -21,6 +21,69 @@ impl From<EncodeError> for EncodeFailure {
     }
 }
 
+/// What one command has published so far, within what one may.
+#[derive(Debug, Default)]
+pub(super) struct Staged {
+    publishes: Vec<StagedPublish>,
+    bytes: usize,
+    failure: Option<String>,
+}
+
+impl Staged {
+    /// Adds what was published before, within the same bounds.
+    pub(super) fn after(events: &[Publication]) -> Self {
+        let bytes = events.iter().map(Publication::bytes).sum();
+        let publishes = events.iter().cloned().map(StagedPublish::Event).collect();
+        Self { publishes, bytes, failure: None }
+    }
+
+    pub(super) fn publish<P: Publish>(&mut self, config: &NodeConfig, message: &P) {
+        if self.failure.is_some() {
+            return;
+        }
+        match staged(config, message) {
+            Ok((publish, bytes)) => self.add(config, publish, bytes),
+            Err(EncodeFailure { reason }) => {
+                self.fail(format!("publishing `{}`: {reason}", <P as Message>::NAME))
+            }
+        }
+    }
+
+    fn add(&mut self, config: &NodeConfig, publish: StagedPublish, bytes: usize) {
+        let bytes = self.bytes.saturating_add(bytes);
+        if self.publishes.len() >= config.publishes_per_command as usize {
+            return self.fail(format!(
+                "more than {} publications in one command",
+                config.publishes_per_command
+            ));
+        }
+        if bytes > config.publish_bytes_per_command as usize {
+            return self.fail(format!(
+                "more than {} bytes published in one command",
+                config.publish_bytes_per_command
+            ));
+        }
+        self.bytes = bytes;
+        self.publishes.push(publish);
+    }
+
+    /// What it published; from here on it has published nothing.
+    ///
+    /// # Errors
+    /// Why something could not be published.
+    pub(super) fn take(&mut self) -> Result<Vec<StagedPublish>, String> {
+        match self.failure.take() {
+            None => Ok(std::mem::take(&mut self.publishes)),
+            Some(failure) => Err(failure),
+        }
+    }
+
+    fn fail(&mut self, reason: String) {
+        self.failure = Some(reason);
+        self.publishes = Vec::new();
+    }
+}
+
 impl EncodeFailure {
     fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into() }

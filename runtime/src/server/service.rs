@@ -8,6 +8,7 @@ use std::sync::Arc;
 use steadfast_schema as schema;
 
 use super::cx::{Cx, TopicCx};
+use super::transacts::Transacts;
 use crate::protocol::{ClientEnum, DecodeError};
 use crate::session::node::{Denied, Principal, ReadId};
 use crate::session::store::Outcome;
@@ -61,6 +62,11 @@ pub trait Service: Send + Sync + 'static {
     fn read_id(&self) -> ReadId {
         |_, _, _| None
     }
+    /// On which store's transactions its commands end. The default is for a service in which none
+    /// does.
+    fn transacts(&self) -> Transacts {
+        Transacts::NEVER
+    }
     /// Decodes a request or command and starts its handler.
     ///
     /// # Errors
@@ -94,6 +100,11 @@ pub trait CommandHooks<H>: ClientEnum {
     /// Reads the id of a message that declares one. `None` if the body does not fit.
     fn message_id(_: u16, _: &[u8], _: Codec) -> Option<String> {
         None
+    }
+    /// See [`Service::transacts`].
+    #[must_use]
+    fn transacts() -> Transacts {
+        Transacts::NEVER
     }
     /// See [`Service::execute`].
     ///

@@ -1,9 +1,12 @@
-//! What a server is set to beside its node: limits before the upgrade and of draining, and how the
-//! node's own configuration is shared among connections.
+//! What a server is set to beside its node: limits before the upgrade and of draining, and how what
+//! all executions need is shared among connections. It holds no state.
 
+use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::transacts::Transacts;
 use crate::session::node::NodeConfig;
 
 /// Rest after a turn, or the store's news, panicked: one that always does must not keep a core
@@ -12,7 +15,27 @@ pub(super) const REST: Duration = Duration::from_secs(1);
 
 /// The configuration behind a counter of its own: each connection has one, so that its commands
 /// don't all count up and down in one place with those of other threads.
-pub(super) type NodeSettings = Arc<Arc<NodeConfig>>;
+pub(super) type NodeSettings = Arc<Settings>;
+
+/// What every execution needs of its server.
+pub(super) struct Settings {
+    pub(super) config: Arc<NodeConfig>,
+    pub(super) transacts: Transacts,
+}
+
+impl Deref for Settings {
+    type Target = NodeConfig;
+
+    fn deref(&self) -> &NodeConfig {
+        &self.config
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").finish_non_exhaustive()
+    }
+}
 
 /// Limits beside the node's own.
 #[derive(Debug, Clone, PartialEq, Eq)]

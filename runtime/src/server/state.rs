@@ -8,7 +8,7 @@ use super::registry::Registry;
 use super::storing::{store_at_once, tell_interest};
 use super::work::{Done, Tray, Work};
 use crate::session::Now;
-use crate::session::node::{Execution, Node, NodeConfig, NodeEvent, Output};
+use crate::session::node::{ExecId, Executed, Execution, Node, NodeConfig, NodeEvent, Output};
 use crate::store::DynStore;
 
 pub(super) struct State {
@@ -18,6 +18,8 @@ pub(super) struct State {
     /// What the timer task sleeps until.
     armed: Option<Now>,
     draining: bool,
+    /// What the store was given to decide that nobody asks for.
+    withdrawn: Vec<ExecId>,
     /// Of turns that panicked.
     left: Option<Box<Tray>>,
 }
@@ -29,6 +31,7 @@ impl State {
             registry: Registry::default(),
             armed: None,
             draining: false,
+            withdrawn: Vec::new(),
             left: None,
         }
     }
@@ -83,10 +86,19 @@ impl State {
         }
     }
 
+    /// An execution has ended.
+    pub(super) fn executed(&mut self, now: Now, exec: ExecId, executed: Executed) {
+        if matches!(executed, Executed::Decides) && !self.node.is_running(exec) {
+            // It was aborted meanwhile.
+            self.withdrawn.push(exec);
+        }
+        self.node.handle_executed(now, exec, executed);
+    }
+
     pub(super) fn feed(&mut self, now: Now, done: &mut Done) {
         // One at a time, so that those behind one that makes the node panic are kept.
         while let Some((exec, executed)) = done.executed.pop_front() {
-            self.node.handle_executed(now, exec, executed);
+            self.executed(now, exec, executed);
         }
         while let Some((before, unbegun)) = done.unbegun.pop_front() {
             self.node.handle_unbegun(now, before, unbegun);
@@ -114,6 +126,7 @@ impl State {
                 },
             }
         }
+        work.withdrawn.append(&mut self.withdrawn);
     }
 
     /// Every input is followed by [`State::poll_outputs`], transmitting too: what is left here
@@ -139,9 +152,13 @@ impl State {
             NodeEvent::Close(conn, close) => work.wakes.add(self.registry.close(conn, close)),
             NodeEvent::Abort(exec) => match self.registry.take_task(exec) {
                 Some(task) => task.abort(),
-                // It has not begun, and must not. One that another turn has taken and is about to
-                // begin finds in `Engine::go_on` that nobody waits for it.
-                None => work.withdraw(exec),
+                None => {
+                    // It has not begun, and must not. One that another turn has taken and is about
+                    // to begin finds in `Engine::go_on` that nobody waits for it.
+                    work.withdraw(exec);
+                    // Or it has left its outcome to the store.
+                    work.withdrawn.push(exec);
+                }
             },
             NodeEvent::Published(id, landed) => {
                 let waiting = self.registry.take_publisher(id);

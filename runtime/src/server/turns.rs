@@ -12,6 +12,7 @@ use super::engine::Engine;
 use super::env::Env;
 use super::service::{BoxFuture, Service, SnapshotOutcome, Unauthorized};
 use super::settings::{Limits, REST};
+use super::transacts::Transacts;
 use crate::host::Clock;
 use crate::protocol::DecodeError;
 use crate::session::node::{ConnId, Denied, NodeConfig, Principal};
@@ -59,6 +60,7 @@ fn engine() -> Arc<Engine> {
         transport: TransportConfig::default(),
         limits: Limits::default(),
         store: Arc::new(MemoryStore::new(MemoryLimits::default(), time)),
+        transacts: Transacts::NEVER,
         authenticate: hook(|credentials| async move {
             if credentials.token.as_deref() == Some("wait") {
                 std::future::pending::<()>().await;

@@ -18,6 +18,8 @@ pub(super) struct Work {
     pub(super) executions: VecDeque<Prepared>,
     pub(super) operations: Vec<(OpId, StoreOp)>,
     pub(super) published: Vec<(oneshot::Sender<Landed>, Landed)>,
+    /// Executions whose outcomes the store need not decide.
+    pub(super) withdrawn: Vec<ExecId>,
 }
 
 /// Connections to wake.

@@ -1,6 +1,7 @@
 //! What every store is to a node: the trait, and the boxed form in which a driver keeps one. It
 //! carries nothing out.
 
+use std::any::Any;
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -155,6 +156,9 @@ pub trait DynStore: Send + Sync + 'static {
 
     /// [`Store::interest`].
     fn interest_dyn(&self, topic: &TopicId, interested: bool);
+
+    /// The store as its own type, for what only that one can do.
+    fn as_any(&self) -> &dyn Any;
 }
 
 impl<S: Store> DynStore for S {
@@ -172,6 +176,10 @@ impl<S: Store> DynStore for S {
 
     fn interest_dyn(&self, topic: &TopicId, interested: bool) {
         self.interest(topic, interested);
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 }
 

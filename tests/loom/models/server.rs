@@ -16,6 +16,7 @@ use super::env::Env;
 use super::registry::ConnHandle;
 use super::service::{BoxFuture, Service, SnapshotOutcome, Unauthorized};
 use super::settings::NodeSettings;
+use super::transacts::Transacts;
 use super::{Denied, Limits, NodeConfig, Principal, TransportConfig};
 use crate::host::Clock;
 use crate::protocol::DecodeError;
@@ -69,6 +70,7 @@ fn server() -> Arc<Engine> {
         transport: TransportConfig::default(),
         limits: Limits::default(),
         store: Arc::new(MemoryStore::new(MemoryLimits::default(), time)),
+        transacts: Transacts::NEVER,
         authenticate: hook(|shown| std::future::ready(Ok::<_, Denied>(anonymous(&shown)))),
         origins: None,
         clock,

@@ -63,6 +63,15 @@ pub enum OpenError {
         /// The journal mode that SQLite fell back to.
         mode: String,
     },
+    /// The application's own tables could not be made (`LocalBuilder::schema`). They are as they
+    /// were.
+    #[error("the application's own tables can't be made in {path}: {what}")]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
     /// SQLite says no.
     #[error("{path} can't be opened: {error}")]
     Sqlite {

@@ -3,7 +3,7 @@
 //! about rows of the application's own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -31,13 +31,19 @@ pub(crate) struct Guard {
     /// Until when the application's code may work, in milliseconds of the clock; [`STORE`] while
     /// none does. It is set and read on the writer's thread alone.
     until: Arc<AtomicU64>,
+    /// Whether it may change tables.
+    alters: Arc<AtomicBool>,
     clock: Clock,
 }
 
 impl Guard {
     /// Guards a connection from here on.
     pub(crate) fn set(db: &mut Connection) -> Sql<Self> {
-        let guard = Self { until: Arc::new(AtomicU64::new(STORE)), clock: system_clock() };
+        let guard = Self {
+            until: Arc::new(AtomicU64::new(STORE)),
+            alters: Arc::default(),
+            clock: system_clock(),
+        };
         let asked = guard.clone();
         db.authorizer(Some(move |asks: AuthContext<'_>| asked.authorize(&asks.action)))?;
         let asked = guard.clone();
@@ -58,6 +64,14 @@ impl Guard {
         work()
     }
 
+    /// Lets the application make tables of its own, for as long as that takes.
+    pub(crate) fn while_making<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.alters.store(true, Ordering::Relaxed);
+        let made = self.while_closed(Duration::MAX, work);
+        self.alters.store(false, Ordering::Relaxed);
+        made
+    }
+
     fn is_closed(&self) -> bool {
         self.until.load(Ordering::Relaxed) != STORE
     }
@@ -68,7 +82,14 @@ impl Guard {
     }
 
     fn authorize(&self, action: &AuthAction<'_>) -> Authorization {
-        if self.is_closed() && is_ours(action) { Authorization::Deny } else { Authorization::Allow }
+        let allowed = match action {
+            // It does not tell what a table is going to be called.
+            AuthAction::AlterTable { table_name, .. } => {
+                self.alters.load(Ordering::Relaxed) && !begins_as_ours(table_name)
+            }
+            _ => !is_ours(action),
+        };
+        if allowed || !self.is_closed() { Authorization::Allow } else { Authorization::Deny }
     }
 }
 
@@ -81,14 +102,16 @@ impl Drop for Open<'_> {
     }
 }
 
+fn begins_as_ours(name: &str) -> bool {
+    name.get(..OURS.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(OURS))
+}
+
 /// Whether the application's code may not do it.
 fn is_ours(action: &AuthAction<'_>) -> bool {
     use AuthAction as A;
-    let ours = |name: &str| name.get(..OURS.len()).is_some_and(|it| it.eq_ignore_ascii_case(OURS));
+    let ours = begins_as_ours;
     match *action {
         A::Transaction { .. } | A::Attach { .. } | A::Detach { .. } | A::Unknown { .. } => true,
-        // It does not tell what a table is going to be called.
-        A::AlterTable { .. } => true,
         A::Savepoint { savepoint_name, .. } => savepoint_name.eq_ignore_ascii_case(SAVEPOINT),
         // The store does not use it: it is for the versions of the application's own tables.
         A::Pragma { pragma_name, .. } => !pragma_name.eq_ignore_ascii_case("user_version"),

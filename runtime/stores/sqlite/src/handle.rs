@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::decisions::Decisions;
 use crate::error::{BackupError, OpenError, RestoreError};
 use crate::file;
+use crate::guard::Guard;
 use crate::jobs::{Answers, Asked, Batch, Job, Told};
 use crate::metrics::{Counts, LocalMetrics};
 use crate::news::{Deletions, Heard};
@@ -70,6 +71,7 @@ pub struct LocalBuilder {
     settings: LocalSettings,
     limits: LocalLimits,
     clock: Clock,
+    own_tables: Option<file::OwnTables>,
 }
 
 impl LocalStore {
@@ -92,6 +94,7 @@ impl LocalStore {
             settings: LocalSettings::default(),
             limits: LocalLimits::default(),
             clock: system_clock(),
+            own_tables: None,
         }
     }
 
@@ -157,6 +160,33 @@ impl LocalBuilder {
         self
     }
 
+    /// Makes the application's own tables, or brings them to their present form. It runs each time
+    /// the store is opened, before anything else does, in one transaction: all of it happens or
+    /// nothing. `PRAGMA user_version` is the application's, if it counts its versions.
+    ///
+    /// Names that begin with `sf_` are the store's; nothing can be made or changed under them.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), steadfast_sqlite::OpenError> {
+    /// let store = steadfast_sqlite::LocalStore::builder("shop.db")
+    ///     .schema(|db| {
+    ///         db.execute_batch("CREATE TABLE IF NOT EXISTS sold(id INTEGER PRIMARY KEY, what TEXT)")
+    ///     })
+    ///     .open()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`OpenError::Schema`], when the store is opened.
+    pub fn schema(
+        mut self,
+        make: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<()> + Send + 'static,
+    ) -> Self {
+        self.own_tables = Some(Box::new(make));
+        self
+    }
+
     /// A clock of one's own, for tests.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -168,9 +198,13 @@ impl LocalBuilder {
     /// # Errors
     /// [`OpenError`] says what is wrong with the file, and what to do.
     pub fn open(self) -> Result<LocalStore, OpenError> {
-        let Self { path, settings, limits, clock } = self;
-        let file::Opened { db, note, path } = file::open(&path, &settings)?;
+        let Self { path, settings, limits, clock, own_tables } = self;
+        let file::Opened { mut db, note, path } = file::open(&path, &settings)?;
         let refused = |error| file::refused(&path, error);
+        let guard = Guard::set(&mut db).map_err(refused)?;
+        if let Some(make) = own_tables {
+            file::make_own_tables(&db, &guard, &path, make)?;
+        }
         let sql = "SELECT served_ms FROM sf_store";
         let before: i64 = db.query_row(sql, [], |row| row.get(0)).map_err(refused)?;
         let served = Served::new(clock, Now(u64::try_from(before).unwrap_or(0)));
@@ -182,6 +216,7 @@ impl LocalBuilder {
         let deletions = Arc::new(Deletions::default());
         let parts = Parts {
             db,
+            guard,
             note,
             path: path.clone(),
             settings: settings.clone(),

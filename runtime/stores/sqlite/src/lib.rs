@@ -21,8 +21,9 @@
 //!
 //! Its tables begin with `sf_`; to look at them: `sqlite3 chat.db 'SELECT * FROM sf_leases'`. While
 //! the store is open nobody else may change them, because the writer remembers their rows. An
-//! application may have tables of its own beside them, through a connection of its own that holds
-//! its locks for a short time.
+//! application may have tables of its own beside them ([`LocalBuilder::schema`]). It writes them in
+//! the transactions of its commands (`Transact`), or through a connection of its own that holds its
+//! locks for a short time.
 //!
 //! A copy is made with [`LocalStore::backup`], and put back with [`LocalStore::restore`]. A file
 //! that was put back by hand is noticed when it is opened, and begins a new incarnation all the
@@ -49,6 +50,8 @@ mod rows;
 mod savepoint;
 mod served;
 mod settings;
+#[cfg(feature = "server")]
+mod tx;
 mod writer;
 
 pub use error::{BackupError, OpenError, RestoreError};
@@ -57,3 +60,5 @@ pub use metrics::LocalMetrics;
 pub use rusqlite;
 pub use savepoint::Savepoint;
 pub use settings::{LocalLimits, LocalSettings};
+#[cfg(feature = "server")]
+pub use tx::{Abort, Transact, Tx};

@@ -6,18 +6,22 @@ use std::ops::Deref;
 use rusqlite::{Connection, Error};
 
 /// The savepoint of one command, as a decision of a [`LocalStore`](crate::LocalStore) has it: a
-/// connection on which it reads and writes rows of its own. The application has it as a
-/// [`Tx`](crate::Tx).
+/// connection on which it reads and writes rows of its own. An application has it as a `Tx`.
 #[derive(Debug)]
 pub struct Savepoint<'t> {
     db: &'t Connection,
-    /// Why the decision can't be made.
+    /// Why the decision can't be made, if SQLite has refused something.
     pub(crate) refused: Option<Error>,
 }
 
 impl<'t> Savepoint<'t> {
     pub(crate) const fn new(db: &'t Connection) -> Self {
         Self { db, refused: None }
+    }
+
+    #[cfg(feature = "server")]
+    pub(crate) const fn connection(&self) -> &'t Connection {
+        self.db
     }
 }
 

@@ -5,10 +5,12 @@ mod copy;
 mod incarnation;
 mod note;
 mod open;
+mod own;
 mod schema;
 
 pub(crate) use copy::{backup, restore};
 pub(crate) use incarnation::mixed;
 pub(crate) use note::Note;
 pub(crate) use open::{Opened, check_file, open, reading, refused};
+pub(crate) use own::{OwnTables, make as make_own_tables};
 pub(crate) use schema::FORMAT;

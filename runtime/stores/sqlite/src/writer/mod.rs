@@ -43,6 +43,8 @@ use kept::Kept;
 /// What a writer is made of.
 pub(crate) struct Parts {
     pub(crate) db: Connection,
+    /// Of the connection.
+    pub(crate) guard: Guard,
     /// Held until the file is closed.
     pub(crate) note: Note,
     pub(crate) path: PathBuf,
@@ -76,9 +78,10 @@ struct Writer {
 
 /// Makes a writer that has read what it has to know.
 pub(crate) fn prepare(parts: Parts) -> Sql<impl FnOnce() + Send + 'static> {
-    let Parts { mut db, note, path, settings, limits, served, queue, counts, deletions } = parts;
+    let Parts { mut db, guard, note, path, settings, limits, served, queue, counts, deletions } =
+        parts;
     let page = db.query_row("PRAGMA page_size", [], |row| count(row, 0))?;
-    let deciders = Deciders { guard: Guard::set(&mut db)?, time: settings.decision_time };
+    let deciders = Deciders { guard, time: settings.decision_time };
     let wal = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&wal);
     db.wal_hook(Some(move |_: &mut _, pages| {

@@ -209,6 +209,28 @@ fn volatiles_take_turns_with_events_and_the_oldest_goes() {
 }
 
 #[test]
+fn volatiles_that_wait_are_bounded_in_bytes_and_the_latest_stays() {
+    let mut rig = Rig::attached_with(|config| config.volatile_bytes = 5);
+    let sub = rig.subscribe(Some(at(0)));
+    rig.subscribed(SubNo(1), 0, None, false);
+    let volatile = |text| {
+        let (topic, name, body) = (TopicNo(9), name("typing"), body(text));
+        ServerFrame::TopicVolatile { topic, name, body }
+    };
+    for (text, left) in [("aa", 1), ("bb", 2), ("cc", 2), ("too long", 1), ("d", 1), ("ee", 2)] {
+        rig.frame(volatile(text));
+        let load = rig.client.load();
+        assert_eq!(load.volatiles, left, "{text}");
+        assert!(load.volatile_bytes <= 5, "{load:?}");
+    }
+    let mut left = Vec::new();
+    while let Some(Item::Volatile { body, .. }) = rig.item(sub) {
+        left.push(String::from_utf8(body.as_bytes().to_vec()).unwrap());
+    }
+    assert_eq!(left, ["d", "ee"]);
+}
+
+#[test]
 fn frames_of_an_unknown_number_are_dropped() {
     let (mut rig, sub) = Rig::following(0, WIDE);
     rig.frame(ServerFrame::Event {

@@ -4,11 +4,11 @@
 
 mod node_support;
 
-use node_support::Bench;
+use node_support::{Bench, WIDE, volatile};
 use steadfast::session::node::{Executed, Execution};
 use steadfast::session::store::Outcome;
 use steadfast::wire::{ClientFrame, CommandNo, Seq};
-use steadfast_rig::fixtures::{VOLATILE, body, name};
+use steadfast_rig::fixtures::{VOLATILE, body, log, name};
 
 #[test]
 fn volatile_handlers_of_lost_sockets_count_until_they_end() {
@@ -48,4 +48,32 @@ fn what_waits_for_the_store_is_bounded_by_the_span() {
         bench.frame(conn, ClientFrame::Ack { ack: received, low: CommandNo(n + 1) });
     }
     assert!(executed <= 17, "{executed} records wait for the store");
+}
+
+/// The latest one is kept, whatever its length.
+#[test]
+fn volatiles_that_wait_are_bounded_in_bytes() {
+    let mut bench = Bench::with(|config| config.volatile_bytes = 70);
+    let conn = bench.attach();
+    bench.subscribe(conn, 1, &log("a"), None, WIDE);
+    bench.topics(conn);
+    bench.stuck.insert(conn);
+    for (key, text) in [("ann", 1), ("bob", 2), ("cid", 3)] {
+        bench.act(|node, now| node.publish_volatile(now, volatile(log("a"), key, text)));
+        let peaks = bench.node.peaks();
+        assert!((1..=2).contains(&peaks.volatiles), "{peaks:?}");
+        assert!(peaks.volatile_bytes <= 70, "{peaks:?}");
+    }
+    bench.read(conn);
+    assert_eq!(bench.topics(conn), ["volatile 2", "volatile 3"]);
+    let mut bench = Bench::with(|config| config.volatile_bytes = 1);
+    let conn = bench.attach();
+    bench.subscribe(conn, 1, &log("a"), None, WIDE);
+    bench.topics(conn);
+    bench.stuck.insert(conn);
+    for (key, text) in [("ann", 1), ("bob", 2)] {
+        bench.act(|node, now| node.publish_volatile(now, volatile(log("a"), key, text)));
+    }
+    bench.read(conn);
+    assert_eq!(bench.topics(conn), ["volatile 2"]);
 }

@@ -6,7 +6,7 @@ mod node_support;
 
 use std::time::Duration;
 
-use node_support::{Bench, WIDE, config, event, told_answers};
+use node_support::{Bench, WIDE, event, told_answers};
 use steadfast::session::node::StagedPublish;
 use steadfast::session::store::{
     Append, AppendKey, AppendOutcome, CommitOutcome, Outcome, Record, StoreOp, StoreOutcome,
@@ -372,71 +372,6 @@ fn commands_are_refused_while_too_many_publications_wait() {
     bench.store_all();
     bench.post(conn, 2);
     assert_eq!(bench.running(), [2]);
-}
-
-fn unsettled(store_of: &mut Bench) {
-    let conn = store_of.attach();
-    store_of.post(conn, 1);
-    store_of.by_hand = true;
-    done(store_of, 1, vec![event(log("a"), 1)]);
-    let StoreOp::Commit { lease, low, mut commits } = store_of.ops[0].1.clone() else { panic!() };
-    commits[0].settle = false;
-    store_of.store.apply(store_of.now, StoreOp::Commit { lease, low, commits });
-}
-
-/// PROTOCOL.md 5.6: whoever finds an unsettled record settles it.
-#[test]
-fn an_unsettled_record_is_settled_at_start() {
-    let mut dead = Bench::new();
-    unsettled(&mut dead);
-    let mut bench = Bench::of(config(), [9; 32]);
-    std::mem::swap(&mut bench.store, &mut dead.store);
-    bench.act(|node, now| node.start(now));
-    let listed = bench
-        .store
-        .apply(bench.now, StoreOp::ListUnsettled { max: 9, after: None, older_than_ms: 0 });
-    assert!(matches!(listed, StoreOutcome::Unsettled { records, .. } if records.is_empty()));
-}
-
-/// A list that is under way may have been made before the record that somebody looks for.
-#[test]
-fn who_looks_for_unsettled_records_while_a_list_is_under_way_gets_another_one() {
-    let mut bench = Bench::new();
-    let conn = bench.attach();
-    bench.post(conn, 1);
-    bench.by_hand = true;
-    bench.act(|node, now| node.start(now));
-    let (early, op) = bench.ops.pop_front().unwrap();
-    assert!(matches!(op, StoreOp::ListUnsettled { .. }));
-    done(&mut bench, 1, vec![event(log("a"), 1)]);
-    bench.outcome(StoreOutcome::LeaseGone);
-    let lists = |bench: &Bench| {
-        bench.ops.iter().filter(|(_, op)| matches!(op, StoreOp::ListUnsettled { .. })).count()
-    };
-    assert_eq!(lists(&bench), 0, "one at a time");
-    bench.act(|node, now| node.handle_store(now, early, nothing_unsettled()));
-    assert_eq!(lists(&bench), 1);
-}
-
-/// The same when its client comes.
-#[test]
-fn an_unsettled_record_is_settled_when_its_lease_is_claimed() {
-    let mut dead = Bench::new();
-    unsettled(&mut dead);
-    let mut bench = Bench::of(config(), [9; 32]);
-    std::mem::swap(&mut bench.store, &mut dead.store);
-    let hello = dead.again(*dead.peers.keys().next().unwrap());
-    let conn = bench.dial(hello);
-    bench.post(conn, 1);
-    assert_eq!(
-        bench.answers(conn),
-        told_answers(&[(1, "ok again")]),
-        "the handler does not run again"
-    );
-    let listed = bench
-        .store
-        .apply(bench.now, StoreOp::ListUnsettled { max: 9, after: None, older_than_ms: 0 });
-    assert!(matches!(listed, StoreOutcome::Unsettled { records, .. } if records.is_empty()));
 }
 
 /// Limits per command: it fails, and publishes nothing.

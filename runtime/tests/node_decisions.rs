@@ -205,7 +205,7 @@ fn a_decision_publishes_behind_what_waits_for_the_same_topic() {
     let commit = bench.ops.iter().position(|(_, op)| matches!(op, StoreOp::Commit { .. }));
     bench.ops.swap(0, commit.expect("it is committed"));
     bench.store_one();
-    let owed = StoreOp::ListUnsettled { max: 10, after: None, older_than_ms: 0 };
+    let owed = StoreOp::ListUnsettled { max: 10, max_bytes: 9_999, after: None, older_than_ms: 0 };
     let outcome = bench.store.apply(bench.now, owed);
     let StoreOutcome::Unsettled { records, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!(records.len(), 1, "it waits for what was said before");

@@ -153,7 +153,7 @@ async fn what_is_owed_is_brought_in_first() {
         let numbers: Vec<_> = page.entries.iter().map(|aged| aged.entry.ts).collect();
         assert_eq!(numbers, [TopicSeq(2), TopicSeq(1)]);
     }
-    let op = StoreOp::ListUnsettled { max: 9, after: None, older_than_ms: 0 };
+    let op = StoreOp::ListUnsettled { max: 9, max_bytes: 9_999, after: None, older_than_ms: 0 };
     let StoreOutcome::Unsettled { records, .. } = ask(&old.store, op) else { panic!() };
     assert!(records.is_empty(), "{records:?}");
 }

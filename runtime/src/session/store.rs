@@ -19,7 +19,7 @@ pub use logs::{
 pub use message_id::{CommitId, MessageId, PrincipalId, UsedId};
 pub use outcome::{Failure, Outcome};
 
-use crate::wire::{Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId};
+use crate::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId};
 
 /// Which operation an outcome belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +62,27 @@ pub struct Record {
     pub publishes: Vec<Publication>,
     /// Whether all of `publishes` are in their logs.
     pub settled: bool,
+}
+
+impl Record {
+    /// What stands for an outcome where nobody asks for it.
+    #[must_use]
+    pub const fn unsaid() -> Outcome {
+        Outcome::Ok(Body::UNIT)
+    }
+
+    /// Bytes of the bodies that it publishes.
+    #[must_use]
+    pub fn publish_bytes(&self) -> u64 {
+        self.publishes.iter().map(|publication| publication.bytes() as u64).sum()
+    }
+
+    /// It as [`StoreOp::ListUnsettled`] shows it.
+    #[must_use]
+    pub fn owed(&self) -> Self {
+        let Self { hash, outcome: _, ref publishes, settled } = *self;
+        Self { hash, outcome: Self::unsaid(), publishes: publishes.clone(), settled }
+    }
 }
 
 /// One completion record to write.
@@ -231,6 +252,9 @@ pub enum StoreOp {
     ListUnsettled {
         /// At most so many.
         max: u32,
+        /// At most so many bytes of the bodies that they publish, the first record of the page
+        /// excepted.
+        max_bytes: u64,
         /// Where the page before ended; `None` for the first one. The record need not be there any
         /// more.
         after: Option<(LeaseId, CommandNo)>,
@@ -334,7 +358,7 @@ pub enum StoreOutcome {
     Unsettled {
         /// When this was true.
         at: StoreTime,
-        /// The records.
+        /// The records, without their replies: the outcome of each is [`Record::unsaid`].
         records: Vec<(LeaseId, CommandNo, Record)>,
     },
     /// `Append`: what came of each, from the first one on; at least one. What comes behind

@@ -59,8 +59,11 @@ use crate::session::store::{News, OpId, StoreOp, StoreOutcome, TopicId};
 /// gone (5.1), and each node is told by [`News::Rolled`]. If that is lost, nodes find out when they
 /// next look at their topics' heads and renew their leases.
 ///
-/// The feature `store-suite` has each of these rules as a case: `steadfast::store::suite::run` is
-/// the test of a store, and `run_in_pairs` that of one which nodes can share.
+/// The feature `store-suite` has each of these rules as a case. `steadfast::store::suite::run` is
+/// the test of every store. Beside it there are `run_in_pairs` for one that nodes can share,
+/// `run_timed` for one that can be given a clock, `run_rolled` for one that can become another
+/// incarnation, `run_admin` for a [`StoreAdmin`](super::StoreAdmin), and `run_deciding` for one that
+/// decides.
 ///
 /// # Example
 /// A store that counts what it is asked for, and leaves the work to another one:

@@ -128,7 +128,7 @@ impl Client<'_> {
 
     fn look(&mut self) {
         let op = match self.dice.below(3) {
-            0 => StoreOp::ListUnsettled { max: 5, after: None, older_than_ms: 0 },
+            0 => StoreOp::ListUnsettled { max: 5, max_bytes: 9_999, after: None, older_than_ms: 0 },
             1 => StoreOp::Heads { topics: (0..TOPICS).map(topic).collect() },
             _ => StoreOp::OpenTopic { topic: topic(0), fresh_epoch: Epoch(1), retention: KEPT },
         };

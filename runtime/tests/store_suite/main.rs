@@ -5,6 +5,7 @@
 
 mod operator;
 mod pairs;
+mod rolled;
 mod timed;
 mod wrong;
 mod wrong_decisions;

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use steadfast::session::store::{
-    Append, AppendKey, AppendOutcome, Appended, Commit, CommitOutcome, Generation, OpId,
+    Append, AppendKey, AppendOutcome, Appended, Commit, CommitOutcome, Generation, OpId, Outcome,
     Publication, Retention, StoreOp, StoreOutcome, StoreTime, TopicHead, TopicId,
 };
 use steadfast::store::{MemoryStore, Store};
-use steadfast::wire::{CommandNo, Epoch, LeaseId};
+use steadfast::wire::{Body, CommandNo, Epoch, LeaseId};
 use steadfast_rig::fixtures;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Mistake {
     DropsWhatIsOwed,
     LetsNothingGo,
     ListsTheYoung,
+    ListsBeyondItsBytes,
+    ListsReplies,
     EndsNothing,
     AnyPrincipal,
     OpensAnew,
@@ -88,6 +90,11 @@ pub const MISTAKES: &[(Mistake, &[&str])] = &[
     (Mistake::LetsNothingGo, &["a lease that was let go makes room, the first one first"]),
     (Mistake::ListsTheYoung, &["young records are left out on demand"]),
     (
+        Mistake::ListsBeyondItsBytes,
+        &["a page of the sweep has so many bytes and always its first record"],
+    ),
+    (Mistake::ListsReplies, &["a sweep leaves out replies"]),
+    (
         Mistake::EndsNothing,
         &[
             "an ended lease is gone",
@@ -145,7 +152,8 @@ impl Wrong {
     }
 
     fn now(&self) -> StoreTime {
-        match self.right(StoreOp::ListUnsettled { max: 0, after: None, older_than_ms: 0 }) {
+        let (max, max_bytes, older_than_ms) = (0, 0, 0);
+        match self.right(StoreOp::ListUnsettled { max, max_bytes, after: None, older_than_ms }) {
             StoreOutcome::Unsettled { at, .. } => at,
             other => panic!("{other:?}"),
         }
@@ -182,6 +190,9 @@ impl Wrong {
             (Mistake::LetsNothingGo, StoreOp::RenewLease { held, .. }) => *held = true,
             (Mistake::ListsTheYoung, StoreOp::ListUnsettled { older_than_ms, .. }) => {
                 *older_than_ms = 0;
+            }
+            (Mistake::ListsBeyondItsBytes, StoreOp::ListUnsettled { max_bytes, .. }) => {
+                *max_bytes = u64::MAX;
             }
             (Mistake::EndsNothing, StoreOp::EndLease { id }) => *id = LeaseId(0),
             (Mistake::AnyPrincipal, StoreOp::ClaimLease { principal, .. }) => {
@@ -240,6 +251,7 @@ impl Wrong {
                 StoreOutcome::Appended(each.collect())
             }
             (Mistake::DropsWhatIsOwed, op) => forget(self.right(op)),
+            (Mistake::ListsReplies, op) => reply(self.right(op)),
             (_, op) => self.right(op),
         }
     }
@@ -315,6 +327,14 @@ fn forget(mut outcome: StoreOutcome) -> StoreOutcome {
             }
         }
         _ => {}
+    }
+    outcome
+}
+
+fn reply(mut outcome: StoreOutcome) -> StoreOutcome {
+    if let StoreOutcome::Unsettled { records, .. } = &mut outcome {
+        let reply = || Outcome::Ok(Body::copy_from(b"7"));
+        records.iter_mut().for_each(|(.., record)| record.outcome = reply());
     }
     outcome
 }

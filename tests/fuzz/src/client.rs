@@ -56,6 +56,7 @@ fn config() -> ClientConfig {
     let mut config = fixtures::client_config();
     (config.outbox_commands, config.outbox_bytes, config.subscriptions, config.volatiles) =
         (6, 300, 3, 2);
+    config.volatile_bytes = 200;
     (config.backlog_calls, config.backlog_bytes) = (4, 500);
     config.window = Window { frames: 8, bytes: 500 };
     config.credit = Window { frames: 4, bytes: 450 };

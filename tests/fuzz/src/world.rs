@@ -54,6 +54,7 @@ fn config() -> NodeConfig {
     (config.lease_queue_bytes, config.lease_record_bytes) = (1_000, 1_000);
     (config.live_entries, config.topics_held, config.topic_bytes) = (8, 24, 4_000);
     (config.volatile_executions, config.volatiles, config.publishes_waiting) = (2, 4, 16);
+    config.volatile_bytes = 300;
     config
 }
 

@@ -73,6 +73,10 @@ pub enum Action {
     Lapse(usize),
     /// The store loses everything.
     LoseStore,
+    /// The store becomes another incarnation.
+    RollStore,
+    /// A node is told that it has.
+    Rolled(usize),
 }
 
 impl Model {
@@ -109,6 +113,7 @@ impl Model {
             }
         }
         out.extend(state.hints.keys().map(|node| Action::Hint(*node)));
+        out.extend(state.rolled.iter().map(|node| Action::Rolled(*node)));
         out.extend(self.answerable(state).map(Action::Answer));
     }
 
@@ -184,6 +189,7 @@ impl Model {
             failures,
             lapses,
             losses,
+            rolls,
             strangers,
             events,
         } = state.budget;
@@ -232,6 +238,7 @@ impl Model {
             out.extend((failures > 0 && commits).then_some(Action::Fail(asked)));
         }
         out.extend((losses > 0).then_some(Action::LoseStore));
+        out.extend((rolls > 0).then_some(Action::RollStore));
     }
 }
 

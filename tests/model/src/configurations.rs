@@ -248,6 +248,17 @@ fn stores() -> Vec<Configuration> {
             },
             &[Mark::LeaseLoss, Mark::OutcomeUnknown, Mark::Gap],
         ),
+        small(
+            "a command and its event, a store that becomes another incarnation",
+            Settings {
+                commands: 1,
+                store: StorePace::Commits,
+                settles: false,
+                budget: Budget { rolls: 1, ..NO_FAULT },
+                ..Settings::CALM
+            },
+            &[Mark::LeaseLoss, Mark::OutcomeUnknown, Mark::Gap],
+        ),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! The model as the checker sees it: initial state, actions, successors, properties.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use steadfast::session::client::ClientConfig;
@@ -51,6 +51,7 @@ impl Model {
             asked: Vec::new(),
             sockets: BTreeMap::new(),
             hints: BTreeMap::new(),
+            rolled: BTreeSet::new(),
             ledger: Arc::new(Ledger::new(self.settings.one_id)),
             budget: self.settings.budget,
             started: 0,

@@ -49,6 +49,8 @@ pub struct Budget {
     pub lapses: u8,
     /// Times that the store loses everything.
     pub losses: u8,
+    /// Times that the store becomes another incarnation, as a backup does that is restored.
+    pub rolls: u8,
     /// Dials for which somebody else has logged in.
     pub strangers: u8,
     /// Publications from outside commands; no fault, but bounded like one.
@@ -157,6 +159,7 @@ impl Settings {
             failures: 0,
             lapses: 0,
             losses: 0,
+            rolls: 0,
             strangers: 0,
             events: 0,
         },
@@ -169,7 +172,7 @@ impl Settings {
     pub fn may_have_gaps(&self) -> bool {
         let of_commands: u64 = (1..=self.commands).map(|command| self.published_by(command)).sum();
         let published = of_commands * self.clients as u64 + u64::from(self.budget.events);
-        self.budget.losses > 0 || u64::from(self.retained) < published
+        self.budget.losses > 0 || self.budget.rolls > 0 || u64::from(self.retained) < published
     }
 
     /// Events that a command's handler publishes; commands are numbered through all clients, from
@@ -183,7 +186,8 @@ impl Settings {
     /// Whether a lease may be lost, so that an outcome may be unknown.
     #[must_use]
     pub const fn may_lose_leases(&self) -> bool {
-        self.budget.losses > 0 || self.budget.lapses > 0 || self.budget.strangers > 0
+        let Budget { losses, rolls, lapses, strangers, .. } = self.budget;
+        losses > 0 || rolls > 0 || lapses > 0 || strangers > 0
     }
 
     fn window(&self) -> Window {

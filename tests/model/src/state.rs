@@ -189,6 +189,8 @@ pub struct State {
     pub sockets: BTreeMap<SocketId, Arc<Socket>>,
     /// What other nodes have appended, for those who have not heard of it.
     pub hints: BTreeMap<usize, Position>,
+    /// Nodes that have yet to hear that the store is another incarnation.
+    pub rolled: BTreeSet<usize>,
     /// What has been seen at the border.
     pub ledger: Arc<Ledger>,
     /// Faults that are left.
@@ -208,9 +210,9 @@ struct Whole<'s>(&'s State);
 
 impl Hash for Whole<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let State { clients, nodes, store, epoch, asked, sockets, hints, ledger, budget, .. } =
-            self.0;
+        let State { clients, nodes, store, epoch, asked, sockets, .. } = self.0;
+        let State { hints, rolled, ledger, budget, .. } = self.0;
         (clients, nodes, sockets, store, asked).hash(state);
-        (epoch, hints, ledger, budget).hash(state);
+        (epoch, hints, rolled, ledger, budget).hash(state);
     }
 }

@@ -154,6 +154,7 @@ impl Dice {
             }
             14 => StoreOp::ListUnsettled {
                 max: self.rng.u32(1..6),
+                max_bytes: self.rng.u64(0..200),
                 after: self.rng.bool().then(|| (self.lease(), CommandNo(self.rng.u64(0..30)))),
                 older_than_ms: self.rng.u64(0..3) * 500,
             },

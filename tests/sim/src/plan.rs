@@ -365,6 +365,7 @@ fn randomise_client(rng: &mut Rng, config: &mut ClientConfig) {
         config.backlog_bytes = rng.pick(&[200, 5_000, 100_000]);
         config.subscriptions = rng.pick(&[1, 2, 8]);
         config.volatiles = rng.pick(&[1, 3]);
+        config.volatile_bytes = rng.clone().pick(&[1, 40, 100_000]);
     }
     if rng.chance(300) {
         config.outbox_age = Duration::from_millis(rng.within((200, 5_000)));
@@ -485,4 +486,7 @@ fn randomise_quotas(rng: &mut Rng, config: &mut NodeConfig) {
     config.publishes_waiting_per_principal = rng.pick(&[1, 4, 100]);
     config.publish_bytes_waiting_per_principal = rng.pick(&[10, 1_000_000]);
     config.publish_bytes_waiting = rng.pick(&[20, 1_000_000]);
+    config.volatile_bytes = rng.pick(&[1, 40, 100_000]);
+    config.sweep_records = rng.pick(&[1, 2, 1_024]);
+    config.sweep_bytes = rng.pick(&[0, 50, 1_000_000]);
 }

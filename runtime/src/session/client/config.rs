@@ -47,6 +47,8 @@ pub struct ClientConfig {
     pub volatiles: u32,
     /// What is saved beyond the process, for a client with a journal.
     pub journal: JournalConfig,
+    /// Bytes of their bodies; the same, but the latest one is kept however long it is: 256 KiB.
+    pub volatile_bytes: u32,
     /// When to dial again.
     pub backoff: Backoff,
     /// Time for credentials, name resolution, TCP, TLS and upgrade together: 10 s.
@@ -162,6 +164,7 @@ impl ClientConfig {
             credit: Window { frames: 256, bytes: 256 * 1024 },
             volatiles: 64,
             journal: JournalConfig::default(),
+            volatile_bytes: 256 * 1024,
             backoff: Backoff::default(),
             dial_timeout: Duration::from_secs(10),
             retry_after_cap: Duration::from_secs(300),

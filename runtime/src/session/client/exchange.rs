@@ -356,7 +356,8 @@ impl Client {
             !attachment.is_leaving() && body.len() <= body_limit(attachment.frame_bytes()) as usize
         });
         if live {
-            self.volatiles.put(name, conflation, body, self.config.volatiles);
+            let (most, most_bytes) = (self.config.volatiles, self.config.volatile_bytes);
+            self.volatiles.put((name, conflation), body, most, most_bytes);
         }
         live
     }

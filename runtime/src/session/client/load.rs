@@ -36,6 +36,9 @@ pub struct ClientLoad {
     /// Volatiles that wait for the socket, or in the fullest subscription
     /// ([`super::ClientConfig::volatiles`]).
     pub volatiles: usize,
+    /// Bytes of their bodies where they have most, those that wait alone left out
+    /// ([`super::ClientConfig::volatile_bytes`]).
+    pub volatile_bytes: u64,
     /// UNSUBSCRIBE frames that wait for the socket: at most one per subscription that was asked
     /// for.
     pub leaving: usize,
@@ -53,6 +56,8 @@ impl Client {
         let (unacknowledged, unacknowledged_bytes) =
             self.session.as_ref().map_or((0, 0), |session| session.held());
         let fullest = self.subscriptions.fullest();
+        let (volatiles, volatile_bytes) = self.volatiles.held();
+        let volatile_bytes = if volatiles > 1 { volatile_bytes } else { 0 };
         ClientLoad {
             outbox_commands,
             outbox_bytes,
@@ -66,7 +71,8 @@ impl Client {
             subscriptions: self.subscriptions.count(),
             items: fullest.items,
             item_bytes: fullest.bytes,
-            volatiles: fullest.volatiles.max(self.volatiles.count()),
+            volatiles: fullest.volatiles.max(volatiles),
+            volatile_bytes: fullest.volatile_bytes.max(volatile_bytes),
             leaving: self.subscriptions.leaving(),
             timers: self.fx.timers.count(),
         }

@@ -86,7 +86,7 @@ pub(super) struct Subscription {
     told: bool,
     queue: VecDeque<(Item, ItemPlace)>,
     queue_bytes: u64,
-    volatiles: VecDeque<Item>,
+    volatiles: VecDeque<(Name, Body)>,
     volatile_next: bool,
     handed: Option<ItemPlace>,
     /// The resume position while nothing is buffered (PROTOCOL.md 7.17).
@@ -183,7 +183,8 @@ impl Subscription {
         let volatile = !self.volatiles.is_empty() && (self.volatile_next || self.queue.is_empty());
         self.volatile_next = !volatile;
         if volatile {
-            return self.volatiles.pop_front();
+            let (name, body) = self.volatiles.pop_front()?;
+            return Some(Item::Volatile { name, body });
         }
         let Some((item, place)) = self.queue.pop_front() else {
             self.told = false;
@@ -208,9 +209,15 @@ impl Subscription {
         }
     }
 
-    /// Items, bytes and volatiles that wait for the application.
-    pub(super) fn held(&self) -> (usize, u64, usize) {
-        (self.queue.len(), self.queue_bytes, self.volatiles.len())
+    /// Items that wait for the application, and bytes of their messages.
+    pub(super) fn held(&self) -> (usize, u64) {
+        (self.queue.len(), self.queue_bytes)
+    }
+
+    /// The same of volatiles, with the bytes of their bodies.
+    pub(super) fn volatiles(&self) -> (usize, u64) {
+        let bytes = self.volatiles.iter().map(|(_, body)| body.len() as u64);
+        (self.volatiles.len(), bytes.sum())
     }
 
     pub(super) fn is_drained(&self) -> bool {
@@ -428,12 +435,15 @@ impl Subscription {
         Ok(())
     }
 
-    /// Keeps a volatile, at the price of the oldest one.
-    pub(super) fn volatile(&mut self, name: Name, body: Body, limit: u32) {
+    /// Keeps a volatile, at the price of the oldest ones.
+    pub(super) fn volatile(&mut self, name: Name, body: Body, most: u32, most_bytes: u32) {
         debug_assert!(matches!(self.stage, FeedStage::Live(_)), "{NOT_LIVE}");
-        self.volatiles.push_back(Item::Volatile { name, body });
-        while self.volatiles.len() > limit as usize {
-            self.volatiles.pop_front();
+        self.volatiles.push_back((name, body));
+        let (mut count, mut bytes) = self.volatiles();
+        while count > most as usize || (count > 1 && bytes > u64::from(most_bytes)) {
+            let Some((_, oldest)) = self.volatiles.pop_front() else { break };
+            count -= 1;
+            bytes -= oldest.len() as u64;
         }
     }
 

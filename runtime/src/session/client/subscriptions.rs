@@ -40,6 +40,8 @@ pub(super) struct Fullest {
     pub(super) items: usize,
     pub(super) bytes: u64,
     pub(super) volatiles: usize,
+    /// Those of a subscription with a single one left out.
+    pub(super) volatile_bytes: u64,
 }
 
 impl Subscriptions {
@@ -54,14 +56,17 @@ impl Subscriptions {
     }
 
     pub(super) fn fullest(&self) -> Fullest {
-        self.all.values().map(Subscription::held).fold(
-            Fullest::default(),
-            |most, (items, bytes, volatiles)| Fullest {
+        self.all.values().fold(Fullest::default(), |most, subscription| {
+            let (items, bytes) = subscription.held();
+            let (volatiles, volatile_bytes) = subscription.volatiles();
+            let volatile_bytes = if volatiles > 1 { volatile_bytes } else { 0 };
+            Fullest {
                 items: most.items.max(items),
                 bytes: most.bytes.max(bytes),
                 volatiles: most.volatiles.max(volatiles),
-            },
-        )
+                volatile_bytes: most.volatile_bytes.max(volatile_bytes),
+            }
+        })
     }
 
     /// A subscription whose id one of the maps here has given.
@@ -306,7 +311,7 @@ impl Subscriptions {
             }
             ServerFrame::Skip { ts, .. } => subscription.skip(ts)?,
             ServerFrame::TopicVolatile { name, body, .. } => {
-                subscription.volatile(name, body, config.volatiles)
+                subscription.volatile(name, body, config.volatiles, config.volatile_bytes)
             }
             _ => {}
         }

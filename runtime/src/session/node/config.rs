@@ -157,6 +157,8 @@ pub struct NodeConfig {
     pub reorder_entries: u32,
     /// Volatiles that wait per subscription; the oldest is dropped: 64.
     pub volatiles: u32,
+    /// Bytes of their messages; the same, but the latest one is kept however long it is: 256 KiB.
+    pub volatile_bytes: u32,
     /// Longest topic key, in bytes: 256.
     pub topic_key_bytes: u32,
     /// Publications per command: 64.
@@ -216,6 +218,11 @@ pub struct NodeConfig {
     /// How old a record is before such a look takes it up: 5 s. Younger ones are as a rule being
     /// settled by the node that wrote them.
     pub sweep_age: Duration,
+    /// Records that the store is asked for at a time: 1024, at least 1. The next ones are asked for
+    /// while there is room for what they publish.
+    pub sweep_records: u32,
+    /// Bytes of the bodies that they publish: 4 MiB. One record comes however long it is.
+    pub sweep_bytes: u64,
     /// What REFUSED and UNSUBSCRIBED tell a client to wait: 250 ms.
     pub retry_after: Duration,
     /// Unacknowledged frames after which an ACK goes out alone: 32 (PROTOCOL.md 4.5).
@@ -273,6 +280,7 @@ impl NodeConfig {
             reorder_wait: Duration::from_millis(50),
             reorder_entries: 256,
             volatiles: 64,
+            volatile_bytes: 256 * 1024,
             topic_key_bytes: 256,
             publishes_per_command: 64,
             reply_bytes: 1024 * 1024,
@@ -292,6 +300,8 @@ impl NodeConfig {
             store_retry: Duration::from_millis(50),
             sweep_interval: Duration::from_secs(60),
             sweep_age: Duration::from_secs(5),
+            sweep_records: 1024,
+            sweep_bytes: 4 * 1024 * 1024,
             retry_after: Duration::from_millis(250),
             ack_frames: 32,
             ack_delay: Duration::from_millis(250),

@@ -46,6 +46,9 @@ pub struct NodePeaks {
     pub principal_subscriptions: u32,
     /// Volatiles that wait for one subscriber ([`super::NodeConfig::volatiles`]).
     pub volatiles: usize,
+    /// Bytes of the volatiles of the subscriber with most of them, those with a single one left out
+    /// ([`super::NodeConfig::volatile_bytes`]).
+    pub volatile_bytes: u64,
     /// Answers of one session that are not acknowledged (the client's window,
     /// [`super::NodeConfig::max_client_window`]).
     pub unacknowledged: usize,

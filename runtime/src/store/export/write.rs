@@ -17,8 +17,6 @@ use crate::wire::{CommandNo, Epoch, LeaseId};
 
 /// How much is read at once.
 const PAGE: u32 = 256;
-/// The same of records, each with what its command has published.
-const RECORDS: u32 = 16;
 /// The same in bytes.
 const PAGE_BYTES: u64 = 1024 * 1024;
 
@@ -156,7 +154,8 @@ async fn write_topic<S: StoreAdmin, W: Write>(
 async fn bring_in<S: StoreAdmin>(store: &S) -> Result<(), ExportError> {
     let mut after = None;
     loop {
-        let list = StoreOp::ListUnsettled { max: RECORDS, after, older_than_ms: 0 };
+        let list =
+            StoreOp::ListUnsettled { max: PAGE, max_bytes: PAGE_BYTES, after, older_than_ms: 0 };
         let StoreOutcome::Unsettled { at, records } = ask(store, list).await? else {
             return Err(ExportError::BringIn);
         };

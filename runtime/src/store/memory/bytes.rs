@@ -77,6 +77,16 @@ impl Sums {
     }
 }
 
+/// How many of some records, of so many bytes each, make a page; the first one always does.
+pub(super) fn fitting(records: impl Iterator<Item = u64>, max: u32, max_bytes: u64) -> usize {
+    let mut bytes = 0_u64;
+    let fits = |(at, more): &(usize, u64)| {
+        bytes = bytes.saturating_add(*more);
+        *at == 0 || bytes <= max_bytes
+    };
+    records.take(max as usize).enumerate().take_while(fits).count()
+}
+
 /// Names, keys and bodies of publications.
 pub(super) fn publication_bytes(publications: &[Publication]) -> u64 {
     let bytes = publications.iter().map(|publication| {

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use super::bytes::publication_bytes;
+use super::bytes::{fitting, publication_bytes};
 use super::limits::MemoryLimits;
 use super::records::Records;
 use crate::session::Now;
@@ -427,17 +427,18 @@ impl Leases {
     pub(super) fn unsettled(
         &self,
         now: Now,
-        max: u32,
+        (max, max_bytes): (u32, u64),
         after: Option<(LeaseId, CommandNo)>,
         older_than_ms: u64,
     ) -> Vec<(LeaseId, CommandNo, Record)> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let page = self.unsettled.range((from, Bound::Unbounded));
         let old = page.filter(|(_, written)| now.since(**written) >= older_than_ms);
-        let records = old.take(max as usize).filter_map(|((id, n), _)| {
-            Some((*id, *n, self.leases.get(id)?.records.get(*n)?.clone()))
-        });
-        records.collect()
+        let records =
+            old.filter_map(|((id, n), _)| Some((*id, *n, self.leases.get(id)?.records.get(*n)?)));
+        let bytes = records.clone().map(|(.., record)| record.publish_bytes());
+        let fit = fitting(bytes, max, max_bytes);
+        records.take(fit).map(|(id, n, record)| (id, n, record.owed())).collect()
     }
 
     /// Ends what has expired. Looks only at leases whose time may have come.

@@ -1,6 +1,7 @@
 //! Each operation of a node on a memory store, and which shards it needs. Commits and appends have
 //! files of their own.
 
+use super::bytes::fitting;
 use super::leases::Lease;
 use super::limits::MemoryLimits;
 use super::run::Run;
@@ -109,8 +110,8 @@ impl<S: Shards> Run<'_, S> {
                 }
                 StoreOutcome::Done
             }
-            StoreOp::ListUnsettled { max, after, older_than_ms } => {
-                self.list_unsettled(max, after, older_than_ms)
+            StoreOp::ListUnsettled { max, max_bytes, after, older_than_ms } => {
+                self.list_unsettled((max, max_bytes), after, older_than_ms)
             }
             StoreOp::Append { topic, appends, retention, fresh_epoch } => {
                 self.append(&topic, appends, (retention, fresh_epoch))
@@ -234,7 +235,7 @@ impl<S: Shards> Run<'_, S> {
     /// each lease.
     fn list_unsettled(
         &mut self,
-        max: u32,
+        (max, max_bytes): (u32, u64),
         after: Option<(LeaseId, CommandNo)>,
         older_than_ms: u64,
     ) -> StoreOutcome {
@@ -245,12 +246,13 @@ impl<S: Shards> Run<'_, S> {
                 let leases = &held.people(place).leases;
                 // All that follows was seen then or later.
                 at.get_or_insert_with(|| leases.time(now));
-                records.extend(leases.unsettled(now, max, after, older_than_ms));
+                records.extend(leases.unsettled(now, (max, max_bytes), after, older_than_ms));
             });
         }
         if S::SHARDS > 1 {
             records.sort_unstable_by_key(|(id, n, _)| (*id, *n));
-            records.truncate(max as usize);
+            let fit = records.iter().map(|(.., record)| record.publish_bytes());
+            records.truncate(fitting(fit, max, max_bytes));
         }
         StoreOutcome::Unsettled { at: at.unwrap_or_default(), records }
     }

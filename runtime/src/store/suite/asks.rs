@@ -243,16 +243,25 @@ impl Bench {
         after: Option<(LeaseId, CommandNo)>,
         older_than_ms: u64,
     ) -> Result<Vec<Owed>, Broken> {
-        Ok(self.look(max, after, older_than_ms).await?.1)
+        Ok(self.look((max, u64::MAX >> 1), after, older_than_ms).await?.1)
+    }
+
+    /// The same, of all ages, in so many bytes.
+    pub(super) async fn sweep_within(
+        &self,
+        max_bytes: u64,
+        after: Option<(LeaseId, CommandNo)>,
+    ) -> Result<Vec<Owed>, Broken> {
+        Ok(self.look((100, max_bytes), after, 0).await?.1)
     }
 
     async fn look(
         &self,
-        max: u32,
+        (max, max_bytes): (u32, u64),
         after: Option<(LeaseId, CommandNo)>,
         older_than_ms: u64,
     ) -> Result<(StoreTime, Vec<Owed>), Broken> {
-        let op = StoreOp::ListUnsettled { max, after, older_than_ms };
+        let op = StoreOp::ListUnsettled { max, max_bytes, after, older_than_ms };
         match self.ask(op).await?.outcome {
             StoreOutcome::Unsettled { at, records } => {
                 ensure(records.len() <= max as usize, format!("at most {max} records"), &records)?;
@@ -266,7 +275,7 @@ impl Bench {
     pub(super) async fn seen(&self, key: AppendKey) -> Result<Option<StoreTime>, Broken> {
         let AppendKey::Command { lease, n, .. } = key else { return Ok(None) };
         let before = Some((lease, CommandNo(n.0 - 1)));
-        let (at, records) = self.look(1, before, 0).await?;
+        let (at, records) = self.look((1, u64::MAX >> 1), before, 0).await?;
         let there = records.first().is_some_and(|(id, no, _)| (*id, *no) == (lease, n));
         Ok(there.then_some(at))
     }

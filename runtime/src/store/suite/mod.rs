@@ -6,10 +6,13 @@
 //! that differ where the contract leaves a choice: a store need not settle in a commit, and may
 //! drop what a settled record has published.
 //!
-//! The rules of [`StoreAdmin`](super::StoreAdmin) are apart: see [`run_admin`]. So are those about
-//! several nodes, which are put to pairs of handles ([`run_in_pairs`]), for stores that nodes can
-//! share, and those about how long leases, ids, entries and topics live, which are put to stores that
-//! can be given a clock ([`run_timed`]).
+//! The rules of [`StoreAdmin`](super::StoreAdmin) are apart: see [`run_admin`]. So are
+//! - those about several nodes, which are put to pairs of handles ([`run_in_pairs`]), for stores
+//!   that nodes can share;
+//! - those about how long leases, ids, entries and topics live, which are put to stores that can be
+//!   given a clock ([`run_timed`]);
+//! - those about another incarnation, which are put to stores that can be restored or rolled back
+//!   ([`run_rolled`]).
 //!
 //! # Example
 //! The whole test of a store, in whatever runtime it needs:
@@ -59,6 +62,8 @@ mod cases;
 mod hostile;
 mod pairs;
 mod report;
+mod rolled;
+mod rolled_case;
 mod run;
 mod timed;
 mod timed_case;
@@ -69,5 +74,6 @@ pub use cases::{cases, deciding_cases};
 pub use hostile::Hostile;
 pub use pairs::run_in_pairs;
 pub use report::{Broken, Finding, Report, Way};
+pub use rolled::{Rolled, run_rolled};
 pub use run::{run, run_deciding};
 pub use timed::run_timed;

@@ -9,13 +9,12 @@ use steadfast::session::store::{
 use steadfast::wire::{CommandNo, Epoch, LeaseId, TopicSeq};
 
 use crate::rows::{Sql, count, event_bodies, int, lease_id, name, publication, store_time, time};
-use crate::writer::{RECORD, record};
 
 /// Carries out an operation that only reads; others fail.
 pub(crate) fn read(db: &Connection, now: Now, op: &StoreOp) -> Sql<StoreOutcome> {
     match op {
-        StoreOp::ListUnsettled { max, after, older_than_ms } => {
-            let records = unsettled(db, now, *max, *after, *older_than_ms)?;
+        StoreOp::ListUnsettled { max, max_bytes, after, older_than_ms } => {
+            let records = unsettled(db, now, (*max, *max_bytes), *after, *older_than_ms)?;
             Ok(StoreOutcome::Unsettled { at: store_time(now), records })
         }
         StoreOp::ReadLog { topic, epoch, from, max, max_bytes } => {
@@ -32,31 +31,34 @@ pub(crate) fn read(db: &Connection, now: Now, op: &StoreOp) -> Sql<StoreOutcome>
 fn unsettled(
     db: &Connection,
     now: Now,
-    max: u32,
+    (max, max_bytes): (u32, u64),
     after: Option<(LeaseId, CommandNo)>,
     older_than_ms: u64,
 ) -> Sql<Vec<(LeaseId, CommandNo, Record)>> {
-    let sql = format!(
-        "SELECT {RECORD}, owed.lease, owed.n \
-         FROM (SELECT lease, n FROM sf_owed WHERE place = 0 AND (lease, n) > (?1, ?2)) owed \
-         JOIN sf_leases ON id = owed.lease \
-         JOIN sf_records r ON r.lease = no AND r.n = owed.n \
-         WHERE at_ms <= ?3 ORDER BY owed.lease, owed.n LIMIT ?4"
-    );
+    let sql = "SELECT owed.lease, owed.n, hash \
+               FROM (SELECT lease, n FROM sf_owed WHERE place = 0 AND (lease, n) > (?1, ?2)) owed \
+               JOIN sf_leases ON id = owed.lease \
+               JOIN sf_records r ON r.lease = no AND r.n = owed.n \
+               WHERE at_ms <= ?3 ORDER BY owed.lease, owed.n LIMIT ?4";
     // Every id is above the empty one.
     let (lease, n) = after.map_or((String::new(), 0), |(id, n)| (id.to_string(), int(n.0)));
     let Some(until) = now.0.checked_sub(older_than_ms) else { return Ok(Vec::new()) };
-    let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![lease, n, int(until), max], |row| {
-        Ok((lease_id(row, 5)?, CommandNo(count(row, 6)?), record(row, 0)?))
-    })?;
-    let mut page: Vec<(LeaseId, CommandNo, Record)> = rows.collect::<Sql<_>>()?;
+    let mut statement = db.prepare_cached(sql)?;
+    let mut found = statement.query(params![lease, n, int(until), max])?;
     let sql = "SELECT topic, key, name, body FROM sf_owed WHERE lease = ?1 AND n = ?2 \
                ORDER BY place";
     let mut owed = db.prepare_cached(sql)?;
-    for (id, n, record) in &mut page {
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = found.next()? {
+        let (id, n) = (lease_id(row, 0)?, CommandNo(count(row, 1)?));
         let rows = owed.query_map(params![id.to_string(), int(n.0)], |row| publication(row, 0))?;
-        record.publishes = rows.collect::<Sql<_>>()?;
+        let (hash, publishes) = (row.get::<_, i64>(2)?.cast_unsigned(), rows.collect::<Sql<_>>()?);
+        let record = Record { hash, outcome: Record::unsaid(), publishes, settled: false };
+        bytes += record.publish_bytes();
+        if !page.is_empty() && bytes > max_bytes {
+            break;
+        }
+        page.push((id, n, record));
     }
     Ok(page)
 }

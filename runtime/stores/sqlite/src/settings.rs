@@ -93,7 +93,7 @@ pub struct LocalLimits {
     /// How many leases: 1,000,000. Beyond, none is issued until one ends.
     pub leases: usize,
     /// Bytes of replies kept for one lease: 256 KiB. Beyond, those of the lowest numbers shrink to
-    /// "unknown" (PROTOCOL.md 5.12); the latest one is kept.
+    /// "unknown" (PROTOCOL.md 5.7); the latest one is kept.
     pub lease_bytes: u64,
     /// Bytes of replies kept for all leases of one principal: 4 MiB, in equal shares.
     pub principal_bytes: u64,

@@ -99,7 +99,7 @@ async fn keys_from_outside_of_commands_are_bounded_in_number() {
 async fn a_batch_is_answered_whole_though_a_part_of_it_is_read_beside_the_writer() {
     let place = Place::new();
     let store = LocalStore::open(place.file()).unwrap();
-    let list = StoreOp::ListUnsettled { max: 9, after: None, older_than_ms: 0 };
+    let list = StoreOp::ListUnsettled { max: 9, max_bytes: 9_999, after: None, older_than_ms: 0 };
     let batch: Vec<_> = (0..).map(OpId).zip([list.clone(), said(1, 1), list, said(2, 1)]).collect();
     let mut answers = store.execute(batch).await;
     answers.sort_by_key(|(id, _)| *id);

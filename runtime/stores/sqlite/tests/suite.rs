@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::Mutex;
 
-use steadfast::store::suite;
+use steadfast::store::suite::{self, Rolled};
 use steadfast_sqlite::LocalStore;
 use support::Place;
 
@@ -49,6 +49,28 @@ async fn the_local_store_keeps_every_rule_about_time() {
     })
     .await;
     assert!(report.passed(), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_is_restored_keeps_every_rule_about_another_incarnation() {
+    let last = Mutex::new(None);
+    let fresh = || async {
+        let place = Place::new();
+        let store = LocalStore::open(place.file()).unwrap();
+        *last.lock().unwrap() = Some(place);
+        store
+    };
+    let restored = |store: LocalStore| async {
+        let file = store.path().to_owned();
+        let backup = file.with_extension("backup");
+        store.backup(&backup).await.unwrap();
+        drop(store);
+        LocalStore::restore(&backup, &file).unwrap();
+        Rolled::reopened(LocalStore::open(file).unwrap())
+    };
+    let report = suite::run_rolled(fresh, restored).await;
+    assert!(report.passed(), "{report}");
+    assert!(report.runs >= 5, "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

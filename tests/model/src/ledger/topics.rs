@@ -34,6 +34,14 @@ impl Ledger {
         self.topic.places.clear();
     }
 
+    /// What it has of the topic is called otherwise from here on.
+    pub(crate) fn store_rolls(&mut self, before: Option<Position>, after: Option<Position>) {
+        match (before, after) {
+            (Some(before), Some(after)) => self.topic.log.goes_back(before, after),
+            _ => self.store_is_lost(),
+        }
+    }
+
     pub(super) fn topic_is_at(&mut self, head: &TopicHead) {
         let here = Position { epoch: head.epoch, ts: head.head };
         let before = self.topic.log.head();

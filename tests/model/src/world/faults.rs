@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use steadfast::session::Close;
-use steadfast::session::store::StoreOp;
-use steadfast::wire::Epoch;
+use steadfast::session::store::{News, StoreOp, StoreOutcome};
+use steadfast::wire::{Epoch, Position};
 
 use super::World;
 use crate::marks::Mark;
 use crate::mistake::Mistake;
 use crate::model::Model;
-use crate::settings::NEVER_MS;
+use crate::settings::{NEVER_MS, topic};
 use crate::state::{End, NOW, SocketId};
 
 impl World<'_> {
@@ -67,6 +67,7 @@ impl World<'_> {
             self.other_end_notices(id);
         }
         self.state.hints.remove(&at);
+        self.state.rolled.remove(&at);
         self.start_node(at);
     }
 
@@ -115,5 +116,34 @@ impl World<'_> {
             self.state.epoch = Epoch(self.state.epoch.0 + 1);
         }
         self.ledger().store_is_lost();
+    }
+
+    /// Nothing of it is lost but its leases and epochs. What was asked of it and not carried out yet
+    /// is carried out by the other incarnation.
+    pub(super) fn roll_store(&mut self) {
+        self.state.budget.rolls -= 1;
+        let incarnation = u64::from(self.state.budget.rolls) + 1;
+        let before = self.standing();
+        Arc::make_mut(&mut self.state.store).begin_incarnation(NOW, incarnation);
+        let after = self.standing();
+        self.ledger().store_rolls(before, after);
+        if !self.is_mistaken(Mistake::LosesHints) {
+            self.state.rolled.extend(0..self.state.nodes.len());
+        }
+    }
+
+    fn standing(&mut self) -> Option<Position> {
+        let heads = StoreOp::Heads { topics: vec![topic()] };
+        match Arc::make_mut(&mut self.state.store).apply(NOW, heads) {
+            StoreOutcome::Heads(heads) => {
+                heads[0].map(|head| Position { epoch: head.epoch, ts: head.head })
+            }
+            other => unreachable!("heads are told of: {other:?}"),
+        }
+    }
+
+    pub(super) fn rolled(&mut self, node: usize) {
+        self.state.rolled.remove(&node);
+        self.node(node).core.handle_news(NOW, News::Rolled);
     }
 }

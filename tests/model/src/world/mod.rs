@@ -115,6 +115,8 @@ impl<'m> World<'m> {
             Action::Drain(node) => self.drain_node(node),
             Action::Lapse(client) => self.lapse(client),
             Action::LoseStore => self.lose_store(),
+            Action::RollStore => self.roll_store(),
+            Action::Rolled(node) => self.rolled(node),
         }
         self.pump();
         if self.settings().nodes_forget {

@@ -60,6 +60,7 @@ impl Checkers {
             ("credit events", size(load.items), 2 * (u64::from(config.credit.frames) + 1)),
             ("credit bytes", load.item_bytes, u64::from(config.credit.bytes) + MESSAGE_BYTES),
             ("volatiles", size(load.volatiles), config.volatiles.into()),
+            ("volatile_bytes", load.volatile_bytes, config.volatile_bytes.into()),
             ("UNSUBSCRIBE", size(load.leaving), subscriptions),
             (
                 "timers",
@@ -124,6 +125,7 @@ fn over_at_node(
         ),
         ("snapshots_bytes", load.snapshot_bytes, config.snapshots_bytes),
         ("volatiles", size(peaks.volatiles), config.volatiles.into()),
+        ("volatile_bytes", peaks.volatile_bytes, config.volatile_bytes.into()),
         ("window frames", size(peaks.unacknowledged), window.frames.max(1).into()),
         ("window bytes", peaks.unacknowledged_bytes, window.bytes.into()),
         ("answers waiting", size(peaks.answers_waiting), span),

@@ -333,11 +333,15 @@ impl World {
         let places = topics.into_iter().zip(before).zip(after);
         let restored: Vec<Restored> =
             places.map(|((topic, before), after)| Restored { topic, before, after }).collect();
-        let unsettled = match self
-            .shelf
-            .state
-            .apply(clock, StoreOp::ListUnsettled { max: u32::MAX, after: None, older_than_ms: 0 })
-        {
+        let unsettled = match self.shelf.state.apply(
+            clock,
+            StoreOp::ListUnsettled {
+                max: u32::MAX,
+                max_bytes: u64::MAX,
+                after: None,
+                older_than_ms: 0,
+            },
+        ) {
             StoreOutcome::Unsettled { records, .. } => {
                 records.into_iter().map(|(lease, n, _)| (lease, n.0)).collect()
             }

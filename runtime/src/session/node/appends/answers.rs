@@ -3,6 +3,7 @@
 //! overtake.
 
 use super::state::{Appends, Waiting};
+use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Purpose};
 use crate::session::node::types::{NodeEvent, PublishError, PublishId};
 use crate::session::store::{
@@ -121,10 +122,11 @@ impl Appends {
     }
 
     /// Looks whether the record of a topic's first publication is settled, and at those behind it.
-    pub(crate) fn look_op(&self, topic: &TopicId) -> Option<StoreOp> {
+    pub(crate) fn look_op(&self, topic: &TopicId, config: &NodeConfig) -> Option<StoreOp> {
         let (lease, n) = self.first_of_a_record(topic)?;
         let after = Some((lease, CommandNo(n.0.saturating_sub(1))));
-        Some(StoreOp::ListUnsettled { max: LOOKED_AT, after, older_than_ms: 0 })
+        let (max, max_bytes) = (LOOKED_AT, config.sweep_bytes);
+        Some(StoreOp::ListUnsettled { max, max_bytes, after, older_than_ms: 0 })
     }
 
     /// The store has shown which records are not settled.

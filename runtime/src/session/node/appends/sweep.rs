@@ -2,12 +2,9 @@
 
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Purpose, Timer};
-use crate::session::store::StoreOp;
+use crate::session::store::{Record, StoreOp};
 use crate::session::{Now, millis};
 use crate::wire::{CommandNo, LeaseId};
-
-/// Unsettled records that are asked for at a time.
-pub(super) const SWEEP_RECORDS: u32 = 1024;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Sweep {
@@ -48,14 +45,21 @@ impl Sweep {
         fx.ask(Purpose::ListUnsettled);
     }
 
-    /// Whether so many records are all that one page may hold.
-    pub(crate) const fn fills(&self, records: usize) -> bool {
-        records >= SWEEP_RECORDS as usize
+    /// Whether there may be more records behind those of a page: another one might not have fit.
+    pub(crate) fn fills(
+        &self,
+        records: &[(LeaseId, CommandNo, Record)],
+        config: &NodeConfig,
+    ) -> bool {
+        let bytes: u64 = records.iter().map(|(.., record)| record.publish_bytes()).sum();
+        let another = u64::from(config.publish_bytes_per_command);
+        records.len() >= config.sweep_records as usize || bytes + another > config.sweep_bytes
     }
 
     pub(crate) fn op(&self, config: &NodeConfig) -> StoreOp {
         StoreOp::ListUnsettled {
-            max: SWEEP_RECORDS,
+            max: config.sweep_records,
+            max_bytes: config.sweep_bytes,
             after: self.after,
             older_than_ms: if self.aged { millis(config.sweep_age) } else { 0 },
         }

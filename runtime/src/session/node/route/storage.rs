@@ -46,7 +46,7 @@ impl Node {
             Purpose::FindId(lease, n) => self.leases.find_op(*lease, *n, &self.config),
             Purpose::Orphan(_) => None,
             Purpose::Append(topic) => self.appends.append_op(topic, &self.config, &mut self.random),
-            Purpose::Look(topic) => self.appends.look_op(topic),
+            Purpose::Look(topic) => self.appends.look_op(topic, &self.config),
             Purpose::Settle => self.appends.settle_op(),
             Purpose::OpenTopic(topic) => {
                 self.topics.open_op(*topic, &self.config, &mut self.random)
@@ -306,7 +306,7 @@ impl Node {
             StoreOutcome::Unsettled { at, records } => (at, records),
             _ => (StoreTime::default(), Vec::new()),
         };
-        let full = self.appends.sweep().fills(records.len());
+        let full = self.appends.sweep().fills(&records, &self.config);
         let last = records.last().filter(|_| full).map(|(lease, n, _)| (*lease, *n));
         for (lease, n, record) in records {
             self.appends.settle((lease, n), at, record.publishes, None, &mut self.fx);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::session::node::config::NodeConfig;
 use crate::session::node::types::ExecId;
 use crate::wire::{Codec, Name, Position, SubNo, TopicNo, TopicSeq, Window};
 
@@ -28,7 +29,7 @@ pub(super) struct Cursor {
     /// Known once authorized.
     pub(super) topic: TopicNo,
     pub(super) from: Option<Position>,
-    pub(super) volatiles: VecDeque<Volatile>,
+    volatiles: VecDeque<Volatile>,
     pub(super) snapshot_tries: u32,
     credit: Window,
     /// Everything up to here was sent, or is not for this subscriber.
@@ -104,6 +105,31 @@ impl Cursor {
             sent_bytes: 0,
             finished_bytes: 0,
         }
+    }
+
+    /// Keeps a volatile in the place of an earlier one of its key. The oldest ones go while there are
+    /// too many; the new one stays.
+    pub(super) fn keep(&mut self, new: Volatile, config: &NodeConfig) {
+        let is_other = |old: &Volatile| old.name != new.name || old.conflation != new.conflation;
+        self.volatiles.retain(is_other);
+        self.volatiles.push_back(new);
+        let (mut count, mut bytes) = self.volatiles();
+        let most = (config.volatiles as usize, u64::from(config.volatile_bytes));
+        while count > 1 && (count > most.0 || bytes > most.1) {
+            let Some(oldest) = self.volatiles.pop_front() else { break };
+            count -= 1;
+            bytes -= oldest.frame.len() as u64;
+        }
+    }
+
+    pub(super) fn next_volatile(&mut self) -> Option<Volatile> {
+        self.volatiles.pop_front()
+    }
+
+    /// How many wait, and the bytes of their messages.
+    pub(super) fn volatiles(&self) -> (usize, u64) {
+        let bytes = self.volatiles.iter().map(|volatile| volatile.frame.len() as u64);
+        (self.volatiles.len(), bytes.sum())
     }
 
     /// The topic has another incarnation: what was under way belongs to the earlier one.

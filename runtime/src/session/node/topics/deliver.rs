@@ -94,7 +94,7 @@ impl Topics {
                 feed.ready(sub);
                 return Step::State(number, frame);
             }
-            CursorState::Live => match cursor.volatiles.pop_front() {
+            CursorState::Live => match cursor.next_volatile() {
                 Some(volatile) => Some(volatile.frame),
                 None if cursor.at() < topic.floor() => {
                     return Step::FellBehind;
@@ -244,7 +244,6 @@ impl Topics {
         let Some(topic) = held(self.topics.get(&number), TOPIC) else { return };
         let TopicVolatile { name, conflation, bodies, .. } = volatile;
         let frames = Encoded::of(bodies, |codec, body| codec.topic_volatile(number, name, body));
-        let limit = config.volatiles as usize;
         for (conn, follower) in &topic.followers {
             let Some(feed) = held(self.feeds.get_mut(conn), FEED) else { continue };
             // Its codec is not one that this node publishes in.
@@ -257,13 +256,8 @@ impl Topics {
             if !matches!(cursor.state, CursorState::Live) {
                 continue;
             }
-            let waiting = &mut cursor.volatiles;
-            waiting.retain(|old| old.name != *name || old.conflation != *conflation);
-            if waiting.len() >= limit {
-                waiting.pop_front();
-            }
             let (name, conflation) = (name.clone(), conflation.clone());
-            waiting.push_back(Volatile { name, conflation, frame: frame.clone() });
+            cursor.keep(Volatile { name, conflation, frame: frame.clone() }, config);
             feed.ready(follower.sub);
             fx.wake(*conn);
         }

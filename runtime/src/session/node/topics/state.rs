@@ -198,7 +198,11 @@ impl Topics {
         for feed in self.feeds.values() {
             peaks.subscriptions = peaks.subscriptions.max(feed.cursors.len());
             for cursor in feed.cursors.values() {
-                peaks.volatiles = peaks.volatiles.max(cursor.volatiles.len());
+                let (volatiles, bytes) = cursor.volatiles();
+                peaks.volatiles = peaks.volatiles.max(volatiles);
+                if volatiles > 1 {
+                    peaks.volatile_bytes = peaks.volatile_bytes.max(bytes);
+                }
             }
         }
     }

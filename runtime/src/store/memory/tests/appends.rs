@@ -79,7 +79,12 @@ fn apart() -> (Shelf, StoreTime) {
     let written = shelf.written(1, 1, 1, &[event("a", "x")], true);
     assert_eq!(written, CommitOutcome::Written { settled: None }, "it never settles in a commit");
     let seen = StoreTime { incarnation: 0, ms: 7 };
-    let listed = shelf.apply(StoreOp::ListUnsettled { max: 1, after: None, older_than_ms: 0 });
+    let listed = shelf.apply(StoreOp::ListUnsettled {
+        max: 1,
+        max_bytes: 9_999,
+        after: None,
+        older_than_ms: 0,
+    });
     assert!(matches!(listed, StoreOutcome::Unsettled { at, .. } if at == seen));
     (shelf, seen)
 }

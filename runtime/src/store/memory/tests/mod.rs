@@ -171,7 +171,12 @@ impl Shelf {
     }
 
     fn unsettled(&mut self) -> Vec<(LeaseId, CommandNo)> {
-        match self.apply(StoreOp::ListUnsettled { max: 100, after: None, older_than_ms: 0 }) {
+        match self.apply(StoreOp::ListUnsettled {
+            max: 100,
+            max_bytes: 9_999,
+            after: None,
+            older_than_ms: 0,
+        }) {
             StoreOutcome::Unsettled { records, .. } => {
                 records.into_iter().map(|(id, n, _)| (id, n)).collect()
             }

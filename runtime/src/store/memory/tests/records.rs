@@ -160,7 +160,7 @@ fn unsettled_records_come_in_pages_and_young_ones_only_on_demand() {
     shelf.wait(10).written(1, 2, 1, &[event("a", "y")], false);
     let mut page = |max, after: Option<(u128, u64)>, older_than_ms| {
         let after = after.map(|(id, n)| (lease(id), CommandNo(n)));
-        match shelf.apply(StoreOp::ListUnsettled { max, after, older_than_ms }) {
+        match shelf.apply(StoreOp::ListUnsettled { max, max_bytes: 9_999, after, older_than_ms }) {
             StoreOutcome::Unsettled { records, .. } => {
                 records.into_iter().map(|(id, n, _)| (id.0, n.0)).collect::<Vec<_>>()
             }

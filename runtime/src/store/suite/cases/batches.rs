@@ -39,7 +39,8 @@ async fn answered_once(bench: Bench) -> Result<(), Broken> {
         ops.push(append(&bench, &topic, which, 1));
         ops.push(StoreOp::Settle { records: vec![(lease, CommandNo(9))] });
         ops.push(StoreOp::OpenTopic { topic, fresh_epoch: EPOCH, retention: KEPT });
-        ops.push(StoreOp::ListUnsettled { max: 1, after: None, older_than_ms: LONG_MS });
+        let (max, max_bytes, older_than_ms) = (1, 9_999, LONG_MS);
+        ops.push(StoreOp::ListUnsettled { max, max_bytes, after: None, older_than_ms });
         ops.push(StoreOp::EndLease { id: bench.lease(100 + which) });
     }
     // The bench compares the answers with what was asked.

@@ -11,6 +11,7 @@ mod leases;
 mod quota;
 mod reading;
 mod records;
+mod rolled;
 mod settling;
 mod sweep;
 mod timed;
@@ -20,6 +21,7 @@ use super::admin_case::AdminCase;
 use super::case::Case;
 use crate::store::admin::StoreAdmin;
 
+pub(super) use rolled::rolled_cases;
 pub(super) use timed::timed_cases;
 
 /// Every case, in the order of the report.

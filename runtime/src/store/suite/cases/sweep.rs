@@ -1,9 +1,11 @@
 //! The list of unsettled records, page by page. Its records' content is not looked at here.
 
-use crate::store::suite::asks::{LONG_MS, event};
+use crate::session::store::{Outcome, Record};
+use crate::store::suite::asks::{LONG_MS, commit, event, record};
 use crate::store::suite::bench::Bench;
 use crate::store::suite::case::Case;
 use crate::store::suite::report::{Broken, ensure, same};
+use crate::wire::{Body, CommandNo};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -17,6 +19,17 @@ pub(super) fn cases() -> Vec<Case> {
             "a page goes on behind a record that is gone",
             "The record that `after` names need not be there any more.",
             |bench| Box::pin(behind_what_is_gone(bench)),
+        ),
+        Case::new(
+            "a page of the sweep has so many bytes and always its first record",
+            "A page has no more than max_bytes of the bodies that its records publish, the first \
+             record excepted.",
+            |bench| Box::pin(bytes(bench)),
+        ),
+        Case::new(
+            "a sweep leaves out replies",
+            "ListUnsettled gives a record with its publications and without its reply.",
+            |bench| Box::pin(replies(bench)),
         ),
         Case::new(
             "young records are left out on demand",
@@ -66,6 +79,32 @@ async fn behind_what_is_gone(bench: Bench) -> Result<(), Broken> {
         ensure(seen.len() <= 4, "no record twice", &seen)?;
     }
     same("each record once, settled as soon as it is seen", &vec![1, 2, 3, 4], &seen)
+}
+
+/// Each record publishes four bytes.
+async fn bytes(bench: Bench) -> Result<(), Broken> {
+    owing(&bench, 1, &[1, 2, 3, 4, 5]).await?;
+    let id = bench.lease(1);
+    for (max_bytes, some) in [(0, 1), (3, 1), (4, 1), (11, 2), (12, 3)] {
+        let (mut after, mut seen) = (Some((id, CommandNo(0))), 0);
+        while seen < 5 {
+            let page = bench.sweep_within(max_bytes, after).await?;
+            let fits = (1..=some).contains(&page.len());
+            ensure(fits, format!("a record, at most {some} in {max_bytes} bytes"), &page)?;
+            seen += page.iter().filter(|(owner, ..)| *owner == id).count();
+            after = page.last().map(|(owner, n, _)| (*owner, *n));
+        }
+    }
+    Ok(())
+}
+
+async fn replies(bench: Bench) -> Result<(), Broken> {
+    let id = bench.opened(1).await?;
+    let publishes = [event(&bench.topic("t"), "owed")];
+    let replied = Record { outcome: Outcome::Ok(Body::copy_from(b"7")), ..record(1, &publishes) };
+    bench.committed(id, 0, vec![commit(1, replied.clone(), false)]).await?;
+    let owed = vec![(id, CommandNo(1), replied.owed())];
+    same("the record", &owed, &bench.owed(id).await?)
 }
 
 async fn young(bench: Bench) -> Result<(), Broken> {

@@ -39,7 +39,6 @@ use crate::settings::{LocalLimits, LocalSettings};
 use decide::Deciders;
 use group::{Ended, Operation};
 use kept::Kept;
-pub(crate) use records::{RECORD, record};
 
 /// How old something may be that is imported: ten years.
 const OLDEST_MS: u64 = 10 * 366 * 24 * 3_600_000;

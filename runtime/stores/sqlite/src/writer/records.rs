@@ -17,14 +17,14 @@ use crate::rows::{
 };
 
 /// A record without its publications, from hash, outcome, error, body and settled.
-pub(crate) fn record(row: &Row<'_>, first: usize) -> Sql<Record> {
+fn record(row: &Row<'_>, first: usize) -> Sql<Record> {
     let hash = row.get::<_, i64>(first)?.cast_unsigned();
     let outcome = outcome(row, first + 1)?;
     Ok(Record { hash, outcome, publishes: Vec::new(), settled: row.get(first + 4)? })
 }
 
 /// The columns that [`record`] reads.
-pub(crate) const RECORD: &str = "hash, outcome, error, body, settled";
+const RECORD: &str = "hash, outcome, error, body, settled";
 
 impl Tables<'_> {
     /// Carries out a commit: all of its records, in order.

@@ -66,6 +66,14 @@ pub enum ChatCommand {
         upto: MessageId,
     },
 
+    /// The id of the latest message in a room, if there is one: whoever has been shown that one has
+    /// missed nothing.
+    #[ws(request(reply = Option<MessageId>))]
+    Latest {
+        /// In which room.
+        room: RoomId,
+    },
+
     /// Who has been here, and how far they have read.
     #[ws(request(reply = Vec<Member>))]
     Members {

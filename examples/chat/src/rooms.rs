@@ -52,6 +52,21 @@ impl<S: StoreAdmin> Rooms<S> {
         Ok(events.into_iter().filter_map(message).collect())
     }
 
+    /// The id of the latest message in a room, if there is one.
+    ///
+    /// # Errors
+    /// When the store has not answered for seconds.
+    pub(crate) async fn latest_message(
+        &self,
+        room: &RoomId,
+    ) -> Result<Option<MessageId>, ChatError> {
+        let events = self.latest(&Room(room.clone()), (1, HISTORY.1)).await?;
+        Ok(events.into_iter().find_map(|event| match event {
+            ChatEvent::Posted { id, .. } => Some(id),
+            _ => None,
+        }))
+    }
+
     /// Everybody who has written in a room or read something there, with how much they have not
     /// read of its history.
     ///

@@ -65,6 +65,11 @@ impl<S: StoreAdmin> ChatHandler for Chat<S> {
         Ok(())
     }
 
+    async fn latest(&self, _cx: &Cx, room: RoomId) -> Result<Option<MessageId>, ChatError> {
+        check_name(&room)?;
+        self.0.latest_message(&room).await
+    }
+
     async fn members(&self, _cx: &Cx, room: RoomId) -> Result<Vec<Member>, ChatError> {
         check_name(&room)?;
         self.0.members(&room).await

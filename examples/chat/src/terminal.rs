@@ -31,8 +31,6 @@ const HELP: &str = "\
 const SHOWN: usize = 10;
 /// How many ids of shown messages are remembered: more than a snapshot contains.
 const REMEMBERED: usize = 1_000;
-/// For how long after a reconnect an event counts as one that was missed.
-const CATCHING_UP: Duration = Duration::from_millis(400);
 /// How many posts may be without an outcome; beyond, the terminal takes no more.
 const UNDER_WAY: usize = 100;
 
@@ -67,7 +65,8 @@ pub(crate) async fn join(room: String, name: String, url: String) -> io::Result<
         last: None,
         draft: String::new(),
         posts: FuturesUnordered::new(),
-        back: None,
+        away: None,
+        latest: None,
     };
     terminal.run(subscription).await
 }
@@ -100,6 +99,7 @@ async fn wait_for_server(client: &ChatClient, url: &str) -> io::Result<()> {
 }
 
 type Posts = FuturesUnordered<Call<MessageId, ChatError>>;
+type Latest = Call<Option<MessageId>, ChatError>;
 
 struct Terminal {
     client: ChatClient,
@@ -113,8 +113,10 @@ struct Terminal {
     /// The lines so far of a message whose last line ended with a backslash.
     draft: String,
     posts: Posts,
-    /// Set for a moment after a reconnect, while missed messages are counted.
-    back: Option<Back>,
+    /// From a lost connection until everything was shown that came meanwhile.
+    away: Option<Away>,
+    /// Asks for the room's latest message, which is the last one that was missed.
+    latest: Option<Latest>,
 }
 
 /// The ids of the latest messages.
@@ -144,22 +146,30 @@ impl Known {
     }
 }
 
-struct Back {
-    until: Instant,
-    away: Duration,
+/// What is told of a time without a connection.
+struct Away {
+    since: Instant,
+    /// For how long; `None` while there is no connection.
+    lasted: Option<Duration>,
+    /// Once this one was shown, nothing is missing any more.
+    upto: Option<MessageId>,
     /// The room did not go on where it was.
     gap: bool,
-    missed: u32,
+    /// Messages of others.
+    missed: usize,
+}
+
+impl Away {
+    fn begin() -> Self {
+        Self { since: Instant::now(), lasted: None, upto: None, gap: false, missed: 0 }
+    }
 }
 
 impl Terminal {
     async fn run(mut self, mut subscription: Subscription<Room>) -> io::Result<()> {
         let mut lines = BufReader::new(stdin()).lines();
-        let mut lost: Option<Instant> = None;
         self.state.mark_unchanged();
         loop {
-            let counting = self.back.is_some();
-            let until = self.back.as_ref().map_or_else(Instant::now, |back| back.until);
             tokio::select! {
                 line = lines.next_line() => match line? {
                     Some(line) => if !self.line(&line).await { break },
@@ -175,9 +185,9 @@ impl Terminal {
                 Some(outcome) = self.posts.next() => self.outcome(outcome),
                 changed = self.state.changed() => {
                     changed.map_err(io::Error::other)?;
-                    self.connection(&mut lost);
+                    self.connection();
                 }
-                () = sleep_until(until), if counting => self.caught_up(),
+                latest = answer(&mut self.latest) => self.latest(latest),
             }
         }
         self.leave().await;
@@ -270,10 +280,12 @@ impl Terminal {
             Item::Event(ChatEvent::Posted { id, from, text, .. }) => {
                 let theirs = from != self.me;
                 if self.show(ChatMessage { id, from, text })
-                    && let Some(back) = &mut self.back
+                    && let Some(away) = &mut self.away
                 {
-                    back.missed += u32::from(theirs);
+                    // Even if it was seen before the connection was seen to be back.
+                    away.missed += usize::from(theirs);
                 }
+                self.look_whether_caught_up();
                 self.mark_read();
             }
             Item::Event(ChatEvent::Typing { who, .. }) => {
@@ -292,14 +304,17 @@ impl Terminal {
                 _ => "the server has started afresh",
             };
             println!("-- messages may be missing here: {why}");
-            if let Some(back) = &mut self.back {
-                back.gap = true;
+            if let Some(away) = &mut self.away {
+                away.gap = true;
             }
         }
         let new = messages
             .into_iter()
             .filter(|message| !self.known.contains(&message.id))
             .collect::<Vec<_>>();
+        if let Some(away) = &mut self.away {
+            away.missed += new.iter().filter(|message| message.from != self.me).count();
+        }
         let hidden = new.len().saturating_sub(SHOWN);
         if hidden > 0 {
             println!("   … {hidden} earlier messages");
@@ -310,6 +325,7 @@ impl Terminal {
         for message in new.into_iter().skip(hidden) {
             self.show(message);
         }
+        self.look_whether_caught_up();
         self.mark_read();
     }
 
@@ -350,12 +366,12 @@ impl Terminal {
         }
     }
 
-    fn connection(&mut self, lost: &mut Option<Instant>) {
+    fn connection(&mut self) {
         let state = self.state.borrow_and_update().clone();
         match state {
             ConnectionState::Reconnecting { reason, .. } => {
-                if lost.is_none() {
-                    *lost = Some(Instant::now());
+                if self.away.as_ref().is_none_or(|away| away.lasted.is_some()) {
+                    (self.away, self.latest) = (Some(Away::begin()), None);
                     println!(
                         "-- connection lost: {reason}. You may go on writing; it will be sent later"
                     );
@@ -366,9 +382,10 @@ impl Terminal {
                 }
             }
             ConnectionState::Connected { .. } => {
-                let away = lost.take().map(|lost| lost.elapsed()).unwrap_or_default();
-                let until = Instant::now() + CATCHING_UP;
-                self.back = Some(Back { until, away, gap: false, missed: 0 });
+                let away = self.away.get_or_insert_with(Away::begin);
+                away.lasted = Some(away.since.elapsed());
+                // Behind what was written meanwhile, and so after it.
+                self.latest = Some(self.client.latest(self.room.clone()));
             }
             ConnectionState::Failed { reason } => {
                 println!("-- gave up: {reason}. Nothing more can be sent; /quit to leave")
@@ -377,11 +394,28 @@ impl Terminal {
         }
     }
 
+    fn latest(&mut self, latest: Result<Option<MessageId>, CallError<ChatError>>) {
+        self.latest = None;
+        match (latest, &mut self.away) {
+            (Ok(Some(id)), Some(away)) => away.upto = Some(id),
+            // In an empty room nothing was missed; and if it can't be told, that is all we know.
+            _ => return self.caught_up(),
+        }
+        self.look_whether_caught_up();
+    }
+
+    fn look_whether_caught_up(&mut self) {
+        let upto = self.away.as_ref().and_then(|away| away.upto.as_ref());
+        if upto.is_some_and(|upto| self.known.contains(upto)) {
+            self.caught_up();
+        }
+    }
+
     /// Says how many messages of others came after a reconnect, which the client had missed.
     fn caught_up(&mut self) {
-        if let Some(Back { away, gap, missed, .. }) = self.back.take() {
+        if let Some(Away { lasted: Some(lasted), gap, missed, .. }) = self.away.take() {
             let how = if gap { "connected again" } else { "resumed" };
-            println!("-- {how} {} after {:.1} s (+{missed})", self.room.0, away.as_secs_f64());
+            println!("-- {how} {} after {:.1} s (+{missed})", self.room.0, lasted.as_secs_f64());
         }
     }
 
@@ -391,5 +425,13 @@ impl Terminal {
             println!("-- leaving, with {} of your messages unanswered", status.queued);
         }
         self.client.close().await;
+    }
+}
+
+/// Waits for the answer, if something was asked.
+async fn answer(latest: &mut Option<Latest>) -> Result<Option<MessageId>, CallError<ChatError>> {
+    match latest {
+        Some(call) => call.await,
+        None => std::future::pending().await,
     }
 }

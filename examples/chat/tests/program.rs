@@ -127,9 +127,8 @@ struct Place(PathBuf);
 
 impl Place {
     fn new(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let _ = std::fs::remove_dir_all(&path);
-        Self(path)
+        let name = format!("chat-{name}-{}", std::process::id());
+        Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
     }
 
     /// Serves with a file in it; where, if it does not end at once.
@@ -171,7 +170,9 @@ async fn a_server_that_is_killed_loses_nothing_and_shows_nothing_twice() {
     let (mut ada, mut bo) = (join("ada", &for_ada), join("bo", &for_bo));
     ada.shows("you are ada").await;
     bo.shows("you are bo").await;
-    let mut said = Vec::new();
+    bo.says("message 0").await;
+    ada.shows("<bo> message 0").await;
+    let mut said = vec!["message 0".to_owned()];
     for round in 1..=3 {
         for_ada.refuse(true);
         for_ada.cut_all();
@@ -193,7 +194,7 @@ async fn a_server_that_is_killed_loses_nothing_and_shows_nothing_twice() {
         for_bo.retarget(addr);
         for_ada.refuse(false);
         let resumed = ada.shows("-- resumed lobby after").await;
-        assert!(resumed.ends_with("s (+3)"), "{resumed}");
+        assert!(resumed.ends_with("s (+3)"), "{resumed}, {:#?}", ada.shown);
         for_bo.refuse(false);
         bo.shows("-- resumed lobby after").await;
         ada.shows(&format!("<bo> message {round}.4")).await;

@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::dial::{Connector, Endpoint, Target, TokenSource};
 use super::error::ConnectError;
+#[cfg(feature = "outbox")]
+use super::file::{OutboxError, OutboxFile};
 use super::handle::Client;
 use super::shared::SharedClient;
 use super::state::ConnectionState;
@@ -65,6 +67,8 @@ pub struct Builder<C> {
     config: ClientConfig,
     transport: TransportConfig,
     seed: Option<u64>,
+    #[cfg(feature = "outbox")]
+    outbox: Option<OutboxFile>,
     stub: PhantomData<fn() -> C>,
 }
 
@@ -79,6 +83,8 @@ impl<C: ClientStub> Builder<C> {
             config: ClientConfig::new(declared.protocol, declared.version),
             transport: TransportConfig::default(),
             seed: None,
+            #[cfg(feature = "outbox")]
+            outbox: None,
             stub: PhantomData,
         }
     }
@@ -146,6 +152,19 @@ impl<C: ClientStub> Builder<C> {
         self
     }
 
+    /// Keeps the outbox in a file, so that it outlives this process: see `docs/outbox.md`. A command
+    /// is accepted ([`Call::accepted`](super::Call::accepted)), numbered and sent only once that is
+    /// saved; what an earlier process left is sent, and handed out by [`Client::recovered`].
+    ///
+    /// The time that a message declares counts across processes, by the wall clock, and so does
+    /// [`ClientConfig::outbox_age`]: what may wait for hours needs a long `timeout`, and a greater
+    /// age.
+    #[cfg(feature = "outbox")]
+    pub fn outbox(mut self, file: OutboxFile) -> Self {
+        self.outbox = Some(file);
+        self
+    }
+
     /// Changes how the socket is read and written.
     pub fn transport(mut self, change: impl FnOnce(&mut TransportConfig)) -> Self {
         change(&mut self.transport);
@@ -198,10 +217,32 @@ impl<C: ClientStub> Builder<C> {
         self.config.message_bytes = u32::try_from(self.transport.message_bytes).unwrap_or(u32::MAX);
         self.check_limits()?;
         let endpoint = Endpoint::parse(self.url, self.connector, self.token, self.transport)?;
-        let shared = SharedClient::new(self.config, host::seed(self.seed));
+        let seed = host::seed(self.seed);
+        #[cfg(feature = "outbox")]
+        if let Some(outbox) = self.outbox {
+            let shared = with_outbox(self.config, seed, outbox)?;
+            task::start(Arc::clone(&shared), endpoint);
+            return Ok(Client::new(shared));
+        }
+        let shared = SharedClient::new(self.config, seed);
         task::start(Arc::clone(&shared), endpoint);
         Ok(Client::new(shared))
     }
+}
+
+#[cfg(feature = "outbox")]
+fn with_outbox(
+    config: ClientConfig,
+    seed: [u8; 32],
+    outbox: OutboxFile,
+) -> Result<Arc<SharedClient>, ConnectError> {
+    let path = outbox.path().to_owned();
+    let (recovery, opened) = outbox.into_parts(config.protocol(), config.codec)?;
+    let (version, (saver, requests)) = (config.version().to_owned(), std::sync::mpsc::channel());
+    let shared = SharedClient::with_journal(config, seed, &recovery, saver);
+    super::file::start(Arc::clone(&shared), opened, version, requests)
+        .map_err(|error| OutboxError::io(&path, &error))?;
+    Ok(shared)
 }
 
 impl<C: ClientStub> Builder<C> {

@@ -26,13 +26,20 @@ use crate::wire::FailureCode;
 /// # Cancellation
 /// Dropping a call does not withdraw the command; [`Call::cancel`] does, while it is unsent.
 /// Awaiting it by reference (`(&mut call).await`) may be broken off and taken up again. After
-/// [`CallError::Timeout`] it may be awaited once more, and then waits for the true end.
+/// [`CallError::Timeout`] it may be awaited once more, and then waits for the true end. With an
+/// outbox file the outcome stays in that until the call is dropped: hold it until the outcome was
+/// dealt with, and it is there again after a crash in between.
 #[must_use = "the command is sent all the same, but nobody learns what came of it"]
 pub struct Call<T, E> {
-    slot: Arc<CallSlot>,
-    shared: Arc<SharedClient>,
+    hold: Hold,
     timeout_told: bool,
     types: PhantomData<fn() -> (T, E)>,
+}
+
+/// An outbox file keeps an outcome for as long as somebody holds the call.
+struct Hold {
+    slot: Arc<CallSlot>,
+    shared: Arc<SharedClient>,
 }
 
 /// A call's true end; its caller's patience does not end it. See [`Call::settled`].
@@ -56,25 +63,49 @@ pub struct Fates {
 
 impl<T, E> Call<T, E> {
     pub(super) fn new(slot: Arc<CallSlot>, shared: Arc<SharedClient>) -> Self {
-        Self { slot, shared, timeout_told: false, types: PhantomData }
+        Self { hold: Hold { slot, shared }, timeout_told: false, types: PhantomData }
+    }
+
+    /// The same call, with a reply of another type.
+    #[cfg(feature = "outbox")]
+    pub(super) fn with_reply<R>(self) -> Call<R, E> {
+        Call { hold: self.hold, timeout_told: self.timeout_told, types: PhantomData }
     }
 
     /// How far the command has got.
     #[must_use]
     pub fn fate(&self) -> Fate {
-        self.slot.fate()
+        self.hold.slot.fate()
     }
 
     /// Follows how far it gets: the present fate first, then each change that the follower is quick
     /// enough to see, until the command has ended. One follower at a time is woken.
     pub fn fates(&self) -> Fates {
-        Fates { slot: Arc::clone(&self.slot), told: None }
+        Fates { slot: Arc::clone(&self.hold.slot), told: None }
+    }
+
+    /// Waits until the command is accepted: it has a place in the outbox and, if that has a file, is
+    /// saved there. `false` if it ended before that. Its followers ([`Call::fates`]) are not woken
+    /// meanwhile.
+    ///
+    /// # Cancellation
+    /// Dropping the future changes nothing.
+    pub async fn accepted(&self) -> bool {
+        let mut fates = self.fates();
+        loop {
+            match std::future::poll_fn(|cx| Pin::new(&mut fates).poll_next(cx)).await {
+                Some(Fate::Waiting) => {}
+                Some(Fate::Failed) | None => return false,
+                Some(_) => return true,
+            }
+        }
     }
 
     /// Withdraws the command if it was certainly never sent; the call then ends with
-    /// [`CallError::Cancelled`]. `false` if it may have been sent, or has ended.
+    /// [`CallError::Cancelled`]; with an outbox file, once that has no trace of it. `false` if it may
+    /// have been sent, or has ended.
     pub fn cancel(&self) -> bool {
-        self.shared.cancel(&self.slot)
+        self.hold.shared.cancel(&self.hold.slot)
     }
 
     /// Waits for the true end, however long that takes: never [`CallError::Timeout`].
@@ -85,13 +116,13 @@ impl<T, E> Call<T, E> {
 
 impl<T: Reply, E: WsError> Call<T, E> {
     fn poll_result(&mut self, cx: &Context<'_>, patient: bool) -> Poll<Result<T, CallError<E>>> {
-        let end = ready!(self.slot.poll_end(cx, patient || self.timeout_told));
+        let end = ready!(self.hold.slot.poll_end(cx, patient || self.timeout_told));
         self.timeout_told |= end.is_none();
         Poll::Ready(end.map_or(Err(CallError::Timeout), |end| self.result(end)))
     }
 
     fn result(&self, end: CallEnd) -> Result<T, CallError<E>> {
-        let codec = self.shared.codec();
+        let codec = self.hold.shared.codec();
         match end {
             CallEnd::Outcome(CallOutcome::Reply(body)) => decode_reply(body.as_bytes(), codec)
                 .map_err(|error| undecodable("", body.into_bytes(), error.to_string())),
@@ -110,6 +141,8 @@ impl<T: Reply, E: WsError> Call<T, E> {
             CallEnd::Outcome(CallOutcome::Closed { sent }) => {
                 Err(CallError::Closed { maybe_executed: sent })
             }
+            CallEnd::Outcome(CallOutcome::Kept) => Err(CallError::Kept),
+            CallEnd::Outcome(CallOutcome::NotSaved) => Err(CallError::NotSaved),
             CallEnd::TooLarge { bytes, limit } => Err(CallError::TooLarge { bytes, limit }),
             CallEnd::Unencodable(error) => Err(CallError::Unencodable(error)),
             CallEnd::Full => Err(CallError::OutboxFull),
@@ -120,6 +153,13 @@ impl<T: Reply, E: WsError> Call<T, E> {
 
 fn undecodable<E>(name: &str, raw: Bytes, reason: String) -> CallError<E> {
     CallError::Undecodable { name: name.to_owned(), raw, reason }
+}
+
+#[cfg(feature = "outbox")]
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.shared.let_go(&self.slot);
+    }
 }
 
 impl<T: Reply, E: WsError> Future for Call<T, E> {

@@ -34,6 +34,10 @@ pub enum ConnectError {
         /// What it is set to.
         limit: u32,
     },
+    /// The outbox file can't be used.
+    #[cfg(feature = "outbox")]
+    #[error(transparent)]
+    Outbox(#[from] super::file::OutboxError),
     /// The client gave up; the reason is that of the last dial.
     #[error("could not connect: {reason}")]
     Failed {
@@ -95,6 +99,11 @@ pub enum CallError<E> {
         /// Whether it may have been executed.
         maybe_executed: bool,
     },
+    /// The client was closed, or gave up; the command is in its outbox file, and the next client
+    /// that opens it goes on with it.
+    Kept,
+    /// The outbox file can't be written: the disk is full, or failed. Not sent.
+    NotSaved,
 }
 
 impl<E> CallError<E> {
@@ -109,6 +118,7 @@ impl<E> CallError<E> {
             | Self::Unencodable(_)
             | Self::OutboxFull
             | Self::Cancelled
+            | Self::NotSaved
             | Self::Closed { maybe_executed: false } => false,
             Self::App(_)
             | Self::Timeout
@@ -116,6 +126,7 @@ impl<E> CallError<E> {
             | Self::HandlerFailed
             | Self::HandlerTimedOut
             | Self::Undecodable { .. }
+            | Self::Kept
             | Self::Closed { maybe_executed: true } => true,
         }
     }
@@ -124,7 +135,7 @@ impl<E> CallError<E> {
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::OutboxFull => true,
+            Self::OutboxFull | Self::NotSaved => true,
             Self::Refused { code } => code.is_retry() || matches!(code, RefusalCode::Expired),
             _ => false,
         }
@@ -164,6 +175,8 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
             Self::Closed { maybe_executed: false } => {
                 f.write_str("the client is closed; it was not executed")
             }
+            Self::Kept => f.write_str("the client is closed; its outbox file has it for the next"),
+            Self::NotSaved => f.write_str("it could not be written to the outbox file"),
         }
     }
 }

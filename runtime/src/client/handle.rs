@@ -8,6 +8,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::call::Call;
+#[cfg(feature = "outbox")]
+use super::recovered::RecoveredCall;
 use super::shared::SharedClient;
 use super::slot::{CallEnd, CallSlot};
 use super::state::{ConnectionState, Status};
@@ -72,6 +74,21 @@ impl<C: ClientEnum> Client<C> {
     /// Follows a topic; see [`Subscribe`].
     pub fn subscribe<T: TopicKey<Events = C::ServerEnum>>(&self, topic: T) -> Subscribe<T> {
         Subscribe::new(Arc::clone(&self.handle.shared), topic)
+    }
+}
+
+#[cfg(feature = "outbox")]
+impl<C: ClientEnum> Client<C> {
+    /// The commands that an earlier process left in the outbox file, in their order, each with a way
+    /// to its outcome. They are on their way whether somebody asks for them or not. Given once; what
+    /// nobody asks for stays in the file, and is there again after the next start.
+    ///
+    /// Empty without an outbox file.
+    #[must_use]
+    pub fn recovered(&self) -> Vec<RecoveredCall<C>> {
+        let shared = &self.handle.shared;
+        let calls = shared.take_recovered().into_iter();
+        calls.map(|call| RecoveredCall::new(call, Arc::clone(shared))).collect()
     }
 }
 

@@ -5,7 +5,13 @@ mod builder;
 mod call;
 mod dial;
 mod error;
+#[cfg(feature = "outbox")]
+mod file;
 mod handle;
+#[cfg(feature = "outbox")]
+mod recovered;
+#[cfg(feature = "outbox")]
+mod saves;
 mod shared;
 mod slot;
 mod state;
@@ -17,10 +23,14 @@ pub use builder::{Builder, IntoToken};
 pub use call::{Call, Fates, Settled};
 pub use dial::Target;
 pub use error::{CallError, ConnectError, SubscribeError, SubscriptionEnd};
+#[cfg(feature = "outbox")]
+pub use file::{Damage, Flush, OutboxError, OutboxFile, OutboxSettings};
 pub use handle::Client;
+#[cfg(feature = "outbox")]
+pub use recovered::RecoveredCall;
 pub use state::{ConnectionState, Status};
 pub use stub::ClientStub;
 pub use subscription::{Item, SnapshotReason, Subscribe, Subscription, TopicItem};
 
-pub use crate::session::client::{Backoff, ClientConfig, DialReason, Fate, Gap};
+pub use crate::session::client::{Backoff, ClientConfig, DialReason, Fate, Gap, JournalConfig};
 pub use crate::transport::TransportConfig;

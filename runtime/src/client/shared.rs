@@ -8,6 +8,8 @@ use std::task::Waker;
 use steadfast_schema::{Kind, Message};
 use tokio::sync::watch;
 
+#[cfg(feature = "outbox")]
+use super::saves::{RecoveredCall, SaveRequest, Saves};
 use super::slot::{CallEnd, CallSlot, SubscriptionSlot};
 use super::state::{ConnectionState, Status};
 use crate::host::{Clock, WakeFlag};
@@ -15,6 +17,8 @@ use crate::session::client::{
     self as core, CallId, CallOutcome, ClientConfig, DialReason, Event, Item, SubId, Submission,
     SubmitError, SubscribeError, SubscriptionRequest,
 };
+#[cfg(feature = "outbox")]
+use crate::session::client::{Fate, Recovery, SaveNo};
 use crate::session::{Close, Now};
 use crate::sync::{Mutex, MutexGuard};
 use crate::wire::{Body, Codec, Dial, Name, RefusalCode};
@@ -39,6 +43,9 @@ struct Locked {
     /// What the task that owns the socket will wake for.
     armed: Option<Now>,
     orders: VecDeque<SocketRequest>,
+    /// With a journal.
+    #[cfg(feature = "outbox")]
+    saves: Option<Saves>,
 }
 
 /// What the core wants of the task that owns the socket.
@@ -77,7 +84,25 @@ impl Wakers {
 impl SharedClient {
     pub(super) fn new(config: ClientConfig, seed: [u8; 32]) -> Arc<Self> {
         let codec = config.codec;
-        let core = core::Client::new(Arc::new(config), seed);
+        Self::around(core::Client::new(Arc::new(config), seed), codec)
+    }
+
+    /// A client with a journal that `saver` writes, and what an earlier process left in it.
+    #[cfg(feature = "outbox")]
+    pub(super) fn with_journal(
+        config: ClientConfig,
+        seed: [u8; 32],
+        recovery: &Recovery,
+        saver: std::sync::mpsc::Sender<SaveRequest>,
+    ) -> Arc<Self> {
+        let codec = config.codec;
+        let core = core::Client::with_journal(Arc::new(config), seed, recovery);
+        let shared = Self::around(core, codec);
+        shared.lock().take_up(recovery, Saves::new(saver));
+        shared
+    }
+
+    fn around(core: core::Client, codec: Codec) -> Arc<Self> {
         let clock = Clock::new();
         Arc::new(Self {
             clock,
@@ -91,6 +116,8 @@ impl SharedClient {
                 subscriptions: BTreeMap::new(),
                 armed: None,
                 orders: VecDeque::new(),
+                #[cfg(feature = "outbox")]
+                saves: None,
             }),
         })
     }
@@ -191,11 +218,40 @@ impl SharedClient {
         // One that the core never heard of has ended.
         let Some(call) = slot.call() else { return false };
         // What stands behind it may be free to go, so the task has to look.
-        let cancelled = self.pass_from_outside(|pass| pass.cancel(call));
-        if cancelled {
-            slot.cancel().into_iter().flatten().for_each(Waker::wake);
-        }
-        cancelled
+        self.pass_from_outside(|pass| pass.input(|now, core| core.cancel(now, call)))
+    }
+
+    /// Nobody holds a call any more. Only a journal keeps its outcome for somebody.
+    #[cfg(feature = "outbox")]
+    pub(super) fn let_go(&self, slot: &CallSlot) {
+        let Some(call) = slot.call() else { return };
+        let ((), wakers) = self.pass(|pass| {
+            let Locked { calls, saves, .. } = &mut *pass.locked;
+            let Some(saves) = saves else { return };
+            if calls.contains_key(&call) {
+                saves.dropped.insert(call);
+            } else {
+                pass.input(|now, core| core.forget(now, call));
+            }
+        });
+        wakers.wake();
+    }
+
+    /// The calls of an earlier process that nobody has asked for.
+    #[cfg(feature = "outbox")]
+    pub(super) fn take_recovered(&self) -> Vec<RecoveredCall> {
+        self.lock().saves.as_mut().map_or(Vec::new(), |saves| std::mem::take(&mut saves.recovered))
+    }
+
+    /// How a save went: `failed` says whether nothing of it is left.
+    #[cfg(feature = "outbox")]
+    pub(super) fn told(&self, no: SaveNo, failed: Option<bool>) {
+        self.pass_from_outside(|pass| {
+            pass.input(|now, core| match failed {
+                None => core.handle_saved(now, no),
+                Some(undone) => core.handle_unsaved(now, no, undone),
+            });
+        });
     }
 
     pub(super) fn subscribe(
@@ -226,6 +282,23 @@ impl SharedClient {
         }
         wakers.wake();
         item
+    }
+}
+
+#[cfg(feature = "outbox")]
+impl Locked {
+    fn take_up(&mut self, recovery: &Recovery, mut saves: Saves) {
+        for (&call, recovered) in recovery.calls() {
+            let slot = match (&recovered.outcome, self.core.fate(call)) {
+                (Some(outcome), _) => CallSlot::ended(call, outcome.clone()),
+                (None, fate) => CallSlot::new(call, fate.unwrap_or(Fate::Queued)),
+            };
+            if recovered.outcome.is_none() {
+                self.calls.insert(call, Arc::clone(&slot));
+            }
+            saves.recovered.push(RecoveredCall { slot, command: recovered.command.clone() });
+        }
+        self.saves = Some(saves);
     }
 }
 
@@ -275,14 +348,6 @@ impl Pass<'_> {
         }
     }
 
-    fn cancel(&mut self, call: CallId) -> bool {
-        let cancelled = self.input(|now, core| core.cancel(now, call));
-        if cancelled {
-            self.locked.calls.remove(&call);
-        }
-        cancelled
-    }
-
     fn subscribe(
         &mut self,
         request: SubscriptionRequest,
@@ -291,6 +356,15 @@ impl Pass<'_> {
         let sub = self.input(|now, core| core.subscribe(now, request))?;
         self.locked.subscriptions.insert(sub, Arc::clone(slot));
         Ok(sub)
+    }
+
+    /// Nobody holds a call that has ended.
+    #[cfg(feature = "outbox")]
+    fn forget_if_dropped(&mut self, call: CallId) {
+        let Locked { core, saves, .. } = &mut *self.locked;
+        if saves.as_mut().is_some_and(|saves| saves.dropped.remove(&call)) {
+            core.forget(self.now, call);
+        }
     }
 
     fn on_event(&mut self, event: Event) {
@@ -304,7 +378,21 @@ impl Pass<'_> {
                     *resolved += 1;
                     wakers.extend(slot.resolve(outcome).into_iter().flatten());
                 }
+                #[cfg(feature = "outbox")]
+                self.forget_if_dropped(call);
             }
+            Event::Withdrawn { call } => {
+                let slot = calls.remove(&call);
+                wakers.extend(slot.into_iter().flat_map(|slot| slot.cancel()).flatten());
+            }
+            #[cfg(feature = "outbox")]
+            Event::Save { no, saving } => {
+                if let Some(saves) = &self.locked.saves {
+                    saves.ask(no, saving);
+                }
+            }
+            #[cfg(not(feature = "outbox"))]
+            Event::Save { .. } => debug_assert!(false, "only a client with a journal saves"),
             Event::TimedOut { call } => {
                 wakers.extend(calls.get(&call).and_then(|slot| slot.time_out()));
             }
@@ -322,7 +410,12 @@ impl Pass<'_> {
             }
             Event::State(state) => {
                 tracing::debug!(?state, "connection");
-                self.shared.state.send_replace(ConnectionState::of(self.shared.clock, &state));
+                let state = ConnectionState::of(self.shared.clock, &state);
+                #[cfg(feature = "outbox")]
+                if let Some(saves) = self.locked.saves.as_mut().filter(|_| state.is_over()) {
+                    saves.end();
+                }
+                self.shared.state.send_replace(state);
             }
             Event::Dial { dial, reason } => orders.push_back(SocketRequest::Dial(dial, reason)),
             Event::CloseSocket { dial, close } => {

@@ -43,6 +43,17 @@ impl CallSlot {
         Self::with(None, Fate::Failed, Some(end))
     }
 
+    /// A call that ended in an earlier process.
+    #[cfg(feature = "outbox")]
+    pub(super) fn ended(call: CallId, outcome: CallOutcome) -> Arc<Self> {
+        let fate = match outcome {
+            CallOutcome::Reply(_) => Fate::Done,
+            CallOutcome::OutcomeUnknown => Fate::Unknown,
+            _ => Fate::Failed,
+        };
+        Self::with(Some(call), fate, Some(CallEnd::Outcome(outcome)))
+    }
+
     fn with(call: Option<CallId>, fate: Fate, end: Option<CallEnd>) -> Arc<Self> {
         let (timed_out, caller, follower) = (false, None, None);
         let progress = Mutex::new(CallProgress { fate, timed_out, end, caller, follower });

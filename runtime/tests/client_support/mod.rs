@@ -114,8 +114,12 @@ impl Rig {
     pub fn with(set: impl FnOnce(&mut ClientConfig)) -> Self {
         let mut config = ClientConfig::new("chat", "1.0");
         set(&mut config);
+        Self::around(Client::new(Arc::new(config), [7; 32]))
+    }
+
+    pub fn around(client: Client) -> Self {
         Self {
-            client: Client::new(Arc::new(config), [7; 32]),
+            client,
             now: Now(1_000),
             dial: Dial::ZERO,
             events: Vec::new(),

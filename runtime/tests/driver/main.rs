@@ -10,6 +10,8 @@ mod faults;
 mod limits;
 mod lives;
 mod outages;
+#[cfg(feature = "outbox")]
+mod outbox;
 mod proxy;
 mod slow_lines;
 mod topics;

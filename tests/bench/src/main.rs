@@ -61,6 +61,7 @@ fn measure(settings: Settings) -> Result<(), Failure> {
             Row::P2 => rows::requests::run(&runtime, &settings, &cores, settings::P2)?,
             Row::P5 => rows::fan_out::run(&runtime, &settings, &cores)?,
             Row::P6 => rows::memory::run(&runtime, &settings, &cores)?,
+            Row::P10 => rows::durable::run(&settings, &cores)?,
         });
     }
     println!();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use steadfast::NoError;
 use steadfast::server::{Cx, Denied, Principal};
+use steadfast::store::{MemoryStore, Store};
 use tokio::net::TcpListener;
 
 use crate::Failure;
@@ -42,6 +43,11 @@ impl BenchTopics for Bench {
 }
 
 pub async fn serve(listener: TcpListener) -> Result<(), Failure> {
-    let server = BenchServer::builder(Bench::default()).allow_anonymous().build();
+    serve_with(listener, MemoryStore::default()).await
+}
+
+/// The same on another store.
+pub async fn serve_with(listener: TcpListener, store: impl Store) -> Result<(), Failure> {
+    let server = BenchServer::builder(Bench::default()).store(store).allow_anonymous().build();
     Ok(server.serve_listener(listener).await?)
 }

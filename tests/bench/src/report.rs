@@ -2,6 +2,7 @@
 
 use crate::machine::{self, Cores};
 use crate::peer::Peer;
+use crate::rows::durable::Round;
 use crate::rows::{Row, Sample};
 use crate::settings::{self, Settings};
 use crate::statistics::{Quartiles, quartiles};
@@ -47,6 +48,17 @@ pub fn begin(row: Row) {
         Row::P6 => {
             println!("| row | resident memory per … | raw KiB | ours KiB | target | verdict |");
             println!("|---|---|---|---|---|---|");
+        }
+        Row::P10 => {
+            println!(
+                "p10: one process on all cores; bare SQLite (WAL, synchronous=FULL) with batches of \
+                 the same size, half of its time before and half of it after\n"
+            );
+            println!(
+                "| row | durable commands | bare/s | ours/s | per COMMIT | p50, p99 ms \
+                 | ratio median [q1–q3] | target | verdict |"
+            );
+            println!("|---|---|---|---|---|---|---|---|---|");
         }
     }
 }
@@ -141,5 +153,34 @@ pub fn memory(what: &str, raw: &[f64], ours: &[f64], target: Option<f64>) -> Str
         "row=p6 what=\"{what}\" raw_kib={raw_kib} ours_kib={ours_kib} rounds={} \
          verdict=\"{verdict}\"",
         ours.len()
+    )
+}
+
+/// Prints the table's row; the line for programs is returned. More is better here: the row is
+/// missed if its upper quartile is below the target.
+#[must_use]
+pub fn durable(what: &str, rounds: &[Round], target: Option<f64>) -> String {
+    let median =
+        |field: fn(&Round) -> f64| quartiles(&rounds.iter().map(field).collect::<Vec<_>>()).median;
+    let (bare, ours) = (median(|it| it.bare_per_second), median(|it| it.ours.per_second));
+    let (group, p50) = (median(|it| it.ours.group), median(|it| it.ours.p50));
+    let p99 = median(|it| it.ours.p99);
+    let ratios = rounds.iter().map(|it| it.ours.per_second / it.bare_per_second);
+    let Quartiles { lower, median, upper } = quartiles(&ratios.collect::<Vec<_>>());
+    let (limit, verdict) = match target {
+        None => ("–".to_owned(), "–"),
+        Some(target) if upper < target => (format!("≥ {target:.2}"), "missed"),
+        Some(target) if median < target => (format!("≥ {target:.2}"), "not missed (median below)"),
+        Some(target) => (format!("≥ {target:.2}"), "met"),
+    };
+    println!(
+        "| p10 | {what} | {bare:.0} | {ours:.0} | {group:.1} | {p50:.2}, {p99:.2} \
+         | {median:.2} [{lower:.2}–{upper:.2}] | {limit} | {verdict} |"
+    );
+    format!(
+        "row=p10 what=\"{what}\" bare_per_s={bare:.0} ours_per_s={ours:.0} group={group:.1} \
+         p50_ms={p50:.3} p99_ms={p99:.3} ratio_median={median:.3} ratio_q1={lower:.3} \
+         ratio_q3={upper:.3} rounds={} verdict=\"{verdict}\"",
+        rounds.len()
     )
 }

@@ -1,6 +1,7 @@
 //! One configuration for all rows, printed with every result, and what the command line may change
 //! in it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Failure;
@@ -32,6 +33,10 @@ pub const BURST_REPLY_BYTES: u32 = 4_000;
 pub const IDLE_TARGET_KIB: f64 = 8.0;
 pub const DETACHED_TARGET_KIB: f64 = 1.0;
 
+/// Clients of the durable row, each with one command under way.
+pub const DURABLE_CLIENTS: [u64; 3] = [1, 16, 128];
+pub const DURABLE_TARGET: f64 = 0.8;
+
 /// A row of requests and replies.
 #[derive(Debug, Clone, Copy)]
 pub struct Requests {
@@ -56,21 +61,26 @@ pub struct Settings {
     pub idle_connections: usize,
     pub idle_rounds: usize,
     pub only: Option<Peer>,
+    /// Where the files of the durable row are made: whose disk is measured.
+    pub directory: PathBuf,
 }
 
 const USAGE: &str = "\
-usage: steadfast-bench [p1] [p2] [p5] [p6]
+usage: steadfast-bench [p1] [p2] [p5] [p6] [p10]
                        [--quick] [--rounds N] [--millis N] [--connections N] [--only raw|ours]
+                       [--directory D]
 
   p1  server CPU per request and reply, 64 connections with 32 requests under way each
   p2  the same with one request under way
   p5  server CPU per delivered event, 500 subscribers
   p6  server memory per idle connection and per detached session
-  --quick        fewer and shorter rounds: under 40 s, to see whether it runs
+  p10 durable commands per second beside bare SQLite, 1, 16 and 128 clients
+  --quick        fewer and shorter rounds: about a minute, to see whether it runs
   --rounds N     rounds of each row (9)
   --millis N     length of a measurement (700)
   --connections  connections of p6 (2000)
-  --only         one side alone, for a profiler";
+  --only         one side alone, for a profiler (not p10)
+  --directory    where p10 makes its files (that for temporary ones)";
 
 impl Settings {
     pub fn parse(args: &[String]) -> Result<Self, Failure> {
@@ -84,6 +94,7 @@ impl Settings {
             idle_connections: connections,
             idle_rounds: if quick { 1 } else { 3 },
             only: None,
+            directory: std::env::temp_dir(),
         };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
@@ -97,6 +108,7 @@ impl Settings {
                     settings.only =
                         Some(args.next().and_then(|name| Peer::parse(name)).ok_or(USAGE)?)
                 }
+                "--directory" => settings.directory = args.next().ok_or(USAGE)?.into(),
                 row => settings.rows.push(Row::parse(row).ok_or(USAGE)?),
             }
         }

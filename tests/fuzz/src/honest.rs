@@ -137,6 +137,8 @@ impl ClientHarness for Driver<'_> {
                 assert!(replies > posted, "neither happens to the honest client");
             }
             Event::State(_)
+            | Event::Withdrawn { .. }
+            | Event::Save { .. }
             | Event::Fate { .. }
             | Event::Subscribed { .. }
             | Event::Readable { .. } => {}

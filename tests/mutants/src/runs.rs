@@ -1,7 +1,8 @@
 //! One run of a seed, with whatever is planted in this thread. Every fourth seed is the simulator's
-//! own run; the others have more of what its chance gives rarely: takeovers with records half
-//! settled, HELLOs that arrive long after their client has gone on, topics that end while somebody
-//! reads. It knows these kinds of run, and searches for nothing itself.
+//! own run, but that clients with journals die more often; the others have more of what its chance
+//! gives rarely: takeovers with records half settled, HELLOs that arrive long after their client has
+//! gone on, topics that end while somebody reads. It knows these kinds of run, and searches for
+//! nothing itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -39,7 +40,12 @@ pub fn run(seed: u64, recording: Recording) -> Option<Violation> {
     let mut rng = Rng::new(seed / 4);
     let mut plan = Plan::random(&mut rng);
     let routes = match seed % 4 {
-        0 => Vec::new(),
+        0 => {
+            if plan.journal.on {
+                clients_die_while_they_save(&mut plan);
+            }
+            Vec::new()
+        }
         1 => many_takeovers(&mut plan, &mut rng),
         2 => late_hellos(&mut plan, &mut rng),
         _ => topics_come_and_go(&mut plan, &mut rng),
@@ -48,6 +54,12 @@ pub fn run(seed: u64, recording: Recording) -> Option<Violation> {
     world.routes.extend(routes);
     world.run();
     world.checkers.violation().cloned()
+}
+
+/// Disks are slow, full at times, and many a save is a client's last.
+fn clients_die_while_they_save(plan: &mut Plan) {
+    (plan.journal.delay_ms, plan.journal.dies) = ((5, 200), 60);
+    plan.handlers.other_user = 0;
 }
 
 /// Clients move between nodes while records wait for their publications, and leases live long

@@ -94,6 +94,8 @@ NobodyWaitsBesideRoom = "nobody waits while there is room",
     "a call waits only while the outbox has no room for it";
 BacklogKeepsSettings = "the backlog keeps its settings",
     "no more calls and bytes wait for room than may";
+AcceptedIsKept = "what was accepted outlives its process",
+    "a command that a client with a journal accepted is there in the next process";
 WaitedTooLongNeverRan = "a call that waited longer than its time was never executed",
     "wherever a call waits, its time counts, and nothing begins after it";
 // Leases and sessions (sections 1 and 4).

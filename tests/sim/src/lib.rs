@@ -3,6 +3,7 @@
 //! nothing that the cores decide.
 
 pub mod checkers;
+pub mod journal;
 mod many;
 pub mod mistake;
 pub mod network;

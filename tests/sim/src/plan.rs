@@ -15,6 +15,7 @@ pub use steadfast_rig::fixtures::{
     CONCURRENT, CONCURRENT_WITH_ID, ORDERED, ORDERED_WITH_ID, VOLATILE, name,
 };
 
+use crate::journal::JournalPlan;
 use crate::mistake::Mistake;
 use crate::rng::Rng;
 use crate::shorten::{Deed, Ease};
@@ -47,6 +48,8 @@ pub struct Plan {
     pub clocks_jump: bool,
     /// Messages of 1000 that come in parts, on a slow line.
     pub parts: u32,
+    /// What clients save beyond their processes.
+    pub journal: JournalPlan,
     /// How the store misbehaves.
     pub store: StorePlan,
     /// How handlers and hooks behave.
@@ -190,6 +193,7 @@ impl Plan {
             clock_origin_ms: 0,
             clocks_jump: false,
             parts: 0,
+            journal: JournalPlan::NONE,
             store: StorePlan::CALM,
             handlers: HandlerPlan::CALM,
             faults_ms: None,
@@ -249,6 +253,7 @@ impl Plan {
         plan.active_steps = rng.within((150, 500));
         plan.store = random_store(rng);
         plan.handlers = random_handlers(rng);
+        plan.journal = JournalPlan::random(rng, Arc::make_mut(&mut plan.client));
         randomise_client(rng, Arc::make_mut(&mut plan.client));
         randomise_node(rng, Arc::make_mut(&mut plan.node));
         randomise_outage(&mut rng.clone(), &mut plan);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::command::Command;
 use super::config::ClientConfig;
-use super::types::CallId;
+use super::submission::CallId;
 
 /// Calls without a place in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

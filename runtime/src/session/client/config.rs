@@ -45,6 +45,8 @@ pub struct ClientConfig {
     /// Volatile messages that may wait, per subscription and for sending; the oldest is dropped:
     /// 64.
     pub volatiles: u32,
+    /// What is saved beyond the process, for a client with a journal.
+    pub journal: JournalConfig,
     /// When to dial again.
     pub backoff: Backoff,
     /// Time for credentials, name resolution, TCP, TLS and upgrade together: 10 s.
@@ -68,6 +70,38 @@ pub struct ClientConfig {
     pub ack_delay: Duration,
     /// Time after which a position goes out that is not yet due by count: 200 ms.
     pub position_delay: Duration,
+}
+
+/// Limits of what a client saves beyond its process. The commands in it are those of the outbox, and
+/// bounded with them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct JournalConfig {
+    /// Outcomes that stay saved until the application lets go of them: 1024. Of more the oldest is
+    /// forgotten, of which the application was told.
+    pub kept_outcomes: u32,
+    /// Bytes of those outcomes and their commands: 4 MiB.
+    pub kept_bytes: u32,
+    /// Bytes that are added, beside as many as there were, before all is written anew: 1 MiB.
+    pub slack_bytes: u32,
+    /// Time between one that failed and the next try: 1 s.
+    pub retry: Duration,
+    /// Sockets in a row that the server closed because another process took the lease over, after
+    /// which the client fails: 3 (PROTOCOL.md 5.26). An earlier process may do that once, if what it
+    /// said last is late; more often it is a copy of the journal.
+    pub takeovers: u32,
+}
+
+impl Default for JournalConfig {
+    fn default() -> Self {
+        Self {
+            kept_outcomes: 1024,
+            kept_bytes: 4 * 1024 * 1024,
+            slack_bytes: 1024 * 1024,
+            retry: Duration::from_secs(1),
+            takeovers: 3,
+        }
+    }
 }
 
 /// Delays between dials: exponential, capped, then full jitter (each delay is uniform between 0 and
@@ -127,6 +161,7 @@ impl ClientConfig {
             subscriptions: 256,
             credit: Window { frames: 256, bytes: 256 * 1024 },
             volatiles: 64,
+            journal: JournalConfig::default(),
             backoff: Backoff::default(),
             dial_timeout: Duration::from_secs(10),
             retry_after_cap: Duration::from_secs(300),

@@ -98,6 +98,9 @@ impl Client {
         self.fx.timers.cancel(ClientTimer::Handshake);
         self.fx.timers.cancel(ClientTimer::Elapsed);
         self.lease = welcome.lease_id();
+        if let Some(lease) = self.lease {
+            self.outbox.leased(lease, &mut self.fx);
+        }
         let attachment = Attachment::new(now, dial, welcome, &self.config);
         self.fx.timers.set(ClientTimer::Heartbeat, attachment.next_look());
         self.link.attach(attachment, welcome.frame_bytes);
@@ -172,7 +175,7 @@ impl Client {
             None => asked_ms.filter(|_| close.reaction() == Reaction::Resume),
         };
         self.link.note(&close);
-        match close.reaction() {
+        match self.reaction(&close) {
             Reaction::Stop => return self.give_up(close),
             Reaction::NewSession => self.drop_session(),
             Reaction::RefreshCredentials | Reaction::Resume | Reaction::DropSocket => {}
@@ -181,6 +184,15 @@ impl Client {
             return self.give_up(close);
         }
         self.wait_to_dial(now, after_ms, close.backs_off());
+    }
+
+    /// By the table; but who has a journal has its lease alone. If that was taken over, then by an
+    /// earlier process of its own, of which a last HELLO was late (PROTOCOL.md 5.26).
+    fn reaction(&self, close: &Close) -> Reaction {
+        match close.code {
+            Some(CloseCode::SUPERSEDED) if self.outbox.has_journal() => Reaction::NewSession,
+            _ => close.reaction(),
+        }
     }
 
     fn detach(&mut self) {

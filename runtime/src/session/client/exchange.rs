@@ -98,9 +98,18 @@ impl Client {
         })
     }
 
+    /// With a journal, gives new commands their numbers as soon as they could be sent.
+    pub(super) fn plan(&mut self) {
+        let attachment = self.link.attachment().filter(|attachment| !attachment.is_leaving());
+        if let Some(attachment) = attachment.filter(|_| self.lease.is_some()) {
+            self.outbox.plan(attachment.span(), &mut self.fx);
+        }
+    }
+
     fn next_command(&mut self, now: Now) -> Option<CommandFrame> {
         loop {
             self.lease?;
+            self.plan();
             let attachment = self.link.attachment()?;
             if attachment.is_leaving() {
                 return None;
@@ -222,6 +231,7 @@ impl Client {
             return self.violated(now, "a second lease");
         }
         self.lease = Some(lease.id);
+        self.outbox.leased(lease.id, &mut self.fx);
         if let Some(attachment) = self.link.attachment_mut() {
             attachment.leased(lease);
         }

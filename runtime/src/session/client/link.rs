@@ -36,6 +36,8 @@ pub(super) struct Link {
     sequence_errors: u32,
     /// Sockets that ended over a message of nobody knows which subscription.
     too_large: u32,
+    /// Sockets that were closed because another process took over.
+    takeovers: u32,
     /// Since the last WELCOME.
     credential_refusals: u32,
     /// When the last connection was lost, and why the last socket ended.
@@ -58,6 +60,7 @@ impl Link {
             delays: 0,
             sequence_errors: 0,
             too_large: 0,
+            takeovers: 0,
             credential_refusals: 0,
             lost: None,
             reason: DialReason::First,
@@ -142,6 +145,7 @@ impl Link {
             self.delays = 0;
             self.sequence_errors = 0;
             self.too_large = 0;
+            self.takeovers = 0;
         }
     }
 
@@ -157,6 +161,9 @@ impl Link {
         if close.code == Some(CloseCode::SEQUENCE) {
             self.sequence_errors += 1;
         }
+        if close.code == Some(CloseCode::SUPERSEDED) {
+            self.takeovers += 1;
+        }
         if close.is_too_large_for_client() {
             self.too_large += 1;
         }
@@ -167,6 +174,7 @@ impl Link {
         self.credential_refusals >= config.credential_refusals.max(1)
             || self.sequence_errors >= config.sequence_errors.max(1)
             || self.too_large >= config.too_large_messages.max(1)
+            || self.takeovers >= config.journal.takeovers.max(1)
             || config.backoff.attempts.is_some_and(|most| self.dials >= most.max(1))
     }
 

@@ -14,6 +14,14 @@ pub struct ClientLoad {
     pub backlog_calls: usize,
     /// Bytes of their bodies ([`super::ClientConfig::backlog_bytes`]).
     pub backlog_bytes: usize,
+    /// Outcomes that the journal keeps for the application
+    /// ([`super::JournalConfig::kept_outcomes`]).
+    pub kept_outcomes: usize,
+    /// Their bytes, and those of their commands ([`super::JournalConfig::kept_bytes`]).
+    pub kept_bytes: usize,
+    /// Commands that have ended, or were withdrawn, of which is told when that is saved; with those
+    /// in the outbox no more than may be in there.
+    pub untold: usize,
     /// Commands that the server has not acknowledged (its window, PROTOCOL.md 4.6).
     pub unacknowledged: usize,
     /// Bytes of their bodies.
@@ -41,6 +49,7 @@ impl Client {
     pub fn load(&self) -> ClientLoad {
         let (outbox_commands, outbox_bytes) = self.outbox.size();
         let (backlog_calls, backlog_bytes) = self.outbox.backlog();
+        let (kept_outcomes, kept_bytes, untold) = self.outbox.journal();
         let (unacknowledged, unacknowledged_bytes) =
             self.session.as_ref().map_or((0, 0), |session| session.held());
         let fullest = self.subscriptions.fullest();
@@ -49,6 +58,9 @@ impl Client {
             outbox_bytes,
             backlog_calls,
             backlog_bytes,
+            kept_outcomes,
+            kept_bytes,
+            untold,
             unacknowledged,
             unacknowledged_bytes,
             subscriptions: self.subscriptions.count(),

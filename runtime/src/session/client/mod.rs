@@ -6,26 +6,33 @@ mod backlog;
 mod command;
 mod config;
 mod dialling;
+mod entry;
 mod exchange;
 mod heartbeat;
+mod journal;
 mod link;
 mod load;
 mod outbox;
+mod recovery;
 mod refusal;
 mod router;
+mod saving;
 mod sequence;
 mod status;
+mod submission;
 mod subscription;
 mod subscriptions;
 mod timer;
 mod types;
 mod volatiles;
 
-pub use config::{Backoff, ClientConfig};
+pub use command::Command;
+pub use config::{Backoff, ClientConfig, JournalConfig};
 pub use load::ClientLoad;
+pub use recovery::{Record, Recovered, Recovery};
 pub use refusal::HttpRefusal;
 pub use router::Client;
 pub use types::{
-    CallId, CallOutcome, ConnectionState, DialReason, Event, Fate, Gap, Item, Status, SubId,
-    Submission, SubmitError, SubscribeError, SubscriptionEnd, SubscriptionRequest,
+    CallId, CallOutcome, ConnectionState, DialReason, Event, Fate, Gap, Item, SaveNo, Saving,
+    Status, SubId, Submission, SubmitError, SubscribeError, SubscriptionEnd, SubscriptionRequest,
 };

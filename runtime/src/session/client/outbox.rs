@@ -8,53 +8,12 @@ use super::backlog::Backlog;
 use super::command::Command;
 use super::config::ClientConfig;
 use super::config::RETRY_CAP_MS;
+use super::entry::{SendStage, Unresolved};
+use super::journal::Journal;
 use super::timer::{ClientTimer, Effects};
 use super::types::{CallId, CallOutcome, Event, Fate, Submission, SubmitError};
 use crate::session::{Now, millis};
 use crate::wire::{Body, CommandNo, FailureCode, LeaseClaim, LeaseId, Name, RefusalCode};
-
-/// Where a command stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum SendStage {
-    /// Never sent under this lease; has no number.
-    Fresh,
-    /// Sent in this session; an answer is owed.
-    Out,
-    /// To be sent again under its number: refused for now, or its session was lost.
-    Again,
-}
-
-/// A command in the outbox.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Unresolved {
-    command: Command,
-    n: CommandNo,
-    stage: SendStage,
-    fate: Fate,
-    /// Whether a transmission of an earlier session was never answered: then a refusal of a later
-    /// one says nothing about it.
-    exposed: bool,
-    transmitted: bool,
-    timed_out: bool,
-}
-
-impl Unresolved {
-    const fn new(command: Command) -> Self {
-        Self {
-            command,
-            n: CommandNo::ZERO,
-            stage: SendStage::Fresh,
-            fate: Fate::Queued,
-            exposed: false,
-            transmitted: false,
-            timed_out: false,
-        }
-    }
-
-    fn maybe_executed(&self) -> bool {
-        self.stage == SendStage::Out || self.exposed
-    }
-}
 
 /// The next command to send, if any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,17 +38,18 @@ pub(super) struct Sending {
 /// Every command that is not resolved; those that the outbox has no room for wait in the backlog.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Outbox {
-    last_call: u64,
+    pub(super) last_call: u64,
     backlog: Backlog,
     most_commands: usize,
     most_bytes: usize,
-    age_ms: u64,
-    entries: BTreeMap<CallId, Unresolved>,
-    bytes: usize,
-    fresh: BTreeSet<CallId>,
-    numbered: BTreeMap<CommandNo, CallId>,
-    again: BTreeMap<CommandNo, Now>,
-    next: CommandNo,
+    pub(super) age_ms: u64,
+    pub(super) entries: BTreeMap<CallId, Unresolved>,
+    pub(super) bytes: usize,
+    pub(super) fresh: BTreeSet<CallId>,
+    pub(super) numbered: BTreeMap<CommandNo, CallId>,
+    pub(super) again: BTreeMap<CommandNo, Now>,
+    pub(super) next: CommandNo,
+    pub(super) journal: Option<Box<Journal>>,
 }
 
 impl Outbox {
@@ -106,12 +66,22 @@ impl Outbox {
             numbered: BTreeMap::new(),
             again: BTreeMap::new(),
             next: CommandNo(1),
+            journal: None,
         }
     }
 
     /// Commands, and the bytes of their bodies.
     pub(super) fn size(&self) -> (usize, usize) {
         (self.entries.len(), self.bytes)
+    }
+
+    pub(super) const fn has_journal(&self) -> bool {
+        self.journal.is_some()
+    }
+
+    /// Outcomes that the journal keeps, their bytes, and what waits to be told.
+    pub(super) fn journal(&self) -> (usize, usize, usize) {
+        self.journal.as_ref().map_or((0, 0, 0), |journal| journal.size())
     }
 
     /// The same of those that wait for room.
@@ -128,11 +98,19 @@ impl Outbox {
 
     /// The lowest number that is not resolved (PROTOCOL.md 5.4).
     pub(super) fn low(&self) -> CommandNo {
+        let unresolved = self.lowest_numbered();
+        // The next process has to hear of an end that this one fails to save.
+        let unsaved = self.journal.as_ref().and_then(|journal| journal.first_ending());
+        unsaved.map_or(unresolved, |n| n.min(unresolved))
+    }
+
+    fn lowest_numbered(&self) -> CommandNo {
         self.numbered.first_key_value().map_or(self.next, |(n, _)| *n)
     }
 
     pub(super) fn claim(&self, id: LeaseId) -> LeaseClaim {
-        LeaseClaim { id, low: self.low(), next: self.next }
+        let planned = self.journal.as_ref().and_then(|journal| journal.next_planned());
+        LeaseClaim { id, low: self.low(), next: planned.map_or(self.next, |(n, _)| n) }
     }
 
     // ---- in and out ----
@@ -147,7 +125,7 @@ impl Outbox {
         let command = Command::new(now, submission);
         let enters = self.backlog.is_empty() && self.has_room(command.bytes());
         // Room is made by what ends, so nobody waits where there is nothing.
-        let may_wait = !self.entries.is_empty() && self.backlog.has_room(command.bytes());
+        let may_wait = self.room_taken() > 0 && self.backlog.has_room(command.bytes());
         if !enters && !may_wait {
             return Err(SubmitError::Full);
         }
@@ -155,31 +133,45 @@ impl Outbox {
         let call = CallId(self.last_call);
         fx.timers.set(ClientTimer::Call(call), command.given_up(self.age_ms));
         if enters {
-            self.enter(call, command);
+            self.enter(call, command, fx);
         } else {
             self.backlog.push(call, command);
         }
         Ok(call)
     }
 
+    /// With those that have ended, and of which nobody can be told yet.
+    fn room_taken(&self) -> usize {
+        self.entries.len() + self.journal().2
+    }
+
     fn has_room(&self, bytes: usize) -> bool {
-        self.entries.len() < self.most_commands
+        self.room_taken() < self.most_commands
             && self.bytes.saturating_add(bytes) <= self.most_bytes
     }
 
-    fn enter(&mut self, call: CallId, command: Command) {
+    /// What it may do from now on; with a journal it is saved first.
+    fn enter(&mut self, call: CallId, command: Command, fx: &mut Effects) -> Fate {
         self.bytes += command.bytes();
         self.fresh.insert(call);
-        self.entries.insert(call, Unresolved::new(command));
+        let mut entry = Unresolved::new(command);
+        if let Some(journal) = &mut self.journal {
+            entry.taken = journal.taken(call, &entry.command, fx);
+            entry.fate = Fate::Waiting;
+        }
+        let fate = entry.fate;
+        self.entries.insert(call, entry);
+        fate
     }
 
     /// Lets those who wait in, in the order of calls, while there is room.
-    fn let_in(&mut self, fx: &mut Effects) {
+    pub(super) fn let_in(&mut self, fx: &mut Effects) {
         while self.backlog.first_bytes().is_some_and(|bytes| self.has_room(bytes))
             && let Some((call, command)) = self.backlog.pop_first()
         {
-            self.enter(call, command);
-            fx.event(Event::Fate { call, fate: Fate::Queued });
+            if self.enter(call, command, fx) == Fate::Queued {
+                fx.event(Event::Fate { call, fate: Fate::Queued });
+            }
         }
     }
 
@@ -188,39 +180,56 @@ impl Outbox {
         let never_sent = self.backlog.contains(call)
             || self.entries.get(&call).is_some_and(|entry| !entry.transmitted);
         if never_sent {
-            self.remove(call, fx);
+            let entry = self.remove(call, fx);
+            match (entry, &mut self.journal) {
+                (Some(entry), Some(journal)) => journal.withdrawn(call, &entry, fx),
+                _ => fx.event(Event::Withdrawn { call }),
+            }
             self.let_in(fx);
         }
         never_sent
     }
 
-    /// Forgets a command, wherever it is; whether there was one.
-    fn remove(&mut self, call: CallId, fx: &mut Effects) -> bool {
-        if self.backlog.remove(call).is_none() {
-            let Some(entry) = self.entries.remove(&call) else { return false };
-            self.bytes -= entry.command.bytes();
-            match entry.stage {
-                SendStage::Fresh => {
-                    self.fresh.remove(&call);
-                }
-                SendStage::Out | SendStage::Again => {
-                    self.numbered.remove(&entry.n);
-                    self.again.remove(&entry.n);
-                }
+    /// Forgets a command, wherever it is; what the outbox had of it.
+    pub(super) fn remove(&mut self, call: CallId, fx: &mut Effects) -> Option<Unresolved> {
+        fx.timers.cancel(ClientTimer::Call(call));
+        if self.backlog.remove(call).is_some() {
+            return None;
+        }
+        let entry = self.entries.remove(&call)?;
+        self.bytes -= entry.command.bytes();
+        match entry.stage {
+            SendStage::Fresh => {
+                self.fresh.remove(&call);
+            }
+            SendStage::Planned => {
+                self.numbered.remove(&entry.n);
+                self.take_numbers_back(entry.n, fx);
+            }
+            SendStage::Out | SendStage::Again => {
+                self.numbered.remove(&entry.n);
+                self.again.remove(&entry.n);
             }
         }
-        fx.timers.cancel(ClientTimer::Call(call));
-        true
+        Some(entry)
     }
 
     fn resolve(&mut self, call: CallId, outcome: CallOutcome, fx: &mut Effects) {
-        if self.remove(call, fx) {
-            tell_end(call, outcome, fx);
-            self.let_in(fx);
+        let waited = self.backlog.contains(call);
+        match (self.remove(call, fx), &mut self.journal) {
+            (Some(entry), Some(journal)) => {
+                if let Some(outcome) = journal.ended(call, entry, outcome, fx) {
+                    tell_end(call, outcome, fx);
+                }
+            }
+            (Some(_), None) => tell_end(call, outcome, fx),
+            (None, _) if waited => tell_end(call, outcome, fx),
+            (None, _) => return,
         }
+        self.let_in(fx);
     }
 
-    fn set_fate(&mut self, call: CallId, fate: Fate, fx: &mut Effects) {
+    pub(super) fn set_fate(&mut self, call: CallId, fate: Fate, fx: &mut Effects) {
         if let Some(entry) = self.entries.get_mut(&call).filter(|entry| entry.fate != fate) {
             entry.fate = fate;
             fx.event(Event::Fate { call, fate });
@@ -233,8 +242,12 @@ impl Outbox {
         let waiting = self.backlog.take();
         let calls: Vec<(CallId, bool)> =
             self.entries.iter().map(|(call, entry)| (*call, entry.maybe_executed())).collect();
-        for (call, sent) in calls {
-            self.resolve(call, CallOutcome::Closed { sent }, fx);
+        if self.journal.is_some() {
+            self.leave_all(fx);
+        } else {
+            for (call, sent) in calls {
+                self.resolve(call, CallOutcome::Closed { sent }, fx);
+            }
         }
         for call in waiting {
             fx.timers.cancel(ClientTimer::Call(call));
@@ -251,6 +264,14 @@ impl Outbox {
                 return NextCommand::Wait(not_before);
             }
             return self.numbered.get(&n).map_or(NextCommand::None, |&call| self.ready(call, n));
+        }
+        if let Some(journal) = &self.journal {
+            return match journal.next_planned() {
+                Some((n, true)) => {
+                    self.numbered.get(&n).map_or(NextCommand::None, |&call| self.ready(call, n))
+                }
+                _ => NextCommand::None,
+            };
         }
         self.fresh.first().map_or(NextCommand::None, |&call| self.ready(call, self.next))
     }
@@ -275,6 +296,14 @@ impl Outbox {
                 self.next = next.next();
                 self.fresh.remove(&call);
                 self.numbered.insert(next, call);
+                if !entry.timed_out {
+                    fx.timers.set(ClientTimer::Call(call), entry.command.patience_ends());
+                }
+            }
+            SendStage::Planned => {
+                if let Some(journal) = &mut self.journal {
+                    journal.used(entry.n);
+                }
                 if !entry.timed_out {
                     fx.timers.set(ClientTimer::Call(call), entry.command.patience_ends());
                 }
@@ -383,7 +412,10 @@ impl Outbox {
     /// The time of a command has come: an unsent one is given up, for a sent one the caller is
     /// told.
     pub(super) fn expired(&mut self, call: CallId, fx: &mut Effects) {
-        let sent = self.entries.get_mut(&call).filter(|entry| entry.stage != SendStage::Fresh);
+        if self.journal.as_ref().is_some_and(|journal| journal.holds_end(call)) {
+            return fx.event(Event::TimedOut { call });
+        }
+        let sent = self.entries.get_mut(&call).filter(|entry| !entry.is_unsent());
         match sent {
             Some(entry) => {
                 if !std::mem::replace(&mut entry.timed_out, true) {
@@ -396,7 +428,7 @@ impl Outbox {
 }
 
 /// Reports the end of a command.
-fn tell_end(call: CallId, outcome: CallOutcome, fx: &mut Effects) {
+pub(super) fn tell_end(call: CallId, outcome: CallOutcome, fx: &mut Effects) {
     let fate = match &outcome {
         CallOutcome::Reply(_) => Fate::Done,
         CallOutcome::Failed { code: FailureCode::Unknown, .. }
@@ -404,7 +436,10 @@ fn tell_end(call: CallId, outcome: CallOutcome, fx: &mut Effects) {
         | CallOutcome::Closed { sent: true } => Fate::Unknown,
         CallOutcome::Failed { .. }
         | CallOutcome::Refused(_)
+        | CallOutcome::NotSaved
         | CallOutcome::Closed { sent: false } => Fate::Failed,
+        // It goes on in another process.
+        CallOutcome::Kept => return fx.event(Event::Resolved { call, outcome }),
     };
     fx.event(Event::Fate { call, fate });
     fx.event(Event::Resolved { call, outcome });

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::config::ClientConfig;
 use super::link::Link;
 use super::outbox::Outbox;
+use super::recovery::Recovery;
 use super::refusal::HttpRefusal;
 use super::sequence::ClientSession;
 use super::subscriptions::Subscriptions;
 use super::timer::{ClientTimer, Effects};
 use super::types::{
-    CallId, ConnectionState, Event, Fate, Item, Status, SubId, Submission, SubmitError,
+    CallId, ConnectionState, Event, Fate, Item, SaveNo, Status, SubId, Submission, SubmitError,
     SubscribeError, SubscriptionRequest,
 };
 use super::volatiles::Volatiles;
@@ -63,6 +64,17 @@ impl Client {
         }
     }
 
+    /// A client with a journal, which has not dialled yet, and takes up what an earlier process left
+    /// in it: a command that may have been sent is sent again under its number, the others follow.
+    /// It asks by [`Event::Save`] for what it has to remember, and is told how that went.
+    #[must_use]
+    pub fn with_journal(config: Arc<ClientConfig>, seed: [u8; 32], recovery: &Recovery) -> Self {
+        let mut client = Self::new(config, seed);
+        client.lease = recovery.lease();
+        client.outbox = Outbox::recovered(&client.config, recovery, &mut client.fx);
+        client
+    }
+
     /// Begins to dial. Does nothing unless the state is `Disconnected`.
     pub fn start(&mut self, now: Now) {
         if self.state == ConnectionState::Disconnected {
@@ -86,13 +98,22 @@ impl Client {
         if command.body.len() > limit as usize {
             return Err(SubmitError::TooLarge { bytes: command.body.len(), limit });
         }
-        self.outbox.submit(now, command, &mut self.fx)
+        let call = self.outbox.submit(now, command, &mut self.fx)?;
+        self.plan();
+        Ok(call)
     }
 
     /// Withdraws a command that was certainly never sent. `false` if it may have been, or is
-    /// resolved.
+    /// resolved. [`Event::Withdrawn`] follows: with a journal, once that is saved.
     pub fn cancel(&mut self, _now: Now, call: CallId) -> bool {
-        self.outbox.cancel(call, &mut self.fx)
+        // What is over leaves its journal as it is to the next process.
+        !self.is_over() && self.outbox.cancel(call, &mut self.fx)
+    }
+
+    /// The application is done with the outcome of a call. Until then it stays in the journal, so
+    /// that a process which starts anew is told. Nothing without one.
+    pub fn forget(&mut self, _now: Now, call: CallId) {
+        self.outbox.forget(call, &mut self.fx);
     }
 
     /// Hands a volatile to the live attachment, the latest per `conflation` key; `false` (and
@@ -195,6 +216,23 @@ impl Client {
         }
     }
 
+    /// Everything that was to be saved up to `no` is: a crash can't take it any more.
+    pub fn handle_saved(&mut self, now: Now, no: SaveNo) {
+        self.outbox.saved(no, self.is_over(), &mut self.fx);
+        let low = self.outbox.low();
+        if self.session.as_ref().is_some_and(|session| session.owes_ack(low)) {
+            // No frame of the server will remind of it.
+            self.fx.timers.set_once(ClientTimer::Ack, now.after(self.config.ack_delay));
+        }
+    }
+
+    /// `no` could not be saved, and neither will be what was handed out after it, until a save
+    /// replaces everything ([`super::Saving::Rewrite`]), which is tried again by itself. `undone`
+    /// says that nothing of it is left where it was to be saved.
+    pub fn handle_unsaved(&mut self, now: Now, no: SaveNo, undone: bool) {
+        self.outbox.unsaved(now, (no, undone), self.is_over(), &mut self.fx);
+    }
+
     /// `now` has reached [`Client::poll_timeout`].
     pub fn handle_timeout(&mut self, now: Now) {
         for timer in self.fx.timers.due(now) {
@@ -281,6 +319,7 @@ impl Client {
                     session.ack_overdue();
                 }
             }
+            ClientTimer::Save => self.outbox.rewrite(&mut self.fx),
             ClientTimer::Call(call) => self.outbox.expired(call, &mut self.fx),
             ClientTimer::Subscribe(sub) => self.subscriptions.retry(sub),
             ClientTimer::Position(sub) => self.subscriptions.tell_position(sub),

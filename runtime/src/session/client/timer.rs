@@ -23,6 +23,8 @@ pub(super) enum ClientTimer {
     Ack,
     /// A refused command may be sent again.
     Retry,
+    /// Saving may be tried again.
+    Save,
     /// A caller's patience, or a command's time in the outbox, has ended.
     Call(CallId),
     /// A subscription may be asked for again.
@@ -32,7 +34,7 @@ pub(super) enum ClientTimer {
 }
 
 /// Timers that exist once in a client, in the order of their names.
-const SINGLE: [ClientTimer; 7] = [
+const SINGLE: [ClientTimer; 8] = [
     ClientTimer::Dial,
     ClientTimer::Handshake,
     ClientTimer::Elapsed,
@@ -40,6 +42,7 @@ const SINGLE: [ClientTimer; 7] = [
     ClientTimer::Heartbeat,
     ClientTimer::Ack,
     ClientTimer::Retry,
+    ClientTimer::Save,
 ];
 
 impl ClientTimer {
@@ -53,6 +56,7 @@ impl ClientTimer {
             Self::Heartbeat => 4,
             Self::Ack => 5,
             Self::Retry => 6,
+            Self::Save => 7,
             Self::Call(_) | Self::Subscribe(_) | Self::Position(_) => return None,
         })
     }

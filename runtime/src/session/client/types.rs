@@ -1,33 +1,38 @@
 //! What goes in and out of a client's core.
 
+pub use super::submission::{CallId, CallOutcome, Submission};
+
+use super::recovery::Record;
 use crate::session::{Close, Now};
-use crate::wire::{Body, Dial, FailureCode, Name, Position, RefusalCode, UnsubscribeCode};
+use crate::wire::{Body, Dial, Name, Position, UnsubscribeCode};
 
 pub use crate::wire::Gap;
 
-/// Names a command that this client submitted; unique in the process.
+/// Names a save that a client with a journal asks for. Saves are numbered without gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallId(pub u64);
+pub struct SaveNo(pub u64);
+
+impl SaveNo {
+    pub(super) const ZERO: Self = Self(0);
+
+    pub(super) const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// What is to be saved.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Saving {
+    /// One more record, after all that were saved.
+    Append(Record),
+    /// These records in place of all that were saved: either they are there afterwards, or what was
+    /// there before.
+    Rewrite(Vec<Record>),
+}
 
 /// Names a subscription of this client; unique in the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubId(pub u64);
-
-/// A command for the outbox.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Submission {
-    /// Wire name.
-    pub name: Name,
-    /// Encoded fields.
-    pub body: Body,
-    /// Milliseconds of patience, counted from submission.
-    pub timeout_ms: u64,
-    /// Milliseconds that the protocol declares for this message: what the server assumes when no
-    /// deadline travels.
-    pub declared_timeout_ms: u64,
-    /// The declared limit of the body.
-    pub max_bytes: u32,
-}
 
 /// Why a command did not get into the outbox.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
@@ -53,9 +58,9 @@ pub enum SubmitError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Fate {
-    /// It waits for room in the outbox; certainly never executed.
+    /// It waits for room in the outbox, or for its journal; certainly never executed.
     Waiting,
-    /// In the outbox, certainly never executed.
+    /// In the outbox (and saved, if that has a journal); certainly never executed.
     Queued,
     /// Handed to a socket; the server may have it.
     Written,
@@ -67,32 +72,6 @@ pub enum Fate {
     Failed,
     /// Its outcome can't be known.
     Unknown,
-}
-
-/// The end of a command.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum CallOutcome {
-    /// Executed, with this reply.
-    Reply(Body),
-    /// Executed or begun, without success.
-    Failed {
-        /// How.
-        code: FailureCode,
-        /// The application error's wire name, or empty.
-        name: Name,
-        /// Its fields.
-        body: Body,
-    },
-    /// Certainly never executed. `Expired` also when its time ran out before it was ever sent.
-    Refused(RefusalCode),
-    /// The lease was lost after the command may have been sent: whether it was executed can't be
-    /// known.
-    OutcomeUnknown,
-    /// The client was closed or gave up first. `sent` says whether it may have been executed.
-    Closed {
-        /// Whether it may have reached the server.
-        sent: bool,
-    },
 }
 
 /// A topic to follow.
@@ -246,6 +225,19 @@ pub enum Event {
     TimedOut {
         /// Which.
         call: CallId,
+    },
+    /// A command was taken back by [`super::Client::cancel`].
+    Withdrawn {
+        /// Which.
+        call: CallId,
+    },
+    /// Something is to be saved, in this order; [`super::Client::handle_saved`] or
+    /// [`super::Client::handle_unsaved`] says how that went. Only with a journal.
+    Save {
+        /// Which.
+        no: SaveNo,
+        /// What.
+        saving: Saving,
     },
     /// A command has got further.
     Fate {

@@ -1,6 +1,7 @@
 //! The rows of the table of targets, and what all of them need: connections, and a sample over a
 //! window of time.
 
+pub mod durable;
 pub mod fan_out;
 pub mod memory;
 pub mod requests;
@@ -18,10 +19,11 @@ pub enum Row {
     P2,
     P5,
     P6,
+    P10,
 }
 
 impl Row {
-    pub const ALL: [Self; 4] = [Self::P1, Self::P2, Self::P5, Self::P6];
+    pub const ALL: [Self; 5] = [Self::P1, Self::P2, Self::P5, Self::P6, Self::P10];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -29,6 +31,7 @@ impl Row {
             Self::P2 => "p2",
             Self::P5 => "p5",
             Self::P6 => "p6",
+            Self::P10 => "p10",
         }
     }
 

@@ -78,9 +78,11 @@ async fn nothing_is_lost() {
     let figures = verdict.figures;
     assert_eq!(figures.server_kills, kills);
     // It has shown something: there was a load, and every way of it.
-    assert!(figures.done > 10 * kills, "{verdict}");
-    assert!(figures.seen > figures.done && figures.again > kills, "{verdict}");
-    assert!(kills < 50 || figures.indefinite > 0 && figures.client_kills > 3, "{verdict}");
+    if kills >= KILLS {
+        assert!(figures.done > 10 * kills && figures.seen > figures.done, "{verdict}");
+        assert!(figures.again > kills && figures.indefinite > 0, "{verdict}");
+        assert!(figures.client_kills > 3, "{verdict}");
+    }
     std::fs::remove_dir_all(place).unwrap();
 }
 

@@ -71,6 +71,8 @@ pub struct Run {
     /// It listens, and the proxy leads to it.
     listens: bool,
     kills: u64,
+    client_kills: usize,
+    rounds: u64,
     proxy: Proxy,
     clients: Vec<Client>,
     /// Commands that were reported done.
@@ -94,6 +96,8 @@ impl Run {
             server,
             listens: false,
             kills: 0,
+            client_kills: 0,
+            rounds: 0,
             // Until the server says where it listens, nobody dials.
             proxy: Proxy::start("127.0.0.1:1".parse().unwrap()).await.unwrap(),
             clients: Vec::new(),
@@ -118,13 +122,14 @@ impl Run {
             if !self.hears(|run| run.done >= until).await {
                 break;
             }
-            let too = self.rng.u8(0..8);
-            match too {
-                0 => self.kill_a_client().await,
-                1 => drop(self.proxy.cut_all()),
+            // In turn, so that every run has something of all.
+            self.rounds += 1;
+            match self.rounds % 8 {
+                1 => self.kill_a_client().await,
+                3 => drop(self.proxy.cut_all()),
                 _ => {}
             }
-            if !self.kill_the_server(too == 2).await {
+            if !self.kill_the_server(self.rounds % 8 == 5).await {
                 break;
             }
         }
@@ -194,7 +199,8 @@ impl Run {
 
     /// Kills one, and starts another one that goes on for it.
     async fn kill_a_client(&mut self) {
-        let process = self.rng.usize(..PROCESSES);
+        let process = self.client_kills % PROCESSES;
+        self.client_kills += 1;
         self.clients[process].child.kill().await;
         let number = self.clients[process].child.number;
         assert!(self.hears(|run| run.ended.contains(&number)).await, "it was killed");

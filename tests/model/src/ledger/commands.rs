@@ -119,9 +119,11 @@ impl Ledger {
             CallOutcome::Reply(_) => !again,
             CallOutcome::OutcomeUnknown => book.lost,
             // Nothing here expires, is malformed, fails, or is closed by its application.
-            CallOutcome::Failed { .. } | CallOutcome::Refused(_) | CallOutcome::Closed { .. } => {
-                false
-            }
+            CallOutcome::Failed { .. }
+            | CallOutcome::Refused(_)
+            | CallOutcome::Closed { .. }
+            | CallOutcome::Kept
+            | CallOutcome::NotSaved => false,
         };
         self.require(holds, Rule::OutcomeHasReason, || {
             format!("command {command} ends as {outcome:?}: {book:?}")

@@ -195,6 +195,8 @@ impl World<'_> {
             Event::Readable { .. } => self.client(at).readable = true,
             Event::SubscriptionEnded { .. } => self.client(at).sub = None,
             Event::TimedOut { .. } | Event::Fate { .. } | Event::Subscribed { .. } => {}
+            // Nobody withdraws anything here, and no client has a journal.
+            Event::Withdrawn { .. } | Event::Save { .. } => {}
         }
     }
 

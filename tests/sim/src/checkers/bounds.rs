@@ -38,7 +38,13 @@ impl Checkers {
         let subscriptions = u64::from(config.subscriptions);
         let alone = load.unacknowledged <= 1;
         let found = over(&[
-            ("outbox_commands", size(load.outbox_commands), config.outbox_commands.into()),
+            (
+                "outbox_commands",
+                size(load.outbox_commands + load.untold),
+                config.outbox_commands.into(),
+            ),
+            ("kept_outcomes", size(load.kept_outcomes), config.journal.kept_outcomes.into()),
+            ("kept_bytes", size(load.kept_bytes), config.journal.kept_bytes.into()),
             ("outbox_bytes", size(load.outbox_bytes), config.outbox_bytes.into()),
             ("backlog_calls", size(load.backlog_calls), config.backlog_calls.into()),
             ("backlog_bytes", size(load.backlog_bytes), config.backlog_bytes.into()),

@@ -35,8 +35,8 @@ pub use topics::{Restored, Topics};
 
 use self::backlog::RoomBook;
 use self::claims::Claims;
-pub use self::commands::Said;
 use self::commands::{CallBook, ClientBook, CommitBook, Ids, LeaseBook, kept};
+pub use self::commands::{Found, Said, TakenUp};
 use self::drains::Unanswered;
 use self::executions::Executions;
 use self::known::Known;
@@ -83,6 +83,8 @@ pub struct Checkers {
     id_kept: Duration,
     claims: Claims,
     outages: Outages,
+    /// Whether clients have journals.
+    journals: bool,
     /// Whether nodes or the store let go of replies that take too much room.
     replies_shrink: bool,
     states: BTreeMap<u64, ConnectionState>,
@@ -133,6 +135,7 @@ impl Checkers {
             id_kept: kept(&plan.node),
             claims: Claims::default(),
             outages: Outages::default(),
+            journals: plan.journal.on,
             replies_shrink: plan.replies_shrink(),
             states: BTreeMap::new(),
             rooms: BTreeMap::new(),
@@ -202,7 +205,13 @@ impl Checkers {
 
     /// A server closes a socket.
     pub fn server_closes(&mut self, process: u64, conn: ConnId, now: Now, close: &Close) {
-        self.nobody_breaks_a_rule(close, "server");
+        let taken_over = close.code.is_some_and(|code| code.0 == 4300) && self.journals;
+        if taken_over {
+            // By the next process; a living one that was told so would stop, and never come to rest.
+            self.sometimes.count("lease taken over by the next process");
+        } else {
+            self.nobody_breaks_a_rule(close, "server");
+        }
         self.nobody_leaves_a_living_peer((process, Some(conn)), now, close);
         match close.code.map(|code| code.0) {
             Some(4001) => self.sometimes.count("stale dial refused"),

@@ -1,6 +1,8 @@
 //! The clients' applications, and whoever publishes from outside: what they ask of the cores, and
 //! how fast they read.
 
+use std::time::Duration;
+
 use steadfast::session::client::{
     CallId, SubId, Submission, SubmitError, SubscribeError, SubscriptionEnd, SubscriptionRequest,
 };
@@ -15,6 +17,8 @@ use crate::mistake::Mistake;
 use crate::plan::{
     CONCURRENT, CONCURRENT_WITH_ID, KEYS, ORDERED, ORDERED_WITH_ID, TOPICS, VOLATILE, name,
 };
+
+const NO_TIME: Duration = Duration::ZERO;
 
 /// How fast an application takes items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,10 +202,16 @@ impl World {
         let call = slot.core.submit(now, submission)?;
         let (process, fate) = (slot.process, slot.core.fate(call));
         if self.plan.mistake != Some(Mistake::ForgetsPatience) {
-            self.checkers.promise(process, Owed::Call(call), due);
+            let save = if self.plan.journal.on { self.plan.client.journal.retry } else { NO_TIME };
+            self.checkers.promise(process, Owed::Call(call), due.after(save));
         }
         self.checkers.submitted(process, call, command, said, due);
-        self.checkers.call_is_taken(process, call, bytes, fate);
+        if self.plan.journal.on {
+            // It waits for room, or for the journal.
+            self.checkers.sometimes.count("call waited to be saved");
+        } else {
+            self.checkers.call_is_taken(process, call, bytes, fate);
+        }
         self.note(|_| format!("client {at}: submits {message} {command} as {call:?}"));
         Ok((command, call))
     }
@@ -211,9 +221,9 @@ impl World {
         let slot = &mut self.clients[at];
         let Some(call) = self.checkers.some_call(slot.process, &mut self.rng) else { return };
         let cancelled = slot.core.cancel(now, call);
-        let process = slot.process;
         if cancelled {
-            self.checkers.cancelled(process, call);
+            // It may be there or not if the process dies before that is told.
+            self.checkers.lets_go(slot.process, call);
         }
         self.note(|_| format!("client {at}: cancels {call:?}: {cancelled}"));
     }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use bytes::BytesMut;
-use steadfast::session::Close;
-use steadfast::session::client::{Client, DialReason, Event, HttpRefusal};
+use steadfast::session::client::{CallOutcome, Client, DialReason, Event, HttpRefusal, Recovery};
+use steadfast::session::{Close, Now};
 use steadfast::wire::{Codec, Dial};
 use steadfast_rig::pump::{ClientHarness, pump_client};
 
+use super::journals::{Disk, recovered, taken_up};
 use super::{ClientSlot, Due, World};
 use crate::checkers::Owed;
 use crate::mistake::Mistake;
@@ -36,12 +37,23 @@ impl ClientHarness for Driver<'_> {
 
 impl World {
     pub(super) fn start_client(&mut self, at: usize) {
+        let disk = self.plan.journal.on.then(Disk::default);
+        self.start_process(at, disk, None);
+    }
+
+    /// A process starts, and goes on with what the one before left on `disk`.
+    fn start_process(&mut self, at: usize, disk: Option<Disk>, before: Option<u64>) {
         let process = self.fresh();
-        let mut core = Client::new(self.meddle_config(), self.rng.seed32());
+        let config = self.meddle_config();
+        let then = self.clients.get(at).map_or(Now(0), |slot| slot.clock.reads(self.now));
+        let seed = self.rng.seed32();
         let clock = self.fresh_clock();
-        core.start(clock.reads(self.now));
+        let now = clock.reads(self.now);
+        let (mut core, recovery) = recovered(config, seed, disk.as_ref(), then, now);
+        core.start(now);
         let slot = ClientSlot {
             core,
+            disk,
             clock,
             process,
             user: format!("u{}", at / self.plan.devices),
@@ -53,8 +65,14 @@ impl World {
             spins: 0,
         };
         self.note(|_| format!("client {at}: process {process} starts"));
-        self.checkers.client_starts(process);
-        if !self.plan.client.lease_at_once {
+        match before {
+            Some(before) => {
+                let taken_up = taken_up(&recovery, now);
+                self.checkers.client_goes_on(before, process, &taken_up);
+            }
+            None => self.checkers.client_starts(process),
+        }
+        if !self.plan.client.lease_at_once && recovery == Recovery::default() {
             self.checkers.client_reads(process);
         }
         if at < self.clients.len() {
@@ -73,12 +91,15 @@ impl World {
     /// Ends a client's process without a word, and starts another one.
     pub fn crash_client(&mut self, at: usize) {
         self.note(|_| format!("client {at}: crash"));
-        self.checkers.client_crashes(self.clients[at].process);
+        let before = self.clients[at].process;
+        let disk = self.torn_disk(at);
+        self.checkers.client_crashes(before, disk.is_some());
         let sockets: Vec<SocketId> = self.clients[at].dials.values().copied().collect();
         for id in sockets {
             self.abandon(id);
         }
-        self.start_client(at);
+        let before = disk.is_some().then_some(before);
+        self.start_process(at, disk, before);
         self.pump();
     }
 
@@ -127,6 +148,9 @@ impl World {
             }
             Event::Resolved { call, outcome } => {
                 self.checkers.resolved(self.clients[at].process, call, &outcome);
+                if outcome != CallOutcome::Kept {
+                    self.lets_go_of(at, call);
+                }
             }
             Event::SubscriptionEnded { sub, end } => self.subscription_ended(at, sub, &end),
             Event::Readable { sub } => self.readable(at, sub),
@@ -138,8 +162,11 @@ impl World {
                 let lost = self.plan.mistake == Some(Mistake::LosesFates) && self.rng.chance(200);
                 if !lost {
                     self.checkers.call_has_fate(self.clients[at].process, call, fate);
+                    self.checkers.call_may_be_accepted(self.clients[at].process, call, fate);
                 }
             }
+            Event::Withdrawn { call } => self.checkers.cancelled(self.clients[at].process, call),
+            Event::Save { no, saving } => self.save(at, no, saving),
             Event::Subscribed { .. } => {}
         }
     }

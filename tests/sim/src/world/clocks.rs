@@ -111,7 +111,9 @@ impl World {
             Due::StoreAnswer { node, .. } | Due::Executed { node, .. } | Due::News { node, .. } => {
                 Some(self.nodes[*node].clock)
             }
-            Due::Poll { client, .. } => Some(self.clients[*client].clock),
+            Due::Poll { client, .. } | Due::Saved { client, .. } => {
+                Some(self.clients[*client].clock)
+            }
             Due::StoreApply { .. }
             | Due::Unblock
             | Due::Restart(_)

@@ -8,6 +8,7 @@ mod clocks;
 mod faults;
 mod handlers;
 mod heal;
+mod journals;
 mod mistakes;
 mod node_end;
 mod settled;
@@ -27,6 +28,7 @@ pub use self::applications::{AppSub, Named, Pace};
 pub use self::clocks::Clock;
 pub use self::faults::Cut;
 pub use self::handlers::{Answer, Held};
+pub use self::journals::Disk;
 pub use self::storage::Shelf;
 
 use crate::checkers::Checkers;
@@ -49,6 +51,7 @@ enum Due {
     Executed { node: usize, process: u64, exec: ExecId, executed: Box<Executed> },
     News { node: usize, news: Box<News> },
     Poll { client: usize, process: u64, sub: SubId },
+    Saved { client: usize, process: u64 },
     Restart(usize),
     Away(u64),
     Act(Deed),
@@ -59,6 +62,8 @@ enum Due {
 pub struct ClientSlot {
     /// The core.
     pub core: Client,
+    /// What its processes save, if they do.
+    pub disk: Option<Disk>,
     /// Its time.
     pub clock: Clock,
     /// Which process this is; never the same twice.
@@ -293,6 +298,7 @@ impl World {
             }
             Due::News { node, news } => self.hear(node, *news),
             Due::Poll { client, process, sub } => self.application_polls(client, process, sub),
+            Due::Saved { client, process } => self.saved(client, process),
             Due::Restart(node) => self.start_node(node),
             Due::Away(ms) => self.store_goes_away(ms),
             Due::Act(deed) => self.act(deed),
@@ -365,7 +371,7 @@ impl World {
         for slot in self.clients.iter().filter(|slot| !slot.clock.sleeps(self.now)) {
             let (now, timer) = (slot.clock.reads(self.now), slot.core.poll_timeout());
             let load = slot.core.load();
-            let held = load.outbox_commands + load.backlog_calls;
+            let held = load.outbox_commands + load.backlog_calls + load.untold;
             self.checkers.outbox_holds_what_is_unresolved(slot.process, held);
             self.checkers.the_backlog_is_as_it_should_be(slot.process, &self.plan.client);
             self.checkers.a_refused_upgrade_is_answered(slot.process, slot.core.state());

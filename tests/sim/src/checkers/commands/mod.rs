@@ -3,19 +3,21 @@
 
 mod commits;
 mod ids;
+mod journal;
 mod numbers;
 mod outcomes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use steadfast::session::Now;
-use steadfast::session::client::CallId;
+use steadfast::session::client::{CallId, CallOutcome};
 use steadfast::session::store::{Outcome, Publication};
 use steadfast::wire::{LeaseId, Name, RefusalCode};
 use steadfast_rig::Rule;
 
 use super::Checkers;
 pub(super) use ids::{Ids, kept};
+pub use journal::{Found, TakenUp};
 
 /// A lease, as the border shows it.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +27,8 @@ pub(in crate::checkers) struct LeaseBook {
     pub(in crate::checkers) node: u64,
     /// Highest ordered number that was committed.
     last_ordered: u64,
+    /// The highest `low` that its client told.
+    low: u64,
 }
 
 /// A client process.
@@ -38,6 +42,8 @@ pub(in crate::checkers) struct ClientBook {
     open: BTreeMap<u64, u64>,
     calls: BTreeMap<CallId, u64>,
     pub(in crate::checkers) unresolved: BTreeSet<CallId>,
+    /// Calls that the client said are in its outbox, and that nobody has let go of.
+    accepted: BTreeSet<CallId>,
     closed: bool,
 }
 
@@ -92,6 +98,10 @@ pub(in crate::checkers) struct CallBook {
     due: Now,
     /// It was sent for the first time after that.
     late: bool,
+    /// An earlier process gave it a number: whoever has its journal must take it for sent.
+    maybe_sent: bool,
+    /// What its caller was told last.
+    told: Option<CallOutcome>,
 }
 
 /// A committed record.

@@ -40,6 +40,9 @@ impl Checkers {
         let open = book.open.first_key_value().map(|(n, command)| (*n, *command));
         let next = book.next;
         let holds = low <= next && open.is_none_or(|(n, _)| low <= n);
+        if let Some(lease) = book.lease.and_then(|lease| self.leases.get_mut(&lease)) {
+            lease.low = lease.low.max(low);
+        }
         self.require(holds, Rule::LowPassesNothing, || {
             format!("process {process}: low {low}, next {next}, lowest unresolved {open:?}")
         });
@@ -177,7 +180,8 @@ impl Checkers {
         if grant.state == LeaseState::New {
             let known = self.leases.contains_key(&id);
             self.require(!known && claimed != Some(id), Rule::LeaseIdOnce, || format!("{id:?}"));
-            self.leases.insert(id, LeaseBook { user: user.to_owned(), node, last_ordered: 0 });
+            self.leases
+                .insert(id, LeaseBook { user: user.to_owned(), node, last_ordered: 0, low: 0 });
             return;
         }
         self.require(claimed == Some(id), Rule::LeaseIsClaimedOne, || {

@@ -16,9 +16,12 @@ impl Checkers {
         self.clients.insert(process, ClientBook { next: 1, ..ClientBook::default() });
     }
 
-    /// A client process ends: whatever it waited for is nobody's business any more.
-    pub fn client_crashes(&mut self, process: u64) {
-        self.clients.remove(&process);
+    /// A client process ends: whatever it waited for is nobody's business any more, unless the next
+    /// one goes on with it.
+    pub fn client_crashes(&mut self, process: u64, goes_on: bool) {
+        if !goes_on {
+            self.clients.remove(&process);
+        }
         self.states.remove(&process);
         self.rooms.remove(&process);
         self.refusals.remove(&process);
@@ -64,6 +67,8 @@ impl Checkers {
             lease_lost: false,
             due,
             late: false,
+            maybe_sent: false,
+            told: None,
         };
         self.calls.insert(command, book);
     }
@@ -77,6 +82,7 @@ impl Checkers {
     /// A command was withdrawn: it never ran, and never will.
     pub fn cancelled(&mut self, process: u64, call: CallId) {
         self.sometimes.count("cancelled");
+        self.lets_go(process, call);
         if let Some(command) = self.close_call(process, call) {
             self.never_runs(command);
         }
@@ -95,7 +101,7 @@ impl Checkers {
         Some(command)
     }
 
-    fn never_runs(&mut self, command: u64) {
+    pub(super) fn never_runs(&mut self, command: u64) {
         let Some(book) = self.calls.get_mut(&command) else { return };
         book.fate = Fate::NeverRan;
         let commits = book.commits;
@@ -113,8 +119,15 @@ impl Checkers {
         };
         let closed = self.clients.get(&process).is_some_and(|book| book.closed);
         self.an_outcome_has_its_reason(command, outcome, closed);
+        // The next process has more to say, or may have.
+        if *outcome == CallOutcome::Kept {
+            return self.sometimes.count("kept for the next process");
+        }
+        if self.journals && *outcome == (CallOutcome::Closed { sent: true }) {
+            return self.sometimes.count("not known whether it was kept");
+        }
         if let Some(book) = self.calls.get_mut(&command) {
-            book.fate = Fate::Resolved;
+            (book.fate, book.told) = (Fate::Resolved, Some(outcome.clone()));
         }
         match outcome {
             CallOutcome::Reply(body) => {
@@ -133,8 +146,8 @@ impl Checkers {
                 self.never_runs(command);
             }
             CallOutcome::OutcomeUnknown => self.sometimes.count("outcome unknown"),
-            CallOutcome::Closed { sent: false } => self.never_runs(command),
-            CallOutcome::Closed { sent: true } => {}
+            CallOutcome::Closed { sent: false } | CallOutcome::NotSaved => self.never_runs(command),
+            CallOutcome::Closed { sent: true } | CallOutcome::Kept => {}
         }
     }
 
@@ -162,8 +175,10 @@ impl Checkers {
             // Refused for now, its lease lost, not sent under the new one: as good as unsent.
             CallOutcome::Refused(RefusalCode::Expired) if book.lease_lost => true,
             CallOutcome::Refused(code) => book.answer == Some(Some(*code)) && !code.is_retry(),
-            CallOutcome::OutcomeUnknown => book.lease_lost && !unsent,
+            CallOutcome::OutcomeUnknown => (book.lease_lost && !unsent) || book.maybe_sent,
             CallOutcome::Closed { sent } => closed && (*sent || book.commits == 0),
+            CallOutcome::Kept => closed && self.journals,
+            CallOutcome::NotSaved => self.journals && unsent,
         };
         let book = format!("{book:?}");
         self.require(holds, Rule::OutcomeHasReason, || {

@@ -1,0 +1,58 @@
+//! A command in the outbox, and how far it has got under the present lease. What happens to it next
+//! is the outbox's to say.
+
+use super::command::Command;
+use super::types::{Fate, SaveNo};
+use crate::wire::CommandNo;
+
+/// Where a command stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum SendStage {
+    /// Never sent under this lease; has no number.
+    Fresh,
+    /// Never sent under this lease; its number is in the journal first.
+    Planned,
+    /// Sent in this session; an answer is owed.
+    Out,
+    /// To be sent again under its number: refused for now, or its session was lost.
+    Again,
+}
+
+/// A command in the outbox.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Unresolved {
+    pub(super) command: Command,
+    pub(super) n: CommandNo,
+    pub(super) stage: SendStage,
+    pub(super) fate: Fate,
+    /// Whether a transmission of an earlier session was never answered: then a refusal of a later
+    /// one says nothing about it.
+    pub(super) exposed: bool,
+    pub(super) transmitted: bool,
+    pub(super) timed_out: bool,
+    /// The save by which it is accepted, if there is a journal.
+    pub(super) taken: SaveNo,
+}
+
+impl Unresolved {
+    pub(super) const fn new(command: Command) -> Self {
+        Self {
+            command,
+            n: CommandNo::ZERO,
+            stage: SendStage::Fresh,
+            fate: Fate::Queued,
+            exposed: false,
+            transmitted: false,
+            timed_out: false,
+            taken: SaveNo::ZERO,
+        }
+    }
+
+    pub(super) const fn is_unsent(&self) -> bool {
+        matches!(self.stage, SendStage::Fresh | SendStage::Planned)
+    }
+
+    pub(super) fn maybe_executed(&self) -> bool {
+        self.stage == SendStage::Out || self.exposed
+    }
+}

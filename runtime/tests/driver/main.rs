@@ -4,6 +4,7 @@
 
 mod calls;
 mod chat;
+mod decisions;
 mod drains;
 mod faults;
 mod limits;

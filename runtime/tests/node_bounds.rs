@@ -53,7 +53,7 @@ fn what_waits_for_the_store_is_bounded_by_the_span() {
 /// The latest one is kept, whatever its length.
 #[test]
 fn volatiles_that_wait_are_bounded_in_bytes() {
-    let mut bench = Bench::with(|config| config.volatile_bytes = 70);
+    let mut bench = Bench::with(|config| config.volatile_bytes = 40);
     let conn = bench.attach();
     bench.subscribe(conn, 1, &log("a"), None, WIDE);
     bench.topics(conn);
@@ -62,7 +62,7 @@ fn volatiles_that_wait_are_bounded_in_bytes() {
         bench.act(|node, now| node.publish_volatile(now, volatile(log("a"), key, text)));
         let peaks = bench.node.peaks();
         assert!((1..=2).contains(&peaks.volatiles), "{peaks:?}");
-        assert!(peaks.volatile_bytes <= 70, "{peaks:?}");
+        assert!(peaks.volatile_bytes <= 40, "{peaks:?}");
     }
     bench.read(conn);
     assert_eq!(bench.topics(conn), ["volatile 2", "volatile 3"]);

@@ -85,7 +85,11 @@ pub const MISTAKES: &[(Mistake, &[&str])] = &[
     ),
     (
         Mistake::DropsWhatIsOwed,
-        &["publications of an unsettled record are kept whole", "what an ended lease owes stays"],
+        &[
+            "a sweep leaves out replies",
+            "publications of an unsettled record are kept whole",
+            "what an ended lease owes stays",
+        ],
     ),
     (Mistake::LetsNothingGo, &["a lease that was let go makes room, the first one first"]),
     (Mistake::ListsTheYoung, &["young records are left out on demand"]),
@@ -93,7 +97,7 @@ pub const MISTAKES: &[(Mistake, &[&str])] = &[
         Mistake::ListsBeyondItsBytes,
         &["a page of the sweep has so many bytes and always its first record"],
     ),
-    (Mistake::ListsReplies, &["a sweep leaves out replies"]),
+    (Mistake::ListsReplies, &["a sweep leaves out replies", "what an ended lease owes stays"]),
     (
         Mistake::EndsNothing,
         &[

@@ -438,7 +438,8 @@ impl Leases {
             old.filter_map(|((id, n), _)| Some((*id, *n, self.leases.get(id)?.records.get(*n)?)));
         let bytes = records.clone().map(|(.., record)| record.publish_bytes());
         let fit = fitting(bytes, max, max_bytes);
-        records.take(fit).map(|(id, n, record)| (id, n, record.owed())).collect()
+        // The first one that doesn't fit says where a page of several shards must end.
+        records.take(fit + 1).map(|(id, n, record)| (id, n, record.owed())).collect()
     }
 
     /// Ends what has expired. Looks only at leases whose time may have come.

@@ -249,11 +249,9 @@ impl<S: Shards> Run<'_, S> {
                 records.extend(leases.unsettled(now, (max, max_bytes), after, older_than_ms));
             });
         }
-        if S::SHARDS > 1 {
-            records.sort_unstable_by_key(|(id, n, _)| (*id, *n));
-            let fit = records.iter().map(|(.., record)| record.publish_bytes());
-            records.truncate(fitting(fit, max, max_bytes));
-        }
+        records.sort_unstable_by_key(|(id, n, _)| (*id, *n));
+        let bytes = records.iter().map(|(.., record)| record.publish_bytes());
+        records.truncate(fitting(bytes, max, max_bytes));
         StoreOutcome::Unsettled { at: at.unwrap_or_default(), records }
     }
 

@@ -9,7 +9,7 @@ use crate::store::suite::admin_case::{AdminBench, AdminCase, told};
 use crate::store::suite::asks::{EPOCH, KEPT, LONG_MS, commit, event, lives, record, text};
 use crate::store::suite::bench::Bench;
 use crate::store::suite::report::{Broken, ensure, same};
-use crate::wire::{Body, CommandNo, Epoch, FailureCode, Name, TopicSeq};
+use crate::wire::{Body, CommandNo, Epoch, Name, TopicSeq};
 
 pub(super) fn cases<S: StoreAdmin>() -> Vec<AdminCase<S>> {
     vec![
@@ -45,8 +45,8 @@ pub(super) fn cases<S: StoreAdmin>() -> Vec<AdminCase<S>> {
         },
         AdminCase {
             name: "what an erased principal owes arrives without its replies",
-            rule: "erase_principal keeps unsettled records until they are settled; their outcomes \
-                   are unknown.",
+            rule: "erase_principal keeps unsettled records until they are settled; nobody is told \
+                   their replies.",
             run: |it| Box::pin(erased_owes(it)),
         },
         AdminCase {
@@ -216,8 +216,10 @@ async fn erased_owes<S: StoreAdmin>(it: AdminBench<S>) -> Result<(), Broken> {
     told("erased", it.store.erase_principal(&bench.principal("ann")).await)?;
     let owed = bench.owed(lease).await?;
     let [(_, n, record)] = &owed[..] else { return Err(Broken::new("one record", &owed)) };
-    let unknown = record.outcome.failure() == Some(FailureCode::Unknown);
-    ensure(*n == CommandNo(1) && unknown, "an outcome that is unknown", record)?;
+    let claim = bench.claim(lease, "ann", 0).await?;
+    ensure(claim == StoreOutcome::LeaseGone, "LeaseGone", &claim)?;
+    let silent = record.outcome.bytes() <= Body::UNIT.len() as u64;
+    ensure(*n == CommandNo(1) && silent, "a record without its reply", record)?;
     let key = AppendKey::Command { lease, n: CommandNo(1), index: 0 };
     bench.append(key, publishes[0].clone(), KEPT).await?;
     bench.settle(lease, 1).await?;

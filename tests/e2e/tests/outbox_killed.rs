@@ -211,7 +211,8 @@ fn judge(heard: &Heard, executed: &[u64], kills: u64) {
     for value in &executed {
         assert!(heard.outcomes.contains_key(value), "{value} ran, and nobody was told");
     }
-    assert_eq!(heard.torn, kills / 3, "what is torn is told");
+    // A kill may tear a write, too.
+    assert!(heard.torn >= kills / 3, "what is torn is told");
     assert!(heard.accepted.len() as u64 > kills, "there was a load");
     println!(
         "{kills} kills, {} commands accepted, each executed once, in order, and told",

@@ -150,7 +150,7 @@ impl Cx {
     /// time.
     ///
     /// A message that can't be encoded, is too long for its topic, or exceeds
-    /// [`NodeConfig::publishes_per_command`] or [`NodeConfig::publish_bytes_per_command`] makes the
+    /// `NodeConfig::publishes_per_command` or `NodeConfig::publish_bytes_per_command` makes the
     /// whole command fail with `internal`, with a line in the log; the handler goes on unaware.
     ///
     #[cfg_attr(feature = "derive", doc = "```")]

@@ -1,6 +1,6 @@
 //! What an operator asks of a memory store. Nodes are told where that concerns what they hold.
 
-use super::ids::within;
+use super::bytes::fitting;
 use super::run::Run;
 use super::shards::{Place, Places, Shards};
 use crate::session::store::{MessageId, PrincipalId, TopicId};
@@ -52,8 +52,9 @@ impl<S: Shards> Run<'_, S> {
             }));
         }
         listed.sort_unstable_by(|a: &ListedId, b| a.id.cmp(&b.id));
+        listed.truncate(fitting(listed.iter().map(ListedId::bytes), max, max_bytes));
         self.end();
-        within(listed.into_iter(), (max, max_bytes))
+        listed
     }
 
     pub(super) fn import(

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::bytes::Sums;
+use super::bytes::{Sums, fitting};
 use super::limits::MemoryLimits;
 use crate::session::Now;
 use crate::session::store::{CommitId, MessageId, Outcome, PrincipalId, StoreOutcome, UsedId};
@@ -39,19 +39,6 @@ struct Share {
 fn outcome_bytes(outcome: &Outcome) -> u64 {
     let name = outcome.error().map_or(0, |name| name.as_bytes().len() as u64);
     name + outcome.bytes()
-}
-
-/// The first ones that are no more than a page takes, in count and bytes; one at least.
-pub(super) fn within(
-    listed: impl Iterator<Item = ListedId>,
-    (max, max_bytes): (u32, u64),
-) -> Vec<ListedId> {
-    let (mut bytes, mut first) = (0, true);
-    let fits = |listed: &ListedId| {
-        bytes += listed.bytes();
-        std::mem::take(&mut first) || bytes <= max_bytes
-    };
-    listed.take(max as usize).take_while(fits).collect()
 }
 
 impl Ids {
@@ -107,21 +94,24 @@ impl Ids {
         self.used.insert(id, Kept { used: UsedId { hash, outcome }, until });
     }
 
-    /// A page of them.
+    /// A page of them, and the first one that doesn't fit: it says where a page of several shards
+    /// must end.
     pub(super) fn list(
         &self,
         now: Now,
         after: Option<&MessageId>,
-        page: (u32, u64),
+        (max, max_bytes): (u32, u64),
     ) -> Vec<ListedId> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let behind = self.used.range::<MessageId, _>((from, Bound::Unbounded));
-        let listed = behind.map(|(id, kept)| ListedId {
+        let bytes = behind.clone().map(|(id, kept)| id.bytes() + outcome_bytes(&kept.used.outcome));
+        let fit = fitting(bytes, max, max_bytes);
+        let listed = behind.take(fit + 1).map(|(id, kept)| ListedId {
             id: id.clone(),
             used: kept.used.clone(),
             keep_ms: kept.until.since(now),
         });
-        within(listed, page)
+        listed.collect()
     }
 
     /// Takes one that another store had; why not, if it can't.

@@ -203,8 +203,7 @@ impl ListedId {
     /// Bytes of the id, and of what it stands for.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        let error = self.used.outcome.error().map_or(0, |name| name.as_bytes().len() as u64);
-        self.id.bytes() + error + self.used.outcome.bytes()
+        self.id.bytes() + self.used.outcome.said_bytes()
     }
 }
 

@@ -6,6 +6,7 @@
 mod admin;
 mod deciding;
 mod export;
+mod imported_log;
 mod interface;
 mod memory;
 #[cfg(feature = "store-suite")]
@@ -18,5 +19,6 @@ pub use admin::{
 };
 pub use deciding::{Deciding, Decision};
 pub use export::{ExportError, ExportFigures, ImportError, export, import};
+pub use imported_log::ImportedLog;
 pub use interface::{Clock, DynStore, NewsFuture, Store, StoreFuture};
 pub use memory::{MemoryBytes, MemoryLimits, MemoryState, MemoryStore};

@@ -8,7 +8,9 @@
 mod application;
 mod protocol;
 mod stage;
+mod tail;
 
 pub use application::App;
 pub use protocol::*;
 pub use stage::{Decidedly, Stage, Watch, eventually, quick, within};
+pub use tail::{follow_tail, hears};

@@ -9,13 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use steadfast::client::{Item, Subscription};
+use steadfast::client::Item;
 use steadfast::server::Builder;
 use steadfast::store::{StoreAdmin, TopicPage};
 use steadfast::wire::ResetReason;
-use steadfast_e2e::{
-    Decidedly, Stage, Tail, TallyClient, TallyCommand, TallyEvent, eventually, within,
-};
+use steadfast_e2e::{Decidedly, Stage, TallyCommand, eventually, follow_tail, hears, within};
 use steadfast_powercut::{Disk, Fault};
 use steadfast_sqlite::rusqlite::Connection;
 use steadfast_sqlite::{LocalSettings, LocalStore, OpenError};
@@ -70,23 +68,12 @@ fn on(store: LocalStore) -> impl FnOnce(Builder<TallyCommand>) -> Decidedly {
     }
 }
 
-async fn follow(client: &TallyClient) -> Subscription<Tail> {
-    within(client.subscribe(Tail(LIST.into()))).await.unwrap()
-}
-
-async fn hears(tail: &mut Subscription<Tail>, wanted: u64) {
-    match within(tail.next()).await.unwrap() {
-        Item::Event(TallyEvent::Appended { value, .. }) => assert_eq!(value, wanted),
-        other => panic!("{other:?} instead of {wanted}"),
-    }
-}
-
 #[tokio::test]
 async fn a_server_that_comes_back_with_its_file_costs_its_clients_nothing() {
     let place = Place::new();
     let mut stage = Stage::with(on(place.open())).await;
     let client = stage.connect().await;
-    let mut tail = follow(&client).await;
+    let mut tail = follow_tail(&client, LIST).await;
     for round in 0..3 {
         for value in 4 * round..4 * round + 2 {
             assert_eq!(within(client.add(LIST.into(), value)).await, Ok(value + 1 - round));
@@ -120,7 +107,7 @@ async fn goes_on_after(begin: impl FnOnce(&Path), end: impl FnOnce()) {
     let place = Place::new();
     let stage = Stage::with(on(place.open())).await;
     let client = stage.connect_with_lease().await;
-    let mut tail = follow(&client).await;
+    let mut tail = follow_tail(&client, LIST).await;
     within(client.add(LIST.into(), 0)).await.unwrap();
     begin(&place.file());
     let early: Vec<_> = (1..6).map(|value| client.add(LIST.into(), value)).collect();
@@ -177,7 +164,7 @@ async fn whoever_follows_a_topic_is_told_at_once_that_an_operator_has_deleted_it
     let store = place.open();
     let stage = Stage::with(on(store.clone())).await;
     let client = stage.connect().await;
-    let mut tail = follow(&client).await;
+    let mut tail = follow_tail(&client, LIST).await;
     within(client.add(LIST.into(), 1)).await.unwrap();
     hears(&mut tail, 1).await;
     let topics = store.list_topics(TopicPage::first(9)).await.unwrap();

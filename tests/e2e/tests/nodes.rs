@@ -5,15 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use steadfast::client::{Item, Subscription};
 use steadfast::server::Builder;
 use steadfast::session::store::{OpId, StoreOp, StoreOutcome, TopicId};
 use steadfast::store::{Advanced, MemoryStore, News, Store};
 use steadfast::wire::{Epoch, Name, Position, TopicSeq};
-use steadfast_e2e::{
-    Decidedly, Stage, Tail, TallyClient, TallyCommand, TallyEvent, eventually, within,
-};
+use steadfast_e2e::{Decidedly, Stage, TallyCommand, eventually, follow_tail, hears, within};
 
 const LIST: &str = "list";
 
@@ -28,23 +24,13 @@ async fn on(store: impl Store) -> Stage {
     Stage::with(settings).await
 }
 
-async fn follow(client: &TallyClient) -> Subscription<Tail> {
-    within(client.subscribe(Tail(LIST.into()))).await.unwrap()
-}
-
-async fn hears(tail: &mut Subscription<Tail>, wanted: u64) {
-    match within(tail.next()).await.unwrap() {
-        Item::Event(TallyEvent::Appended { value, .. }) => assert_eq!(value, wanted),
-        other => panic!("{other:?} instead of {wanted}"),
-    }
-}
-
 #[tokio::test]
 async fn what_one_server_publishes_reaches_the_followers_of_another_without_a_timer() {
     let store = MemoryStore::default();
     let (one, other) = (on(store.clone()).await, on(store).await);
     let (at_one, at_other) = (one.connect().await, other.connect().await);
-    let (mut here, mut there) = (follow(&at_one).await, follow(&at_other).await);
+    let (mut here, mut there) =
+        (follow_tail(&at_one, LIST).await, follow_tail(&at_other, LIST).await);
     for value in 1..=20 {
         let teller = if value % 2 == 0 { &at_one } else { &at_other };
         within(teller.add(LIST.into(), value)).await.unwrap();
@@ -114,7 +100,7 @@ async fn a_store_that_panicked_or_said_nothing_is_asked_again() {
         let moody = Moody::new(store.clone(), mood);
         let (one, other) = (on(store).await, on(moody.clone()).await);
         let (at_one, at_other) = (one.connect().await, other.connect().await);
-        let mut there = follow(&at_other).await;
+        let mut there = follow_tail(&at_other, LIST).await;
         eventually(|| moody.asked() >= 1).await;
         within(at_one.add(LIST.into(), 1)).await.unwrap();
         hears(&mut there, 1).await;
@@ -127,7 +113,7 @@ async fn a_store_that_always_has_news_starves_nobody() {
     let moody = Moody::new(MemoryStore::default(), Mood::Chatters);
     let stage = on(moody.clone()).await;
     let client = stage.connect().await;
-    let mut tail = follow(&client).await;
+    let mut tail = follow_tail(&client, LIST).await;
     for value in 1..=20 {
         within(client.add(LIST.into(), value)).await.unwrap();
         hears(&mut tail, value).await;

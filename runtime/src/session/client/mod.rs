@@ -23,6 +23,7 @@ mod submission;
 mod subscription;
 mod subscriptions;
 mod timer;
+mod topic_volatiles;
 mod types;
 mod volatiles;
 

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 
+use super::topic_volatiles::TopicVolatiles;
 use super::types::{Gap, Item, SubscriptionRequest};
 use crate::wire::{
     Body, Epoch, Name, Position, ResetReason, SubNo, Subscribed, TopicNo, TopicSeq, Window,
@@ -86,7 +87,7 @@ pub(super) struct Subscription {
     told: bool,
     queue: VecDeque<(Item, ItemPlace)>,
     queue_bytes: u64,
-    volatiles: VecDeque<(Name, Body)>,
+    volatiles: TopicVolatiles,
     volatile_next: bool,
     handed: Option<ItemPlace>,
     /// The resume position while nothing is buffered (PROTOCOL.md 7.17).
@@ -105,7 +106,7 @@ impl Subscription {
             told: false,
             queue: VecDeque::new(),
             queue_bytes: 0,
-            volatiles: VecDeque::new(),
+            volatiles: TopicVolatiles::default(),
             volatile_next: false,
             handed: None,
             resumes_at: request.from,
@@ -183,7 +184,7 @@ impl Subscription {
         let volatile = !self.volatiles.is_empty() && (self.volatile_next || self.queue.is_empty());
         self.volatile_next = !volatile;
         if volatile {
-            let (name, body) = self.volatiles.pop_front()?;
+            let (name, body) = self.volatiles.take()?;
             return Some(Item::Volatile { name, body });
         }
         let Some((item, place)) = self.queue.pop_front() else {
@@ -216,8 +217,7 @@ impl Subscription {
 
     /// The same of volatiles, with the bytes of their bodies.
     pub(super) fn volatiles(&self) -> (usize, u64) {
-        let bytes = self.volatiles.iter().map(|(_, body)| body.len() as u64);
-        (self.volatiles.len(), bytes.sum())
+        self.volatiles.held()
     }
 
     pub(super) fn is_drained(&self) -> bool {
@@ -438,13 +438,7 @@ impl Subscription {
     /// Keeps a volatile, at the price of the oldest ones.
     pub(super) fn volatile(&mut self, name: Name, body: Body, most: u32, most_bytes: u32) {
         debug_assert!(matches!(self.stage, FeedStage::Live(_)), "{NOT_LIVE}");
-        self.volatiles.push_back((name, body));
-        let (mut count, mut bytes) = self.volatiles();
-        while count > most as usize || (count > 1 && bytes > u64::from(most_bytes)) {
-            let Some((_, oldest)) = self.volatiles.pop_front() else { break };
-            count -= 1;
-            bytes -= oldest.len() as u64;
-        }
+        self.volatiles.put(name, body, most, most_bytes);
     }
 
     // ---- positions ----

@@ -68,6 +68,12 @@ impl Outcome {
         }
     }
 
+    /// Bytes of everything that it says: its body, and the name of an error.
+    #[must_use]
+    pub fn said_bytes(&self) -> u64 {
+        self.error().map_or(0, |name| name.as_bytes().len() as u64) + self.bytes()
+    }
+
     /// Bytes of its body.
     #[must_use]
     pub const fn bytes(&self) -> u64 {

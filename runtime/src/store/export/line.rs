@@ -36,7 +36,7 @@ pub(super) enum Line {
         id: String,
         hash: String,
         keep_ms: u64,
-        outcome: Ended,
+        outcome: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,25 +46,16 @@ pub(super) enum Line {
     End { pieces: u64 },
 }
 
-/// How the command of an id ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Ended {
-    Ok,
-    Expired,
-    Error,
-    Internal,
-    Timeout,
-    Unknown,
-    IdReused,
-}
+const OK: &str = "ok";
+const EXPIRED: &str = "expired";
 
-const FAILURES: [(Ended, FailureCode); 5] = [
-    (Ended::Error, FailureCode::Error),
-    (Ended::Internal, FailureCode::Internal),
-    (Ended::Timeout, FailureCode::Timeout),
-    (Ended::Unknown, FailureCode::Unknown),
-    (Ended::IdReused, FailureCode::IdReused),
+/// Failures are written with their words on the wire.
+const FAILURES: [FailureCode; 5] = [
+    FailureCode::Error,
+    FailureCode::Internal,
+    FailureCode::Timeout,
+    FailureCode::Unknown,
+    FailureCode::IdReused,
 ];
 
 fn text(body: &Body) -> io::Result<String> {
@@ -109,12 +100,11 @@ impl Line {
 
     pub(super) fn id(ListedId { id, used, keep_ms }: &ListedId) -> io::Result<Self> {
         let (outcome, error, body) = match &used.outcome {
-            Outcome::Ok(body) => (Ended::Ok, None, Some(text(body)?)),
-            Outcome::Expired => (Ended::Expired, None, None),
+            Outcome::Ok(body) => (OK.to_owned(), None, Some(text(body)?)),
+            Outcome::Expired => (EXPIRED.to_owned(), None, None),
             Outcome::Failed(failure) => {
-                let known = FAILURES.into_iter().find(|(_, code)| *code == failure.code);
-                let ended = known.map_or(Ended::Unknown, |(ended, _)| ended);
-                (ended, Some(failure.name.as_str().to_owned()), Some(text(&failure.body)?))
+                let error = failure.name.as_str().to_owned();
+                (failure.code.to_string(), Some(error), Some(text(&failure.body)?))
             }
         };
         Ok(Self::Id {
@@ -160,11 +150,11 @@ impl Line {
         };
         let body = text.as_deref().map_or(Some(Body::UNIT), body)?;
         let hash = u64::from_str_radix(hash, 16).ok()?;
-        let outcome = match outcome {
-            Ended::Ok => Outcome::Ok(body),
-            Ended::Expired => Outcome::Expired,
-            ended => {
-                let (_, code) = FAILURES.into_iter().find(|(known, _)| known == ended)?;
+        let outcome = match outcome.as_str() {
+            OK => Outcome::Ok(body),
+            EXPIRED => Outcome::Expired,
+            word => {
+                let code = FAILURES.into_iter().find(|code| code.to_string() == word)?;
                 let error = error.as_deref().unwrap_or_default();
                 let error = if error.is_empty() { Name::EMPTY } else { name(error)? };
                 Outcome::failed(code, error, body)

@@ -36,11 +36,6 @@ struct Share {
     bytes: u64,
 }
 
-fn outcome_bytes(outcome: &Outcome) -> u64 {
-    let name = outcome.error().map_or(0, |name| name.as_bytes().len() as u64);
-    name + outcome.bytes()
-}
-
 impl Ids {
     pub(super) fn len(&self) -> usize {
         self.used.len()
@@ -81,10 +76,10 @@ impl Ids {
         limits: &MemoryLimits,
     ) {
         let CommitId { id, hash, keep_ms } = taken;
-        if all.id_bytes + id.bytes() + outcome_bytes(&outcome) > limits.id_bytes {
+        if all.id_bytes + id.bytes() + outcome.said_bytes() > limits.id_bytes {
             outcome = Outcome::plain_failure(FailureCode::Unknown);
         }
-        let bytes = id.bytes() + outcome_bytes(&outcome);
+        let bytes = id.bytes() + outcome.said_bytes();
         let share = self.people.entry(id.principal.clone()).or_default();
         share.count += 1;
         share.bytes += bytes;
@@ -104,7 +99,7 @@ impl Ids {
     ) -> Vec<ListedId> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let behind = self.used.range::<MessageId, _>((from, Bound::Unbounded));
-        let bytes = behind.clone().map(|(id, kept)| id.bytes() + outcome_bytes(&kept.used.outcome));
+        let bytes = behind.clone().map(|(id, kept)| id.bytes() + kept.used.outcome.said_bytes());
         let fit = fitting(bytes, max, max_bytes);
         let listed = behind.take(fit + 1).map(|(id, kept)| ListedId {
             id: id.clone(),
@@ -125,7 +120,7 @@ impl Ids {
         if self.used.contains_key(&id) {
             return Err(format!("{id:?} is in use"));
         }
-        let bytes = id.bytes() + outcome_bytes(&used.outcome);
+        let bytes = id.bytes() + used.outcome.said_bytes();
         if all.ids >= limits.ids as u64 || all.id_bytes + bytes > limits.id_bytes {
             return Err("there is no room for more ids".to_owned());
         }
@@ -164,7 +159,7 @@ impl Ids {
             debug_assert!(false, "what is due is in use");
             return;
         };
-        let bytes = id.bytes() + outcome_bytes(&kept.used.outcome);
+        let bytes = id.bytes() + kept.used.outcome.said_bytes();
         self.bytes -= bytes;
         if let Some(share) = self.people.get_mut(&id.principal) {
             share.count -= 1;

@@ -2,7 +2,6 @@
 //! the latest one down.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
 use super::bytes::Sums;
 use super::limits::MemoryLimits;
@@ -10,6 +9,7 @@ use super::topics::{Topic, Topics, anew};
 use crate::session::Now;
 use crate::session::store::{Retention, TopicHead, TopicId};
 use crate::store::admin::AgedEntry;
+use crate::store::imported_log::ImportedLog;
 
 impl Topics {
     /// Makes a topic as another store had it, under another epoch; why not, if it can't.
@@ -57,28 +57,21 @@ impl Topics {
         let Some(topic) = self.topics.get_mut(id) else {
             return Err(format!("there is no topic {id:?} for its entries"));
         };
-        let before = self.bytes;
-        for AgedEntry { age_ms, entry } in entries {
-            let (oldest, bytes) = (topic.oldest(), entry.bytes());
-            // It may be due since the entry above it came.
-            let kept = topic.retention;
-            let is_kept = Duration::from_millis(age_ms) < kept.ttl
-                && topic.entries.len() < kept.entries as usize
-                && (topic.entries.is_empty() || topic.bytes + bytes <= kept.bytes);
-            if entry.ts < oldest && !is_kept {
+        let (head, oldest) = (topic.head, topic.oldest());
+        let (bytes, retention) = (topic.bytes, topic.retention);
+        let mut log = ImportedLog { head, oldest, bytes, retention };
+        for aged in entries {
+            if !log.take(id, &aged)? {
                 continue;
             }
-            if all.logs + (self.bytes - before) + bytes > limits.log_bytes {
+            let AgedEntry { age_ms, entry } = aged;
+            if all.logs + (log.bytes - bytes) > limits.log_bytes {
                 return Err("there is no room for more entries".to_owned());
-            }
-            if entry.ts.next() != oldest {
-                let (ts, oldest) = (entry.ts.0, oldest.0);
-                return Err(format!("{id:?}: entry {ts} does not come right before {oldest}"));
             }
             let at = Now(now.0.saturating_sub(age_ms));
             let at = topic.entries.front().map_or(at, |(next, _)| at.min(*next));
-            topic.bytes += bytes;
-            self.bytes += bytes;
+            self.bytes += entry.bytes();
+            topic.bytes += entry.bytes();
             topic.entries.push_front((at, entry));
         }
         self.reschedule(id, limits);

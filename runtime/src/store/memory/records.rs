@@ -19,11 +19,7 @@ pub(super) struct Records {
 
 /// What a record's reply takes beside the record; `{}` takes nothing.
 fn reply_bytes(record: &Record) -> u64 {
-    let name = match &record.outcome {
-        Outcome::Failed(failure) => failure.name.as_bytes().len() as u64,
-        Outcome::Ok(_) | Outcome::Expired => 0,
-    };
-    match name + record.outcome.bytes() {
+    match record.outcome.said_bytes() {
         bytes if bytes <= Body::UNIT.len() as u64 => 0,
         bytes => bytes,
     }

@@ -203,11 +203,7 @@ pub(crate) fn publication_bytes(publications: &[Publication]) -> u64 {
 
 /// What an outcome's reply takes beside its record; `{}` takes nothing.
 pub(crate) fn reply_bytes(outcome: &Outcome) -> u64 {
-    let name = match outcome {
-        Outcome::Failed(failure) => failure.name.as_bytes().len() as u64,
-        Outcome::Ok(_) | Outcome::Expired => 0,
-    };
-    match name + outcome.bytes() {
+    match outcome.said_bytes() {
         bytes if bytes <= Body::UNIT.len() as u64 => 0,
         bytes => bytes,
     }

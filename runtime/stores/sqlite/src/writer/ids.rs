@@ -14,10 +14,6 @@ use crate::rows::{
 /// How many ids whose time is over go in one group, so that no group takes long.
 const GO_AT_ONCE: u32 = 1_000;
 
-fn outcome_bytes(outcome: &Outcome) -> u64 {
-    outcome.error().map_or(0, |name| name.as_bytes().len() as u64) + outcome.bytes()
-}
-
 impl Tables<'_> {
     pub(super) fn find_id(&self, id: &MessageId, max: u32, max_bytes: u64) -> Sql<StoreOutcome> {
         if let Some(used) = self.used_id(id)? {
@@ -87,10 +83,10 @@ impl Tables<'_> {
         }
         let mut outcome = outcome.clone();
         let room = self.kept.limits.id_bytes.saturating_sub(self.kept.totals.id_bytes);
-        if id.bytes() + outcome_bytes(&outcome) > room {
+        if id.bytes() + outcome.said_bytes() > room {
             outcome = shrunk();
         }
-        let bytes = id.bytes() + outcome_bytes(&outcome);
+        let bytes = id.bytes() + outcome.said_bytes();
         let due = self.now.after_ms(keep_ms);
         let (error, body) = outcome_columns(&outcome);
         let sql = "INSERT INTO sf_ids(principal, message, id, hash, outcome, error, body, bytes, \

@@ -1,13 +1,11 @@
 //! Puts what another store had into the tables, and lists what has to be put into another one. Each
 //! call is one transaction. The text of an export is not known here.
 
-use std::time::Duration;
-
 use rusqlite::{Error, OptionalExtension, params};
 
 use steadfast::session::Now;
 use steadfast::session::store::{MessageId, Retention, TopicHead, TopicId, UsedId};
-use steadfast::store::{AgedEntry, Exported, ListedId};
+use steadfast::store::{AgedEntry, Exported, ImportedLog, ListedId};
 use steadfast::wire::{Epoch, TopicSeq};
 
 use super::cache::Durable;
@@ -107,30 +105,23 @@ impl Tables<'_> {
         let Some(topic) = self.topic(id)? else {
             return Err(refused(format!("there is no topic {id:?} for its entries")));
         };
-        let (no, head, kept) = (topic.no, topic.head, topic.retention);
-        let (mut oldest, mut bytes) = (topic.oldest, topic.bytes);
-        let mut first_at = self.appended_at(no, oldest)?.unwrap_or(now);
+        let (no, before) = (topic.no, topic.bytes);
+        let mut log = ImportedLog {
+            head: topic.head,
+            oldest: topic.oldest,
+            bytes: before,
+            retention: topic.retention,
+        };
+        let mut first_at = self.appended_at(no, log.oldest)?.unwrap_or(now);
         let room = self.kept.limits.log_bytes.saturating_sub(self.kept.totals.log_bytes);
-        let before = bytes;
-        for AgedEntry { age_ms, entry } in entries {
-            let here = head.0 + 1 - oldest.0;
-            // It may be due since the entry above it came.
-            let is_kept = Duration::from_millis(*age_ms) < kept.ttl
-                && here < u64::from(kept.entries)
-                && (here == 0 || bytes + entry.bytes() <= kept.bytes);
-            if entry.ts < oldest && !is_kept {
+        for aged in entries {
+            if !log.take(id, aged).map_err(refused)? {
                 continue;
             }
-            if entry.ts.next() != oldest {
-                let (ts, oldest) = (entry.ts.0, oldest.0);
-                let why = format!("{id:?}: entry {ts} does not come right before {oldest}");
-                return Err(refused(why));
-            }
-            oldest = entry.ts;
-            bytes += entry.bytes();
-            if bytes - before > room {
+            if log.bytes - before > room {
                 return Err(refused("there is no room for more entries"));
             }
+            let AgedEntry { age_ms, entry } = aged;
             first_at = first_at.min(Now(now.0.saturating_sub(*age_ms)));
             let sql = "INSERT INTO sf_log(topic, ts, at_ms, name, body, bytes) \
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -139,9 +130,9 @@ impl Tables<'_> {
             self.run(sql, params![no, ts, at, name, body, bytes])?;
         }
         if let Some(topic) = self.kept.topics.change(id, Durable::Now) {
-            (topic.oldest, topic.first_at, topic.bytes) = (oldest, first_at, bytes);
+            (topic.oldest, topic.first_at, topic.bytes) = (log.oldest, first_at, log.bytes);
         }
-        self.kept.totals.log_bytes += bytes - before;
+        self.kept.totals.log_bytes += log.bytes - before;
         self.reschedule_topic(id)
     }
 

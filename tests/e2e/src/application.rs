@@ -26,6 +26,7 @@ struct Gates {
     /// How often a handler came to each gate.
     came: BTreeMap<String, usize>,
     added: usize,
+    states: usize,
 }
 
 impl App {
@@ -64,6 +65,12 @@ impl App {
         let _ = gates
             .wait_for(|gates| gates.came.get(gate).copied().unwrap_or_default() >= times)
             .await;
+    }
+
+    /// How often the state of a list was read.
+    #[must_use]
+    pub fn states_read(&self) -> usize {
+        self.gates.borrow().states
     }
 
     /// Waits until so many numbers were appended, to whatever list.
@@ -145,6 +152,7 @@ impl TallyTopics for App {
         _cx: &TopicCx,
         list: &ListName,
     ) -> Result<TallyEventNumbers, TallyError> {
+        self.gates.send_modify(|gates| gates.states += 1);
         Ok(TallyEventNumbers { list: list.clone(), values: self.list(&list.0) })
     }
 

@@ -15,10 +15,11 @@ use steadfast::server::{
 };
 use steadfast::session::Now;
 use steadfast::session::node::NodeConfig;
-use steadfast::store::{MemoryLimits, MemoryStore};
+use steadfast::store::{MemoryLimits, MemoryStore, StoreAdmin};
 use steadfast::wire::UnsubscribeCode;
 use steadfast_e2e::{
-    Decidedly, List, Stage, Tail, TallyClient, TallyCommand, eventually, quick, within,
+    Decidedly, List, Stage, Tail, TallyClient, TallyCommand, eventually, follow_tail, hears, quick,
+    within,
 };
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
@@ -153,9 +154,7 @@ async fn replies_that_stay_unresolved_take_what_their_principal_may_keep_and_no_
     let mut limits = MemoryLimits::default();
     (limits.lease_bytes, limits.principal_bytes) = (256 * 1024, 512 * 1024);
     limits.reply_bytes = 768 * 1024;
-    let began = tokio::time::Instant::now();
-    let clock = move || Now(u64::try_from(began.elapsed().as_millis()).unwrap());
-    let store = MemoryStore::new(limits.clone(), Arc::new(clock));
+    let store = store(limits.clone());
     let kept = store.clone();
     let stage = Stage::with(|builder| guarded(|_| ())(builder.store(store))).await;
     let mut replied = 0;
@@ -213,6 +212,78 @@ async fn states_that_nobody_takes_are_in_memory_once() {
     evil.clear();
     eventually(|| stage.server.connections() == 0).await;
     assert_eq!(stage.server.unwritten(), Unwritten::default());
+}
+
+/// Two sockets name topic after topic and follow each for a moment, many times as many as the
+/// store has room for.
+#[tokio::test]
+async fn topics_that_are_only_named_push_out_no_log() {
+    const TOPICS: usize = 50;
+    let mut limits = MemoryLimits::default();
+    limits.topics = TOPICS;
+    let store = store(limits);
+    let kept = store.clone();
+    let settings = guarded(|config| config.topics_held = 20);
+    let stage = Stage::with(|builder| settings(builder.store(store))).await;
+    let honest = connect(&stage, "honest").await;
+    let mut tail = follow_tail(&honest, "list").await;
+    within(honest.add("list".into(), 1)).await.unwrap();
+    hears(&mut tail, 1).await;
+    let evil = [connect(&stage, "evil").await, connect(&stage, "evil").await];
+    for topic in 0..times(1_000) {
+        drop(follow_tail(&evil[topic % 2], &format!("evil {topic}")).await);
+        let named = kept.figures().topics;
+        assert!(named <= TOPICS as u64, "{named} topics after {topic}");
+    }
+    assert!(stage.server.load().topics <= 20, "{:?}", stage.server.load());
+    // It is the same log, for whoever follows it and for whoever comes.
+    within(honest.add("list".into(), 2)).await.unwrap();
+    hears(&mut tail, 2).await;
+    is_served(&stage, "another list").await;
+}
+
+/// One socket subscribes to long states and leaves them again, as fast as it can, and reads all that
+/// comes.
+#[tokio::test]
+async fn who_comes_and_goes_makes_the_application_read_no_state_twice() {
+    const LISTS: usize = 10;
+    let settings = guarded(|config| config.snapshot_interval = Duration::from_secs(3_600));
+    let stage = Stage::with(settings).await;
+    // Some 40 kB each.
+    (0..LISTS).for_each(|list| stage.app.extend(&name(list), (0..2_000).map(|it| u64::MAX - it)));
+    let (mut says, mut hears) = deaf(&stage, "evil").await.split();
+    let reads = tokio::spawn(async move {
+        let mut bytes = 0;
+        while let Some(Ok(message)) = hears.next().await {
+            bytes += message.len();
+        }
+        bytes
+    });
+    let subscriptions = times(200) * LISTS;
+    for sub in 1..=subscriptions {
+        let (list, credit) = (name(sub % LISTS), r#"{"events":100,"bytes":10000000}"#);
+        let come =
+            format!(r#"[23,{{"sub":{sub},"topic":"list","key":"{list}","credit":{credit}}}]"#);
+        within(says.send(Message::text(come))).await.unwrap();
+        within(says.send(Message::text(format!(r#"[25,{{"sub":{sub}}}]"#)))).await.unwrap();
+        if sub % (subscriptions / 4) == 0 {
+            is_served(&stage, &format!("list {sub}")).await;
+        }
+    }
+    let (load, unwritten) = (stage.server.load(), stage.server.unwritten());
+    assert!(load.snapshot_bytes <= 43_000 * LISTS as u64, "{load:?}");
+    let buffer = TransportConfig::default().write_buffer_bytes as u64 + 17 * 1024;
+    assert!(unwritten.copied <= buffer, "{unwritten:?}");
+    says.close().await.unwrap();
+    let bytes = within(reads).await.unwrap();
+    assert!(bytes > 43_000, "{bytes} bytes were an attack");
+    assert!(stage.app.states_read() <= LISTS + 4, "{}", stage.app.states_read());
+}
+
+fn store(limits: MemoryLimits) -> MemoryStore {
+    let began = tokio::time::Instant::now();
+    let clock = move || Now(u64::try_from(began.elapsed().as_millis()).unwrap());
+    MemoryStore::new(limits, Arc::new(clock))
 }
 
 fn name(list: usize) -> String {

@@ -150,6 +150,14 @@ impl Client {
         Peer::greeted(socket, Arc::clone(&self.desk)).await
     }
 
+    /// The next socket, after its HELLO, where a clause demands one.
+    pub(crate) async fn dials_again(&mut self, clause: &'static str) -> Step<Peer> {
+        match self.accept().await {
+            Err(Stop::Broken(broken)) => Err(Stop::broken(clause, broken.what)),
+            other => other,
+        }
+    }
+
     /// The next socket, attached and confirmed. The session goes on if HELLO asks for that.
     pub(crate) async fn attach(&mut self) -> Step<Peer> {
         self.attach_with(json!({})).await

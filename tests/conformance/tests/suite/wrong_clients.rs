@@ -11,7 +11,17 @@ use crate::ours::relay::{Change, Fate, Mistake, Way, as_it_is, changed};
 /// Runs the cases of a clause against our client with a mistake, and checks that the clause is seen
 /// broken, with an exchange that shows it.
 async fn is_found(clause: &'static str, change: Change, close: fn(u16) -> u16) {
-    let mistake = Mistake { change, close };
+    is_found_in(clause, Mistake { change, close, stable: None }).await;
+}
+
+/// The same of a client that begins to count anew after so long an attachment.
+async fn counting_is_found(stable: Duration) {
+    let stable = Some(stable);
+    let mistake = Mistake { change: |_, _, _, _| Fate::Pass, close: as_it_is, stable };
+    is_found_in("8.1b", mistake).await;
+}
+
+async fn is_found_in(clause: &'static str, mistake: Mistake) {
     // Most of what goes wrong is that something does not come.
     let selection =
         Selection { patience: Some(Duration::from_secs(2)), ..Selection::of(&[clause]) };
@@ -49,6 +59,16 @@ async fn a_clean_close_with_another_code_is_found() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_its_own_earlier_process_stops_is_found() {
     is_found("8.1", |_, _, _, _| Fate::Pass, |code| if code == 4300 { 4399 } else { code }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_never_begins_to_count_anew_is_found() {
+    counting_is_found(Duration::from_secs(3_600)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_begins_to_count_anew_with_each_welcome_is_found() {
+    counting_is_found(Duration::ZERO).await;
 }
 
 mistakes! {
@@ -233,7 +253,7 @@ mistakes! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_relay_itself_is_no_mistake() {
-    let honest = Mistake { change: |_, _, _, _| Fate::Pass, close: as_it_is };
+    let honest = Mistake { change: |_, _, _, _| Fate::Pass, close: as_it_is, stable: None };
     let adapter =
         crate::ours::adapter(move |ends| crate::ours::client::adapt(ends, Some(honest.clone())));
     // Two kinds of cases can't pass through the relay: it answers upgrades by itself, and its

@@ -11,7 +11,7 @@ use crate::ours::relay::{Change, Fate, Mistake, Way, as_it_is, changed};
 /// Runs the cases of a clause against our server with a mistake, and checks that the clause is seen
 /// broken, with an exchange that shows it.
 async fn is_found(clause: &'static str, change: Change, close: fn(u16) -> u16) {
-    let mistake = Mistake { change, close };
+    let mistake = Mistake { change, close, stable: None };
     // Most of what goes wrong is that something does not come.
     let selection =
         Selection { patience: Some(Duration::from_secs(2)), ..Selection::of(&[clause]) };
@@ -39,7 +39,7 @@ macro_rules! mistakes {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_relay_itself_is_no_mistake() {
-    let honest = Mistake { change: |_, _, _, _| Fate::Pass, close: as_it_is };
+    let honest = Mistake { change: |_, _, _, _| Fate::Pass, close: as_it_is, stable: None };
     let subject = Subject::Adapter(crate::ours::adapter(move |ends| {
         crate::ours::server::adapt(ends, Some(honest.clone()))
     }));

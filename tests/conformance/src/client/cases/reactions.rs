@@ -1,5 +1,7 @@
 //! Sections 8.1 and 8.1a: what a client does about each close code.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::super::trial::Trial;
@@ -13,6 +15,8 @@ cases! { Trial;
     it_asks_for_new_credentials_and_resumes: "8.1" "8.3" "8.1b";
     it_stops_after_three_refused_credentials_in_a_row: "8.1a" "8.1";
     it_stops_after_three_sequence_errors_in_a_row: "8.1a" "8.1" "8.1b";
+    it_begins_to_count_anew_when_it_was_attached_for_5_s: "8.1b" "8.1a";
+    it_counts_on_when_it_was_attached_for_less: "8.1b" "8.1a";
     its_own_4410_begins_a_new_session: "8.1a" "8.1";
     a_stop_leaves_what_was_sent_unknown_to_the_caller: "8.1" "6.1" "6.3";
 }
@@ -100,6 +104,46 @@ async fn it_stops_after_three_sequence_errors_in_a_row(trial: &Trial) -> Step {
         client.accept().await?.line.socket.close(4410, "").await;
     }
     client.stops("8.1a").await.map(drop)
+}
+
+/// Longer than the 5 s of 8.1b. It counts from a PONG, when WELCOME has arrived long since.
+const LONG_LIFE: Duration = Duration::from_millis(5_500);
+
+/// So much shorter that no slow machine makes the client see a long life.
+const SHORT_LIFE: Duration = Duration::from_secs(2);
+
+/// Two errors, a long life that ends with the third, and one more: never three in a row.
+async fn it_begins_to_count_anew_when_it_was_attached_for_5_s(trial: &Trial) -> Step {
+    let mut client = trial.client().await?;
+    for _ in 0..2 {
+        client.accept().await?.line.socket.close(4410, "").await;
+    }
+    let mut peer = client.attach().await?;
+    peer.is_alive("8.1b").await?;
+    peer.listen("8.1b", LONG_LIFE).await?;
+    peer.line.socket.close(4410, "").await;
+    for _ in 0..2 {
+        let dialled = client.dials_again("8.1b").await?;
+        dialled.line.socket.close(4410, "").await;
+    }
+    client.stops("8.1a").await.map(drop)
+}
+
+/// Says nothing if the machine takes longer than a short life for any of the three.
+async fn it_counts_on_when_it_was_attached_for_less(trial: &Trial) -> Step {
+    let mut client = trial.client().await?;
+    for _ in 0..3 {
+        let mut peer = client.accept().await?;
+        let life = async {
+            peer.welcome_anew(false).await;
+            peer.is_alive("8.1b").await?;
+            peer.line.socket.close(4410, "").await;
+            Step::Ok(())
+        };
+        let Ok(lived) = tokio::time::timeout(SHORT_LIFE, life).await else { return Ok(()) };
+        lived?;
+    }
+    client.stops("8.1b").await.map(drop)
 }
 
 async fn its_own_4410_begins_a_new_session(trial: &Trial) -> Step {

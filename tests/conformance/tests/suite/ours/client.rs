@@ -47,6 +47,7 @@ struct Calls {
 /// Runs the adapter. If there is a mistake, the client dials a relay that makes it.
 pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
     let (mut questions, answers) = lines::of(ends);
+    let stable = mistake.as_ref().and_then(|mistake| mistake.stable);
     let (mut client, mut relay, mut process) = (None, None, None::<Process>);
     let mut calls = Calls::new(&answers);
     let (mut first, mut url) = (Value::Null, String::new());
@@ -63,14 +64,14 @@ pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
                 }
                 let keeps = question["settings"]["outbox"].as_bool() == Some(true);
                 process = keeps.then(Process::start);
-                client = Some(start(&question, &url, process.as_ref(), &answers));
+                client = Some(start(&question, &url, stable, process.as_ref(), &answers));
                 first = question.clone();
             }
             ("restart", Some(_)) if process.is_some() => {
                 process = Some(process.take().unwrap().next().await);
                 calls.reports.abort_all();
                 followers.values().for_each(|follower| follower.task.abort());
-                let next = start(&first, &url, process.as_ref(), &answers);
+                let next = start(&first, &url, stable, process.as_ref(), &answers);
                 calls.go_on(&next);
                 client = Some(next);
             }
@@ -115,6 +116,7 @@ pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
 fn start(
     question: &Value,
     url: &str,
+    stable: Option<Duration>,
     process: Option<&Process>,
     answers: &Answers,
 ) -> ConformanceClient {
@@ -134,6 +136,7 @@ fn start(
             let backoff = Duration::from_millis(settings["backoff_ms"].as_u64().unwrap());
             (config.backoff.base, config.backoff.cap) = (backoff, backoff);
             (config.backoff.attempts, config.backoff.elapsed) = (None, None);
+            config.backoff.stable = stable.unwrap_or(config.backoff.stable);
             config.welcome_timeout = settings["welcome_timeout_ms"]
                 .as_u64()
                 .map_or(config.welcome_timeout, Duration::from_millis);

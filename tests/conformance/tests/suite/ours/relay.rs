@@ -83,13 +83,15 @@ pub fn as_it_is(code: u16) -> u16 {
     code
 }
 
-/// A mistake in messages, in close codes, or in both.
+/// A mistake in messages, in close codes, or in what the client counts.
 #[derive(Debug, Clone)]
 pub struct Mistake {
     /// What becomes of messages.
     pub change: Change,
     /// What a close code becomes.
     pub close: fn(u16) -> u16,
+    /// After how long an attachment the client begins to count anew, if not after 5 s.
+    pub stable: Option<Duration>,
 }
 
 /// A running relay, which ends when this is dropped.

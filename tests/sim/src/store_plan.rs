@@ -93,7 +93,7 @@ impl StorePlan {
                 (ENOUGH, ENOUGH, ENOUGH),
             ]),
             owed_bytes: rng.pick(&[60, ENOUGH, ENOUGH]),
-            log_bytes: rng.pick(&[300, ENOUGH, ENOUGH]),
+            log_bytes: rng.pick(&[800, ENOUGH, ENOUGH]),
             append_window_ms: apart(rng).pick(&[None, None, Some(150), Some(1_500)]),
             ..Self::CALM
         }

@@ -107,6 +107,10 @@ pub struct LogEntry {
 }
 
 impl LogEntry {
+    /// Bytes that an entry takes beside its name and bodies, as the bounds of stores count it. In
+    /// memory that is about what it takes; a file takes less.
+    pub const BYTES_BESIDE: u64 = 200;
+
     /// Bytes of its name and of its bodies in every codec.
     #[must_use]
     pub fn bytes(&self) -> u64 {

@@ -4,7 +4,7 @@
 use super::idle::Idle;
 use super::run::Run;
 use super::shards::{Place, Places, Shards};
-use crate::session::store::TopicId;
+use crate::session::store::{LogEntry, TopicId};
 
 impl<S: Shards> Run<'_, S> {
     /// Whether so many bytes more of publications would be left to be brought into their logs than
@@ -44,7 +44,8 @@ impl<S: Shards> Run<'_, S> {
     ) -> Option<TopicId> {
         let all = self.shards.sums();
         let full = all.topics.saturating_add(entries) > self.limits.topics as u64;
-        let long = all.logs.saturating_add(bytes) > self.limits.log_bytes;
+        let more = bytes.saturating_add(entries.saturating_mul(LogEntry::BYTES_BESIDE));
+        let long = all.cost_of_logs().saturating_add(more) > self.limits.log_bytes;
         if entries > 0 && (full || long) { last() } else { None }
     }
 
@@ -54,7 +55,7 @@ impl<S: Shards> Run<'_, S> {
     pub(super) fn keep_topics_within(&mut self, present: &TopicId) {
         let limit = self.limits.topics.max(1) as u64;
         let all = self.shards.sums();
-        if all.topics > limit || all.logs > self.limits.log_bytes {
+        if all.topics > limit || all.cost_of_logs() > self.limits.log_bytes {
             self.look_through();
         }
         while self.shards.sums().topics > limit {
@@ -64,7 +65,7 @@ impl<S: Shards> Run<'_, S> {
                 held.topics(place).forget_idle(&idle);
             });
         }
-        if self.shards.sums().logs > self.limits.log_bytes {
+        if self.shards.sums().cost_of_logs() > self.limits.log_bytes {
             self.empty_the_idle(present);
         }
     }
@@ -75,7 +76,7 @@ impl<S: Shards> Run<'_, S> {
         let limit = self.limits.log_bytes;
         let enough = limit - limit / 8;
         let mut next = self.idle(|topics| topics.next_long(None, present));
-        while self.shards.sums().logs > enough {
+        while self.shards.sums().cost_of_logs() > enough {
             let first = (0..next.len()).min_by(|a, b| next[*a].cmp(&next[*b]));
             let Some((idle, place)) = first.map(|first| next.swap_remove(first)) else { break };
             let after = self.with(Places::NONE, Places::one(place), |held| {
@@ -85,7 +86,7 @@ impl<S: Shards> Run<'_, S> {
             });
             next.extend(after.map(|idle| (idle, place)));
         }
-        let excess = self.shards.sums().logs.saturating_sub(limit);
+        let excess = self.shards.sums().cost_of_logs().saturating_sub(limit);
         let place = S::place_of_topic(present);
         self.with(Places::NONE, Places::one(place), |held| {
             held.topics(place).shorten(present, excess);

@@ -1,6 +1,8 @@
 //! What a memory store holds, in numbers and bytes. How much it may hold is not said here.
 
-use crate::session::store::Publication;
+use std::ops::{AddAssign, Sub, SubAssign};
+
+use crate::session::store::{LogEntry, Publication};
 use crate::store::admin::StoreFigures;
 
 /// What a memory store holds at a moment, in bytes of names and bodies; each is bounded by the
@@ -31,6 +33,44 @@ pub struct MemoryPeaks {
     pub principal_id_bytes: u64,
 }
 
+/// Entries of one log, or of several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(super) struct Weight {
+    pub(super) entries: u64,
+    /// Bytes of their names and bodies.
+    pub(super) bytes: u64,
+}
+
+impl Weight {
+    /// What they take, which [`super::MemoryLimits::log_bytes`] bounds.
+    pub(super) const fn cost(&self) -> u64 {
+        self.bytes + self.entries * LogEntry::BYTES_BESIDE
+    }
+}
+
+impl AddAssign for Weight {
+    fn add_assign(&mut self, more: Self) {
+        self.entries += more.entries;
+        self.bytes += more.bytes;
+    }
+}
+
+impl SubAssign for Weight {
+    fn sub_assign(&mut self, less: Self) {
+        self.entries -= less.entries;
+        self.bytes -= less.bytes;
+    }
+}
+
+impl Sub for Weight {
+    type Output = Self;
+
+    fn sub(mut self, less: Self) -> Self {
+        self -= less;
+        self
+    }
+}
+
 /// What one shard holds, or all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Sums {
@@ -44,16 +84,23 @@ pub(super) struct Sums {
     pub(super) topics: u64,
     /// Bytes of entries.
     pub(super) logs: u64,
+    /// How many entries.
+    pub(super) entries: u64,
 }
 
 impl Sums {
+    /// What the entries of all logs take, which [`super::MemoryLimits::log_bytes`] bounds.
+    pub(super) const fn cost_of_logs(&self) -> u64 {
+        Weight { entries: self.entries, bytes: self.logs }.cost()
+    }
+
     pub(super) const fn bytes(&self) -> MemoryBytes {
         let Self { replies, id_bytes, owed, logs, .. } = *self;
         MemoryBytes { replies, ids: id_bytes, owed, logs }
     }
 
     pub(super) const fn figures(&self) -> StoreFigures {
-        let Self { leases, replies, owed, ids, id_bytes, topics, logs } = *self;
+        let Self { leases, replies, owed, ids, id_bytes, topics, logs, .. } = *self;
         StoreFigures {
             leases,
             topics,
@@ -66,17 +113,17 @@ impl Sums {
     }
 
     /// How many sums there are.
-    pub(super) const COUNT: usize = 7;
+    pub(super) const COUNT: usize = 8;
 
     /// In an order that [`Sums::from_list`] knows.
     pub(super) const fn list(&self) -> [u64; Self::COUNT] {
-        let Self { leases, replies, owed, ids, id_bytes, topics, logs } = *self;
-        [leases, replies, owed, ids, id_bytes, topics, logs]
+        let Self { leases, replies, owed, ids, id_bytes, topics, logs, entries } = *self;
+        [leases, replies, owed, ids, id_bytes, topics, logs, entries]
     }
 
     pub(super) const fn from_list(list: [u64; Self::COUNT]) -> Self {
-        let [leases, replies, owed, ids, id_bytes, topics, logs] = list;
-        Self { leases, replies, owed, ids, id_bytes, topics, logs }
+        let [leases, replies, owed, ids, id_bytes, topics, logs, entries] = list;
+        Self { leases, replies, owed, ids, id_bytes, topics, logs, entries }
     }
 
     /// What it is after a part of it was `before` and has become `after`.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::bytes::Sums;
+use super::bytes::{Sums, Weight};
 use super::limits::MemoryLimits;
 use super::topics::{Topic, Topics, anew};
 use crate::session::Now;
@@ -58,19 +58,20 @@ impl Topics {
             return Err(format!("there is no topic {id:?} for its entries"));
         };
         let (head, oldest) = (topic.head, topic.oldest());
-        let (bytes, retention) = (topic.bytes, topic.retention);
-        let mut log = ImportedLog { head, oldest, bytes, retention };
+        let (before, retention) = (topic.weight(), topic.retention);
+        let mut log = ImportedLog { head, oldest, bytes: before.bytes, retention };
         for aged in entries {
             if !log.take(id, &aged)? {
                 continue;
             }
             let AgedEntry { age_ms, entry } = aged;
-            if all.logs + (log.bytes - bytes) > limits.log_bytes {
+            let more = Weight { entries: head.0 + 1 - log.oldest.0, bytes: log.bytes } - before;
+            if all.cost_of_logs() + more.cost() > limits.log_bytes {
                 return Err("there is no room for more entries".to_owned());
             }
             let at = Now(now.0.saturating_sub(age_ms));
             let at = topic.entries.front().map_or(at, |(next, _)| at.min(*next));
-            self.bytes += entry.bytes();
+            self.weight += Weight { entries: 1, bytes: entry.bytes() };
             topic.bytes += entry.bytes();
             topic.entries.push_front((at, entry));
         }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-/// Bounds of a memory store. Bytes are those of names and bodies; beside them a lease takes about
-/// 450 bytes, an id 400, a record 150 and an entry of a log 100, and each of these is bounded in
-/// number.
+/// Bounds of a memory store. Bytes are those of names and bodies. Beside them a lease takes about 700
+/// bytes, an id 500 and a record 150, and each of these is bounded in number: records by a node's
+/// span for each lease. What an entry of a log takes beside its own counts, because no number bounds
+/// entries.
 ///
 /// Bounds of one lease, principal or topic are kept exactly. Those of the whole store are looked at
 /// before and after each operation, and operations run at the same time: what those under way add
@@ -22,8 +23,10 @@ pub struct MemoryLimits {
     /// How many topics: 1,000,000. Beyond, the one that was idle longest is forgotten, those that
     /// never had an entry first.
     pub topics: usize,
-    /// Bytes of the entries of all logs: 1 GiB. Beyond, the topics that were idle longest lose
-    /// their entries, and keep their epochs and heads.
+    /// Bytes of the entries of all logs, with [`LogEntry::BYTES_BESIDE`] for each: 1 GiB. Beyond,
+    /// the topics that were idle longest lose their entries, and keep their epochs and heads.
+    ///
+    /// [`LogEntry::BYTES_BESIDE`]: crate::session::store::LogEntry::BYTES_BESIDE
     pub log_bytes: u64,
     /// How many leases: 1,000,000. Beyond, none is issued until one ends.
     pub leases: usize,

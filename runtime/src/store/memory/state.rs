@@ -92,8 +92,8 @@ impl MemoryState {
 }
 
 fn sums(people: &People, topics: &Topics) -> Sums {
-    let Sums { topics, logs, .. } = topics.sums();
-    Sums { topics, logs, ..people.sums() }
+    let Sums { topics, logs, entries, .. } = topics.sums();
+    Sums { topics, logs, entries, ..people.sums() }
 }
 
 /// The one shard of each kind, and what time it is.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::bytes::Sums;
+use super::bytes::{Sums, Weight};
 use super::idle::Idle;
 use super::limits::MemoryLimits;
 use crate::session::Now;
@@ -37,8 +37,8 @@ pub(super) struct Topics {
     pub(super) idle: BTreeSet<Idle>,
     /// One entry per topic, at or before the time at which some of its log, or all of it, is to go.
     pub(super) due: BTreeSet<(Now, TopicId)>,
-    /// Bytes of the entries of all logs.
-    pub(super) bytes: u64,
+    /// The entries of all logs.
+    pub(super) weight: Weight,
     /// Keys that are remembered until a time, in the order of that.
     fading: VecDeque<(Now, TopicId, AppendKey)>,
 }
@@ -62,38 +62,43 @@ pub(super) struct Topic {
 }
 
 impl Topic {
-    /// Lets go of what is kept no longer; the bytes that this frees.
-    fn trim(&mut self, now: Now) -> u64 {
+    /// Lets go of what is kept no longer; what this frees.
+    fn trim(&mut self, now: Now) -> Weight {
         let Retention { entries, bytes, ttl } = self.retention;
-        let mut freed = self.shorten(self.bytes.saturating_sub(bytes));
+        let before = self.weight();
+        self.shorten(self.bytes.saturating_sub(bytes), |freed| freed.bytes);
         while let Some((at, _)) = self.entries.front()
             && (self.entries.len() > entries as usize || at.after(ttl) <= now)
         {
-            freed += self.pop();
+            self.pop();
         }
-        freed
+        before - self.weight()
     }
 
-    /// Lets go of so many bytes of entries or a few more, the latest entry excepted; the bytes that
-    /// this frees.
-    fn shorten(&mut self, bytes: u64) -> u64 {
-        let mut freed = 0;
-        while freed < bytes && self.entries.len() > 1 {
-            freed += self.pop();
+    /// Lets go of entries until so much is freed, as `weigh` counts it, the latest entry excepted;
+    /// what this frees.
+    fn shorten(&mut self, excess: u64, weigh: impl Fn(&Weight) -> u64) -> Weight {
+        let before = self.weight();
+        while weigh(&(before - self.weight())) < excess && self.entries.len() > 1 {
+            self.pop();
         }
-        freed
+        before - self.weight()
     }
 
-    fn pop(&mut self) -> u64 {
-        let bytes = self.entries.pop_front().map_or(0, |(_, entry)| entry.bytes());
-        self.bytes -= bytes;
-        bytes
+    fn pop(&mut self) {
+        self.bytes -= self.entries.pop_front().map_or(0, |(_, entry)| entry.bytes());
     }
 
-    /// Lets go of every entry; the bytes that this frees.
-    fn clear(&mut self) -> u64 {
+    /// Lets go of every entry; what this frees.
+    fn clear(&mut self) -> Weight {
+        let before = self.weight();
         self.entries.clear();
-        std::mem::take(&mut self.bytes)
+        self.bytes = 0;
+        before
+    }
+
+    pub(super) fn weight(&self) -> Weight {
+        Weight { entries: self.entries.len() as u64, bytes: self.bytes }
     }
 
     fn standing(&self) -> TopicHead {
@@ -181,7 +186,7 @@ impl Topics {
 
     fn forget(&mut self, id: &TopicId) {
         if let Some(topic) = self.topics.remove(id) {
-            self.bytes -= topic.bytes;
+            self.weight -= topic.weight();
             self.idle.remove(&topic.idle(id));
             self.due.remove(&(topic.due, id.clone()));
         }
@@ -205,7 +210,7 @@ impl Topics {
         let topic = self.touch(now, id, fresh_epoch, retention);
         let freed = topic.trim(now);
         let standing = topic.standing();
-        self.bytes -= freed;
+        self.weight -= freed;
         standing
     }
 
@@ -218,7 +223,7 @@ impl Topics {
             self.idle.insert(topic.idle(id));
         }
         let freed = topic.trim(now);
-        self.bytes -= freed;
+        self.weight -= freed;
         Some(topic.standing())
     }
 
@@ -229,7 +234,7 @@ impl Topics {
 
     pub(super) fn sums(&self) -> Sums {
         let topics = self.topics.len() as u64;
-        Sums { topics, logs: self.bytes, ..Sums::default() }
+        Sums { topics, logs: self.weight.bytes, entries: self.weight.entries, ..Sums::default() }
     }
 
     /// Whether what was seen then was seen in this incarnation, and less than so long ago.
@@ -255,11 +260,12 @@ impl Topics {
             topic.remember(key, appended.ts, limits);
         }
         let entry = LogEntry { ts: appended.ts, name, bodies };
-        let added = entry.bytes();
-        topic.bytes += added;
+        let bytes = entry.bytes();
+        topic.bytes += bytes;
         topic.entries.push_back((now, entry));
         let freed = topic.trim(now);
-        self.bytes = self.bytes + added - freed;
+        self.weight += Weight { entries: 1, bytes };
+        self.weight -= freed;
         if let Some(idle) = unfilled {
             self.idle.remove(&idle);
             self.idle.insert(Idle { had_entries: true, ..idle });
@@ -296,14 +302,15 @@ impl Topics {
     pub(super) fn clear_idle(&mut self, idle: &Idle) {
         let topic = self.topics.get_mut(&idle.topic).filter(|topic| topic.used == idle.used);
         if let Some(topic) = topic {
-            self.bytes -= topic.clear();
+            self.weight -= topic.clear();
         }
     }
 
-    /// Takes so many bytes of a topic's entries or a few more, the latest entry excepted.
-    pub(super) fn shorten(&mut self, id: &TopicId, bytes: u64) {
+    /// Takes entries of a topic until they have made so much room or a little more, the latest entry
+    /// excepted.
+    pub(super) fn shorten(&mut self, id: &TopicId, excess: u64) {
         if let Some(topic) = self.topics.get_mut(id) {
-            self.bytes -= topic.shorten(bytes);
+            self.weight -= topic.shorten(excess, Weight::cost);
         }
     }
 
@@ -316,7 +323,7 @@ impl Topics {
         (max, max_bytes): (u32, u64),
     ) -> StoreOutcome {
         let Some(topic) = self.topics.get_mut(id) else { return StoreOutcome::TopicGone };
-        self.bytes -= topic.trim(now);
+        self.weight -= topic.trim(now);
         let head = topic.standing();
         if topic.epoch != epoch {
             return StoreOutcome::Log { head, entries: Vec::new() };
@@ -362,7 +369,7 @@ impl Topics {
         (max, max_bytes): (u32, u64),
     ) -> Option<BackPage> {
         let topic = self.topics.get_mut(id)?;
-        self.bytes -= topic.trim(now);
+        self.weight -= topic.trim(now);
         let head = topic.standing();
         let mut bytes = 0;
         let fits = |aged: &AgedEntry| {
@@ -421,7 +428,7 @@ impl Topics {
                 self.due.pop_first();
                 continue;
             };
-            self.bytes -= topic.trim(now);
+            self.weight -= topic.trim(now);
             if topic.until(limits) <= now {
                 self.forget(&id);
             } else {

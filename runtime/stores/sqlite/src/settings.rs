@@ -87,8 +87,10 @@ pub struct LocalLimits {
     /// How many topics: 1,000,000. Beyond, the one that was idle longest is forgotten, those that
     /// never had an entry first.
     pub topics: usize,
-    /// Bytes of the entries of all logs: 64 GiB. Beyond, the topics that were idle longest lose
-    /// their entries, and keep their epochs and heads.
+    /// Bytes of the entries of all logs, with [`LogEntry::BYTES_BESIDE`] for each: 64 GiB. Beyond,
+    /// the topics that were idle longest lose their entries, and keep their epochs and heads.
+    ///
+    /// [`LogEntry::BYTES_BESIDE`]: steadfast::session::store::LogEntry::BYTES_BESIDE
     pub log_bytes: u64,
     /// How many leases: 1,000,000. Beyond, none is issued until one ends.
     pub leases: usize,

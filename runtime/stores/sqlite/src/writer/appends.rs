@@ -96,6 +96,7 @@ impl Tables<'_, '_> {
         }
         let (no, appended) = (topic.no, Appended { epoch: topic.epoch, ts: topic.head });
         self.kept.totals.log_bytes += bytes;
+        self.kept.totals.log_entries += 1;
         let ts = int(appended.ts.0);
         let entry = params![no, ts, int(now.0), name.as_str(), text(body), int(bytes)];
         self.db.run(Hot::InsertEntry, entry)?;

@@ -4,7 +4,7 @@
 use rusqlite::{Error, OptionalExtension, params};
 
 use steadfast::session::Now;
-use steadfast::session::store::{MessageId, Retention, TopicHead, TopicId, UsedId};
+use steadfast::session::store::{LogEntry, MessageId, Retention, TopicHead, TopicId, UsedId};
 use steadfast::store::{AgedEntry, Exported, ImportedLog, ListedId};
 use steadfast::wire::{Epoch, TopicSeq};
 
@@ -113,12 +113,14 @@ impl Tables<'_, '_> {
             retention: topic.retention,
         };
         let mut first_at = self.appended_at(no, log.oldest)?.unwrap_or(now);
-        let room = self.kept.limits.log_bytes.saturating_sub(self.kept.totals.log_bytes);
+        let oldest = log.oldest;
+        let room = self.kept.limits.log_bytes.saturating_sub(self.kept.totals.cost_of_logs());
         for aged in entries {
             if !log.take(id, aged).map_err(refused)? {
                 continue;
             }
-            if log.bytes - before > room {
+            let entries = oldest.0 - log.oldest.0;
+            if log.bytes - before + entries * LogEntry::BYTES_BESIDE > room {
                 return Err(refused("there is no room for more entries"));
             }
             let AgedEntry { age_ms, entry } = aged;
@@ -133,6 +135,7 @@ impl Tables<'_, '_> {
             (topic.oldest, topic.first_at, topic.bytes) = (log.oldest, first_at, log.bytes);
         }
         self.kept.totals.log_bytes += log.bytes - before;
+        self.kept.totals.log_entries += oldest.0 - log.oldest.0;
         self.reschedule_topic(id)
     }
 

@@ -4,7 +4,7 @@
 use rusqlite::{CachedStatement, Connection, Params};
 
 use steadfast::session::Now;
-use steadfast::session::store::TopicId;
+use steadfast::session::store::{LogEntry, TopicId};
 use steadfast::wire::LeaseId;
 
 use super::cache::Cache;
@@ -34,6 +34,7 @@ pub(super) struct Totals {
     pub(super) reply_bytes: u64,
     pub(super) owed_bytes: u64,
     pub(super) log_bytes: u64,
+    pub(super) log_entries: u64,
     pub(super) direct_keys: u64,
     /// Ids of the application, and their bytes.
     pub(super) ids: u64,
@@ -57,6 +58,11 @@ const WRITE_ALONG_MS: u64 = 1_000;
 pub(super) const NEVER: Now = Now(u64::MAX);
 
 impl Totals {
+    /// What the entries of all logs take, which [`LocalLimits::log_bytes`] bounds.
+    pub(super) const fn cost_of_logs(&self) -> u64 {
+        self.log_bytes + self.log_entries * LogEntry::BYTES_BESIDE
+    }
+
     fn read(db: &Connection) -> Sql<Self> {
         let one = |sql: &str| db.query_row(sql, [], |row| count(row, 0));
         let first = |sql: &str| db.query_row(sql, [], |row| maybe_time(row, 0));
@@ -67,6 +73,7 @@ impl Totals {
             owed_bytes: one("SELECT COALESCE(sum(octet_length(key) + octet_length(name) \
                  + octet_length(body)), 0) FROM sf_owed")?,
             log_bytes: one("SELECT COALESCE(sum(bytes), 0) FROM sf_topics")?,
+            log_entries: one("SELECT COALESCE(sum(head + 1 - oldest), 0) FROM sf_topics")?,
             direct_keys: one("SELECT count(*) FROM sf_append_keys WHERE key >= 'd:'")?,
             lease_due: first("SELECT min(due_ms) FROM sf_leases")?.unwrap_or(NEVER),
             topic_due: first("SELECT min(due_ms) FROM sf_topics")?.unwrap_or(NEVER),

@@ -4,7 +4,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use steadfast::session::Now;
-use steadfast::session::store::{Retention, TopicHead, TopicId};
+use steadfast::session::store::{LogEntry, Retention, TopicHead, TopicId};
 use steadfast::wire::{Epoch, TopicSeq};
 
 use super::cache::Durable;
@@ -214,7 +214,7 @@ impl Tables<'_, '_> {
     pub(super) fn keep_topics_within(&mut self, present: &TopicId) -> Sql<()> {
         let (totals, limits) = (&self.kept.totals, &self.kept.limits);
         let full = totals.topics > limits.topics.max(1) as u64;
-        if !full && totals.log_bytes <= limits.log_bytes {
+        if !full && totals.cost_of_logs() <= limits.log_bytes {
             return Ok(());
         }
         self.trim_changed()?;
@@ -233,13 +233,14 @@ impl Tables<'_, '_> {
             self.kept.topics.loaded(id.clone(), topic);
         }
         let Some(topic) = self.kept.topics.get(id) else { return Ok(()) };
-        let (no, bytes) = (topic.no, topic.bytes);
+        let (no, bytes, entries) = (topic.no, topic.bytes, topic.entries());
         let direct = "DELETE FROM sf_append_keys WHERE topic = ?1 AND key >= 'd:'";
         self.kept.totals.direct_keys -= self.run(direct, [no])? as u64;
         self.run("DELETE FROM sf_append_keys WHERE topic = ?1", [no])?;
         self.run("DELETE FROM sf_log WHERE topic = ?1", [no])?;
         self.run("DELETE FROM sf_topics WHERE no = ?1", [no])?;
         self.kept.totals.log_bytes -= bytes;
+        self.kept.totals.log_entries -= entries;
         self.kept.totals.topics -= 1;
         self.kept.topics.gone(id);
         Ok(())
@@ -295,7 +296,7 @@ impl Tables<'_, '_> {
         let (count, excess) = (topic.entries(), topic.bytes.saturating_sub(bytes));
         let (first_at, oldest) = (topic.first_at, topic.oldest);
         if excess > 0 && count > 1 {
-            self.shorten(id, excess)?;
+            self.shorten(id, excess, 0)?;
         }
         if count > u64::from(entries) {
             let below = TopicSeq(oldest.0 + count - u64::from(entries));
@@ -328,8 +329,9 @@ impl Tables<'_, '_> {
         self.drop_below(id, below)
     }
 
-    /// Lets go of so many bytes of entries or a few more, the latest entry excepted.
-    fn shorten(&mut self, id: &TopicId, excess: u64) -> Sql<()> {
+    /// Lets go of so many bytes of entries or a few more, with so many for each beside its own, the
+    /// latest entry excepted.
+    fn shorten(&mut self, id: &TopicId, excess: u64, beside: u64) -> Sql<()> {
         let Some(topic) = self.kept.topics.get(id) else { return Ok(()) };
         let (no, head) = (topic.no, topic.head);
         let mut below = topic.oldest;
@@ -341,7 +343,7 @@ impl Tables<'_, '_> {
             while freed < excess
                 && let Some(row) = rows.next()?
             {
-                freed += count(row, 0)?;
+                freed += count(row, 0)? + beside;
                 below = below.next();
             }
         }
@@ -354,7 +356,7 @@ impl Tables<'_, '_> {
         if below <= topic.oldest {
             return Ok(());
         }
-        let entries = [topic.no, int(below.0)];
+        let (entries, gone) = ([topic.no, int(below.0)], below.0 - topic.oldest.0);
         let freed = self.db.count(Hot::DroppedBytes, entries)?;
         self.db.run(Hot::DropEntries, entries)?;
         if let Some(topic) = self.kept.topics.change(id, Durable::Now) {
@@ -362,21 +364,23 @@ impl Tables<'_, '_> {
             topic.bytes -= freed;
         }
         self.kept.totals.log_bytes -= freed;
+        self.kept.totals.log_entries -= gone;
         Ok(())
     }
 
     fn empty_the_idle(&mut self, present: &TopicId, no: Option<i64>) -> Sql<()> {
         let limit = self.kept.limits.log_bytes;
-        if self.kept.totals.log_bytes <= limit {
+        if self.kept.totals.cost_of_logs() <= limit {
             return Ok(());
         }
-        while self.kept.totals.log_bytes > limit - limit / 8
+        while self.kept.totals.cost_of_logs() > limit - limit / 8
             && let Some(idle) = self.idle_longest(no, 1)?
         {
             let Some(head) = self.topic(&idle)?.map(|topic| topic.head) else { continue };
             self.drop_below(&idle, head.next())?;
         }
-        self.shorten(present, self.kept.totals.log_bytes.saturating_sub(limit))
+        let excess = self.kept.totals.cost_of_logs().saturating_sub(limit);
+        self.shorten(present, excess, LogEntry::BYTES_BESIDE)
     }
 
     pub(super) fn reschedule_topic(&mut self, id: &TopicId) -> Sql<()> {

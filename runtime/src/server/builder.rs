@@ -153,6 +153,10 @@ impl<C: ClientEnum, A> Builder<C, A> {
 
     /// The server. Nothing runs until it is served or its router is mounted.
     ///
+    /// A reply that may be longer than what our client takes by default
+    /// ([`NodeConfig::reply_bytes`]) is no contradiction, since clients may take more: it is logged
+    /// as a warning.
+    ///
     /// # Panics
     /// When declared limits and settings contradict each other: a message may be longer, as it is
     /// declared (`max_bytes`), than a frame lets through ([`NodeConfig::frame_bytes`], less 160
@@ -170,6 +174,10 @@ impl<C: ClientEnum, A> Builder<C, A> {
         let topics = self.parts.service.server_enum().topics;
         let contradiction = declared::contradiction(&self.parts.config, topics);
         assert!(contradiction.is_none(), "{}", contradiction.unwrap_or_default());
+        let client_takes = TransportConfig::default().message_bytes;
+        if let Some(beyond) = declared::beyond_clients(&self.parts.config, client_takes) {
+            tracing::warn!("{beyond}");
+        }
         let (seed, env) = (self.parts.seed, self.parts.env());
         let missing = env.transacts.missing(env.store.as_ref());
         assert!(

@@ -4,6 +4,21 @@
 use steadfast_schema::Topic;
 
 use crate::session::node::NodeConfig;
+use crate::wire;
+
+/// A reply may be longer than what our client takes unless it is told to take more: what whoever
+/// builds the server should know. Other clients take more, or less, and say so in HELLO alone.
+pub(super) fn beyond_clients(config: &NodeConfig, client_takes: usize) -> Option<String> {
+    let most = config.reply_bytes;
+    let head = config.frame_bytes.saturating_sub(wire::body_limit(config.frame_bytes));
+    (u64::from(most) + u64::from(head) > client_takes as u64).then(|| {
+        format!(
+            "a reply may have {most} bytes (NodeConfig::reply_bytes), and a client takes messages \
+             of {client_takes} unless its TransportConfig::message_bytes is more: one that gets a \
+             longer reply stops after a few tries"
+        )
+    })
+}
 
 /// Why what is declared can't be kept under these settings, for whoever builds the server.
 pub(super) fn contradiction(config: &NodeConfig, topics: &[Topic]) -> Option<String> {
@@ -37,4 +52,20 @@ pub(super) fn contradiction(config: &NodeConfig, topics: &[Topic]) -> Option<Str
         })
     };
     message().or_else(event).or_else(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::TransportConfig;
+
+    #[test]
+    fn a_reply_that_no_client_takes_by_itself_is_told_when_the_server_is_built() {
+        let takes = TransportConfig::default().message_bytes;
+        let mut config = NodeConfig::new("test");
+        assert_eq!(beyond_clients(&config, takes), None, "by default there is none");
+        config.reply_bytes = u32::try_from(takes).expect("16 MiB");
+        let told = beyond_clients(&config, takes).expect("its head is too much");
+        assert!(told.contains("NodeConfig::reply_bytes"), "{told}");
+    }
 }

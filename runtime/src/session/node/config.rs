@@ -171,7 +171,10 @@ pub struct NodeConfig {
     /// Publications per command: 64.
     pub publishes_per_command: u32,
     /// Bytes of a reply, or of an application error's fields; a command that answers more fails
-    /// with `internal`: 1 MiB.
+    /// with `internal`: 1 MiB. It should be less than what the least of the clients takes, which is
+    /// 16 MiB for ours and told in HELLO (PROTOCOL.md 2.6): a reply is on record, so a client that
+    /// does not take it gets it again after each resume, and stops after a few (2.7). No server
+    /// knows that of its clients when it is built.
     pub reply_bytes: u32,
     /// Bytes of publications per command: 256 KiB.
     pub publish_bytes_per_command: u32,

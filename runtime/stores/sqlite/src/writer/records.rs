@@ -11,6 +11,7 @@ use steadfast::wire::{CommandNo, LeaseId};
 use super::cache::Durable;
 use super::decide::{Decider, Stopped};
 use super::kept::Tables;
+use super::ready::Hot;
 use crate::rows::{
     Sql, append_key, bits, count, event_body, int, outcome, outcome_columns, outcome_word,
     publication, publication_bytes, reply_bytes, store_time, text,
@@ -26,7 +27,7 @@ fn record(row: &Row<'_>, first: usize) -> Sql<Record> {
 /// The columns that [`record`] reads.
 const RECORD: &str = "hash, outcome, error, body, settled";
 
-impl Tables<'_> {
+impl Tables<'_, '_> {
     /// Carries out a commit: all of its records, in order.
     pub(super) fn commit(
         &mut self,
@@ -91,8 +92,7 @@ impl Tables<'_> {
     }
 
     fn has_record(&self, lease: i64, n: CommandNo) -> Sql<bool> {
-        let sql = "SELECT 1 FROM sf_records WHERE lease = ?1 AND n = ?2";
-        self.statement(sql)?.exists(params![lease, int(n.0)])
+        Ok(self.db.count(Hot::HasRecord, [lease, int(n.0)])? > 0)
     }
 
     /// Writes a record, unless there is one, and settles it if that may be.
@@ -153,11 +153,9 @@ impl Tables<'_> {
 
     /// False if there is a record.
     fn insert(&self, lease: i64, n: CommandNo, record: &Record, settled: bool) -> Sql<bool> {
-        let sql = "INSERT OR IGNORE INTO sf_records(lease, n, hash, outcome, error, body, \
-                   reply_bytes, settled, at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let (error, body) = outcome_columns(&record.outcome);
-        let changed = self.run(
-            sql,
+        let changed = self.db.run(
+            Hot::InsertRecord,
             params![
                 lease,
                 int(n.0),
@@ -232,9 +230,13 @@ impl Tables<'_> {
     /// Forgets the settled records below a mark that was raised.
     pub(super) fn resolve(&mut self, id: LeaseId, low: CommandNo) -> Sql<()> {
         let Some(lease) = self.kept.leases.get(&id) else { return Ok(()) };
-        let sql = "DELETE FROM sf_records WHERE lease = ?1 AND n < ?2 AND settled = 1 \
-                   RETURNING reply_bytes";
-        let freed = self.run_and_sum(sql, params![lease.no, int(low.0)])?;
+        let below = [lease.no, int(low.0)];
+        // Two statements cost less than one with RETURNING, which makes a table of what it returns.
+        let freed = match lease.reply_bytes {
+            0 => 0,
+            _ => self.db.count(Hot::ResolvedBytes, below)?,
+        };
+        self.db.run(Hot::ForgetResolved, below)?;
         self.free_replies(id, freed);
         Ok(())
     }
@@ -291,22 +293,27 @@ impl Tables<'_> {
 
     /// Whether commits would leave more publications to be brought into their logs than may be.
     fn would_owe_too_much(&mut self, id: LeaseId, commits: &[Commit]) -> Sql<bool> {
-        let unsettled = commits.iter().filter(|commit| !commit.settle);
-        let mut bytes: u64 =
-            unsettled.map(|commit| publication_bytes(&commit.record.publishes)).sum();
-        let most: u64 = commits.iter().map(may_owe).fold(0, u64::saturating_add);
-        if !self.is_too_much(bytes.saturating_add(most)) {
+        let most = commits.iter().map(|commit| left_by_one(commit, true));
+        if !self.is_too_much(most.fold(0, u64::saturating_add)) {
             return Ok(false);
         }
-        // A repetition leaves nothing new.
-        if let Some(no) = self.lease(id)?.map(|lease| lease.no) {
-            for commit in commits.iter().filter(|commit| commit.decide.is_some()) {
-                if !self.has_record(no, commit.n)? {
-                    bytes = bytes.saturating_add(may_owe(commit));
-                }
+        let left = self.left_by(id, commits)?;
+        Ok(self.is_too_much(left))
+    }
+
+    /// Bytes of publications that commits would leave to be appended, at most. A repetition leaves
+    /// nothing new.
+    fn left_by(&mut self, id: LeaseId, commits: &[Commit]) -> Sql<u64> {
+        let Some(lease) = self.lease(id)?.filter(|lease| lease.lives()) else { return Ok(0) };
+        let (no, low, owed) = (lease.no, lease.low, lease.owed.first().copied());
+        let mut left = 0_u64;
+        for commit in commits {
+            if commit.n >= low && !self.has_record(no, commit.n)? {
+                let behind = left > 0 || owed.is_some_and(|owed| owed < commit.n);
+                left = left.saturating_add(left_by_one(commit, behind));
             }
         }
-        Ok(self.is_too_much(bytes))
+        Ok(left)
     }
 
     /// Whether so many bytes may not be owed beside those that are.
@@ -316,10 +323,14 @@ impl Tables<'_> {
     }
 }
 
-/// Bytes that a decision may leave to be brought into their logs.
-fn may_owe(commit: &Commit) -> u64 {
-    let decide = commit.decide.as_ref().filter(|it| !commit.settle || !it.waiting.is_empty());
-    decide.map_or(0, |it| it.terms.publish_bytes as u64)
+/// Bytes of publications that one commit may leave to be appended; `waits`: all of them.
+fn left_by_one(commit: &Commit, waits: bool) -> u64 {
+    let waits = waits || !commit.settle;
+    match &commit.decide {
+        Some(decide) if waits || !decide.waiting.is_empty() => decide.terms.publish_bytes as u64,
+        None if waits => publication_bytes(&commit.record.publishes),
+        Some(_) | None => 0,
+    }
 }
 
 /// What a reply is that is not kept any more.

@@ -104,6 +104,8 @@ pub struct StorePlan {
     /// Whether its records and logs lie apart, and how many milliseconds back it believes that a
     /// record was unsettled.
     pub append_window_ms: Option<u64>,
+    /// For how many milliseconds it remembers a lease that has ended, and how many.
+    pub ended: (u64, usize),
 }
 
 /// More than any run comes to.
@@ -126,6 +128,7 @@ impl StorePlan {
         owed_bytes: ENOUGH,
         log_bytes: ENOUGH,
         append_window_ms: None,
+        ended: (600_000, 1_000),
     };
 }
 
@@ -330,6 +333,7 @@ fn random_store(rng: &mut Rng) -> StorePlan {
         owed_bytes: rng.pick(&[60, ENOUGH, ENOUGH]),
         log_bytes: rng.pick(&[300, ENOUGH, ENOUGH]),
         append_window_ms: apart(rng).pick(&[None, None, Some(150), Some(1_500)]),
+        ended: apart(&apart(rng)).pick(&[(600_000, 1_000), (600_000, 1), (300, 1_000)]),
     }
 }
 

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use steadfast::session::store::{
-    Commit, Holder, OpId, Outcome, Publication, Record, Retention, StoreOp, StoreOutcome, TopicId,
+    Commit, Holder, OpId, Outcome, Publication, Record, Retention, StoreOp, StoreOutcome,
+    StoreTime, TopicId,
 };
 use steadfast::store::Store;
 use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name};
@@ -201,6 +202,7 @@ async fn ask(store: &LocalStore, op: StoreOp) -> Result<(), Failure> {
 fn open(client: u64) -> StoreOp {
     StoreOp::OpenLease {
         id: LeaseId(u128::from(client)),
+        as_of: StoreTime::default(),
         holder: Holder { node: 1, instance: InstanceId(1), dial: Dial(1) },
         principal: format!("client-{client}").into(),
         codec: Codec::Json,

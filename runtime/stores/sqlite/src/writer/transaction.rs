@@ -73,16 +73,16 @@ pub(super) fn alone<T>(
             return Err(AdminError::Failed(error.to_string()));
         }
     };
-    commit(db, kept).map_err(|error| AdminError::Unknown(error.to_string()))?;
+    commit(db, kept, now).map_err(|error| AdminError::Unknown(error.to_string()))?;
     Ok(value)
 }
 
 /// Puts what was done on the disk. If that fails it is undone here, and after a crash right now it
 /// may have happened.
-pub(super) fn commit(db: &Connection, kept: &mut Kept) -> Sql<()> {
+pub(super) fn commit(db: &Connection, kept: &mut Kept, now: Now) -> Sql<()> {
     let committed = db.prepare_cached(COMMIT).and_then(|mut commit| commit.execute([]));
     match committed {
-        Ok(_) => kept.committed(),
+        Ok(_) => kept.committed(now),
         Err(_) => undo(db, kept),
     }
     committed.map(drop)
@@ -111,5 +111,5 @@ pub(super) fn write_all(db: &Connection, kept: &mut Kept, now: Now) -> Sql<()> {
         undo(db, kept);
         return Err(error);
     }
-    commit(db, kept)
+    commit(db, kept, now)
 }

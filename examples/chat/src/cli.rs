@@ -28,7 +28,7 @@ pub(crate) enum Command {
     /// Serve the chat.
     Serve { port: u16, controlled: bool, kept: Kept },
     /// Talk in a room.
-    Join { room: String, name: String, url: String },
+    Join { room: String, name: String, url: String, outbox: Option<PathBuf> },
     /// Show that nothing is lost, doubled or reordered.
     Demo { seconds: u64, seed: Option<u64>, memory: bool },
     /// Say what can be done.
@@ -40,7 +40,10 @@ A chat that survives its network.
 
   chat [serve] [--port N] [--file F | --memory]   serve on 127.0.0.1 (port 7777), and keep what is
                                                   said in a file (chat-data/chat.db), or not at all
-  chat join <room> --as <name> [--server <url>]   talk in a room (at ws://127.0.0.1:7777)
+  chat join <room> --as <name> [--server <url>] [--outbox F]
+                                                  talk in a room (at ws://127.0.0.1:7777), and keep
+                                                  what is written in a file until it is posted, so
+                                                  that it outlives this program
   chat demo [--seconds N] [--seed S] [--memory]   a server, three clients and a bad network,
                                                   with a count at the end
   chat help                                       this page
@@ -88,6 +91,7 @@ fn serve(rest: &mut Rest) -> Result<Command, String> {
 
 fn join(rest: &mut Rest) -> Result<Command, String> {
     let name = rest.value("--as")?;
+    let outbox = rest.value("--outbox")?.map(PathBuf::from);
     let url = rest.value("--server")?.unwrap_or_else(|| format!("ws://127.0.0.1:{DEFAULT_PORT}"));
     if !url.starts_with("ws://") {
         return Err(format!(
@@ -97,7 +101,7 @@ fn join(rest: &mut Rest) -> Result<Command, String> {
     }
     let room = rest.word().ok_or("which room? For example: join lobby --as ada")?;
     let name = name.ok_or_else(|| format!("who are you? For example: join {room} --as ada"))?;
-    Ok(Command::Join { room, name, url })
+    Ok(Command::Join { room, name, url, outbox })
 }
 
 fn demo(rest: &mut Rest) -> Result<Command, String> {
@@ -191,9 +195,14 @@ mod tests {
             room: "lobby".into(),
             name: "ada".into(),
             url: "ws://127.0.0.1:7777".into(),
+            outbox: None,
         };
         assert_eq!(line("join lobby --as ada"), Ok(wanted.clone()));
         assert_eq!(line("join --as ada lobby"), Ok(wanted));
+        let kept = line("join --outbox ada.outbox lobby --as ada");
+        assert!(
+            matches!(kept, Ok(Command::Join { outbox: Some(file), .. }) if file == *"ada.outbox")
+        );
         assert_eq!(
             line("demo --seed 7"),
             Ok(Command::Demo { seconds: 12, seed: Some(7), memory: false })

@@ -2,13 +2,15 @@
 //! what a bad network costs.
 //!
 //! `protocol.rs` is the protocol, `server.rs` what the server does, `rooms.rs` what it remembers,
-//! `terminal.rs` a client for people, and `demo/` three clients without people.
+//! `terminal.rs` a client for people, `posts.rs` what they write until it has an outcome, and `demo/`
+//! three clients without people.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
 #![allow(clippy::disallowed_methods, reason = "a program makes tasks, waits and reads clocks")]
 
 mod cli;
 mod demo;
+mod posts;
 #[allow(unreachable_pub, reason = "the protocol would be a library that server and clients share")]
 mod protocol;
 mod rooms;
@@ -53,7 +55,9 @@ async fn run(command: Command) -> ExitCode {
         Command::Serve { port, controlled: true, kept } => {
             server::serve_controlled(port, kept).await.map(|()| true)
         }
-        Command::Join { room, name, url } => terminal::join(room, name, url).await.map(|()| true),
+        Command::Join { room, name, url, outbox } => {
+            terminal::join(room, name, url, outbox).await.map(|()| true)
+        }
         Command::Demo { seconds, seed, memory } => demo::run(seconds, seed, memory).await,
     };
     match done {

@@ -48,8 +48,8 @@ pub struct Member {
     timeout = "10s"
 )]
 pub enum ChatCommand {
-    /// Post a message to a room.
-    #[ws(request(reply = MessageId), max_bytes = "16KiB")]
+    /// Post a message to a room. However long it waits for a connection, it is to be posted.
+    #[ws(request(reply = MessageId), max_bytes = "16KiB", timeout = "24h")]
     Post {
         /// In which room.
         room: RoomId,

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use steadfast::client::{
     Call, CallError, ConnectionState, Item, SnapshotReason, Subscription, TopicItem,
 };
@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use crate::posts::{self, Posts};
 use crate::protocol::{
     ChatClient, ChatError, ChatEvent, ChatMessage, MessageId, Room, RoomId, UserId,
 };
@@ -33,15 +34,24 @@ const SHOWN: usize = 10;
 const REMEMBERED: usize = 1_000;
 /// How many posts may be without an outcome; beyond, the terminal takes no more.
 const UNDER_WAY: usize = 100;
+/// For how long a message may wait for a connection, like its declared timeout.
+const PATIENCE: Duration = Duration::from_secs(24 * 3_600);
 
-/// Joins a room until the input ends.
+/// Joins a room until the input ends. What is written is kept in `outbox`, if that is given, until
+/// its outcome was shown.
 ///
 /// # Errors
-/// When the server can't be reached or refuses, or the terminal fails.
-pub(crate) async fn join(room: String, name: String, url: String) -> io::Result<()> {
+/// When the server can't be reached or refuses, the outbox can't be used, or the terminal fails.
+pub(crate) async fn join(
+    room: String,
+    name: String,
+    url: String,
+    outbox: Option<PathBuf>,
+) -> io::Result<()> {
+    let file = outbox.as_ref().map(|path| posts::open(path, &name, &url)).transpose()?;
     println!("-- connecting to {url} as {name} …");
     let token = name.clone();
-    let client = ChatClient::builder(url.clone())
+    let builder = ChatClient::builder(url.clone())
         .token(move |_| {
             let token = token.clone();
             async move { token }
@@ -49,11 +59,16 @@ pub(crate) async fn join(room: String, name: String, url: String) -> io::Result<
         .configure(|config| {
             config.backoff.cap = Duration::from_secs(5);
             (config.backoff.attempts, config.backoff.elapsed) = (None, None);
-        })
-        .connect_lazily()
-        .map_err(io::Error::other)?;
-    wait_for_server(&client, &url).await?;
+            config.outbox_age = PATIENCE;
+        });
+    let builder = match file {
+        Some(file) => builder.outbox(file),
+        None => builder,
+    };
+    let client = builder.connect_lazily().map_err(io::Error::other)?;
     let room = RoomId(room);
+    let posts = Posts::take_up(&client, room.clone(), outbox);
+    wait_for_server(&client, &url).await?;
     let subscription = client.subscribe(Room(room.clone())).await.map_err(io::Error::other)?;
     println!("-- you are {name} in {}; /help for help", room.0);
     let terminal = Terminal {
@@ -64,7 +79,7 @@ pub(crate) async fn join(room: String, name: String, url: String) -> io::Result<
         known: Known::default(),
         last: None,
         draft: String::new(),
-        posts: FuturesUnordered::new(),
+        posts,
         away: None,
         latest: None,
     };
@@ -98,7 +113,6 @@ async fn wait_for_server(client: &ChatClient, url: &str) -> io::Result<()> {
     }
 }
 
-type Posts = FuturesUnordered<Call<MessageId, ChatError>>;
 type Latest = Call<Option<MessageId>, ChatError>;
 
 struct Terminal {
@@ -182,7 +196,10 @@ impl Terminal {
                         None => "the room was closed".to_owned(),
                     })),
                 },
-                Some(outcome) = self.posts.next() => self.outcome(outcome),
+                Some((post, news)) = self.posts.next() => {
+                    let why_not_now = self.why_not_now();
+                    self.posts.tell(post, news, why_not_now);
+                }
                 changed = self.state.changed() => {
                     changed.map_err(io::Error::other)?;
                     self.connection();
@@ -223,8 +240,11 @@ impl Terminal {
             println!("-- {UNDER_WAY} messages are waiting; this one was not accepted: {text}");
             return;
         }
-        self.posts.push(self.client.post(self.room.clone(), text));
-        if let Some(why) = self.why_not_now() {
+        self.posts.push(&text, self.client.post(self.room.clone(), text.clone()));
+        // With a file that is told once it is there.
+        if self.posts.file().is_none()
+            && let Some(why) = self.why_not_now()
+        {
             println!("-- not sent yet. {why}");
         }
     }
@@ -347,25 +367,6 @@ impl Terminal {
         }
     }
 
-    fn outcome(&mut self, outcome: Result<MessageId, CallError<ChatError>>) {
-        match outcome {
-            Ok(_) => {}
-            Err(CallError::App(ChatError::Empty)) => {
-                println!("-- not posted: the message is empty")
-            }
-            Err(CallError::Timeout) => {
-                println!("-- a message is taking long; it is still on its way")
-            }
-            Err(CallError::OutcomeUnknown) => {
-                println!(
-                    "-- the server was lost, and one of your messages with it: \
-                     it may or may not have been posted"
-                );
-            }
-            Err(error) => println!("-- not posted: {error}"),
-        }
-    }
-
     fn connection(&mut self) {
         let state = self.state.borrow_and_update().clone();
         match state {
@@ -420,9 +421,16 @@ impl Terminal {
     }
 
     async fn leave(self) {
-        let status = self.client.status();
-        if status.queued > 0 {
-            println!("-- leaving, with {} of your messages unanswered", status.queued);
+        let (queued, unanswered) = (self.client.status().queued, self.posts.len());
+        match self.posts.file() {
+            Some(file) if unanswered > 0 => println!(
+                "-- leaving; {unanswered} of your messages stay in {} for the next start",
+                file.display()
+            ),
+            None if queued > 0 => {
+                println!("-- leaving, with {queued} of your messages unanswered")
+            }
+            _ => {}
         }
         self.client.close().await;
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use steadfast_proxy::Proxy;
+use steadfast_proxy::{Proxy, Way};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
@@ -150,14 +150,18 @@ impl Drop for Place {
 }
 
 fn join(name: &str, proxy: &Proxy) -> Program {
-    Program::start(&[
-        "join",
-        "lobby",
-        "--as",
-        name,
-        "--server",
-        proxy.url("/").trim_end_matches('/'),
-    ])
+    Program::start(&words(name, proxy.url("/").trim_end_matches('/')))
+}
+
+fn words<'a>(name: &'a str, url: &'a str) -> [&'a str; 6] {
+    ["join", "lobby", "--as", name, "--server", url]
+}
+
+/// Joins as ada, with her outbox in a file.
+fn join_with(outbox: &Path, proxy: &Proxy) -> Program {
+    let url = proxy.url("/");
+    let words = words("ada", url.trim_end_matches('/'));
+    Program::start(&[&words[..], &["--outbox", outbox.to_str().unwrap()]].concat())
 }
 
 /// Kill -9, and the same file again: whoever was away is told what was said meanwhile, and how much
@@ -223,4 +227,65 @@ async fn a_second_server_on_the_same_file_is_told_so() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("chat.db") && said.contains("one process at a time"), "{said}");
+}
+
+/// Kill -9 of a client: the next one posts once what the file has, and says what became of it.
+#[tokio::test]
+async fn a_client_that_is_killed_loses_nothing_that_it_has_kept() {
+    let place = Place::new("client");
+    let (_server, addr) = place.serve().await;
+    let (for_ada, for_bo) = (Proxy::start(addr).await.unwrap(), Proxy::start(addr).await.unwrap());
+    let outbox = place.0.join("ada.outbox");
+    let (mut ada, mut bo) = (join_with(&outbox, &for_ada), join("bo", &for_bo));
+    bo.shows("you are bo").await;
+    ada.shows("you are ada").await;
+    ada.says("hello").await;
+    bo.shows("<ada> hello").await;
+    // With the answer to what she asks she has heard that of what she wrote before.
+    ada.says("/who").await;
+    ada.shows("   ada: ").await;
+    // It is posted, and ada does not hear of it.
+    for_ada.stall(Way::Down);
+    ada.says("in flight").await;
+    bo.shows("<ada> in flight").await;
+    for_ada.refuse(true);
+    for_ada.cut_all();
+    ada.shows("-- connection lost").await;
+    ada.says("written offline").await;
+    ada.shows("-- kept in ").await;
+    ada.child.kill().await.unwrap();
+    let mut ada = join_with(&outbox, &for_ada);
+    ada.shows("ada.outbox has ").await;
+    for_ada.resume();
+    for_ada.refuse(false);
+    ada.shows("-- posted: in flight").await;
+    ada.shows("-- posted: written offline").await;
+    bo.shows("<ada> written offline").await;
+    ada.ends().await;
+    let mut ada = join_with(&outbox, &for_ada);
+    ada.shows("<you> written offline").await;
+    let shown = ada.ends().await.1;
+    assert!(!shown.iter().any(|line| line.contains("of before")), "told twice: {shown:#?}");
+    let once = bo.ends().await.1;
+    assert_eq!(once.iter().filter(|line| line.contains("<ada> ")).count(), 3, "{once:#?}");
+}
+
+#[tokio::test]
+async fn a_second_client_with_the_same_outbox_is_told_so() {
+    let place = Place::new("outbox");
+    let (_server, addr) = place.serve().await;
+    let proxy = Proxy::start(addr).await.unwrap();
+    let outbox = place.0.join("ada.outbox");
+    let mut first = join_with(&outbox, &proxy);
+    first.shows("you are ada").await;
+    let url = proxy.url("/");
+    let second = Command::new(env!("CARGO_BIN_EXE_chat"))
+        .args(words("ada", url.trim_end_matches('/')))
+        .args(["--outbox", outbox.to_str().unwrap()])
+        .stdin(Stdio::null())
+        .output();
+    let output = timeout(PATIENCE, second).await.unwrap().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("ada.outbox") && said.contains("in use by another client"), "{said}");
 }

@@ -72,3 +72,58 @@ impl EndedLeases {
         self.order.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MEMORY: (Duration, usize) = (Duration::from_secs(60), 2);
+
+    fn opens(ended: &EndedLeases, id: u128, as_of: u64) -> Option<StoreOutcome> {
+        let time = |ms| StoreTime { incarnation: 3, ms };
+        ended.before_open(LeaseId(id), time(as_of), time(90_000))
+    }
+
+    #[test]
+    fn what_is_remembered_is_gone_and_others_are_opened_as_of_any_time() {
+        let mut ended = EndedLeases::default();
+        ended.remember(Now(5), LeaseId(1), MEMORY);
+        assert_eq!(opens(&ended, 1, 90_000), Some(StoreOutcome::LeaseGone));
+        assert_eq!(opens(&ended, 2, 0), None);
+    }
+
+    #[test]
+    fn what_may_be_forgotten_is_opened_only_as_of_a_later_time() {
+        let stale = StoreOutcome::Stale { at: StoreTime { incarnation: 3, ms: 90_000 } };
+        for later in [(6, 7), (70_000, 70_000)] {
+            let mut ended = EndedLeases::default();
+            ended.remember(Now(5), LeaseId(1), MEMORY);
+            ended.remember(Now(later.0), LeaseId(2), MEMORY);
+            ended.remember(Now(later.1), LeaseId(3), MEMORY);
+            assert_eq!(ended.len(), 2);
+            assert_eq!(opens(&ended, 1, 5), Some(stale.clone()));
+            assert_eq!(opens(&ended, 9, 5), Some(stale.clone()));
+            assert_eq!(opens(&ended, 9, 6), None);
+            assert_eq!(opens(&ended, 3, 6), Some(StoreOutcome::LeaseGone));
+        }
+    }
+
+    #[test]
+    fn another_incarnation_proves_nothing() {
+        let (before, now) =
+            (StoreTime { incarnation: 2, ms: 9 }, StoreTime { incarnation: 3, ms: 9 });
+        let ended = EndedLeases::default();
+        let stale = Some(StoreOutcome::Stale { at: now });
+        assert_eq!(ended.before_open(LeaseId(1), before, now), stale);
+    }
+
+    /// As a store does that has undone the first end.
+    #[test]
+    fn who_ended_twice_is_remembered_from_the_second_time() {
+        let mut ended = EndedLeases::default();
+        ended.remember(Now(0), LeaseId(1), MEMORY);
+        ended.remember(Now(50_000), LeaseId(1), MEMORY);
+        ended.remember(Now(70_000), LeaseId(2), MEMORY);
+        assert_eq!(opens(&ended, 1, 90_000), Some(StoreOutcome::LeaseGone));
+    }
+}

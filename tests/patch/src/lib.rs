@@ -4,6 +4,7 @@
 
 mod change;
 mod find;
+mod mutants;
 mod sources;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 pub use change::{Change, Patch, changes, parse};
+pub use mutants::{listed, mutants};
 pub use sources::Sources;
 
 /// Why a copy can't be made, in one line for the person who is to mend it.

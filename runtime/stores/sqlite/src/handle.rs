@@ -1,12 +1,13 @@
 //! The store as a node has it: opened, asked, copied, closed. Which operation goes to which thread
 //! is decided here; carrying it out is theirs.
 
+use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use steadfast::session::Now;
-use steadfast::session::store::{DecisionId, News, OpId, StoreOp, StoreOutcome};
+use steadfast::session::store::{DecisionId, News, OpId, StoreOp, StoreOutcome, TopicId};
 use steadfast::store::{AdminError, Clock, Deciding, Decision, Store};
 use tokio::sync::oneshot;
 
@@ -14,9 +15,9 @@ use crate::decisions::Decisions;
 use crate::error::{BackupError, OpenError, RestoreError};
 use crate::file;
 use crate::guard::Guard;
-use crate::jobs::{Answers, Asked, Batch, Job, Told};
+use crate::jobs::{Answered, Answers, Asked, Batch, Job, Told};
 use crate::metrics::{Counts, LocalMetrics};
-use crate::news::{Deletions, Heard};
+use crate::news::{HandleId, Listener, Listeners};
 use crate::queue::{Queue, Room};
 use crate::reader::Reader;
 use crate::route::split;
@@ -30,9 +31,8 @@ use crate::writer::{self, Parts};
 ///
 /// A file belongs to one process at a time, which is told by [`OpenError::InUse`]. Clones are the
 /// same store; the last one that is dropped waits until what was asked for is written, and closes
-/// the file. Servers of one process may share it, with a clone each; they hear of each other's
-/// events when they next look at the heads of their topics (`NodeConfig::heads_every`), and at once
-/// of topics that an operator deletes.
+/// the file. Servers of one process may share it, with a clone each; they hear at once of each
+/// other's events, and of topics that an operator deletes.
 ///
 /// # Failures
 /// While another program holds a lock, or something else keeps a transaction from being carried
@@ -46,7 +46,7 @@ pub struct LocalStore {
     pub(crate) inner: Arc<Inner>,
     /// What decides for this handle.
     decisions: Arc<Decisions>,
-    heard: Heard,
+    listener: Arc<Listener>,
 }
 
 pub(crate) struct Inner {
@@ -54,9 +54,12 @@ pub(crate) struct Inner {
     writes: Arc<Queue<Job>>,
     reads: Arc<Queue<Batch>>,
     counts: Arc<Counts>,
-    deletions: Arc<Deletions>,
+    listeners: Arc<Listeners>,
     threads: Mutex<Threads>,
 }
+
+/// Who asks for a batch, and what decides for it.
+type Asker<'a> = (HandleId, &'a Arc<Decisions>);
 
 #[derive(Default)]
 struct Threads {
@@ -84,7 +87,11 @@ impl LocalStore {
     }
 
     fn of(inner: Arc<Inner>) -> Self {
-        Self { heard: inner.deletions.listen(), decisions: Arc::default(), inner }
+        Self { listener: inner.listeners.listen(), decisions: Arc::default(), inner }
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        (self.listener.id, &self.decisions)
     }
 
     /// A store with settings and limits of one's own.
@@ -213,7 +220,7 @@ impl LocalBuilder {
         let room = Room { operations: settings.reads_waiting, bytes: u64::MAX };
         let reads = Arc::new(Queue::new(room));
         let counts = Arc::new(Counts::default());
-        let deletions = Arc::new(Deletions::default());
+        let listeners = Arc::new(Listeners::default());
         let parts = Parts {
             db,
             guard,
@@ -224,7 +231,7 @@ impl LocalBuilder {
             served: served.clone(),
             queue: Arc::clone(&writes),
             counts: Arc::clone(&counts),
-            deletions: Arc::clone(&deletions),
+            listeners: Arc::clone(&listeners),
         };
         let work = writer::prepare(parts).map_err(refused)?;
         let reader = || Reader {
@@ -236,7 +243,7 @@ impl LocalBuilder {
         let readers = (0..settings.readers.max(1)).map(|_| reader()).collect();
         let io = |error| OpenError::Io { path: path.clone(), error };
         let threads = Mutex::default();
-        let mut inner = Inner { path: path.clone(), writes, reads, counts, deletions, threads };
+        let mut inner = Inner { path: path.clone(), writes, reads, counts, listeners, threads };
         inner.start(work, readers).map_err(io)?;
         Ok(LocalStore::of(Arc::new(inner)))
     }
@@ -256,11 +263,14 @@ impl Inner {
         Ok(())
     }
 
-    async fn write(&self, ops: Vec<(OpId, StoreOp)>, decisions: &Arc<Decisions>) -> Answers {
+    async fn write(&self, ops: Vec<(OpId, StoreOp)>, asker: Asker<'_>) -> Answers {
         let ids: Vec<OpId> = ops.iter().map(|(id, _)| *id).collect();
-        let (batch, told) = Batch::new(ops, decisions);
+        let (batch, told) = Batch::new(ops, asker);
         match self.writes.put(Job::Batch(batch)) {
-            Ok(()) => told.await.unwrap_or_else(|_| all(ids, &StoreOutcome::Unknown)),
+            Ok(()) => match told.await {
+                Ok(answered) => answered.into_answers(),
+                Err(_) => all(ids, &StoreOutcome::Unknown),
+            },
             Err(_) => all(ids, &StoreOutcome::Failed),
         }
     }
@@ -280,9 +290,9 @@ impl Inner {
     fn ask_readers(
         &self,
         ops: Vec<(OpId, StoreOp)>,
-        decisions: &Arc<Decisions>,
-    ) -> Option<oneshot::Receiver<Answers>> {
-        let (batch, told) = Batch::new(ops, decisions);
+        asker: Asker<'_>,
+    ) -> Option<oneshot::Receiver<Answered>> {
+        let (batch, told) = Batch::new(ops, asker);
         self.reads.put(batch).is_ok().then_some(told)
     }
 }
@@ -330,25 +340,33 @@ impl Store for LocalStore {
         if reads.is_empty() {
             return match writes.is_empty() {
                 true => Vec::new(),
-                false => self.inner.write(writes, &self.decisions).await,
+                false => self.inner.write(writes, self.asker()).await,
             };
         }
         let ids: Vec<OpId> = reads.iter().map(|(id, _)| *id).collect();
         // Both are under way before the first one is waited for.
-        let told = self.inner.ask_readers(reads, &self.decisions);
+        let told = self.inner.ask_readers(reads, self.asker());
         let mut answers = match writes.is_empty() {
             true => Vec::new(),
-            false => self.inner.write(writes, &self.decisions).await,
+            false => self.inner.write(writes, self.asker()).await,
         };
         let read = match told {
             Some(told) => told.await.ok(),
             None => None,
         };
-        answers.extend(read.unwrap_or_else(|| all(ids, &StoreOutcome::Failed)));
+        match read {
+            Some(answered) => answers.extend(answered.into_answers()),
+            None => answers.extend(all(ids, &StoreOutcome::Failed)),
+        }
         answers
     }
+
     async fn news(&self) -> News {
-        self.heard.news().await
+        poll_fn(|cx| self.listener.poll(cx.waker())).await
+    }
+
+    fn interest(&self, topic: &TopicId, interested: bool) {
+        self.listener.interest(topic, interested);
     }
 }
 

@@ -6,18 +6,33 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use steadfast::session::store::{
-    Append, Commit, MessageId, OpId, PrincipalId, Publication, StoreOp, StoreOutcome, TopicId,
+    Append, AppendOutcome, Appended, Commit, CommitOutcome, MessageId, OpId, PrincipalId,
+    Publication, StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::store::{AdminError, BackPage, Erased, Exported, ListedId, ListedTopic, TopicPage};
-use steadfast::wire::TopicSeq;
+use steadfast::wire::{Position, TopicSeq};
 
 use crate::decisions::Decisions;
 use crate::error::BackupError;
+use crate::news::{HandleId, Listener};
 use crate::queue::Weighty;
 use crate::rows::publication_bytes;
 
 /// Answers to a batch.
 pub(crate) type Answers = Vec<(OpId, StoreOutcome)>;
+
+/// What a thread of the store gives back: the operations, which whoever has asked lets go of on a
+/// thread of its own, and what came of them.
+pub(crate) struct Answered {
+    ops: Vec<(OpId, StoreOp)>,
+    outcomes: Vec<StoreOutcome>,
+}
+
+impl Answered {
+    pub(crate) fn into_answers(self) -> Answers {
+        self.ops.into_iter().map(|(id, _)| id).zip(self.outcomes).collect()
+    }
+}
 
 /// Operations that are asked for and answered together.
 pub(crate) struct Batch {
@@ -25,7 +40,9 @@ pub(crate) struct Batch {
     bytes: u64,
     /// Of the handle that asks, if one of its operations waits for a decision.
     decisions: Option<Arc<Decisions>>,
-    tell: oneshot::Sender<Answers>,
+    /// The handle that asks.
+    from: HandleId,
+    tell: oneshot::Sender<Answered>,
 }
 
 /// What an operator asks for.
@@ -69,13 +86,13 @@ impl Batch {
     /// A batch, and where its answers come.
     pub(crate) fn new(
         ops: Vec<(OpId, StoreOp)>,
-        decisions: &Arc<Decisions>,
-    ) -> (Self, oneshot::Receiver<Answers>) {
+        (from, decisions): (HandleId, &Arc<Decisions>),
+    ) -> (Self, oneshot::Receiver<Answered>) {
         let (tell, told) = oneshot::channel();
         let bytes = ops.iter().map(|(_, op)| weight(op)).sum();
         let decides = ops.iter().any(|(_, op)| Decisions::any_named_by(op));
         let decisions = decides.then(|| Arc::clone(decisions));
-        (Self { ops, bytes, decisions, tell }, told)
+        (Self { ops, bytes, decisions, from, tell }, told)
     }
 
     /// What it asks for, and where the decisions are that its operations wait for.
@@ -83,18 +100,30 @@ impl Batch {
         self.ops.iter().map(|(_, op)| (op, self.decisions.as_deref()))
     }
 
+    /// Tells other handles of the topics to which it has appended; `outcomes` are those of its
+    /// operations.
+    pub(crate) fn tell(&self, outcomes: &[StoreOutcome], others: &[Arc<Listener>]) {
+        for other in others.iter().filter(|other| other.id != self.from) {
+            for ((_, op), outcome) in self.ops.iter().zip(outcomes) {
+                landed(op, outcome, |topic, Appended { epoch, ts }| {
+                    other.appended(topic, Position { epoch, ts });
+                });
+            }
+        }
+    }
+
     /// Answers each operation with the next outcome. Whoever has asked may be gone.
     pub(crate) fn answer(self, outcomes: &mut impl Iterator<Item = StoreOutcome>) {
         let Self { ops, decisions, tell, .. } = self;
-        let answers = ops.into_iter().zip(outcomes).map(|((id, op), outcome)| {
-            if let Some(decisions) = &decisions
-                && !matches!(outcome, StoreOutcome::Failed | StoreOutcome::Unknown)
-            {
-                decisions.done_with(&op);
-            }
-            (id, outcome)
-        });
-        let _ = tell.send(answers.collect());
+        let outcomes: Vec<StoreOutcome> = outcomes.take(ops.len()).collect();
+        if let Some(decisions) = &decisions {
+            let is_over = |outcome: &StoreOutcome| {
+                !matches!(outcome, StoreOutcome::Failed | StoreOutcome::Unknown)
+            };
+            let over = ops.iter().zip(&outcomes).filter(|(_, outcome)| is_over(outcome));
+            over.for_each(|((_, op), _)| decisions.done_with(op));
+        }
+        let _ = tell.send(Answered { ops, outcomes });
     }
 
     /// Answers each operation with the same outcome.
@@ -126,6 +155,34 @@ impl Weighty for Job {
             Self::Batch(batch) => batch.bytes(),
             Self::Backup { .. } | Self::Admin { .. } => 0,
         }
+    }
+}
+
+/// Where the publications of an operation have landed.
+fn landed(op: &StoreOp, outcome: &StoreOutcome, mut tell: impl FnMut(&TopicId, Appended)) {
+    match (op, outcome) {
+        (StoreOp::Commit { commits, .. }, StoreOutcome::Committed { outcomes, .. }) => {
+            for (commit, (_, outcome)) in commits.iter().zip(outcomes) {
+                let (publishes, places) = match outcome {
+                    CommitOutcome::Written { settled: Some(places) } => {
+                        (&commit.record.publishes, places)
+                    }
+                    CommitOutcome::Decided { decided, settled: Some(places) } => {
+                        (&decided.publishes, places)
+                    }
+                    _ => continue,
+                };
+                publishes.iter().zip(places).for_each(|(it, place)| tell(&it.topic, *place));
+            }
+        }
+        (StoreOp::Append { topic, .. }, StoreOutcome::Appended(outcomes)) => {
+            for outcome in outcomes {
+                if let AppendOutcome::Landed(place) = outcome {
+                    tell(topic, *place);
+                }
+            }
+        }
+        _ => {}
     }
 }
 

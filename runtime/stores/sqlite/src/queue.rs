@@ -32,6 +32,8 @@ struct Held<T> {
     operations: usize,
     bytes: u64,
     closed: bool,
+    /// Threads that wait for something.
+    takers: usize,
 }
 
 /// What came of waiting.
@@ -47,7 +49,7 @@ pub(crate) enum Taken<T> {
 impl<T: Weighty> Queue<T> {
     pub(crate) fn new(room: Room) -> Self {
         let waiting = VecDeque::new();
-        let held = Held { waiting, operations: 0, bytes: 0, closed: false };
+        let held = Held { waiting, operations: 0, bytes: 0, closed: false, takers: 0 };
         Self { held: Mutex::new(held), ready: Condvar::new(), room }
     }
 
@@ -68,18 +70,24 @@ impl<T: Weighty> Queue<T> {
         }
         (held.operations, held.bytes) = (operations, bytes);
         held.waiting.push_back(item);
+        // Waking is a call to the system, also where nobody sleeps.
+        let sleeps = held.takers > 0;
         drop(held);
-        self.ready.notify_one();
+        if sleeps {
+            self.ready.notify_one();
+        }
         Ok(())
     }
 
     /// Waits for something, at most for `patience`, and takes the first item, with as many behind
     /// it as there is room for.
     pub(crate) fn take(&self, room: Room, patience: Duration) -> Taken<T> {
-        let held = self.lock();
+        let mut held = self.lock();
+        held.takers += 1;
         let idle = |held: &mut Held<T>| held.waiting.is_empty() && !held.closed;
         let waited = self.ready.wait_timeout_while(held, patience, idle);
         let (mut held, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        held.takers -= 1;
         let mut taken = Vec::new();
         let (mut operations, mut bytes) = (0, 0);
         while let Some(next) = held.waiting.front() {

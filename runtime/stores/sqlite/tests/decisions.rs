@@ -266,14 +266,26 @@ async fn first_told(stage: &Stage) -> Outcome {
 }
 
 #[tokio::test]
-async fn a_statement_of_the_stores_own_that_is_kept_ready_commits_nothing_early() {
+async fn a_statement_that_the_store_keeps_ready_is_nobody_elses() {
     let _one = ONE_AT_A_TIME.lock();
-    // Not even if somebody copies it: whatever commits while a decision runs is undone.
-    let commit = |tx: &Savepoint<'_>| {
-        let sql = "COMMIT /* the store's */";
-        assert!(tx.prepare_cached(sql).and_then(|mut it| it.execute([])).is_err());
-    };
-    Stage::new().await.harms_nobody(commit).await;
+    let stage = Stage::new().await;
+    // It was authorized for the store, which has run each of them by now.
+    let steers = ["COMMIT", "BEGIN IMMEDIATE", "RELEASE sf_decision", "ROLLBACK TO sf_decision"];
+    let file = stage.place.file();
+    stage.give_saying(1, "first");
+    stage.give(2, move |tx| {
+        for sql in steers {
+            assert!(tx.prepare_cached(sql).and_then(|mut it| it.execute([])).is_err(), "{sql}");
+        }
+        let other = Connection::open(&file).unwrap();
+        let said = other.query_row("SELECT count(*) FROM said", [], |row| row.get(0));
+        assert_eq!(said, Ok(0), "nothing is committed early");
+        say(tx, "second");
+        ok()
+    });
+    stage.give_saying(3, "third");
+    assert_eq!(stage.commit_all().await, [(); 3].map(|()| ok().outcome));
+    assert_eq!(stage.said(), ["first", "second", "third"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! Durable before it is acknowledged: the disk remembers what was flushed, power is cut after any
-//! of its operations, and what was acknowledged before is there in what is left.
+//! of its operations, and what was acknowledged before is there in what is left, which goes on.
 //! `STEADFAST_CUTS=1000` tries so many moments.
 #![allow(clippy::panic, clippy::unwrap_used)]
 #![allow(clippy::disallowed_methods, reason = "a test makes tasks")]
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use steadfast_powercut::{Cut, Disk, Event};
 use steadfast_sqlite::{LocalSettings, LocalStore, rusqlite};
 use support::Place;
-use support::load::{Acked, Client, acked_is_there};
+use support::load::{Acked, Client, acked_is_there, highest};
 
 /// Clients that write at the same time.
 const CLIENTS: u64 = 4;
@@ -68,7 +68,10 @@ async fn check(events: &[Event], acked: &[Acked], cut: Cut) -> Result<(), String
         acked.iter().filter(|acked| heard.contains(&acked.mark)).cloned().collect();
     let store = LocalStore::open(place.at("left").join("store.db"));
     let store = store.map_err(|error| error.to_string())?;
-    acked_is_there(&store, &before).await
+    acked_is_there(&store, &before).await?;
+    let more = Client::new(CLIENTS).command(&store).await;
+    more.ok_or("nothing more can be written")?;
+    highest(&store).await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -86,3 +86,19 @@ async fn the_local_store_keeps_every_rule_of_stores_that_decide() {
     assert!(report.passed(), "{report}");
     assert!(report.runs > suite::deciding_cases().len(), "{report}");
 }
+
+/// Clones of one store are told of each other before whoever has asked is answered, so nobody has
+/// to wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clones_of_the_local_store_keep_every_rule_about_several_nodes() {
+    let last = Mutex::new(None);
+    let fresh = || async {
+        let place = Place::new();
+        let store = LocalStore::open(place.file()).unwrap();
+        *last.lock().unwrap() = Some(place);
+        (store.clone(), store)
+    };
+    let report = suite::run_in_pairs(fresh, tokio::task::yield_now).await;
+    assert!(report.passed(), "{report}");
+    assert!(report.runs > 4, "{report}");
+}

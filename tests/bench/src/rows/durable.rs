@@ -1,20 +1,14 @@
-//! P10: durable commands per second and their latency, beside bare SQLite that commits rows like
-//! theirs in batches of the same size, in the same round. The store is asked as a node asks it, and
-//! then by a server with clients on sockets, all in this process.
+//! P10: durable commands per second and their latency, beside bare SQLite that writes the same rows
+//! in batches of the same size, in the same round (`bare_sqlite.rs` says what it does and why). The
+//! store is asked as a node asks it, and then by a server with clients on sockets, all in this
+//! process.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use steadfast::session::store::{
-    Commit, Holder, OpId, Outcome, Publication, Record, Retention, StoreOp, StoreOutcome,
-    StoreTime, TopicId,
-};
-use steadfast::store::Store;
-use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name};
 use steadfast_sqlite::LocalStore;
-use steadfast_sqlite::rusqlite::{Connection, params};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
@@ -22,11 +16,11 @@ use tokio::task::JoinSet;
 use crate::Failure;
 use crate::machine::{self, Cores};
 use crate::ours;
-use crate::protocol::{BenchClient, FEED, event_text};
+use crate::protocol::{BenchClient, event_text};
 use crate::report;
+use crate::rows::bare_sqlite::Bare;
+use crate::rows::commands::{ask, command, open};
 use crate::settings::{DURABLE_CLIENTS, DURABLE_TARGET, EVENT_BODY, Settings, WORKERS};
-
-const KEPT: Retention = Retention::new(64, Duration::from_secs(600));
 
 /// What a load came to.
 pub struct Load {
@@ -51,6 +45,15 @@ enum Asked {
     OverSockets,
 }
 
+/// What is measured.
+#[derive(Clone, Copy)]
+struct Scene<'a> {
+    settings: &'a Settings,
+    place: &'a Place,
+    asked: Asked,
+    clients: u64,
+}
+
 /// Here there are no two sides that would need cores of their own.
 pub fn run(settings: &Settings, cores: &Cores) -> Result<Vec<String>, Failure> {
     machine::pin(&[&cores.server[..], &cores.client].concat());
@@ -67,11 +70,12 @@ fn rows(runtime: &Runtime, settings: &Settings) -> Result<Vec<String>, Failure> 
         (Asked::OverSockets, "a server over sockets", None),
     ] {
         for clients in DURABLE_CLIENTS {
-            let mut load = || runtime.block_on(load(settings, &place, asked, clients));
+            let scene = Scene { settings, place: &place, asked, clients };
+            let mut load = || runtime.block_on(load(scene));
             let mut rounds: Vec<Round> = Vec::with_capacity(settings.rounds);
             let mut group = load()?.group;
             for _ in 0..settings.rounds {
-                let round = round(settings, &place, group, &mut load)?;
+                let round = round(scene, group, &mut load)?;
                 group = round.ours.group;
                 rounds.push(round);
             }
@@ -84,24 +88,29 @@ fn rows(runtime: &Runtime, settings: &Settings) -> Result<Vec<String>, Failure> 
 
 /// Bare SQLite for half of its time before and half of it after, since a disk changes its mood.
 fn round(
-    settings: &Settings,
-    place: &Place,
+    scene: Scene<'_>,
     group: f64,
     load: &mut impl FnMut() -> Result<Load, Failure>,
 ) -> Result<Round, Failure> {
-    let half = settings.window / 2;
-    let before = with_bare_sqlite(place, group, half)?;
+    let before = with_bare_sqlite(scene, group)?;
     let ours = load()?;
-    let after = with_bare_sqlite(place, ours.group, half)?;
+    let after = with_bare_sqlite(scene, ours.group)?;
     Ok(Round { ours, bare_per_second: f64::midpoint(before, after) })
 }
 
-async fn load(
-    settings: &Settings,
-    place: &Place,
-    asked: Asked,
-    clients: u64,
-) -> Result<Load, Failure> {
+fn with_bare_sqlite(scene: Scene<'_>, group: f64) -> Result<f64, Failure> {
+    let Scene { settings, place, clients, .. } = scene;
+    place.clear();
+    let db = Bare::make(&place.file(), clients)?;
+    let (mut bare, mut count, begun) = (Bare::new(&db, clients)?, 0, Instant::now());
+    while begun.elapsed() < settings.window / 2 {
+        count += bare.commit(group.round().max(1.0) as u64)?;
+    }
+    Ok(count as f64 / begun.elapsed().as_secs_f64())
+}
+
+async fn load(scene: Scene<'_>) -> Result<Load, Failure> {
+    let Scene { settings, place, asked, clients } = scene;
     place.clear();
     let store = LocalStore::open(place.file())?;
     let end = Arc::new(AtomicBool::new(false));
@@ -152,13 +161,12 @@ type Latencies = Result<Vec<(Instant, Duration)>, Failure>;
 
 async fn write(store: LocalStore, client: u64, end: Arc<AtomicBool>) -> Latencies {
     let mut latencies = Vec::new();
-    let text = event_text(EVENT_BODY);
     for n in 1.. {
         if end.load(Ordering::Relaxed) {
             break;
         }
         let begun = Instant::now();
-        ask(&store, command(client, n, &text)).await?;
+        ask(&store, command(client, n)).await?;
         latencies.push((Instant::now(), begun.elapsed()));
     }
     Ok(latencies)
@@ -190,80 +198,6 @@ async fn serve(listener: TcpListener, store: LocalStore, end: Arc<AtomicBool>) -
         () = ended => {}
     }
     Ok(Vec::new())
-}
-
-async fn ask(store: &LocalStore, op: StoreOp) -> Result<(), Failure> {
-    match store.execute(vec![(OpId(0), op)]).await.pop() {
-        Some((_, StoreOutcome::Committed { .. } | StoreOutcome::Lease { .. })) => Ok(()),
-        other => Err(format!("the store answers {other:?}").into()),
-    }
-}
-
-fn open(client: u64) -> StoreOp {
-    StoreOp::OpenLease {
-        id: LeaseId(u128::from(client)),
-        as_of: StoreTime::default(),
-        holder: Holder { node: 1, instance: InstanceId(1), dial: Dial(1) },
-        principal: format!("client-{client}").into(),
-        codec: Codec::Json,
-        ttl_ms: 3_600_000,
-        unused_ttl_ms: 3_600_000,
-        max_per_principal: 8,
-        held_ms: 60_000,
-    }
-}
-
-/// What a node commits for [`BenchClient::burst`] with one event.
-fn command(client: u64, n: u64, text: &str) -> StoreOp {
-    let name = |name| Name::from_static(name).expect("a legal name");
-    let topic = TopicId { name: name("feed"), key: FEED.to_string().into() };
-    let body = format!(r#"{{"feed":{FEED},"text":"{text}"}}"#);
-    let bodies = vec![(Codec::Json, Body::copy_from(body.as_bytes()))];
-    let publishes = vec![Publication { topic, name: name("ticked"), bodies }];
-    let outcome = Outcome::Ok(Body::copy_from(b""));
-    StoreOp::Commit {
-        lease: LeaseId(u128::from(client)),
-        low: CommandNo(n),
-        commits: vec![Commit {
-            n: CommandNo(n),
-            record: Record { hash: n, outcome, publishes, settled: false },
-            settle: true,
-            retention: vec![KEPT],
-            fresh_epochs: vec![Epoch(7)],
-            id: None,
-            decide: None,
-        }],
-    }
-}
-
-/// The least that keeps the same promise: a record and an entry per command, in batches, flushed;
-/// and the record and the entry before that are not kept any more go.
-fn with_bare_sqlite(place: &Place, group: f64, time: Duration) -> Result<f64, Failure> {
-    place.clear();
-    let batch = group.round().max(1.0) as u64;
-    let db = Connection::open(place.file())?;
-    db.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))?;
-    db.execute_batch(
-        "PRAGMA synchronous=FULL;
-         CREATE TABLE records(lease INTEGER, n INTEGER, reply TEXT, PRIMARY KEY (lease, n))
-             WITHOUT ROWID;
-         CREATE TABLE log(topic INTEGER, ts INTEGER, body TEXT, PRIMARY KEY (topic, ts))
-             WITHOUT ROWID;",
-    )?;
-    let body = format!(r#"{{"feed":{FEED},"text":"{}"}}"#, event_text(EVENT_BODY));
-    let (mut count, begun) = (0_i64, Instant::now());
-    while begun.elapsed() < time {
-        db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        for _ in 0..batch {
-            count += 1;
-            db.prepare_cached("INSERT INTO records VALUES (?1, ?2, '')")?
-                .execute(params![count % 128, count])?;
-            db.prepare_cached("INSERT INTO log VALUES (1, ?1, ?2)")?
-                .execute(params![count, body])?;
-        }
-        db.prepare_cached("COMMIT")?.execute([])?;
-    }
-    Ok(count as f64 / begun.elapsed().as_secs_f64())
 }
 
 /// A directory for the file, which is deleted with this.

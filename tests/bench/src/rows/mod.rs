@@ -1,6 +1,8 @@
 //! The rows of the table of targets, and what all of them need: connections, and a sample over a
 //! window of time.
 
+pub mod bare_sqlite;
+pub mod commands;
 pub mod durable;
 pub mod fan_out;
 pub mod memory;

@@ -1,6 +1,5 @@
-//! What a server knows of one client process, and what every frame of it must keep, whatever a case
-//! is about. It keeps the books of sessions, lease, commands and subscriptions, and answers
-//! nothing.
+//! What a server knows of one client, and what every frame of it must keep, whatever a case is
+//! about. It keeps the books of sessions, lease, commands and subscriptions, and answers nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +8,12 @@ use serde_json::{Value, json};
 use crate::case::{Step, Stop, ensure};
 use crate::frame::{Frame, is_id, kind, random_id};
 
-/// What a server knows of one client process.
+/// What a server knows of one client.
 #[derive(Debug)]
 pub(super) struct Desk {
     instance: Option<String>,
+    /// The instances of its earlier processes (5.26).
+    ended: BTreeSet<String>,
     dial: u64,
     pub(super) session: Option<Session>,
     pub(super) lease: String,
@@ -58,6 +59,7 @@ impl Desk {
     pub(super) fn new() -> Self {
         Self {
             instance: None,
+            ended: BTreeSet::new(),
             dial: 0,
             session: None,
             lease: random_id(),
@@ -67,6 +69,12 @@ impl Desk {
             low: 1,
             attachment: Attachment::default(),
         }
+    }
+
+    /// Notes that the client's process has ended without a word. The next one has what was saved.
+    pub(super) fn process_ended(&mut self) {
+        self.ended.extend(self.instance.take());
+        (self.dial, self.session) = (0, None);
     }
 
     /// Checks a HELLO: its form, and what it must say after all that came before (4.1, 4.7, 4.9,
@@ -89,6 +97,8 @@ impl Desk {
             is_id(&instance, 32),
             "`instance` is not 32 lower-case hexadecimal digits: {instance}"
         );
+        let was_another = self.ended.contains(&instance);
+        ensure!("5.26", !was_another, "the instance of an earlier process: {instance}");
         let known = self.instance.get_or_insert_with(|| instance.clone());
         ensure!("4.9", *known == instance, "the instance changed from {known} to {instance}");
         let dial = frame.member("4.9", "/dial")?;
@@ -99,13 +109,14 @@ impl Desk {
     }
 
     fn claim(&self, frame: &Frame, body: &Value) -> Step {
+        let clause = if self.ended.is_empty() { "5.1" } else { "5.26" };
         if body["lease"].is_null() {
-            ensure!("5.1", !self.issued, "the lease was not named again: {body}");
+            ensure!(clause, !self.issued, "the lease was not named again: {body}");
             return Ok(());
         }
         let (low, next) = (frame.member("4.1", "/lease/low")?, frame.member("4.1", "/lease/next")?);
         ensure!(
-            "5.1",
+            clause,
             self.issued && body["lease"]["id"] == self.lease.as_str(),
             "another lease was named: {body}"
         );
@@ -116,10 +127,14 @@ impl Desk {
     }
 
     fn resume(&self, body: &Value) -> Step {
-        let Some(session) = self.session.as_ref().filter(|_| !body["resume"].is_null()) else {
-            return Ok(());
-        };
         let resume = &body["resume"];
+        if resume.is_null() {
+            return Ok(());
+        }
+        let clause = if self.ended.is_empty() { "4.10" } else { "5.26" };
+        let Some(session) = self.session.as_ref() else {
+            return Err(Stop::broken(clause, format!("a resume in a first HELLO: {body}")));
+        };
         ensure!(
             "4.7",
             resume["session"] == session.id.as_str(),

@@ -1,7 +1,7 @@
 //! One case's stage: a client, which its adapter tells where to dial, and the sockets that it
 //! opens. What a case is about is not known here.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -44,6 +44,14 @@ impl Trial {
     /// A client that dials again at once.
     pub(crate) async fn client(&self) -> Step<Client> {
         self.client_with(json!({}), &["ann"]).await
+    }
+
+    /// A client that keeps its outbox beyond its process (5.26), attached, with these members in
+    /// WELCOME.
+    pub(crate) async fn keeping(&self, welcome: Value) -> Step<(Client, Peer)> {
+        let mut client = self.client_with(json!({ "outbox": true }), &["ann"]).await?;
+        let peer = client.attach_with(welcome).await?;
+        Ok((client, peer))
     }
 
     /// A client with settings of ADAPTER.md, and with credentials, of which it uses the next when
@@ -153,6 +161,14 @@ impl Client {
         Ok(peer)
     }
 
+    /// Ends the client's process without a word, and starts the next one, which goes on with what
+    /// was saved (5.26). The sockets of the old one are of no use any more.
+    pub(crate) async fn restart(&mut self) -> Step {
+        self.adapter.ask("restart", json!({})).await?;
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner).process_ended();
+        Ok(())
+    }
+
     /// Lets the application make a call. Returns the call's number in reports.
     pub(crate) async fn call(&mut self, name: &str, body: Value) -> Step<u64> {
         self.calls += 1;
@@ -170,6 +186,13 @@ impl Client {
         let of_call = move |event: &Value| event["event"] == "outcome" && event["call"] == call;
         let event = self.adapter.event(of_call).await?;
         event.ok_or_else(|| Stop::broken(clause, format!("call {call} has no outcome in time")))
+    }
+
+    /// Waits until a call is accepted, and so outlives the process (5.26).
+    pub(crate) async fn accepted(&mut self, call: u64) -> Step {
+        let of_call = move |event: &Value| event["event"] == "accepted" && event["call"] == call;
+        let event = self.adapter.event(of_call).await?;
+        event.map(drop).ok_or_else(|| Stop::broken("5.26", format!("call {call} is not accepted")))
     }
 
     /// Checks that a call has this outcome.

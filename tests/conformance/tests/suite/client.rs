@@ -1,7 +1,7 @@
 //! Our client keeps every clause that a client can be held against.
 
 use serde_json::json;
-use steadfast_conformance::{Ending, Selection, run_client_suite};
+use steadfast_conformance::{Ending, Outcome, Selection, run_client_suite};
 
 use crate::ours::lines;
 
@@ -13,6 +13,23 @@ async fn our_client_keeps_every_clause() {
     let report = run_client_suite(adapter, &selection).await;
     // For our own client, not applicable would be no answer.
     assert!(report.outcomes.iter().all(|outcome| outcome.ending == Ending::Passed), "{report}");
+}
+
+/// 5.26 is for those that keep something.
+#[tokio::test]
+async fn a_client_that_keeps_nothing_beyond_its_process_is_not_held_against_that() {
+    let adapter = crate::ours::adapter(|ends| async move {
+        let (mut questions, answers) = lines::of(ends);
+        while let Some(question) = lines::next(&mut questions).await {
+            match question["settings"]["outbox"].as_bool() {
+                Some(true) => answers.unsupported(&question, "the outbox ends with the process"),
+                _ => answers.ok(&question, json!({})),
+            }
+        }
+    });
+    let report = run_client_suite(adapter, &Selection::of(&["5.26"])).await;
+    let is_left_out = |outcome: &Outcome| matches!(outcome.ending, Ending::NotApplicable { .. });
+    assert!(!report.outcomes.is_empty() && report.outcomes.iter().all(is_left_out), "{report}");
 }
 
 /// Such as a page in a browser.

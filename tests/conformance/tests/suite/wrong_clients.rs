@@ -46,6 +46,11 @@ async fn a_clean_close_with_another_code_is_found() {
     is_found("4.11", |_, _, _, _| Fate::Pass, |code| if code == 1000 { 1001 } else { code }).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_its_own_earlier_process_stops_is_found() {
+    is_found("8.1", |_, _, _, _| Fate::Pass, |code| if code == 4300 { 4399 } else { code }).await;
+}
+
 mistakes! {
     a_side_that_is_never_heard_by_itself_is_found "9.3" |_, way, frame, _| {
         if way == Way::Up && frame[0] == 12 { Fate::Become(Vec::new()) } else { Fate::Pass }
@@ -135,6 +140,17 @@ mistakes! {
     };
     a_lease_that_is_forgotten_is_found "5.1" |_, way, frame, _| {
         if way == Way::Down || frame[0] != 20 {
+            return Fate::Pass;
+        }
+        changed(frame, |frame| frame[1]["lease"] = json!(null))
+    };
+    a_process_that_does_not_go_on_with_the_lease_is_found "5.26" |memory, way, frame, _| {
+        if way == Way::Down || frame[0] != 20 {
+            return Fate::Pass;
+        }
+        let earlier = memory.first(&frame[1]["instance"]);
+        let is_next = frame[1]["instance"] != earlier;
+        if !is_next {
             return Fate::Pass;
         }
         changed(frame, |frame| frame[1]["lease"] = json!(null))

@@ -3,13 +3,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use steadfast::session::store::{LogEntry, PrincipalId, TopicHead, TopicId};
 use steadfast::store::{AdminError, AgedEntry, BackPage, Erased, ListedTopic, TopicPage};
 use steadfast::wire::{Epoch, TopicSeq};
 
 use super::kept::{Kept, Tables};
+use super::ready::Ready;
 use super::transaction;
 use crate::jobs::{Asked, Told};
 use crate::rows::{Sql, count, event_bodies, int, name, retention, time, topic};
@@ -17,7 +18,7 @@ use steadfast::session::Now;
 
 /// Does what an operator asks for.
 pub(super) fn run(
-    db: &Connection,
+    db: &Ready<'_>,
     kept: &mut Kept,
     now: Now,
     asked: &Asked,
@@ -25,7 +26,7 @@ pub(super) fn run(
     if matches!(asked, Asked::Compact) {
         return compact(db, kept, now).map_err(|error| AdminError::Failed(error.to_string()));
     }
-    let act = |tables: &mut Tables<'_>| match asked {
+    let act = |tables: &mut Tables<'_, '_>| match asked {
         Asked::List(page) => tables.list_topics(page).map(Told::Listed),
         Asked::ReadBack { topic, before, max, max_bytes } => {
             tables.read_back(topic, *before, (*max, *max_bytes)).map(Told::Page)
@@ -49,13 +50,13 @@ pub(super) fn run(
 }
 
 /// Nothing of it changes what is stored.
-fn compact(db: &Connection, kept: &mut Kept, now: Now) -> Sql<Told> {
+fn compact(db: &Ready<'_>, kept: &mut Kept, now: Now) -> Sql<Told> {
     transaction::write_all(db, kept, now)?;
     db.execute_batch("VACUUM")?;
     Ok(Told::Compacted)
 }
 
-impl Tables<'_> {
+impl Tables<'_, '_> {
     fn list_topics(&mut self, page: &TopicPage) -> Sql<Vec<ListedTopic>> {
         self.flush(true)?;
         let sql = "SELECT name, key, epoch, head, oldest, bytes, keep_entries, keep_bytes, keep_ms \

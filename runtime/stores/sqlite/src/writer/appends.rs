@@ -11,12 +11,13 @@ use steadfast::wire::{Epoch, TopicSeq};
 
 use super::cache::Durable;
 use super::kept::Tables;
+use super::ready::Hot;
 use crate::rows::{Sql, append_key, count, event_body, int, text, time};
 
 /// Keys that are forgotten in one group because they are too old; the rest waits for the next one.
 const KEYS_AT_ONCE: i64 = 1_000;
 
-impl Tables<'_> {
+impl Tables<'_, '_> {
     pub(super) fn append(
         &mut self,
         topic: &TopicId,
@@ -70,6 +71,7 @@ impl Tables<'_> {
     }
 
     /// Appends; the caller knows that `key` is a new one. Without a key it will not be repeated.
+    /// What is kept no longer goes with the group.
     pub(super) fn append_event(
         &mut self,
         key: Option<&str>,
@@ -94,15 +96,13 @@ impl Tables<'_> {
         }
         let (no, appended) = (topic.no, Appended { epoch: topic.epoch, ts: topic.head });
         self.kept.totals.log_bytes += bytes;
-        let sql = "INSERT INTO sf_log(topic, ts, at_ms, name, body, bytes) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let ts = int(appended.ts.0);
-        self.run(sql, params![no, ts, int(now.0), name.as_str(), text(body), int(bytes)])?;
+        let entry = params![no, ts, int(now.0), name.as_str(), text(body), int(bytes)];
+        self.db.run(Hot::InsertEntry, entry)?;
         if let Some(key) = key {
             let sql = "INSERT INTO sf_append_keys(key, topic, ts, at_ms) VALUES (?1, ?2, ?3, ?4)";
             self.run(sql, params![key, no, ts, int(now.0)])?;
         }
-        self.trim(id)?;
         if first {
             self.reschedule_topic(id)?;
         }

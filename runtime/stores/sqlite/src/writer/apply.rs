@@ -8,7 +8,7 @@ use super::leases::Wanted;
 use crate::read;
 use crate::rows::Sql;
 
-impl Tables<'_> {
+impl Tables<'_, '_> {
     /// Lets go of what has expired. It is done once per group.
     pub(super) fn expire(&mut self) -> Sql<()> {
         self.expire_leases()?;

@@ -6,20 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use rusqlite::{Connection, Error, ErrorCode};
+use rusqlite::{Error, ErrorCode};
 
 use steadfast::session::store::{Decide, Decided, DecisionId};
 
+use super::ready::{Hot, Ready};
 use crate::decisions::Decisions;
 use crate::guard::Guard;
-use crate::rows::Sql;
 use crate::savepoint::Savepoint;
-
-// A statement that is kept ready was authorized when it was prepared. With these comments nobody
-// else has the same one by accident.
-const BEGIN: &str = "SAVEPOINT sf_decision /* the store's */";
-const UNDO: &str = "ROLLBACK TO sf_decision /* the store's */";
-const END: &str = "RELEASE sf_decision /* the store's */";
 
 /// What decisions need beside the tables.
 pub(super) struct Deciders {
@@ -58,7 +52,7 @@ impl From<Error> for Stopped {
 
 impl Decider<'_> {
     /// What is decided, on its terms. What the decision has done stays only if it is a success.
-    pub(super) fn decide(&self, db: &Connection, decide: &Decide) -> Result<Decided, Stopped> {
+    pub(super) fn decide(&self, db: &Ready<'_>, decide: &Decide) -> Result<Decided, Stopped> {
         if self.barred.contains(&decide.id) {
             return Ok(Decided::internal());
         }
@@ -66,7 +60,7 @@ impl Decider<'_> {
             // It was withdrawn, or lost with a node.
             return Ok(Decided::internal());
         };
-        step(db, BEGIN)?;
+        db.run(Hot::BeginDecision, [])?;
         let mut savepoint = Savepoint::new(db);
         let made = self.all.guard.while_closed(self.all.time, || {
             // One that has panicked is not asked again, so nobody sees what it has left behind.
@@ -92,15 +86,11 @@ impl Decider<'_> {
             }
         };
         if !decided.is_success() {
-            step(db, UNDO)?;
+            db.run(Hot::UndoDecision, [])?;
         }
-        step(db, END)?;
+        db.run(Hot::EndDecision, [])?;
         Ok(decided)
     }
-}
-
-fn step(db: &Connection, sql: &str) -> Sql<()> {
-    db.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 /// Whether an error is about the disk or memory, and not about what was to be done.

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rusqlite::{Connection, Error, ErrorCode};
+use rusqlite::{Error, ErrorCode};
 
 use steadfast::session::Now;
 use steadfast::session::store::{DecisionId, StoreOp, StoreOutcome};
 
 use super::decide::{Decider, Deciders, Stopped};
 use super::kept::{Kept, Tables};
+use super::ready::Ready;
 use super::transaction::{begin, commit, concerns_all, undo, write_what_changed};
 use crate::decisions::{Decisions, named_by};
 
@@ -56,7 +57,7 @@ static NONE: BTreeSet<DecisionId> = BTreeSet::new();
 /// transaction is barred from the next one. So what runs here is run as often as it takes, until
 /// its COMMIT has succeeded.
 pub(super) fn run(
-    db: &Connection,
+    db: &Ready<'_>,
     kept: &mut Kept,
     now: Now,
     ops: &[Operation<'_>],
@@ -75,7 +76,7 @@ impl Group<'_> {
     /// nobody has named.
     fn run(
         &mut self,
-        db: &Connection,
+        db: &Ready<'_>,
         kept: &mut Kept,
         now: Now,
         range: Range<usize>,
@@ -100,7 +101,7 @@ impl Group<'_> {
     /// transactions of their own.
     fn split(
         &mut self,
-        db: &Connection,
+        db: &Ready<'_>,
         kept: &mut Kept,
         now: Now,
         range: Range<usize>,
@@ -123,7 +124,7 @@ impl Group<'_> {
     /// that is not enough without any.
     fn alone(
         &mut self,
-        db: &Connection,
+        db: &Ready<'_>,
         kept: &mut Kept,
         now: Now,
         range: Range<usize>,
@@ -143,7 +144,7 @@ impl Group<'_> {
         vec![StoreOutcome::Failed]
     }
 
-    fn attempt(&self, db: &Connection, kept: &mut Kept, now: Now, range: Range<usize>) -> Attempt {
+    fn attempt(&self, db: &Ready<'_>, kept: &mut Kept, now: Now, range: Range<usize>) -> Attempt {
         let changes = db.total_changes();
         if let Err(error) = begin(db, kept, now) {
             undo(db, kept);
@@ -182,7 +183,7 @@ impl Group<'_> {
     /// One operation. If it can't be carried out, all that was done is undone.
     fn carry_out(
         &self,
-        db: &Connection,
+        db: &Ready<'_>,
         kept: &mut Kept,
         now: Now,
         index: usize,

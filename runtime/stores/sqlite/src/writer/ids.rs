@@ -14,7 +14,7 @@ use crate::rows::{
 /// How many ids whose time is over go in one group, so that no group takes long.
 const GO_AT_ONCE: u32 = 1_000;
 
-impl Tables<'_> {
+impl Tables<'_, '_> {
     pub(super) fn find_id(&self, id: &MessageId, max: u32, max_bytes: u64) -> Sql<StoreOutcome> {
         if let Some(used) = self.used_id(id)? {
             return Ok(StoreOutcome::UsedId(Box::new(used)));

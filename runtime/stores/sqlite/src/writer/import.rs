@@ -18,7 +18,7 @@ fn refused(why: impl Into<String>) -> Error {
     Error::ToSqlConversionFailure(why.into().into())
 }
 
-impl Tables<'_> {
+impl Tables<'_, '_> {
     pub(super) fn list_ids(
         &self,
         after: Option<&MessageId>,

@@ -12,6 +12,7 @@ use steadfast::wire::LeaseId;
 
 use super::cache::Cache;
 use super::leases::Lease;
+use super::ready::{Hot, Ready};
 use super::topics::Topic;
 use crate::rows::{Sql, count, int, maybe_time, store_time};
 use crate::settings::LocalLimits;
@@ -151,16 +152,16 @@ impl Kept {
 }
 
 /// The tables and what is known of them, in a transaction.
-pub(super) struct Tables<'a> {
-    pub(super) db: &'a Connection,
+pub(super) struct Tables<'a, 'db> {
+    pub(super) db: &'a Ready<'db>,
     pub(super) kept: &'a mut Kept,
     /// For how long the store has been open in all.
     pub(super) now: Now,
 }
 
-impl<'a> Tables<'a> {
-    pub(super) fn statement(&self, sql: &str) -> Sql<CachedStatement<'a>> {
-        self.db.prepare_cached(sql)
+impl<'db> Tables<'_, 'db> {
+    pub(super) fn statement(&self, sql: &str) -> Sql<CachedStatement<'db>> {
+        self.db.connection().prepare_cached(sql)
     }
 
     /// Runs a statement; how many rows it has changed.
@@ -184,9 +185,11 @@ impl<'a> Tables<'a> {
     pub(super) fn flush(&mut self, all: bool) -> Sql<()> {
         for id in self.kept.leases.take_dirty() {
             self.write_lease(id)?;
+            self.kept.leases.wrote_all_of(&id);
         }
+        self.trim_changed()?;
         for id in self.kept.topics.take_dirty() {
-            self.write_topic(&id)?;
+            self.write_head(&id)?;
         }
         if all || self.now.since(self.kept.written) >= WRITE_ALONG_MS {
             self.kept.written = self.now;
@@ -202,7 +205,6 @@ impl<'a> Tables<'a> {
 
     /// Writes for how long the store was open.
     pub(super) fn write_served(&self) -> Sql<()> {
-        let sql = "UPDATE sf_store SET served_ms = max(served_ms, ?1)";
-        self.run(sql, [int(self.now.0)]).map(|_| ())
+        self.db.run(Hot::WriteServed, [int(self.now.0)]).map(drop)
     }
 }

@@ -13,6 +13,7 @@ use steadfast::wire::{Codec, CommandNo, LeaseId};
 
 use super::cache::Durable;
 use super::kept::Tables;
+use super::ready::Hot;
 use crate::rows::{
     Sql, codec, count, holder, holder_text, int, lease_id, maybe, maybe_time, store_time, time,
 };
@@ -85,14 +86,19 @@ const COLUMNS: &str = "no, principal, codec, low, contact_ms, let_go_ms, ttl_ms,
                        ran, ended_ms, (SELECT COALESCE(sum(reply_bytes), 0) FROM sf_records \
                        WHERE lease = sf_leases.no), generation, holder";
 
-impl Tables<'_> {
+impl Tables<'_, '_> {
     /// A lease, whether it lives or not. One whose time is over is ended first.
     pub(super) fn lease(&mut self, id: LeaseId) -> Sql<Option<&Lease>> {
-        if self.kept.leases.get(&id).is_none() {
-            let Some(lease) = self.read_lease(id)? else { return Ok(None) };
-            self.kept.leases.loaded(id, lease);
-        }
-        if self.kept.leases.get(&id).is_some_and(|lease| lease.until() <= self.now) {
+        let until = match self.kept.leases.get(&id) {
+            Some(lease) => lease.until(),
+            None => {
+                let Some(lease) = self.read_lease(id)? else { return Ok(None) };
+                let until = lease.until();
+                self.kept.leases.loaded(id, lease);
+                until
+            }
+        };
+        if until <= self.now {
             self.expire_lease(id)?;
         }
         Ok(self.kept.leases.get(&id))
@@ -135,10 +141,8 @@ impl Tables<'_> {
     /// Writes the part of a lease's row that changes.
     pub(super) fn write_lease(&self, id: LeaseId) -> Sql<()> {
         let Some(lease) = self.kept.leases.get(&id) else { return Ok(()) };
-        let sql = "UPDATE sf_leases SET low = ?2, contact_ms = ?3, let_go_ms = ?4, ran = ?5, \
-                   ended_ms = ?6, generation = ?7, holder = ?8 WHERE no = ?1";
-        self.run(
-            sql,
+        self.db.run(
+            Hot::WriteLease,
             params![
                 lease.no,
                 int(lease.low.0),

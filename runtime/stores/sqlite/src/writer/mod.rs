@@ -11,6 +11,7 @@ mod ids;
 mod import;
 mod kept;
 mod leases;
+mod ready;
 mod records;
 mod replies;
 mod topics;
@@ -31,14 +32,15 @@ use crate::file::{self, Note};
 use crate::guard::Guard;
 use crate::jobs::{Asked, Batch, Job};
 use crate::metrics::{Counts, LocalMetrics};
-use crate::news::Deletions;
-use crate::queue::{Queue, Room, Taken};
+use crate::news::Listeners;
+use crate::queue::{Queue, Room, Taken, Weighty};
 use crate::rows::{Sql, count};
 use crate::served::Served;
 use crate::settings::{LocalLimits, LocalSettings};
 use decide::Deciders;
 use group::{Ended, Operation};
 use kept::Kept;
+use ready::Ready;
 
 /// How old something may be that is imported: ten years.
 const OLDEST_MS: u64 = 10 * 366 * 24 * 3_600_000;
@@ -56,7 +58,7 @@ pub(crate) struct Parts {
     pub(crate) served: Served,
     pub(crate) queue: Arc<Queue<Job>>,
     pub(crate) counts: Arc<Counts>,
-    pub(crate) deletions: Arc<Deletions>,
+    pub(crate) listeners: Arc<Listeners>,
 }
 
 /// The thread's own things beside its connection.
@@ -66,7 +68,7 @@ struct Writer {
     served: Served,
     queue: Arc<Queue<Job>>,
     counts: Arc<Counts>,
-    deletions: Arc<Deletions>,
+    listeners: Arc<Listeners>,
     /// Bytes in the write-ahead log, as of the last COMMIT.
     wal: Arc<AtomicU64>,
     path: PathBuf,
@@ -81,7 +83,7 @@ struct Writer {
 
 /// Makes a writer that has read what it has to know.
 pub(crate) fn prepare(parts: Parts) -> Sql<impl FnOnce() + Send + 'static> {
-    let Parts { mut db, guard, note, path, settings, limits, served, queue, counts, deletions } =
+    let Parts { mut db, guard, note, path, settings, limits, served, queue, counts, listeners } =
         parts;
     let page = db.query_row("PRAGMA page_size", [], |row| count(row, 0))?;
     let deciders = Deciders { guard, time: settings.decision_time };
@@ -99,7 +101,7 @@ pub(crate) fn prepare(parts: Parts) -> Sql<impl FnOnce() + Send + 'static> {
         served,
         queue,
         counts,
-        deletions,
+        listeners,
         wal,
         path,
         deciders,
@@ -109,14 +111,17 @@ pub(crate) fn prepare(parts: Parts) -> Sql<impl FnOnce() + Send + 'static> {
     };
     writer.count();
     Ok(move || {
-        writer.work(&db);
-        writer.close(db);
+        let ready = Ready::new(&db);
+        writer.work(&ready);
+        writer.finish(&ready);
+        drop(ready);
+        close(db);
         drop(note);
     })
 }
 
 impl Writer {
-    fn work(&mut self, db: &Connection) {
+    fn work(&mut self, db: &Ready<'_>) {
         loop {
             let room = Room {
                 operations: self.settings.group_operations,
@@ -134,7 +139,7 @@ impl Writer {
     }
 
     /// Does something that is no part of a group. Whoever has asked may be gone.
-    fn do_apart(&mut self, db: &Connection, job: Job) {
+    fn do_apart(&mut self, db: &Ready<'_>, job: Job) {
         match job {
             Job::Backup { to, tell } => {
                 let copied = file::backup(db, &to, || self.in_between(db));
@@ -151,7 +156,7 @@ impl Writer {
                 let told = admin::run(db, &mut self.kept, self.served.now(), &asked);
                 if matches!(asked, Asked::Delete(_)) {
                     // Whether it was there or not: a look at heads tells.
-                    self.deletions.tell();
+                    self.listeners.missed();
                 }
                 self.count();
                 self.afterwards(db);
@@ -162,7 +167,7 @@ impl Writer {
     }
 
     /// A group while the file is copied, if one waits.
-    fn in_between(&mut self, db: &Connection) {
+    fn in_between(&mut self, db: &Ready<'_>) {
         let room =
             Room { operations: self.settings.group_operations, bytes: self.settings.group_bytes };
         if let Taken::Some(jobs) = self.queue.take(room, std::time::Duration::ZERO) {
@@ -170,7 +175,7 @@ impl Writer {
         }
     }
 
-    fn carry_out(&mut self, db: &Connection, jobs: Vec<Job>) {
+    fn carry_out(&mut self, db: &Ready<'_>, jobs: Vec<Job>) {
         let mut batches = Vec::with_capacity(jobs.len());
         for job in jobs {
             match job {
@@ -194,6 +199,7 @@ impl Writer {
         self.count();
         match ended {
             Ended::Committed(outcomes) => {
+                self.tell_others(&batches, &outcomes);
                 let mut outcomes = outcomes.into_iter();
                 batches.into_iter().for_each(|batch| batch.answer(&mut outcomes));
                 self.went_well();
@@ -208,6 +214,20 @@ impl Writer {
             }
         }
         self.afterwards(db);
+    }
+
+    /// Tells the other handles of what each batch has appended.
+    fn tell_others(&self, batches: &[Batch], outcomes: &[StoreOutcome]) {
+        let wanting = self.listeners.wanting();
+        if wanting.is_empty() {
+            return;
+        }
+        let mut rest = outcomes;
+        for batch in batches {
+            let (its, others) = rest.split_at(batch.operations().min(rest.len()));
+            batch.tell(its, &wanting);
+            rest = others;
+        }
     }
 
     /// Tells how much there is.
@@ -227,7 +247,7 @@ impl Writer {
     }
 
     /// What need not be waited for: brings the log into the file, and forgets what is too much.
-    fn afterwards(&mut self, db: &Connection) {
+    fn afterwards(&mut self, db: &Ready<'_>) {
         if self.wal.load(Ordering::Relaxed) >= self.settings.checkpoint_bytes {
             self.checkpoint(db, CheckpointMode::PASSIVE);
         }
@@ -242,7 +262,7 @@ impl Writer {
     }
 
     /// Nobody asked for anything: lets go of what has expired, and writes what has waited.
-    fn look(&mut self, db: &Connection) {
+    fn look(&mut self, db: &Ready<'_>) {
         let now = self.served.now();
         let totals = &self.kept.totals;
         let due = totals.lease_due.min(totals.topic_due).min(totals.id_due) <= now;
@@ -252,7 +272,7 @@ impl Writer {
         }
     }
 
-    fn write_all(&mut self, db: &Connection) {
+    fn write_all(&mut self, db: &Ready<'_>) {
         let now = self.served.now();
         match transaction::write_all(db, &mut self.kept, now) {
             Ok(()) => self.written = now,
@@ -261,7 +281,7 @@ impl Writer {
     }
 
     /// Whether the write-ahead log has outgrown its bound, though it was tried to shorten it.
-    fn has_too_long_a_log(&self, db: &Connection) -> bool {
+    fn has_too_long_a_log(&self, db: &Ready<'_>) -> bool {
         let too_long = || self.wal.load(Ordering::Relaxed) >= self.settings.wal_bytes;
         if too_long() {
             self.checkpoint(db, CheckpointMode::RESTART);
@@ -269,7 +289,7 @@ impl Writer {
         too_long()
     }
 
-    fn checkpoint(&self, db: &Connection, mode: CheckpointMode) {
+    fn checkpoint(&self, db: &Ready<'_>, mode: CheckpointMode) {
         match db.wal_checkpoint_v2(None::<&str>, mode) {
             // All of it is in the file: the next COMMIT begins the log anew.
             Ok((log, brought)) if log == brought => self.wal.store(0, Ordering::Relaxed),
@@ -296,12 +316,15 @@ impl Writer {
         }
     }
 
-    fn close(mut self, db: Connection) {
-        self.write_all(&db);
-        self.checkpoint(&db, CheckpointMode::TRUNCATE);
-        if let Err((_, error)) = db.close() {
-            tracing::error!(%error, "the file could not be closed");
-        }
+    fn finish(&mut self, db: &Ready<'_>) {
+        self.write_all(db);
+        self.checkpoint(db, CheckpointMode::TRUNCATE);
+    }
+}
+
+fn close(db: Connection) {
+    if let Err((_, error)) = db.close() {
+        tracing::error!(%error, "the file could not be closed");
     }
 }
 

@@ -11,7 +11,7 @@ use super::kept::Tables;
 use super::records::shrunk;
 use crate::rows::{Sql, count, int, lease_id, outcome_columns, outcome_word, text};
 
-impl Tables<'_> {
+impl Tables<'_, '_> {
     /// A record of a lease was written that has so many bytes of reply.
     pub(super) fn count_reply(&mut self, id: LeaseId, n: CommandNo, bytes: u64) -> Sql<()> {
         if bytes == 0 {

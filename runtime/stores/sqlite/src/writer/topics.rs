@@ -10,6 +10,7 @@ use steadfast::wire::{Epoch, TopicSeq};
 use super::cache::Durable;
 use super::kept::Tables;
 use super::leases::EXPIRED_AT_ONCE;
+use super::ready::Hot;
 use crate::rows::{Sql, bits, count, int, retention, time, topic};
 
 /// A topic as the writer knows it.
@@ -38,21 +39,28 @@ impl Topic {
     }
 }
 
-impl Tables<'_> {
+impl Tables<'_, '_> {
     /// A topic, if there is one.
     pub(super) fn topic(&mut self, id: &TopicId) -> Sql<Option<&Topic>> {
-        if self.kept.topics.get(id).is_none() {
-            let Some(topic) = self.read_topic(id)? else { return Ok(None) };
-            self.kept.topics.loaded(id.clone(), topic);
-        }
-        if self.kept.topics.get(id).is_some_and(|topic| self.until(topic) <= self.now) {
+        let until = match self.kept.topics.get(id) {
+            Some(topic) => self.until(topic),
+            None => {
+                let Some(topic) = self.read_topic(id)? else { return Ok(None) };
+                let until = self.until(&topic);
+                self.kept.topics.loaded(id.clone(), topic);
+                until
+            }
+        };
+        if until <= self.now {
             self.forget_topic(id)?;
         }
         Ok(self.kept.topics.get(id))
     }
 
     fn read_topic(&self, id: &TopicId) -> Sql<Option<Topic>> {
-        let sql = "SELECT no, epoch, head, oldest, bytes, used_ms, keep_entries, keep_bytes, \
+        // After a crash the time of use may be older than the latest entry, which was use, too.
+        let sql = "SELECT no, epoch, head, oldest, bytes, max(used_ms, COALESCE((SELECT at_ms \
+                   FROM sf_log WHERE topic = no AND ts = head), 0)), keep_entries, keep_bytes, \
                    keep_ms FROM sf_topics WHERE name = ?1 AND key = ?2";
         let mut statement = self.statement(sql)?;
         let found = statement.query_row(params![id.name.as_str(), &*id.key], |row| {
@@ -70,14 +78,19 @@ impl Tables<'_> {
         found.optional()
     }
 
+    /// Writes where a topic stands, and not when it was used: that is in an index, and can wait.
+    pub(super) fn write_head(&self, id: &TopicId) -> Sql<()> {
+        let Some(topic) = self.kept.topics.get(id) else { return Ok(()) };
+        let (head, oldest) = (int(topic.head.0), int(topic.oldest.0));
+        self.db.run(Hot::WriteHead, [topic.no, head, oldest, int(topic.bytes)]).map(drop)
+    }
+
     /// Writes the part of a topic's row that changes.
     pub(super) fn write_topic(&self, id: &TopicId) -> Sql<()> {
         let Some(topic) = self.kept.topics.get(id) else { return Ok(()) };
-        let sql = "UPDATE sf_topics SET head = ?2, oldest = ?3, bytes = ?4, used_ms = ?5, \
-                   keep_entries = ?6, keep_bytes = ?7, keep_ms = ?8 WHERE no = ?1";
         let Retention { entries, bytes, ttl, .. } = topic.retention;
-        self.run(
-            sql,
+        self.db.run(
+            Hot::WriteTopic,
             params![
                 topic.no,
                 int(topic.head.0),
@@ -116,6 +129,7 @@ impl Tables<'_> {
                     topic.retention = retention;
                 }
                 self.used(id);
+                self.write_topic(id)?;
                 self.reschedule_topic(id)
             }
             Some(_) => {
@@ -127,10 +141,8 @@ impl Tables<'_> {
 
     fn used(&mut self, id: &TopicId) {
         let now = self.now;
-        if self.kept.topics.get(id).is_some_and(|topic| topic.used < now)
-            && let Some(topic) = self.kept.topics.change(id, Durable::Later)
-        {
-            topic.used = now;
+        if let Some(topic) = self.kept.topics.change(id, Durable::Later) {
+            topic.used = topic.used.max(now);
         }
     }
 
@@ -205,6 +217,7 @@ impl Tables<'_> {
         if !full && totals.log_bytes <= limits.log_bytes {
             return Ok(());
         }
+        self.trim_changed()?;
         let no = self.topic(present)?.map(|topic| topic.no);
         while self.kept.totals.topics > self.kept.limits.topics.max(1) as u64
             && let Some(oldest) = self.first_to_go(no)?
@@ -262,6 +275,15 @@ impl Tables<'_> {
         if self.topic(id)?.is_some() {
             self.trim(id)?;
             self.write_topic(id)?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of what is kept no longer, in the topics that this group has changed. One statement
+    /// does it for all the entries that the group has brought.
+    pub(super) fn trim_changed(&mut self) -> Sql<()> {
+        for id in self.kept.topics.dirty() {
+            self.trim(&id)?;
         }
         Ok(())
     }
@@ -332,8 +354,9 @@ impl Tables<'_> {
         if below <= topic.oldest {
             return Ok(());
         }
-        let sql = "DELETE FROM sf_log WHERE topic = ?1 AND ts < ?2 RETURNING bytes";
-        let freed = self.run_and_sum(sql, params![topic.no, int(below.0)])?;
+        let entries = [topic.no, int(below.0)];
+        let freed = self.db.count(Hot::DroppedBytes, entries)?;
+        self.db.run(Hot::DropEntries, entries)?;
         if let Some(topic) = self.kept.topics.change(id, Durable::Now) {
             topic.oldest = below;
             topic.bytes -= freed;

@@ -1,28 +1,24 @@
 //! A transaction of the writer: begun, committed or undone, in the tables and in what is known of
 //! them. What happens in it is not known here.
 
-use rusqlite::{Connection, Error, ErrorCode};
+use rusqlite::{Error, ErrorCode};
 
 use steadfast::session::Now;
 use steadfast::store::AdminError;
 
 use super::kept::{Kept, Tables};
+use super::ready::{Hot, Ready};
 use crate::rows::Sql;
 
-// A statement that is kept ready was authorized when it was prepared. With these comments nobody
-// else has the same one by accident.
-const BEGIN: &str = "BEGIN IMMEDIATE /* the store's */";
-const COMMIT: &str = "COMMIT /* the store's */";
-
 /// Begins a transaction, and lets go of what has expired.
-pub(super) fn begin(db: &Connection, kept: &mut Kept, now: Now) -> Sql<()> {
-    db.prepare_cached(BEGIN)?.execute([])?;
+pub(super) fn begin(db: &Ready<'_>, kept: &mut Kept, now: Now) -> Sql<()> {
+    db.run(Hot::Begin, [])?;
     Tables { db, kept, now }.expire()
 }
 
 /// Writes the rows that the group has changed, and the time served with them. A group that changed
 /// nothing writes nothing, and its COMMIT does not touch the disk.
-pub(super) fn write_what_changed(tables: &mut Tables<'_>, changes: u64) -> Sql<()> {
+pub(super) fn write_what_changed(tables: &mut Tables<'_, '_>, changes: u64) -> Sql<()> {
     tables.flush(false)?;
     if tables.db.total_changes() != changes {
         tables.write_served()?;
@@ -31,7 +27,7 @@ pub(super) fn write_what_changed(tables: &mut Tables<'_>, changes: u64) -> Sql<(
 }
 
 /// Whether an error is about the file or the whole transaction, and not about one operation.
-pub(super) fn concerns_all(db: &Connection, error: &Error) -> bool {
+pub(super) fn concerns_all(db: &Ready<'_>, error: &Error) -> bool {
     // SQLite ends the transaction by itself when the disk is full, among others.
     db.is_autocommit()
         || matches!(
@@ -52,10 +48,10 @@ pub(super) fn concerns_all(db: &Connection, error: &Error) -> bool {
 
 /// Carries something out in a transaction of its own.
 pub(super) fn alone<T>(
-    db: &Connection,
+    db: &Ready<'_>,
     kept: &mut Kept,
     now: Now,
-    act: impl FnOnce(&mut Tables<'_>) -> Sql<T>,
+    act: impl FnOnce(&mut Tables<'_, '_>) -> Sql<T>,
 ) -> Result<T, AdminError> {
     let changes = db.total_changes();
     let carry_out = || {
@@ -79,8 +75,8 @@ pub(super) fn alone<T>(
 
 /// Puts what was done on the disk. If that fails it is undone here, and after a crash right now it
 /// may have happened.
-pub(super) fn commit(db: &Connection, kept: &mut Kept, now: Now) -> Sql<()> {
-    let committed = db.prepare_cached(COMMIT).and_then(|mut commit| commit.execute([]));
+pub(super) fn commit(db: &Ready<'_>, kept: &mut Kept, now: Now) -> Sql<()> {
+    let committed = db.run(Hot::Commit, []);
     match committed {
         Ok(_) => kept.committed(now),
         Err(_) => undo(db, kept),
@@ -89,7 +85,7 @@ pub(super) fn commit(db: &Connection, kept: &mut Kept, now: Now) -> Sql<()> {
 }
 
 /// Undoes what was begun, in the tables and in what is known of them.
-pub(super) fn undo(db: &Connection, kept: &mut Kept) {
+pub(super) fn undo(db: &Ready<'_>, kept: &mut Kept) {
     if !db.is_autocommit()
         && let Err(error) = db.execute_batch("ROLLBACK")
     {
@@ -100,7 +96,7 @@ pub(super) fn undo(db: &Connection, kept: &mut Kept) {
 }
 
 /// Writes everything that can wait, and the time served.
-pub(super) fn write_all(db: &Connection, kept: &mut Kept, now: Now) -> Sql<()> {
+pub(super) fn write_all(db: &Ready<'_>, kept: &mut Kept, now: Now) -> Sql<()> {
     let write = |kept: &mut Kept| {
         begin(db, kept, now)?;
         let mut tables = Tables { db, kept, now };

@@ -5,6 +5,7 @@ mod commands;
 mod frames;
 mod leases;
 mod outbox;
+mod processes;
 mod reactions;
 mod session;
 mod topics;
@@ -22,6 +23,7 @@ pub(super) const ALL: &[&[Case<Trial>]] = &[
     commands::CASES,
     leases::CASES,
     outbox::CASES,
+    processes::CASES,
     topics::CASES,
     topics_flow::CASES,
     closing::CASES,

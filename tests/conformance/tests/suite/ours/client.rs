@@ -14,13 +14,14 @@ use steadfast::client::{
 use steadfast::protocol::{Reply, TopicKey};
 use steadfast::wire::{RefusalCode, ResetReason, UnsubscribeCode};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::Ends;
 use super::application::{
     ConformanceClient, ConformanceError, ConformanceEvent, ConformanceEventState, List, Log,
 };
 use super::lines::{self, Answers};
+use super::process::Process;
 use super::relay::{Mistake, Relay};
 
 /// What the application does with a subscription.
@@ -29,24 +30,51 @@ struct Follower {
     task: JoinHandle<()>,
 }
 
+/// A call that was made, as the suite named it.
+struct Made {
+    id: u64,
+    name: String,
+    body: Value,
+}
+
+/// What is known of calls, in whatever process they were made.
+struct Calls {
+    made: Vec<Made>,
+    reports: JoinSet<()>,
+    answers: Answers,
+}
+
 /// Runs the adapter. If there is a mistake, the client dials a relay that makes it.
 pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
     let (mut questions, answers) = lines::of(ends);
-    let (mut client, mut relay) = (None, None);
+    let (mut client, mut relay, mut process) = (None, None, None::<Process>);
+    let mut calls = Calls::new(&answers);
+    let (mut first, mut url) = (Value::Null, String::new());
     let mut followers: BTreeMap<u64, Follower> = BTreeMap::new();
     while let Some(question) = lines::next(&mut questions).await {
         let number = |name: &str| question[name].as_u64().unwrap();
         match (question["do"].as_str().unwrap(), &client) {
             ("start", _) => {
-                let mut url = question["url"].as_str().unwrap().to_owned();
+                url = question["url"].as_str().unwrap().to_owned();
                 if let Some(mistake) = &mistake {
                     let between = Relay::start(url, mistake.clone()).await;
                     url = between.url.clone();
                     relay = Some(between);
                 }
-                client = Some(start(&question, url, &answers));
+                let keeps = question["settings"]["outbox"].as_bool() == Some(true);
+                process = keeps.then(Process::start);
+                client = Some(start(&question, &url, process.as_ref(), &answers));
+                first = question.clone();
             }
-            ("call", Some(client)) => call(client, &question, &answers),
+            ("restart", Some(_)) if process.is_some() => {
+                process = Some(process.take().unwrap().next().await);
+                calls.reports.abort_all();
+                followers.values().for_each(|follower| follower.task.abort());
+                let next = start(&first, &url, process.as_ref(), &answers);
+                calls.go_on(&next);
+                client = Some(next);
+            }
+            ("call", Some(client)) => calls.make(client, &question, process.is_some()),
             ("volatile", Some(client)) => {
                 client.nudge(question["body"]["list"].as_str().unwrap().to_owned());
             }
@@ -84,7 +112,12 @@ pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
     drop(relay);
 }
 
-fn start(question: &Value, url: String, answers: &Answers) -> ConformanceClient {
+fn start(
+    question: &Value,
+    url: &str,
+    process: Option<&Process>,
+    answers: &Answers,
+) -> ConformanceClient {
     let settings = &question["settings"];
     let tokens: Vec<String> = serde_json::from_value(question["tokens"].clone()).unwrap();
     let (at, tokens) = (AtomicUsize::new(0), Mutex::new(tokens));
@@ -95,7 +128,7 @@ fn start(question: &Value, url: String, answers: &Answers) -> ConformanceClient 
         }
         std::future::ready(tokens[at.load(Ordering::Relaxed).min(tokens.len() - 1)].clone())
     };
-    let client = ConformanceClient::builder(url)
+    let builder = ConformanceClient::builder(url)
         .token(next_token)
         .configure(|config| {
             let backoff = Duration::from_millis(settings["backoff_ms"].as_u64().unwrap());
@@ -109,9 +142,14 @@ fn start(question: &Value, url: String, answers: &Answers) -> ConformanceClient 
             let bytes =
                 settings["message_bytes"].as_u64().map(|bytes| usize::try_from(bytes).unwrap());
             transport.message_bytes = bytes.unwrap_or(transport.message_bytes);
-        })
-        .connect_lazily()
-        .unwrap();
+        });
+    let client = match process {
+        Some(process) => {
+            let _inside = process.enter();
+            builder.outbox(process.outbox()).connect_lazily().unwrap()
+        }
+        None => builder.connect_lazily().unwrap(),
+    };
     let (mut state, answers) = (client.state(), answers.clone());
     tokio::spawn(async move {
         if let Ok(state) = state.wait_for(ConnectionState::is_over).await {
@@ -125,52 +163,87 @@ fn start(question: &Value, url: String, answers: &Answers) -> ConformanceClient 
     client
 }
 
-fn call(client: &ConformanceClient, question: &Value, answers: &Answers) {
-    let (call, body) = (question["call"].as_u64().unwrap(), &question["body"]);
-    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
-    match question["name"].as_str().unwrap() {
-        "echo" => report(call, client.echo(text("text")), answers),
-        "fail" => report(call, client.fail(text("list")), answers),
-        "late" => report(call, client.late(text("gate")), answers),
-        other => panic!("the suite calls `{other}`"),
+impl Calls {
+    fn new(answers: &Answers) -> Self {
+        Self { made: Vec::new(), reports: JoinSet::new(), answers: answers.clone() }
+    }
+
+    fn make(&mut self, client: &ConformanceClient, question: &Value, keeps: bool) {
+        let (id, body) = (question["call"].as_u64().unwrap(), question["body"].clone());
+        let name = question["name"].as_str().unwrap().to_owned();
+        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        match name.as_str() {
+            "echo" => self.report(id, client.echo(text("text")), keeps),
+            "fail" => self.report(id, client.fail(text("list")), keeps),
+            "late" => self.report(id, client.late(text("gate")), keeps),
+            other => panic!("the suite calls `{other}`"),
+        }
+        self.made.push(Made { id, name, body });
+    }
+
+    /// Reports what comes of the calls of an earlier process, which are handed out in their order.
+    fn go_on(&mut self, client: &ConformanceClient) {
+        let mut from = 0;
+        for call in client.inner().recovered() {
+            let body: Value = serde_json::from_slice(call.body()).unwrap();
+            let is_it = |made: &Made| made.name == call.name() && made.body == body;
+            from += self.made[from..].iter().position(is_it).unwrap() + 1;
+            let Made { id, ref name, .. } = self.made[from - 1];
+            match name.as_str() {
+                "echo" => self.report(id, call.into_call::<String>(), false),
+                _ => self.report(id, call.into_call::<()>(), false),
+            }
+        }
+    }
+
+    fn report<T: Reply + serde::Serialize + Send + 'static>(
+        &mut self,
+        id: u64,
+        call: Call<T, ConformanceError>,
+        keeps: bool,
+    ) {
+        let answers = self.answers.clone();
+        self.reports.spawn(async move {
+            if keeps && call.accepted().await {
+                answers.say(json!({ "event": "accepted", "call": id }));
+            }
+            report(id, call, answers).await;
+        });
     }
 }
 
 /// Reports the outcome of a call.
-fn report<T: Reply + serde::Serialize + Send + 'static>(
+async fn report<T: Reply + serde::Serialize>(
     id: u64,
     mut call: Call<T, ConformanceError>,
-    answers: &Answers,
+    answers: Answers,
 ) {
-    let answers = answers.clone();
-    tokio::spawn(async move {
-        let mut outcome = (&mut call).await;
-        if matches!(outcome, Err(CallError::Timeout)) {
-            answers.say(json!({ "event": "gave_up", "call": id }));
-            outcome = call.settled().await;
+    let mut outcome = (&mut call).await;
+    if matches!(outcome, Err(CallError::Timeout)) {
+        answers.say(json!({ "event": "gave_up", "call": id }));
+        outcome = call.settled().await;
+    }
+    let mut told = match outcome {
+        Ok(reply) => json!({ "outcome": "reply", "body": reply }),
+        Err(CallError::App(ConformanceError::Failed { list })) => {
+            json!({ "outcome": "error", "name": "failed", "body": { "list": list } })
         }
-        let mut told = match outcome {
-            Ok(reply) => json!({ "outcome": "reply", "body": reply }),
-            Err(CallError::App(ConformanceError::Failed { list })) => {
-                json!({ "outcome": "error", "name": "failed", "body": { "list": list } })
-            }
-            Err(CallError::Refused { code }) => {
-                json!({ "outcome": "refused", "code": refusal(code) })
-            }
-            Err(CallError::TooLarge { .. }) => json!({ "outcome": "refused", "code": "too_large" }),
-            Err(CallError::OutcomeUnknown | CallError::Closed { maybe_executed: true }) => {
-                json!({ "outcome": "unknown" })
-            }
-            Err(CallError::HandlerFailed) => json!({ "outcome": "failed", "code": "internal" }),
-            Err(CallError::HandlerTimedOut) => json!({ "outcome": "failed", "code": "timeout" }),
-            Err(CallError::Undecodable { .. } | CallError::App(_)) => {
-                json!({ "outcome": "unreadable" })
-            }
-            Err(_) => json!({ "outcome": "not_sent" }),
-        };
-        (told["event"], told["call"]) = (json!("outcome"), json!(id));
-        answers.say(told);
-    });
+        Err(CallError::Refused { code }) => {
+            json!({ "outcome": "refused", "code": refusal(code) })
+        }
+        Err(CallError::TooLarge { .. }) => json!({ "outcome": "refused", "code": "too_large" }),
+        Err(CallError::OutcomeUnknown | CallError::Closed { maybe_executed: true }) => {
+            json!({ "outcome": "unknown" })
+        }
+        Err(CallError::HandlerFailed) => json!({ "outcome": "failed", "code": "internal" }),
+        Err(CallError::HandlerTimedOut) => json!({ "outcome": "failed", "code": "timeout" }),
+        Err(CallError::Undecodable { .. } | CallError::App(_)) => {
+            json!({ "outcome": "unreadable" })
+        }
+        Err(_) => json!({ "outcome": "not_sent" }),
+    };
+    (told["event"], told["call"]) = (json!("outcome"), json!(id));
+    answers.say(told);
 }
 
 /// Takes items of a topic whenever it is told to, and reports them.

@@ -6,6 +6,7 @@
 pub mod application;
 pub mod client;
 pub mod lines;
+pub mod process;
 pub mod relay;
 pub mod server;
 

@@ -23,4 +23,4 @@ pub use ended_leases::EndedLeases;
 pub use export::{ExportError, ExportFigures, ImportError, export, import};
 pub use imported_log::ImportedLog;
 pub use interface::{Clock, DynStore, NewsFuture, Store, StoreFuture};
-pub use memory::{MemoryBytes, MemoryLimits, MemoryState, MemoryStore};
+pub use memory::{MemoryBytes, MemoryLimits, MemoryPeaks, MemoryState, MemoryStore};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::bytes::{MemoryBytes, Sums};
+use super::bytes::{MemoryBytes, MemoryPeaks, Sums};
 use super::limits::MemoryLimits;
 use super::people::People;
 use super::run::Run;
@@ -13,7 +13,7 @@ use crate::session::Now;
 use crate::session::store::{
     Decided, DecisionId, PrincipalId, StoreOp, StoreOutcome, StoreTime, TopicId,
 };
-use crate::store::admin::Erased;
+use crate::store::admin::{Erased, StoreFigures};
 use crate::store::ended_leases::EndedLeases;
 use crate::wire::LeaseId;
 
@@ -81,6 +81,19 @@ impl MemoryState {
     #[must_use]
     pub fn bytes(&self) -> MemoryBytes {
         sums(&self.people, &self.topics).bytes()
+    }
+
+    /// The same, and how many things it holds.
+    #[must_use]
+    pub fn figures(&self) -> StoreFigures {
+        sums(&self.people, &self.topics).figures()
+    }
+
+    /// What single principals have of it, the one with most of each kind. Looks at all of them.
+    #[must_use]
+    pub fn peaks(&self) -> MemoryPeaks {
+        let (principal_ids, principal_id_bytes) = self.people.ids.most();
+        MemoryPeaks { principal_ids, principal_id_bytes }
     }
 }
 

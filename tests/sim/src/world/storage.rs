@@ -17,8 +17,8 @@ use steadfast::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name, Position};
 use super::settled::Settled;
 use super::{Clock, Due, World};
 use crate::checkers::Restored;
-use crate::plan::StorePlan;
 use crate::rng::Rng;
+use crate::store_plan::StorePlan;
 
 /// The memory store and its moods.
 #[derive(Debug)]
@@ -80,6 +80,8 @@ pub(super) fn limits(plan: &StorePlan) -> MemoryLimits {
     let (ended_memory_ms, ended_leases) = plan.ended;
     (limits.ended_memory, limits.ended_leases) =
         (Duration::from_millis(ended_memory_ms), ended_leases);
+    (limits.topics, limits.leases) = (plan.topics as usize, plan.leases as usize);
+    limits.ids = plan.ids as usize;
     limits.append_window = plan.append_window_ms.map(Duration::from_millis);
     limits
 }

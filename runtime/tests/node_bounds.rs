@@ -7,7 +7,7 @@ mod node_support;
 use node_support::{Bench, WIDE, volatile};
 use steadfast::session::node::{Executed, Execution};
 use steadfast::session::store::Outcome;
-use steadfast::wire::{ClientFrame, CommandNo, Seq};
+use steadfast::wire::{ClientFrame, CommandNo, Seq, SubNo};
 use steadfast_rig::fixtures::{VOLATILE, body, log, name};
 
 #[test]
@@ -76,4 +76,69 @@ fn volatiles_that_wait_are_bounded_in_bytes() {
     }
     bench.read(conn);
     assert_eq!(bench.topics(conn), ["volatile 2"]);
+}
+
+/// Bytes of all topics together that a node of these tests may hold: some twenty events.
+const ALL_BYTES: u64 = 400;
+
+fn with_little_room_for_logs() -> Bench {
+    Bench::with(|config| {
+        config.topics_bytes = ALL_BYTES;
+        config.topics_mut().iter_mut().for_each(|topic| topic.retention.entries = 1_000);
+    })
+}
+
+#[test]
+fn what_nobody_follows_makes_room_for_what_somebody_does() {
+    let mut bench = with_little_room_for_logs();
+    let conn = bench.attach();
+    for (sub, key) in [(1, "a"), (2, "b")] {
+        bench.subscribe(conn, sub, &log(key), None, WIDE);
+        bench.publish(&log(key), 0);
+    }
+    bench.frame(conn, ClientFrame::Unsubscribe { sub: SubNo(1) });
+    bench.topics(conn);
+    assert_eq!(bench.node.load().topics, 2);
+    for n in 2..=50 {
+        bench.publish(&log("b"), n);
+        assert_eq!(bench.topics(conn), [format!("event {n}")]);
+        assert!(bench.node.load().topics_bytes <= ALL_BYTES, "{:?}", bench.node.load());
+    }
+    assert_eq!(bench.node.load().topics, 1, "the other one was forgotten");
+}
+
+/// Whoever fills most of it gives up its oldest entries; others keep theirs.
+#[test]
+fn tails_of_all_topics_together_are_bounded_in_bytes() {
+    let mut bench = with_little_room_for_logs();
+    let (quick, slow) = (bench.attach(), bench.attach());
+    for conn in [quick, slow] {
+        bench.subscribe(conn, 1, &log("quiet"), None, WIDE);
+        bench.subscribe(conn, 2, &log("loud"), None, WIDE);
+        bench.topics(conn);
+    }
+    bench.stuck.insert(slow);
+    bench.publish(&log("quiet"), 1);
+    assert_eq!(bench.topics(quick), ["event 1"]);
+    for n in 1..=50 {
+        bench.publish(&log("loud"), n);
+        assert_eq!(bench.topics(quick), [format!("event {n}")]);
+        assert!(bench.node.load().topics_bytes <= ALL_BYTES, "{:?}", bench.node.load());
+    }
+    bench.read(slow);
+    let told = bench.topics(slow);
+    assert_eq!(told, ["event 1", "Trimmed at 50"], "of the quiet one, and a gap in the loud one");
+}
+
+/// A single one that is longer than all may be is not held, and is told as a gap.
+#[test]
+fn an_event_that_there_is_no_room_for_is_a_gap_and_the_next_one_is_served() {
+    let mut bench = with_little_room_for_logs();
+    let conn = bench.attach();
+    bench.subscribe(conn, 1, &log("a"), None, WIDE);
+    bench.topics(conn);
+    bench.publish(&log("a"), format_args!("\"{}\"", "x".repeat(500)));
+    assert_eq!(bench.node.load().topics_bytes, 0);
+    bench.publish(&log("a"), 2);
+    assert_eq!(bench.topics(conn), ["Trimmed at 1", "event 2"]);
 }

@@ -10,6 +10,7 @@ mod decision;
 mod logs;
 mod message_id;
 mod outcome;
+mod quota;
 
 pub use decision::{Decide, Decided, DecisionId, Terms};
 pub use logs::{
@@ -18,6 +19,7 @@ pub use logs::{
 };
 pub use message_id::{CommitId, MessageId, PrincipalId, UsedId};
 pub use outcome::{Failure, Outcome};
+pub use quota::Quota;
 
 use crate::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId};
 
@@ -230,7 +232,8 @@ pub enum StoreOp {
         commits: Vec<Commit>,
     },
     /// Looks up the application's own id of a command, before its handler starts. It writes
-    /// nothing: a commit takes the id.
+    /// nothing: a commit takes the id. What the principal may have is less than it says here as far
+    /// as the store is full ([`Quota`]).
     FindId {
         /// Which.
         id: MessageId,

@@ -21,4 +21,4 @@ pub use deciding::{Deciding, Decision};
 pub use export::{ExportError, ExportFigures, ImportError, export, import};
 pub use imported_log::ImportedLog;
 pub use interface::{Clock, DynStore, NewsFuture, Store, StoreFuture};
-pub use memory::{MemoryBytes, MemoryLimits, MemoryState, MemoryStore};
+pub use memory::{MemoryBytes, MemoryLimits, MemoryPeaks, MemoryState, MemoryStore};

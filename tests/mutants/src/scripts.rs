@@ -24,6 +24,9 @@ pub fn script(mutant: Mutant) -> Option<Script> {
         Mutant::PublishesWithoutQuota => Some(a_client_publishes_more_than_the_log_takes),
         Mutant::RolledLeavesLeases => Some(an_idle_client_of_a_store_that_goes_back),
         Mutant::StatesStandInTheWay => Some(two_topics_with_room_for_one_state),
+        Mutant::TopicsKeptByStore => Some(one_topic_after_another),
+        Mutant::LooseLeaseStays => Some(a_process_takes_the_place_of_its_predecessor),
+        Mutant::LooseLeaseStaysForOthers => Some(a_process_takes_the_last_place_of_all),
         _ => None,
     }
 }
@@ -116,6 +119,44 @@ fn a_client_publishes_more_than_the_log_takes() -> Option<Violation> {
         world.run_until(2_000, |world| !world.held.is_empty());
         world.finish(command, Answer::Ok(3));
     }
+    outcome(world)
+}
+
+/// The store has room for one topic, and nobody follows two at a time.
+fn one_topic_after_another() -> Option<Violation> {
+    let mut plan = Plan::calm();
+    plan.store.topics = 1;
+    let mut world = world(plan);
+    for key in KEYS {
+        let sub = world.subscribe(0, 0, key, Pace::Each(0));
+        world.run_for(1_000);
+        world.unsubscribe(0, sub);
+        world.run_for(1_000);
+    }
+    outcome(world)
+}
+
+/// A client dies, and the next one of its user finds that the user has as many leases as it may.
+fn a_process_takes_the_place_of_its_predecessor() -> Option<Violation> {
+    one_after_another(Plan::calm().node(|config| config.leases_per_principal = 1))
+}
+
+/// The same, and the store has as many as it may.
+fn a_process_takes_the_last_place_of_all() -> Option<Violation> {
+    let mut plan = Plan::calm();
+    plan.store.leases = 1;
+    one_after_another(plan)
+}
+
+/// No lease ends by itself in this time, and none is forgotten by its node.
+fn one_after_another(plan: Plan) -> Option<Violation> {
+    let hours = Duration::from_secs(3 * 3_600);
+    let plan = plan
+        .node(|config| (config.lease_ttl, config.lease_unused_ttl) = (hours, hours))
+        .client(|config| config.lease_at_once = true);
+    let mut world = world(plan);
+    world.run_for(1_000);
+    world.crash_client(0);
     outcome(world)
 }
 

@@ -182,7 +182,9 @@ NoOutputLeft = "no output is left behind",
     "after one input nothing waits for another one to be carried out";
 TimersProgress = "timers make progress", "a timer that fired is not due again for ever";
 BoundsAreKept = "buffers keep their bounds",
-    "each buffer of client and node is within its named setting";
+    "each buffer of client, node and store is within its named setting";
+NewcomersFindRoom = "a newcomer finds room",
+    "who has no id in use is refused one only while there is none left for anybody";
 FramesSurviveEncoding = "frames survive encoding",
     "a frame is the same after its bytes have been read";
 ComesToRest = "everything comes to rest when faults stop",

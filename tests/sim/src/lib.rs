@@ -10,6 +10,7 @@ pub mod network;
 pub mod plan;
 pub mod rng;
 pub mod shorten;
+pub mod store_plan;
 pub mod trace;
 pub mod world;
 

@@ -19,6 +19,7 @@ use crate::journal::JournalPlan;
 use crate::mistake::Mistake;
 use crate::rng::Rng;
 use crate::shorten::{Deed, Ease};
+use crate::store_plan::{ENOUGH, StorePlan};
 
 /// Topics by index: the first has no snapshot, the second has one.
 pub const TOPICS: [&str; 2] = [LOG, ROOM];
@@ -68,65 +69,6 @@ pub struct Plan {
     pub mistake: Option<Mistake>,
     /// The only deeds that are done; `None`: all that chance asks for.
     pub only: Option<Arc<BTreeSet<Deed>>>,
-}
-
-/// Odds per 1000 operations, and delays.
-#[derive(Debug, Clone, Copy)]
-pub struct StorePlan {
-    /// Milliseconds until an operation happens; 0 to 0 answers within the same step.
-    pub before_ms: (u64, u64),
-    /// Milliseconds from then until its answer.
-    pub after_ms: (u64, u64),
-    /// Certainly did not happen.
-    pub failed: u32,
-    /// Reported as unknown, and did not happen.
-    pub unknown_lost: u32,
-    /// Reported as unknown, and did happen.
-    pub unknown_done: u32,
-    /// Reported as unknown, and happens after a while all the same: what was on its way to it.
-    pub unknown_late: u32,
-    /// Records whose publications it appends in the same transaction.
-    pub settles: u32,
-    /// Whether it keeps publications when they are in their logs, and shows them.
-    pub keeps_settled: bool,
-    /// Whether it loses what it took last, while nodes run.
-    pub rolls_back: bool,
-    /// When it is away, in milliseconds from the beginning, and for how many.
-    pub away: Option<(u64, u64)>,
-    /// Milliseconds that it remembers a topic that nobody asks for.
-    pub topic_memory_ms: u64,
-    /// Bytes of replies that it keeps: for one lease, for one principal, and in all.
-    pub reply_bytes: (u64, u64, u64),
-    /// Bytes of publications that it keeps until they are in their logs.
-    pub owed_bytes: u64,
-    /// Bytes of entries that it keeps in all.
-    pub log_bytes: u64,
-    /// Whether its records and logs lie apart, and how many milliseconds back it believes that a
-    /// record was unsettled.
-    pub append_window_ms: Option<u64>,
-}
-
-/// More than any run comes to.
-const ENOUGH: u64 = 1_000_000_000;
-
-impl StorePlan {
-    const CALM: Self = Self {
-        before_ms: (0, 0),
-        after_ms: (0, 0),
-        failed: 0,
-        unknown_lost: 0,
-        unknown_done: 0,
-        unknown_late: 0,
-        settles: 1_000,
-        keeps_settled: false,
-        rolls_back: false,
-        away: None,
-        topic_memory_ms: 3_600_000,
-        reply_bytes: (ENOUGH, ENOUGH, ENOUGH),
-        owed_bytes: ENOUGH,
-        log_bytes: ENOUGH,
-        append_window_ms: None,
-    };
 }
 
 /// Odds per 1000 executions, and delays.
@@ -251,7 +193,7 @@ impl Plan {
         plan.work_ms = Some(rng.pick(&[(1, 20), (5, 60), (20, 400)]));
         plan.active_ms = rng.within((500, 15_000));
         plan.active_steps = rng.within((150, 500));
-        plan.store = random_store(rng);
+        plan.store = StorePlan::random(rng);
         plan.handlers = random_handlers(rng);
         plan.journal = JournalPlan::random(rng, Arc::make_mut(&mut plan.client));
         randomise_client(rng, Arc::make_mut(&mut plan.client));
@@ -261,6 +203,7 @@ impl Plan {
         let mut apart = rng.clone();
         randomise_messages(&mut apart, &mut plan);
         randomise_ids(&mut apart, &mut plan);
+        plan.store.randomise_bounds(&mut apart);
         plan
     }
 
@@ -301,36 +244,10 @@ fn node_config() -> NodeConfig {
 }
 
 /// Other numbers than the next ones, so that a seed's other settings stay what they were.
-fn apart(rng: &Rng) -> Rng {
+pub(crate) fn apart(rng: &Rng) -> Rng {
     let mut apart = rng.clone();
     apart.next_u64();
     apart
-}
-
-fn random_store(rng: &mut Rng) -> StorePlan {
-    let hostile = rng.chance(400);
-    StorePlan {
-        before_ms: rng.pick(&[(0, 0), (0, 0), (0, 5), (1, 60)]),
-        after_ms: rng.pick(&[(0, 0), (0, 5), (1, 60)]),
-        failed: if hostile { rng.pick(&[0, 20, 150]) } else { 0 },
-        unknown_lost: if hostile { rng.pick(&[0, 20, 100]) } else { 0 },
-        unknown_done: if hostile { rng.pick(&[0, 20, 100]) } else { 0 },
-        unknown_late: if hostile { rng.pick(&[0, 20, 100]) } else { 0 },
-        settles: rng.pick(&[0, 500, 1_000]),
-        keeps_settled: rng.chance(500),
-        rolls_back: rng.chance(300),
-        away: None,
-        topic_memory_ms: rng.pick(&[1_500, 3_600_000, 3_600_000]),
-        reply_bytes: rng.pick(&[
-            (0, 0, 0),
-            (40, 100, 100),
-            (40, 80, 150),
-            (ENOUGH, ENOUGH, ENOUGH),
-        ]),
-        owed_bytes: rng.pick(&[60, ENOUGH, ENOUGH]),
-        log_bytes: rng.pick(&[300, ENOUGH, ENOUGH]),
-        append_window_ms: apart(rng).pick(&[None, None, Some(150), Some(1_500)]),
-    }
 }
 
 fn random_handlers(rng: &mut Rng) -> HandlerPlan {
@@ -489,4 +406,5 @@ fn randomise_quotas(rng: &mut Rng, config: &mut NodeConfig) {
     config.volatile_bytes = rng.pick(&[1, 40, 100_000]);
     config.sweep_records = rng.pick(&[1, 2, 1_024]);
     config.sweep_bytes = rng.pick(&[0, 50, 1_000_000]);
+    config.topics_bytes = rng.pick(&[60, 300, 1_000_000]);
 }

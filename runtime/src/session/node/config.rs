@@ -110,14 +110,16 @@ pub struct NodeConfig {
     /// Commands that wait for a place in this process: 10,000, as many as run. Beyond, new ones are
     /// refused with `overload`, except that each principal may have one that waits.
     pub commands_waiting: u32,
-    /// Commands of one principal that wait for a place: 1,000, as many as it may have running. New
-    /// ones beyond are refused with `overload`, and so is one that may not wait for as long as the
-    /// last one of its principal has waited.
+    /// Commands of one principal that wait for a place: 1,000, as many as it may have running, and
+    /// fewer as more wait in all ([`Quota`](crate::session::store::Quota)). New ones beyond are
+    /// refused with `overload`, and so is one that may not wait for as long as the last one of its
+    /// principal has waited.
     pub commands_waiting_per_principal: u32,
     /// Longest message id (PROTOCOL.md 5.20), in bytes: 256. Longer ones are `invalid`.
     pub message_id_bytes: u32,
-    /// Message ids that a principal may have in use: 100,000. Beyond, commands with other ids are
-    /// refused with `overload`; those that run by then still take theirs.
+    /// Message ids that a principal may have in use: 100,000, and fewer as the store has more in
+    /// all ([`Quota`](crate::session::store::Quota)). Beyond, commands with other ids are refused
+    /// with `overload`; those that run by then still take theirs.
     pub ids_per_principal: u32,
     /// Bytes of these ids and of the outcomes that they stand for: 16 MiB. Beyond, the same.
     pub id_bytes_per_principal: u64,
@@ -135,6 +137,11 @@ pub struct NodeConfig {
     pub live_entries: u32,
     /// Bytes of a topic's entries that this process holds: 16 MiB.
     pub topic_bytes: u32,
+    /// Bytes of the entries of all topics that it holds: 1 GiB. Beyond, topics that nobody follows
+    /// are forgotten, idle longest first; then those with most bytes give up their oldest entries.
+    /// Followers that had not been sent these have a gap (`trimmed`), so this should be several
+    /// times `topic_bytes`.
+    pub topics_bytes: u64,
     /// Bytes that one read of a log asks for: 1 MiB. A longer log comes in several.
     pub read_bytes: u32,
     /// Topics that this process holds: 100,000. Beyond, one that nobody follows is forgotten; while
@@ -174,9 +181,9 @@ pub struct NodeConfig {
     pub publishes_waiting: u32,
     /// Bytes of their bodies: 256 MiB. Beyond, the same.
     pub publish_bytes_waiting: u64,
-    /// Publications of one principal's commands that may wait for the store: 6,553, a tenth of all.
-    /// Beyond, its new commands are refused with `overload`; those that were accepted by then still
-    /// publish.
+    /// Publications of one principal's commands that may wait for the store: 6,553, a tenth of all,
+    /// and fewer as more wait in all ([`Quota`](crate::session::store::Quota)). Beyond, its new
+    /// commands are refused with `overload`; those that were accepted by then still publish.
     pub publishes_waiting_per_principal: u32,
     /// Bytes of their bodies: 25 MiB. Beyond, the same.
     pub publish_bytes_waiting_per_principal: u64,
@@ -272,6 +279,7 @@ impl NodeConfig {
             max_credit: Window { frames: 4096, bytes: 4 * 1024 * 1024 },
             live_entries: 256,
             topic_bytes: 16 * 1024 * 1024,
+            topics_bytes: 1024 * 1024 * 1024,
             read_bytes: 1024 * 1024,
             topics_held: 100_000,
             topic_idle: Duration::from_secs(600),

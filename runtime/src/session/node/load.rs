@@ -22,6 +22,8 @@ pub struct NodeLoad {
     pub commits_failing: usize,
     /// Topics held.
     pub topics: usize,
+    /// Bytes of what is held of their logs ([`super::NodeConfig::topics_bytes`]).
+    pub topics_bytes: u64,
     /// Bytes of topics' states that are kept for those who wait for them
     /// ([`super::NodeConfig::snapshots_bytes`]).
     pub snapshot_bytes: u64,

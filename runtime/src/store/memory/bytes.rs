@@ -19,6 +19,18 @@ pub struct MemoryBytes {
     pub logs: u64,
 }
 
+/// What one principal has in a memory store, of each kind the one with most; each is bounded by the setting that its line names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct MemoryPeaks {
+    /// Ids of one principal (`NodeConfig::ids_per_principal`, which those of commands that ran by
+    /// then may exceed).
+    pub principal_ids: u64,
+    /// Bytes of one principal's ids, and of what they stand for
+    /// (`NodeConfig::id_bytes_per_principal`, which the same may exceed).
+    pub principal_id_bytes: u64,
+}
+
 /// What one shard holds, or all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Sums {

@@ -7,8 +7,7 @@ use super::run::Run;
 use super::shards::{Held, Place, Places, Shards};
 use super::topics::NewEntry;
 use crate::session::store::{
-    Appended, Commit, CommitId, CommitOutcome, Decide, Decided, DecisionId, Record, StoreOutcome,
-    TopicId,
+    Appended, Commit, CommitId, CommitOutcome, Decided, DecisionId, Record, StoreOutcome, TopicId,
 };
 use crate::wire::{CommandNo, LeaseId};
 
@@ -17,12 +16,10 @@ use crate::wire::{CommandNo, LeaseId};
 struct Needs {
     people: Places,
     topics: Places,
-    /// Bytes of publications that it would leave to be appended.
-    owed: u64,
     /// Publications that it would append itself, and their bytes.
     appended: (u64, u64),
-    /// Bytes that decisions may leave beside `owed`, if all of them are made.
-    undecided: u64,
+    /// Bytes of publications that it would leave to be appended, if it appends none itself.
+    owed: u64,
 }
 
 impl<S: Shards> Run<'_, S> {
@@ -39,37 +36,36 @@ impl<S: Shards> Run<'_, S> {
                 let (entries, bytes) = (terms.publishes as u64, terms.publish_bytes as u64);
                 needs.appended.0 = needs.appended.0.saturating_add(entries);
                 needs.appended.1 = needs.appended.1.saturating_add(bytes);
-                if may_owe(*settle, decide, self.limits) {
-                    needs.undecided = needs.undecided.saturating_add(bytes);
-                }
+                needs.owed = needs.owed.saturating_add(bytes);
                 continue;
             }
             let bytes = publication_bytes(&record.publishes);
+            needs.owed = needs.owed.saturating_add(bytes);
             if *settle && self.limits.append_window.is_none() {
                 needs.appended.0 = needs.appended.0.saturating_add(record.publishes.len() as u64);
                 needs.appended.1 = needs.appended.1.saturating_add(bytes);
                 let places = record.publishes.iter().map(|it| S::place_of_topic(&it.topic));
                 places.for_each(|place| needs.topics.add(place));
-            } else {
-                needs.owed += bytes;
             }
         }
         needs
     }
 
-    /// Bytes that decisions may leave that are not made yet.
-    fn open_decisions(&mut self, lease: LeaseId, commits: &[Commit]) -> u64 {
+    /// Bytes of publications that commits would leave to be appended, at most. A repetition leaves
+    /// nothing new.
+    fn left_by(&mut self, lease: LeaseId, commits: &[Commit]) -> u64 {
         let Some(place) = self.shards.place_of_lease(lease) else { return 0 };
-        let (one, limits) = (Places::one(place), self.limits);
-        self.with(one, Places::NONE, |held| {
+        let apart = self.limits.append_window.is_some();
+        self.with(Places::one(place), Places::NONE, |held| {
             let leases = &held.people(place).leases;
-            let open = commits.iter().filter(|commit| leases.obstacle(lease, commit.n).is_none());
-            let bytes = |commit: &Commit| {
-                let decide = commit.decide.as_ref()?;
-                let may_owe = may_owe(commit.settle, decide, limits);
-                may_owe.then_some(decide.terms.publish_bytes as u64)
-            };
-            open.filter_map(bytes).fold(0, u64::saturating_add)
+            if !leases.has_live(lease) {
+                return 0;
+            }
+            let new = commits.iter().filter(|commit| leases.obstacle(lease, commit.n).is_none());
+            new.fold(0_u64, |left, commit| {
+                let behind = left > 0 || leases.owes_below(lease, commit.n);
+                left.saturating_add(left_by_one(commit, apart || behind))
+            })
         })
     }
 
@@ -80,10 +76,9 @@ impl<S: Shards> Run<'_, S> {
         decide: &mut dyn FnMut(DecisionId) -> Decided,
     ) -> StoreOutcome {
         let mut needs = self.needs(&commits);
-        if self.would_owe_too_much(needs.owed.saturating_add(needs.undecided)) {
-            // A repetition leaves nothing new.
-            let open = if needs.undecided > 0 { self.open_decisions(lease, &commits) } else { 0 };
-            if needs.undecided == open || self.would_owe_too_much(needs.owed.saturating_add(open)) {
+        if self.would_owe_too_much(needs.owed) {
+            let left = self.left_by(lease, &commits);
+            if self.would_owe_too_much(left) {
                 return StoreOutcome::Failed;
             }
         }
@@ -161,9 +156,14 @@ fn last_decided(outcome: &StoreOutcome) -> Option<TopicId> {
     topics.next().map(|publication| publication.topic.clone())
 }
 
-/// Whether what is decided may be left to be appended later.
-fn may_owe(settle: bool, decide: &Decide, limits: &MemoryLimits) -> bool {
-    !settle || limits.append_window.is_some() || !decide.waiting.is_empty()
+/// Bytes of publications that one commit may leave to be appended; `waits`: all of them.
+fn left_by_one(commit: &Commit, waits: bool) -> u64 {
+    let waits = waits || !commit.settle;
+    match &commit.decide {
+        Some(decide) if waits || !decide.waiting.is_empty() => decide.terms.publish_bytes as u64,
+        None if waits => publication_bytes(&commit.record.publishes),
+        Some(_) | None => 0,
+    }
 }
 
 /// Writes a record, unless its id belongs to another command: then what is recorded is what the id

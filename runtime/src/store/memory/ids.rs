@@ -9,7 +9,9 @@ use std::sync::Arc;
 use super::bytes::{Sums, fitting};
 use super::limits::MemoryLimits;
 use crate::session::Now;
-use crate::session::store::{CommitId, MessageId, Outcome, PrincipalId, StoreOutcome, UsedId};
+use crate::session::store::{
+    CommitId, MessageId, Outcome, PrincipalId, Quota, StoreOutcome, UsedId,
+};
 use crate::store::admin::ListedId;
 use crate::wire::{FailureCode, Name};
 
@@ -41,6 +43,14 @@ impl Ids {
         self.used.len()
     }
 
+    /// The most that one principal has of them, and of their bytes.
+    pub(super) fn most(&self) -> (u64, u64) {
+        let shares = self.people.values();
+        shares.fold((0, 0), |(count, bytes), share| {
+            (count.max(share.count as u64), bytes.max(share.bytes))
+        })
+    }
+
     pub(super) fn get(&self, id: &MessageId) -> Option<&UsedId> {
         self.used.get(id).map(|kept| &kept.used)
     }
@@ -55,14 +65,12 @@ impl Ids {
         if let Some(used) = self.get(id) {
             return StoreOutcome::UsedId(Box::new(used.clone()));
         }
-        let full = self
-            .people
-            .get(&id.principal)
-            .is_some_and(|share| share.count >= max as usize || share.bytes >= max_bytes);
-        if full || all.ids >= limits.ids as u64 || all.id_bytes >= limits.id_bytes {
-            return StoreOutcome::TooManyIds;
-        }
-        StoreOutcome::UnusedId
+        let (count, bytes) =
+            self.people.get(&id.principal).map_or((0, 0), |share| (share.count, share.bytes));
+        let counted = Quota::new(max.into(), limits.ids as u64);
+        let weighed = Quota::new(max_bytes, limits.id_bytes);
+        let may = counted.admits(count as u64, all.ids) && weighed.admits(bytes, all.id_bytes);
+        if may { StoreOutcome::UnusedId } else { StoreOutcome::TooManyIds }
     }
 
     /// A command takes an id that is not in use. What would be beyond the bytes of all ids is kept

@@ -110,6 +110,10 @@ impl Leases {
         StoreTime { incarnation: self.incarnation, ms: now.0 }
     }
 
+    pub(super) fn has_live(&self, id: LeaseId) -> bool {
+        self.leases.get(&id).is_some_and(Lease::lives)
+    }
+
     fn live(&mut self, id: LeaseId) -> Option<&mut Lease> {
         self.leases.get_mut(&id).filter(|lease| lease.lives())
     }

@@ -37,9 +37,10 @@ pub struct MemoryLimits {
     pub reply_bytes: u64,
     /// How many of the application's own ids (PROTOCOL.md 5.20) are in use: 1,000,000. Beyond,
     /// commands with other ids are refused until some have been kept for long enough. What runs at
-    /// that time may still take its ids.
+    /// that time may still take its ids. What one principal may have becomes less as they become
+    /// more ([`Quota`](crate::session::store::Quota)), so that newcomers find room.
     pub ids: usize,
-    /// Bytes of these ids and of what they stand for: 256 MiB. Beyond, the same, and what still
+    /// Bytes of these ids and of what they stand for: 256 MiB. Beyond, the same; and what still
     /// takes an id is kept as "unknown" (PROTOCOL.md 5.7).
     pub id_bytes: u64,
     /// Bytes of publications that are not in their logs yet: 256 MiB. Beyond, commits that would

@@ -28,7 +28,7 @@ mod state;
 mod tests;
 mod topics;
 
-pub use bytes::MemoryBytes;
+pub use bytes::{MemoryBytes, MemoryPeaks};
 pub use handle::MemoryStore;
 pub use limits::MemoryLimits;
 pub use state::MemoryState;

@@ -130,6 +130,17 @@ impl<S: Shards> Run<'_, S> {
     }
 
     fn find_id(&mut self, id: &MessageId, max: (u32, u64)) -> StoreOutcome {
+        match self.find_id_now(id, max) {
+            StoreOutcome::TooManyIds => {
+                // Some of those in other shards may have expired.
+                self.look_through();
+                self.find_id_now(id, max)
+            }
+            found => found,
+        }
+    }
+
+    fn find_id_now(&mut self, id: &MessageId, max: (u32, u64)) -> StoreOutcome {
         let (place, limits) = (S::place_of_principal(&id.principal), self.limits);
         self.with(Places::one(place), Places::NONE, |held| {
             let all = held.sums();

@@ -1,7 +1,7 @@
 //! A memory store without locks: one shard of each kind, and every operation on them. Time comes in
 //! from outside.
 
-use super::bytes::{MemoryBytes, Sums};
+use super::bytes::{MemoryBytes, MemoryPeaks, Sums};
 use super::limits::MemoryLimits;
 use super::people::People;
 use super::run::Run;
@@ -9,7 +9,7 @@ use super::shards::{Held, Place, Places, Shards};
 use super::topics::Topics;
 use crate::session::Now;
 use crate::session::store::{Decided, DecisionId, PrincipalId, StoreOp, StoreOutcome, TopicId};
-use crate::store::admin::Erased;
+use crate::store::admin::{Erased, StoreFigures};
 use crate::wire::LeaseId;
 
 /// The state of a memory store that is one shard. It is pure, so that tests and simulators use the
@@ -75,6 +75,19 @@ impl MemoryState {
     #[must_use]
     pub fn bytes(&self) -> MemoryBytes {
         sums(&self.people, &self.topics).bytes()
+    }
+
+    /// The same, and how many things it holds.
+    #[must_use]
+    pub fn figures(&self) -> StoreFigures {
+        sums(&self.people, &self.topics).figures()
+    }
+
+    /// What single principals have of it, the one with most of each kind. Looks at all of them.
+    #[must_use]
+    pub fn peaks(&self) -> MemoryPeaks {
+        let (principal_ids, principal_id_bytes) = self.people.ids.most();
+        MemoryPeaks { principal_ids, principal_id_bytes }
     }
 }
 

@@ -104,7 +104,8 @@ pub struct LocalLimits {
     pub owed_bytes: u64,
     /// How many of the application's own ids (PROTOCOL.md 5.20) are in use: 10,000,000. Beyond,
     /// commands with other ids are refused until some have been kept for long enough. What runs at
-    /// that time may still take its ids.
+    /// that time may still take its ids. What one principal may have becomes less as they become
+    /// more ([`Quota`](steadfast::session::store::Quota)), so that newcomers find room.
     pub ids: u64,
     /// Bytes of these ids and of what they stand for: 4 GiB. Beyond, the same, and what still
     /// takes an id is kept as "unknown" (PROTOCOL.md 5.7).

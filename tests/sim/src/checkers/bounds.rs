@@ -3,7 +3,8 @@
 
 use steadfast::session::client::{ClientConfig, ClientLoad};
 use steadfast::session::node::{NodeConfig, NodeLoad, NodePeaks};
-use steadfast::store::{MemoryBytes, MemoryLimits};
+use steadfast::session::store::Publication;
+use steadfast::store::{MemoryLimits, MemoryPeaks, StoreFigures};
 use steadfast::wire::Window;
 use steadfast_rig::Rule;
 
@@ -15,6 +16,27 @@ const MESSAGE_BYTES: u64 = 2_048 + 256;
 
 /// What a handler of the harness publishes at most.
 const PUBLISHED: u64 = 3;
+
+/// The largest of what the store has taken, in bytes: it keeps the latest of each kind, whatever its
+/// length.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Largest {
+    entry: u64,
+    /// What the commits of one operation publish.
+    pub(super) commit: u64,
+}
+
+impl Largest {
+    /// What a record publishes; its bytes with the keys of topics, which the store has beside each.
+    pub(super) fn weigh(&mut self, publishes: &[Publication]) -> u64 {
+        let bytes = publishes.iter().map(|publication| {
+            let entry = publication.name.as_bytes().len() + publication.bytes();
+            self.entry = self.entry.max(size(entry));
+            size(publication.topic.key.len() + entry)
+        });
+        bytes.sum()
+    }
+}
 
 /// The first buffer that is over its bound.
 fn over(held: &[(&'static str, u64, u64)]) -> Option<String> {
@@ -91,14 +113,30 @@ impl Checkers {
         });
     }
 
-    /// What the store keeps in bytes.
-    pub fn a_store_keeps_its_bounds(&mut self, held: MemoryBytes, limits: &MemoryLimits) {
-        let publications = u64::from(self.node_config.publish_bytes_per_command);
+    /// What the store keeps, in number and bytes.
+    pub fn a_store_keeps_its_bounds(
+        &mut self,
+        held: &StoreFigures,
+        peaks: MemoryPeaks,
+        limits: &MemoryLimits,
+    ) {
+        let config = &self.node_config;
+        let Largest { entry, commit } = self.largest;
+        // What runs still takes its id.
+        let run = size(self.leases.len()) * u64::from(config.span);
         let found = over(&[
-            ("replies", held.replies, limits.reply_bytes),
-            ("owed", held.owed, limits.owed_bytes.saturating_add(publications)),
-            // The latest entry of a log stays, whatever its length.
-            ("logs", held.logs, limits.log_bytes.saturating_add(MESSAGE_BYTES)),
+            ("leases", held.leases, size(limits.leases)),
+            ("topics", held.topics, size(limits.topics)),
+            ("replies", held.reply_bytes, limits.reply_bytes),
+            ("owed", held.owed_bytes, limits.owed_bytes.max(commit)),
+            ("logs", held.log_bytes, limits.log_bytes.max(entry)),
+            ("ids", held.ids, size(limits.ids) + run),
+            ("ids_per_principal", peaks.principal_ids, u64::from(config.ids_per_principal) + run),
+            (
+                "id_bytes_per_principal",
+                peaks.principal_id_bytes,
+                config.id_bytes_per_principal + run * MESSAGE_BYTES,
+            ),
         ]);
         self.require(found.is_none(), Rule::BoundsAreKept, || format!("the store: {found:?}"));
     }
@@ -159,6 +197,7 @@ fn over_at_node(
         ("expired_sessions", size(peaks.expired_sessions), config.expired_sessions.into()),
         ("sessions", size(load.sessions), config.sessions.into()),
         ("topics_held", size(load.topics), config.topics_held.into()),
+        ("topics_bytes", load.topics_bytes, config.topics_bytes),
     ])
 }
 

@@ -34,6 +34,7 @@ pub use sometimes::{REQUIRED, Sometimes};
 pub use topics::{Restored, Topics};
 
 use self::backlog::RoomBook;
+use self::bounds::Largest;
 use self::claims::Claims;
 use self::commands::{CallBook, ClientBook, CommitBook, Ids, LeaseBook, kept};
 pub use self::commands::{Found, Said, TakenUp};
@@ -81,6 +82,9 @@ pub struct Checkers {
     ids: Ids,
     /// For how long messages keep their ids.
     id_kept: Duration,
+    largest: Largest,
+    /// How many ids there may be in the store.
+    most_ids: u64,
     claims: Claims,
     outages: Outages,
     /// Whether clients have journals.
@@ -133,6 +137,8 @@ impl Checkers {
             known: Known::default(),
             ids: Ids::default(),
             id_kept: kept(&plan.node),
+            largest: Largest::default(),
+            most_ids: plan.store.ids,
             claims: Claims::default(),
             outages: Outages::default(),
             journals: plan.journal.on,

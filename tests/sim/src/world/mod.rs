@@ -396,8 +396,8 @@ impl World {
             let window = self.plan.client.window;
             self.checkers.a_node_keeps_its_bounds(slot.process, core.load(), core.peaks(), window);
         }
-        let bytes = self.shelf.state.bytes();
-        self.checkers.a_store_keeps_its_bounds(bytes, &storage::limits(&self.plan.store));
+        let (held, peaks) = (self.shelf.state.figures(), self.shelf.state.peaks());
+        self.checkers.a_store_keeps_its_bounds(&held, peaks, &storage::limits(&self.plan.store));
     }
 
     /// Steps until `done`, at most `ms`; says whether it came to that.

@@ -17,8 +17,8 @@ use steadfast::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name, Position};
 use super::settled::Settled;
 use super::{Clock, Due, World};
 use crate::checkers::Restored;
-use crate::plan::StorePlan;
 use crate::rng::Rng;
+use crate::store_plan::StorePlan;
 
 /// The memory store and its moods.
 #[derive(Debug)]
@@ -77,6 +77,8 @@ pub(super) fn limits(plan: &StorePlan) -> MemoryLimits {
     limits.topic_memory = Duration::from_millis(plan.topic_memory_ms);
     (limits.lease_bytes, limits.principal_bytes, limits.reply_bytes) = plan.reply_bytes;
     (limits.owed_bytes, limits.log_bytes) = (plan.owed_bytes, plan.log_bytes);
+    (limits.topics, limits.leases) = (plan.topics as usize, plan.leases as usize);
+    limits.ids = plan.ids as usize;
     limits.append_window = plan.append_window_ms.map(Duration::from_millis);
     limits
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
+use crate::session::store::Quota;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Shares {
@@ -68,12 +69,16 @@ impl Shares {
         self.all.count >= config.publishes_waiting || self.all.bytes >= config.publish_bytes_waiting
     }
 
-    /// Whether a principal has as many as it may: its quota, or, while all together have as many as
-    /// they may, any.
+    /// Whether a principal has as many as it may: what its quota has become beside those of all
+    /// others.
     pub(super) fn has_enough(&self, principal: &str, config: &NodeConfig) -> bool {
-        let Some(share) = self.of.get(principal) else { return false };
-        self.is_full(config)
-            || share.count >= config.publishes_waiting_per_principal
-            || share.bytes >= config.publish_bytes_waiting_per_principal
+        let Some(Share { count, bytes }) = self.of.get(principal) else { return false };
+        let (each, all) = (config.publishes_waiting_per_principal, config.publishes_waiting);
+        let counted = Quota::new(each.into(), all.into());
+        let (each, all) =
+            (config.publish_bytes_waiting_per_principal, config.publish_bytes_waiting);
+        let weighed = Quota::new(each, all);
+        !counted.admits((*count).into(), self.all.count.into())
+            || !weighed.admits(*bytes, self.all.bytes)
     }
 }

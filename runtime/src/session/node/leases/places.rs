@@ -11,6 +11,7 @@ use crate::session::Now;
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::keys::{LeaseKey, LeaseRow};
+use crate::session::store::Quota;
 use crate::session::table::Table;
 use crate::wire::CommandNo;
 
@@ -159,7 +160,7 @@ impl Places {
 
     /// For how long a new command of a lease would wait for a place, in milliseconds, as far as can
     /// be told: 0 if it would not, or would be the first of its principal to wait; for ever if as
-    /// many wait as may.
+    /// many of its principal wait as may.
     pub(super) fn wait_ms(&self, lease: &Lease, config: &NodeConfig) -> u64 {
         if self.waiting == 0 {
             return 0;
@@ -168,9 +169,10 @@ impl Places {
         if person.waiting == 0 || self.has_place(lease, config) {
             return 0;
         }
-        let full = person.waiting >= config.commands_waiting_per_principal
-            || self.waiting >= config.commands_waiting;
-        if full { u64::MAX } else { person.waited_ms }
+        let (each, all) = (config.commands_waiting_per_principal, config.commands_waiting);
+        let quota = Quota::new(each.into(), all.into());
+        let may = quota.admits(person.waiting.into(), self.waiting.into());
+        if may { person.waited_ms } else { u64::MAX }
     }
 
     /// Nothing below `low` waits any more.

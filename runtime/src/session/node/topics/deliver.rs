@@ -169,7 +169,9 @@ impl Topics {
             return self.read(number, fx);
         }
         let Publication { name, bodies, .. } = publication;
+        let before = topic.weight();
         let arrived = topic.arrive(now, (number, at.ts), (name, bodies), config, fx);
+        Self::weighed(&mut self.bytes, before, topic);
         self.on_arrived(now, number, arrived, config, fx);
     }
 
@@ -182,6 +184,7 @@ impl Topics {
         config: &NodeConfig,
         fx: &mut Effects,
     ) {
+        self.keep_within_all(number, config, fx);
         match arrived {
             Arrived::Known => {}
             Arrived::Next => self.tell_followers(number, fx),

@@ -81,6 +81,17 @@ impl Earlier {
         (self.entries.len(), self.bytes)
     }
 
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Lets go of the first entry, if there is one.
+    pub(super) fn pop(&mut self) -> bool {
+        let first = self.entries.pop_front();
+        self.bytes -= first.as_ref().map_or(0, |first| first.frames.bytes());
+        first.is_some()
+    }
+
     /// Takes the next entry.
     pub(super) fn push(&mut self, ts: TopicSeq, entry: Entry) {
         if ts != self.read.next() {
@@ -97,9 +108,7 @@ impl Earlier {
     /// `here`: what is nearer to the head is worth more.
     pub(super) fn keep_within(&mut self, here: (usize, u64), limits: LogLimits) {
         while (here.0 + self.entries.len() > limits.entries || here.1 + self.bytes > limits.bytes)
-            && let Some(first) = self.entries.pop_front()
-        {
-            self.bytes -= first.frames.bytes();
-        }
+            && self.pop()
+        {}
     }
 }

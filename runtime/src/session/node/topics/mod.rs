@@ -10,6 +10,7 @@ mod follow;
 mod heads;
 mod kept;
 mod read;
+mod room;
 mod shares;
 mod snapshots;
 mod state;

@@ -56,7 +56,9 @@ impl Topics {
         }
         for LogEntry { ts, name, bodies } in &entries {
             let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
+            let before = topic.weight();
             let arrived = topic.arrive(now, (number, *ts), (name, bodies), config, fx);
+            Self::weighed(&mut self.bytes, before, topic);
             self.on_arrived(now, number, arrived, config, fx);
         }
     }
@@ -123,7 +125,7 @@ impl Topics {
         // It may have been forgotten here as well.
         if let Some(topic) = self.topics.get_mut(&number) {
             topic.reading.under_way = false;
-            topic.earlier = None;
+            topic.read_no_earlier(&mut self.bytes);
             self.ask_to_open(number, fx);
         }
     }
@@ -146,6 +148,7 @@ impl Topics {
             return self.start_over(now, number, head, config, fx);
         }
         topic.oldest = topic.oldest.max(head.oldest);
+        let before_it = topic.weight();
         topic.take(now, number, entries, config);
         if topic.head() < before(head.oldest) {
             // The store has let go of what comes next: whoever stands before it has a gap.
@@ -153,8 +156,10 @@ impl Topics {
             topic.catch_up(now, config);
         }
         topic.wait_no_more(number, fx);
+        Self::weighed(&mut self.bytes, before_it, topic);
         let complete = topic.head() >= head.head;
         let more = topic.reading.behind || !complete;
+        self.keep_within_all(number, config, fx);
         // Who came while the log was being read may know more than this read shows.
         let unclear = complete && !self.open_waiting(now, number, None, config, fx, &mut notices);
         if unclear || more {
@@ -177,6 +182,7 @@ impl Topics {
     ) -> Notices {
         let mut notices = Notices::new();
         let Some(mut earlier) = held(self.topics.remove(&number), TOPIC) else { return notices };
+        self.bytes -= earlier.weight();
         if let Some(run) = earlier.snapshot.take() {
             fx.abort(run.exec);
         }
@@ -223,7 +229,7 @@ impl Topics {
         // It may have been forgotten meanwhile, or made anew under another number.
         let Some(topic) = self.topics.get_mut(&number) else { return Notices::new() };
         topic.reading.under_way = false;
-        topic.earlier = None;
+        topic.read_no_earlier(&mut self.bytes);
         let is_open = topic.epoch.is_some();
         let mut waiting = topic.follows();
         waiting.retain(|(conn, sub)| {
@@ -246,6 +252,13 @@ impl Topics {
 }
 
 impl Topic {
+    /// Reads no more of what lies before what is here.
+    fn read_no_earlier(&mut self, bytes: &mut u64) {
+        let before = self.weight();
+        self.earlier = None;
+        Topics::weighed(bytes, before, self);
+    }
+
     fn take(&mut self, now: Now, number: TopicNo, entries: Vec<LogEntry>, config: &NodeConfig) {
         let limits = LogLimits::of(self.spec, config);
         for entry in entries {

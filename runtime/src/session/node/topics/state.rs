@@ -22,6 +22,8 @@ pub(crate) struct Topics {
     pub(super) last: TopicNo,
     pub(super) feeds: BTreeMap<ConnId, Feed>,
     pub(super) shares: Shares,
+    /// Bytes of what is here of all logs.
+    pub(super) bytes: u64,
     /// Bytes of the states that are kept.
     pub(super) kept_bytes: u64,
     /// Topics of which a state is kept, by the time at which that is looked at.
@@ -88,6 +90,7 @@ impl Topics {
     pub(super) fn forget_topic(&mut self, number: TopicNo, fx: &mut Effects) {
         let Some(topic) = held(self.topics.remove(&number), TOPIC) else { return };
         self.numbers.remove(&topic.id);
+        self.bytes -= topic.weight();
         if let Some(touched) = topic.touched {
             self.followed.remove(&(touched, number));
         }
@@ -182,6 +185,7 @@ impl Topics {
 
     pub(crate) fn load(&self, load: &mut NodeLoad) {
         load.topics = self.topics.len();
+        load.topics_bytes = self.bytes;
         load.snapshot_bytes = self.kept_bytes;
     }
 

@@ -90,6 +90,11 @@ impl Ahead {
         self.entries.is_empty()
     }
 
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.bytes = 0;
+    }
+
     /// What comes at `ts`, if it is here; what lies before it is let go.
     fn take(&mut self, ts: TopicSeq) -> Option<Encoded> {
         // Those before it came from elsewhere meanwhile.
@@ -144,6 +149,32 @@ impl Topic {
 
     pub(super) const fn head(&self) -> TopicSeq {
         self.head
+    }
+
+    /// Bytes of all that is here of its log.
+    pub(super) const fn weight(&self) -> u64 {
+        let earlier = match &self.earlier {
+            Some(earlier) => earlier.bytes(),
+            None => 0,
+        };
+        self.bytes + self.ahead.bytes + earlier
+    }
+
+    /// Lets go of the oldest entries, until no more than so many bytes are here. Whether what came
+    /// early had to go, too, so that it is to be read.
+    pub(super) fn lower(&mut self, bytes: u64) -> bool {
+        while self.weight() > bytes {
+            let earlier = self.earlier.as_mut().is_some_and(Earlier::pop);
+            if earlier {
+                continue;
+            }
+            if self.entries.is_empty() {
+                self.ahead.clear();
+                return true;
+            }
+            self.pop();
+        }
+        false
     }
 
     /// Entries, and the bytes of their frames.

@@ -150,6 +150,20 @@ fn commits_that_would_owe_too_much_fail_until_something_is_settled() {
     assert_eq!(again, CommitOutcome::Written { settled: None });
 }
 
+/// What may not overtake an earlier record waits with it, whatever the node asked for.
+#[test]
+fn what_has_to_wait_for_a_lower_record_is_owed_as_well() {
+    let mut shelf = Shelf::with(limits(|limits| limits.owed_bytes = 20));
+    shelf.open(1, "ann");
+    shelf.open(2, "bob");
+    shelf.written(1, 1, 1, &[event("a", "fourteen bytes")], false);
+    assert_eq!(shelf.commit(1, 2, 1, &[event("a", "x")], true), StoreOutcome::Failed);
+    let at_once = shelf.written(2, 1, 1, &[event("a", "fourteen bytes")], true);
+    assert!(matches!(at_once, CommitOutcome::Written { settled: Some(_) }), "{at_once:?}");
+    let again = shelf.written(1, 1, 1, &[event("a", "fourteen bytes")], false);
+    assert!(matches!(again, CommitOutcome::Exists(_)), "a repetition leaves nothing new");
+}
+
 #[test]
 fn a_log_keeps_so_many_bytes_and_always_its_latest_entry() {
     let mut shelf = Shelf::new();

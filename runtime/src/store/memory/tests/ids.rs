@@ -33,10 +33,21 @@ impl Shelf {
 
     /// Commits a command of "ann" with an id, which publishes its name to the topic "a".
     fn ordered(&mut self, of: u128, n: u64, text: &str, hash: u64, ends: Outcome) -> CommitOutcome {
+        self.ordered_by("ann", (of, n), text, hash, ends)
+    }
+
+    fn ordered_by(
+        &mut self,
+        principal: &str,
+        (of, n): (u128, u64),
+        text: &str,
+        hash: u64,
+        ends: Outcome,
+    ) -> CommitOutcome {
         let said = [event("a", text)];
         let record = Record { outcome: ends, ..record(&said) };
         let (n, retention, fresh_epochs) = (CommandNo(n), vec![KEPT], vec![self.fresh()]);
-        let id = Some(Box::new(CommitId { id: id("ann", text), hash, keep_ms: KEEP }));
+        let id = Some(Box::new(CommitId { id: id(principal, text), hash, keep_ms: KEEP }));
         let commits =
             vec![Commit { n, record, settle: true, retention, fresh_epochs, id, decide: None }];
         match self.apply(StoreOp::Commit { lease: lease(of), low: CommandNo(1), commits }) {
@@ -133,6 +144,31 @@ fn all_ids_together_are_bounded_in_number_and_bytes() {
     shelf.ordered(1, 1, "x", BODY, ok("a body that is too long"));
     assert_eq!(shelf.find(id("ann", "x")), used(Outcome::plain_failure(FailureCode::Unknown)));
     assert!(shelf.state.bytes().ids <= 20);
+}
+
+/// Each takes as many as it may, one after the other, and none goes for a day.
+#[test]
+fn ten_principals_at_their_worst_leave_ids_for_a_newcomer() {
+    const ALL: u32 = 1_000;
+    let limits = MemoryLimits { ids: ALL as usize, ..MemoryLimits::default() };
+    let mut shelf = Shelf::with(limits);
+    let mut take_all = |principal: &str, of: u128| {
+        shelf.open(of, principal);
+        let mut taken = 0;
+        loop {
+            let text = format!("{taken}");
+            match shelf.find_within(id(principal, &text), ALL / 10, u64::MAX) {
+                StoreOutcome::TooManyIds => return taken,
+                found => assert_eq!(found, StoreOutcome::UnusedId),
+            }
+            taken += 1;
+            shelf.ordered_by(principal, (of, taken), &text, BODY, ok("7"));
+        }
+    };
+    let evil: Vec<u64> = (1..=10).map(|of| take_all(&format!("evil {of}"), of)).collect();
+    assert!(evil[0] > 90, "alone it has nearly its quota: {evil:?}");
+    let newcomer = take_all("honest", 11);
+    assert!(newcomer > 30, "{newcomer} are left for a newcomer, after {evil:?}");
 }
 
 /// Whoever was told "unknown" because its lease is gone asks again and learns the truth.

@@ -3,7 +3,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use steadfast::session::store::{CommitId, MessageId, Outcome, StoreOutcome, UsedId};
+use steadfast::session::store::{CommitId, MessageId, Outcome, Quota, StoreOutcome, UsedId};
 
 use super::kept::Tables;
 use super::records::shrunk;
@@ -21,10 +21,9 @@ impl Tables<'_, '_> {
         }
         let (ids, bytes) = self.ids_of(&id.principal)?;
         let (totals, limits) = (&self.kept.totals, &self.kept.limits);
-        let full = ids > 0 && (ids >= u64::from(max) || bytes >= max_bytes)
-            || totals.ids >= limits.ids
-            || totals.id_bytes >= limits.id_bytes;
-        Ok(if full { StoreOutcome::TooManyIds } else { StoreOutcome::UnusedId })
+        let may = Quota::new(max.into(), limits.ids).admits(ids, totals.ids)
+            && Quota::new(max_bytes, limits.id_bytes).admits(bytes, totals.id_bytes);
+        Ok(if may { StoreOutcome::UnusedId } else { StoreOutcome::TooManyIds })
     }
 
     /// How many ids a principal has in use, and their bytes.

@@ -293,22 +293,27 @@ impl Tables<'_, '_> {
 
     /// Whether commits would leave more publications to be brought into their logs than may be.
     fn would_owe_too_much(&mut self, id: LeaseId, commits: &[Commit]) -> Sql<bool> {
-        let unsettled = commits.iter().filter(|commit| !commit.settle);
-        let mut bytes: u64 =
-            unsettled.map(|commit| publication_bytes(&commit.record.publishes)).sum();
-        let most: u64 = commits.iter().map(may_owe).fold(0, u64::saturating_add);
-        if !self.is_too_much(bytes.saturating_add(most)) {
+        let most = commits.iter().map(|commit| left_by_one(commit, true));
+        if !self.is_too_much(most.fold(0, u64::saturating_add)) {
             return Ok(false);
         }
-        // A repetition leaves nothing new.
-        if let Some(no) = self.lease(id)?.map(|lease| lease.no) {
-            for commit in commits.iter().filter(|commit| commit.decide.is_some()) {
-                if !self.has_record(no, commit.n)? {
-                    bytes = bytes.saturating_add(may_owe(commit));
-                }
+        let left = self.left_by(id, commits)?;
+        Ok(self.is_too_much(left))
+    }
+
+    /// Bytes of publications that commits would leave to be appended, at most. A repetition leaves
+    /// nothing new.
+    fn left_by(&mut self, id: LeaseId, commits: &[Commit]) -> Sql<u64> {
+        let Some(lease) = self.lease(id)?.filter(|lease| lease.lives()) else { return Ok(0) };
+        let (no, low, owed) = (lease.no, lease.low, lease.owed.first().copied());
+        let mut left = 0_u64;
+        for commit in commits {
+            if commit.n >= low && !self.has_record(no, commit.n)? {
+                let behind = left > 0 || owed.is_some_and(|owed| owed < commit.n);
+                left = left.saturating_add(left_by_one(commit, behind));
             }
         }
-        Ok(self.is_too_much(bytes))
+        Ok(left)
     }
 
     /// Whether so many bytes may not be owed beside those that are.
@@ -318,10 +323,14 @@ impl Tables<'_, '_> {
     }
 }
 
-/// Bytes that a decision may leave to be brought into their logs.
-fn may_owe(commit: &Commit) -> u64 {
-    let decide = commit.decide.as_ref().filter(|it| !commit.settle || !it.waiting.is_empty());
-    decide.map_or(0, |it| it.terms.publish_bytes as u64)
+/// Bytes of publications that one commit may leave to be appended; `waits`: all of them.
+fn left_by_one(commit: &Commit, waits: bool) -> u64 {
+    let waits = waits || !commit.settle;
+    match &commit.decide {
+        Some(decide) if waits || !decide.waiting.is_empty() => decide.terms.publish_bytes as u64,
+        None if waits => publication_bytes(&commit.record.publishes),
+        Some(_) | None => 0,
+    }
 }
 
 /// What a reply is that is not kept any more.

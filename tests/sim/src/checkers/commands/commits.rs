@@ -76,15 +76,19 @@ impl Checkers {
 
     /// What really came of a store operation.
     pub fn stored(&mut self, at: Now, process: u64, op: &StoreOp, outcome: &StoreOutcome) {
+        self.an_unused_id_finds_room(at, op, outcome);
         match (op, outcome) {
             (StoreOp::Commit { lease, commits, .. }, StoreOutcome::Committed { outcomes, .. }) => {
+                let mut published = 0;
                 for (commit, (n, outcome)) in commits.iter().zip(outcomes) {
                     let same = commit.n == *n;
                     self.require(same, Rule::CommitsAnsweredInOrder, || format!("{lease:?} {n}"));
                     let decided = as_decided(commit, outcome);
                     let commit = decided.as_ref().unwrap_or(commit);
+                    published += self.largest.weigh(&commit.record.publishes);
                     self.commit_happens(at, process, *lease, commit, outcome);
                 }
+                self.largest.commit = self.largest.commit.max(published);
             }
             (StoreOp::Commit { .. }, StoreOutcome::LeaseGone) => {
                 self.sometimes.count("commit finds no lease")

@@ -53,6 +53,15 @@ impl Ids {
         }
     }
 
+    /// How many ids a principal has, and all together.
+    fn in_use(&self, at: Now, principal: &str) -> (u64, u64) {
+        let lives = |stood: &Vec<Stood>| stood.last().is_some_and(|stood| stood.until > at);
+        let used = self.stood.iter().filter(|(_, stood)| lives(stood));
+        used.fold((0, 0), |(mine, all), (id, _)| {
+            (mine + u64::from(&*id.principal == principal), all + 1)
+        })
+    }
+
     /// What an id stands for at a time.
     fn stands_for(&self, at: Now, id: &MessageId) -> Option<&Stood> {
         self.stood.get(id)?.last().filter(|stood| stood.until > at)
@@ -98,6 +107,33 @@ impl Checkers {
         match outcome {
             StoreOutcome::UnusedId => drop(self.ids.unused.insert((process, id))),
             StoreOutcome::TooManyIds => self.sometimes.count("too many ids"),
+            _ => {}
+        }
+    }
+
+    /// Where an id is said to be unused, there is room for it: its principal has fewer than it may,
+    /// of all that there may be, and of what is left of these a part that is no larger. Where it is
+    /// said that there are too many, its principal has some, or there is no room for anybody.
+    pub(in crate::checkers) fn an_unused_id_finds_room(
+        &mut self,
+        at: Now,
+        body: &StoreOp,
+        outcome: &StoreOutcome,
+    ) {
+        let StoreOp::FindId { id, max_per_principal, .. } = body else { return };
+        let (most, all) = (u64::from(*max_per_principal).min(self.most_ids), self.most_ids);
+        let (mine, taken) = self.ids.in_use(at, &id.principal);
+        let (left, told) = (all.saturating_sub(taken), || {
+            format!("{id:?}: {outcome:?} with {mine} of {most} and {taken} of {all}")
+        });
+        match outcome {
+            StoreOutcome::UnusedId => {
+                let fair = mine == 0 || mine * all < most * left;
+                self.require(left > 0 && fair, Rule::BoundsAreKept, told);
+            }
+            StoreOutcome::TooManyIds => {
+                self.require(left == 0 || mine > 0, Rule::NewcomersFindRoom, told);
+            }
             _ => {}
         }
     }

@@ -36,7 +36,9 @@ impl Checkers {
             match outcome {
                 AppendOutcome::Landed(place) => {
                     let (topic, name, bodies) = (topic.clone(), name.clone(), bodies.clone());
-                    self.append_happens(*key, &Publication { topic, name, bodies }, *place);
+                    let publication = Publication { topic, name, bodies };
+                    self.largest.weigh(std::slice::from_ref(&publication));
+                    self.append_happens(*key, &publication, *place);
                 }
                 AppendOutcome::Settled => self.sometimes.count("append of a settled record"),
                 AppendOutcome::Stale => self.sometimes.count("stale append"),

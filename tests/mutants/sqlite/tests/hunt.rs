@@ -59,6 +59,9 @@ const fn found_by(mutant: Mutant) -> Claim {
         Mutant::UndoneStaysKnown | Mutant::FailsTogether => {
             ("trouble", "a_row_that_makes_no_sense_fails_its_own_operations_alone")
         }
+        Mutant::AnswersLostOnTheWay => {
+            ("bounds", "an_answer_that_nobody_takes_keeps_no_other_one_back")
+        }
         Mutant::OneCommitEach => ("bounds", "operations_that_wait_share_one_commit"),
     }
 }

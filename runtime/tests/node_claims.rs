@@ -5,7 +5,7 @@ mod node_support;
 
 use node_support::{Bench, config, told_answers};
 use steadfast::session::node::ConnId;
-use steadfast::session::store::{Generation, StoreOp, StoreOutcome};
+use steadfast::session::store::{Generation, StoreOp, StoreOutcome, StoreTime};
 use steadfast::wire::{Codec, CommandNo, Dial, InstanceId, LeaseClaim, LeaseId};
 use steadfast_rig::fixtures;
 
@@ -83,6 +83,7 @@ fn an_earlier_holder_lets_nothing_go() {
     a.cut(conn);
     let open = StoreOp::OpenLease {
         id: LeaseId(99),
+        as_of: StoreTime::default(),
         holder: fixtures::holder(9),
         principal: fixtures::ANN.into(),
         codec: Codec::Json,

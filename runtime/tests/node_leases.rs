@@ -4,8 +4,8 @@ mod node_support;
 
 use node_support::{Bench, lost, told_answers};
 use steadfast::session::node::{ConnId, Node};
-use steadfast::session::store::{StoreOp, StoreOutcome};
-use steadfast::wire::{ClientFrame, Hello, LeaseState, ServerFrame};
+use steadfast::session::store::{Claim, Generation, OpId, StoreOp, StoreOutcome, StoreTime};
+use steadfast::wire::{ClientFrame, CommandNo, Hello, LeaseState, ServerFrame};
 use steadfast_rig::fixtures::log;
 
 fn reader(bench: &mut Bench) -> ConnId {
@@ -175,4 +175,41 @@ fn who_is_told_to_leave_gets_no_lease() {
     assert_eq!((bench.code(conn), bench.code(other)), (Some(4010), Some(4010)));
     bench.store_all();
     assert_eq!(bench.node.load().store_operations, 0);
+}
+
+/// It may have come and gone since it was asked for, and then nobody may open it again.
+#[test]
+fn a_lease_is_asked_for_as_of_the_latest_time_of_the_store() {
+    let mut bench = Bench::new();
+    let conn = reader(&mut bench);
+    bench.by_hand = true;
+    bench.frame(conn, ClientFrame::Lease);
+    let as_of = |bench: &Bench| match about_leases(bench)[..] {
+        [StoreOp::OpenLease { as_of, .. }] => *as_of,
+        ref other => panic!("{other:?}"),
+    };
+    assert_eq!(as_of(&bench).incarnation, 0);
+    let at = StoreTime { incarnation: 7, ms: 500 };
+    bench.outcome(StoreOutcome::Stale { at });
+    assert_eq!(as_of(&bench), at, "at once");
+    // A store that goes on saying so is asked again, after a while.
+    let later = StoreTime { ms: 900, ..at };
+    bench.outcome(StoreOutcome::Stale { at: later });
+    assert_eq!(bench.ops.len(), 0);
+    bench.pass(1_000);
+    assert_eq!(as_of(&bench), later);
+    // An answer that comes late tells an earlier time.
+    bench.outcome(StoreOutcome::Failed);
+    bench.act(|node, now| {
+        let granted = StoreOutcome::Unsettled { at, records: Vec::new() };
+        node.handle_store(now, OpId(u64::MAX), granted);
+    });
+    bench.pass(1_000);
+    assert_eq!(as_of(&bench), later);
+    let wanted = bench.ops.pop_front().expect("the lease is asked for");
+    let StoreOp::OpenLease { id, as_of: _, holder, .. } = wanted.1 else { panic!() };
+    let claim = Claim { generation: Generation(1), holder };
+    let granted = StoreOutcome::Lease { at: later, low: CommandNo(1), claim, records: Vec::new() };
+    bench.act(|node, now| node.handle_store(now, wanted.0, granted));
+    assert_eq!(bench.lease(conn).id, id);
 }

@@ -293,6 +293,7 @@ fn a_lease_of_the_incarnation_before_is_not_taken() {
     bench.store.begin_incarnation(bench.now, 7);
     hears(&mut bench, News::Rolled);
     bench.act(|node, now| node.handle_store(now, op, granted));
+    // Another one is asked for, first as of the incarnation before.
     bench.store_all();
     let (id, generation, low) = (bench.lease(conn).id, Generation(1), CommandNo(1));
     let renew = StoreOp::RenewLease { id, generation, held: true, low };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use steadfast::session::Now;
 use steadfast::session::store::{
     Append, AppendKey, Commit, CommitId, Holder, MessageId, OpId, Outcome, Publication, Record,
-    Retention, StoreOp, StoreOutcome, TopicId,
+    Retention, StoreOp, StoreOutcome, StoreTime, TopicId,
 };
 use steadfast::store::{
     AdminError, ExportError, ImportError, MemoryLimits, MemoryStore, StoreAdmin, TopicPage, export,
@@ -84,6 +84,7 @@ fn filled() -> Timed {
     let store = &timed.store;
     let open = StoreOp::OpenLease {
         id: LEASE,
+        as_of: StoreTime::default(),
         holder: Holder { node: 1, instance: InstanceId(1), dial: Dial(1) },
         principal: "ann".into(),
         codec: Codec::Json,

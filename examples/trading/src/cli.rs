@@ -17,11 +17,20 @@ const SHORTEST_DEMO: u64 = 4;
 /// How many clients may make load at most.
 const MOST_CLIENTS: usize = 1_000;
 
+/// Where orders are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// In a file, which outlives the server.
+    File(PathBuf),
+    /// Nowhere beyond the server.
+    Memory,
+}
+
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Serve the exchange.
-    Serve { port: u16, controlled: bool, file: PathBuf },
+    Serve { port: u16, controlled: bool, kept: Kept },
     /// Trade in a terminal.
     Screen { name: String, symbol: String, url: String },
     /// Place orders as fast as they are answered, and say how fast that is.
@@ -35,8 +44,10 @@ pub(crate) enum Command {
 pub(crate) const HELP: &str = "\
 An exchange that survives its network, and kill -9.
 
-  trading [serve] [--port N] [--file F]           serve on 127.0.0.1 (port 7878), and keep orders in
-                                                  a file (trading-data/trading.db)
+  trading [serve] [--port N] [--file F | --memory]
+                                                  serve on 127.0.0.1 (port 7878), and keep orders in
+                                                  a file (trading-data/trading.db), or no longer
+                                                  than the server
   trading screen --as <name> [--symbol S] [--server <url>]
                                                   book, orders and connection in a terminal
   trading load [--clients N] [--seconds N] [--server <url>]
@@ -64,11 +75,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
         return Ok(Command::Help);
     }
     let command = match word.as_str() {
-        "serve" => Command::Serve {
-            port: rest.number("--port")?.unwrap_or(DEFAULT_PORT),
-            controlled: rest.flag("--controlled"),
-            file: rest.value("--file")?.unwrap_or_else(|| DEFAULT_FILE.to_owned()).into(),
-        },
+        "serve" => serve(&mut rest)?,
         "screen" => screen(&mut rest)?,
         "load" => load(&mut rest)?,
         "demo" => demo(&mut rest)?,
@@ -81,6 +88,16 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
     };
     rest.end(&word)?;
     Ok(command)
+}
+
+fn serve(rest: &mut Rest) -> Result<Command, String> {
+    let controlled = rest.flag("--controlled");
+    let kept = match (rest.flag("--memory"), rest.value("--file")?) {
+        (true, Some(_)) => return Err("either `--file` or `--memory`, not both".to_owned()),
+        (true, None) => Kept::Memory,
+        (false, file) => Kept::File(file.unwrap_or_else(|| DEFAULT_FILE.to_owned()).into()),
+    };
+    Ok(Command::Serve { port: rest.number("--port")?.unwrap_or(DEFAULT_PORT), controlled, kept })
 }
 
 fn screen(rest: &mut Rest) -> Result<Command, String> {
@@ -171,10 +188,12 @@ mod tests {
 
     #[test]
     fn without_arguments_the_exchange_is_served_on_the_default_port_and_file() {
-        let serve =
-            |port, file: &str| Ok(Command::Serve { port, controlled: false, file: file.into() });
-        assert_eq!(line(""), serve(DEFAULT_PORT, "trading-data/trading.db"));
-        assert_eq!(line("--port 0 --file my.db"), serve(0, "my.db"));
+        let serve = |port, kept| Ok(Command::Serve { port, controlled: false, kept });
+        let file = |file: &str| Kept::File(file.into());
+        assert_eq!(line(""), serve(DEFAULT_PORT, file("trading-data/trading.db")));
+        assert_eq!(line("--port 0 --file my.db"), serve(0, file("my.db")));
+        assert_eq!(line("--memory"), serve(DEFAULT_PORT, Kept::Memory));
+        assert!(line("--memory --file my.db").unwrap_err().contains("not both"));
         assert_eq!(line("--help"), Ok(Command::Help));
     }
 

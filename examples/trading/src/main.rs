@@ -16,6 +16,7 @@ mod desk;
 mod load;
 mod market;
 mod orders;
+mod place;
 #[allow(unreachable_pub, reason = "the protocol would be a library that server and clients share")]
 mod protocol;
 mod reads;
@@ -54,11 +55,11 @@ async fn run(command: Command) -> ExitCode {
             println!("{}", cli::HELP);
             Ok(true)
         }
-        Command::Serve { port, controlled: false, file } => {
-            server::serve(port, &file).await.map(|()| true)
+        Command::Serve { port, controlled: false, kept } => {
+            server::serve(port, kept).await.map(|()| true)
         }
-        Command::Serve { port, controlled: true, file } => {
-            server::serve_controlled(port, &file).await.map(|()| true)
+        Command::Serve { port, controlled: true, kept } => {
+            server::serve_controlled(port, kept).await.map(|()| true)
         }
         Command::Demo { seconds, seed } => demo::run(seconds, seed).await,
         Command::Load { clients, seconds, url } => load::run(clients, seconds, url).await,

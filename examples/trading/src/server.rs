@@ -13,9 +13,10 @@ use tokio::net::TcpListener;
 
 use crate::book::FILLS_PER_ORDER;
 use crate::clearing::Books;
-use crate::cli::DEFAULT_PORT;
+use crate::cli::{DEFAULT_PORT, Kept};
 use crate::desk::{Desk, SYMBOLS};
 use crate::market;
+use crate::place::Place;
 use crate::protocol::{TradingCommand, TradingServer};
 use crate::reads::Reads;
 use crate::rows;
@@ -30,25 +31,25 @@ const DRAIN: Duration = Duration::from_secs(3);
 /// somebody watches.
 const BRISK: Heartbeat = Heartbeat::new(Duration::from_millis(400), Duration::from_millis(200), 2);
 
-/// The server, what reads beside it, and how many orders were open in the file.
+/// The server, what reads beside it, and what was in the file.
 struct Exchange {
     server: Server<TradingCommand>,
     reads: Reads,
-    open: usize,
+    /// Where orders are kept, and how many are open.
+    note: String,
+    /// Of a file that is deleted after everything that uses it.
+    _place: Option<Place>,
 }
 
 /// Serves people on loopback until Ctrl-C, and then drains.
 ///
 /// # Errors
 /// When it can't listen on the port, or open its file.
-pub(crate) async fn serve(port: u16, file: &Path) -> io::Result<()> {
-    let Exchange { server, reads, open } = open(file, Heartbeat::default())?;
+pub(crate) async fn serve(port: u16, kept: Kept) -> io::Result<()> {
+    // What is named first is dropped last.
+    let Exchange { _place, server, reads, note } = open(kept, Heartbeat::default())?;
     let (listener, addr) = bind(port).await?;
-    println!(
-        "The exchange is served on ws://{addr}. Its orders are kept in {}; {open} are open.\n\
-         In two other terminals:\n",
-        file.display()
-    );
+    println!("The exchange is served on ws://{addr}. {note}.\nIn two other terminals:\n");
     let option =
         if addr.port() == DEFAULT_PORT { String::new() } else { format!(" --server ws://{addr}") };
     for name in ["ada", "bo"] {
@@ -71,8 +72,8 @@ pub(crate) async fn serve(port: u16, file: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`serve`].
-pub(crate) async fn serve_controlled(port: u16, file: &Path) -> io::Result<()> {
-    let Exchange { server, reads, .. } = open(file, BRISK)?;
+pub(crate) async fn serve_controlled(port: u16, kept: Kept) -> io::Result<()> {
+    let Exchange { _place, server, reads, .. } = open(kept, BRISK)?;
     let (listener, addr) = bind(port).await?;
     println!("{LISTENING}{addr}");
     let mut input = BufReader::new(stdin()).lines();
@@ -83,8 +84,30 @@ pub(crate) async fn serve_controlled(port: u16, file: &Path) -> io::Result<()> {
     }
 }
 
-/// Opens the file, in a directory that is made if there is none, and makes the books from it.
-fn open(file: &Path, heartbeat: Heartbeat) -> io::Result<Exchange> {
+/// Opens the exchange. Its orders are rows, which a store in memory does not have: so without a file
+/// that outlives the server they are in one that is deleted with it.
+fn open(kept: Kept, heartbeat: Heartbeat) -> io::Result<Exchange> {
+    match kept {
+        Kept::File(file) => {
+            let (server, reads, open) = open_file(&file, heartbeat)?;
+            let note = format!("Its orders are kept in {}; {open} are open", file.display());
+            Ok(Exchange { server, reads, note, _place: None })
+        }
+        Kept::Memory => {
+            let place = Place::new("memory")?;
+            let (server, reads, _) = open_file(&place.file(), heartbeat)?;
+            let note = "Nothing is kept (--memory): its orders end with this server".to_owned();
+            Ok(Exchange { server, reads, note, _place: Some(place) })
+        }
+    }
+}
+
+/// Opens the file, in a directory that is made if there is none, and makes the books from it; how
+/// many orders are open.
+fn open_file(
+    file: &Path,
+    heartbeat: Heartbeat,
+) -> io::Result<(Server<TradingCommand>, Reads, usize)> {
     if let Some(directory) = file.parent() {
         std::fs::create_dir_all(directory)?;
     }
@@ -111,7 +134,7 @@ fn open(file: &Path, heartbeat: Heartbeat) -> io::Result<Exchange> {
         })
         .limits(|limits| limits.drain_spread = Duration::from_secs(1))
         .build();
-    Ok(Exchange { server, reads, open })
+    Ok((server, reads, open))
 }
 
 async fn bind(port: u16) -> io::Result<(TcpListener, SocketAddr)> {

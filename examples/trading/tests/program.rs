@@ -23,6 +23,8 @@ impl Program {
     fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_trading"))
             .args(arguments)
+            // A server that is killed leaves what it has there.
+            .env("TMPDIR", env!("CARGO_TARGET_TMPDIR"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -117,6 +119,18 @@ async fn a_second_server_on_the_same_file_is_told_so() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("trading.db") && said.contains("one process at a time"), "{said}");
+}
+
+#[tokio::test]
+async fn without_a_file_orders_end_with_their_server() {
+    let mut server = Program::start(&["serve", "--port", "0", "--memory"]);
+    let line = server.line().await.unwrap();
+    assert!(line.contains("Nothing is kept"), "{line}");
+    let url = line.split_whitespace().find(|word| word.starts_with("ws://")).unwrap();
+    let url = url.trim_end_matches('.');
+    let load = ["load", "--clients", "2", "--seconds", "1", "--server", url];
+    let (code, lines) = Program::start(&load).ends().await;
+    assert_eq!(code, Some(0), "{lines:#?}");
 }
 
 #[tokio::test]

@@ -165,9 +165,18 @@ pub enum StoreOp {
     /// that nobody holds makes room: of those that were let go (see `RenewLease`) the one that was
     /// let go first, else the one without contact for longest, if that is more than `held_ms` ago.
     /// Is each of them held, the answer is [`StoreOutcome::TooManyLeases`].
+    ///
+    /// A lease that has ended is never opened again: its client, which still knows its id, would
+    /// find it without the records of what it has sent. The operation may be carried out late,
+    /// when the lease has come and gone. So a store remembers the ids of leases that have ended for
+    /// some minutes, and answers [`StoreOutcome::LeaseGone`]. It also knows when the latest one
+    /// ended of those that it has forgotten, and what was asked for as of then or earlier, or of
+    /// another incarnation, is answered [`StoreOutcome::Stale`].
     OpenLease {
         /// Proposed id, random.
         id: LeaseId,
+        /// The latest time that the asker has heard of from the store.
+        as_of: StoreTime,
         /// Who makes the first claim, of generation 1.
         holder: Holder,
         /// Its owner.
@@ -340,6 +349,12 @@ pub enum StoreOutcome {
     LeaseGone,
     /// `OpenLease`: the principal holds as many as it may.
     TooManyLeases,
+    /// `OpenLease`: nothing was done, because it may have been asked for too long ago. Ask again, as
+    /// of this time.
+    Stale {
+        /// When this was true.
+        at: StoreTime,
+    },
     /// `FindId`: no command has taken the id, or the time for which it was kept is over.
     UnusedId,
     /// `FindId`: a command has taken the id.
@@ -385,4 +400,18 @@ pub enum StoreOutcome {
     Failed,
     /// It may have happened. Try again to find out.
     Unknown,
+}
+
+impl StoreOutcome {
+    /// The store's time, if the outcome says it.
+    #[must_use]
+    pub const fn at(&self) -> Option<StoreTime> {
+        match self {
+            Self::Lease { at, .. }
+            | Self::Stale { at }
+            | Self::Committed { at, .. }
+            | Self::Unsettled { at, .. } => Some(*at),
+            _ => None,
+        }
+    }
 }

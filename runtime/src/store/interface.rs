@@ -37,13 +37,18 @@ use crate::session::store::{News, OpId, StoreOp, StoreOutcome, TopicId};
 /// # What a backend needs
 /// - *Leases.* SQL: a row, and an index by principal. Redis: a hash with a time to live; the set of
 ///   a principal lies in another slot, so its limit is kept by adding first and taking back.
-///   Contact need not be durable: it may wait for the next commit.
+///   Contact need not be durable: it may wait for the next commit. A row stays for some minutes
+///   after its lease has ended, with the end in it, so that no late `OpenLease` makes it again
+///   (Redis: the key's time to live is so much longer than the lease's). Rust stores may use
+///   [`EndedLeases`](super::EndedLeases).
 /// - *`Commit`.* SQLite: a savepoint each, one `COMMIT` for the group; settles. Postgres: one
 ///   transaction with locks on its topics, in order. Redis: one script on the lease's slot;
 ///   unsettled, since topics lie in others.
 /// - *`Append`.* SQL: a table of keys, unique by topic and key. Redis: a script on the topic's slot
 ///   that refuses what was seen unsettled too long ago, looks the keys up, else does `XADD`.
-/// - *`Settle`, `ListUnsettled`.* An index, or a set per slot, of unsettled numbers.
+/// - *`Settle`, `ListUnsettled`.* An index, or a set per slot, of unsettled numbers. A page that is
+///   put together from several slots ends, for all of them, where the bytes of one slot were cut:
+///   a short record behind that place would make the next page pass over the long one.
 /// - *`ReadLog`.* A range, cut at the byte bound where it is read.
 /// - *[`news`](Self::news).* Redis: sharded pub/sub, numbered, so that a hole is seen. Postgres:
 ///   `NOTIFY`. A file: never, where one process owns it.

@@ -5,6 +5,7 @@
 
 mod admin;
 mod deciding;
+mod ended_leases;
 mod export;
 mod imported_log;
 mod interface;
@@ -18,6 +19,7 @@ pub use admin::{
     StoreFigures, TopicPage,
 };
 pub use deciding::{Deciding, Decision};
+pub use ended_leases::EndedLeases;
 pub use export::{ExportError, ExportFigures, ImportError, export, import};
 pub use imported_log::ImportedLog;
 pub use interface::{Clock, DynStore, NewsFuture, Store, StoreFuture};

@@ -1,8 +1,10 @@
-//! Handlers that leave their outcome to the server's store: what the store is given, and where a
-//! handler ends. What a store does with it is not tested here.
+//! Handlers that leave their outcome to the server's store: what the store is given, where a handler
+//! ends, and what is taken back when the node has gone on without it. What a store does with it is
+//! not tested here.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use steadfast::client::CallError;
 use steadfast::server::{Cx, Transacts};
@@ -10,6 +12,7 @@ use steadfast::session::store::{DecisionId, News, OpId, StoreOp, StoreOutcome, T
 use steadfast::store::{Deciding, Decision, MemoryStore, Store};
 use steadfast::{NoError, UnknownMessage, WsProtocol};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 #[derive(Debug, Clone, WsProtocol)]
 #[serde(rename_all = "snake_case")]
@@ -18,6 +21,9 @@ pub enum SumCommand {
     /// The reply is what the store decides.
     #[ws(request(reply = u64))]
     Add { one: u64, other: u64 },
+    /// The same, of a handler that has little time.
+    #[ws(request(reply = u64), timeout = "300ms")]
+    AddSoon { one: u64, other: u64 },
     /// The same, and what the handler holds panics when it is let go.
     #[ws(request(reply = u64))]
     Fragile {},
@@ -32,15 +38,61 @@ pub enum SumEvent {
     Unknown(UnknownMessage),
 }
 
-/// A memory store that counts what it holds to decide.
+/// A memory store that counts what it holds to decide, and what it has decided.
 struct Counting {
     store: MemoryStore,
-    held: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    held: watch::Sender<usize>,
+    made: AtomicUsize,
+    /// What commits are answered with, instead of being carried out, and how many.
+    answer: Mutex<Option<(StoreOutcome, usize)>>,
+    /// The next decision is taken once something comes here.
+    gate: Mutex<Option<mpsc::Receiver<()>>>,
+}
+
+impl Counts {
+    fn held(&self) -> usize {
+        *self.held.borrow()
+    }
+
+    /// Waits until the store holds nothing to decide.
+    async fn let_go(&self) {
+        let mut held = self.held.subscribe();
+        held.wait_for(|held| *held == 0).await.expect("it counts for as long as the test");
+    }
+
+    fn made(&self) -> usize {
+        self.made.load(Ordering::SeqCst)
+    }
+
+    fn answer_commits(&self, with: StoreOutcome, how_many: usize) {
+        *self.answer.lock().unwrap() = Some((with, how_many));
+    }
+
+    fn answer(&self) -> Option<StoreOutcome> {
+        let mut answer = self.answer.lock().unwrap();
+        let (with, left) = answer.as_mut().filter(|(_, left)| *left > 0)?;
+        *left -= 1;
+        Some(with.clone())
+    }
 }
 
 impl Store for Counting {
     async fn execute(&self, batch: Vec<(OpId, StoreOp)>) -> Vec<(OpId, StoreOutcome)> {
-        self.store.execute(batch).await
+        let is_commit = |(_, op): &(OpId, StoreOp)| matches!(op, StoreOp::Commit { .. });
+        let (commits, batch): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_commit);
+        let mut outcomes = self.store.execute(batch).await;
+        for (id, commit) in commits {
+            match self.counts.answer() {
+                Some(answer) => outcomes.push((id, answer)),
+                None => outcomes.extend(self.store.execute(vec![(id, commit)]).await),
+            }
+        }
+        outcomes
     }
 
     async fn news(&self) -> News {
@@ -53,11 +105,11 @@ impl Store for Counting {
 }
 
 /// Counts for as long as it is there.
-struct Counted(Arc<AtomicUsize>);
+struct Counted(Arc<Counts>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.0.held.send_modify(|held| *held -= 1);
     }
 }
 
@@ -65,12 +117,16 @@ impl Deciding for Counting {
     type Tx<'t> = ();
 
     fn hand_over(&self, id: DecisionId, mut decide: Decision<Self>) {
-        self.held.fetch_add(1, Ordering::SeqCst);
-        let counted = Counted(Arc::clone(&self.held));
+        let gate = self.counts.gate.lock().unwrap().take();
+        if let Some(gate) = gate {
+            tokio::task::block_in_place(|| gate.recv()).expect("the test opens it");
+        }
+        self.counts.held.send_modify(|held| *held += 1);
+        let counted = Counted(Arc::clone(&self.counts));
         self.store.hand_over(
             id,
             Box::new(move |tx| {
-                let _ = &counted;
+                counted.0.made.fetch_add(1, Ordering::SeqCst);
                 decide(tx)
             }),
         );
@@ -100,6 +156,10 @@ impl SumsHandler for Sums {
         cx.leave_to::<Counting, _, _, _, _>(move |(), _| Some(Ok(one + other))).await
     }
 
+    async fn add_soon(&self, cx: &Cx, one: u64, other: u64) -> Result<u64, NoError> {
+        self.add(cx, one, other).await
+    }
+
     async fn fragile(&self, cx: &Cx) -> Result<u64, NoError> {
         let _fragile = Fragile;
         cx.leave_to::<Counting, _, _, _, _>(|(), _| Some(Ok(1))).await
@@ -116,30 +176,82 @@ impl SumsTopics for Sums {
     }
 }
 
-async fn stage() -> (SumsClient, Arc<AtomicUsize>) {
-    let held = Arc::new(AtomicUsize::new(0));
-    let store = Counting { store: MemoryStore::default(), held: Arc::clone(&held) };
-    let server = SumsServer::builder(Sums).allow_anonymous().store(store).build();
+async fn stage() -> (SumsClient, Arc<Counts>) {
+    let counts = Arc::new(Counts::default());
+    let store = Counting { store: MemoryStore::default(), counts: Arc::clone(&counts) };
+    let server = SumsServer::builder(Sums).allow_anonymous().store(store).configure(|config| {
+        config.store_patience = Duration::from_millis(200);
+        config.store_retry = Duration::from_millis(2);
+    });
+    let server = server.build();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move { server.serve_listener(listener).await });
-    (SumsClient::builder(url).connect().await.unwrap(), held)
+    let client = SumsClient::builder(url)
+        .configure(|config| config.backoff.base = Duration::from_millis(10))
+        .connect();
+    (client.await.unwrap(), counts)
 }
 
 #[tokio::test]
 async fn what_the_store_decides_is_the_handlers_result_and_is_let_go() {
-    let (client, held) = stage().await;
+    let (client, counts) = stage().await;
     for n in 0..20 {
         assert_eq!(client.add(n, 1).await.unwrap(), n + 1);
     }
-    assert_eq!(held.load(Ordering::SeqCst), 0);
+    assert_eq!((counts.held(), counts.made()), (0, 20));
 }
 
 #[tokio::test]
 async fn a_panic_in_what_a_handler_holds_where_it_ends_fails_its_command() {
-    let (client, held) = stage().await;
+    let (client, counts) = stage().await;
     let told = client.fragile().await;
     assert!(matches!(told, Err(CallError::HandlerFailed)), "{told:?}");
     assert_eq!(client.add(1, 1).await.unwrap(), 2);
-    assert_eq!(held.load(Ordering::SeqCst), 0);
+    assert_eq!(counts.held(), 0);
+}
+
+/// Its handler has ended, and the store is being given what decides, when its time is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_that_comes_when_its_command_has_timed_out_is_taken_back() {
+    let (client, counts) = stage().await;
+    let (open, gate) = mpsc::channel();
+    *counts.gate.lock().unwrap() = Some(gate);
+    // On a busy machine its time may be over before it has come so far.
+    while counts.gate.lock().unwrap().is_some() {
+        let told = client.add_soon(1, 1).settled().await;
+        assert!(matches!(told, Err(CallError::HandlerTimedOut)), "{told:?}");
+    }
+    let mut held = counts.held.subscribe();
+    open.send(()).unwrap();
+    held.changed().await.unwrap();
+    counts.let_go().await;
+    assert_eq!(client.add(2, 2).await.unwrap(), 4);
+    assert_eq!((counts.held(), counts.made()), (0, 1), "what timed out was never decided");
+}
+
+/// A store that fails for longer than the node asks: its caller is told that nobody knows, and
+/// nothing happens behind that.
+#[tokio::test]
+async fn a_decision_that_waits_at_a_store_that_is_given_up_is_taken_back() {
+    for failure in [StoreOutcome::Failed, StoreOutcome::Unknown] {
+        let (client, counts) = stage().await;
+        counts.answer_commits(failure.clone(), usize::MAX);
+        let told = client.add(1, 1).await;
+        assert!(matches!(told, Err(CallError::OutcomeUnknown)), "{told:?}");
+        counts.let_go().await;
+        counts.answer_commits(failure, 0);
+        assert_eq!(client.add(2, 2).await.unwrap(), 4);
+        assert_eq!((counts.held(), counts.made()), (0, 1), "what is unknown was never decided");
+    }
+}
+
+#[tokio::test]
+async fn a_decision_whose_lease_is_gone_is_taken_back() {
+    let (client, counts) = stage().await;
+    assert_eq!(client.add(1, 1).await.unwrap(), 2);
+    counts.answer_commits(StoreOutcome::LeaseGone, 1);
+    // The store has the lease in fact, so the client goes on with it, and asks once more.
+    assert_eq!(client.add(1, 1).await.unwrap(), 2);
+    assert_eq!((counts.held(), counts.made()), (0, 2));
 }

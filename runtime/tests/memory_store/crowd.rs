@@ -9,7 +9,7 @@ use std::thread;
 use steadfast::session::Now;
 use steadfast::session::store::{
     Append, AppendKey, Commit, Holder, LogEntry, Outcome, Publication, ReadFrom, Record, Retention,
-    StoreOp, StoreOutcome, TopicId,
+    StoreOp, StoreOutcome, StoreTime, TopicId,
 };
 use steadfast::store::{MemoryBytes, MemoryLimits, MemoryStore, Store};
 use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name, TopicSeq};
@@ -47,6 +47,7 @@ impl Client<'_> {
         let holder = Holder { node: 1, instance: InstanceId(1), dial: Dial(1) };
         let op = StoreOp::OpenLease {
             id,
+            as_of: StoreTime::default(),
             holder,
             principal: format!("user {}", self.me).into(),
             codec: Codec::Json,

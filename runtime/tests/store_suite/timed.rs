@@ -32,6 +32,7 @@ async fn a_store_for_which_no_time_passes_keeps_everything() {
         "a lease that a command has run in lives for ttl_ms",
         "a claim and a renewal are contact",
         "nobody holds a lease for longer than held_ms without contact",
+        "a lease whose time is over is not opened again",
         "what a lease owes outlives it",
         "a sweep leaves out what is young",
         "an id is kept for its time",

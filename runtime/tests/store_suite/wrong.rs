@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use steadfast::session::store::{
-    Append, AppendKey, AppendOutcome, Appended, Commit, CommitOutcome, Generation, OpId, Outcome,
-    Publication, Retention, StoreOp, StoreOutcome, StoreTime, TopicHead, TopicId,
+    Append, AppendKey, AppendOutcome, Appended, Claim, Commit, CommitOutcome, Generation, OpId,
+    Outcome, Publication, Retention, StoreOp, StoreOutcome, StoreTime, TopicHead, TopicId,
 };
 use steadfast::store::{MemoryStore, Store};
 use steadfast::wire::{Body, CommandNo, Epoch, LeaseId};
@@ -25,6 +25,9 @@ pub enum Mistake {
     ListsBeyondItsBytes,
     ListsReplies,
     EndsNothing,
+    /// Who opens a lease that has ended gets one of the same id.
+    OpensEndedLeases,
+    BelievesEveryOpen,
     AnyPrincipal,
     OpensAnew,
     HeadsOfKnownTopicsOnly,
@@ -91,7 +94,13 @@ pub const MISTAKES: &[(Mistake, &[&str])] = &[
             "what an ended lease owes stays",
         ],
     ),
-    (Mistake::LetsNothingGo, &["a lease that was let go makes room, the first one first"]),
+    (
+        Mistake::LetsNothingGo,
+        &[
+            "a lease that was let go makes room, the first one first",
+            "an ended lease is not opened again",
+        ],
+    ),
     (Mistake::ListsTheYoung, &["young records are left out on demand"]),
     (
         Mistake::ListsBeyondItsBytes,
@@ -102,10 +111,13 @@ pub const MISTAKES: &[(Mistake, &[&str])] = &[
         Mistake::EndsNothing,
         &[
             "an ended lease is gone",
+            "an ended lease is not opened again",
             "an ended lease leaves its room",
             "operations of a batch on one lease are in order",
         ],
     ),
+    (Mistake::OpensEndedLeases, &["an ended lease is not opened again"]),
+    (Mistake::BelievesEveryOpen, &["what was asked for in another incarnation opens no lease"]),
     (Mistake::AnyPrincipal, &["a lease belongs to its principal"]),
     (Mistake::OldRenewalsCount, &["a renewal of an older generation changes nothing"]),
     (
@@ -199,6 +211,7 @@ impl Wrong {
                 *max_bytes = u64::MAX;
             }
             (Mistake::EndsNothing, StoreOp::EndLease { id }) => *id = LeaseId(0),
+            (Mistake::BelievesEveryOpen, StoreOp::OpenLease { as_of, .. }) => *as_of = self.now(),
             (Mistake::AnyPrincipal, StoreOp::ClaimLease { principal, .. }) => {
                 if let Some(copy) = principal.strip_prefix("bob") {
                     *principal = format!("ann{copy}").into();
@@ -254,9 +267,25 @@ impl Wrong {
                 let each = appends.into_iter().map(one);
                 StoreOutcome::Appended(each.collect())
             }
+            (Mistake::OpensEndedLeases, op) => self.open_again(op),
             (Mistake::DropsWhatIsOwed, op) => forget(self.right(op)),
             (Mistake::ListsReplies, op) => reply(self.right(op)),
             (_, op) => self.right(op),
+        }
+    }
+
+    fn open_again(&self, op: StoreOp) -> StoreOutcome {
+        let StoreOp::OpenLease { id, holder, .. } = op else { return self.right(op) };
+        let (generation, low) = (Generation(0), CommandNo(0));
+        let look = StoreOp::RenewLease { id, generation, held: true, low };
+        match (self.right(op), self.right(look)) {
+            (StoreOutcome::LeaseGone, StoreOutcome::LeaseGone) => StoreOutcome::Lease {
+                at: self.now(),
+                low: CommandNo(1),
+                claim: Claim { generation: Generation(1), holder },
+                records: Vec::new(),
+            },
+            (opened, _) => opened,
         }
     }
 

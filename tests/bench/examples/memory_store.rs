@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use steadfast::session::Now;
 use steadfast::session::store::{
-    Commit, Holder, Outcome, Publication, Record, Retention, StoreOp, StoreOutcome, TopicId,
+    Commit, Holder, Outcome, Publication, Record, Retention, StoreOp, StoreOutcome, StoreTime,
+    TopicId,
 };
 use steadfast::store::{MemoryLimits, MemoryState, MemoryStore, Store};
 use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name};
@@ -32,6 +33,7 @@ type Ask<'a> = &'a (dyn Fn(StoreOp) -> StoreOutcome + Sync);
 fn open(thread: u64, lease: u64) -> StoreOp {
     StoreOp::OpenLease {
         id: LeaseId(u128::from(thread << 32 | lease)),
+        as_of: StoreTime::default(),
         holder: Holder { node: 1, instance: InstanceId(1), dial: Dial(1) },
         principal: format!("user {thread} {lease}").into(),
         codec: Codec::Json,

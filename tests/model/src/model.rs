@@ -36,7 +36,7 @@ impl Model {
 
     pub(crate) fn empty_store() -> Arc<MemoryState> {
         let mut limits = MemoryLimits::default();
-        (limits.topic_memory, limits.owed) = (NEVER, NEVER);
+        (limits.topic_memory, limits.owed, limits.ended_memory) = (NEVER, NEVER, NEVER);
         Arc::new(MemoryState::new(limits))
     }
 

@@ -23,6 +23,8 @@ pub fn script(mutant: Mutant) -> Option<Script> {
         Mutant::SweepSkipped => Some(a_node_and_its_client_end_before_an_append),
         Mutant::PublishesWithoutQuota => Some(a_client_publishes_more_than_the_log_takes),
         Mutant::RolledLeavesLeases => Some(an_idle_client_of_a_store_that_goes_back),
+        Mutant::EndedLeaseOpensAgain => Some(a_lease_is_opened_late),
+        Mutant::LateOpenBelieved => Some(a_forgotten_lease_is_opened_late),
         Mutant::StatesStandInTheWay => Some(two_topics_with_room_for_one_state),
         Mutant::TopicsKeptByStore => Some(one_topic_after_another),
         Mutant::LooseLeaseStays => Some(a_process_takes_the_place_of_its_predecessor),
@@ -188,6 +190,41 @@ fn a_node_and_its_client_end_before_an_append() -> Option<Violation> {
     world.run_until(1_000, |world| !world.checkers.all_settled());
     world.crash_client(0);
     world.crash_node(0, 100);
+    outcome(world)
+}
+
+/// The store answers "unknown" to who asks for a lease, and does it seconds later, when the lease has
+/// come by a second try, run a command, and gone. Its client comes back with the command then.
+fn a_lease_is_opened_late() -> Option<Violation> {
+    opened_late(600_000)
+}
+
+/// The same, at a store that remembers no lease that has ended.
+fn a_forgotten_lease_is_opened_late() -> Option<Violation> {
+    opened_late(0)
+}
+
+fn opened_late(ended_memory_ms: u64) -> Option<Violation> {
+    let mut plan = Plan::calm()
+        .node(|config| config.lease_ttl = Duration::from_secs(600))
+        .client(|config| config.lease_at_once = true);
+    plan.handlers.manual = true;
+    plan.store.unknown_late = 1_000;
+    plan.store.ended = (ended_memory_ms, 1_000);
+    let mut world = World::new(plan, 7, Recording::Off);
+    let late = |world: &World| world.checkers.sometimes.of("operation after its report");
+    // The first one is the sweep.
+    world.run_until(1_000, |world| late(world) > 1);
+    world.plan.store.unknown_late = 0;
+    world.connect();
+    let (command, _) = world.submit(0, ORDERED);
+    world.run_until(1_000, |world| !world.held.is_empty());
+    world.cut(world.socket(0), Cut::HALF_OPEN);
+    world.finish(command, Answer::Ok(1));
+    world.run_for(20);
+    world.shelf.clock.jump(700_000);
+    world.crash_node(0, 5_000);
+    world.run_for(6_000);
     outcome(world)
 }
 

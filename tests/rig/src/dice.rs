@@ -6,24 +6,44 @@ use std::time::Duration;
 use fastrand::Rng;
 use steadfast::session::store::{
     Append, AppendKey, Commit, CommitId, Generation, Holder, MessageId, Outcome, Publication,
-    ReadFrom, Record, Retention, StoreOp, TopicId,
+    ReadFrom, Record, Retention, StoreOp, StoreOutcome, StoreTime, TopicId,
 };
 use steadfast::wire::{
     Body, Codec, CommandNo, Dial, Epoch, FailureCode, InstanceId, LeaseId, Name, TopicSeq,
 };
+
+/// Leases that operations are about at the same time.
+const LEASES: u64 = 9;
+
+/// After how many draws one of them gives way to another.
+const DRAWS: u64 = 20;
 
 /// Draws operations from a seed.
 #[derive(Debug)]
 pub struct Dice {
     rng: Rng,
     keys: u64,
+    /// How often a lease was drawn.
+    drawn: u64,
+    /// The latest time of the store.
+    heard: StoreTime,
 }
 
 impl Dice {
     /// The same operations for the same seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { rng: Rng::with_seed(seed), keys: 0 }
+        Self { rng: Rng::with_seed(seed), keys: 0, drawn: 0, heard: StoreTime::default() }
+    }
+
+    /// The store has answered: what is asked for later is as of that time.
+    pub fn hear(&mut self, outcome: &StoreOutcome) {
+        self.heard = outcome.at().unwrap_or(self.heard);
+    }
+
+    /// From here on no lease is drawn that was drawn before.
+    pub fn leave_leases(&mut self) {
+        self.drawn += DRAWS * LEASES;
     }
 
     /// A number below `end`, from the same source.
@@ -31,8 +51,18 @@ impl Dice {
         self.rng.u64(0..end)
     }
 
+    /// One that ended is not opened again, so others come in their places.
     fn lease(&mut self) -> LeaseId {
-        LeaseId(self.rng.u128(1..10))
+        self.drawn += 1;
+        LeaseId(u128::from(self.drawn / DRAWS + self.rng.u64(1..=LEASES)))
+    }
+
+    /// Sometimes the operation is one that was asked for long ago.
+    fn as_of(&mut self) -> StoreTime {
+        match self.rng.u8(0..16) {
+            0 => StoreTime::default(),
+            _ => self.heard,
+        }
     }
 
     fn holder(&mut self) -> Holder {
@@ -120,6 +150,7 @@ impl Dice {
             },
             0..=2 => StoreOp::OpenLease {
                 id: self.lease(),
+                as_of: self.as_of(),
                 holder: self.holder(),
                 principal,
                 codec: Codec::Json,

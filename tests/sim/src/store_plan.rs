@@ -44,6 +44,8 @@ pub struct StorePlan {
     /// Whether its records and logs lie apart, and how many milliseconds back it believes that a
     /// record was unsettled.
     pub append_window_ms: Option<u64>,
+    /// For how many milliseconds it remembers a lease that has ended, and how many.
+    pub ended: (u64, usize),
 }
 
 /// More than any run comes to.
@@ -69,6 +71,7 @@ impl StorePlan {
         leases: ENOUGH,
         ids: ENOUGH,
         append_window_ms: None,
+        ended: (600_000, 1_000),
     };
 
     /// What a seed's store does.
@@ -95,6 +98,7 @@ impl StorePlan {
             owed_bytes: rng.pick(&[60, ENOUGH, ENOUGH]),
             log_bytes: rng.pick(&[800, ENOUGH, ENOUGH]),
             append_window_ms: apart(rng).pick(&[None, None, Some(150), Some(1_500)]),
+            ended: apart(&apart(rng)).pick(&[(600_000, 1_000), (600_000, 1), (300, 1_000)]),
             ..Self::CALM
         }
     }

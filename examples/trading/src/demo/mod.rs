@@ -13,7 +13,6 @@ mod records;
 mod trader;
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +29,7 @@ use records::Records;
 use trader::{NAMES, Trader};
 
 use crate::orders::Ideas;
+use crate::place::Place;
 
 /// How long it may take until everything is at rest, once nobody asks and the network behaves.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -55,29 +55,6 @@ pub(crate) async fn run(seconds: u64, seed: Option<u64>) -> io::Result<bool> {
     Ok(kept)
 }
 
-/// A directory for the server's file, which is deleted with this.
-struct Place(PathBuf);
-
-impl Place {
-    fn new() -> io::Result<Self> {
-        let name = format!("steadfast-trading-demo-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path)?;
-        Ok(Self(path))
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.join("trading.db")
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // Whatever is left of it is for the operating system to delete.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Everything that takes part.
 struct Stage {
     rng: Rng,
@@ -95,7 +72,7 @@ struct Stage {
 
 impl Stage {
     async fn set(seed: u64) -> io::Result<Self> {
-        let (place, notes) = (Place::new()?, Notes::default());
+        let (place, notes) = (Place::new("demo")?, Notes::default());
         let server = ServerProcess::start(&place.file()).await?;
         let (mut proxies, mut traders) = (Vec::new(), Vec::new());
         for name in NAMES {

@@ -118,24 +118,26 @@ impl Leases {
         self.leases.get_mut(&id).filter(|lease| lease.lives())
     }
 
-    /// What a lease that is asked for is answered, if it is not to be issued. Others of its
-    /// principal make room for it.
+    /// What a lease is answered that is asked for and is there already.
+    pub(super) fn as_known(&self, now: Now, id: LeaseId, lease: &Lease) -> Option<StoreOutcome> {
+        let known = self.leases.get(&id)?;
+        // The same request again: its first answer was lost.
+        let same = known.principal == lease.principal && known.codec == lease.codec;
+        Some(match known.lives() && same {
+            true => known.stands(self.time(now), Vec::new()),
+            false => StoreOutcome::LeaseGone,
+        })
+    }
+
+    /// What a lease that is asked for is answered, if there is no room for it. Others of its
+    /// principal make room.
     pub(super) fn before_open(
         &mut self,
         now: Now,
-        id: LeaseId,
         lease: &Lease,
         (max, held_ms): (u32, u64),
         limits: &MemoryLimits,
     ) -> Option<StoreOutcome> {
-        if let Some(known) = self.leases.get(&id) {
-            // The same request again: its first answer was lost.
-            let same = known.principal == lease.principal && known.codec == lease.codec;
-            return Some(match known.lives() && same {
-                true => known.stands(self.time(now), Vec::new()),
-                false => StoreOutcome::LeaseGone,
-            });
-        }
         while self.of(&lease.principal).count() >= max as usize {
             let Some(oldest) = self.free(now, &lease.principal, held_ms) else {
                 return Some(StoreOutcome::TooManyLeases);

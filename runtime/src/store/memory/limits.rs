@@ -30,6 +30,13 @@ pub struct MemoryLimits {
     pub log_bytes: u64,
     /// How many leases: 1,000,000. Beyond, none is issued until one ends.
     pub leases: usize,
+    /// For how long the id of a lease that has ended is remembered, so that no operation that comes
+    /// late opens it again: 10 min, which is longer than operations take.
+    pub ended_memory: Duration,
+    /// How many of these ids are remembered: 200,000, of about 100 bytes each. Each of the store's
+    /// 32 parts has an equal share. Beyond, the oldest are forgotten sooner, and a node may have to
+    /// ask for a new lease twice.
+    pub ended_leases: usize,
     /// Bytes of replies kept for one lease: 256 KiB. Beyond, those of the lowest numbers shrink to
     /// "unknown" (PROTOCOL.md 5.7); the latest one is kept.
     pub lease_bytes: u64,
@@ -73,6 +80,8 @@ impl Default for MemoryLimits {
             topics: 1_000_000,
             log_bytes: 1024 * 1024 * 1024,
             leases: 1_000_000,
+            ended_memory: Duration::from_secs(600),
+            ended_leases: 200_000,
             lease_bytes: 256 * 1024,
             principal_bytes: 4 * 1024 * 1024,
             reply_bytes: 1024 * 1024 * 1024,

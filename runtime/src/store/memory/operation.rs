@@ -23,12 +23,19 @@ enum Opened {
 
 /// Issues a lease, or says why not.
 fn open(held: &mut dyn Held, place: Place, wanted: &Wanted, limits: &MemoryLimits) -> Opened {
-    let Wanted { id, holder, ref principal, codec, ttl_ms, max } = *wanted;
+    let Wanted { id, as_of, holder, ref principal, codec, ttl_ms, max } = *wanted;
     let now = held.now();
     let lease = Lease::new(now, holder, principal.clone(), codec, ttl_ms);
-    let answer = held.people(place).leases.before_open(now, id, &lease, max, limits);
-    if let Some(answer) = answer {
-        return Opened::Answered(answer);
+    if let Some(known) = held.people(place).leases.as_known(now, id, &lease) {
+        return Opened::Answered(known);
+    }
+    let time = held.people(place).leases.time(now);
+    if let Some(too_late) = held.before_open(id, as_of, time) {
+        return Opened::Answered(too_late);
+    }
+    let full = held.people(place).leases.before_open(now, &lease, max, limits);
+    if let Some(full) = full {
+        return Opened::Answered(full);
     }
     if held.sums().leases >= limits.leases as u64 {
         return Opened::Full;
@@ -39,6 +46,7 @@ fn open(held: &mut dyn Held, place: Place, wanted: &Wanted, limits: &MemoryLimit
 /// A lease that is asked for.
 struct Wanted {
     id: LeaseId,
+    as_of: StoreTime,
     holder: Holder,
     principal: PrincipalId,
     codec: Codec,
@@ -69,6 +77,7 @@ impl<S: Shards> Run<'_, S> {
         match op {
             StoreOp::OpenLease {
                 id,
+                as_of,
                 holder,
                 principal,
                 codec,
@@ -78,7 +87,7 @@ impl<S: Shards> Run<'_, S> {
                 held_ms,
             } => {
                 let (ttl_ms, max) = ((ttl_ms, unused_ttl_ms), (max_per_principal, held_ms));
-                self.open_lease(&Wanted { id, holder, principal, codec, ttl_ms, max })
+                self.open_lease(&Wanted { id, as_of, holder, principal, codec, ttl_ms, max })
             }
             StoreOp::ClaimLease { id, holder, principal, codec, low } => {
                 self.on_lease(id, StoreOutcome::LeaseGone, |held, place| {

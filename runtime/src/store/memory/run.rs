@@ -1,9 +1,11 @@
 //! A run of one operation over the shards of a memory store: it holds some, does something there,
 //! and cleans up behind it. What operations do is not said here, nor whether there are locks.
 
+use std::time::Duration;
+
 use super::leases::DoneWith;
 use super::limits::MemoryLimits;
-use super::shards::{Held, Places, Shards};
+use super::shards::{Held, Place, Places, Shards};
 use crate::session::store::AppendKey;
 
 pub(super) struct Run<'s, S> {
@@ -11,6 +13,22 @@ pub(super) struct Run<'s, S> {
     pub(super) limits: &'s MemoryLimits,
     /// Records that were settled or have gone in this run.
     done_with: Vec<DoneWith>,
+}
+
+/// Notes what has gone from a shard of people.
+fn part_from_gone(
+    held: &mut dyn Held,
+    place: Place,
+    memory: (Duration, usize),
+    done_with: &mut Vec<DoneWith>,
+) {
+    let leases = &mut held.people(place).leases;
+    done_with.extend(leases.take_done_with());
+    for id in leases.take_gone() {
+        if !held.people(place).leases.knows(id) {
+            held.end(id, memory);
+        }
+    }
 }
 
 impl<'s, S: Shards> Run<'s, S> {
@@ -27,17 +45,15 @@ impl<'s, S: Shards> Run<'s, S> {
     ) -> R {
         let mut held = self.shards.hold(people, topics);
         let now = held.now();
-        people.iter().for_each(|place| held.people(place).expire(now, self.limits));
+        let memory = (self.limits.ended_memory, self.limits.ended_leases / usize::from(S::SHARDS));
         topics.iter().for_each(|place| held.topics(place).expire(now, self.limits));
+        for place in people.iter() {
+            held.people(place).expire(now, self.limits);
+            part_from_gone(&mut held, place, memory, &mut self.done_with);
+        }
         let value = act(&mut held);
         for place in people.iter() {
-            let leases = &mut held.people(place).leases;
-            self.done_with.extend(leases.take_done_with());
-            for id in leases.take_gone() {
-                if !held.people(place).leases.knows(id) {
-                    held.unbind(id);
-                }
-            }
+            part_from_gone(&mut held, place, memory, &mut self.done_with);
         }
         value
     }

@@ -1,12 +1,14 @@
 //! The shards of a memory store, and how an operation gets hold of those that it needs. What it
 //! does with them is not said here, nor whether there are locks.
 
+use std::time::Duration;
+
 use super::bytes::Sums;
 use super::limits::MemoryLimits;
 use super::people::People;
 use super::topics::{NewEntry, Topics};
 use crate::session::Now;
-use crate::session::store::{Appended, PrincipalId, TopicId};
+use crate::session::store::{Appended, PrincipalId, StoreOutcome, StoreTime, TopicId};
 use crate::wire::LeaseId;
 
 /// One shard of its kind.
@@ -106,8 +108,15 @@ pub(super) trait Held {
     /// A lease is to lie in a shard. Where it lies: elsewhere if there is one of this id already.
     fn bind(&mut self, lease: LeaseId, place: Place) -> Place;
 
-    /// A lease is not there any more.
+    /// A lease is not there after all.
     fn unbind(&mut self, lease: LeaseId);
+
+    /// A lease has ended, and is remembered for so long, among so many of each shard.
+    fn end(&mut self, lease: LeaseId, memory: (Duration, usize));
+
+    /// What is answered to somebody who asks for a lease, as of then; `None` if it may be opened.
+    fn before_open(&self, lease: LeaseId, as_of: StoreTime, now: StoreTime)
+    -> Option<StoreOutcome>;
 
     /// A topic of a shard was deleted: whoever wants to hear of it is told.
     fn deleted(&mut self, _: Place, _: &TopicId) {}

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::Waker;
+use std::time::Duration;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -17,7 +18,8 @@ use super::people::People;
 use super::shards::{Held, Place, Places, Shards};
 use super::topics::{NewEntry, Topics};
 use crate::session::Now;
-use crate::session::store::{Appended, PrincipalId, TopicId};
+use crate::session::store::{Appended, PrincipalId, StoreOutcome, StoreTime, TopicId};
+use crate::store::ended_leases::EndedLeases;
 use crate::store::interface::Clock;
 use crate::wire::{LeaseId, Position};
 
@@ -31,6 +33,14 @@ const OLDEST_MS: u64 = 10 * 366 * 24 * 3_600_000;
 /// How often all shards are looked through for what has expired.
 const LOOK_MS: u64 = 1_000;
 
+/// Leases by their ids: they are named without their principals.
+#[derive(Default)]
+struct Directory {
+    /// In which shard of people each lies.
+    places: BTreeMap<LeaseId, Place>,
+    ended: EndedLeases,
+}
+
 /// What the clones of a store share.
 ///
 /// Locks are taken in the order of the fields, and of places where there are many. An operation
@@ -40,8 +50,7 @@ pub(super) struct Shared {
     pub(super) limits: MemoryLimits,
     people: Box<[Mutex<People>]>,
     topics: Box<[Mutex<Shelf>]>,
-    /// In which shard of people each lease lies: it is named without its principal.
-    leases: Box<[Mutex<BTreeMap<LeaseId, Place>>]>,
+    leases: Box<[Mutex<Directory>]>,
     /// The news of each clone.
     listeners: Mutex<Vec<Weak<Listener>>>,
     /// How many of them have wanted to hear of a topic.
@@ -136,8 +145,8 @@ impl Shared {
         }
     }
 
-    fn directory(&self, lease: LeaseId) -> &Mutex<BTreeMap<LeaseId, Place>> {
-        &self.leases[Place::of(xxh3_64(&lease.0.to_le_bytes()), SHARDS).index()]
+    fn directory(&self, lease: LeaseId) -> MutexGuard<'_, Directory> {
+        lock(&self.leases[Place::of(xxh3_64(&lease.0.to_le_bytes()), SHARDS).index()])
     }
 }
 
@@ -182,7 +191,7 @@ impl Shards for Asker<'_> {
     const SHARDS: u8 = SHARDS;
 
     fn place_of_lease(&self, lease: LeaseId) -> Option<Place> {
-        lock(self.shared.directory(lease)).get(&lease).copied()
+        self.shared.directory(lease).places.get(&lease).copied()
     }
 
     fn place_of_principal(principal: &PrincipalId) -> Place {
@@ -255,11 +264,26 @@ impl Held for Locked<'_> {
     }
 
     fn bind(&mut self, lease: LeaseId, place: Place) -> Place {
-        *lock(self.shared.directory(lease)).entry(lease).or_insert(place)
+        *self.shared.directory(lease).places.entry(lease).or_insert(place)
     }
 
     fn unbind(&mut self, lease: LeaseId) {
-        lock(self.shared.directory(lease)).remove(&lease);
+        self.shared.directory(lease).places.remove(&lease);
+    }
+
+    fn end(&mut self, lease: LeaseId, memory: (Duration, usize)) {
+        let mut directory = self.shared.directory(lease);
+        directory.places.remove(&lease);
+        directory.ended.remember(self.now, lease, memory);
+    }
+
+    fn before_open(
+        &self,
+        lease: LeaseId,
+        as_of: StoreTime,
+        now: StoreTime,
+    ) -> Option<StoreOutcome> {
+        self.shared.directory(lease).ended.before_open(lease, as_of, now)
     }
 
     /// Everybody may hold it, who asks, too.

@@ -1,6 +1,8 @@
 //! A memory store without locks: one shard of each kind, and every operation on them. Time comes in
 //! from outside.
 
+use std::time::Duration;
+
 use super::bytes::{MemoryBytes, MemoryPeaks, Sums};
 use super::limits::MemoryLimits;
 use super::people::People;
@@ -8,8 +10,11 @@ use super::run::Run;
 use super::shards::{Held, Place, Places, Shards};
 use super::topics::Topics;
 use crate::session::Now;
-use crate::session::store::{Decided, DecisionId, PrincipalId, StoreOp, StoreOutcome, TopicId};
+use crate::session::store::{
+    Decided, DecisionId, PrincipalId, StoreOp, StoreOutcome, StoreTime, TopicId,
+};
 use crate::store::admin::{Erased, StoreFigures};
+use crate::store::ended_leases::EndedLeases;
 use crate::wire::LeaseId;
 
 /// The state of a memory store that is one shard. It is pure, so that tests and simulators use the
@@ -20,6 +25,7 @@ pub struct MemoryState {
     limits: MemoryLimits,
     people: People,
     pub(super) topics: Topics,
+    pub(super) ended: EndedLeases,
 }
 
 impl MemoryState {
@@ -43,8 +49,8 @@ impl MemoryState {
         op: StoreOp,
         decide: &mut dyn FnMut(DecisionId) -> Decided,
     ) -> StoreOutcome {
-        let Self { limits, people, topics } = self;
-        Run::new(&mut Alone { now, people, topics }, limits).carry_out(op, decide)
+        let Self { limits, people, topics, ended } = self;
+        Run::new(&mut Alone { now, people, topics, ended }, limits).carry_out(op, decide)
     }
 
     /// Becomes another incarnation, as a store does that was restored, promoted, or rolled back to
@@ -53,22 +59,22 @@ impl MemoryState {
     /// gone, since records may be missing and commands would run again (5.1); what it owes is still
     /// appended. Ids stay as they are stored: each came with its record, and would go with it.
     pub fn begin_incarnation(&mut self, now: Now, incarnation: u64) {
-        let Self { limits, people, topics } = self;
-        Run::new(&mut Alone { now, people, topics }, limits).begin_incarnation(incarnation);
+        let Self { limits, people, topics, ended } = self;
+        Run::new(&mut Alone { now, people, topics, ended }, limits).begin_incarnation(incarnation);
     }
 
     /// Deletes a topic, as [`StoreAdmin::delete_topic`](crate::store::StoreAdmin::delete_topic)
     /// does. Whether there was one.
     pub fn delete_topic(&mut self, now: Now, topic: &TopicId) -> bool {
-        let Self { limits, people, topics } = self;
-        Run::new(&mut Alone { now, people, topics }, limits).delete_topic(topic)
+        let Self { limits, people, topics, ended } = self;
+        Run::new(&mut Alone { now, people, topics, ended }, limits).delete_topic(topic)
     }
 
     /// Erases a principal, as
     /// [`StoreAdmin::erase_principal`](crate::store::StoreAdmin::erase_principal) does.
     pub fn erase_principal(&mut self, now: Now, principal: &PrincipalId) -> Erased {
-        let Self { limits, people, topics } = self;
-        Run::new(&mut Alone { now, people, topics }, limits).erase_principal(principal)
+        let Self { limits, people, topics, ended } = self;
+        Run::new(&mut Alone { now, people, topics, ended }, limits).erase_principal(principal)
     }
 
     /// How much it holds, for metrics and for checks that everything is bounded.
@@ -101,6 +107,7 @@ struct Alone<'a> {
     now: Now,
     people: &'a mut People,
     topics: &'a mut Topics,
+    ended: &'a mut EndedLeases,
 }
 
 impl Shards for Alone<'_> {
@@ -124,7 +131,7 @@ impl Shards for Alone<'_> {
     }
 
     fn hold(&mut self, _: Places, _: Places) -> Alone<'_> {
-        Alone { now: self.now, people: self.people, topics: self.topics }
+        Alone { now: self.now, people: self.people, topics: self.topics, ended: self.ended }
     }
 
     fn sums(&self) -> Sums {
@@ -162,4 +169,17 @@ impl Held for Alone<'_> {
     }
 
     fn unbind(&mut self, _: LeaseId) {}
+
+    fn end(&mut self, lease: LeaseId, memory: (Duration, usize)) {
+        self.ended.remember(self.now, lease, memory);
+    }
+
+    fn before_open(
+        &self,
+        lease: LeaseId,
+        as_of: StoreTime,
+        now: StoreTime,
+    ) -> Option<StoreOutcome> {
+        self.ended.before_open(lease, as_of, now)
+    }
 }

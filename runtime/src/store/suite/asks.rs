@@ -63,6 +63,10 @@ pub(super) fn text(entry: &LogEntry) -> String {
     bodies.collect::<Vec<_>>().join("|")
 }
 
+/// How often a lease is asked for that was asked for too long ago: its time may stand still while
+/// others end.
+const OPENED_AGAIN: usize = 64;
+
 /// Who opens a lease, and claims it where nothing else is said.
 const FIRST: u64 = 1;
 
@@ -74,9 +78,20 @@ impl Bench {
         Holder { node, instance: InstanceId(node), dial: Dial(1) }
     }
 
-    pub(super) fn open_op(&self, id: LeaseId, principal: &str, max: u32) -> StoreOp {
+    /// The store's time.
+    pub(super) async fn now(&self) -> Result<StoreTime, Broken> {
+        Ok(self.look((1, 0), None, LONG_MS).await?.0)
+    }
+
+    pub(super) fn open_op(
+        &self,
+        as_of: StoreTime,
+        id: LeaseId,
+        (principal, max): (&str, u32),
+    ) -> StoreOp {
         StoreOp::OpenLease {
             id,
+            as_of,
             holder: self.holder(FIRST),
             principal: self.principal(principal),
             codec: Codec::Json,
@@ -93,7 +108,20 @@ impl Bench {
         principal: &str,
         max: u32,
     ) -> Result<StoreOutcome, Broken> {
-        Ok(self.ask(self.open_op(id, principal, max)).await?.outcome)
+        let op = self.open_op(self.now().await?, id, (principal, max));
+        self.open_by(op).await
+    }
+
+    /// Asks for a lease; again, as of the time that the store tells, if it wants that.
+    pub(super) async fn open_by(&self, mut op: StoreOp) -> Result<StoreOutcome, Broken> {
+        for _ in 0..OPENED_AGAIN {
+            let outcome = self.ask(op.clone()).await?.outcome;
+            match (&outcome, &mut op) {
+                (StoreOutcome::Stale { at }, StoreOp::OpenLease { as_of, .. }) => *as_of = *at,
+                _ => return Ok(outcome),
+            }
+        }
+        Err(Broken::new("another answer than Stale to what was asked for now", &op))
     }
 
     /// A lease of "ann", who may have many.

@@ -34,6 +34,10 @@ use crate::writer::{self, Parts};
 /// the file. Servers of one process may share it, with a clone each; they hear at once of each
 /// other's events, and of topics that an operator deletes.
 ///
+/// An answer is passed on to others that share its COMMIT and handle by whoever gets the first of
+/// them. So a future of [`Store::execute`] is to be polled until it ends, or dropped; one that is
+/// merely kept makes others wait.
+///
 /// # Failures
 /// While another program holds a lock, or something else keeps a transaction from being carried
 /// out, operations are answered `Failed`. If it is COMMIT that fails, as on a full disk, they are

@@ -1,5 +1,7 @@
 //! What the threads of a store are asked for. How they do it is theirs.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,11 +28,48 @@ pub(crate) type Answers = Vec<(OpId, StoreOutcome)>;
 pub(crate) struct Answered {
     ops: Vec<(OpId, StoreOp)>,
     outcomes: Vec<StoreOutcome>,
+    others: Others,
+}
+
+/// Where the answer to a batch goes.
+type Tell = oneshot::Sender<Answered>;
+
+/// Answers to other batches of the same handle and group. Whoever gets the first answer passes them
+/// on: to wake a task from a thread of its own runtime costs a fraction of what it costs the writer,
+/// which goes on with the next group meanwhile. They are passed on when this is dropped, so nobody
+/// who has gone can keep them.
+#[derive(Default)]
+struct Others(Vec<(Tell, Answered)>);
+
+impl Drop for Others {
+    fn drop(&mut self) {
+        for (tell, answered) in self.0.drain(..) {
+            let _ = tell.send(answered);
+        }
+    }
 }
 
 impl Answered {
     pub(crate) fn into_answers(self) -> Answers {
-        self.ops.into_iter().map(|(id, _)| id).zip(self.outcomes).collect()
+        let Self { ops, outcomes, others } = self;
+        drop(others);
+        ops.into_iter().map(|(id, _)| id).zip(outcomes).collect()
+    }
+}
+
+/// Answers batches with the outcomes of all their operations in order. Whoever has asked may be
+/// gone.
+pub(crate) fn answer(batches: Vec<Batch>, outcomes: &mut impl Iterator<Item = StoreOutcome>) {
+    let mut first: BTreeMap<HandleId, (Tell, Answered)> = BTreeMap::new();
+    for batch in batches {
+        let (from, tell, answered) = batch.answered(outcomes);
+        match first.entry(from) {
+            Entry::Vacant(none) => drop(none.insert((tell, answered))),
+            Entry::Occupied(mut first) => first.get_mut().1.others.0.push((tell, answered)),
+        }
+    }
+    for (tell, answered) in first.into_values() {
+        let _ = tell.send(answered);
     }
 }
 
@@ -42,7 +81,7 @@ pub(crate) struct Batch {
     decisions: Option<Arc<Decisions>>,
     /// The handle that asks.
     from: HandleId,
-    tell: oneshot::Sender<Answered>,
+    tell: Tell,
 }
 
 /// What an operator asks for.
@@ -112,9 +151,12 @@ impl Batch {
         }
     }
 
-    /// Answers each operation with the next outcome. Whoever has asked may be gone.
-    pub(crate) fn answer(self, outcomes: &mut impl Iterator<Item = StoreOutcome>) {
-        let Self { ops, decisions, tell, .. } = self;
+    /// Its answer, each operation with the next outcome. What has decided is let go of.
+    fn answered(
+        self,
+        outcomes: &mut impl Iterator<Item = StoreOutcome>,
+    ) -> (HandleId, Tell, Answered) {
+        let Self { ops, decisions, from, tell, .. } = self;
         let outcomes: Vec<StoreOutcome> = outcomes.take(ops.len()).collect();
         if let Some(decisions) = &decisions {
             let is_over = |outcome: &StoreOutcome| {
@@ -123,12 +165,7 @@ impl Batch {
             let over = ops.iter().zip(&outcomes).filter(|(_, outcome)| is_over(outcome));
             over.for_each(|((_, op), _)| decisions.done_with(op));
         }
-        let _ = tell.send(Answered { ops, outcomes });
-    }
-
-    /// Answers each operation with the same outcome.
-    pub(crate) fn answer_all(self, outcome: &StoreOutcome) {
-        self.answer(&mut std::iter::repeat_with(|| outcome.clone()));
+        (from, tell, Answered { ops, outcomes, others: Others::default() })
     }
 }
 

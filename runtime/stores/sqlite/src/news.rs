@@ -10,7 +10,7 @@ use steadfast::session::store::{Advanced, News, TopicId};
 use steadfast::wire::Position;
 
 /// One of the clones of a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct HandleId(u64);
 
 /// All clones of a store.

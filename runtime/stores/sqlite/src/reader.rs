@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use steadfast::session::store::{StoreOp, StoreOutcome};
 
 use crate::file;
-use crate::jobs::Batch;
+use crate::jobs::{Batch, answer};
 use crate::queue::{Queue, Room, Taken};
 use crate::read;
 use crate::rows::Sql;
@@ -55,7 +55,7 @@ impl Reader {
                 })
             })
             .collect();
-        batch.answer(&mut outcomes.into_iter());
+        answer(vec![batch], &mut outcomes.into_iter());
     }
 
     fn read(&self, db: &mut Option<Connection>, op: &StoreOp) -> Sql<StoreOutcome> {

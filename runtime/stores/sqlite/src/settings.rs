@@ -94,6 +94,13 @@ pub struct LocalLimits {
     pub log_bytes: u64,
     /// How many leases: 1,000,000. Beyond, none is issued until one ends.
     pub leases: usize,
+    /// For how long the id of a lease that has ended is remembered, so that no operation that comes
+    /// late opens it again: 10 min, which is longer than operations take. They are in memory: what
+    /// another process was asked for ended with it.
+    pub ended_memory: Duration,
+    /// How many of these ids are remembered: 200,000, of about 100 bytes each. Beyond, the oldest
+    /// are forgotten sooner, and a node may have to ask for a new lease twice.
+    pub ended_leases: usize,
     /// Bytes of replies kept for one lease: 256 KiB. Beyond, those of the lowest numbers shrink to
     /// "unknown" (PROTOCOL.md 5.7); the latest one is kept.
     pub lease_bytes: u64,
@@ -132,6 +139,8 @@ impl Default for LocalLimits {
             topics: 1_000_000,
             log_bytes: 64 * 1024 * MIB,
             leases: 1_000_000,
+            ended_memory: Duration::from_secs(600),
+            ended_leases: 200_000,
             lease_bytes: MIB / 4,
             principal_bytes: 4 * MIB,
             reply_bytes: 4 * 1024 * MIB,

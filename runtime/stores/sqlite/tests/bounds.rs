@@ -160,3 +160,31 @@ async fn what_a_group_pushes_out_of_a_log_is_not_in_the_file_any_more() {
         assert_eq!(store.metrics().log_bytes, 4 * 5, "a name of four letters and a body of one");
     }
 }
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_keeps_no_other_one_back() {
+    let place = Place::new();
+    let store = LocalStore::open(place.file()).unwrap();
+    let other = Connection::open(place.file()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut first = pin!(ask(&store, said(0, 1)));
+    assert!(first.as_mut().now_or_never().is_none());
+    while store.metrics().waiting > 0 {
+        tokio::task::yield_now().await;
+    }
+    // These three share the next COMMIT.
+    let mut gone = Box::pin(ask(&store, said(1, 1)));
+    let mut idle = Box::pin(ask(&store, said(2, 1)));
+    let mut last = Box::pin(ask(&store, said(3, 1)));
+    for asked in [&mut gone, &mut idle, &mut last] {
+        assert!(asked.as_mut().now_or_never().is_none());
+    }
+    drop(gone);
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(matches!(first.await, StoreOutcome::Appended(_)));
+    while store.metrics().operations < 4 {
+        tokio::task::yield_now().await;
+    }
+    drop(idle);
+    assert!(matches!(last.await, StoreOutcome::Appended(_)));
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
 use steadfast::session::Now;
 use steadfast::session::store::{
     Append, AppendKey, Commit, CommitId, Holder, LogEntry, MessageId, Outcome, Publication, Record,
-    Retention, StoreOp, StoreOutcome, TopicHead, TopicId,
+    Retention, StoreOp, StoreOutcome, StoreTime, TopicHead, TopicId,
 };
 use steadfast::store::{
     AgedEntry, Exported, MemoryLimits, MemoryStore, Store, StoreAdmin, TopicPage, export, import,
@@ -39,6 +39,7 @@ async fn fill(store: &impl Store, hand: &Hand) {
     }
     let open = StoreOp::OpenLease {
         id: LEASE,
+        as_of: StoreTime::default(),
         holder: Holder { node: 1, instance: InstanceId(1), dial: Dial(1) },
         principal: "ann".into(),
         codec: Codec::Json,

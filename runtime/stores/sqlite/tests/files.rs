@@ -7,7 +7,7 @@ use std::fs;
 use std::time::Duration;
 
 use steadfast::session::store::{
-    Append, AppendKey, Holder, Retention, StoreOp, StoreOutcome, TopicId,
+    Append, AppendKey, Holder, Retention, StoreOp, StoreOutcome, StoreTime, TopicId,
 };
 use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name};
 use steadfast_sqlite::rusqlite::Connection;
@@ -34,6 +34,7 @@ async fn say(store: &LocalStore, count: u64, text: &str) -> StoreOutcome {
 async fn open_lease(store: &LocalStore) {
     let op = StoreOp::OpenLease {
         id: ID,
+        as_of: StoreTime::default(),
         holder: HOLDER,
         principal: "ann".into(),
         codec: Codec::Json,

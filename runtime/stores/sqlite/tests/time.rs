@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use steadfast::session::store::{
     Append, AppendKey, AppendOutcome, Appended, Generation, Holder, ReadFrom, Retention, StoreOp,
-    StoreOutcome, TopicId,
+    StoreOutcome, StoreTime, TopicId,
 };
 use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name, TopicSeq};
 use steadfast_sqlite::{LocalLimits, LocalSettings, LocalStore};
@@ -27,6 +27,7 @@ fn open(place: &Place, hand: &Hand) -> LocalStore {
 async fn open_lease(store: &LocalStore) {
     let op = StoreOp::OpenLease {
         id: ID,
+        as_of: StoreTime::default(),
         holder: Holder { node: 1, instance: InstanceId(1), dial: Dial(1) },
         principal: "ann".into(),
         codec: Codec::Json,

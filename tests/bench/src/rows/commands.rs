@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use steadfast::session::store::{
-    Commit, Holder, OpId, Outcome, Publication, Record, Retention, StoreOp, StoreOutcome, TopicId,
+    Commit, Holder, OpId, Outcome, Publication, Record, Retention, StoreOp, StoreOutcome,
+    StoreTime, TopicId,
 };
 use steadfast::store::Store;
 use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name};
@@ -47,6 +48,7 @@ pub async fn ask(store: &LocalStore, op: StoreOp) -> Result<(), Failure> {
 pub fn open(client: u64) -> StoreOp {
     StoreOp::OpenLease {
         id: LeaseId(u128::from(client)),
+        as_of: StoreTime::default(),
         holder: Holder { node: 1, instance: InstanceId(1), dial: Dial(1) },
         principal: principal(client).into(),
         codec: Codec::Json,

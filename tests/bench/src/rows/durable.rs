@@ -112,20 +112,21 @@ fn with_bare_sqlite(scene: Scene<'_>, group: f64) -> Result<f64, Failure> {
 async fn load(scene: Scene<'_>) -> Result<Load, Failure> {
     let Scene { settings, place, asked, clients } = scene;
     place.clear();
-    let store = LocalStore::open(place.file())?;
+    // A node has one handle, for all of its clients.
+    let store = Arc::new(LocalStore::open(place.file())?);
     let end = Arc::new(AtomicBool::new(false));
     let mut tasks = JoinSet::new();
     match asked {
         Asked::AsANodeDoes => {
             for client in 0..clients {
                 ask(&store, open(client)).await?;
-                tasks.spawn(write(store.clone(), client, Arc::clone(&end)));
+                tasks.spawn(write(Arc::clone(&store), client, Arc::clone(&end)));
             }
         }
         Asked::OverSockets => {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             let url = format!("ws://{}/", listener.local_addr()?);
-            tasks.spawn(serve(listener, store.clone(), Arc::clone(&end)));
+            tasks.spawn(serve(listener, (*store).clone(), Arc::clone(&end)));
             for _ in 0..clients {
                 let client = BenchClient::builder(url.clone()).connect().await?;
                 tasks.spawn(call(client, Arc::clone(&end)));
@@ -159,7 +160,7 @@ async fn load(scene: Scene<'_>) -> Result<Load, Failure> {
 /// When each command ended, and how long it took.
 type Latencies = Result<Vec<(Instant, Duration)>, Failure>;
 
-async fn write(store: LocalStore, client: u64, end: Arc<AtomicBool>) -> Latencies {
+async fn write(store: Arc<LocalStore>, client: u64, end: Arc<AtomicBool>) -> Latencies {
     let mut latencies = Vec::new();
     for n in 1.. {
         if end.load(Ordering::Relaxed) {

@@ -32,7 +32,7 @@ const fn found_by(mutant: Mutant) -> Claim {
         ("power_cut", "what_was_acknowledged_is_there_after_a_power_cut_at_any_moment");
     match mutant {
         Mutant::CommitNotFlushed | Mutant::HeadNotWritten => POWER,
-        Mutant::SettledOverOwed | Mutant::LateAppendLands => RULES,
+        Mutant::SettledOverOwed | Mutant::LateAppendLands | Mutant::EndedLeaseOpensAgain => RULES,
         Mutant::ForgottenUnwritten | Mutant::RepliesNotFreed => ANSWERS,
         Mutant::NothingTrimmed => {
             ("bounds", "what_a_group_pushes_out_of_a_log_is_not_in_the_file_any_more")
@@ -58,6 +58,9 @@ const fn found_by(mutant: Mutant) -> Claim {
         }
         Mutant::UndoneStaysKnown | Mutant::FailsTogether => {
             ("trouble", "a_row_that_makes_no_sense_fails_its_own_operations_alone")
+        }
+        Mutant::AnswersLostOnTheWay => {
+            ("bounds", "an_answer_that_nobody_takes_keeps_no_other_one_back")
         }
         Mutant::OneCommitEach => ("bounds", "operations_that_wait_share_one_commit"),
     }

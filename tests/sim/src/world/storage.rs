@@ -77,6 +77,9 @@ pub(super) fn limits(plan: &StorePlan) -> MemoryLimits {
     limits.topic_memory = Duration::from_millis(plan.topic_memory_ms);
     (limits.lease_bytes, limits.principal_bytes, limits.reply_bytes) = plan.reply_bytes;
     (limits.owed_bytes, limits.log_bytes) = (plan.owed_bytes, plan.log_bytes);
+    let (ended_memory_ms, ended_leases) = plan.ended;
+    (limits.ended_memory, limits.ended_leases) =
+        (Duration::from_millis(ended_memory_ms), ended_leases);
     (limits.topics, limits.leases) = (plan.topics as usize, plan.leases as usize);
     limits.ids = plan.ids as usize;
     limits.append_window = plan.append_window_ms.map(Duration::from_millis);
@@ -89,6 +92,9 @@ fn empty(plan: &StorePlan) -> MemoryState {
 
 /// How long after its report an operation still happens.
 const LATE_MS: (u64, u64) = (1, 400);
+
+/// So many times that long for one that opens a lease, which may come and go meanwhile.
+const LATER: u64 = 10;
 
 /// What is to become of one operation.
 #[derive(Debug, Clone, Copy)]
@@ -172,6 +178,8 @@ impl World {
         };
         if let Some(wait) = odds.late_ms {
             self.checkers.sometimes.count("operation after its report");
+            let opens = matches!(body, StoreOp::OpenLease { .. });
+            let wait = if opens { wait * LATER } else { wait };
             let odds = Odds { happens: true, report: Report::Nothing, after_ms: 0, late_ms: None };
             let body = Box::new(body.clone());
             self.after(wait, Due::StoreApply { node, process, op, body, odds });

@@ -19,6 +19,8 @@ pub(crate) struct Operation {
     pub(crate) maybe: bool,
     /// The store has become another incarnation since it was asked.
     pub(crate) outlived: bool,
+    /// The store has answered that it was asked for too long ago.
+    pub(crate) stale: bool,
 }
 
 /// What an operation is for; enough to make it again.

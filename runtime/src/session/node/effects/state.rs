@@ -185,6 +185,7 @@ impl Effects {
             tries: 0,
             maybe: false,
             outlived: false,
+            stale: false,
         })
     }
 
@@ -236,6 +237,13 @@ impl Effects {
             self.failing.add(asked, key);
         }
         Some((operation.tries, asked))
+    }
+
+    /// The store answers that an operation was asked for too long ago; whether it has said so
+    /// before, or the operation is under way no longer.
+    pub(crate) fn is_stale_again(&mut self, key: OperationKey) -> bool {
+        let operation = self.operations.held_mut(key);
+        operation.is_none_or(|operation| std::mem::replace(&mut operation.stale, true))
     }
 
     /// The store is another incarnation: what it answered before may not hold any more.

@@ -42,6 +42,14 @@ impl Leases {
         }
     }
 
+    /// A reserved lease gets another id. Its client has not heard of the one before.
+    pub(crate) fn rename(&mut self, key: LeaseKey, id: LeaseId) {
+        let Some(lease) = self.leases.held_mut(key) else { return };
+        debug_assert!(lease.issue == Issue::Asked, "nobody knows the id of a reserved lease");
+        self.ids.remove(&std::mem::replace(&mut lease.id, id));
+        self.ids.insert(id, key);
+    }
+
     /// The operation that issues a reserved lease; `None` if nobody wants it any more.
     pub(crate) fn issue_op(
         &self,
@@ -52,6 +60,7 @@ impl Leases {
         let lease = self.leases.get(key)?;
         Some(StoreOp::OpenLease {
             id: lease.id,
+            as_of: self.heard(),
             holder: Holder { node, instance: lease.instance, dial: lease.dial },
             principal: lease.principal.id(),
             codec: lease.codec,

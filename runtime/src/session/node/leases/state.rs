@@ -11,7 +11,7 @@ use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::keys::{LeaseKey, LeaseRow, SessionKey};
 use crate::session::node::load::{NodeLoad, NodePeaks};
 use crate::session::node::types::ConnId;
-use crate::session::store::Terms;
+use crate::session::store::{StoreTime, Terms};
 use crate::session::table::Table;
 use crate::wire::LeaseId;
 
@@ -28,11 +28,25 @@ pub(crate) struct Leases {
     pub(super) uncommitted: VecDeque<LeaseKey>,
     /// What a command may answer and publish.
     pub(super) terms: Arc<Terms>,
+    /// The latest time that the store has told.
+    heard: StoreTime,
 }
 
 impl Leases {
     pub(crate) fn new(terms: Terms) -> Self {
         Self { terms: Arc::new(terms), ..Self::default() }
+    }
+
+    /// The store has told its time. An answer that comes late tells an earlier one.
+    pub(crate) const fn hear(&mut self, at: StoreTime) {
+        if at.incarnation != self.heard.incarnation || at.ms > self.heard.ms {
+            self.heard = at;
+        }
+    }
+
+    /// The latest time that the store has told.
+    pub(crate) const fn heard(&self) -> StoreTime {
+        self.heard
     }
 
     pub(crate) fn id(&self, key: LeaseKey) -> Option<LeaseId> {

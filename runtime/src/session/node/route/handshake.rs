@@ -162,6 +162,7 @@ impl Node {
             }
             (fresh, _) => StoreOp::OpenLease {
                 id: fresh?,
+                as_of: self.leases.heard(),
                 holder,
                 principal,
                 codec,
@@ -199,6 +200,15 @@ impl Node {
                 Close::new(CloseCode::OVERLOADED, "the store issues no lease"),
             ),
         }
+    }
+
+    /// Asks once more for the lease that a connection waits for: a new one under another id.
+    pub(super) fn ask_for_another(&mut self, conn: ConnId) {
+        let id = LeaseId(self.random.u128());
+        if let Some((leasing, _)) = self.seats.leasing(conn) {
+            leasing.fresh = leasing.fresh.map(|_| id);
+        }
+        self.fx.ask(Purpose::Lease(conn));
     }
 
     fn on_lease_lost(&mut self, now: Now, conn: ConnId, lost: LeaseId, user: &str, codec: Codec) {

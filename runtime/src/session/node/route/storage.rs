@@ -74,15 +74,25 @@ impl Node {
         if matches!(outcome, StoreOutcome::Failed | StoreOutcome::Unknown) {
             return self.on_store_failure(now, key, outcome == StoreOutcome::Unknown);
         }
+        if let Some(at) = outcome.at() {
+            self.leases.hear(at);
+        }
+        if matches!(outcome, StoreOutcome::Stale { .. }) {
+            return self.on_stale(now, key);
+        }
         // An answer that comes twice, or to nobody.
         let Some(Operation { purpose, outlived, .. }) = self.fx.end_operation(key) else { return };
         match purpose {
-            // It may have been granted by the incarnation before.
+            // It may have been granted by the incarnation before, and ended with it.
             Purpose::Lease(conn) if outlived && matches!(outcome, StoreOutcome::Lease { .. }) => {
-                self.fx.ask(Purpose::Lease(conn));
+                self.ask_for_another(conn);
             }
             Purpose::Lease(conn) => self.on_lease(now, conn, outcome),
-            Purpose::Issue(lease, id) if outlived => self.fx.ask(Purpose::Issue(lease, id)),
+            Purpose::Issue(lease, _) if outlived => {
+                let id = LeaseId(self.random.u128());
+                self.leases.rename(lease, id);
+                self.fx.ask(Purpose::Issue(lease, id));
+            }
             Purpose::Issue(lease, id) => self.on_issued(now, lease, id, &outcome),
             Purpose::Renew(lease) => self.on_renewed(now, lease, &outcome),
             Purpose::End(_) => {}
@@ -316,6 +326,16 @@ impl Node {
     }
 
     // ---- failures ----
+
+    /// The store wants to know that an operation was asked for lately. It is asked again at once,
+    /// but a store that goes on saying so fails.
+    fn on_stale(&mut self, now: Now, key: OperationKey) {
+        if self.fx.is_stale_again(key) {
+            self.on_store_failure(now, key, false);
+        } else {
+            self.fx.ask_again(key);
+        }
+    }
 
     /// An operation failed, or may have. It is repeated after a growing delay until the node's
     /// patience is at its end, and at least once: a process that slept has not tried for long. What

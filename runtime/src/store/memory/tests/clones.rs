@@ -125,6 +125,7 @@ fn whoever_wants_to_hear_of_a_topic_looks_again_when_it_is_deleted() {
 fn issue(one: &MemoryStore) {
     let issued = StoreOp::OpenLease {
         id: lease(1),
+        as_of: StoreTime::default(),
         holder: HOLDER,
         principal: "ann".into(),
         codec: Codec::Json,

@@ -135,7 +135,7 @@ fn a_full_store_makes_room_of_what_was_let_go() {
 }
 
 #[test]
-fn an_ended_lease_is_gone_and_leaves_nothing() {
+fn an_ended_lease_is_gone_and_leaves_nothing_but_its_id() {
     let mut shelf = Shelf::new();
     let empty = shelf.state.clone();
     shelf.open(1, "ann");
@@ -143,6 +143,8 @@ fn an_ended_lease_is_gone_and_leaves_nothing() {
     assert_eq!(shelf.end(1), StoreOutcome::Done);
     assert_eq!(shelf.end(1), StoreOutcome::Done);
     assert!(gone(&shelf.claim(1, "ann", 1)));
+    assert_eq!(shelf.state.ended.len(), 1, "its id");
+    shelf.state.ended = empty.ended.clone();
     assert_eq!(shelf.state, empty);
 }
 

@@ -100,6 +100,7 @@ impl Shelf {
     fn open(&mut self, id: u128, principal: &str) -> StoreOutcome {
         self.apply(StoreOp::OpenLease {
             id: lease(id),
+            as_of: StoreTime::default(),
             holder: HOLDER,
             principal: principal.into(),
             codec: Codec::Json,

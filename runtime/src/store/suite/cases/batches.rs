@@ -31,11 +31,12 @@ pub(super) fn cases() -> Vec<Case> {
 
 async fn answered_once(bench: Bench) -> Result<(), Broken> {
     bench.batch(Vec::new()).await?;
+    let now = bench.now().await?;
     let mut ops = Vec::new();
     for which in 1..=8 {
         let topic = bench.topic(&which.to_string());
         let lease = bench.lease(which);
-        ops.push(bench.open_op(lease, "ann", 200));
+        ops.push(bench.open_op(now, lease, ("ann", 200)));
         ops.push(append(&bench, &topic, which, 1));
         ops.push(StoreOp::Settle { records: vec![(lease, CommandNo(9))] });
         ops.push(StoreOp::OpenTopic { topic, fresh_epoch: EPOCH, retention: KEPT });
@@ -70,6 +71,7 @@ async fn order_of_a_topic(bench: Bench) -> Result<(), Broken> {
 }
 
 async fn order_of_a_lease(bench: Bench) -> Result<(), Broken> {
+    let now = bench.now().await?;
     let batch = |attempt| {
         let lease = bench.lease(attempt);
         let write = |hash| {
@@ -77,7 +79,7 @@ async fn order_of_a_lease(bench: Bench) -> Result<(), Broken> {
             StoreOp::Commit { lease, low: CommandNo(1), commits }
         };
         let end = StoreOp::EndLease { id: lease };
-        vec![bench.open_op(lease, "ann", 200), write(1), write(2), end, write(3)]
+        vec![bench.open_op(now, lease, ("ann", 200)), write(1), write(2), end, write(3)]
     };
     let (_, outcomes) = bench.ask_all(batch).await?;
     let hash = |outcome: &StoreOutcome| match outcome {

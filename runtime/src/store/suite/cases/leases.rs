@@ -1,7 +1,7 @@
 //! Leases: whose they are, what a claim gives, and what their end leaves. How many a principal may
 //! have is not here.
 
-use crate::session::store::StoreOutcome;
+use crate::session::store::{StoreOp, StoreOutcome, StoreTime};
 use crate::store::suite::asks::{commit, event, lives, record, stands};
 use crate::store::suite::bench::Bench;
 use crate::store::suite::case::Case;
@@ -42,6 +42,18 @@ pub(super) fn cases() -> Vec<Case> {
             "an ended lease is gone",
             "After EndLease the lease is LeaseGone; to end it again is Done.",
             |bench| Box::pin(ended(bench)),
+        ),
+        Case::new(
+            "an ended lease is not opened again",
+            "OpenLease that was asked for before a lease ended is answered LeaseGone or Stale, \
+             whether its end was asked for or it has made room.",
+            |bench| Box::pin(not_again(bench)),
+        ),
+        Case::new(
+            "what was asked for in another incarnation opens no lease",
+            "OpenLease as of another incarnation is answered Stale; as of the time in that answer \
+             it is carried out.",
+            |bench| Box::pin(of_another_incarnation(bench)),
         ),
         Case::new(
             "what an ended lease owes stays",
@@ -132,6 +144,44 @@ async fn ended(bench: Bench) -> Result<(), Broken> {
         gone("a commit", &bench.commit(id, 1, commits).await?.outcome)?;
     }
     lives("the other lease", &bench.claim(other, "ann", 1).await?).map(|_| ())
+}
+
+/// An operation that has opened a lease which has ended since is carried out once more.
+pub(super) async fn stays_gone(bench: &Bench, op: StoreOp) -> Result<(), Broken> {
+    let StoreOp::OpenLease { id, .. } = op else { return Err(Broken::new("OpenLease", &op)) };
+    let again = bench.ask(op).await?.outcome;
+    let refused = matches!(again, StoreOutcome::LeaseGone | StoreOutcome::Stale { .. });
+    ensure(refused, "opened again: LeaseGone or Stale", &again)?;
+    gone("a claim", &bench.claim(id, "ann", 1).await?)
+}
+
+async fn not_again(bench: Bench) -> Result<(), Broken> {
+    let open =
+        |now: StoreTime, which: u8, max| bench.open_op(now, bench.lease(which), ("ann", max));
+    let ended = open(bench.now().await?, 1, 9);
+    lives("an opened lease", &bench.open_by(ended.clone()).await?)?;
+    bench.write(bench.lease(1), 1, &[], true).await?;
+    bench.end(bench.lease(1)).await?;
+    stays_gone(&bench, ended).await?;
+    let loose = open(bench.now().await?, 2, 1);
+    lives("an opened lease", &bench.open_by(loose.clone()).await?)?;
+    lives("it, let go", &bench.renew(bench.lease(2), false, 1).await?)?;
+    lives("one in its place", &bench.open_by(open(bench.now().await?, 3, 1)).await?)?;
+    stays_gone(&bench, loose).await
+}
+
+async fn of_another_incarnation(bench: Bench) -> Result<(), Broken> {
+    let now = bench.now().await?;
+    let before = StoreTime { incarnation: now.incarnation ^ 1, ..now };
+    let mut op = bench.open_op(before, bench.lease(1), ("ann", 9));
+    let outcome = bench.ask(op.clone()).await?.outcome;
+    let StoreOutcome::Stale { at } = outcome else { return Err(Broken::new("Stale", &outcome)) };
+    same("the incarnation in the answer", &now.incarnation, &at.incarnation)?;
+    gone("a claim", &bench.claim(bench.lease(1), "ann", 1).await?)?;
+    if let StoreOp::OpenLease { as_of, .. } = &mut op {
+        *as_of = at;
+    }
+    lives("as of the time in the answer", &bench.open_by(op).await?).map(drop)
 }
 
 async fn owed_after_the_end(bench: Bench) -> Result<(), Broken> {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::leases::stays_gone;
 use crate::session::store::{
     Commit, CommitId, Generation, MessageId, Retention, StoreOp, StoreOutcome,
 };
@@ -37,6 +38,12 @@ pub(in crate::store::suite) fn timed_cases() -> Vec<TimedCase> {
             rule: "OpenLease: after held_ms without contact a lease makes room for another one of \
                    its principal, whether a node has let go of it or not.",
             run: |it| Box::pin(held(it)),
+        },
+        TimedCase {
+            name: "a lease whose time is over is not opened again",
+            rule: "OpenLease that was asked for before a lease ended, by its time, is answered \
+                   LeaseGone or Stale, however late it is carried out.",
+            run: |it| Box::pin(not_again(it)),
         },
         TimedCase {
             name: "what a lease owes outlives it",
@@ -75,11 +82,15 @@ pub(in crate::store::suite) fn timed_cases() -> Vec<TimedCase> {
 
 /// A lease that lives for 10 minutes, and for 60 once a command has run.
 async fn opened(bench: &Bench, which: u8, max: u32) -> Result<StoreOutcome, Broken> {
-    let mut op = bench.open_op(bench.lease(which), "ann", max);
+    bench.open_by(open_op(bench, which, max).await?).await
+}
+
+async fn open_op(bench: &Bench, which: u8, max: u32) -> Result<StoreOp, Broken> {
+    let mut op = bench.open_op(bench.now().await?, bench.lease(which), ("ann", max));
     if let StoreOp::OpenLease { ttl_ms, unused_ttl_ms, held_ms, .. } = &mut op {
         (*ttl_ms, *unused_ttl_ms, *held_ms) = (60 * MINUTE, 10 * MINUTE, 5 * MINUTE);
     }
-    Ok(bench.ask(op).await?.outcome)
+    Ok(op)
 }
 
 async fn lease(bench: &Bench) -> Result<LeaseId, Broken> {
@@ -132,6 +143,18 @@ async fn held(it: TimedBench) -> Result<(), Broken> {
     it.go_on(2 * MINUTE);
     lives("another lease", &opened(&it.bench, 2, 1).await?)?;
     gone(&it.bench, id).await
+}
+
+async fn not_again(it: TimedBench) -> Result<(), Broken> {
+    let op = open_op(&it.bench, 1, 9).await?;
+    lives("an opened lease", &it.bench.ask(op.clone()).await?.outcome)?;
+    it.bench.write(it.bench.lease(1), 1, &[], true).await?;
+    for (other, minutes) in (2..).zip([61, 1, 10, 100, 1_000]) {
+        it.go_on(minutes * MINUTE);
+        stays_gone(&it.bench, op.clone()).await?;
+        lives("another lease", &opened(&it.bench, other, 9).await?)?;
+    }
+    Ok(())
 }
 
 async fn owes(it: TimedBench) -> Result<(), Broken> {

@@ -27,6 +27,7 @@ impl Tables<'_, '_> {
         let outcome: Sql<StoreOutcome> = match op {
             StoreOp::OpenLease {
                 id,
+                as_of,
                 holder,
                 principal,
                 codec,
@@ -36,6 +37,7 @@ impl Tables<'_, '_> {
                 held_ms,
             } => self.open_lease(&Wanted {
                 id: *id,
+                as_of: *as_of,
                 holder: *holder,
                 principal,
                 codec: *codec,

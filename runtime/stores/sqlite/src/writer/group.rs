@@ -166,7 +166,7 @@ impl Group<'_> {
             undo(db, kept);
             return Attempt::Ended(Ended::Undone(error));
         }
-        match commit(db, kept) {
+        match commit(db, kept, now) {
             Ok(()) => Attempt::Ended(Ended::Committed(outcomes)),
             // A constraint that is looked at only now. None of the store's is.
             Err(error)

@@ -1,17 +1,20 @@
 //! What the writer knows without asking the tables, and the two together, which is what every
 //! operation works on. The operations are elsewhere.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{CachedStatement, Connection, Params};
 
 use steadfast::session::Now;
-use steadfast::session::store::{LogEntry, TopicId};
+use steadfast::session::store::{LogEntry, StoreOutcome, StoreTime, TopicId};
+use steadfast::store::EndedLeases;
 use steadfast::wire::LeaseId;
 
 use super::cache::Cache;
 use super::leases::Lease;
 use super::ready::{Hot, Ready};
 use super::topics::Topic;
-use crate::rows::{Sql, count, int, maybe_time};
+use crate::rows::{Sql, count, int, maybe_time, store_time};
 use crate::settings::LocalLimits;
 
 /// What the writer knows.
@@ -20,6 +23,11 @@ pub(super) struct Kept {
     pub(super) leases: Cache<LeaseId, Lease>,
     pub(super) topics: Cache<TopicId, Topic>,
     pub(super) totals: Totals,
+    /// Leases that this process has ended, none of which it opens again. What another process was
+    /// asked for ended with it.
+    ended: EndedLeases,
+    /// The same, of this group.
+    ending: BTreeSet<LeaseId>,
     /// The totals before this group.
     before: Totals,
     /// When rows that can wait were written last.
@@ -90,7 +98,16 @@ impl Kept {
     pub(super) fn read(db: &Connection, limits: LocalLimits) -> Sql<Self> {
         let totals = Totals::read(db)?;
         let (leases, topics) = (Cache::new(), Cache::new());
-        Ok(Self { limits, leases, topics, totals, before: totals, written: Now(0) })
+        Ok(Self {
+            limits,
+            leases,
+            topics,
+            totals,
+            ended: EndedLeases::default(),
+            ending: BTreeSet::new(),
+            before: totals,
+            written: Now(0),
+        })
     }
 
     /// Whether the tables hold nothing.
@@ -98,16 +115,41 @@ impl Kept {
         self.totals.leases == 0 && self.totals.topics == 0 && self.totals.ids == 0
     }
 
-    pub(super) fn committed(&mut self) {
+    pub(super) fn committed(&mut self, now: Now) {
         self.leases.committed();
         self.topics.committed();
+        let memory = (self.limits.ended_memory, self.limits.ended_leases);
+        for id in std::mem::take(&mut self.ending) {
+            self.ended.remember(now, id, memory);
+        }
         self.before = self.totals;
     }
 
     pub(super) fn undone(&mut self) {
         self.leases.undone();
         self.topics.undone();
+        self.ending.clear();
         self.totals = self.before;
+    }
+
+    /// A lease has gone, if this group is committed.
+    pub(super) fn lease_gone(&mut self, id: LeaseId) {
+        self.leases.gone(&id);
+        self.ending.insert(id);
+    }
+
+    /// What is answered to somebody who asks for a lease that does not live; `None` if it may be
+    /// opened.
+    pub(super) fn before_open(
+        &self,
+        id: LeaseId,
+        as_of: StoreTime,
+        now: Now,
+    ) -> Option<StoreOutcome> {
+        match self.ending.contains(&id) {
+            true => Some(StoreOutcome::LeaseGone),
+            false => self.ended.before_open(id, as_of, store_time(now)),
+        }
     }
 
     /// Whether there is something that can wait.

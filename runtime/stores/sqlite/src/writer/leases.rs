@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use rusqlite::{OptionalExtension, params};
 
 use steadfast::session::Now;
-use steadfast::session::store::{Claim, Generation, Holder, PrincipalId, Record, StoreOutcome};
+use steadfast::session::store::{
+    Claim, Generation, Holder, PrincipalId, Record, StoreOutcome, StoreTime,
+};
 use steadfast::wire::{Codec, CommandNo, LeaseId};
 
 use super::cache::Durable;
@@ -69,6 +71,7 @@ impl Lease {
 /// What is asked for with a new lease.
 pub(super) struct Wanted<'a> {
     pub(super) id: LeaseId,
+    pub(super) as_of: StoreTime,
     pub(super) holder: Holder,
     pub(super) principal: &'a PrincipalId,
     pub(super) codec: Codec,
@@ -162,6 +165,9 @@ impl Tables<'_, '_> {
                 true => known.stands(now, Vec::new()),
                 false => StoreOutcome::LeaseGone,
             });
+        }
+        if let Some(answer) = self.kept.before_open(wanted.id, wanted.as_of, now) {
+            return Ok(answer);
         }
         if !self.make_room(wanted)? {
             return Ok(StoreOutcome::TooManyLeases);
@@ -385,7 +391,7 @@ impl Tables<'_, '_> {
         self.run("DELETE FROM sf_records WHERE lease = ?1", [lease.no])?;
         self.run("DELETE FROM sf_leases WHERE no = ?1", [lease.no])?;
         self.kept.totals.leases -= 1;
-        self.kept.leases.gone(&id);
+        self.kept.lease_gone(id);
         Ok(())
     }
 

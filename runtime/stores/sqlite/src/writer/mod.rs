@@ -30,7 +30,7 @@ use steadfast::session::store::StoreOutcome;
 
 use crate::file::{self, Note};
 use crate::guard::Guard;
-use crate::jobs::{Asked, Batch, Job};
+use crate::jobs::{Asked, Batch, Job, answer};
 use crate::metrics::{Counts, LocalMetrics};
 use crate::news::Listeners;
 use crate::queue::{Queue, Room, Taken, Weighty};
@@ -200,8 +200,7 @@ impl Writer {
         match ended {
             Ended::Committed(outcomes) => {
                 self.tell_others(&batches, &outcomes);
-                let mut outcomes = outcomes.into_iter();
-                batches.into_iter().for_each(|batch| batch.answer(&mut outcomes));
+                answer(batches, &mut outcomes.into_iter());
                 self.went_well();
             }
             Ended::Undone(error) => {
@@ -329,5 +328,5 @@ fn close(db: Connection) {
 }
 
 fn answer_all(batches: Vec<Batch>, outcome: &StoreOutcome) {
-    batches.into_iter().for_each(|batch| batch.answer_all(outcome));
+    answer(batches, &mut std::iter::repeat_with(|| outcome.clone()));
 }

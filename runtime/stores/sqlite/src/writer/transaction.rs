@@ -69,16 +69,16 @@ pub(super) fn alone<T>(
             return Err(AdminError::Failed(error.to_string()));
         }
     };
-    commit(db, kept).map_err(|error| AdminError::Unknown(error.to_string()))?;
+    commit(db, kept, now).map_err(|error| AdminError::Unknown(error.to_string()))?;
     Ok(value)
 }
 
 /// Puts what was done on the disk. If that fails it is undone here, and after a crash right now it
 /// may have happened.
-pub(super) fn commit(db: &Ready<'_>, kept: &mut Kept) -> Sql<()> {
+pub(super) fn commit(db: &Ready<'_>, kept: &mut Kept, now: Now) -> Sql<()> {
     let committed = db.run(Hot::Commit, []);
     match committed {
-        Ok(_) => kept.committed(),
+        Ok(_) => kept.committed(now),
         Err(_) => undo(db, kept),
     }
     committed.map(drop)
@@ -107,5 +107,5 @@ pub(super) fn write_all(db: &Ready<'_>, kept: &mut Kept, now: Now) -> Sql<()> {
         undo(db, kept);
         return Err(error);
     }
-    commit(db, kept)
+    commit(db, kept, now)
 }

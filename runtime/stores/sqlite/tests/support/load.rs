@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use steadfast::session::store::{
     Commit, CommitOutcome, Holder, OpId, Outcome, Publication, ReadFrom, Record, Retention,
-    StoreOp, StoreOutcome, TopicId,
+    StoreOp, StoreOutcome, StoreTime, TopicId,
 };
 use steadfast::store::Store;
 use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name, TopicSeq};
@@ -88,6 +88,7 @@ impl Client {
     async fn open(&mut self, store: &impl Store) -> bool {
         let op = StoreOp::OpenLease {
             id: lease(self.number),
+            as_of: StoreTime::default(),
             holder: holder(),
             principal: format!("client-{}", self.number).into(),
             codec: Codec::Json,

@@ -9,7 +9,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use steadfast::session::Now;
 use steadfast::session::store::{
     Append, AppendKey, Commit, CommitId, Holder, LogEntry, MessageId, Outcome, Record, Retention,
-    StoreOp, TopicId,
+    StoreOp, StoreTime, TopicId,
 };
 use steadfast::store::{MemoryLimits, MemoryState};
 use steadfast::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name, TopicSeq};
@@ -34,6 +34,7 @@ fn taken(act: impl Fn(&mut MemoryState, u64)) -> u64 {
         let mut store = MemoryState::new(limits);
         let open = StoreOp::OpenLease {
             id: LeaseId(0),
+            as_of: StoreTime::default(),
             holder: holder(),
             principal: "ann".into(),
             codec: Codec::Json,
@@ -106,6 +107,7 @@ fn what_the_bounds_leave_out_is_about_what_they_say() {
     let leases = taken(|store, n| {
         let open = StoreOp::OpenLease {
             id: LeaseId(u128::from(n) + 1),
+            as_of: StoreTime::default(),
             holder: holder(),
             principal: format!("user {n:08}").into(),
             codec: Codec::Json,

@@ -19,6 +19,7 @@ use crate::error::BackupError;
 use crate::news::{HandleId, Listener};
 use crate::queue::Weighty;
 use crate::rows::publication_bytes;
+use crate::space::Space;
 
 /// Answers to a batch.
 pub(crate) type Answers = Vec<(OpId, StoreOutcome)>;
@@ -29,6 +30,8 @@ pub(crate) struct Answered {
     ops: Vec<(OpId, StoreOp)>,
     outcomes: Vec<StoreOutcome>,
     others: Others,
+    /// What is left of the room for them.
+    spaces: Vec<Space>,
 }
 
 /// Where the answer to a batch goes.
@@ -51,8 +54,9 @@ impl Drop for Others {
 
 impl Answered {
     pub(crate) fn into_answers(self) -> Answers {
-        let Self { ops, outcomes, others } = self;
+        let Self { ops, outcomes, others, spaces } = self;
         drop(others);
+        drop(spaces);
         ops.into_iter().map(|(id, _)| id).zip(outcomes).collect()
     }
 }
@@ -81,6 +85,9 @@ pub(crate) struct Batch {
     decisions: Option<Arc<Decisions>>,
     /// The handle that asks.
     from: HandleId,
+    /// Room for outcomes, and for each of them.
+    outcomes: Vec<StoreOutcome>,
+    spaces: Vec<Space>,
     tell: Tell,
 }
 
@@ -131,12 +138,16 @@ impl Batch {
         let bytes = ops.iter().map(|(_, op)| weight(op)).sum();
         let decides = ops.iter().any(|(_, op)| Decisions::any_named_by(op));
         let decisions = decides.then(|| Arc::clone(decisions));
-        (Self { ops, bytes, decisions, from, tell }, told)
+        let outcomes = Vec::with_capacity(ops.len());
+        let spaces = ops.iter().map(|(_, op)| Space::for_outcome_of(op)).collect();
+        (Self { ops, bytes, decisions, from, outcomes, spaces, tell }, told)
     }
 
-    /// What it asks for, and where the decisions are that its operations wait for.
-    pub(crate) fn ops(&self) -> impl Iterator<Item = (&StoreOp, Option<&Decisions>)> {
-        self.ops.iter().map(|(_, op)| (op, self.decisions.as_deref()))
+    /// What it asks for, where the decisions are that its operations wait for, and room for what
+    /// comes of them.
+    pub(crate) fn ops(&self) -> impl Iterator<Item = (&StoreOp, Option<&Decisions>, &Space)> {
+        let each = self.ops.iter().zip(&self.spaces);
+        each.map(|((_, op), space)| (op, self.decisions.as_deref(), space))
     }
 
     /// Tells other handles of the topics to which it has appended; `outcomes` are those of its
@@ -152,12 +163,9 @@ impl Batch {
     }
 
     /// Its answer, each operation with the next outcome. What has decided is let go of.
-    fn answered(
-        self,
-        outcomes: &mut impl Iterator<Item = StoreOutcome>,
-    ) -> (HandleId, Tell, Answered) {
-        let Self { ops, decisions, from, tell, .. } = self;
-        let outcomes: Vec<StoreOutcome> = outcomes.take(ops.len()).collect();
+    fn answered(self, next: &mut impl Iterator<Item = StoreOutcome>) -> (HandleId, Tell, Answered) {
+        let Self { ops, decisions, from, mut outcomes, spaces, tell, .. } = self;
+        outcomes.extend(next.take(ops.len()));
         if let Some(decisions) = &decisions {
             let is_over = |outcome: &StoreOutcome| {
                 !matches!(outcome, StoreOutcome::Failed | StoreOutcome::Unknown)
@@ -165,7 +173,7 @@ impl Batch {
             let over = ops.iter().zip(&outcomes).filter(|(_, outcome)| is_over(outcome));
             over.for_each(|((_, op), _)| decisions.done_with(op));
         }
-        (from, tell, Answered { ops, outcomes, others: Others::default() })
+        (from, tell, Answered { ops, outcomes, others: Others::default(), spaces })
     }
 }
 

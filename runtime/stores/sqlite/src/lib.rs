@@ -50,6 +50,7 @@ mod rows;
 mod savepoint;
 mod served;
 mod settings;
+mod space;
 #[cfg(feature = "server")]
 mod tx;
 mod writer;

@@ -46,7 +46,7 @@ impl Reader {
     fn answer(&self, db: &mut Option<Connection>, batch: Batch) {
         let outcomes: Vec<StoreOutcome> = batch
             .ops()
-            .map(|(op, _)| {
+            .map(|(op, ..)| {
                 self.read(db, op).unwrap_or_else(|error| {
                     tracing::error!(%error, path = %self.path.display(), "a read failed");
                     // It may be the connection: the next read has another one.

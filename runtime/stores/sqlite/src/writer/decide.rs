@@ -14,6 +14,7 @@ use super::ready::{Hot, Ready};
 use crate::decisions::Decisions;
 use crate::guard::Guard;
 use crate::savepoint::Savepoint;
+use crate::space::Space;
 
 /// What decisions need beside the tables.
 pub(super) struct Deciders {
@@ -30,6 +31,8 @@ pub(super) struct Decider<'a> {
     pub(super) given: Option<&'a Decisions>,
     /// Those that are not made, because of what they do to others; each has failed.
     pub(super) barred: &'a BTreeSet<DecisionId>,
+    /// Room for what comes of it.
+    pub(super) space: &'a Space,
 }
 
 /// Why an operation can't be carried out.

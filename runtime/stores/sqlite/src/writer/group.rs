@@ -15,6 +15,7 @@ use super::kept::{Kept, Tables};
 use super::ready::Ready;
 use super::transaction::{begin, commit, concerns_all, undo, write_what_changed};
 use crate::decisions::{Decisions, named_by};
+use crate::space::Space;
 
 /// How a group ended.
 #[derive(Debug)]
@@ -38,8 +39,8 @@ enum Attempt {
     Unfit,
 }
 
-/// An operation, and where the decisions are that it waits for.
-pub(super) type Operation<'a> = (&'a StoreOp, Option<&'a Decisions>);
+/// An operation, where the decisions are that it waits for, and room for what comes of it.
+pub(super) type Operation<'a> = (&'a StoreOp, Option<&'a Decisions>, &'a Space);
 
 /// Operations that are carried out together, as often as it takes.
 struct Group<'a> {
@@ -131,7 +132,7 @@ impl Group<'_> {
     ) -> Vec<StoreOutcome> {
         let index = range.start;
         let barred = self.barred.get(&index).cloned().unwrap_or_default();
-        let (op, _) = self.ops[index];
+        let (op, ..) = self.ops[index];
         let ids: BTreeSet<DecisionId> = named_by(op).filter(|id| !barred.contains(id)).collect();
         let each = ids.iter().map(|id| BTreeSet::from([*id]));
         for more in each.chain([ids.clone()]) {
@@ -171,7 +172,7 @@ impl Group<'_> {
             // A constraint that is looked at only now. None of the store's is.
             Err(error)
                 if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
-                    && self.ops[range].iter().any(|(op, _)| Decisions::any_named_by(op)) =>
+                    && self.ops[range].iter().any(|(op, ..)| Decisions::any_named_by(op)) =>
             {
                 tracing::error!(%error, "what a command has done can't be committed");
                 Attempt::Unfit
@@ -188,9 +189,9 @@ impl Group<'_> {
         now: Now,
         index: usize,
     ) -> Result<StoreOutcome, Attempt> {
-        let (op, given) = self.ops[index];
+        let (op, given, space) = self.ops[index];
         let barred = self.barred.get(&index).unwrap_or(&NONE);
-        let decider = Decider { all: self.deciders, given, barred };
+        let decider = Decider { all: self.deciders, given, barred, space };
         let mut tables = Tables { db, kept, now };
         // What a panic leaves behind is undone with the group.
         let stopped = match catch_unwind(AssertUnwindSafe(|| tables.apply(op, decider))) {

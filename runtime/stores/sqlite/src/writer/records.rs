@@ -16,6 +16,7 @@ use crate::rows::{
     Sql, append_key, bits, count, event_body, int, outcome, outcome_columns, outcome_word,
     publication, publication_bytes, reply_bytes, store_time, text,
 };
+use crate::space::Space;
 
 /// A record without its publications, from hash, outcome, error, body and settled.
 fn record(row: &Row<'_>, first: usize) -> Sql<Record> {
@@ -40,12 +41,12 @@ impl Tables<'_, '_> {
             return Ok(StoreOutcome::Failed);
         }
         let Some(low) = self.begin_commit(id, low)? else { return Ok(StoreOutcome::LeaseGone) };
-        let mut outcomes = Vec::with_capacity(commits.len());
+        let mut outcomes = decider.space.commits(commits.len());
         for commit in commits {
             let outcome = match commit.n < low {
                 true => CommitOutcome::BelowLow,
                 false => match &commit.decide {
-                    None => self.write(id, commit)?,
+                    None => self.write(id, commit, decider.space)?,
                     Some(decide) => self.write_decided(id, (commit, decide), decider)?,
                 },
             };
@@ -75,12 +76,12 @@ impl Tables<'_, '_> {
         if let Some(taken) = &commit.id
             && self.used_id(&taken.id)?.is_some()
         {
-            return Ok(self.write(id, commit)?);
+            return Ok(self.write(id, commit, decider.space)?);
         }
         let decided = decider.decide(self.db, decide)?;
         let mut known = commit.clone();
         known.take_decision(decide, decided.clone());
-        Ok(match self.write(id, &known)? {
+        Ok(match self.write(id, &known, decider.space)? {
             CommitOutcome::Written { settled } => {
                 CommitOutcome::Decided { decided: Box::new(decided), settled }
             }
@@ -96,7 +97,7 @@ impl Tables<'_, '_> {
     }
 
     /// Writes a record, unless there is one, and settles it if that may be.
-    fn write(&mut self, id: LeaseId, commit: &Commit) -> Sql<CommitOutcome> {
+    fn write(&mut self, id: LeaseId, commit: &Commit, space: &Space) -> Sql<CommitOutcome> {
         let Commit { n, record, settle, retention, fresh_epochs, id: taken, .. } = commit;
         let publishes = record.publishes.len();
         let Some(lease) = self.kept.leases.get(&id) else {
@@ -129,7 +130,7 @@ impl Tables<'_, '_> {
             self.take_id(taken, &record.outcome)?;
         }
         let settled = if settled {
-            let mut appended = Vec::with_capacity(publishes);
+            let mut appended = space.places(publishes);
             let kept = retention.iter().zip(fresh_epochs);
             for (publication, (retention, epoch)) in record.publishes.iter().zip(kept) {
                 appended.push(self.append_event(None, publication, *retention, *epoch)?);

@@ -242,8 +242,8 @@ async fn topics_that_are_only_named_push_out_no_log() {
     is_served(&stage, "another list").await;
 }
 
-/// One socket subscribes to long states and leaves them again, as fast as it can, and reads all that
-/// comes.
+/// One socket subscribes to long states and leaves them again, as fast as it can, and reads all
+/// that comes.
 #[tokio::test]
 async fn who_comes_and_goes_makes_the_application_read_no_state_twice() {
     const LISTS: usize = 10;

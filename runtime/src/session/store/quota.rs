@@ -2,8 +2,8 @@
 //! nothing, and takes nothing from anybody.
 
 /// A quota that shrinks with what is left for all: it is half of itself when half is left. So ten
-/// principals that may have a tenth each can't have everything: each of them finds less than the one
-/// before, and there is room for whoever comes next.
+/// principals that may have a tenth each can't have everything: each of them finds less than the
+/// one before, and there is room for whoever comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Quota {
     each: u64,

@@ -21,7 +21,8 @@ pub struct MemoryBytes {
     pub logs: u64,
 }
 
-/// What one principal has in a memory store, of each kind the one with most; each is bounded by the setting that its line names.
+/// What one principal has in a memory store, of each kind the one with most; each is bounded by
+/// the setting that its line names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct MemoryPeaks {

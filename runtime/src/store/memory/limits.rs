@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// Bounds of a memory store. Bytes are those of names and bodies. Beside them a lease takes about 700
-/// bytes, an id 500 and a record 150, and each of these is bounded in number: records by a node's
-/// span for each lease. What an entry of a log takes beside its own counts, because no number bounds
-/// entries.
+/// Bounds of a memory store. Bytes are those of names and bodies. Beside them a lease takes about
+/// 700 bytes, an id 500 and a record 150, and each of these is bounded in number: records by a
+/// node's span for each lease. What an entry of a log takes beside its own counts, because no
+/// number bounds entries.
 ///
 /// Bounds of one lease, principal or topic are kept exactly. Those of the whole store are looked at
 /// before and after each operation, and operations run at the same time: what those under way add

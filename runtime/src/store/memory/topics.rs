@@ -306,8 +306,8 @@ impl Topics {
         }
     }
 
-    /// Takes entries of a topic until they have made so much room or a little more, the latest entry
-    /// excepted.
+    /// Takes entries of a topic until they have made so much room or a little more, the latest
+    /// entry excepted.
     pub(super) fn shorten(&mut self, id: &TopicId, excess: u64) {
         if let Some(topic) = self.topics.get_mut(id) {
             self.weight -= topic.shorten(excess, Weight::cost);

@@ -17,8 +17,8 @@ const MESSAGE_BYTES: u64 = 2_048 + 256;
 /// What a handler of the harness publishes at most.
 const PUBLISHED: u64 = 3;
 
-/// The largest of what the store has taken, in bytes: it keeps the latest of each kind, whatever its
-/// length.
+/// The largest of what the store has taken, in bytes: it keeps the latest of each kind, whatever
+/// its length.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Largest {
     entry: u64,

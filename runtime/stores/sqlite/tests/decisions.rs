@@ -173,6 +173,17 @@ async fn what_follows_on_the_end_of_the_transaction_is_not_kept_either() {
 }
 
 #[tokio::test]
+async fn a_savepoint_that_follows_on_the_end_of_the_transaction_hides_nothing() {
+    let _one = ONE_AT_A_TIME.lock();
+    let end = |tx: &Savepoint<'_>| {
+        tx.execute("INSERT OR ROLLBACK INTO said VALUES (1, 'never')", []).unwrap_err();
+        // It begins a transaction, where there is none.
+        tx.execute_batch("SAVEPOINT own; INSERT INTO said(text) VALUES ('after it')").unwrap();
+    };
+    Stage::new().await.harms_nobody(end).await;
+}
+
+#[tokio::test]
 async fn a_constraint_that_commit_looks_at_fails_its_own_command() {
     let _one = ONE_AT_A_TIME.lock();
     let stage = Stage::new().await;

@@ -88,11 +88,22 @@ impl Decider<'_> {
                 Decided::internal()
             }
         };
+        let failed = |error| without_savepoint(error, decide.id);
         if !decided.is_success() {
-            db.run(Hot::UndoDecision, [])?;
+            db.run(Hot::UndoDecision, []).map_err(failed)?;
         }
-        db.run(Hot::EndDecision, [])?;
+        db.run(Hot::EndDecision, []).map_err(failed)?;
         Ok(decided)
+    }
+}
+
+/// What it means that the store's savepoint can't be ended. If there is none, the decision has ended
+/// the transaction, and a savepoint of its own has begun another one.
+fn without_savepoint(error: Error, id: DecisionId) -> Stopped {
+    match error.sqlite_error_code() {
+        // "no such savepoint" has no code of its own.
+        Some(ErrorCode::Unknown) => Stopped::EndedBy(id),
+        _ => Stopped::Sql(error),
     }
 }
 

@@ -210,7 +210,7 @@ impl LocalBuilder {
     /// [`OpenError`] says what is wrong with the file, and what to do.
     pub fn open(self) -> Result<LocalStore, OpenError> {
         let Self { path, settings, limits, clock, own_tables } = self;
-        let file::Opened { mut db, note, path } = file::open(&path, &settings)?;
+        let file::Opened { mut db, note, path, times } = file::open(&path, &settings)?;
         let refused = |error| file::refused(&path, error);
         let guard = Guard::set(&mut db).map_err(refused)?;
         if let Some(make) = own_tables {
@@ -229,6 +229,7 @@ impl LocalBuilder {
             db,
             guard,
             note,
+            times,
             path: path.clone(),
             settings: settings.clone(),
             limits,

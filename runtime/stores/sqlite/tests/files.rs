@@ -100,6 +100,39 @@ async fn a_second_store_on_a_file_is_refused_until_the_first_one_is_closed() {
     LocalStore::open(place.file()).unwrap();
 }
 
+/// Where nothing was at the end of the link, either, when the first one came.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_second_store_is_refused_though_the_first_came_by_a_link_to_nothing() {
+    let place = Place::new();
+    std::os::unix::fs::symlink("elsewhere.db", place.file()).unwrap();
+    let first = LocalStore::open(place.file()).unwrap();
+    assert!(matches!(refused(&place), OpenError::InUse { .. }));
+    assert!(matches!(LocalStore::open(place.at("elsewhere.db")), Err(OpenError::InUse { .. })));
+    drop(first);
+    LocalStore::open(place.file()).unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_another_one_has_followed_acknowledges_nothing_more() {
+    let place = Place::new();
+    let first = LocalStore::open(place.file()).unwrap();
+    open_lease(&first).await;
+    assert!(matches!(say(&first, 1, "one").await, StoreOutcome::Appended(_)));
+    // Somebody tidies up, and starts a second server.
+    fs::remove_file(place.at("store.db-lock")).unwrap();
+    let second = LocalStore::open(place.file()).unwrap();
+    assert!(matches!(say(&second, 2, "two").await, StoreOutcome::Appended(_)));
+    let other = TopicId { key: "attic".into(), ..topic() };
+    let op = StoreOp::OpenTopic { topic: other, fresh_epoch: Epoch(8), retention: KEPT };
+    assert_eq!(ask(&first, op.clone()).await, StoreOutcome::Failed);
+    assert_eq!(ask(&first, op).await, StoreOutcome::Failed, "nor later");
+    drop(first);
+    assert_eq!(head(&second).await, (7, 2));
+    assert!(matches!(say(&second, 3, "three").await, StoreOutcome::Appended(_)));
+    assert_eq!(second.metrics().topics, 1);
+}
+
 #[tokio::test]
 async fn a_newer_format_is_refused_and_left_alone() {
     let place = Place::new();
@@ -208,6 +241,30 @@ async fn a_restored_store_is_another_incarnation() {
     assert_eq!(there, 1);
     assert_ne!(epoch, 7, "numbers may come again with other bytes");
     assert_eq!(claim(&store).await, StoreOutcome::LeaseGone);
+}
+
+#[tokio::test]
+async fn a_backup_in_the_folder_where_one_is_needs_no_path() {
+    let place = Place::new();
+    let store = LocalStore::open(place.file()).unwrap();
+    let name = format!("backup-{}.db", std::process::id());
+    let made = store.backup(&name).await;
+    fs::remove_file(name).unwrap();
+    assert!(made.is_ok(), "{made:?}");
+}
+
+#[tokio::test]
+async fn what_is_restored_has_the_log_that_lies_beside_it() {
+    let place = Place::new();
+    let store = LocalStore::open(place.file()).unwrap();
+    say(&store, 1, "in the write-ahead log").await;
+    // As somebody copies the files of a server that was killed.
+    for end in ["", "-wal"] {
+        fs::copy(place.at(&format!("store.db{end}")), place.at(&format!("copy.db{end}"))).unwrap();
+    }
+    LocalStore::restore(place.at("copy.db"), place.at("restored.db")).unwrap();
+    let store = LocalStore::open(place.at("restored.db")).unwrap();
+    assert_eq!(head(&store).await.1, 1);
 }
 
 #[tokio::test]

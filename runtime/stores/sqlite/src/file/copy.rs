@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
@@ -66,10 +67,8 @@ fn remove(path: &Path) -> std::io::Result<()> {
 fn put(from: &Path, to: &Path) -> std::io::Result<()> {
     File::open(from)?.sync_all()?;
     fs::rename(from, to)?;
-    match to.parent() {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Puts a backup into the place of a store that nobody has open, as another incarnation.
@@ -80,7 +79,7 @@ pub(crate) fn restore(from: &Path, to: &Path) -> Result<(), RestoreError> {
     let mut note = Note::lock(&to).map_err(RestoreError::Place)?;
     let new = note::beside(&to, "-restoring");
     remove(&new)?;
-    fs::copy(&from, &new)?;
+    take(&from, &new)?;
     let times = renewed(&new)?;
     // From here on there is either the whole backup, or a file that no store opens.
     note.write(Remembered::Restoring)?;
@@ -89,6 +88,15 @@ pub(crate) fn restore(from: &Path, to: &Path) -> Result<(), RestoreError> {
     put(&new, &to)?;
     note.write(Remembered::Opened(times))?;
     Ok(())
+}
+
+/// Copies a file together with the write-ahead log that may lie beside it: a backup of
+/// [`LocalStore`](crate::LocalStore) has none, the files of a killed server have one.
+fn take(from: &Path, new: &Path) -> rusqlite::Result<()> {
+    let from = reading(from, &LocalSettings::default())?;
+    let mut copy = Connection::open(new)?;
+    Backup::new(&from, &mut copy)?.run_to_completion(STEP_PAGES, Duration::ZERO, None)?;
+    copy.close().map_err(|(_, error)| error)
 }
 
 fn usable(path: &Path) -> Result<(), OpenError> {

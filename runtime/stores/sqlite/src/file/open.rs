@@ -20,6 +20,8 @@ pub(crate) struct Opened {
     /// Nobody else has the file while this is held.
     pub(crate) note: Note,
     pub(crate) path: PathBuf,
+    /// How many times it was opened: another number in the file is another store's.
+    pub(crate) times: i64,
 }
 
 /// What is wrong, if SQLite says no.
@@ -35,13 +37,20 @@ pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> OpenError {
 /// One name for a file, so that it has one lock.
 pub(super) fn one_name(path: &Path) -> Result<PathBuf, OpenError> {
     let io = |error| OpenError::Io { path: path.into(), error };
-    if path.exists() {
-        return path.canonicalize().map_err(io);
+    match path.canonicalize() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        found => return found.map_err(io),
     }
     let absolute = std::path::absolute(path).map_err(io)?;
-    match (absolute.parent(), absolute.file_name()) {
-        (Some(parent), Some(name)) => Ok(parent.canonicalize().map_err(io)?.join(name)),
-        _ => Err(io(std::io::ErrorKind::InvalidInput.into())),
+    let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+        return Err(io(std::io::ErrorKind::InvalidInput.into()));
+    };
+    let folder = parent.canonicalize().map_err(io)?;
+    let place = folder.join(name);
+    match place.read_link() {
+        // The file will be made at the other end. There is one: links in a circle are no `NotFound`.
+        Ok(end) => one_name(&folder.join(end)),
+        Err(_) => Ok(place),
     }
 }
 
@@ -72,7 +81,7 @@ pub(crate) fn open(path: &Path, settings: &LocalSettings) -> Result<Opened, Open
     }
     let times = begin(&db, &path, remembered)?;
     note.write(Remembered::Opened(times)).map_err(io)?;
-    Ok(Opened { db, note, path })
+    Ok(Opened { db, note, path, times })
 }
 
 /// A connection that writes.

@@ -14,12 +14,15 @@ use super::cache::Cache;
 use super::leases::Lease;
 use super::ready::{Hot, Ready};
 use super::topics::Topic;
-use crate::rows::{Sql, count, int, maybe_time, store_time};
+use crate::rows::{Sql, count, int, maybe_time, store_time, strange};
 use crate::settings::LocalLimits;
 
 /// What the writer knows.
 pub(super) struct Kept {
     pub(super) limits: LocalLimits,
+    /// How many times the file was opened. If the file says otherwise, another store has it, and
+    /// what is known here is not true any more.
+    times: i64,
     pub(super) leases: Cache<LeaseId, Lease>,
     pub(super) topics: Cache<TopicId, Topic>,
     pub(super) totals: Totals,
@@ -95,11 +98,12 @@ impl Totals {
 }
 
 impl Kept {
-    pub(super) fn read(db: &Connection, limits: LocalLimits) -> Sql<Self> {
+    pub(super) fn read(db: &Connection, limits: LocalLimits, times: i64) -> Sql<Self> {
         let totals = Totals::read(db)?;
         let (leases, topics) = (Cache::new(), Cache::new());
         Ok(Self {
             limits,
+            times,
             leases,
             topics,
             totals,
@@ -210,8 +214,13 @@ impl<'db> Tables<'_, 'db> {
         Ok(())
     }
 
-    /// Writes for how long the store was open.
+    /// Writes for how long the store was open. It fails, and its transaction with it, if somebody
+    /// has got past the lock (it is gone, or another name of the file has another one) and has
+    /// opened the file since.
     pub(super) fn write_served(&self) -> Sql<()> {
-        self.db.run(Hot::WriteServed, [int(self.now.0)]).map(drop)
+        match self.db.run(Hot::WriteServed, [int(self.now.0), self.kept.times])? {
+            1 => Ok(()),
+            _ => Err(strange(0, "another store has opened this file, and this one has lost it")),
+        }
     }
 }

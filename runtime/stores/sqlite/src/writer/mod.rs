@@ -52,6 +52,8 @@ pub(crate) struct Parts {
     pub(crate) guard: Guard,
     /// Held until the file is closed.
     pub(crate) note: Note,
+    /// How many times the file was opened.
+    pub(crate) times: i64,
     pub(crate) path: PathBuf,
     pub(crate) settings: LocalSettings,
     pub(crate) limits: LocalLimits,
@@ -83,8 +85,8 @@ struct Writer {
 
 /// Makes a writer that has read what it has to know.
 pub(crate) fn prepare(parts: Parts) -> Sql<impl FnOnce() + Send + 'static> {
-    let Parts { mut db, guard, note, path, settings, limits, served, queue, counts, listeners } =
-        parts;
+    let Parts { mut db, guard, note, times, path, settings, limits, .. } = parts;
+    let Parts { served, queue, counts, listeners, .. } = parts;
     let page = db.query_row("PRAGMA page_size", [], |row| count(row, 0))?;
     let deciders = Deciders { guard, time: settings.decision_time };
     let wal = Arc::new(AtomicU64::new(0));
@@ -93,7 +95,7 @@ pub(crate) fn prepare(parts: Parts) -> Sql<impl FnOnce() + Send + 'static> {
         seen.store(u64::try_from(pages).unwrap_or(0) * page, Ordering::Relaxed);
         Ok(())
     }))?;
-    let kept = Kept::read(&db, limits)?;
+    let kept = Kept::read(&db, limits, times)?;
     let written = served.now();
     let mut writer = Writer {
         kept,

@@ -71,7 +71,9 @@ impl Hot {
                 "UPDATE sf_leases SET low = ?2, contact_ms = ?3, let_go_ms = ?4, ran = ?5, \
                  ended_ms = ?6, generation = ?7, holder = ?8 WHERE no = ?1"
             }
-            Self::WriteServed => "UPDATE sf_store SET served_ms = max(served_ms, ?1)",
+            Self::WriteServed => {
+                "UPDATE sf_store SET served_ms = max(served_ms, ?1) WHERE opened = ?2"
+            }
             Self::HasRecord => "SELECT count(*) FROM sf_records WHERE lease = ?1 AND n = ?2",
             Self::BeginDecision => "SAVEPOINT sf_decision",
             Self::UndoDecision => "ROLLBACK TO sf_decision",

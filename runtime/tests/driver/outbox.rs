@@ -120,6 +120,23 @@ async fn a_file_has_one_client_at_a_time() {
 
 #[cfg(unix)]
 #[tokio::test]
+async fn a_link_to_a_file_is_that_file() {
+    let folder = folder("link");
+    let (link, path) = (folder.join("link"), folder.join("chat.outbox"));
+    std::os::unix::fs::symlink("chat.outbox", &link).unwrap();
+    let chat = offline(&link);
+    assert!(matches!(open(&link), Err(OutboxError::InUse { .. })));
+    assert!(matches!(open(&path), Err(OutboxError::InUse { .. })));
+    let call = chat.post(RoomId(1), "by a link".into());
+    within(call.accepted()).await;
+    within(chat.close()).await;
+    assert_eq!(open(&path).unwrap().len(), 1);
+    assert_eq!(open(&link).unwrap().len(), 1);
+    assert!(link.is_symlink(), "it was not replaced");
+}
+
+#[cfg(unix)]
+#[tokio::test]
 async fn files_are_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let path = path("private");

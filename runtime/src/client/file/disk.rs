@@ -55,12 +55,33 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// Locks the outbox at `path`. The lock is a file of its own, since the log is replaced.
-pub(super) fn lock(path: &Path) -> Result<Lock, OutboxError> {
+/// One name for a file, however it is called: it has one lock then, and stays where it is when the
+/// process goes to another folder.
+pub(super) fn one_name(path: &Path) -> io::Result<PathBuf> {
+    match path.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        found => return found,
+    }
+    let absolute = std::path::absolute(path)?;
+    let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let folder = parent.canonicalize()?;
+    let place = folder.join(name);
+    match place.read_link() {
+        // The file will be made at the other end. There is one: links in a circle are no `NotFound`.
+        Ok(end) => one_name(&folder.join(end)),
+        Err(_) => Ok(place),
+    }
+}
+
+/// Locks the outbox at `place`, which is called `path`. The lock is a file of its own, since the
+/// log is replaced.
+pub(super) fn lock(place: &Path, path: &Path) -> Result<Lock, OutboxError> {
     let io = |error: &io::Error| OutboxError::io(path, error);
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
-    let file = private(&mut options).open(beside(path, ".lock")).map_err(|error| io(&error))?;
+    let file = private(&mut options).open(beside(place, ".lock")).map_err(|error| io(&error))?;
     match FileExt::try_lock(&file) {
         Ok(()) => Ok(Lock { _file: file }),
         Err(TryLockError::WouldBlock) => Err(OutboxError::InUse { path: path.to_owned() }),

@@ -19,6 +19,8 @@ use crate::wire::Codec;
 #[derive(Debug)]
 pub struct OutboxFile {
     path: PathBuf,
+    /// The same, by the one name that is written under.
+    place: PathBuf,
     settings: OutboxSettings,
     lock: Lock,
     /// What the file says of itself; none if it is new.
@@ -36,7 +38,8 @@ impl OutboxFile {
     /// account. It is as it was then.
     pub fn open(path: impl Into<PathBuf>, settings: OutboxSettings) -> Result<Self, OutboxError> {
         let path = path.into();
-        let lock = disk::lock(&path)?;
+        let place = disk::one_name(&path).map_err(|error| OutboxError::io(&path, &error))?;
+        let lock = disk::lock(&place, &path)?;
         let (owner, recovery, damage) = match read(&path)? {
             Some(contents) => {
                 let recovery = recover(&path, &contents, &settings)?;
@@ -44,7 +47,7 @@ impl OutboxFile {
             }
             None => (None, Recovery::default(), None),
         };
-        let file = Self { path, settings, lock, owner, recovery, damage };
+        let file = Self { path, place, settings, lock, owner, recovery, damage };
         let account = |owner: &Owner| owner.account.clone();
         file.is_of("account", account, &file.settings.account)?;
         Ok(file)
@@ -100,7 +103,7 @@ impl OutboxFile {
         self.is_of("encoding", |owner| owner.codec.clone(), codec)?;
         let account = self.settings.account;
         let owner = Owner { protocol: protocol.into(), codec: codec.into(), account };
-        let disk = Disk::new(self.path, self.settings.flush, owner, self.lock);
+        let disk = Disk::new(self.place, self.settings.flush, owner, self.lock);
         Ok((self.recovery, Opened(disk)))
     }
 }

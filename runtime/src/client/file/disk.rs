@@ -69,7 +69,7 @@ pub(super) fn one_name(path: &Path) -> io::Result<PathBuf> {
     let folder = parent.canonicalize()?;
     let place = folder.join(name);
     match place.read_link() {
-        // The file will be made at the other end. There is one: links in a circle are no `NotFound`.
+        // The file will be made at its end. It has one: a circle of links is no `NotFound`.
         Ok(end) => one_name(&folder.join(end)),
         Err(_) => Ok(place),
     }

@@ -48,7 +48,7 @@ pub(super) fn one_name(path: &Path) -> Result<PathBuf, OpenError> {
     let folder = parent.canonicalize().map_err(io)?;
     let place = folder.join(name);
     match place.read_link() {
-        // The file will be made at the other end. There is one: links in a circle are no `NotFound`.
+        // The file will be made at its end. It has one: a circle of links is no `NotFound`.
         Ok(end) => one_name(&folder.join(end)),
         Err(_) => Ok(place),
     }

@@ -97,8 +97,8 @@ impl Decider<'_> {
     }
 }
 
-/// What it means that the store's savepoint can't be ended. If there is none, the decision has ended
-/// the transaction, and a savepoint of its own has begun another one.
+/// What it means that the store's savepoint can't be ended. If there is none, the decision has
+/// ended the transaction, and a savepoint of its own has begun another one.
 fn without_savepoint(error: Error, id: DecisionId) -> Stopped {
     match error.sqlite_error_code() {
         // "no such savepoint" has no code of its own.

@@ -60,6 +60,7 @@ async fn a_commit_that_is_not_flushed_is_answered_unknown() {
 
 #[tokio::test]
 async fn a_writer_that_has_ended_keeps_nobody_waiting() {
+    let _one = ONE_AT_A_TIME.lock();
     let place = Place::new();
     let broken = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&broken);

@@ -37,7 +37,6 @@ impl Topics {
             due: now,
             retention,
             keys: BTreeMap::new(),
-            direct: VecDeque::new(),
         };
         self.idle.insert(topic.idle(&id));
         self.due.insert((topic.due, id.clone()));

@@ -46,7 +46,7 @@ impl<'s, S: Shards> Run<'s, S> {
         let mut held = self.shards.hold(people, topics);
         let now = held.now();
         let memory = (self.limits.ended_memory, self.limits.ended_leases / usize::from(S::SHARDS));
-        topics.iter().for_each(|place| held.topics(place).expire(now, self.limits));
+        topics.iter().for_each(|place| held.topics(place).expire(now, self.limits, S::SHARDS));
         for place in people.iter() {
             held.people(place).expire(now, self.limits);
             part_from_gone(&mut held, place, memory, &mut self.done_with);

@@ -41,6 +41,8 @@ pub(super) struct Topics {
     pub(super) weight: Weight,
     /// Keys that are remembered until a time, in the order of that.
     fading: VecDeque<(Now, TopicId, AppendKey)>,
+    /// The keys of appends from outside of commands, and when they came, oldest first.
+    direct: VecDeque<(Now, TopicId, AppendKey)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -57,8 +59,6 @@ pub(super) struct Topic {
     pub(super) retention: Retention,
     /// The number that each remembered append got.
     pub(super) keys: BTreeMap<AppendKey, TopicSeq>,
-    /// The keys of appends from outside of commands, oldest first.
-    pub(super) direct: VecDeque<AppendKey>,
 }
 
 impl Topic {
@@ -128,18 +128,6 @@ impl Topic {
         let entry = self.entries.front().map(|(at, _)| at.after(self.retention.ttl));
         entry.map_or(self.until(limits), |entry| entry.min(self.until(limits)))
     }
-
-    fn remember(&mut self, key: AppendKey, ts: TopicSeq, limits: &MemoryLimits) {
-        self.keys.insert(key, ts);
-        if matches!(key, AppendKey::Direct { .. }) {
-            self.direct.push_back(key);
-            if self.direct.len() > limits.direct_keys
-                && let Some(oldest) = self.direct.pop_front()
-            {
-                self.keys.remove(&oldest);
-            }
-        }
-    }
 }
 
 /// The epoch of a topic in another incarnation.
@@ -173,7 +161,6 @@ impl Topics {
             due: now,
             retention,
             keys: BTreeMap::new(),
-            direct: VecDeque::new(),
         });
         if topic.used < now {
             self.idle.remove(&topic.idle(id));
@@ -257,7 +244,7 @@ impl Topics {
         topic.head = topic.head.next();
         let appended = Appended { epoch: topic.epoch, ts: topic.head };
         if let Some(key) = key {
-            topic.remember(key, appended.ts, limits);
+            topic.keys.insert(key, appended.ts);
         }
         let entry = LogEntry { ts: appended.ts, name, bodies };
         let bytes = entry.bytes();
@@ -266,6 +253,9 @@ impl Topics {
         let freed = topic.trim(now);
         self.weight += Weight { entries: 1, bytes };
         self.weight -= freed;
+        if let Some(key @ AppendKey::Direct { .. }) = key {
+            self.direct.push_back((now, id.clone(), key));
+        }
         if let Some(idle) = unfilled {
             self.idle.remove(&idle);
             self.idle.insert(Idle { had_entries: true, ..idle });
@@ -414,8 +404,22 @@ impl Topics {
         self.fading.push_back((until, id, key));
     }
 
-    /// Lets go of what has expired. Looks only at topics whose time may have come.
-    pub(super) fn expire(&mut self, now: Now, limits: &MemoryLimits) {
+    /// Forgets keys of appends from outside of commands that are old, or too many for one of so many
+    /// parts.
+    fn forget_direct(&mut self, now: Now, limits: &MemoryLimits, parts: u8) {
+        let max = limits.direct_keys_max / usize::from(parts);
+        let is_old = |(at, ..): &(Now, TopicId, AppendKey)| at.after(limits.direct_keys) <= now;
+        while (self.direct.len() > max || self.direct.front().is_some_and(is_old))
+            && let Some((_, id, key)) = self.direct.pop_front()
+        {
+            self.forget_key(&id, key);
+        }
+    }
+
+    /// Lets go of what has expired. Looks only at topics whose time may have come. The store has so
+    /// many parts like this one.
+    pub(super) fn expire(&mut self, now: Now, limits: &MemoryLimits, parts: u8) {
+        self.forget_direct(now, limits, parts);
         while self.fading.front().is_some_and(|(until, ..)| *until < now)
             && let Some((_, id, key)) = self.fading.pop_front()
         {

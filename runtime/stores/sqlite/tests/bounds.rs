@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::fs;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +12,13 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use steadfast::session::store::{
-    Append, AppendKey, OpId, Retention, StoreOp, StoreOutcome, TopicId,
+    Append, AppendKey, CommitOutcome, OpId, Retention, StoreOp, StoreOutcome, TopicId,
 };
 use steadfast::store::Store;
-use steadfast::wire::{Body, Codec, Epoch, Name};
+use steadfast::wire::{Body, Codec, CommandNo, Epoch, Name};
 use steadfast_sqlite::rusqlite::Connection;
 use steadfast_sqlite::{LocalLimits, LocalSettings, LocalStore};
+use support::load::Client;
 use support::{Place, ask};
 
 fn said(count: u64, bytes: usize) -> StoreOp {
@@ -187,4 +189,31 @@ async fn an_answer_that_nobody_takes_keeps_no_other_one_back() {
     }
     drop(idle);
     assert!(matches!(last.await, StoreOutcome::Appended(_)));
+}
+
+/// A mark need not be durable, and what it has passed is forgotten no sooner than it is.
+#[tokio::test]
+async fn what_was_resolved_does_not_run_again_after_a_crash() {
+    let place = Place::new();
+    let store = LocalStore::open(place.file()).unwrap();
+    let mut client = Client::new(1);
+    for _ in 0..30 {
+        client.command(&store).await.unwrap();
+    }
+    for end in ["", "-wal"] {
+        let [from, to] = ["store", "crashed"].map(|name| place.at(&format!("{name}.db{end}")));
+        fs::copy(from, to).unwrap();
+    }
+    let crashed = LocalStore::open(place.at("crashed.db")).unwrap();
+    for store in [store, crashed] {
+        let mut again = Client::at(1, 1).next();
+        let StoreOp::Commit { low, .. } = &mut again else { panic!("{again:?}") };
+        *low = CommandNo(1);
+        let outcome = match ask(&store, again).await {
+            StoreOutcome::Committed { mut outcomes, .. } => outcomes.remove(0).1,
+            other => panic!("{other:?}"),
+        };
+        let is_new = matches!(outcome, CommitOutcome::Written { .. });
+        assert!(!is_new, "{outcome:?}");
+    }
 }

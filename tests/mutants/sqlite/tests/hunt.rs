@@ -37,6 +37,9 @@ const fn found_by(mutant: Mutant) -> Claim {
         Mutant::NothingTrimmed => {
             ("bounds", "what_a_group_pushes_out_of_a_log_is_not_in_the_file_any_more")
         }
+        Mutant::MarkAheadOfRecords => {
+            ("bounds", "what_was_resolved_does_not_run_again_after_a_crash")
+        }
         Mutant::CommitsAreNoNews => {
             ("suite", "clones_of_the_local_store_keep_every_rule_about_several_nodes")
         }

@@ -138,7 +138,7 @@ impl Tables<'_, '_> {
         Ok(Some(lease))
     }
 
-    /// Writes the part of a lease's row that changes.
+    /// Writes the part of a lease's row that changes, and forgets what its mark has passed.
     pub(super) fn write_lease(&self, id: LeaseId) -> Sql<()> {
         let Some(lease) = self.kept.leases.get(&id) else { return Ok(()) };
         self.db.run(
@@ -154,7 +154,7 @@ impl Tables<'_, '_> {
                 holder_text(lease.claim.holder),
             ],
         )?;
-        Ok(())
+        self.forget_resolved(lease)
     }
 
     pub(super) fn open_lease(&mut self, wanted: &Wanted<'_>) -> Sql<StoreOutcome> {
@@ -323,9 +323,8 @@ impl Tables<'_, '_> {
         }
     }
 
-    /// Counts as contact with a lease that lives, and forgets what `low` passes. The mark, which
-    /// need not be durable: what is forgotten is not asked for again by a client that has resolved
-    /// it, and all nodes end with this process.
+    /// Counts as contact with a lease that lives, and with `low` the client has resolved what is
+    /// below it. The mark, which need not be durable.
     pub(super) fn contact(&mut self, id: LeaseId, low: CommandNo) -> Sql<CommandNo> {
         let now = self.now;
         let Some(lease) = self.kept.leases.change(&id, Durable::Later) else {
@@ -334,8 +333,8 @@ impl Tables<'_, '_> {
         };
         lease.contact = lease.contact.max(now);
         if low > lease.low {
-            lease.low = low;
-            self.resolve(id, low)?;
+            let from = std::mem::replace(&mut lease.low, low);
+            self.resolve(id, from, low)?;
             return Ok(low);
         }
         Ok(lease.low)

@@ -17,6 +17,7 @@ pub(super) enum Hot {
     Commit,
     /// Bytes of replies that [`Hot::ForgetResolved`] lets go of.
     ResolvedBytes,
+    FreeResolved,
     ForgetResolved,
     InsertRecord,
     InsertEntry,
@@ -43,7 +44,11 @@ impl Hot {
             Self::Commit => "COMMIT",
             Self::ResolvedBytes => {
                 "SELECT COALESCE(sum(reply_bytes), 0) FROM sf_records \
-                 WHERE lease = ?1 AND n < ?2 AND settled = 1"
+                 WHERE lease = ?1 AND n >= ?2 AND n < ?3 AND settled = 1"
+            }
+            Self::FreeResolved => {
+                "UPDATE sf_records SET reply_bytes = 0 \
+                 WHERE lease = ?1 AND n >= ?2 AND n < ?3 AND settled = 1 AND reply_bytes > 0"
             }
             Self::ForgetResolved => {
                 "DELETE FROM sf_records WHERE lease = ?1 AND n < ?2 AND settled = 1"

@@ -11,6 +11,7 @@ use steadfast::wire::{CommandNo, LeaseId};
 use super::cache::Durable;
 use super::decide::{Decider, Stopped};
 use super::kept::Tables;
+use super::leases::Lease;
 use super::ready::Hot;
 use crate::rows::{
     Sql, append_key, bits, count, event_body, int, outcome, outcome_columns, outcome_word,
@@ -212,13 +213,17 @@ impl Tables<'_, '_> {
         Ok(Some(record))
     }
 
-    /// Every record of a lease: those at or above its mark, and those that are not settled.
+    /// The records of a lease: those at or above its mark, and those that are not settled.
     pub(super) fn records_of(&self, id: LeaseId) -> Sql<Vec<(CommandNo, Record)>> {
         let Some(lease) = self.kept.leases.get(&id) else { return Ok(Vec::new()) };
-        let sql = format!("SELECT {RECORD}, n FROM sf_records WHERE lease = ?1 ORDER BY n");
+        let sql = format!(
+            "SELECT {RECORD}, n FROM sf_records WHERE lease = ?1 AND (n >= ?2 OR settled = 0) \
+             ORDER BY n"
+        );
         let mut statement = self.statement(&sql)?;
-        let rows = statement
-            .query_map([lease.no], |row| Ok((CommandNo(count(row, 5)?), record(row, 0)?)))?;
+        let rows = statement.query_map([lease.no, int(lease.low.0)], |row| {
+            Ok((CommandNo(count(row, 5)?), record(row, 0)?))
+        })?;
         let mut records: Vec<_> = rows.collect::<Sql<_>>()?;
         for (n, record) in &mut records {
             if !record.settled {
@@ -228,23 +233,36 @@ impl Tables<'_, '_> {
         Ok(records)
     }
 
-    /// Forgets the settled records below a mark that was raised.
-    pub(super) fn resolve(&mut self, id: LeaseId, low: CommandNo) -> Sql<()> {
+    /// The replies of settled records below a mark that was raised count no longer. The records go
+    /// when the mark is written: after a crash none may be missing above the mark that there is, or
+    /// its command could run again.
+    pub(super) fn resolve(&mut self, id: LeaseId, from: CommandNo, low: CommandNo) -> Sql<()> {
         let Some(lease) = self.kept.leases.get(&id) else { return Ok(()) };
-        let below = [lease.no, int(low.0)];
-        // Two statements cost less than one with RETURNING, which makes a table of what it returns.
+        let resolved = [lease.no, int(from.0), int(low.0)];
         let freed = match lease.reply_bytes {
             0 => 0,
-            _ => self.db.count(Hot::ResolvedBytes, below)?,
+            _ => self.db.count(Hot::ResolvedBytes, resolved)?,
         };
-        self.db.run(Hot::ForgetResolved, below)?;
+        if freed > 0 {
+            self.db.run(Hot::FreeResolved, resolved)?;
+        }
         self.free_replies(id, freed);
         Ok(())
     }
 
+    /// Forgets the settled records below the mark of a lease, which is written.
+    pub(super) fn forget_resolved(&self, lease: &Lease) -> Sql<()> {
+        self.db.run(Hot::ForgetResolved, [lease.no, int(lease.low.0)]).map(|_| ())
+    }
+
     /// Forgets the settled records of a lease that ends.
     pub(super) fn forget_replies_of(&mut self, id: LeaseId) -> Sql<()> {
-        self.resolve(id, CommandNo(i64::MAX as u64))
+        let Some(lease) = self.kept.leases.get(&id) else { return Ok(()) };
+        let no = lease.no;
+        let freed = self.db.count(Hot::ResolvedBytes, [no, 0, i64::MAX])?;
+        self.db.run(Hot::ForgetResolved, [no, i64::MAX])?;
+        self.free_replies(id, freed);
+        Ok(())
     }
 
     /// Marks a record as settled, and forgets it if nobody will ask for it.
@@ -258,10 +276,14 @@ impl Tables<'_, '_> {
         self.is_done_with(id, n)?;
         let settled = "UPDATE sf_records SET settled = 1 WHERE lease = ?1 AND n = ?2";
         self.run(settled, params![no, int(n.0)])?;
-        if n < low || !lives {
+        if !lives {
             let sql = "DELETE FROM sf_records WHERE lease = ?1 AND n = ?2 RETURNING reply_bytes";
             let freed = self.run_and_sum(sql, params![no, int(n.0)])?;
             self.free_replies(id, freed);
+        } else if n < low {
+            self.resolve(id, n, n.next())?;
+            // It goes when the row is written.
+            self.kept.leases.change(&id, Durable::Later);
         }
         let owes = self.kept.leases.get(&id).is_some_and(|lease| !lease.owed.is_empty());
         if !lives && !owes {

@@ -4,11 +4,13 @@
 
 mod support;
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use steadfast::session::Now;
 use steadfast::session::store::{OpId, StoreOp, StoreOutcome};
-use steadfast::store::Store;
+use steadfast::store::{Clock, Store};
 use steadfast::wire::LeaseId;
 use steadfast_powercut::{Disk, Fault};
 use steadfast_sqlite::rusqlite::Connection;
@@ -54,6 +56,24 @@ async fn what_a_full_disk_has_no_room_for_is_answered_unknown() {
 async fn a_commit_that_is_not_flushed_is_answered_unknown() {
     let _one = ONE_AT_A_TIME.lock();
     in_trouble(Fault::Flush, StoreOutcome::Unknown).await;
+}
+
+#[tokio::test]
+async fn a_writer_that_has_ended_keeps_nobody_waiting() {
+    let _one = ONE_AT_A_TIME.lock();
+    let place = Place::new();
+    let broken = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&broken);
+    let clock: Clock = Arc::new(move || {
+        assert!(!seen.load(Ordering::Relaxed), "on purpose");
+        Now(0)
+    });
+    let store = LocalStore::builder(place.file()).clock(clock).open().unwrap();
+    broken.store(true, Ordering::Relaxed);
+    for _ in 0..3 {
+        let answer = ask(&store, StoreOp::EndLease { id: LeaseId(99) }).await;
+        assert!(matches!(answer, StoreOutcome::Unknown | StoreOutcome::Failed), "{answer:?}");
+    }
 }
 
 #[tokio::test]

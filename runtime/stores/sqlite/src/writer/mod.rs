@@ -112,7 +112,9 @@ pub(crate) fn prepare(parts: Parts) -> Sql<impl FnOnce() + Send + 'static> {
         apart: VecDeque::new(),
     };
     writer.count();
+    let last = LastOne(Arc::clone(&writer.queue));
     Ok(move || {
+        let _last = last;
         let ready = Ready::new(&db);
         writer.work(&ready);
         writer.finish(&ready);
@@ -120,6 +122,18 @@ pub(crate) fn prepare(parts: Parts) -> Sql<impl FnOnce() + Send + 'static> {
         close(db);
         drop(note);
     })
+}
+
+/// Whoever waits for the writer when that has ended, however it has, is answered: there is nobody
+/// else who would.
+struct LastOne(Arc<Queue<Job>>);
+
+impl Drop for LastOne {
+    fn drop(&mut self) {
+        self.0.close();
+        let all = Room { operations: usize::MAX, bytes: u64::MAX };
+        drop(self.0.take(all, std::time::Duration::ZERO));
+    }
 }
 
 impl Writer {

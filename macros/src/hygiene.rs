@@ -9,6 +9,9 @@
 /// `quote!`, with `self` and local variables of the derive's own. Items, methods and fields are
 /// found where the derive stands, as with `quote!`. A piece that points into the user's code is
 /// made with `quote_spanned!`, and has no local variable but by interpolation.
+///
+/// A local variable begins with `__`. It is a pattern, and a constant, static or unit struct of its
+/// name would be meant instead: some frameworks make a unit struct of each `fn handler`.
 macro_rules! code {
     ($($tokens:tt)*) => {
         ::quote::quote_spanned!(::proc_macro2::Span::mixed_site()=> $($tokens)*)
@@ -16,3 +19,14 @@ macro_rules! code {
 }
 
 pub(crate) use code;
+
+use proc_macro2::{Ident, Span};
+
+/// A name of the user's, where it stands, as a name that the derive wrote. What is generated under
+/// such a name may lie unused or name something deprecated: lints leave it alone, and no `#[allow]`
+/// is needed, which a user's `#![forbid]` would refuse. Not for local variables and parameters.
+pub(crate) fn derived(ident: &Ident) -> Ident {
+    let mut derived = ident.clone();
+    derived.set_span(Span::mixed_site().located_at(ident.span()));
+    derived
+}

@@ -1,7 +1,8 @@
-//! Attributes that rustc knows and that the description repeats: docs and deprecation. What they
-//! mean to rustc is not checked.
+//! Attributes that rustc knows: docs and deprecation, which the description repeats, and lints.
+//! What they mean to rustc is not checked.
 
-use syn::{Attribute, Expr, ExprLit, Lit, Meta};
+use quote::ToTokens;
+use syn::{Attribute, DataEnum, DeriveInput, Expr, ExprLit, Lit, Meta, Variant, parse_quote};
 
 /// The text of doc comments.
 pub(crate) fn docs(attrs: &[Attribute]) -> String {
@@ -37,6 +38,29 @@ pub(crate) fn deprecated(attrs: &[Attribute]) -> Option<String> {
         _ => {}
     }
     Some(note)
+}
+
+/// What is allowed or expected on the enum, a variant or a field, as attributes that allow it: what
+/// is made of the enum repeats its types, and an expectation is met where it was written.
+pub(crate) fn allowed(input: &DeriveInput, data: &DataEnum) -> Vec<Attribute> {
+    let fields = |variant: &Variant| -> Vec<Attribute> {
+        variant.fields.iter().flat_map(|field| field.attrs.clone()).collect()
+    };
+    let inner = data.variants.iter().flat_map(|of| of.attrs.iter().cloned().chain(fields(of)));
+    let mut allowed: Vec<Attribute> = Vec::new();
+    for attr in input.attrs.iter().cloned().chain(inner) {
+        let Meta::List(list) = &attr.meta else { continue };
+        if !list.path.is_ident("allow") && !list.path.is_ident("expect") {
+            continue;
+        }
+        let lints = &list.tokens;
+        let attr: Attribute = parse_quote!(#[allow(#lints)]);
+        let said = attr.to_token_stream().to_string();
+        if allowed.iter().all(|other| other.to_token_stream().to_string() != said) {
+            allowed.push(attr);
+        }
+    }
+    allowed
 }
 
 fn literal(expr: &Expr) -> Option<String> {

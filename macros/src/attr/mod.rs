@@ -10,7 +10,7 @@ mod topic;
 mod variant;
 
 pub(crate) use container::{EnumAttrs, Role};
-pub(crate) use docs::{deprecated, docs};
+pub(crate) use docs::{allowed, deprecated, docs};
 pub(crate) use field::{FieldAttrs, bare};
 pub(crate) use serde::{SerdeEnum, SerdeVariant};
 pub(crate) use topic::TopicAttrs;

@@ -6,7 +6,7 @@ use proc_macro2::TokenStream;
 use super::describe::index;
 use super::message::{attributes, conflation};
 use super::parameters::{many, parameters, value};
-use crate::hygiene::code;
+use crate::hygiene::{code, derived};
 use crate::model::{Client, Kind, Limits, Message, Model, Payload};
 
 /// ```text
@@ -16,6 +16,7 @@ pub(super) fn client(model: &Model, client: &Client) -> TokenStream {
     let (private, vis, ident) = (model.private(), model.vis(), model.ident());
     let name = client.protocol().ident("Client", ident);
     let (entries, connection) = (entries(model, client), connection(model));
+    let lints = model.lints();
     let methods = model.messages().iter().enumerate();
     let methods = methods.map(|(at, message)| method(model, client, at, message));
     let doc = format!(
@@ -26,11 +27,10 @@ pub(super) fn client(model: &Model, client: &Client) -> TokenStream {
     code! {
         #[doc = #doc]
         #[derive(::core::fmt::Debug, ::core::clone::Clone)]
-        #[allow(dead_code)]
         #vis struct #name {
             inner: #private::Client<#ident>,
         }
-        #[allow(deprecated, dead_code)]
+        #(#lints)*
         impl #name {
             #entries
             #connection
@@ -39,8 +39,8 @@ pub(super) fn client(model: &Model, client: &Client) -> TokenStream {
         #[automatically_derived]
         impl #private::ClientStub for #name {
             type Commands = #ident;
-            fn from_inner(inner: #private::Client<#ident>) -> Self {
-                Self { inner }
+            fn from_inner(__inner: #private::Client<#ident>) -> Self {
+                Self { inner: __inner }
             }
         }
     }
@@ -52,22 +52,22 @@ fn entries(model: &Model, client: &Client) -> TokenStream {
     let (private, vis, ident) = (model.private(), model.vis(), model.ident());
     let (name, events) = (client.protocol().ident("Client", ident), client.server());
     code! {
-        /// A client of the server at `url`; `connect` on the result opens the connection.
+        /// A client of the server at a URL; `connect` on the result opens the connection.
         #vis fn builder(
-            url: impl ::core::convert::Into<::std::string::String>,
+            __url: impl ::core::convert::Into<::std::string::String>,
         ) -> #private::ClientBuilder<#name> {
-            #private::ClientBuilder::new(url)
+            #private::ClientBuilder::new(__url)
         }
         /// The same client without the methods of this protocol: for code that works with any.
         #vis fn inner(&self) -> &#private::Client<#ident> {
             &self.inner
         }
         /// Follows a topic. Dropping the subscription ends it.
-        #vis fn subscribe<__T>(&self, topic: __T) -> #private::Subscribe<__T>
+        #vis fn subscribe<__T>(&self, __topic: __T) -> #private::Subscribe<__T>
         where
             __T: #private::TopicKey<Events = #events>,
         {
-            self.inner.subscribe(topic)
+            #private::Client::subscribe(&self.inner, __topic)
         }
     }
 }
@@ -83,16 +83,16 @@ fn connection(model: &Model) -> TokenStream {
         /// A wait that is dropped has missed nothing: the next one looks at the present state.
         #[must_use]
         #vis fn state(&self) -> #private::watch::Receiver<#private::ConnectionState> {
-            self.inner.state()
+            #private::Client::state(&self.inner)
         }
         /// What a user interface shows.
         #[must_use]
         #vis fn status(&self) -> #private::Status {
-            self.inner.status()
+            #private::Client::status(&self.inner)
         }
         /// Dials at once if the client waits to dial: for "the network is back", or a button.
         #vis fn reconnect_now(&self) {
-            self.inner.reconnect_now();
+            #private::Client::reconnect_now(&self.inner);
         }
         /// Closes for good: tells the server, ends the session, and returns when every socket and
         /// task of this client is gone, within the close timeout of its transport. Calls that are
@@ -101,7 +101,7 @@ fn connection(model: &Model) -> TokenStream {
         /// # Cancellation
         /// Dropping the future does not stop the closing.
         #vis async fn close(&self) {
-            self.inner.close().await;
+            #private::Client::close(&self.inner).await;
         }
     }
 }
@@ -109,16 +109,20 @@ fn connection(model: &Model) -> TokenStream {
 fn method(model: &Model, client: &Client, at: usize, message: &Message) -> TokenStream {
     let (private, vis, error) = (model.private(), model.vis(), client.error());
     let attrs = attributes(message, &format!(" Sends [`{}::{}`].", model.ident(), message.ident()));
-    let (method, parameters, allow) = (message.method(), parameters(message), many(message));
+    let (method, parameters) = (derived(message.method()), parameters(message, &code!(__message)));
+    let allow = many(message);
     let (output, body) = match message.kind() {
         Kind::ClientVolatile { latest_by, .. } => {
-            let key = conflation(model, latest_by, &code!(message));
+            let key = conflation(model, message, latest_by, &code!(__message));
             let binding = matches!(message.payload(), Payload::Generated(_)).then(|| {
                 let value = value(message);
-                code!(let message = #value;)
+                code!(let __message = #value;)
             });
             let at = index(at);
-            (code!(bool), code!(#binding #private::volatile(&self.inner, #at, #key, &message)))
+            (
+                code!(::core::primitive::bool),
+                code!(#binding #private::volatile(&self.inner, #at, #key, &__message)),
+            )
         }
         kind => {
             let reply = match kind {

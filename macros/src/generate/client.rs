@@ -31,7 +31,7 @@ pub(super) fn expand(model: &Model, client: &Client) -> Expansion {
 }
 
 fn common(model: &Model, client: &Client) -> TokenStream {
-    let (private, ident) = (model.private(), model.ident());
+    let (private, ident, lints) = (model.private(), model.ident(), model.lints());
     let messages = model.messages().iter().map(|message| {
         let structure = structure(model, message, Use::Public);
         // The user's own struct may be in both enums, and a client's message is known by its index.
@@ -45,7 +45,7 @@ fn common(model: &Model, client: &Client) -> TokenStream {
     code! {
         #(#messages)*
         #[automatically_derived]
-        #[allow(deprecated)]
+        #(#lints)*
         impl #private::ClientEnum for #ident {
             const DESCRIPTION: &'static #private::schema::ClientEnum = #description;
             type ServerEnum = #server;

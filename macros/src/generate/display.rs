@@ -4,27 +4,28 @@
 use proc_macro2::TokenStream;
 use syn::ext::IdentExt;
 
-use super::message::left_out;
+use super::message::{left_out, members};
 use crate::case::snake;
-use crate::hygiene::code;
+use crate::hygiene::{code, derived};
 use crate::model::{Generated, Message, Model, Payload};
 
 /// ```text
 /// Self::RoomFull { limit } => write!(f, "{} (limit: {:?})", "The room is full", limit),
 /// ```
 pub(super) fn display(model: &Model) -> TokenStream {
-    let ident = model.ident();
+    let (ident, lints) = (model.ident(), model.lints());
     let arms = model.messages().iter().map(arm);
     let unknown = model.unknown().map(|unknown| {
+        let unknown = derived(unknown);
         let format = "an error that this version does not know: `{}`";
-        code!(Self::#unknown(message) => ::core::write!(f, #format, message.name),)
+        code!(Self::#unknown(__message) => ::core::write!(__f, #format, __message.name),)
     });
     let left_out = left_out(model);
     code! {
         #[automatically_derived]
-        #[allow(deprecated)]
+        #(#lints)*
         impl ::core::fmt::Display for #ident {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 match self {
                     #(#arms)*
                     #unknown
@@ -38,20 +39,20 @@ pub(super) fn display(model: &Model) -> TokenStream {
 }
 
 fn arm(message: &Message) -> TokenStream {
-    let (name, text) = (message.ident(), text(message));
+    let (name, text) = (derived(message.ident()), text(message));
     match message.payload() {
         Payload::Own(_) => {
-            code!(Self::#name(message) => ::core::write!(f, "{} ({:?})", #text, message),)
+            code!(Self::#name(__message) => ::core::write!(__f, "{} ({:?})", #text, __message),)
         }
         Payload::Generated(generated) if generated.fields().is_empty() => {
-            code!(Self::#name { .. } => f.write_str(#text),)
+            code!(Self::#name { .. } => ::core::fmt::Formatter::write_str(__f, #text),)
         }
         Payload::Generated(generated) => {
-            let (format, fields) = (format(generated), generated.idents());
+            let (format, fields) = (format(generated), members(message, generated));
             let values = generated.idents();
             code! {
                 Self::#name { #(#fields),* } => {
-                    ::core::write!(f, #format, #text #(, #values)*)
+                    ::core::write!(__f, #format, #text #(, #values)*)
                 }
             }
         }

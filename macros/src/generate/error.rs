@@ -4,9 +4,9 @@
 use proc_macro2::TokenStream;
 
 use super::expansion::Expansion;
-use super::message::{Use, left_out, pattern, structure};
+use super::message::{Use, left_out, members, pattern, structure};
 use super::{describe, display};
-use crate::hygiene::code;
+use crate::hygiene::{code, derived};
 use crate::model::{Message, Model, Payload};
 
 pub(super) fn expand(model: &Model, own_display: bool) -> Expansion {
@@ -17,7 +17,7 @@ pub(super) fn expand(model: &Model, own_display: bool) -> Expansion {
 
 /// The structs live in a block: errors are used as the enum.
 fn ws_error(model: &Model) -> TokenStream {
-    let (private, ident) = (model.private(), model.ident());
+    let (private, ident, lints) = (model.private(), model.ident(), model.lints());
     let structures = model
         .messages()
         .iter()
@@ -29,7 +29,7 @@ fn ws_error(model: &Model) -> TokenStream {
         const _: () = {
             #(#structures)*
             #[automatically_derived]
-            #[allow(deprecated)]
+            #(#lints)*
             impl #private::WsError for #ident {
                 const DESCRIPTION: &'static #private::schema::ErrorEnum = #description;
                 #encode
@@ -54,12 +54,18 @@ fn encode(model: &Model) -> TokenStream {
     let arms = model.messages().iter().map(|message| {
         let (wire, body) = (message.wire(), body(model, message));
         let pattern = variant(message);
-        code!(#pattern => (#private::error_name(#wire)?, #private::encode_body(&#body, codec)?),)
+        code!(#pattern => (#private::error_name(#wire)?, #private::encode_body(&#body, __codec)?),)
     });
     let unknown = model.unknown().map(|unknown| {
-        code!(Self::#unknown(message) => (#private::error_name(message.name)?, message.body.into()),)
+        let unknown = derived(unknown);
+        code! {
+            Self::#unknown(__message) => (
+                #private::error_name(__message.name)?,
+                ::core::convert::Into::into(__message.body),
+            ),
+        }
     });
-    let codec = if model.messages().is_empty() { code!(_) } else { code!(codec) };
+    let codec = if model.messages().is_empty() { code!(_) } else { code!(__codec) };
     let left_out = left_out(model);
     code! {
         fn encode(
@@ -77,12 +83,12 @@ fn encode(model: &Model) -> TokenStream {
 
 /// The variant as a pattern or, with the same names, as a value.
 fn variant(message: &Message) -> TokenStream {
-    let name = message.ident();
+    let name = derived(message.ident());
     match message.payload() {
-        Payload::Own(_) => code!(Self::#name(message)),
+        Payload::Own(_) => code!(Self::#name(__message)),
         Payload::Generated(generated) if !generated.braces() => code!(Self::#name),
         Payload::Generated(generated) => {
-            let fields = generated.idents();
+            let fields = members(message, generated);
             code!(Self::#name { #(#fields),* })
         }
     }
@@ -91,10 +97,10 @@ fn variant(message: &Message) -> TokenStream {
 fn body(model: &Model, message: &Message) -> TokenStream {
     let private = model.private();
     match message.payload() {
-        Payload::Own(_) => code!(message),
+        Payload::Own(_) => code!(__message),
         Payload::Generated(_) if is_empty(message) => code!(#private::Empty {}),
         Payload::Generated(generated) => {
-            let (name, fields) = (generated.name(), generated.idents());
+            let (name, fields) = (generated.name(), members(message, generated));
             code!(#name { #(#fields),* })
         }
     }
@@ -104,18 +110,18 @@ fn decode(model: &Model) -> TokenStream {
     let private = model.private();
     let arms = model.messages().iter().map(|message| decode_arm(model, message));
     let unknown_name = code!(#private::DecodeError::UNKNOWN_NAME);
-    let unknown = match model.unknown() {
-        Some(unknown) => code!(Self::#unknown(#private::undecoded(name, body, #unknown_name))),
+    let unknown = match model.unknown().map(derived) {
+        Some(unknown) => code!(Self::#unknown(#private::undecoded(__name, __body, #unknown_name))),
         None => code!(return ::core::result::Result::Err(#unknown_name)),
     };
-    let codec = if model.messages().is_empty() { code!(_) } else { code!(codec) };
+    let codec = if model.messages().is_empty() { code!(_) } else { code!(__codec) };
     code! {
         fn decode(
-            name: &str,
-            body: &[u8],
+            __name: &::core::primitive::str,
+            __body: &[::core::primitive::u8],
             #codec: #private::Codec,
         ) -> ::core::result::Result<Self, #private::DecodeError> {
-            ::core::result::Result::Ok(match name {
+            ::core::result::Result::Ok(match __name {
                 #(#arms)*
                 _ => #unknown,
             })
@@ -127,12 +133,12 @@ fn decode_arm(model: &Model, message: &Message) -> TokenStream {
     let private = model.private();
     let (pattern, value) = (pattern(message), variant(message));
     let ty = body_type(model, message);
-    let decoded = code!(#private::decode_body::<#ty>(body, codec)?);
+    let decoded = code!(#private::decode_body::<#ty>(__body, __codec)?);
     let binding = match message.payload() {
-        Payload::Own(_) => code!(let message = #decoded;),
+        Payload::Own(_) => code!(let __message = #decoded;),
         Payload::Generated(_) if is_empty(message) => code!(#decoded;),
         Payload::Generated(generated) => {
-            let (name, fields) = (generated.name(), generated.idents());
+            let (name, fields) = (generated.name(), members(message, generated));
             code!(let #name { #(#fields),* } = #decoded;)
         }
     };

@@ -6,9 +6,9 @@ use quote::quote_spanned;
 use syn::spanned::Spanned;
 
 use super::describe::index;
-use super::message::attributes;
+use super::message::{attributes, member};
 use super::parameters::{context, many, parameters};
-use crate::hygiene::code;
+use crate::hygiene::{code, derived};
 use crate::model::{Client, Kind, Message, Model, Payload};
 
 /// ```text
@@ -22,9 +22,7 @@ pub(super) fn handler(model: &Model, client: &Client) -> TokenStream {
     let handler = client.protocol().ident("Handler", ident);
     let methods = model.messages().iter().map(|message| method(model, client, message));
     let doc = format!(" Answers the messages of [`{ident}`]: a method per message.");
-    let message = format!("`{{Self}}` does not answer the messages of `{ident}`");
-    let note = format!("write `impl {handler} for {{Self}}`, with an `async fn` per message");
-    let private = model.private();
+    let (private, lints) = (model.private(), model.lints());
     code! {
         #[doc = #doc]
         ///
@@ -32,7 +30,7 @@ pub(super) fn handler(model: &Model, client: &Client) -> TokenStream {
         /// A handler is dropped at its next await when its time is over, or when nobody needs its
         /// answer any more; then nothing that it published is committed. It outlives the connection
         /// that it came by.
-        #[diagnostic::on_unimplemented(message = #message, note = #note)]
+        #(#lints)*
         #vis trait #handler: ::core::marker::Send + ::core::marker::Sync + 'static {
             /// On which store's transactions commands end: those of a durable store's crate, as in
             /// `Transacts::on::<LocalStore>()`, if a handler calls `cx.transact`.
@@ -46,7 +44,8 @@ fn method(model: &Model, client: &Client, message: &Message) -> TokenStream {
     let (private, error) = (model.private(), client.error());
     let attrs =
         attributes(message, &format!(" Answers [`{}::{}`].", model.ident(), message.ident()));
-    let (method, parameters, allow) = (message.method(), parameters(message), many(message));
+    let (method, parameters) = (derived(message.method()), parameters(message, &code!(message)));
+    let allow = many(message);
     let cx = context(message);
     let output = match message.kind() {
         Kind::Request { reply, .. } => code!(::core::result::Result<#reply, #error>),
@@ -70,19 +69,19 @@ pub(super) fn dispatch(model: &Model, client: &Client) -> TokenStream {
     let handler = client.protocol().ident("Handler", ident);
     let (mut execute, mut volatile) = (Vec::new(), Vec::new());
     for (at, message) in model.messages().iter().enumerate() {
-        let arm = arm(model, at, message);
+        let arm = arm(model, &handler, at, message);
         if matches!(message.kind(), Kind::ClientVolatile { .. }) {
             volatile.push(arm)
         } else {
             execute.push(arm)
         }
     }
-    let ids = ids(model);
+    let (ids, lints) = (ids(model), model.lints());
     let execute = entrance(model, code!(execute), code!(#private::Outcome), &execute);
     let volatile = entrance(model, code!(volatile), code!(()), &volatile);
     code! {
         #[automatically_derived]
-        #[allow(deprecated)]
+        #(#lints)*
         impl<__H: #handler> #private::CommandHooks<__H> for #ident {
             fn transacts() -> #private::Transacts {
                 <__H as #handler>::TRANSACTS
@@ -98,22 +97,23 @@ pub(super) fn dispatch(model: &Model, client: &Client) -> TokenStream {
 fn ids(model: &Model) -> Option<TokenStream> {
     let private = model.private();
     let arms = model.messages().iter().enumerate().filter_map(|(at, message)| {
-        let (at, ty, field) = (index(at), message.ty(), message.id()?.field());
+        let (at, ty) = (index(at), message.ty());
+        let field = member(message, message.id()?.field());
         // Spanned at the field's name: of the user's own struct only the compiler knows whether it
         // has the field.
-        let of = Ident::new("message", field.span());
+        let of = Ident::new("__message", field.span());
         let field = quote_spanned!(field.span()=> |#of: #ty| #of.#field);
-        Some(code!(#at => #private::message_id(body, codec, #field),))
+        Some(code!(#at => #private::message_id(__body, __codec, #field),))
     });
     let arms: Vec<TokenStream> = arms.collect();
     (!arms.is_empty()).then(|| {
         code! {
             fn message_id(
-                message: u16,
-                body: &[u8],
-                codec: #private::Codec,
+                __message: ::core::primitive::u16,
+                __body: &[::core::primitive::u8],
+                __codec: #private::Codec,
             ) -> ::core::option::Option<::std::string::String> {
-                match message {
+                match __message {
                     #(#arms)*
                     _ => ::core::option::Option::None,
                 }
@@ -132,46 +132,46 @@ fn entrance(
     (!arms.is_empty()).then(|| {
         code! {
             fn #name(
-                handler: ::std::sync::Arc<__H>,
-                message: u16,
-                body: &[u8],
-                cx: #private::Cx,
+                __handler: ::std::sync::Arc<__H>,
+                __message: ::core::primitive::u16,
+                __body: &[::core::primitive::u8],
+                __cx: #private::Cx,
             ) -> ::core::result::Result<#private::BoxFuture<#output>, #private::DecodeError> {
-                match message {
+                match __message {
                     #(#arms)*
-                    other => ::core::result::Result::Err(#private::unknown_message(other)),
+                    __other => ::core::result::Result::Err(#private::unknown_message(__other)),
                 }
             }
         }
     })
 }
 
-fn arm(model: &Model, at: usize, message: &Message) -> TokenStream {
+fn arm(model: &Model, handler: &Ident, at: usize, message: &Message) -> TokenStream {
     let (private, ident) = (model.private(), model.ident());
-    let (at, ty, method) = (index(at), message.ty(), message.method());
+    let (at, ty, method) = (index(at), message.ty(), derived(message.method()));
     let (binding, arguments) = match message.payload() {
-        Payload::Own(_) => (code!(message), code!(message)),
+        Payload::Own(_) => (code!(__message), code!(__message)),
         Payload::Generated(generated) if generated.fields().is_empty() => {
             (code!(_), TokenStream::new())
         }
         Payload::Generated(generated) => {
-            let fields = generated.idents();
-            (code!(message), code!(#(message.#fields),*))
+            let fields = generated.idents().map(|field| member(message, field));
+            (code!(__message), code!(#(__message.#fields),*))
         }
     };
-    let call = code!(handler.#method(&cx, #arguments).await);
+    let call = code!(<__H as #handler>::#method(&*__handler, &__cx, #arguments).await);
     let answer = match message.kind() {
         Kind::Request { reply, .. } => {
             // Spanned at the reply's type: that is where serde is missing, if it is.
             let answer = quote_spanned!(reply.span()=> #private::reply::<#reply, #ident>);
-            code!(#answer(cx.codec(), #call))
+            code!(#answer(#private::Cx::codec(&__cx), #call))
         }
         Kind::ClientVolatile { .. } => call,
-        _ => code!(#private::reply::<(), #ident>(cx.codec(), #call)),
+        _ => code!(#private::reply::<(), #ident>(#private::Cx::codec(&__cx), #call)),
     };
     code! {
         #at => {
-            let #binding: #ty = #private::decode_body(body, cx.codec())?;
+            let #binding: #ty = #private::decode_body(__body, #private::Cx::codec(&__cx))?;
             ::core::result::Result::Ok(::std::boxed::Box::pin(async move { #answer }))
         }
     }
@@ -189,18 +189,16 @@ pub(super) fn server(model: &Model, client: &Client) -> TokenStream {
     code! {
         #[doc = #doc]
         #[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::marker::Copy)]
-        #[allow(dead_code)]
         #vis struct #name;
-        #[allow(dead_code)]
         impl #name {
-            /// A server that `handler` answers for. The builder's `build` gives the server, which
+            /// A server that the handler answers for. The builder's `build` gives the server, which
             /// publishes and serves.
-            #vis fn builder<__H>(handler: __H) -> #private::ServerBuilder<#ident>
+            #vis fn builder<__H>(__handler: __H) -> #private::ServerBuilder<#ident>
             where
                 __H: #handler,
                 #events: #private::TopicHooks<__H>,
             {
-                #private::ServerBuilder::new(#private::service::<#ident, __H>(handler))
+                #private::ServerBuilder::new(#private::service::<#ident, __H>(__handler))
             }
         }
     }

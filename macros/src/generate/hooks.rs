@@ -1,11 +1,13 @@
 //! The server's side of the server enum: the topics' trait, and the way from a topic's index and
 //! key to its hooks. When a hook is asked is the runtime's.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
+use syn::Type;
 
 use super::describe::index;
+use crate::attr::bare;
 use crate::fallback;
-use crate::hygiene::code;
+use crate::hygiene::{code, derived};
 use crate::model::{Model, Server, Topic};
 
 /// ```text
@@ -20,34 +22,40 @@ pub(super) fn topics(model: &Model, server: &Server) -> TokenStream {
     if server.topics().is_empty() {
         return TokenStream::new();
     }
-    let (vis, ident) = (model.vis(), model.ident());
+    let (vis, ident, lints) = (model.vis(), model.ident(), model.lints());
     let name = server.protocol().ident("Topics", ident);
     let hooks = server.topics().iter().map(|topic| declared(model, server, topic));
     let doc = format!(
         " Answers for the topics of [`{ident}`]: who may follow one, and what its state is."
     );
-    let message = format!("`{{Self}}` does not answer for the topics of `{ident}`");
-    let note =
-        format!("write `impl {name} for {{Self}}`, with an `async fn may_subscribe_..` per topic");
+    let ptr_arg = server.topics().iter().any(|topic| is_owned_text(topic.ty()));
+    let ptr_arg = ptr_arg.then(|| code!(#[allow(clippy::ptr_arg)]));
     code! {
         #[doc = #doc]
         ///
         /// # Cancellation
         /// A hook is dropped at its next await when the node's time for hooks is over, or nobody
         /// waits for it any more.
-        #[diagnostic::on_unimplemented(message = #message, note = #note)]
-        #[allow(deprecated, clippy::ptr_arg)]
+        #ptr_arg
+        #(#lints)*
         #vis trait #name: ::core::marker::Send + ::core::marker::Sync + 'static {
             #(#hooks)*
         }
     }
 }
 
+/// Whether clippy would rather have a slice: a hook gets the key's type, whatever it is.
+fn is_owned_text(ty: &Type) -> bool {
+    let Type::Path(path) = bare(ty) else { return false };
+    let last = path.path.segments.last().map(|last| last.ident.to_string());
+    last.is_some_and(|last| ["String", "Vec", "PathBuf", "OsString", "Cow"].contains(&&*last))
+}
+
 /// The declarations of one topic's hooks.
 fn declared(model: &Model, server: &Server, topic: &Topic) -> TokenStream {
     let (private, error) = (model.private(), server.error());
     let (name, field, ty) = (topic.ident(), topic.field(), topic.ty());
-    let (authorize, hook) = (topic.authorize(), topic.snapshot_hook());
+    let (authorize, hook) = (derived(&topic.authorize()), derived(&topic.snapshot_hook()));
     let may = format!(
         " Whether `who` may follow the topic [`{name}`] of this key. Asked for each subscription."
     );
@@ -81,15 +89,15 @@ fn declared(model: &Model, server: &Server, topic: &Topic) -> TokenStream {
 
 /// One match per hook: read the key, ask the application.
 pub(super) fn hooks(model: &Model, server: &Server) -> TokenStream {
-    let (private, ident) = (model.private(), model.ident());
+    let (private, ident, lints) = (model.private(), model.ident(), model.lints());
     if server.topics().is_empty() {
         return fallback::hooks(private, ident);
     }
     let name = server.protocol().ident("Topics", ident);
-    let (authorize, snapshot) = (authorize(model, server), snapshot(model, server));
+    let (authorize, snapshot) = (authorize(model, server, &name), snapshot(model, server, &name));
     code! {
         #[automatically_derived]
-        #[allow(deprecated)]
+        #(#lints)*
         impl<__H: #name> #private::TopicHooks<__H> for #ident {
             #authorize
             #snapshot
@@ -97,25 +105,25 @@ pub(super) fn hooks(model: &Model, server: &Server) -> TokenStream {
     }
 }
 
-fn authorize(model: &Model, server: &Server) -> TokenStream {
+fn authorize(model: &Model, server: &Server, name: &Ident) -> TokenStream {
     let private = model.private();
     let arms = server.topics().iter().enumerate().map(|(at, topic)| {
-        let (at, hook, ty) = (index(at), topic.authorize(), topic.ty());
+        let (at, hook, ty) = (index(at), derived(&topic.authorize()), topic.ty());
         code! {
             #at => {
-                let key = #private::decode_topic_key::<#ty>(&key)?;
-                #private::authorized(handler.#hook(&who, &key).await)
+                let __key = #private::decode_topic_key::<#ty>(&__key)?;
+                #private::authorized(<__H as #name>::#hook(__handler, &__who, &__key).await)
             }
         }
     });
     code! {
         async fn authorize(
-            handler: &__H,
-            who: #private::Principal,
-            topic: u16,
-            key: ::std::string::String,
+            __handler: &__H,
+            __who: #private::Principal,
+            __topic: ::core::primitive::u16,
+            __key: ::std::string::String,
         ) -> ::core::result::Result<(), #private::Unauthorized> {
-            match topic {
+            match __topic {
                 #(#arms)*
                 _ => #private::unknown_topic(),
             }
@@ -124,15 +132,18 @@ fn authorize(model: &Model, server: &Server) -> TokenStream {
 }
 
 /// `None` if no topic has a snapshot.
-fn snapshot(model: &Model, server: &Server) -> Option<TokenStream> {
+fn snapshot(model: &Model, server: &Server, name: &Ident) -> Option<TokenStream> {
     let private = model.private();
     let topics = server.topics().iter().enumerate();
     let arms = topics.filter(|(_, topic)| topic.snapshot().is_some()).map(|(at, topic)| {
-        let (at, hook, ty) = (index(at), topic.snapshot_hook(), topic.ty());
+        let (at, hook, ty) = (index(at), derived(&topic.snapshot_hook()), topic.ty());
         code! {
             #at => {
-                let key = #private::snapshot_key::<#ty>(&key)?;
-                #private::snapshot_outcome(cx.codec(), handler.#hook(&cx, &key).await)
+                let __key = #private::snapshot_key::<#ty>(&__key)?;
+                #private::snapshot_outcome(
+                    #private::TopicCx::codec(&__cx),
+                    <__H as #name>::#hook(__handler, &__cx, &__key).await,
+                )
             }
         }
     });
@@ -140,14 +151,14 @@ fn snapshot(model: &Model, server: &Server) -> Option<TokenStream> {
     (!arms.is_empty()).then(|| {
         code! {
             async fn snapshot(
-                handler: &__H,
-                cx: #private::TopicCx,
-                topic: u16,
-                key: ::std::string::String,
+                __handler: &__H,
+                __cx: #private::TopicCx,
+                __topic: ::core::primitive::u16,
+                __key: ::std::string::String,
             ) -> #private::SnapshotOutcome {
-                match topic {
+                match __topic {
                     #(#arms)*
-                    other => #private::no_snapshot(other),
+                    __other => #private::no_snapshot(__other),
                 }
             }
         }

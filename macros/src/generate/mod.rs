@@ -26,7 +26,8 @@ pub(crate) fn generate(model: &Model) -> TokenStream {
     let Expansion { common, client, server } = expand(model);
     let client = (!client.is_empty()).then(|| code!(#private::if_client! { #client }));
     let server = (!server.is_empty()).then(|| code!(#private::if_server! { #server }));
-    code!(#common #client #server)
+    let alias = message::aliased(model);
+    code!(#alias #common #client #server)
 }
 
 /// The same, apart.

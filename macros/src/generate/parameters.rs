@@ -3,16 +3,17 @@
 
 use proc_macro2::TokenStream;
 
+use super::message::members;
 use crate::hygiene::code;
 use crate::model::{Generated, Message, Payload};
 
 /// More parameters than this, `self` and the context aside, are too many for clippy.
 const FEW: usize = 5;
 
-/// The parameters of a message's methods.
-pub(super) fn parameters(message: &Message) -> TokenStream {
+/// The parameters of a message's methods; `own` is the name of the user's own struct.
+pub(super) fn parameters(message: &Message, own: &TokenStream) -> TokenStream {
     match message.payload() {
-        Payload::Own(ty) => code!(message: #ty,),
+        Payload::Own(ty) => code!(#own: #ty,),
         Payload::Generated(generated) => {
             let parameters = generated
                 .fields()
@@ -27,9 +28,9 @@ pub(super) fn parameters(message: &Message) -> TokenStream {
 /// The message, from the parameters.
 pub(super) fn value(message: &Message) -> TokenStream {
     match message.payload() {
-        Payload::Own(_) => code!(message),
+        Payload::Own(_) => code!(__message),
         Payload::Generated(generated) => {
-            let (name, fields) = (generated.name(), generated.idents());
+            let (name, fields) = (generated.name(), members(message, generated));
             code!(#name { #(#fields),* })
         }
     }
@@ -41,7 +42,8 @@ pub(super) fn context(message: &Message) -> TokenStream {
     if message.generated().is_some_and(taken) { code!(context) } else { code!(cx) }
 }
 
-/// A message may have more fields than a function should have parameters.
+/// A message may have more fields than a function should have parameters. The one lint that is
+/// allowed for a message: a newtype variant has no need of it.
 pub(super) fn many(message: &Message) -> Option<TokenStream> {
     let many = message.generated().is_some_and(|generated| generated.fields().len() > FEW);
     many.then(|| code!(#[allow(clippy::too_many_arguments)]))

@@ -6,10 +6,10 @@ use quote::quote_spanned;
 
 use super::describe::index;
 use super::expansion::Expansion;
-use super::message::{Use, conflation, into_enum, named, pattern, reads, structure};
+use super::message::{Use, conflation, into_enum, member, named, pattern, reads, structure};
 use super::{describe, hooks};
 use crate::fallback;
-use crate::hygiene::code;
+use crate::hygiene::{code, derived};
 use crate::model::{Kind, Message, Model, Server, Topic};
 
 pub(super) fn expand(model: &Model, server: &Server) -> Expansion {
@@ -29,7 +29,7 @@ pub(super) fn expand(model: &Model, server: &Server) -> Expansion {
 }
 
 fn common(model: &Model, server: &Server) -> TokenStream {
-    let (private, ident) = (model.private(), model.ident());
+    let (private, ident, lints) = (model.private(), model.ident(), model.lints());
     let messages = model.messages().iter().map(|message| {
         let (structure, named) = (structure(model, message, Use::Public), named(model, message));
         let (into_enum, delivery) = (into_enum(model, message), delivery(model, server, message));
@@ -45,7 +45,7 @@ fn common(model: &Model, server: &Server) -> TokenStream {
         #(#keys)*
         #reads
         #[automatically_derived]
-        #[allow(deprecated)]
+        #(#lints)*
         impl #private::ServerEnum for #ident {
             const DESCRIPTION: &'static #private::schema::ServerEnum = #description;
             #decode
@@ -59,26 +59,30 @@ fn decode(model: &Model) -> TokenStream {
     let arms = model.messages().iter().map(|message| {
         let (pattern, ty) = (pattern(message), message.ty());
         code! {
-            #pattern => #private::decode_body::<#ty>(body, codec)
+            #pattern => #private::decode_body::<#ty>(__body, __codec)
                 .map(::core::convert::Into::into),
         }
     });
     // Without such a variant there was a mistake, and this is not going to run.
-    let unknown = match model.unknown() {
-        Some(unknown) => code!(Self::#unknown(#private::undecoded(name, body, error))),
+    let unknown = match model.unknown().map(derived) {
+        Some(unknown) => code!(Self::#unknown(#private::undecoded(__name, __body, __error))),
         None => code!({
-            let _ = (name, body, error);
+            let _ = (__name, __body, __error);
             ::core::unreachable!()
         }),
     };
-    let codec = if model.messages().is_empty() { code!(_) } else { code!(codec) };
+    let codec = if model.messages().is_empty() { code!(_) } else { code!(__codec) };
     code! {
-        fn decode(name: &str, body: &[u8], #codec: #private::Codec) -> Self {
-            let decoded = match name {
+        fn decode(
+            __name: &::core::primitive::str,
+            __body: &[::core::primitive::u8],
+            #codec: #private::Codec,
+        ) -> Self {
+            let __decoded = match __name {
                 #(#arms)*
                 _ => ::core::result::Result::Err(#private::DecodeError::UNKNOWN_NAME),
             };
-            decoded.unwrap_or_else(|error| #unknown)
+            __decoded.unwrap_or_else(|__error| #unknown)
         }
     }
 }
@@ -97,16 +101,17 @@ fn delivery(model: &Model, server: &Server, message: &Message) -> TokenStream {
 
 fn snapshot(model: &Model, message: &Message) -> TokenStream {
     let (private, ty, names) = (model.private(), message.ty(), message.names());
+    let lints = model.lints();
     code! {
         #[automatically_derived]
-        #[allow(deprecated)]
+        #(#lints)*
         impl #private::SnapshotState for #ty {
             fn decode(
-                name: &str,
-                body: &[u8],
-                codec: #private::Codec,
+                __name: &::core::primitive::str,
+                __body: &[::core::primitive::u8],
+                __codec: #private::Codec,
             ) -> ::core::result::Result<Self, #private::DecodeError> {
-                #private::decode_snapshot(&[#(#names),*], name, body, codec)
+                #private::decode_snapshot(&[#(#names),*], __name, __body, __codec)
             }
         }
     }
@@ -120,9 +125,10 @@ fn publish(
     latest_by: Option<&Vec<Ident>>,
 ) -> TokenStream {
     let (private, ident, ty) = (model.private(), model.ident(), message.ty());
+    let lints = model.lints();
     let (at, topic) = (index(topic), &server.topics()[topic]);
     let conflation = latest_by.map(|latest_by| {
-        let key = conflation(model, latest_by, &code!(self));
+        let key = conflation(model, message, latest_by, &code!(self));
         code! {
             fn conflation_key(
                 &self,
@@ -141,9 +147,9 @@ fn publish(
     let topic_key = quote_spanned!(field.span()=> #private::topic_key::<#key>(&#this.#field));
     code! {
         #[automatically_derived]
-        #[allow(deprecated)]
+        #(#lints)*
         impl #private::Publish for #ty {
-            const TOPIC: u16 = #at;
+            const TOPIC: ::core::primitive::u16 = #at;
             type Events = #ident;
             fn topic_key(
                 &#this,
@@ -160,7 +166,7 @@ fn own_field(message: &Message, field: &Ident) -> Ident {
     let at = message.field(field).map_or(message.ident(), |own| own.ident()).span();
     let mut field = field.clone();
     field.set_span(at);
-    field
+    member(message, &field)
 }
 
 /// ```text
@@ -168,7 +174,8 @@ fn own_field(message: &Message, field: &Ident) -> Ident {
 /// ```
 fn key(model: &Model, at: usize, topic: &Topic) -> TokenStream {
     let (private, vis, ident) = (model.private(), model.vis(), model.ident());
-    let (at, name, ty) = (index(at), topic.ident(), topic.ty());
+    let (at, name, ty) = (index(at), derived(topic.ident()), topic.ty());
+    let lints = model.lints();
     let (snapshot, gap) = match topic.snapshot() {
         Some(snapshot) => (code!(#snapshot), code!(::core::convert::Infallible)),
         None => (code!(::core::convert::Infallible), code!(#private::Gap)),
@@ -176,16 +183,16 @@ fn key(model: &Model, at: usize, topic: &Topic) -> TokenStream {
     let doc = format!(" Names one topic `{}` of [`{ident}`] by its key.", topic.wire());
     code! {
         #[doc = #doc]
+        #(#lints)*
         #[derive(::core::fmt::Debug, ::core::clone::Clone)]
-        #[allow(missing_docs, dead_code)]
         #vis struct #name(#vis #ty);
         #[automatically_derived]
-        #[allow(deprecated)]
+        #(#lints)*
         impl #private::TopicKey for #name {
             type Events = #ident;
             type Snapshot = #snapshot;
             type Gap = #gap;
-            const TOPIC: u16 = #at;
+            const TOPIC: ::core::primitive::u16 = #at;
             fn key(&self) -> ::core::result::Result<::std::string::String, #private::EncodeError> {
                 #private::topic_key(&self.0)
             }

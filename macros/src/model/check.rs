@@ -11,7 +11,7 @@ use super::protocol::{Client, Model, Protocol, RoleModel, Server, Topic};
 use super::topics::{check_topics, with_snapshots};
 use super::unique::{check_methods, check_payloads, check_wire_names};
 use super::variant::{Read, read_variant, strays};
-use crate::attr::{EnumAttrs, Role, SerdeEnum, docs};
+use crate::attr::{EnumAttrs, Role, SerdeEnum, allowed, docs};
 use crate::case::upper_camel;
 use crate::ctxt::Ctxt;
 use crate::units::{duration_ms, size_bytes};
@@ -57,6 +57,7 @@ pub(crate) fn check(input: &DeriveInput, attrs: &EnumAttrs, ctxt: &Ctxt) -> Opti
         vis: input.vis.clone(),
         docs: docs(&input.attrs),
         private: private(attrs),
+        lints: allowed(input, data),
         partial: lost_topic
             || messages.len() + usize::from(unknown.is_some()) < data.variants.len(),
         messages,
@@ -152,7 +153,7 @@ fn check_protocol(
     let name = required(input, attrs, attrs.protocol.as_ref(), "protocol = \"chat\"", ctxt)?;
     check_wire_name(&name.value(), name.span(), ctxt);
     let stem = upper_camel(&name.value());
-    if syn::parse_str::<Ident>(&stem).is_err() {
+    if syn::parse_str::<Ident>(&format!("{stem}Client")).is_err() {
         ctxt.error(
             name,
             format!(

@@ -79,7 +79,7 @@ impl Message {
         &self.docs
     }
 
-    /// Doc comments, `#[deprecated]` and lint levels, for what is generated from it.
+    /// Doc comments and `#[deprecated]`, for what is generated from it.
     pub(crate) fn attrs(&self) -> &[Attribute] {
         &self.attrs
     }
@@ -189,6 +189,10 @@ impl Field {
 
     pub(crate) fn wire(&self) -> &str {
         &self.wire
+    }
+
+    pub(crate) fn deprecated(&self) -> bool {
+        self.attrs.iter().any(|attr| attr.path().is_ident("deprecated"))
     }
 
     /// Whether a peer may leave it out.

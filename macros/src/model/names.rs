@@ -26,10 +26,10 @@ pub(super) fn check_wire_name(name: &str, at: Span, ctxt: &Ctxt) {
     }
 }
 
-/// A method's name as an identifier; keywords gain `_`.
+/// A method's name as an identifier; keywords gain `_`, also those of later editions.
 pub(super) fn method_ident(name: &str, span: Span) -> Ident {
     match syn::parse_str::<Ident>(name) {
-        Ok(_) => Ident::new(name, span),
-        Err(_) => Ident::new(&format!("{name}_"), span),
+        Ok(_) if name != "gen" => Ident::new(name, span),
+        _ => Ident::new(&format!("{name}_"), span),
     }
 }

@@ -2,11 +2,12 @@
 //! is stands in `message`.
 
 use proc_macro2::Ident;
-use syn::{Path, Type, Visibility};
+use syn::{Attribute, Path, Type, Visibility};
 
 use super::message::Message;
 use super::names::plain;
 use crate::case::snake;
+use crate::hygiene::derived;
 
 /// One enum.
 pub(crate) struct Model {
@@ -14,6 +15,7 @@ pub(crate) struct Model {
     pub(super) vis: Visibility,
     pub(super) docs: String,
     pub(super) private: Path,
+    pub(super) lints: Vec<Attribute>,
     pub(super) messages: Vec<Message>,
     pub(super) unknown: Option<Ident>,
     pub(super) json_schema: bool,
@@ -79,6 +81,11 @@ impl Model {
     /// The one module that generated code may name.
     pub(crate) fn private(&self) -> &Path {
         &self.private
+    }
+
+    /// What the user allows anywhere in the enum: what is made of it repeats its types.
+    pub(crate) fn lints(&self) -> &[Attribute] {
+        &self.lints
     }
 
     pub(crate) fn messages(&self) -> &[Message] {
@@ -161,7 +168,7 @@ impl Protocol {
 
     /// `ChatHandler` for `Handler`; spanned at the enum's name.
     pub(crate) fn ident(&self, suffix: &str, at: &Ident) -> Ident {
-        Ident::new(&format!("{}{suffix}", self.stem), at.span())
+        derived(&Ident::new(&format!("{}{suffix}", self.stem), at.span()))
     }
 }
 

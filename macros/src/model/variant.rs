@@ -12,6 +12,7 @@ use crate::attr::{
 };
 use crate::case::{RenameRule, snake};
 use crate::ctxt::Ctxt;
+use crate::hygiene::derived;
 use crate::suggest::did_you_mean;
 
 /// What a variant turned out to be.
@@ -80,7 +81,7 @@ fn check_wire(
 
 /// The attributes that mean the same on what is generated.
 fn passed(attrs: &[Attribute]) -> Vec<Attribute> {
-    let known = ["doc", "deprecated", "allow"];
+    let known = ["doc", "deprecated"];
     attrs
         .iter()
         .filter(|attr| known.iter().any(|name| attr.path().is_ident(name)))
@@ -140,6 +141,7 @@ fn check_payload(
         ),
     };
     let rename_all = rename_all.map(|rename| rename.text.value());
+    let name = derived(&name);
     Some(Payload::Generated(Generated { name, fields, braces, rename_all }))
 }
 
@@ -215,8 +217,11 @@ fn check_method(variant: &Variant, attrs: &VariantAttrs, role: Role, ctxt: &Ctxt
         return None;
     }
     match syn::parse_str::<Ident>(&name.value()) {
-        Ok(_) => Some(Ident::new(&name.value(), name.span())),
-        Err(_) => {
+        Ok(mut method) if method != "gen" => {
+            method.set_span(name.span());
+            Some(method)
+        }
+        _ => {
             ctxt.error(name, format!("`{}` can't be the name of a method", name.value()));
             None
         }

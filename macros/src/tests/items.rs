@@ -132,3 +132,52 @@ fn a_client_hands_nothing_on_that_it_does_not_name() {
         .collect();
     assert_eq!(traits, ["ClientStub"]);
 }
+
+#[test]
+fn nothing_is_allowed_that_a_user_could_forbid() {
+    for input in enums() {
+        let expansion = derive(&input).to_string();
+        assert!(!expansion.contains("allow"), "{}: {expansion}", input.ident);
+    }
+}
+
+/// Local variables and parameters, also those in `if_client! { .. }`.
+#[derive(Default)]
+struct Locals(Vec<String>);
+
+impl Locals {
+    fn read(&mut self, tokens: TokenStream) {
+        self.visit_file(&syn::parse2(tokens).expect("the expansion is a list of items"));
+    }
+}
+
+impl<'ast> Visit<'ast> for Locals {
+    fn visit_pat_ident(&mut self, pattern: &'ast syn::PatIdent) {
+        self.0.push(pattern.ident.to_string());
+    }
+
+    // Without a body, a parameter is a name and not a pattern.
+    fn visit_trait_item(&mut self, _: &'ast syn::TraitItem) {}
+
+    fn visit_item_macro(&mut self, item: &'ast syn::ItemMacro) {
+        let name = &item.mac.path.segments.last().expect("a path has segments").ident;
+        if name != "compile_error" {
+            self.read(item.mac.tokens.clone());
+        }
+    }
+}
+
+#[test]
+fn a_local_variable_is_a_field_or_has_a_name_of_ours() {
+    let fields = ["room", "limit"];
+    let mut ours = 0;
+    for input in enums() {
+        let mut locals = Locals::default();
+        locals.read(derive(&input));
+        for name in locals.0.iter().filter(|name| !fields.contains(&name.as_str())) {
+            assert!(name.starts_with("__"), "{}: `{name}`", input.ident);
+            ours += 1;
+        }
+    }
+    assert!(ours > 20, "only {ours} were looked at");
+}

@@ -314,3 +314,14 @@ fn a_topic_keeps_its_events_for_a_year_at_most() {
     says(&with("365"), &["expected a time such as"]);
     assert!(mistakes(&with("365d")).is_empty());
 }
+
+#[test]
+fn a_method_is_not_named_by_a_keyword_of_a_later_edition() {
+    says(
+        &client(parse_quote!(
+            #[ws(command, method = "gen")]
+            Make
+        )),
+        &["`gen` can't be the name of a method"],
+    );
+}

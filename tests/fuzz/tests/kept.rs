@@ -30,7 +30,7 @@ const TRIES: usize = 3;
 fn taken(act: impl Fn(&mut MemoryState, u64)) -> u64 {
     let one = || {
         let mut limits = MemoryLimits::default();
-        limits.direct_keys_max = 0;
+        limits.direct_keys = 0;
         let mut store = MemoryState::new(limits);
         let open = StoreOp::OpenLease {
             id: LeaseId(0),

@@ -56,12 +56,10 @@ pub struct MemoryLimits {
     /// Bytes of publications that are not in their logs yet: 256 MiB. Beyond, commits that would
     /// add to them fail until some are.
     pub owed_bytes: u64,
-    /// For how long the key of a publication from outside of commands is remembered: 10 min, which
-    /// is longer than a node repeats an operation.
-    pub direct_keys: Duration,
-    /// How many of these keys are remembered: 1,000,000, of about 150 bytes each. Each of the
-    /// store's 32 parts has an equal share. Beyond, the oldest are forgotten.
-    pub direct_keys_max: usize,
+    /// How many keys of publications from outside of commands are remembered: 1,000,000, of about
+    /// 150 bytes each. Each of the store's 32 parts has an equal share. Beyond, the oldest are
+    /// forgotten.
+    pub direct_keys: usize,
     /// For each node that shares the store, bytes of news that it has not asked for yet: 4 MiB.
     /// Beyond, it is told that it has missed some.
     pub news_bytes: u64,
@@ -92,8 +90,7 @@ impl Default for MemoryLimits {
             ids: 1_000_000,
             id_bytes: 256 * 1024 * 1024,
             owed_bytes: 256 * 1024 * 1024,
-            direct_keys: Duration::from_secs(600),
-            direct_keys_max: 1_000_000,
+            direct_keys: 1_000_000,
             news_bytes: 4 * 1024 * 1024,
             append_window: None,
             owed: Duration::from_secs(3_600),

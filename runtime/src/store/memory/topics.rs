@@ -41,8 +41,8 @@ pub(super) struct Topics {
     pub(super) weight: Weight,
     /// Keys that are remembered until a time, in the order of that.
     fading: VecDeque<(Now, TopicId, AppendKey)>,
-    /// The keys of appends from outside of commands, and when they came, oldest first.
-    direct: VecDeque<(Now, TopicId, AppendKey)>,
+    /// The keys of appends from outside of commands, oldest first.
+    direct: VecDeque<(TopicId, AppendKey)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -254,7 +254,7 @@ impl Topics {
         self.weight += Weight { entries: 1, bytes };
         self.weight -= freed;
         if let Some(key @ AppendKey::Direct { .. }) = key {
-            self.direct.push_back((now, id.clone(), key));
+            self.direct.push_back((id.clone(), key));
         }
         if let Some(idle) = unfilled {
             self.idle.remove(&idle);
@@ -404,13 +404,12 @@ impl Topics {
         self.fading.push_back((until, id, key));
     }
 
-    /// Forgets keys of appends from outside of commands that are old, or too many for one of so many
-    /// parts.
-    fn forget_direct(&mut self, now: Now, limits: &MemoryLimits, parts: u8) {
-        let max = limits.direct_keys_max / usize::from(parts);
-        let is_old = |(at, ..): &(Now, TopicId, AppendKey)| at.after(limits.direct_keys) <= now;
-        while (self.direct.len() > max || self.direct.front().is_some_and(is_old))
-            && let Some((_, id, key)) = self.direct.pop_front()
+    /// Forgets the oldest keys of appends from outside of commands while there are too many for one
+    /// of so many parts. Their age does not count: a clock may jump before one is repeated.
+    fn forget_direct(&mut self, limits: &MemoryLimits, parts: u8) {
+        let max = limits.direct_keys / usize::from(parts);
+        while self.direct.len() > max
+            && let Some((id, key)) = self.direct.pop_front()
         {
             self.forget_key(&id, key);
         }
@@ -419,7 +418,7 @@ impl Topics {
     /// Lets go of what has expired. Looks only at topics whose time may have come. The store has so
     /// many parts like this one.
     pub(super) fn expire(&mut self, now: Now, limits: &MemoryLimits, parts: u8) {
-        self.forget_direct(now, limits, parts);
+        self.forget_direct(limits, parts);
         while self.fading.front().is_some_and(|(until, ..)| *until < now)
             && let Some((_, id, key)) = self.fading.pop_front()
         {

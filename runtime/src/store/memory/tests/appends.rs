@@ -59,7 +59,7 @@ fn keys_of_commands_are_remembered_while_their_records_are_unsettled() {
 
 #[test]
 fn direct_keys_are_bounded() {
-    let mut shelf = Shelf::with(MemoryLimits { direct_keys_max: 2, ..MemoryLimits::default() });
+    let mut shelf = Shelf::with(MemoryLimits { direct_keys: 2, ..MemoryLimits::default() });
     let keys = [(1, "a"), (2, "a"), (3, "b"), (4, "a")];
     let at = keys.map(|(count, key)| shelf.publish(count, key, "x"));
     // The oldest one goes with the next operation, whichever topic it is of.
@@ -67,17 +67,6 @@ fn direct_keys_are_bounded() {
     assert_eq!(shelf.publish(4, "a", "x"), at[3]);
     let keys = ["a", "b"].map(|key| shelf.state.topics.keys_of(&topic(key)));
     assert_eq!(keys, [1, 1]);
-}
-
-#[test]
-fn a_direct_key_is_remembered_for_its_time() {
-    let memory = Duration::from_millis(100);
-    let mut shelf = Shelf::with(MemoryLimits { direct_keys: memory, ..MemoryLimits::default() });
-    let at = shelf.publish(1, "a", "x");
-    assert_eq!(shelf.wait(99).publish(1, "a", "x"), at);
-    assert_eq!(shelf.state.topics.keys_of(&topic("a")), 1);
-    shelf.wait(1).publish(2, "a", "y");
-    assert_eq!(shelf.state.topics.keys_of(&topic("a")), 1, "the second one's");
 }
 
 // ---- records and logs apart ----

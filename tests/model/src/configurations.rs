@@ -334,14 +334,24 @@ fn large_ones() -> Vec<Configuration> {
             ],
         ),
         large(
-            "a command, two cuts, a crash, a slow store that is in doubt",
+            "a command, a cut, a crash, a slow store that is in doubt",
             Settings {
                 commands: 1,
                 store: StorePace::Slow,
-                budget: Budget { cuts: 2, crashes: 1, doubts: 1, ..NO_FAULT },
+                budget: Budget { cuts: 1, crashes: 1, doubts: 1, ..NO_FAULT },
                 ..COMMANDS
             },
             &[Mark::Resume, Mark::Takeover, Mark::RecordExists, Mark::Retry],
+        ),
+        large(
+            "a command, two cuts, a slow store that is in doubt",
+            Settings {
+                commands: 1,
+                store: StorePace::Slow,
+                budget: Budget { cuts: 2, doubts: 1, ..NO_FAULT },
+                ..COMMANDS
+            },
+            &[Mark::Resume, Mark::Takeover],
         ),
         large(
             "a command and its event, a cut, a slow store that answers in any order",

@@ -21,7 +21,7 @@ pub use message_id::{CommitId, MessageId, PrincipalId, UsedId};
 pub use outcome::{Failure, Outcome};
 pub use quota::Quota;
 
-use crate::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId};
+use crate::wire::{Body, Codec, CommandNo, Dial, Epoch, InstanceId, LeaseId, Name};
 
 /// Which operation an outcome belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,6 +121,19 @@ pub struct Commit {
 }
 
 impl Commit {
+    /// Bytes of publications that it may leave to be appended; `waits`: all of them.
+    #[must_use]
+    pub fn may_owe(&self, waits: bool) -> u64 {
+        let waits = waits || !self.settle;
+        match &self.decide {
+            Some(decide) if waits || !decide.waiting.is_empty() => {
+                decide.terms.publish_bytes as u64
+            }
+            None if waits => Publication::owed_bytes(&self.record.publishes),
+            Some(_) | None => 0,
+        }
+    }
+
     /// Makes it one that writes what was decided, on its terms, as any other.
     pub fn take_decision(&mut self, decide: &Decide, decided: Decided) {
         let Decided { outcome, publishes } = decided;
@@ -400,6 +413,43 @@ pub enum StoreOutcome {
     Failed,
     /// It may have happened. Try again to find out.
     Unknown,
+}
+
+impl StoreOp {
+    /// Tells where its publications have landed, with their names and bodies. For authors of stores
+    /// that tell others of it.
+    pub fn landed(
+        &self,
+        outcome: &StoreOutcome,
+        mut tell: impl FnMut(&TopicId, (&Name, &[(Codec, Body)]), Appended),
+    ) {
+        match (self, outcome) {
+            (Self::Commit { commits, .. }, StoreOutcome::Committed { outcomes, .. }) => {
+                for (commit, (_, outcome)) in commits.iter().zip(outcomes) {
+                    let (publishes, places) = match outcome {
+                        CommitOutcome::Written { settled: Some(places) } => {
+                            (&commit.record.publishes, places)
+                        }
+                        CommitOutcome::Decided { decided, settled: Some(places) } => {
+                            (&decided.publishes, places)
+                        }
+                        _ => continue,
+                    };
+                    for (it, place) in publishes.iter().zip(places) {
+                        tell(&it.topic, (&it.name, &it.bodies), *place);
+                    }
+                }
+            }
+            (Self::Append { topic, appends, .. }, StoreOutcome::Appended(outcomes)) => {
+                for (append, outcome) in appends.iter().zip(outcomes) {
+                    if let AppendOutcome::Landed(place) = outcome {
+                        tell(topic, (&append.name, &append.bodies), *place);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 impl StoreOutcome {

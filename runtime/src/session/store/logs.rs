@@ -31,6 +31,14 @@ impl Publication {
     pub fn bytes(&self) -> usize {
         self.bodies.iter().map(|(_, body)| body.len()).sum()
     }
+
+    /// What publications count for while they are not in their logs: bytes of keys, names and
+    /// bodies.
+    #[must_use]
+    pub fn owed_bytes(all: &[Self]) -> u64 {
+        let each = |it: &Self| it.topic.key.len() + it.name.as_bytes().len() + it.bytes();
+        all.iter().map(each).sum::<usize>() as u64
+    }
 }
 
 /// A store's time, by which it judges how old a look at a record is. Only the store that gave it
@@ -110,6 +118,12 @@ impl LogEntry {
     /// Bytes that an entry takes beside its name and bodies, as the bounds of stores count it. In
     /// memory that is about what it takes; a file takes less.
     pub const BYTES_BESIDE: u64 = 200;
+
+    /// What so many entries take, whose names and bodies have so many bytes.
+    #[must_use]
+    pub const fn cost(entries: u64, bytes: u64) -> u64 {
+        bytes.saturating_add(entries.saturating_mul(Self::BYTES_BESIDE))
+    }
 
     /// Bytes of its name and of its bodies in every codec.
     #[must_use]

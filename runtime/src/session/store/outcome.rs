@@ -74,6 +74,15 @@ impl Outcome {
         self.error().map_or(0, |name| name.as_bytes().len() as u64) + self.bytes()
     }
 
+    /// What its reply takes beside its record; `{}` takes nothing.
+    #[must_use]
+    pub fn reply_bytes(&self) -> u64 {
+        match self.said_bytes() {
+            bytes if bytes <= Body::UNIT.len() as u64 => 0,
+            bytes => bytes,
+        }
+    }
+
     /// Bytes of its body.
     #[must_use]
     pub const fn bytes(&self) -> u64 {

@@ -44,8 +44,8 @@ impl<S: Shards> Run<'_, S> {
     ) -> Option<TopicId> {
         let all = self.shards.sums();
         let full = all.topics.saturating_add(entries) > self.limits.topics as u64;
-        let more = bytes.saturating_add(entries.saturating_mul(LogEntry::BYTES_BESIDE));
-        let long = all.cost_of_logs().saturating_add(more) > self.limits.log_bytes;
+        let long = all.cost_of_logs().saturating_add(LogEntry::cost(entries, bytes))
+            > self.limits.log_bytes;
         if entries > 0 && (full || long) { last() } else { None }
     }
 

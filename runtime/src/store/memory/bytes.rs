@@ -2,7 +2,7 @@
 
 use std::ops::{AddAssign, Sub, SubAssign};
 
-use crate::session::store::{LogEntry, Publication};
+use crate::session::store::LogEntry;
 use crate::store::admin::StoreFigures;
 
 /// What a memory store holds at a moment, in bytes of names and bodies; each is bounded by the
@@ -45,7 +45,7 @@ pub(super) struct Weight {
 impl Weight {
     /// What they take, which [`super::MemoryLimits::log_bytes`] bounds.
     pub(super) const fn cost(&self) -> u64 {
-        self.bytes + self.entries * LogEntry::BYTES_BESIDE
+        LogEntry::cost(self.entries, self.bytes)
     }
 }
 
@@ -145,13 +145,4 @@ pub(super) fn fitting(records: impl Iterator<Item = u64>, max: u32, max_bytes: u
         *at == 0 || bytes <= max_bytes
     };
     records.take(max as usize).enumerate().take_while(fits).count()
-}
-
-/// Names, keys and bodies of publications.
-pub(super) fn publication_bytes(publications: &[Publication]) -> u64 {
-    let bytes = publications.iter().map(|publication| {
-        let Publication { topic, name, .. } = publication;
-        topic.key.len() + name.as_bytes().len() + publication.bytes()
-    });
-    bytes.sum::<usize>() as u64
 }

@@ -1,13 +1,13 @@
 //! Commits: records of a lease, the ids that they take, and what they publish (PROTOCOL.md 5.6,
 //! 5.20). All that a commit touches is held at once.
 
-use super::bytes::publication_bytes;
 use super::limits::MemoryLimits;
 use super::run::Run;
 use super::shards::{Held, Place, Places, Shards};
 use super::topics::NewEntry;
 use crate::session::store::{
-    Appended, Commit, CommitId, CommitOutcome, Decided, DecisionId, Record, StoreOutcome, TopicId,
+    Appended, Commit, CommitId, CommitOutcome, Decided, DecisionId, Publication, Record,
+    StoreOutcome, TopicId,
 };
 use crate::wire::{CommandNo, LeaseId};
 
@@ -39,7 +39,7 @@ impl<S: Shards> Run<'_, S> {
                 needs.owed = needs.owed.saturating_add(bytes);
                 continue;
             }
-            let bytes = publication_bytes(&record.publishes);
+            let bytes = Publication::owed_bytes(&record.publishes);
             needs.owed = needs.owed.saturating_add(bytes);
             if *settle && self.limits.append_window.is_none() {
                 needs.appended.0 = needs.appended.0.saturating_add(record.publishes.len() as u64);
@@ -64,7 +64,7 @@ impl<S: Shards> Run<'_, S> {
             let new = commits.iter().filter(|commit| leases.obstacle(lease, commit.n).is_none());
             new.fold(0_u64, |left, commit| {
                 let behind = left > 0 || leases.owes_below(lease, commit.n);
-                left.saturating_add(left_by_one(commit, apart || behind))
+                left.saturating_add(commit.may_owe(apart || behind))
             })
         })
     }
@@ -154,16 +154,6 @@ fn last_decided(outcome: &StoreOutcome) -> Option<TopicId> {
         _ => None,
     });
     topics.next().map(|publication| publication.topic.clone())
-}
-
-/// Bytes of publications that one commit may leave to be appended; `waits`: all of them.
-fn left_by_one(commit: &Commit, waits: bool) -> u64 {
-    let waits = waits || !commit.settle;
-    match &commit.decide {
-        Some(decide) if waits || !decide.waiting.is_empty() => decide.terms.publish_bytes as u64,
-        None if waits => publication_bytes(&commit.record.publishes),
-        Some(_) | None => 0,
-    }
 }
 
 /// Writes a record, unless its id belongs to another command: then what is recorded is what the id

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use super::bytes::{fitting, publication_bytes};
+use super::bytes::fitting;
 use super::limits::MemoryLimits;
 use super::records::Records;
 use crate::session::Now;
@@ -379,7 +379,7 @@ impl Leases {
             record.publishes = Vec::new();
         } else {
             self.unsettled.insert((id, n), now);
-            self.owed_bytes += publication_bytes(&record.publishes);
+            self.owed_bytes += Publication::owed_bytes(&record.publishes);
         }
         let (before, share) = (lease.records.bytes(), lease.share);
         lease.records.insert(n, record);
@@ -415,7 +415,7 @@ impl Leases {
     }
 
     fn is_done_with(&mut self, id: LeaseId, n: CommandNo, publishes: Vec<Publication>) {
-        self.owed_bytes -= publication_bytes(&publishes);
+        self.owed_bytes -= Publication::owed_bytes(&publishes);
         self.done_with.push((id, n, publishes));
     }
 

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::session::store::{Outcome, Record};
-use crate::wire::{Body, CommandNo, FailureCode};
+use crate::wire::{CommandNo, FailureCode};
 
 /// Sorted by number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -17,17 +17,9 @@ pub(super) struct Records {
     shrunk_below: CommandNo,
 }
 
-/// What a record's reply takes beside the record; `{}` takes nothing.
-fn reply_bytes(record: &Record) -> u64 {
-    match record.outcome.said_bytes() {
-        bytes if bytes <= Body::UNIT.len() as u64 => 0,
-        bytes => bytes,
-    }
-}
-
 /// The bytes that are freed.
 fn shrink(record: &mut Record) -> u64 {
-    let freed = reply_bytes(record);
+    let freed = record.outcome.reply_bytes();
     if freed > 0 {
         record.outcome = Outcome::plain_failure(FailureCode::Unknown);
     }
@@ -68,12 +60,12 @@ impl Records {
     }
 
     pub(super) fn insert(&mut self, n: CommandNo, record: Record) {
-        self.bytes += reply_bytes(&record);
+        self.bytes += record.outcome.reply_bytes();
         self.shrunk_below = self.shrunk_below.min(n);
         match self.find(n) {
             Ok(at) => {
                 let (_, earlier) = std::mem::replace(&mut self.records[at], (n, record));
-                self.bytes -= reply_bytes(&earlier);
+                self.bytes -= earlier.outcome.reply_bytes();
             }
             Err(at) => self.records.insert(at, (n, record)),
         }
@@ -82,7 +74,7 @@ impl Records {
     pub(super) fn remove(&mut self, n: CommandNo) -> Option<Record> {
         let at = self.find(n).ok()?;
         let (_, record) = self.records.remove(at)?;
-        self.bytes -= reply_bytes(&record);
+        self.bytes -= record.outcome.reply_bytes();
         Some(record)
     }
 
@@ -93,7 +85,7 @@ impl Records {
             && let Some((n, record)) = self.records.pop_front()
         {
             if record.settled {
-                self.bytes -= reply_bytes(&record);
+                self.bytes -= record.outcome.reply_bytes();
             } else {
                 owed.push((n, record));
             }
@@ -106,7 +98,7 @@ impl Records {
     /// Lets go of every settled record.
     pub(super) fn resolve_all(&mut self) {
         self.records.retain(|(_, record)| !record.settled);
-        self.bytes = self.records.iter().map(|(_, record)| reply_bytes(record)).sum();
+        self.bytes = self.records.iter().map(|(_, record)| record.outcome.reply_bytes()).sum();
     }
 
     /// Shrinks the replies of the lowest numbers until all of them together take no more than
@@ -121,7 +113,7 @@ impl Records {
             && let Some((n, record)) = self.records.get_mut(at)
         {
             at += 1;
-            if *n != latest || reply_bytes(record) > longest {
+            if *n != latest || record.outcome.reply_bytes() > longest {
                 self.bytes -= shrink(record);
                 if *n < latest {
                     self.shrunk_below = n.next();

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use steadfast::session::store::{
-    Append, AppendOutcome, Appended, Commit, CommitOutcome, MessageId, OpId, PrincipalId,
-    Publication, StoreOp, StoreOutcome, TopicId,
+    Append, Appended, Commit, MessageId, OpId, PrincipalId, Publication, StoreOp, StoreOutcome,
+    TopicId,
 };
 use steadfast::store::{AdminError, BackPage, Erased, Exported, ListedId, ListedTopic, TopicPage};
 use steadfast::wire::{Position, TopicSeq};
@@ -18,7 +18,6 @@ use crate::decisions::Decisions;
 use crate::error::BackupError;
 use crate::news::{HandleId, Listener};
 use crate::queue::Weighty;
-use crate::rows::publication_bytes;
 use crate::space::Space;
 
 /// Answers to a batch.
@@ -155,7 +154,7 @@ impl Batch {
     pub(crate) fn tell(&self, outcomes: &[StoreOutcome], others: &[Arc<Listener>]) {
         for other in others.iter().filter(|other| other.id != self.from) {
             for ((_, op), outcome) in self.ops.iter().zip(outcomes) {
-                landed(op, outcome, |topic, Appended { epoch, ts }| {
+                op.landed(outcome, |topic, _, Appended { epoch, ts }| {
                     other.appended(topic, Position { epoch, ts });
                 });
             }
@@ -203,34 +202,6 @@ impl Weighty for Job {
     }
 }
 
-/// Where the publications of an operation have landed.
-fn landed(op: &StoreOp, outcome: &StoreOutcome, mut tell: impl FnMut(&TopicId, Appended)) {
-    match (op, outcome) {
-        (StoreOp::Commit { commits, .. }, StoreOutcome::Committed { outcomes, .. }) => {
-            for (commit, (_, outcome)) in commits.iter().zip(outcomes) {
-                let (publishes, places) = match outcome {
-                    CommitOutcome::Written { settled: Some(places) } => {
-                        (&commit.record.publishes, places)
-                    }
-                    CommitOutcome::Decided { decided, settled: Some(places) } => {
-                        (&decided.publishes, places)
-                    }
-                    _ => continue,
-                };
-                publishes.iter().zip(places).for_each(|(it, place)| tell(&it.topic, *place));
-            }
-        }
-        (StoreOp::Append { topic, .. }, StoreOutcome::Appended(outcomes)) => {
-            for outcome in outcomes {
-                if let AppendOutcome::Landed(place) = outcome {
-                    tell(topic, *place);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
 /// About what an operation takes in memory.
 fn weight(op: &StoreOp) -> u64 {
     const ROW: u64 = 128;
@@ -254,5 +225,5 @@ fn weight(op: &StoreOp) -> u64 {
 }
 
 fn published(publications: &[Publication]) -> u64 {
-    publication_bytes(publications)
+    Publication::owed_bytes(publications)
 }

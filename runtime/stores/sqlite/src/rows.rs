@@ -190,25 +190,6 @@ pub(crate) fn append_key(key: AppendKey) -> String {
     }
 }
 
-/// Names, keys and bodies of publications.
-pub(crate) fn publication_bytes(publications: &[Publication]) -> u64 {
-    publications
-        .iter()
-        .map(|publication| {
-            let Publication { topic, name, .. } = publication;
-            (topic.key.len() + name.as_bytes().len() + publication.bytes()) as u64
-        })
-        .sum()
-}
-
-/// What an outcome's reply takes beside its record; `{}` takes nothing.
-pub(crate) fn reply_bytes(outcome: &Outcome) -> u64 {
-    match outcome.said_bytes() {
-        bytes if bytes <= Body::UNIT.len() as u64 => 0,
-        bytes => bytes,
-    }
-}
-
 /// An integer or nothing, for a column that may be empty.
 pub(crate) fn maybe(time: Option<Now>) -> Value {
     time.map_or(Value::Null, |time| Value::Integer(int(time.0)))

@@ -7,8 +7,8 @@ use std::time::Duration;
 use steadfast::session::Now;
 use steadfast::session::node::ExecId;
 use steadfast::session::store::{
-    Advanced, Append, AppendOutcome, Appended, CommitOutcome, Decided, Generation, LogEntry, News,
-    OpId, Publication, ReadFrom, StoreOp, StoreOutcome, TopicId,
+    Advanced, Appended, Decided, Generation, LogEntry, News, OpId, ReadFrom, StoreOp, StoreOutcome,
+    TopicId,
 };
 use steadfast::store::{MemoryLimits, MemoryState};
 
@@ -210,34 +210,7 @@ impl World {
         self.note(|_| format!("store: {truth:?}"));
         let at = self.shelf.clock.reads(self.now);
         self.checkers.stored(at, process, &body, &truth);
-        match (&body, &truth) {
-            (StoreOp::Append { topic, appends, .. }, StoreOutcome::Appended(outcomes)) => {
-                for (append, outcome) in appends.iter().zip(outcomes) {
-                    if let AppendOutcome::Landed(place) = outcome {
-                        let Append { name, bodies, .. } = append;
-                        self.spread(knows, topic, (name, bodies), *place);
-                    }
-                }
-            }
-            (StoreOp::Commit { commits, .. }, StoreOutcome::Committed { outcomes, .. }) => {
-                for (commit, (_, outcome)) in commits.iter().zip(outcomes) {
-                    let (publishes, places) = match outcome {
-                        CommitOutcome::Written { settled: Some(places) } => {
-                            (&commit.record.publishes, places)
-                        }
-                        CommitOutcome::Decided { decided, settled: Some(places) } => {
-                            (&decided.publishes, places)
-                        }
-                        _ => continue,
-                    };
-                    for (publication, place) in publishes.iter().zip(places) {
-                        let Publication { topic, name, bodies } = publication;
-                        self.spread(knows, topic, (name, bodies), *place);
-                    }
-                }
-            }
-            _ => {}
-        }
+        body.landed(&truth, |topic, event, place| self.spread(knows, topic, event, place));
         truth
     }
 

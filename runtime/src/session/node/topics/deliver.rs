@@ -169,9 +169,9 @@ impl Topics {
             return self.read(number, fx);
         }
         let Publication { name, bodies, .. } = publication;
-        let before = topic.weight();
-        let arrived = topic.arrive(now, (number, at.ts), (name, bodies), config, fx);
-        Self::weighed(&mut self.bytes, before, topic);
+        let arrived = Self::weighing(&mut self.bytes, topic, |topic| {
+            topic.arrive(now, (number, at.ts), (name, bodies), config, fx)
+        });
         self.on_arrived(now, number, arrived, config, fx);
     }
 

@@ -49,9 +49,10 @@ impl Topics {
             return self.start_over(now, number, head, config, fx);
         }
         topic.oldest = topic.oldest.max(head.oldest);
-        let (limits, before) = (LogLimits::of(topic.spec, config), topic.weight());
-        let from = topic.take_earlier(now, number, entries, limits);
-        Self::weighed(&mut self.bytes, before, topic);
+        let limits = LogLimits::of(topic.spec, config);
+        let from = Self::weighing(&mut self.bytes, topic, |topic| {
+            topic.take_earlier(now, number, entries, limits)
+        });
         self.keep_within_all(number, config, fx);
         let Some(from) = from else {
             fx.ask(Purpose::ReadEarlier(number));

@@ -290,9 +290,7 @@ impl Topics {
         let cursor = self.feeds.get(&conn).and_then(|feed| feed.cursors.get(&sub));
         let Some(cursor) = held(cursor, CURSOR) else { return Opened::Yes };
         let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return Opened::Yes };
-        let before = topic.weight();
-        topic.expire(now, config);
-        Self::weighed(&mut self.bytes, before, topic);
+        Self::weighing(&mut self.bytes, topic, |topic| topic.expire(now, config));
         let CursorState::Opening { reads, anew } = cursor.state else {
             debug_assert!(false, "only what waits for the log is opened");
             return Opened::Yes;

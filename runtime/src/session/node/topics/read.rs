@@ -56,9 +56,9 @@ impl Topics {
         }
         for LogEntry { ts, name, bodies } in &entries {
             let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
-            let before = topic.weight();
-            let arrived = topic.arrive(now, (number, *ts), (name, bodies), config, fx);
-            Self::weighed(&mut self.bytes, before, topic);
+            let arrived = Self::weighing(&mut self.bytes, topic, |topic| {
+                topic.arrive(now, (number, *ts), (name, bodies), config, fx)
+            });
             self.on_arrived(now, number, arrived, config, fx);
         }
     }
@@ -148,15 +148,15 @@ impl Topics {
             return self.start_over(now, number, head, config, fx);
         }
         topic.oldest = topic.oldest.max(head.oldest);
-        let before_it = topic.weight();
-        topic.take(now, number, entries, config);
-        if topic.head() < before(head.oldest) {
-            // The store has let go of what comes next: whoever stands before it has a gap.
-            topic.clear(before(head.oldest));
-            topic.catch_up(now, config);
-        }
+        Self::weighing(&mut self.bytes, topic, |topic| {
+            topic.take(now, number, entries, config);
+            if topic.head() < before(head.oldest) {
+                // The store has let go of what comes next: whoever stands before it has a gap.
+                topic.clear(before(head.oldest));
+                topic.catch_up(now, config);
+            }
+        });
         topic.wait_no_more(number, fx);
-        Self::weighed(&mut self.bytes, before_it, topic);
         let complete = topic.head() >= head.head;
         let more = topic.reading.behind || !complete;
         self.keep_within_all(number, config, fx);
@@ -254,9 +254,7 @@ impl Topics {
 impl Topic {
     /// Reads no more of what lies before what is here.
     fn read_no_earlier(&mut self, bytes: &mut u64) {
-        let before = self.weight();
-        self.earlier = None;
-        Topics::weighed(bytes, before, self);
+        Topics::weighing(bytes, self, |topic| topic.earlier = None);
     }
 
     fn take(&mut self, now: Now, number: TopicNo, entries: Vec<LogEntry>, config: &NodeConfig) {

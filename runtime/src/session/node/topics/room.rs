@@ -8,9 +8,16 @@ use crate::session::node::effects::Effects;
 use crate::wire::TopicNo;
 
 impl Topics {
-    /// A topic holds more or less than `before`.
-    pub(super) const fn weighed(bytes: &mut u64, before: u64, topic: &Topic) {
+    /// Does something after which a topic may hold more or less; `bytes` are those of all.
+    pub(super) fn weighing<R>(
+        bytes: &mut u64,
+        topic: &mut Topic,
+        act: impl FnOnce(&mut Topic) -> R,
+    ) -> R {
+        let before = topic.weight();
+        let value = act(topic);
         *bytes = *bytes + topic.weight() - before;
+        value
     }
 
     /// Makes room if all topics together hold too much: first those that nobody follows are
@@ -46,12 +53,10 @@ impl Topics {
         let level = level(self.topics.values().map(Topic::weight).collect(), enough);
         let mut behind = Vec::new();
         for (number, topic) in self.topics.iter_mut().filter(|(_, it)| it.weight() > level) {
-            let before = topic.weight();
-            if topic.lower(level) {
+            if Self::weighing(&mut self.bytes, topic, |topic| topic.lower(level)) {
                 topic.wait_no_more(*number, fx);
                 behind.push(*number);
             }
-            Self::weighed(&mut self.bytes, before, topic);
         }
         behind.into_iter().for_each(|number| self.read(number, fx));
     }

@@ -120,7 +120,7 @@ impl Tables<'_, '_> {
                 continue;
             }
             let entries = oldest.0 - log.oldest.0;
-            if log.bytes - before + entries * LogEntry::BYTES_BESIDE > room {
+            if LogEntry::cost(entries, log.bytes - before) > room {
                 return Err(refused("there is no room for more entries"));
             }
             let AgedEntry { age_ms, entry } = aged;

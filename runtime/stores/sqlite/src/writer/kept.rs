@@ -71,7 +71,7 @@ pub(super) const NEVER: Now = Now(u64::MAX);
 impl Totals {
     /// What the entries of all logs take, which [`LocalLimits::log_bytes`] bounds.
     pub(super) const fn cost_of_logs(&self) -> u64 {
-        self.log_bytes + self.log_entries * LogEntry::BYTES_BESIDE
+        LogEntry::cost(self.log_entries, self.log_bytes)
     }
 
     fn read(db: &Connection) -> Sql<Self> {

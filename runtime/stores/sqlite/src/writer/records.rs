@@ -15,7 +15,7 @@ use super::leases::Lease;
 use super::ready::Hot;
 use crate::rows::{
     Sql, append_key, bits, count, event_body, int, outcome, outcome_columns, outcome_word,
-    publication, publication_bytes, reply_bytes, store_time, text,
+    publication, store_time, text,
 };
 use crate::space::Space;
 
@@ -121,7 +121,7 @@ impl Tables<'_, '_> {
             if !self.insert(no, *n, &told, true)? {
                 return self.exists(id, no, *n);
             }
-            self.count_reply(id, *n, reply_bytes(&outcome))?;
+            self.count_reply(id, *n, outcome.reply_bytes())?;
             return Ok(CommitOutcome::Used(outcome));
         }
         if !self.insert(no, *n, record, settled)? {
@@ -141,7 +141,7 @@ impl Tables<'_, '_> {
             self.owe(id, *n, &record.publishes)?;
             None
         };
-        self.count_reply(id, *n, reply_bytes(&record.outcome))?;
+        self.count_reply(id, *n, record.outcome.reply_bytes())?;
         Ok(CommitOutcome::Written { settled })
     }
 
@@ -165,7 +165,7 @@ impl Tables<'_, '_> {
                 outcome_word(&record.outcome),
                 error,
                 body.map(text),
-                int(reply_bytes(&record.outcome)),
+                int(record.outcome.reply_bytes()),
                 settled,
                 int(self.now.0),
             ],
@@ -184,7 +184,7 @@ impl Tables<'_, '_> {
             let (topic, key) = (topic.name.as_str(), &*topic.key);
             self.run(sql, params![lease, int(n.0), place, topic, key, name.as_str(), body])?;
         }
-        self.kept.totals.owed_bytes += publication_bytes(publishes);
+        self.kept.totals.owed_bytes += Publication::owed_bytes(publishes);
         if let Some(lease) = self.kept.leases.change(&id, Durable::Now) {
             lease.owed.insert(n);
         }
@@ -302,7 +302,7 @@ impl Tables<'_, '_> {
         }
         let sql = "DELETE FROM sf_owed WHERE lease = ?1 AND n = ?2";
         self.run(sql, params![id.to_string(), int(n.0)])?;
-        self.kept.totals.owed_bytes -= publication_bytes(&publishes);
+        self.kept.totals.owed_bytes -= Publication::owed_bytes(&publishes);
         if let Some(lease) = self.kept.leases.change(&id, Durable::Now) {
             lease.owed.remove(&n);
         }
@@ -316,7 +316,7 @@ impl Tables<'_, '_> {
 
     /// Whether commits would leave more publications to be brought into their logs than may be.
     fn would_owe_too_much(&mut self, id: LeaseId, commits: &[Commit]) -> Sql<bool> {
-        let most = commits.iter().map(|commit| left_by_one(commit, true));
+        let most = commits.iter().map(|commit| commit.may_owe(true));
         if !self.is_too_much(most.fold(0, u64::saturating_add)) {
             return Ok(false);
         }
@@ -333,7 +333,7 @@ impl Tables<'_, '_> {
         for commit in commits {
             if commit.n >= low && !self.has_record(no, commit.n)? {
                 let behind = left > 0 || owed.is_some_and(|owed| owed < commit.n);
-                left = left.saturating_add(left_by_one(commit, behind));
+                left = left.saturating_add(commit.may_owe(behind));
             }
         }
         Ok(left)
@@ -343,16 +343,6 @@ impl Tables<'_, '_> {
     fn is_too_much(&self, bytes: u64) -> bool {
         let owed = self.kept.totals.owed_bytes;
         bytes > 0 && owed > 0 && owed.saturating_add(bytes) > self.kept.limits.owed_bytes
-    }
-}
-
-/// Bytes of publications that one commit may leave to be appended; `waits`: all of them.
-fn left_by_one(commit: &Commit, waits: bool) -> u64 {
-    let waits = waits || !commit.settle;
-    match &commit.decide {
-        Some(decide) if waits || !decide.waiting.is_empty() => decide.terms.publish_bytes as u64,
-        None if waits => publication_bytes(&commit.record.publishes),
-        Some(_) | None => 0,
     }
 }
 

@@ -223,6 +223,12 @@ fn answer() -> impl Strategy<Value = ServerFrame> {
         (head(), refusal, number()).prop_map(|((seq, ack, n, _), code, retry_ms)| {
             ServerFrame::Refused { seq, ack, n, code, retry_ms }
         }),
+        (head(), name(), body()).prop_map(|((seq, ack, ..), name, body)| ServerFrame::Direct {
+            seq,
+            ack,
+            name,
+            body
+        }),
     ]
 }
 

@@ -115,6 +115,9 @@ fn server_fields(frame: &ServerFrame) -> (&'static str, Value) {
             "REFUSED",
             json!({"seq": seq, "ack": ack, "n": n, "code": refusal(*code), "retry_ms": retry_ms}),
         ),
+        ServerFrame::Direct { seq, ack, name, body: it } => {
+            ("DIRECT", json!({"seq": seq, "ack": ack, "name": name.as_str(), "body": body(it)}))
+        }
         ServerFrame::Event { topic, ts, name, body: it } => {
             ("EVENT", json!({"topic": topic, "ts": ts, "name": name.as_str(), "body": body(it)}))
         }
@@ -235,8 +238,8 @@ fn the_vectors_cover_every_kind_of_both_directions() {
         named("ACK COMMAND VOLATILE POSITION HELLO SUBSCRIBE UNSUBSCRIBE LEASE PING PONG IGNORED");
     assert_eq!(seen("client"), expected);
     let expected: std::collections::BTreeSet<String> = named(
-        "ACK RESULT FAILED EVENT TOPIC_VOLATILE REFUSED SNAPSHOT SKIP WELCOME RESUME_FAILED SUBSCRIBED UNSUBSCRIBED \
-         GOAWAY LEASE PING PONG IGNORED",
+        "ACK RESULT FAILED EVENT TOPIC_VOLATILE REFUSED DIRECT SNAPSHOT SKIP WELCOME RESUME_FAILED \
+         SUBSCRIBED UNSUBSCRIBED GOAWAY LEASE PING PONG IGNORED",
     );
     assert_eq!(seen("server"), expected);
 }

@@ -177,6 +177,11 @@ pub enum Kind {
         /// Fields by which a later one replaces one that still waits; by kind alone if empty.
         latest_by: &'static [&'static str],
     },
+    /// Server to client: to one session or principal, outside of topics (PROTOCOL.md 4.16).
+    Direct {
+        /// The longest body, in bytes.
+        max_bytes: u32,
+    },
     /// An application error.
     Error,
 }

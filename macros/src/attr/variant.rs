@@ -9,7 +9,7 @@ use super::container::Role;
 use super::list::{nested, not_yet, read_lists, set, unknown_key, value, words};
 use crate::ctxt::Ctxt;
 use crate::suggest::{did_you_mean, one_of};
-use crate::symbol::{COMMAND_KEYS, REQUEST_KEYS, VARIANT_KEYS, VOLATILE_KEYS, WS};
+use crate::symbol::{COMMAND_KEYS, DIRECT_KEYS, REQUEST_KEYS, VARIANT_KEYS, VOLATILE_KEYS, WS};
 
 /// Said of a request without its reply, wherever that is noticed.
 pub(crate) const NO_REPLY: &str =
@@ -44,6 +44,7 @@ pub(crate) enum RawKind {
     Volatile { topic: Option<Ident>, latest_by: Vec<Ident> },
     Event { topic: Option<Ident> },
     Snapshot { topic: Option<Ident> },
+    Direct,
     Unknown,
 }
 
@@ -71,10 +72,7 @@ impl VariantAttrs {
             "id" | "keep" => self.own_id(key, input),
             "method" => set(&mut self.method, key, (key.clone(), value(key, input, "\"post\"")?)),
             "as" => set(&mut self.payload, key, (key.clone(), value(key, input, "Post")?)),
-            "direct" => {
-                self.kind_refused = true;
-                Err(not_yet(key.span(), "direct messages to a session or principal"))
-            }
+            "direct" => self.direct(key, input, ctxt),
             word => Err(self.unknown(key, word, role)),
         }
     }
@@ -181,6 +179,20 @@ impl VariantAttrs {
             })?;
         }
         self.kind(word, RawKind::Volatile { topic, latest_by: latest_by.unwrap_or_default() })
+    }
+
+    fn direct(&mut self, word: &Ident, input: ParseStream<'_>, ctxt: &Ctxt) -> syn::Result<()> {
+        if input.peek(syn::token::Paren) {
+            nested(word, input, ctxt, &mut |key, input| match key.to_string().as_str() {
+                "max_bytes" => self.limit(key, input),
+                _ if !input.peek(Token![=]) => Err(syn::Error::new(
+                    key.span(),
+                    format!("a direct message belongs to no topic; drop `{key}`"),
+                )),
+                _ => Err(unknown_key(key, "`direct(..)`", DIRECT_KEYS)),
+            })?;
+        }
+        self.kind(word, RawKind::Direct)
     }
 
     fn of_topic(&mut self, word: &Ident, input: ParseStream<'_>) -> syn::Result<()> {

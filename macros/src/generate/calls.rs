@@ -69,6 +69,10 @@ fn entries(model: &Model, client: &Client) -> TokenStream {
         {
             #private::Client::subscribe(&self.inner, __topic)
         }
+        /// What the server sends to this client alone, or to everybody of its principal: a stream.
+        #vis fn inbox(&self) -> #private::Inbox<#events> {
+            #private::Client::inbox(&self.inner)
+        }
     }
 }
 

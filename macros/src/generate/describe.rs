@@ -133,6 +133,10 @@ fn kind(private: &Path, message: &Message) -> Option<TokenStream> {
             let (topic, latest_by) = (index(*topic), names(latest_by));
             code!(TopicVolatile { topic: #topic, latest_by: &[#(#latest_by),*] })
         }
+        Kind::Direct { max_bytes } => {
+            let max_bytes = plain(u64::from(*max_bytes));
+            code!(Direct { max_bytes: #max_bytes })
+        }
         Kind::Error => return None,
     };
     Some(code!(kind: #private::schema::Kind::#kind,))

@@ -1,7 +1,7 @@
 //! What the server enum becomes: a struct per message, a key type per topic, and what may be
 //! published. The hooks that answer for topics are `hooks`'.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote_spanned;
 
 use super::describe::index;
@@ -87,7 +87,8 @@ fn decode(model: &Model) -> TokenStream {
     }
 }
 
-/// What only messages of a topic have: they are published, or they are its state.
+/// How a message gets out: it is published in a topic, is a topic's state, or goes to a session or
+/// principal.
 fn delivery(model: &Model, server: &Server, message: &Message) -> TokenStream {
     match message.kind() {
         Kind::Event { topic } => publish(model, message, *topic, server, None),
@@ -95,6 +96,7 @@ fn delivery(model: &Model, server: &Server, message: &Message) -> TokenStream {
             publish(model, message, *topic, server, Some(latest_by))
         }
         Kind::Snapshot { .. } => snapshot(model, message),
+        Kind::Direct { max_bytes } => direct(model, message, *max_bytes),
         _ => TokenStream::new(),
     }
 }
@@ -113,6 +115,19 @@ fn snapshot(model: &Model, message: &Message) -> TokenStream {
             ) -> ::core::result::Result<Self, #private::DecodeError> {
                 #private::decode_snapshot(&[#(#names),*], __name, __body, __codec)
             }
+        }
+    }
+}
+
+fn direct(model: &Model, message: &Message, max_bytes: u32) -> TokenStream {
+    let (private, ident, ty) = (model.private(), model.ident(), message.ty());
+    let (lints, max_bytes) = (model.lints(), Literal::u32_unsuffixed(max_bytes));
+    code! {
+        #[automatically_derived]
+        #(#lints)*
+        impl #private::Direct for #ty {
+            const MAX_BYTES: ::core::primitive::u32 = #max_bytes;
+            type Events = #ident;
         }
     }
 }

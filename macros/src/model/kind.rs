@@ -72,6 +72,7 @@ pub(super) fn check_kind(
         }
         (_, RawKind::Event { topic: of }) => Kind::Event { topic: topic(of)? },
         (_, RawKind::Snapshot { topic: of }) => Kind::Snapshot { topic: topic(of)? },
+        (_, RawKind::Direct) => Kind::Direct { max_bytes: limits.max_bytes },
         (_, RawKind::Unknown) => return None,
     })
 }
@@ -156,16 +157,20 @@ fn check_topic(
 }
 
 fn check_limits(attrs: &VariantAttrs, around: &Surroundings<'_>, ctxt: &Ctxt) -> Limits {
+    let direct = matches!(&attrs.kind, Some(KindAttr { kind: RawKind::Direct, .. }));
     if around.role == Role::Server {
-        for key in [&attrs.timeout, &attrs.max_bytes].into_iter().flatten().map(|(key, _)| key) {
-            let fix = if key == "max_bytes" {
-                "set it in `topic(..)`"
-            } else {
-                "topics have no deadlines"
+        let size = attrs.max_bytes.as_ref().filter(|_| !direct);
+        for key in [attrs.timeout.as_ref(), size].into_iter().flatten().map(|(key, _)| key) {
+            let fix = match (key == "max_bytes", direct) {
+                (true, _) => "set it in `topic(..)`",
+                (false, true) => "nobody answers a direct message",
+                (false, false) => "topics have no deadlines",
             };
             ctxt.error(key, format!("`{key}` belongs on a client's message; {fix}"));
         }
-        return around.limits;
+        if !direct {
+            return around.limits;
+        }
     }
     let value = |of: &Option<(Ident, Lit)>| of.as_ref().map(|(_, lit)| lit.clone());
     let timeout = value(&attrs.timeout).and_then(|lit| ctxt.ok(duration_ms(&lit)));

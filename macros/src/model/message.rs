@@ -54,6 +54,7 @@ pub(crate) enum Kind {
     Event { topic: usize },
     Snapshot { topic: usize },
     TopicVolatile { topic: usize, latest_by: Vec<Ident> },
+    Direct { max_bytes: u32 },
     Error,
 }
 

@@ -83,7 +83,7 @@ fn a_typo_in_a_kind_is_told_the_kinds_of_its_enum() {
         ("client", "expected `request`, `command` or `volatile` (did you mean `volatile`?)"),
         (
             "server",
-            "expected `event`, `snapshot`, `volatile` or `unknown` (did you mean `volatile`?)",
+            "expected `event`, `snapshot`, `volatile`, `direct` or `unknown` (did you mean `volatile`?)",
         ),
         ("error", "expected `unknown`"),
     ];
@@ -150,7 +150,16 @@ fn what_a_kind_does_not_have_is_refused() {
         &server(parse_quote! { #[ws(event(Room), timeout = "5s")] A { room: RoomId } }),
         &["`timeout` belongs on a client's message"],
     );
-    says(&server(parse_quote! { #[ws(direct)] A }), &["not supported yet: direct messages"]);
+    says(
+        &server(parse_quote! { #[ws(direct(Room))] A }),
+        &["a direct message belongs to no topic; drop `Room`"],
+    );
+    says(
+        &server(parse_quote! { #[ws(direct, timeout = "5s")] A }),
+        &["`timeout` belongs on a client's message; nobody answers a direct message"],
+    );
+    says(&server(parse_quote! { #[ws(direct(latest_by = a))] A }), &["`max_bytes`"]);
+    says(&client(parse_quote! { #[ws(direct)] A }), &["`direct` belongs on the server enum"]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::call::Call;
+use super::inbox::Inbox;
 #[cfg(feature = "outbox")]
 use super::recovered::RecoveredCall;
 use super::shared::SharedClient;
@@ -74,6 +75,12 @@ impl<C: ClientEnum> Client<C> {
     /// Follows a topic; see [`Subscribe`].
     pub fn subscribe<T: TopicKey<Events = C::ServerEnum>>(&self, topic: T) -> Subscribe<T> {
         Subscribe::new(Arc::clone(&self.handle.shared), topic)
+    }
+
+    /// What the server sends to this client alone, or to everybody of its principal; see
+    /// [`Inbox`].
+    pub fn inbox(&self) -> Inbox<C::ServerEnum> {
+        Inbox::new(Arc::clone(&self.handle.shared))
     }
 }
 

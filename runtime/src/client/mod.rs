@@ -8,6 +8,7 @@ mod error;
 #[cfg(feature = "outbox")]
 mod file;
 mod handle;
+mod inbox;
 #[cfg(feature = "outbox")]
 mod recovered;
 #[cfg(feature = "outbox")]
@@ -26,6 +27,7 @@ pub use error::{CallError, ConnectError, SubscribeError, SubscriptionEnd};
 #[cfg(feature = "outbox")]
 pub use file::{Damage, Flush, OutboxError, OutboxFile, OutboxSettings};
 pub use handle::Client;
+pub use inbox::{Inbox, InboxItem, Missed};
 #[cfg(feature = "outbox")]
 pub use recovered::RecoveredCall;
 pub use state::{ConnectionState, Status};

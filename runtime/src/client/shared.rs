@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
 use steadfast_schema::{Kind, Message};
 use tokio::sync::watch;
@@ -14,8 +14,8 @@ use super::slot::{CallEnd, CallSlot, SubscriptionSlot};
 use super::state::{ConnectionState, Status};
 use crate::host::{Clock, WakeFlag};
 use crate::session::client::{
-    self as core, CallId, CallOutcome, ClientConfig, DialReason, Event, Item, SubId, Submission,
-    SubmitError, SubscribeError, SubscriptionRequest,
+    self as core, CallId, CallOutcome, ClientConfig, DialReason, Direct, Event, Item, SubId,
+    Submission, SubmitError, SubscribeError, SubscriptionRequest,
 };
 #[cfg(feature = "outbox")]
 use crate::session::client::{Fate, Recovery, SaveNo};
@@ -40,6 +40,9 @@ struct Locked {
     core: core::Client,
     calls: BTreeMap<CallId, Arc<CallSlot>>,
     subscriptions: BTreeMap<SubId, Arc<SubscriptionSlot>>,
+    /// Who waits for direct messages.
+    readers: BTreeMap<u64, Waker>,
+    last_reader: u64,
     /// What the task that owns the socket will wake for.
     armed: Option<Now>,
     orders: VecDeque<SocketRequest>,
@@ -114,6 +117,8 @@ impl SharedClient {
                 core,
                 calls: BTreeMap::new(),
                 subscriptions: BTreeMap::new(),
+                readers: BTreeMap::new(),
+                last_reader: 0,
                 armed: None,
                 orders: VecDeque::new(),
                 #[cfg(feature = "outbox")]
@@ -283,6 +288,31 @@ impl SharedClient {
         wakers.wake();
         item
     }
+
+    // ---- direct messages ----
+
+    pub(super) fn new_reader(&self) -> u64 {
+        let mut locked = self.lock();
+        locked.last_reader += 1;
+        locked.last_reader
+    }
+
+    pub(super) fn reader_gone(&self, reader: u64) {
+        self.lock().readers.remove(&reader);
+    }
+
+    /// The next one; `None` if there is none, and none will come.
+    pub(super) fn poll_inbox(&self, reader: u64, cx: &Context<'_>) -> Poll<Option<Direct>> {
+        let mut locked = self.lock();
+        if let Some(next) = locked.core.poll_inbox() {
+            return Poll::Ready(Some(next));
+        }
+        if self.state.borrow().is_over() {
+            return Poll::Ready(None);
+        }
+        locked.readers.insert(reader, cx.waker().clone());
+        Poll::Pending
+    }
 }
 
 #[cfg(feature = "outbox")]
@@ -368,7 +398,7 @@ impl Pass<'_> {
     }
 
     fn on_event(&mut self, event: Event) {
-        let Locked { calls, subscriptions, orders, .. } = &mut *self.locked;
+        let Locked { calls, subscriptions, readers, orders, .. } = &mut *self.locked;
         let Wakers { wakers, resolved } = &mut self.wakers;
         // A call that was dropped is kept here until it ends; a subscription that was dropped is
         // not, and the core may have had something to say about it before it heard.
@@ -405,6 +435,7 @@ impl Pass<'_> {
             Event::Readable { sub } => {
                 wakers.extend(subscriptions.get(&sub).and_then(|slot| slot.readable()));
             }
+            Event::Inbox => wakers.extend(std::mem::take(readers).into_values()),
             Event::SubscriptionEnded { sub, end } => {
                 wakers.extend(subscriptions.get(&sub).and_then(|slot| slot.end(end)));
             }
@@ -414,6 +445,10 @@ impl Pass<'_> {
                 #[cfg(feature = "outbox")]
                 if let Some(saves) = self.locked.saves.as_mut().filter(|_| state.is_over()) {
                     saves.end();
+                }
+                if state.is_over() {
+                    let readers = std::mem::take(&mut self.locked.readers);
+                    self.wakers.wakers.extend(readers.into_values());
                 }
                 self.shared.state.send_replace(state);
             }

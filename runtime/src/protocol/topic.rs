@@ -65,6 +65,19 @@ impl GapItem for Gap {
     }
 }
 
+/// A message that may be sent to one session or principal: the struct of a `#[ws(direct)]` variant.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be sent to a session or principal",
+    label = "not the struct of a direct message",
+    note = "send structs of variants marked `#[ws(direct)]`: `ChatEventWarned {{ .. }}`; events and volatiles are published"
+)]
+pub trait Direct: Message {
+    /// The longest body, in bytes.
+    const MAX_BYTES: u32;
+    /// The server enum that declares it.
+    type Events: ServerEnum;
+}
+
 /// A message that may be published: the struct of an event or of a volatile.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be published",

@@ -231,6 +231,7 @@ fn node_config(service: &dyn Service) -> NodeConfig {
             Kind::Event { .. }
             | Kind::Snapshot { .. }
             | Kind::TopicVolatile { .. }
+            | Kind::Direct { .. }
             | Kind::Error => continue,
         };
         for text in std::iter::once(&message.name).chain(message.aliases) {

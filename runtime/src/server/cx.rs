@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::host;
-use crate::protocol::Publish;
-use crate::session::node::{Attempt, ExecId, Principal, StagedPublish};
+use crate::protocol::{Direct, Publish};
+use crate::session::node::{Attempt, ExecId, Principal, Recipient, StagedPublish};
 use crate::session::store::MessageId;
 use crate::wire::{Codec, CommandNo, LeaseId, Position};
 
@@ -27,6 +27,7 @@ pub struct Cx {
 #[derive(Debug)]
 struct CxState {
     principal: Principal,
+    sender: Recipient,
     codec: Codec,
     key: IdempotencyKey,
     attempt: Attempt,
@@ -84,6 +85,7 @@ impl CxRoom {
 /// What a [`Cx`] is made of.
 pub(super) struct CxParts {
     pub(super) principal: Principal,
+    pub(super) sender: Recipient,
     pub(super) codec: Codec,
     pub(super) key: IdempotencyKey,
     pub(super) attempt: Attempt,
@@ -95,9 +97,11 @@ pub(super) struct CxParts {
 
 impl Cx {
     pub(super) fn new(parts: CxParts, room: &mut CxRoom) -> (Self, CxStage) {
-        let CxParts { principal, codec, key, attempt, deadline, config, is_command } = parts;
+        let CxParts { principal, sender, codec, key, attempt, deadline, config, is_command } =
+            parts;
         let state = room.fill(CxState {
             principal,
+            sender,
             codec,
             key,
             attempt,
@@ -177,6 +181,51 @@ impl Cx {
     /// ```
     pub fn publish<P: Publish>(&self, message: P) {
         self.trace().staged.publish(&self.state.config, &message);
+    }
+
+    /// Who sent this command or volatile, as a recipient: the client, whatever socket it has by
+    /// then. The sender of a volatile is found while the connection that it came on lives.
+    #[must_use]
+    pub fn sender(&self) -> Recipient {
+        self.state.sender.clone()
+    }
+
+    /// Sends a message to a session or to all sessions of a principal, if and when this command
+    /// succeeds, before its reply. Nothing is sent if the handler returns an error, panics, or runs
+    /// out of time.
+    ///
+    /// Unlike an event it is stored nowhere. Whoever is connected gets it once, in order, across
+    /// reconnects; it is lost with its session, of which its client is told, and with a server that
+    /// dies before it is on its way. What must not be lost is an event. Sessions that have
+    /// [`NodeConfig::directs_per_session`](super::NodeConfig::directs_per_session) waiting do not
+    /// get it.
+    ///
+    /// A message that can't be encoded, is longer than it declares, or exceeds
+    /// `NodeConfig::publishes_per_command` or `NodeConfig::publish_bytes_per_command` with what was
+    /// published makes the whole command fail with `internal`, with a line in the log.
+    ///
+    #[cfg_attr(feature = "derive", doc = "```")]
+    #[cfg_attr(not(feature = "derive"), doc = "```ignore")]
+    /// # use steadfast::{UnknownMessage, WsProtocol};
+    /// # #[derive(Debug, Clone, WsProtocol)]
+    /// # #[ws(server, protocol = "chat")]
+    /// # pub enum ChatEvent {
+    /// #     #[ws(direct)]
+    /// #     Nudged { by: String },
+    /// #     #[ws(unknown)]
+    /// #     Unknown(UnknownMessage),
+    /// # }
+    /// # use std::convert::Infallible;
+    /// use steadfast::server::{Cx, Recipient};
+    ///
+    /// async fn nudge(cx: &Cx, whom: String) -> Result<(), Infallible> {
+    ///     let by = cx.principal().user().to_owned();
+    ///     cx.send_to(&Recipient::principal(whom), ChatEventNudged { by });
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn send_to<M: Direct>(&self, to: &Recipient, message: M) {
+        self.trace().staged.send(&self.state.config, to, &message);
     }
 
     /// What this command has published so far. It does not count as published any more.

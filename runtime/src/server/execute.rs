@@ -18,7 +18,8 @@ use crate::protocol::DecodeError;
 use crate::session::Now;
 use crate::session::node::fault::Code;
 use crate::session::node::{
-    Attempt, ConnId, Denied, ExecId, Executed, Execution, Identity, Principal, StagedPublish,
+    Attempt, ConnId, Denied, ExecId, Executed, Execution, Identity, Principal, Recipient,
+    StagedPublish,
 };
 use crate::session::store::Outcome;
 use crate::wire::{Body, Codec, Name, Position};
@@ -114,6 +115,9 @@ fn panicked(code: Code, of: &'static str) {
     tracing::error!(?code, of, "the application's code panicked");
 }
 
+/// Who asks, in which codec, under which key.
+type Asked = (Principal, Recipient, Codec, IdempotencyKey, Attempt);
+
 /// What is there when code is called.
 struct CallSite<'a> {
     env: &'a Env,
@@ -144,7 +148,7 @@ impl CallSite<'_> {
                 ..
             } => {
                 let key = IdempotencyKey::command(lease, n, id);
-                let of = (principal, codec, key, attempt);
+                let of = (principal, Recipient::Lease(lease), codec, key, attempt);
                 let (cx, stage) = self.context(of, true, timeout_ms, room);
                 match service.execute(message, body.as_bytes(), cx) {
                     Ok(future) => Pending::Command(future, stage),
@@ -153,7 +157,7 @@ impl CallSite<'_> {
             }
             Execution::Volatile { exec, conn, message, body, codec, principal, timeout_ms } => {
                 let (key, attempt) = (IdempotencyKey::volatile(exec), Attempt::First);
-                let of = (principal, codec, key, attempt);
+                let of = (principal, Recipient::Connection(conn), codec, key, attempt);
                 let (cx, stage) = self.context(of, false, timeout_ms, room);
                 match service.volatile(message, body.as_bytes(), cx) {
                     Ok(future) => Pending::Volatile(future, stage),
@@ -171,14 +175,16 @@ impl CallSite<'_> {
 
     fn context(
         &self,
-        (principal, codec, key, attempt): (Principal, Codec, IdempotencyKey, Attempt),
+        (principal, sender, codec, key, attempt): Asked,
         is_command: bool,
         timeout_ms: u64,
         room: &mut CxRoom,
     ) -> (Cx, CxStage) {
         let deadline = self.env.clock.at(self.now.after_ms(timeout_ms));
         let config = Arc::clone(self.settings);
-        Cx::new(CxParts { principal, codec, key, attempt, deadline, config, is_command }, room)
+        let parts =
+            CxParts { principal, sender, codec, key, attempt, deadline, config, is_command };
+        Cx::new(parts, room)
     }
 
     fn unreadable(&self, conn: ConnId, error: &DecodeError, executed: Executed) -> Pending {

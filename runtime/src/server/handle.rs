@@ -10,12 +10,12 @@ use tokio::sync::oneshot;
 
 use super::engine::Engine;
 use super::env::Env;
-use super::publication::{self, EncodeFailure};
+use super::publication::{self, EncodeFailure, Published};
 use super::registry::Unwritten;
 use super::start::start;
-use crate::protocol::{ClientEnum, Publish};
+use crate::protocol::{ClientEnum, Direct, Publish};
 use crate::session::millis;
-use crate::session::node::{NodeLoad, PublishError as NodePublishError, StagedPublish};
+use crate::session::node::{NodeLoad, PublishError as NodePublishError, Recipient, Sent};
 use crate::wire::Position;
 
 /// A server of the protocol whose client enum is `C`. A handle: clones are the same server.
@@ -99,11 +99,11 @@ impl<C: ClientEnum> Server<C> {
     {
         start(&self.engine);
         let told = match publication::staged(&self.engine.env.config, message)?.0 {
-            StagedPublish::Volatile(volatile) => {
+            Published::Volatile(volatile) => {
                 self.engine.turn(|now, state| state.node.publish_volatile(now, volatile));
                 return Ok(None);
             }
-            StagedPublish::Event(event) => {
+            Published::Event(event) => {
                 let (tell, told) = oneshot::channel();
                 self.engine.turn(|now, state| {
                     let id = state.node.publish(now, event);
@@ -115,6 +115,49 @@ impl<C: ClientEnum> Server<C> {
         // The sender lives as long as the node, which answers every publication.
         let appended = told.await.unwrap_or(Err(NodePublishError::Store { maybe: true }))?;
         Ok(Some(Position { epoch: appended.epoch, ts: appended.ts }))
+    }
+
+    /// Sends a message to a session or to all sessions of a principal, from outside any command.
+    /// Says how many sessions have it; each gets it once, in the order of calls, unless it ends
+    /// before its client has it, and then the client is told that something may be missing
+    /// ([`InboxItem::Missed`](crate::client::InboxItem::Missed)). Only sessions of this server are
+    /// found.
+    ///
+    #[cfg_attr(feature = "derive", doc = "```")]
+    #[cfg_attr(not(feature = "derive"), doc = "```ignore")]
+    /// # use steadfast::{UnknownMessage, WsProtocol};
+    /// # #[derive(Debug, Clone, WsProtocol)]
+    /// # #[ws(server, protocol = "chat")]
+    /// # pub enum ChatEvent {
+    /// #     #[ws(direct)]
+    /// #     Warned { text: String },
+    /// #     #[ws(unknown)]
+    /// #     Unknown(UnknownMessage),
+    /// # }
+    /// # use steadfast::protocol::ClientEnum;
+    /// use steadfast::server::{Recipient, Server};
+    ///
+    /// # fn warn<C>(server: &Server<C>) -> Result<(), steadfast::server::EncodeFailure>
+    /// # where
+    /// #     C: ClientEnum<ServerEnum = ChatEvent>,
+    /// # {
+    /// let text = "The server restarts at noon.".to_owned();
+    /// let sent = server.send_to(&Recipient::principal("ann"), &ChatEventWarned { text })?;
+    /// if sent.sessions == 0 {
+    ///     println!("ann is not here");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The message can't be encoded, or is longer than it declares. Nobody gets it.
+    pub fn send_to<M>(&self, to: &Recipient, message: &M) -> Result<Sent, EncodeFailure>
+    where
+        M: Direct<Events = C::ServerEnum>,
+    {
+        let (message, _) = publication::direct(&self.engine.env.config, to, message)?;
+        Ok(self.engine.turn(|now, state| state.node.send_to(now, &message)))
     }
 
     /// Sockets from their upgrade to their end.

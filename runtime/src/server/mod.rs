@@ -49,6 +49,6 @@ pub use transacts::Transacts;
 pub use axum::serve::Listener;
 
 pub use crate::session::node::{
-    Attempt, Denied, Heartbeat, Identity, NodeConfig, NodeLoad, Principal,
+    Attempt, Denied, Heartbeat, Identity, NodeConfig, NodeLoad, Principal, Recipient, Sent,
 };
 pub use crate::transport::TransportConfig;

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::protocol::{EncodeError, Message, Publish, ServerEnum, encode_body};
-use crate::session::node::{NodeConfig, StagedPublish, TopicVolatile};
+use crate::protocol::{Direct, EncodeError, Message, Publish, ServerEnum, encode_body};
+use crate::session::node::{DirectMessage, NodeConfig, Recipient, StagedPublish, TopicVolatile};
 use crate::session::store::{Publication, TopicId};
 use crate::wire::{Body, Codec, Name};
 
@@ -42,9 +42,21 @@ impl Staged {
             return;
         }
         match staged(config, message) {
-            Ok((publish, bytes)) => self.add(config, publish, bytes),
+            Ok((publish, bytes)) => self.add(config, publish.into(), bytes),
             Err(EncodeFailure { reason }) => {
                 self.fail(format!("publishing `{}`: {reason}", <P as Message>::NAME))
+            }
+        }
+    }
+
+    pub(super) fn send<M: Direct>(&mut self, config: &NodeConfig, to: &Recipient, message: &M) {
+        if self.failure.is_some() {
+            return;
+        }
+        match direct(config, to, message) {
+            Ok((direct, bytes)) => self.add(config, StagedPublish::Direct(direct), bytes),
+            Err(EncodeFailure { reason }) => {
+                self.fail(format!("sending `{}`: {reason}", <M as Message>::NAME))
             }
         }
     }
@@ -90,11 +102,37 @@ impl EncodeFailure {
     }
 }
 
+/// What is published in a topic.
+pub(super) enum Published {
+    Event(Publication),
+    Volatile(TopicVolatile),
+}
+
+impl From<Published> for StagedPublish {
+    fn from(published: Published) -> Self {
+        match published {
+            Published::Event(event) => Self::Event(event),
+            Published::Volatile(volatile) => Self::Volatile(volatile),
+        }
+    }
+}
+
+/// A message for a session or principal, and the bytes of its bodies.
+pub(super) fn direct<M: Direct>(
+    config: &NodeConfig,
+    to: &Recipient,
+    message: &M,
+) -> Result<(DirectMessage, usize), EncodeFailure> {
+    let (bodies, bytes) = bodies(config, message, M::MAX_BYTES)?;
+    let name = name(<M as Message>::NAME)?;
+    Ok((DirectMessage { to: to.clone(), name, bodies }, bytes))
+}
+
 /// The publication of a message, and the bytes of its bodies.
 pub(super) fn staged<P: Publish>(
     config: &NodeConfig,
     message: &P,
-) -> Result<(StagedPublish, usize), EncodeFailure> {
+) -> Result<(Published, usize), EncodeFailure> {
     let topics = <P::Events as ServerEnum>::DESCRIPTION.topics;
     let declared = topics
         .get(usize::from(P::TOPIC))
@@ -103,10 +141,8 @@ pub(super) fn staged<P: Publish>(
     let (bodies, bytes) = bodies(config, message, declared.max_bytes)?;
     let name = name(<P as Message>::NAME)?;
     let publish = match message.conflation_key()? {
-        None => StagedPublish::Event(Publication { topic, name, bodies }),
-        Some(conflation) => {
-            StagedPublish::Volatile(TopicVolatile { topic, conflation, name, bodies })
-        }
+        None => Published::Event(Publication { topic, name, bodies }),
+        Some(conflation) => Published::Volatile(TopicVolatile { topic, conflation, name, bodies }),
     };
     Ok((publish, bytes))
 }
@@ -124,9 +160,9 @@ fn key<P: Publish>(config: &NodeConfig, message: &P) -> Result<String, EncodeFai
     Ok(key)
 }
 
-fn bodies<P: Publish>(
+fn bodies<M: Message>(
     config: &NodeConfig,
-    message: &P,
+    message: &M,
     max_bytes: u32,
 ) -> Result<(Vec<(Codec, Body)>, usize), EncodeFailure> {
     let mut bodies = Vec::with_capacity(config.codecs.len());

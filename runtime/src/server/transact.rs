@@ -76,6 +76,9 @@ fn events(staged: Vec<StagedPublish>) -> Result<Vec<Publication>, String> {
         StagedPublish::Volatile(volatile) => {
             Err(format!("the volatile `{}` before a transaction", volatile.name.as_str()))
         }
+        StagedPublish::Direct(message) => {
+            Err(format!("the direct message `{}` before a transaction", message.name.as_str()))
+        }
     };
     staged.into_iter().map(event).collect()
 }

@@ -165,6 +165,8 @@ pub enum ServerFrame {
     },
     /// A command was not executed.
     Refused { seq: Seq, ack: Seq, n: CommandNo, code: RefusalCode, retry_ms: u64 },
+    /// A message to this session, or to everybody of its principal.
+    Direct { seq: Seq, ack: Seq, name: Name, body: Body },
     /// An event of a topic.
     Event { topic: TopicNo, ts: TopicSeq, name: Name, body: Body },
     /// A topic's state.
@@ -196,6 +198,7 @@ impl ServerFrame {
         match self {
             Self::Result { body, .. }
             | Self::Failed { body, .. }
+            | Self::Direct { body, .. }
             | Self::Event { body, .. }
             | Self::Snapshot { body, .. }
             | Self::TopicVolatile { body, .. } => Some(body),
@@ -208,6 +211,7 @@ impl ServerFrame {
         match self {
             Self::Result { body, .. }
             | Self::Failed { body, .. }
+            | Self::Direct { body, .. }
             | Self::Event { body, .. }
             | Self::Snapshot { body, .. }
             | Self::TopicVolatile { body, .. } => Some(std::mem::replace(body, Body::UNIT)),

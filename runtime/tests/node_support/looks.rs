@@ -25,6 +25,15 @@ impl Bench {
         self.take(conn).into_iter().filter_map(told).collect()
     }
 
+    /// What came of direct messages since the last look.
+    pub fn directs(&mut self, conn: ConnId) -> Vec<String> {
+        let direct = |frame| match frame {
+            ServerFrame::Direct { body, .. } => Some(format!("{body:?}")),
+            _ => None,
+        };
+        self.take(conn).into_iter().filter_map(direct).collect()
+    }
+
     pub fn subscribed(&mut self, conn: ConnId) -> Subscribed {
         let frames = self.take(conn).into_iter();
         let mut subscribed = frames.filter_map(|frame| {

@@ -149,10 +149,11 @@ impl Bench {
             match &frame {
                 ServerFrame::Result { seq, .. }
                 | ServerFrame::Failed { seq, .. }
-                | ServerFrame::Refused { seq, .. } => {
+                | ServerFrame::Refused { seq, .. }
+                | ServerFrame::Direct { seq, .. } => {
                     assert!(
                         peer.rewound || seq.0 == peer.recv + 1,
-                        "answers are numbered without gap"
+                        "sequenced frames are numbered without gap"
                     );
                     peer.recv = seq.0;
                 }

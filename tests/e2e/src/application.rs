@@ -5,12 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use steadfast::server::{Cx, Denied, Principal, TopicCx};
+use steadfast::server::{Cx, Denied, Principal, Recipient, TopicCx};
 use tokio::sync::watch;
 
 use crate::protocol::{
     ListName, TallyError, TallyEventAdded, TallyEventAppended, TallyEventNudged, TallyEventNumbers,
-    TallyHandler, TallyTopics,
+    TallyEventWhispered, TallyHandler, TallyTopics,
 };
 
 /// The application. Clones are the same application.
@@ -127,6 +127,17 @@ impl TallyHandler for App {
 
     async fn pass_soon(&self, _cx: &Cx, gate: String) -> Result<(), TallyError> {
         self.pass_gate(gate).await
+    }
+
+    async fn whisper(&self, cx: &Cx, whom: String, text: String) -> Result<(), TallyError> {
+        cx.send_to(&Recipient::principal(whom), TallyEventWhispered { text: text.clone() });
+        if text.is_empty() { Err(TallyError::Failed) } else { Ok(()) }
+    }
+
+    async fn remind(&self, cx: &Cx, gate: String, text: String) -> Result<(), TallyError> {
+        self.pass_gate(gate).await?;
+        cx.send_to(&cx.sender(), TallyEventWhispered { text });
+        Ok(())
     }
 
     async fn panic(&self, _cx: &Cx) -> Result<(), TallyError> {

@@ -76,6 +76,24 @@ pub enum TallyCommand {
         gate: String,
     },
 
+    /// Says something to a user.
+    #[ws(command)]
+    Whisper {
+        /// Whom.
+        whom: String,
+        /// What.
+        text: String,
+    },
+
+    /// Says something to whoever sent this, once the application's gate of that name is open.
+    #[ws(command(concurrent))]
+    Remind {
+        /// The gate.
+        gate: String,
+        /// What.
+        text: String,
+    },
+
     /// Panics.
     #[ws(command(concurrent))]
     Panic,
@@ -135,6 +153,13 @@ pub enum TallyEvent {
         list: ListName,
         /// The number.
         value: u64,
+    },
+
+    /// For one user alone.
+    #[ws(direct)]
+    Whispered {
+        /// What.
+        text: String,
     },
 
     /// From another version.

@@ -141,7 +141,8 @@ impl ClientHarness for Driver<'_> {
             | Event::Save { .. }
             | Event::Fate { .. }
             | Event::Subscribed { .. }
-            | Event::Readable { .. } => {}
+            | Event::Readable { .. }
+            | Event::Inbox => {}
         }
     }
 

@@ -195,7 +195,8 @@ impl Place {
             }
             ServerFrame::Result { seq, .. }
             | ServerFrame::Failed { seq, .. }
-            | ServerFrame::Refused { seq, .. } => {
+            | ServerFrame::Refused { seq, .. }
+            | ServerFrame::Direct { seq, .. } => {
                 self.received = seq.0;
             }
             ServerFrame::Subscribed(subscribed) => {

@@ -131,6 +131,10 @@ AcksCoverAccepted = "acked ≤ accepted ≤ sent", "an ack covers only what has 
 WindowIsKept = "what is not acknowledged fits the window",
     "in frames and bytes, but for a single frame";
 ClientWaitsForWelcome = "nothing goes between HELLO and WELCOME", "the client waits";
+DirectsInOrder = "direct messages come once, in order",
+    "whatever happens to sockets, sessions and processes";
+MissingDirectsAreTold = "missing direct messages are told",
+    "what a client's session had taken is there, or the client is told that some may be missing";
 // Topics (section 7).
 EqualPlacesEqualBytes = "equal places have equal bytes",
     "equal topic, epoch and number mean equal bytes, on all nodes, for ever";

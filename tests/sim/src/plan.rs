@@ -389,6 +389,10 @@ fn randomise_messages(rng: &mut Rng, plan: &mut Plan) {
     plan.parts = rng.pick(&[0, 0, 0, 30, 100]);
     Arc::make_mut(&mut plan.client).message_bytes =
         rng.pick(&[45, 80, u32::MAX, u32::MAX, u32::MAX, u32::MAX]);
+    let (client, node) = (Arc::make_mut(&mut plan.client), Arc::make_mut(&mut plan.node));
+    (client.inbox_messages, client.inbox_bytes) = rng.pick(&[(1, 10), (3, 1_000), (256, 100_000)]);
+    (node.directs_per_session, node.direct_bytes_per_session) =
+        rng.pick(&[(1, 1_000), (4, 50), (256, 100_000)]);
 }
 
 /// What one principal may have. Drawn apart, so that a seed's other settings stay what they were.

@@ -49,6 +49,11 @@ pub struct ClientConfig {
     pub journal: JournalConfig,
     /// Bytes of their bodies; the same, but the latest one is kept however long it is: 256 KiB.
     pub volatile_bytes: u32,
+    /// Direct messages that may wait for the application, of which the oldest is thrown away: 256,
+    /// as many as a server may have on its way.
+    pub inbox_messages: u32,
+    /// Bytes of their bodies; the same, but the latest one is kept however long it is: 256 KiB.
+    pub inbox_bytes: u32,
     /// When to dial again.
     pub backoff: Backoff,
     /// Time for credentials, name resolution, TCP, TLS and upgrade together: 10 s.
@@ -165,6 +170,8 @@ impl ClientConfig {
             volatiles: 64,
             journal: JournalConfig::default(),
             volatile_bytes: 256 * 1024,
+            inbox_messages: 256,
+            inbox_bytes: 256 * 1024,
             backoff: Backoff::default(),
             dial_timeout: Duration::from_secs(10),
             retry_after_cap: Duration::from_secs(300),

@@ -132,6 +132,8 @@ impl Client {
     fn drop_session(&mut self) {
         if self.session.take().is_some() {
             self.outbox.session_lost();
+            self.inbox.session_lost();
+            self.fx.event(Event::Inbox);
         }
     }
 

@@ -7,7 +7,7 @@ use super::heartbeat::Beat;
 use super::outbox::NextCommand;
 use super::router::Client;
 use super::timer::ClientTimer;
-use super::types::CallOutcome;
+use super::types::{CallOutcome, Event};
 use crate::session::{Close, CloseCode, Now, millis};
 use crate::wire::{
     Body, ClientFrame, CommandFrame, CommandNo, Dial, LeaseGrant, Name, RefusalCode, Seq,
@@ -185,6 +185,12 @@ impl Client {
             }
             ServerFrame::Refused { seq, ack, n, code, retry_ms } => {
                 self.refused(now, (seq, ack), n, code, retry_ms);
+            }
+            ServerFrame::Direct { seq, ack, name, body } => {
+                if self.sequenced(now, (seq, ack), body.len()) {
+                    self.inbox.put(name, body, &self.config);
+                    self.fx.event(Event::Inbox);
+                }
             }
             ServerFrame::Ping { k } => self.pinged(k),
             ServerFrame::Pong { k } => self.link.ponged(now, k),

@@ -39,6 +39,11 @@ pub struct ClientLoad {
     /// Bytes of their bodies where they have most, those that wait alone left out
     /// ([`super::ClientConfig::volatile_bytes`]).
     pub volatile_bytes: u64,
+    /// Direct messages that wait for the application ([`super::ClientConfig::inbox_messages`]).
+    pub inbox_messages: usize,
+    /// Bytes of their bodies, those of one that waits alone left out
+    /// ([`super::ClientConfig::inbox_bytes`]).
+    pub inbox_bytes: u64,
     /// UNSUBSCRIBE frames that wait for the socket: at most one per subscription that was asked
     /// for.
     pub leaving: usize,
@@ -58,7 +63,10 @@ impl Client {
         let fullest = self.subscriptions.fullest();
         let (volatiles, volatile_bytes) = self.volatiles.held();
         let volatile_bytes = if volatiles > 1 { volatile_bytes } else { 0 };
+        let (inbox_messages, inbox_bytes) = self.inbox.held();
         ClientLoad {
+            inbox_messages,
+            inbox_bytes: if inbox_messages > 1 { inbox_bytes } else { 0 },
             outbox_commands,
             outbox_bytes,
             backlog_calls,

@@ -9,6 +9,7 @@ mod dialling;
 mod entry;
 mod exchange;
 mod heartbeat;
+mod inbox;
 mod journal;
 mod link;
 mod load;
@@ -29,6 +30,7 @@ mod volatiles;
 
 pub use command::Command;
 pub use config::{Backoff, ClientConfig, JournalConfig};
+pub use inbox::{Direct, Missed};
 pub use load::ClientLoad;
 pub use recovery::{Record, Recovered, Recovery};
 pub use refusal::HttpRefusal;

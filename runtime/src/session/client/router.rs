@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::config::ClientConfig;
+use super::inbox::{Direct, Inbox};
 use super::link::Link;
 use super::outbox::Outbox;
 use super::recovery::Recovery;
@@ -39,6 +40,7 @@ pub struct Client {
     pub(super) outbox: Outbox,
     pub(super) subscriptions: Subscriptions,
     pub(super) volatiles: Volatiles,
+    pub(super) inbox: Inbox,
     pub(super) fx: Effects,
 }
 
@@ -60,6 +62,7 @@ impl Client {
             outbox,
             subscriptions: Subscriptions::default(),
             volatiles: Volatiles::default(),
+            inbox: Inbox::default(),
             fx: Effects::default(),
         }
     }
@@ -148,6 +151,11 @@ impl Client {
     #[must_use]
     pub fn owes_position(&self) -> bool {
         self.subscriptions.owes_position()
+    }
+
+    /// The next thing in the inbox ([`Event::Inbox`]).
+    pub fn poll_inbox(&mut self) -> Option<Direct> {
+        self.inbox.take()
     }
 
     /// Ends a subscription; its id is never used again.

@@ -256,6 +256,8 @@ pub enum Event {
         /// Which.
         sub: SubId,
     },
+    /// There is something in the inbox for [`super::Client::poll_inbox`].
+    Inbox,
     /// A subscription has ended; items that wait can still be taken.
     SubscriptionEnded {
         /// Which.

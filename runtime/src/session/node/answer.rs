@@ -1,8 +1,41 @@
-//! Answers to commands, as a lease gives them and a session sends them. An answer has no sequence
-//! until its session gives it one.
+//! Answers to commands, as a lease gives them, and what a session sends in sequence: answers and
+//! direct messages. They have no sequence until their session gives them one.
 
 use crate::session::store::{Failure, Outcome};
-use crate::wire::{CommandNo, RefusalCode, Seq, ServerFrame};
+use crate::wire::{Body, CommandNo, Name, RefusalCode, Seq, ServerFrame};
+
+/// What a session sends in sequence.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Outbound {
+    Answer(Owed),
+    Direct { name: Name, body: Body },
+}
+
+impl Outbound {
+    pub(super) const fn bytes(&self) -> u64 {
+        match self {
+            Self::Answer(owed) => owed.bytes(),
+            Self::Direct { body, .. } => body.len() as u64,
+        }
+    }
+
+    /// The command that it answers, if it is an answer.
+    pub(super) const fn command(&self) -> Option<CommandNo> {
+        match self {
+            Self::Answer(owed) => Some(owed.n),
+            Self::Direct { .. } => None,
+        }
+    }
+
+    pub(super) fn frame(&self, seq: Seq, ack: Seq) -> ServerFrame {
+        match self {
+            Self::Answer(owed) => owed.frame(seq, ack),
+            Self::Direct { name, body } => {
+                ServerFrame::Direct { seq, ack, name: name.clone(), body: body.clone() }
+            }
+        }
+    }
+}
 
 /// An answer to a command.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -76,6 +76,11 @@ pub struct NodeConfig {
     /// Sessions of one principal: 64, one for each lease that it may have. Beyond, one of its own
     /// makes room in the same way, or it is refused with 4004.
     pub sessions_per_principal: u32,
+    /// Direct messages that a session may have waiting or unacknowledged: 256, a full window of a
+    /// client. It does not get more ([`Sent::full`](super::Sent::full)).
+    pub directs_per_session: u32,
+    /// Bytes of their bodies: 256 KiB, but a single one may be longer.
+    pub direct_bytes_per_session: u32,
     /// How far a lease's numbers may run ahead: 256.
     pub span: u32,
     /// Bytes of commands that wait or run, per lease; more are refused with `overload`: 1 MiB.
@@ -260,6 +265,8 @@ impl NodeConfig {
             expired_sessions: 1024,
             sessions: 100_000,
             sessions_per_principal: 64,
+            directs_per_session: 256,
+            direct_bytes_per_session: 256 * 1024,
             span: 256,
             lease_queue_bytes: 1024 * 1024,
             lease_record_bytes: 256 * 1024,

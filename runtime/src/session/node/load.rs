@@ -94,6 +94,11 @@ pub struct NodePeaks {
     pub topic_bytes: u64,
     /// Sessions of one principal ([`super::NodeConfig::sessions_per_principal`]).
     pub principal_sessions: u32,
+    /// Direct messages of one session ([`super::NodeConfig::directs_per_session`]).
+    pub directs: u32,
+    /// Bytes of their bodies, those of a single one left out
+    /// ([`super::NodeConfig::direct_bytes_per_session`]).
+    pub direct_bytes: u64,
     /// Expired sessions that are remembered ([`super::NodeConfig::expired_sessions`]).
     pub expired_sessions: usize,
 }

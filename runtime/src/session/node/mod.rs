@@ -29,6 +29,6 @@ pub use identity::{IdSpec, ReadId};
 pub use load::{NodeLoad, NodePeaks};
 pub use router::Node;
 pub use types::{
-    Attempt, ConnId, Denied, ExecId, Executed, Execution, Identity, NodeEvent, Output, Principal,
-    PublishError, PublishId, StagedPublish, TopicVolatile,
+    Attempt, ConnId, Denied, DirectMessage, ExecId, Executed, Execution, Identity, NodeEvent,
+    Output, Principal, PublishError, PublishId, Recipient, Sent, StagedPublish, TopicVolatile,
 };

@@ -222,6 +222,48 @@ pub struct TopicVolatile {
     pub bodies: Vec<(Codec, Body)>,
 }
 
+/// A message outside of topics (PROTOCOL.md 4.16).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DirectMessage {
+    /// Whom it is for.
+    pub to: Recipient,
+    /// Wire name.
+    pub name: Name,
+    /// The body in each enabled codec.
+    pub bodies: Vec<(Codec, Body)>,
+}
+
+/// Whom a direct message is for. Only sessions of this node are found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Recipient {
+    /// Every session of a principal.
+    Principal(Arc<str>),
+    /// The session that has a lease by then.
+    Lease(LeaseId),
+    /// The session that a connection is attached to, if it still is.
+    Connection(ConnId),
+}
+
+impl Recipient {
+    /// Every session of the principal with this name, as the authentication hook gives it.
+    #[must_use]
+    pub fn principal(user: impl Into<Arc<str>>) -> Self {
+        Self::Principal(user.into())
+    }
+}
+
+/// What became of a direct message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Sent {
+    /// Sessions that have it now: they get it, unless they end before.
+    pub sessions: u32,
+    /// Sessions that have as many waiting as they may
+    /// ([`super::NodeConfig::directs_per_session`]), and do not get it.
+    pub full: u32,
+    /// Sessions whose clients do not take messages so long (PROTOCOL.md 2.6), and do not get it.
+    pub too_long: u32,
+}
+
 /// What a handler published through its context.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum StagedPublish {
@@ -229,6 +271,8 @@ pub enum StagedPublish {
     Event(Publication),
     /// Goes out once the result is committed.
     Volatile(TopicVolatile),
+    /// The same, to a session or a principal.
+    Direct(DirectMessage),
 }
 
 /// What came of an execution.

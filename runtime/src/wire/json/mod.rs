@@ -28,6 +28,7 @@ mod kind {
     pub(super) const SKIP: u64 = 11;
     pub(super) const PING: u64 = 12;
     pub(super) const PONG: u64 = 13;
+    pub(super) const DIRECT: u64 = 14;
     pub(super) const HELLO: u64 = 20;
     pub(super) const WELCOME: u64 = 21;
     pub(super) const RESUME_FAILED: u64 = 22;

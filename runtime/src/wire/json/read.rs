@@ -66,6 +66,7 @@ pub(in crate::wire) fn read_server(message: &[u8]) -> Result<ServerFrame, FrameE
         kind::RESULT => return result(&mut reader),
         kind::FAILED => return failed(&mut reader),
         kind::TOPIC_VOLATILE => return topic_volatile(&mut reader),
+        kind::DIRECT => return direct(&mut reader),
         kind::SNAPSHOT => return snapshot(&mut reader),
         kind::WELCOME => return rare::welcome(&mut reader),
         kind::RESUME_FAILED => return rare::resume_failed(&mut reader),
@@ -168,6 +169,15 @@ fn snapshot(reader: &mut Reader<'_>) -> Result<ServerFrame, FrameError> {
     let at = reader.at();
     let (name, body) = named(name, reader.next_rest()?, at)?;
     Ok(ServerFrame::Snapshot { topic, ts, name, body })
+}
+
+fn direct(reader: &mut Reader<'_>) -> Result<ServerFrame, FrameError> {
+    let seq = Seq(reader.next_number()?);
+    let ack = Seq(reader.next_number()?);
+    let name = reader.next_name(false)?;
+    let at = reader.at();
+    let (name, body) = named(name, reader.next_rest()?, at)?;
+    Ok(ServerFrame::Direct { seq, ack, name, body })
 }
 
 fn topic_volatile(reader: &mut Reader<'_>) -> Result<ServerFrame, FrameError> {

@@ -59,14 +59,17 @@ pub(in crate::wire) fn write_server(frame: &ServerFrame, out: &mut BytesMut) {
             let head = Head::begin(out, kind::REFUSED, 0).number(seq.0).number(ack.0).number(n.0);
             head.word(code.word()).number(*retry_ms).end();
         }
+        ServerFrame::Direct { seq, ack, name, body } => {
+            named(out, kind::DIRECT, &[seq.0, ack.0], name, body)
+        }
         ServerFrame::Event { topic, ts, name, body } => {
-            of_topic(out, kind::EVENT, &[topic.0, ts.0], name, body)
+            named(out, kind::EVENT, &[topic.0, ts.0], name, body)
         }
         ServerFrame::Snapshot { topic, ts, name, body } => {
-            of_topic(out, kind::SNAPSHOT, &[topic.0, ts.0], name, body)
+            named(out, kind::SNAPSHOT, &[topic.0, ts.0], name, body)
         }
         ServerFrame::TopicVolatile { topic, name, body } => {
-            of_topic(out, kind::TOPIC_VOLATILE, &[topic.0], name, body);
+            named(out, kind::TOPIC_VOLATILE, &[topic.0], name, body);
         }
         ServerFrame::Ack { ack } => numbers(out, kind::ACK, &[ack.0]),
         ServerFrame::Skip { topic, ts } => numbers(out, kind::SKIP, &[topic.0, ts.0]),
@@ -91,21 +94,21 @@ pub(in crate::wire) fn write_server(frame: &ServerFrame, out: &mut BytesMut) {
 /// An EVENT as a message of its own.
 pub(in crate::wire) fn event(topic: TopicNo, ts: TopicSeq, name: &Name, body: &Body) -> Bytes {
     let mut out = BytesMut::new();
-    of_topic(&mut out, kind::EVENT, &[topic.0, ts.0], name, body);
+    named(&mut out, kind::EVENT, &[topic.0, ts.0], name, body);
     out.freeze()
 }
 
 /// A SNAPSHOT as a message of its own.
 pub(in crate::wire) fn snapshot(topic: TopicNo, ts: TopicSeq, name: &Name, body: &Body) -> Bytes {
     let mut out = BytesMut::new();
-    of_topic(&mut out, kind::SNAPSHOT, &[topic.0, ts.0], name, body);
+    named(&mut out, kind::SNAPSHOT, &[topic.0, ts.0], name, body);
     out.freeze()
 }
 
 /// A TOPIC_VOLATILE as a message of its own.
 pub(in crate::wire) fn topic_volatile(topic: TopicNo, name: &Name, body: &Body) -> Bytes {
     let mut out = BytesMut::new();
-    of_topic(&mut out, kind::TOPIC_VOLATILE, &[topic.0], name, body);
+    named(&mut out, kind::TOPIC_VOLATILE, &[topic.0], name, body);
     out.freeze()
 }
 
@@ -126,7 +129,7 @@ fn write_command(command: &CommandFrame, out: &mut BytesMut) {
     head.name(&command.name).body(&command.body);
 }
 
-fn of_topic(out: &mut BytesMut, kind: u64, head: &[u64], name: &Name, body: &Body) {
+fn named(out: &mut BytesMut, kind: u64, head: &[u64], name: &Name, body: &Body) {
     let start = Head::begin(out, kind, name.as_bytes().len() + body.len());
     head.iter().fold(start, |head, number| head.number(*number)).name(name).body(body);
 }

@@ -38,7 +38,8 @@ pub(super) const fn sequence_of(frame: &ServerFrame) -> Option<(Seq, Seq)> {
     match frame {
         ServerFrame::Result { seq, ack, .. }
         | ServerFrame::Failed { seq, ack, .. }
-        | ServerFrame::Refused { seq, ack, .. } => Some((*seq, *ack)),
+        | ServerFrame::Refused { seq, ack, .. }
+        | ServerFrame::Direct { seq, ack, .. } => Some((*seq, *ack)),
         _ => None,
     }
 }

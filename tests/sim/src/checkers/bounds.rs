@@ -83,6 +83,8 @@ impl Checkers {
             ("credit bytes", load.item_bytes, u64::from(config.credit.bytes) + MESSAGE_BYTES),
             ("volatiles", size(load.volatiles), config.volatiles.into()),
             ("volatile_bytes", load.volatile_bytes, config.volatile_bytes.into()),
+            ("inbox_messages", size(load.inbox_messages), config.inbox_messages.into()),
+            ("inbox_bytes", load.inbox_bytes, config.inbox_bytes.into()),
             ("UNSUBSCRIBE", size(load.leaving), subscriptions),
             (
                 "timers",
@@ -194,6 +196,8 @@ fn over_at_node(
             peaks.principal_sessions.into(),
             config.sessions_per_principal.into(),
         ),
+        ("directs_per_session", peaks.directs.into(), config.directs_per_session.into()),
+        ("direct_bytes", peaks.direct_bytes, config.direct_bytes_per_session.into()),
         ("expired_sessions", size(peaks.expired_sessions), config.expired_sessions.into()),
         ("sessions", size(load.sessions), config.sessions.into()),
         ("topics_held", size(load.topics), config.topics_held.into()),

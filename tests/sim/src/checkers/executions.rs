@@ -197,7 +197,7 @@ impl Checkers {
         if let Executed::Command { outcome, publishes } = executed {
             let events = publishes.iter().filter_map(|publish| match publish {
                 StagedPublish::Event(event) => Some(event),
-                StagedPublish::Volatile(_) => None,
+                StagedPublish::Volatile(_) | StagedPublish::Direct(_) => None,
             });
             self.a_handler_says((process, lease, n), outcome, events);
         }

@@ -6,6 +6,7 @@ mod backlog;
 mod bounds;
 mod claims;
 mod commands;
+mod directs;
 mod drains;
 mod executions;
 mod known;
@@ -38,6 +39,7 @@ use self::bounds::Largest;
 use self::claims::Claims;
 use self::commands::{CallBook, ClientBook, CommitBook, Ids, LeaseBook, kept};
 pub use self::commands::{Found, Said, TakenUp};
+use self::directs::InboxBook;
 use self::drains::Unanswered;
 use self::executions::Executions;
 use self::known::Known;
@@ -107,6 +109,8 @@ pub struct Checkers {
     heard: Heard,
     /// By client process.
     rows: BTreeMap<u64, Row>,
+    /// By client process.
+    inboxes: BTreeMap<u64, InboxBook>,
 }
 
 pub(crate) fn digest(of: &impl Hash) -> u64 {
@@ -152,6 +156,7 @@ impl Checkers {
             message_bytes: plan.client.message_bytes as usize,
             heard: Heard::new(),
             rows: BTreeMap::new(),
+            inboxes: BTreeMap::new(),
         }
     }
 

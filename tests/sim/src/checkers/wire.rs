@@ -339,6 +339,7 @@ impl Checkers {
             self.is_told_to_leave(process, None);
             self.ack_arrives(welcome.session, Way::Up, welcome.recv.0);
             self.is_welcomed(process);
+            self.joins(process, welcome.session, socket.node_process);
             self.claims.waits_no_more(process);
             match &welcome.lease {
                 Some(lease) => self.lease_is_told(process, lease.id),
@@ -386,7 +387,8 @@ const fn sequence_of(frame: &ServerFrame) -> Option<(u64, u64)> {
     match frame {
         ServerFrame::Result { seq, ack, .. }
         | ServerFrame::Failed { seq, ack, .. }
-        | ServerFrame::Refused { seq, ack, .. } => Some((seq.0, ack.0)),
+        | ServerFrame::Refused { seq, ack, .. }
+        | ServerFrame::Direct { seq, ack, .. } => Some((seq.0, ack.0)),
         _ => None,
     }
 }
@@ -398,6 +400,7 @@ fn content_of(frame: &ServerFrame) -> (u64, usize) {
             (digest(&(1, n, code, name, body)), body.len())
         }
         ServerFrame::Refused { n, code, .. } => (digest(&(2, n, code)), 0),
+        ServerFrame::Direct { name, body, .. } => (digest(&(3, name, body)), body.len()),
         _ => (0, 0),
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use steadfast::session::client::{
     CallId, SubId, Submission, SubmitError, SubscribeError, SubscriptionEnd, SubscriptionRequest,
 };
-use steadfast::session::node::PublishId;
-use steadfast::wire::{Body, Position, TopicSeq};
+use steadfast::session::node::{DirectMessage, PublishId, Recipient};
+use steadfast::wire::{Body, Codec, Position, TopicSeq};
 use steadfast_rig::fixtures;
 
 use super::handlers::{numbered, topic_id};
@@ -17,6 +17,7 @@ use crate::mistake::Mistake;
 use crate::plan::{
     CONCURRENT, CONCURRENT_WITH_ID, KEYS, ORDERED, ORDERED_WITH_ID, TOPICS, VOLATILE, name,
 };
+use crate::rng::Rng;
 
 const NO_TIME: Duration = Duration::ZERO;
 
@@ -56,6 +57,11 @@ impl World {
         let at = self.rng.below(self.clients.len() as u64) as usize;
         if self.client_sleeps(at) {
             return;
+        }
+        // Beside the rest, with chances of its own, so that a seed's other deeds stay what they are.
+        let mut apart = Rng::new(self.rng.clone().next_u64().rotate_left(24));
+        if apart.chance(100) {
+            self.send_direct(at, &mut apart);
         }
         match self.rng.weighted(&[50, 14, 4, 5, 5, 16, 4, 2, 1]) {
             0 => self.submit_something(at),
@@ -379,6 +385,57 @@ impl World {
         self.note(|_| format!("node {at}: publishes {publication:?}"));
         self.pump();
         Some(id)
+    }
+
+    /// Some node is given a message for a client: for its lease, or for everybody of its user.
+    fn send_direct(&mut self, client: usize, rng: &mut Rng) {
+        let process = self.clients[client].process;
+        let here = self.checkers.node_of(process).filter(|_| rng.chance(700));
+        let here = here.and_then(|of| self.nodes.iter().position(|node| node.process == of));
+        let at = here.unwrap_or_else(|| rng.below(self.nodes.len() as u64) as usize);
+        let lease = self.checkers.lease_of(process);
+        let to = match lease.filter(|_| rng.chance(700)) {
+            Some(lease) => Recipient::Lease(lease),
+            None => Recipient::principal(self.clients[client].user.as_str()),
+        };
+        for _ in 0..rng.within((1, 4)) {
+            self.send_direct_to(at, &to, rng.pick(&[0, 5, 60]));
+        }
+    }
+
+    /// A node is given a message.
+    pub fn send_direct_to(&mut self, at: usize, to: &Recipient, padding: u64) {
+        self.directs += 1;
+        let (number, process, now) = (self.directs, self.nodes[at].process, self.node_now(at));
+        let body = numbered(number, padding);
+        let message =
+            DirectMessage { to: to.clone(), name: name("told"), bodies: vec![(Codec::Json, body)] };
+        let asleep = self.node_sleeps(at);
+        let Some(core) = self.nodes[at].core.as_mut().filter(|_| !asleep) else { return };
+        let sent = core.send_to(now, &message);
+        self.note(|_| format!("node {at}: sends {message:?}: {sent:?}"));
+        match to {
+            Recipient::Lease(lease) => {
+                self.checkers.is_sent_to_lease(process, *lease, number, sent);
+            }
+            Recipient::Principal(_) | Recipient::Connection(_) => self.checkers.is_sent(sent),
+        }
+        self.pump();
+    }
+
+    /// Every third application looks into its inbox at the end alone.
+    pub(super) fn inbox_has_something(&mut self, at: usize) {
+        if self.healing || at % 3 != 2 {
+            self.empty_inbox(at);
+        }
+    }
+
+    pub(super) fn empty_inbox(&mut self, at: usize) {
+        let process = self.clients[at].process;
+        while let Some(next) = self.clients[at].core.poll_inbox() {
+            self.note(|_| format!("client {at}: takes {next:?}"));
+            self.checkers.takes(process, &next);
+        }
     }
 
     fn publish_volatile(&mut self) {

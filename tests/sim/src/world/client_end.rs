@@ -154,6 +154,7 @@ impl World {
             }
             Event::SubscriptionEnded { sub, end } => self.subscription_ended(at, sub, &end),
             Event::Readable { sub } => self.readable(at, sub),
+            Event::Inbox => self.inbox_has_something(at),
             Event::TimedOut { call } => {
                 self.checkers.sometimes.count("caller timed out");
                 self.checkers.kept(self.clients[at].process, Owed::Call(call));

@@ -165,7 +165,7 @@ impl World {
         };
         let events = publishes.into_iter().filter_map(|publish| match publish {
             StagedPublish::Event(event) => Some(event),
-            StagedPublish::Volatile(_) => None,
+            StagedPublish::Volatile(_) | StagedPublish::Direct(_) => None,
         });
         Decided { outcome, publishes: events.collect() }
     }

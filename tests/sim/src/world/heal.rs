@@ -30,6 +30,7 @@ impl World {
         self.end_all_stalls();
         self.everybody_wakes();
         self.everybody_reads();
+        (0..self.clients.len()).for_each(|at| self.empty_inbox(at));
         self.pump();
         let rested = self.run_until(self.plan.heal_ms, |world| world.is_at_rest());
         if self.checkers.violated() {
@@ -87,6 +88,9 @@ impl World {
             }
             if self.checkers.waits_for_lease(slot.process) {
                 return format!("client {at} waits for its lease");
+            }
+            if let Some(number) = self.checkers.direct_to_come(slot.process) {
+                return format!("client {at} has not had the direct message {number}");
             }
             for &sub in slot.subs.keys() {
                 if let Some(why) = self.checkers.not_at_head(slot.process, sub) {

@@ -139,6 +139,8 @@ pub struct World {
     due: BTreeMap<(Now, u64), Due>,
     ties: u64,
     ids: u64,
+    /// Direct messages so far.
+    directs: u64,
     steps: u64,
     healing: bool,
 }
@@ -166,6 +168,7 @@ impl World {
             due: BTreeMap::new(),
             ties: 0,
             ids: 0,
+            directs: 0,
             steps: 0,
             healing: false,
             plan,

@@ -23,7 +23,7 @@ use crate::wire::{CommandNo, Epoch, FailureCode, LeaseId};
 /// What came of one record of a commit.
 pub(crate) enum Committed {
     /// It stands, and is this node's.
-    Written { publishes: Vec<Publication>, volatiles: Vec<StagedPublish>, dup: bool },
+    Written { publishes: Vec<Publication>, afterwards: Vec<StagedPublish>, dup: bool },
     /// Another command has its message id, and what that id stands for is recorded.
     Used { dup: bool },
     /// An earlier one stands; `same` if it is of the same command. `publishes` is what this node's
@@ -48,15 +48,17 @@ fn stage(
         return (outcome, Vec::new(), Vec::new());
     }
     let count = publishes.len();
-    let (mut events, mut volatiles) = (Vec::new(), Vec::new());
+    let (mut events, mut afterwards) = (Vec::new(), Vec::new());
     for publish in publishes {
         match publish {
             StagedPublish::Event(event) => events.push(event),
-            volatile @ StagedPublish::Volatile(_) => volatiles.push(volatile),
+            later @ (StagedPublish::Volatile(_) | StagedPublish::Direct(_)) => {
+                afterwards.push(later)
+            }
         }
     }
     match count <= terms.publishes && terms.admit_events(&events) {
-        true => (outcome, events, volatiles),
+        true => (outcome, events, afterwards),
         false => internal(),
     }
 }
@@ -100,10 +102,10 @@ impl Leases {
         fx: &mut Effects,
     ) {
         if let Some(running) = self.end(now, key, n, exec, config, fx) {
-            let (outcome, publishes, volatiles) = stage(outcome, publishes, &self.terms);
+            let (outcome, publishes, afterwards) = stage(outcome, publishes, &self.terms);
             let settled = publishes.is_empty();
             let record = Record { hash: running.hash, outcome, publishes, settled };
-            self.commit((key, n), record, volatiles, false);
+            self.commit((key, n), record, afterwards, false);
         }
         self.start_next(now, key, config, fx);
     }
@@ -112,12 +114,12 @@ impl Leases {
         &mut self,
         (key, n): (LeaseKey, CommandNo),
         record: Record,
-        volatiles: Vec<StagedPublish>,
+        afterwards: Vec<StagedPublish>,
         dup: bool,
     ) {
         let Some(lease) = self.leases.held_mut(key) else { return };
         let Some(slot) = held(lease.slot_mut(n), "what has ended has a slot") else { return };
-        slot.state = SlotState::Committing(Committing { record, volatiles, dup });
+        slot.state = SlotState::Committing(Committing { record, afterwards, dup });
         lease.commits.executed.push_back(n);
         self.queue_commit(key);
     }
@@ -207,16 +209,16 @@ impl Leases {
         match outcome {
             CommitOutcome::Written { .. } => {
                 lease.contact.recorded = true;
-                let Committing { record, volatiles, dup } = ours;
+                let Committing { record, afterwards, dup } = ours;
                 lease.keep(n, record.hash, record.outcome, limit);
-                Committed::Written { publishes: record.publishes, volatiles, dup }
+                Committed::Written { publishes: record.publishes, afterwards, dup }
             }
             CommitOutcome::Decided { decided, .. } => {
                 lease.contact.recorded = true;
-                let Committing { record, volatiles, dup } = ours;
+                let Committing { record, afterwards, dup } = ours;
                 let Decided { outcome, publishes } = (**decided).clone();
                 lease.keep(n, record.hash, outcome, limit);
-                Committed::Written { publishes, volatiles, dup }
+                Committed::Written { publishes, afterwards, dup }
             }
             CommitOutcome::Used(outcome) => {
                 lease.contact.recorded = true;

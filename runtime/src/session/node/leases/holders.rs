@@ -62,6 +62,16 @@ impl Leases {
         self.find(id).is_some_and(|lease| lease.principal.user() == user && lease.codec == codec)
     }
 
+    /// The codec that a lease is bound to.
+    pub(crate) fn codec(&self, key: LeaseKey) -> Option<Codec> {
+        self.leases.held(key).map(|lease| lease.codec)
+    }
+
+    /// The session that has a lease.
+    pub(crate) fn holder(&self, id: LeaseId) -> Option<SessionKey> {
+        self.find(id)?.session
+    }
+
     // ---- claims ----
 
     /// The store is asked for a lease that a client names.

@@ -56,11 +56,12 @@ pub(super) struct Running {
     pub(super) overdue: Now,
 }
 
-/// A record on its way to the store, and the volatiles that go out once it is there.
+/// A record on its way to the store, and what goes out once it is there: volatiles and direct
+/// messages.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Committing {
     pub(super) record: Record,
-    pub(super) volatiles: Vec<StagedPublish>,
+    pub(super) afterwards: Vec<StagedPublish>,
     /// Its outcome is that of an earlier command with the same message id.
     pub(super) dup: bool,
 }

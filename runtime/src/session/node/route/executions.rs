@@ -106,6 +106,7 @@ impl Node {
         for publish in publishes {
             match publish {
                 StagedPublish::Volatile(volatile) => self.publish_volatile(now, volatile),
+                StagedPublish::Direct(message) => drop(self.send_to(now, &message)),
                 StagedPublish::Event(event) => drop(self.publish(now, event)),
             }
         }

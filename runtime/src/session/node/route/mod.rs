@@ -2,6 +2,7 @@
 //! rules are the machines'.
 
 mod commands;
+mod direct;
 mod drain;
 mod executions;
 mod handshake;

@@ -8,7 +8,7 @@ use crate::session::node::leases::{Committed, Fenced, Found};
 use crate::session::node::router::Node;
 use crate::session::node::seats::Replaced;
 use crate::session::node::topics::{Notices, Topics};
-use crate::session::node::types::{ConnId, Output, StagedPublish};
+use crate::session::node::types::{ConnId, Output};
 use crate::session::store::{
     AppendOutcome, Appended, Claim, CommitOutcome, LogEntry, OpId, Publication, StoreOp,
     StoreOutcome, StoreTime, TopicHead, TopicId,
@@ -192,18 +192,14 @@ impl Node {
     ) {
         match (self.leases.committed(lease, n, &outcome, &self.config), outcome) {
             (
-                Committed::Written { publishes, volatiles, dup },
+                Committed::Written { publishes, afterwards, dup },
                 CommitOutcome::Written { settled } | CommitOutcome::Decided { settled, .. },
             ) => {
                 match settled {
                     Some(places) => self.on_settled(now, &publishes, places),
                     None => self.settle(lease, (id, n), at, publishes),
                 }
-                for volatile in volatiles {
-                    if let StagedPublish::Volatile(volatile) = volatile {
-                        self.publish_volatile(now, volatile);
-                    }
-                }
+                self.publish_all(now, afterwards);
                 self.answer(lease, n, dup);
                 self.leases.share_outcome(now, lease, n, &self.config, &mut self.fx);
             }

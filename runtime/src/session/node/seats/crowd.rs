@@ -22,7 +22,8 @@ pub(super) struct Crowd {
 /// What one principal has of them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 struct People {
-    sessions: u32,
+    /// In no order.
+    sessions: Vec<SessionKey>,
     detached: BTreeSet<Place>,
 }
 
@@ -44,8 +45,13 @@ pub(crate) enum Vacancy {
 const COUNTED: &str = "every session is counted";
 
 impl Crowd {
-    pub(super) fn enter(&mut self, name: Arc<str>) {
-        self.people.entry(name).or_default().sessions += 1;
+    pub(super) fn enter(&mut self, name: Arc<str>, key: SessionKey) {
+        self.people.entry(name).or_default().sessions.push(key);
+    }
+
+    /// Every session of a principal.
+    pub(super) fn sessions_of(&self, name: &str) -> &[SessionKey] {
+        self.people.get(name).map_or(&[], |people| &people.sessions)
     }
 
     /// A session has lost its socket.
@@ -70,8 +76,8 @@ impl Crowd {
         self.attach(key, session);
         let name = session.principal.user();
         let Some(people) = held(self.people.get_mut(name), COUNTED) else { return };
-        people.sessions -= 1;
-        if people.sessions == 0 {
+        people.sessions.retain(|other| *other != key);
+        if people.sessions.is_empty() {
             self.people.remove(name);
         }
     }
@@ -86,7 +92,7 @@ impl Crowd {
     ) -> Vacancy {
         let first = |places: &BTreeSet<Place>| places.first().map(|(.., key)| *key);
         let people = self.people.get(principal.user());
-        if let Some(people) = people.filter(|it| it.sessions >= config.sessions_per_principal) {
+        if let Some(people) = people.filter(|it| it.count() >= config.sessions_per_principal) {
             return first(&people.detached).map_or(Vacancy::PrincipalFull, Vacancy::InPlaceOf);
         }
         if sessions < config.sessions as usize {
@@ -96,7 +102,13 @@ impl Crowd {
     }
 
     pub(super) fn most(&self) -> u32 {
-        self.people.values().map(|people| people.sessions).max().unwrap_or_default()
+        self.people.values().map(People::count).max().unwrap_or_default()
+    }
+}
+
+impl People {
+    fn count(&self) -> u32 {
+        u32::try_from(self.sessions.len()).unwrap_or(u32::MAX)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Frames of one connection: sequences and acks that come, and what is written next (PROTOCOL.md
 //! 4.2 to 4.6). What topics have to send is not known here.
 
+use super::session::Unsent;
 use super::state::Seats;
 use crate::session::held::held;
 use crate::session::node::answer::Owed;
@@ -9,7 +10,7 @@ use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::keys::{LeaseKey, Seat, SessionKey};
 use crate::session::node::types::ConnId;
 use crate::session::{Close, CloseCode, Now};
-use crate::wire::{Codec, CommandNo, Seq, ServerFrame};
+use crate::wire::{Body, Codec, CommandNo, Name, Seq, ServerFrame};
 
 /// What a client is told that claims more than was written, or resolved more than it has called
 /// (PROTOCOL.md 4.4, 5.4).
@@ -138,6 +139,25 @@ impl Seats {
         if let Some(conn) = session.conn {
             fx.wake(conn);
         }
+    }
+
+    /// Queues a direct message for a session, behind what there is.
+    ///
+    /// # Errors
+    /// When it has as many as it may, or its client takes none so long.
+    pub(crate) fn send(
+        &mut self,
+        session: SessionKey,
+        (name, body): (Name, Body),
+        config: &NodeConfig,
+        fx: &mut Effects,
+    ) -> Result<(), Unsent> {
+        let Some(session) = self.sessions.held_mut(session) else { return Err(Unsent::Full) };
+        session.send(name, body, config)?;
+        if let Some(conn) = session.conn {
+            fx.wake(conn);
+        }
+        Ok(())
     }
 
     /// The client does not wait for answers below `low`.

@@ -161,6 +161,7 @@ impl Seats {
         let other_process = session.instance != hello.instance;
         session.instance = hello.instance;
         session.dial = hello.dial;
+        session.message_bytes = hello.message_bytes;
         // The same user, but what the hook says of it may be new.
         session.principal = principal;
         let earlier = session.conn.replace(conn);
@@ -188,9 +189,11 @@ impl Seats {
             lease,
             lease_id,
             window: smaller(hello.window, config.max_client_window),
+            message_bytes: hello.message_bytes,
         };
-        self.crowd.enter(beginning.principal.id());
+        let name = beginning.principal.id();
         let key = self.sessions.insert(Session::new(now, beginning));
+        self.crowd.enter(name, key);
         self.ids.insert(id, key);
         Seat { session: key, lease }
     }

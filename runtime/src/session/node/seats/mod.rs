@@ -14,4 +14,5 @@ pub(super) use crowd::Vacancy;
 pub(super) use frames::{Accept, Sequenced, WRONG_ACK, Written};
 pub(super) use handshake::{Found, Opening, Replaced};
 pub(super) use life::Beat;
+pub(super) use session::Unsent;
 pub(super) use state::Seats;

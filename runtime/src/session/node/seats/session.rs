@@ -1,14 +1,16 @@
 //! Continuity for one client process (PROTOCOL.md 1.2, section 4): sequences, acks, windows, and
-//! the answers that may have to be sent again.
+//! the answers and direct messages that may have to be sent again.
 
 use std::collections::VecDeque;
 
 use crate::session::Now;
-use crate::session::node::answer::Owed;
+use crate::session::node::answer::{Outbound, Owed};
+use crate::session::node::config::NodeConfig;
 use crate::session::node::keys::LeaseKey;
 use crate::session::node::types::{ConnId, Principal};
 use crate::wire::{
-    CommandNo, Dial, Gen, InstanceId, LeaseId, ResumeToken, Seq, ServerFrame, SessionId, Window,
+    Body, CommandNo, Dial, Gen, InstanceId, LeaseId, Name, ResumeToken, Seq, ServerFrame,
+    SessionId, Window, body_limit,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -34,8 +36,10 @@ pub(super) struct Session {
     /// It got the lease after its WELCOME: a client whose socket broke may not have heard of it.
     pub(super) leased_later: bool,
     pub(super) window: Window,
+    /// The longest message that its client takes.
+    pub(super) message_bytes: Option<u32>,
     accepted: Accepted,
-    answers: Answers,
+    sending: Sending,
 }
 
 /// What came from the client.
@@ -50,16 +54,26 @@ struct Accepted {
 
 /// What goes to the client.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-struct Answers {
+struct Sending {
     /// Highest sequence given to a frame of ours.
     sent: Seq,
     /// Un-acknowledged frames, the last one is `sent`.
-    replay: VecDeque<Owed>,
+    replay: VecDeque<Outbound>,
     replay_bytes: u64,
     /// How many at the end of `replay` are still to be written on this attachment.
     unwritten: usize,
-    /// Answers without a sequence yet: the window is full.
-    pending: VecDeque<Owed>,
+    /// What has no sequence yet: the window is full.
+    pending: VecDeque<Outbound>,
+    /// Direct messages among all of these, and the bytes of their bodies.
+    directs: u32,
+    direct_bytes: u64,
+}
+
+/// Why a session does not get a direct message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unsent {
+    Full,
+    TooLong,
 }
 
 /// Who a new session is for.
@@ -73,12 +87,23 @@ pub(super) struct Beginning {
     pub(super) lease: LeaseKey,
     pub(super) lease_id: Option<LeaseId>,
     pub(super) window: Window,
+    pub(super) message_bytes: Option<u32>,
 }
 
 impl Session {
     pub(super) fn new(now: Now, beginning: Beginning) -> Self {
-        let Beginning { id, token, principal, instance, dial, conn, lease, lease_id, window } =
-            beginning;
+        let Beginning {
+            id,
+            token,
+            principal,
+            instance,
+            dial,
+            conn,
+            lease,
+            lease_id,
+            window,
+            message_bytes,
+        } = beginning;
         Self {
             id,
             token,
@@ -95,8 +120,9 @@ impl Session {
             lease_id,
             leased_later: false,
             window,
+            message_bytes,
             accepted: Accepted::default(),
-            answers: Answers::default(),
+            sending: Sending::default(),
         }
     }
 
@@ -144,93 +170,126 @@ impl Session {
 
     /// Queues an answer; the window decides when it goes.
     pub(super) fn owe(&mut self, owed: Owed) {
-        self.answers.pending.push_back(owed);
+        self.sending.pending.push_back(Outbound::Answer(owed));
+    }
+
+    /// Queues a direct message behind what there is.
+    ///
+    /// # Errors
+    /// When too many wait or are unacknowledged, or its client takes none so long.
+    pub(super) fn send(
+        &mut self,
+        name: Name,
+        body: Body,
+        config: &NodeConfig,
+    ) -> Result<(), Unsent> {
+        if self.message_bytes.is_some_and(|most| body.len() > body_limit(most) as usize) {
+            return Err(Unsent::TooLong);
+        }
+        let sending = &mut self.sending;
+        let bytes = sending.direct_bytes + body.len() as u64;
+        let many = sending.directs >= config.directs_per_session;
+        if many || (sending.directs > 0 && bytes > u64::from(config.direct_bytes_per_session)) {
+            return Err(Unsent::Full);
+        }
+        sending.directs += 1;
+        sending.direct_bytes = bytes;
+        sending.pending.push_back(Outbound::Direct { name, body });
+        Ok(())
     }
 
     /// The client does not wait for answers to these; they must not pile up behind its window.
     pub(super) fn forget_below(&mut self, low: CommandNo) {
-        self.answers.pending.retain(|owed| owed.n >= low);
+        self.sending.pending.retain(|next| next.command().is_none_or(|n| n >= low));
     }
 
     /// Releases what the client has accepted. `false` if it claims more than was written
     /// (PROTOCOL.md 4.4).
     pub(super) fn on_ack(&mut self, ack: Seq) -> bool {
-        let answers = &mut self.answers;
-        if ack > answers.sent {
+        let sending = &mut self.sending;
+        if ack > sending.sent {
             return false;
         }
-        let first = answers.sent.0 + 1 - answers.replay.len() as u64;
+        let first = sending.sent.0 + 1 - sending.replay.len() as u64;
         for _ in first..=ack.0 {
-            if let Some(owed) = answers.replay.pop_front() {
-                answers.replay_bytes -= owed.bytes();
+            let Some(accepted) = sending.replay.pop_front() else { break };
+            sending.replay_bytes -= accepted.bytes();
+            if let Outbound::Direct { body, .. } = accepted {
+                sending.directs -= 1;
+                sending.direct_bytes -= body.len() as u64;
             }
         }
-        answers.unwritten = answers.unwritten.min(answers.replay.len());
+        sending.unwritten = sending.unwritten.min(sending.replay.len());
         true
     }
 
     /// Everything above `recv` is written again. `false` if that is not retained, or was never
     /// sent.
     pub(super) fn rewind(&mut self, recv: Seq) -> bool {
-        let answers = &self.answers;
-        let acked = answers.sent.0 - answers.replay.len() as u64;
-        if recv.0 < acked || recv.0 > answers.sent.0 {
+        let sending = &self.sending;
+        let acked = sending.sent.0 - sending.replay.len() as u64;
+        if recv.0 < acked || recv.0 > sending.sent.0 {
             return false;
         }
         self.on_ack(recv);
-        self.answers.unwritten = self.answers.replay.len();
+        self.sending.unwritten = self.sending.replay.len();
         true
     }
 
     /// The next sequenced frame, if the client's window has room (PROTOCOL.md 4.6). The number of
-    /// the command that it answers comes with one that goes out for the first time.
+    /// the command that it answers comes with an answer that goes out for the first time.
     pub(super) fn next_frame(&mut self) -> Option<(ServerFrame, Option<CommandNo>)> {
-        let answers = &mut self.answers;
-        let first = answers.unwritten == 0;
+        let sending = &mut self.sending;
+        let first = sending.unwritten == 0;
         if first {
-            let owed = answers.pending.front()?;
-            let fits = answers.replay.len() < self.window.frames as usize
-                && answers.replay_bytes + owed.bytes() <= u64::from(self.window.bytes);
-            if !fits && !answers.replay.is_empty() {
+            let next = sending.pending.front()?;
+            let fits = sending.replay.len() < self.window.frames as usize
+                && sending.replay_bytes + next.bytes() <= u64::from(self.window.bytes);
+            if !fits && !sending.replay.is_empty() {
                 return None;
             }
-            let owed = answers.pending.pop_front()?;
-            answers.replay_bytes += owed.bytes();
-            answers.sent = answers.sent.next();
-            answers.replay.push_back(owed);
-            answers.unwritten = 1;
+            let next = sending.pending.pop_front()?;
+            sending.replay_bytes += next.bytes();
+            sending.sent = sending.sent.next();
+            sending.replay.push_back(next);
+            sending.unwritten = 1;
         }
-        let at = answers.replay.len() - answers.unwritten;
-        let seq = Seq(answers.sent.0 + 1 - answers.unwritten as u64);
-        answers.unwritten -= 1;
-        let owed = &answers.replay[at];
-        let answered = first.then_some(owed.n);
-        let frame = owed.frame(seq, self.accepted.recv);
+        let at = sending.replay.len() - sending.unwritten;
+        let seq = Seq(sending.sent.0 + 1 - sending.unwritten as u64);
+        sending.unwritten -= 1;
+        let next = &sending.replay[at];
+        let answered = next.command().filter(|_| first);
+        let frame = next.frame(seq, self.accepted.recv);
         self.told();
         Some((frame, answered))
     }
 
     pub(super) fn has_pending(&self) -> bool {
-        !self.answers.pending.is_empty()
+        !self.sending.pending.is_empty()
     }
 
     pub(super) fn owes_nothing(&self) -> bool {
-        self.answers.replay.is_empty() && self.answers.pending.is_empty()
+        self.sending.replay.is_empty() && self.sending.pending.is_empty()
     }
 
     /// Answers that wait for the window.
     pub(super) fn pending(&self) -> usize {
-        self.answers.pending.len()
+        self.sending.pending.iter().filter(|next| next.command().is_some()).count()
     }
 
-    /// Un-acknowledged answers, and their bytes.
+    /// Direct messages that wait or are un-acknowledged, and their bytes.
+    pub(super) const fn directs(&self) -> (u32, u64) {
+        (self.sending.directs, self.sending.direct_bytes)
+    }
+
+    /// Un-acknowledged frames, and their bytes.
     pub(super) fn unacknowledged(&self) -> (usize, u64) {
-        (self.answers.replay.len(), self.answers.replay_bytes)
+        (self.sending.replay.len(), self.sending.replay_bytes)
     }
 
     /// Gives back what a burst needed.
     pub(super) fn shrink_to_fit(&mut self) {
-        self.answers.replay.shrink_to_fit();
-        self.answers.pending.shrink_to_fit();
+        self.sending.replay.shrink_to_fit();
+        self.sending.pending.shrink_to_fit();
     }
 }

@@ -76,6 +76,16 @@ impl Seats {
         self.sessions.held(session)?.conn
     }
 
+    /// The lease of a session, issued or not.
+    pub(crate) fn lease_of(&self, session: SessionKey) -> Option<LeaseKey> {
+        self.sessions.held(session).map(|session| session.lease)
+    }
+
+    /// Every session of a principal.
+    pub(crate) fn sessions_of(&self, user: &str) -> &[SessionKey] {
+        self.crowd.sessions_of(user)
+    }
+
     pub(crate) fn principal(&self, session: SessionKey) -> Option<&Principal> {
         self.sessions.held(session).map(|session| &session.principal)
     }
@@ -140,6 +150,11 @@ impl Seats {
             peaks.control = peaks.control.max(attachment.controls());
         }
         for session in self.sessions.values() {
+            let (directs, direct_bytes) = session.directs();
+            peaks.directs = peaks.directs.max(directs);
+            if directs > 1 {
+                peaks.direct_bytes = peaks.direct_bytes.max(direct_bytes);
+            }
             let (held, bytes) = session.unacknowledged();
             peaks.unacknowledged = peaks.unacknowledged.max(held);
             peaks.answers_waiting = peaks.answers_waiting.max(session.pending());

@@ -56,6 +56,12 @@ enum Fate {
     NeverRan,
 }
 
+impl ClientBook {
+    pub(in crate::checkers) fn holds(&self, lease: LeaseId) -> bool {
+        self.lease == Some(lease)
+    }
+}
+
 impl Checkers {
     /// The lease that a client process holds.
     #[must_use]

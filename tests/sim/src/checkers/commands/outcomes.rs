@@ -23,6 +23,7 @@ impl Checkers {
             self.clients.remove(&process);
         }
         self.states.remove(&process);
+        self.inboxes.remove(&process);
         self.rooms.remove(&process);
         self.refusals.remove(&process);
         self.owes_nothing(process);

@@ -8,7 +8,7 @@ mod node_support;
 use node_support::{Bench, event, told_answers as told};
 use steadfast::session::node::{ConnId, Execution, NodeConfig};
 use steadfast::session::store::Outcome;
-use steadfast::wire::ClientFrame;
+use steadfast::wire::{ClientFrame, CommandNo, LeaseClaim};
 use steadfast_rig::fixtures::{ANN, BOB, CONCURRENT, body, log};
 
 /// Which commands run, by their connection and number.
@@ -287,4 +287,34 @@ fn one_principal_has_no_more_sessions_than_its_quota() {
     assert!(back(&mut bench, first, BOB), "it was used");
     assert!(back(&mut bench, ann, ANN), "it is somebody else's");
     assert_eq!(bench.node.peaks().principal_sessions, 2);
+}
+
+/// Naming somebody else's lease opens no door: what it would replace is not one's own.
+#[test]
+fn who_names_somebody_elses_lease_has_no_more_sessions_than_its_quota() {
+    let mut bench = Bench::with(|config| config.sessions_per_principal = 1);
+    let ann = bench.attach_as(ANN);
+    let lease = bench.lease(ann).id;
+    let bob = bench.attach_as(BOB);
+    let mut hello = bench.hello();
+    hello.token = Some(BOB.into());
+    hello.lease = Some(LeaseClaim { id: lease, low: CommandNo(1), next: CommandNo(1) });
+    let second = bench.dial(hello);
+    assert_eq!(bench.code(second), Some(4004));
+    assert_eq!((bench.code(ann), bench.code(bob)), (None, None), "and nobody leaves for it");
+    assert_eq!(bench.node.peaks().principal_sessions, 1);
+}
+
+/// The same at a node that is full: a stranger takes no place beyond the last one.
+#[test]
+fn who_names_somebody_elses_lease_finds_a_full_node_full() {
+    let mut bench = Bench::with(|config| config.sessions = 1);
+    let ann = bench.attach_as(ANN);
+    let lease = bench.lease(ann).id;
+    let mut hello = bench.hello();
+    hello.token = Some(BOB.into());
+    hello.lease = Some(LeaseClaim { id: lease, low: CommandNo(1), next: CommandNo(1) });
+    let bob = bench.dial(hello);
+    assert_eq!((bench.code(ann), bench.code(bob)), (None, Some(4004)));
+    assert_eq!(bench.node.load().sessions, 1);
 }

@@ -28,6 +28,7 @@ pub fn script(mutant: Mutant) -> Option<Script> {
         Mutant::StatesStandInTheWay => Some(two_topics_with_room_for_one_state),
         Mutant::TopicsKeptByStore => Some(one_topic_after_another),
         Mutant::LooseLeaseStays => Some(a_process_takes_the_place_of_its_predecessor),
+        Mutant::StrangerReplaces => Some(another_user_names_the_lease_of_the_last_one),
         Mutant::LooseLeaseStaysForOthers => Some(a_process_takes_the_last_place_of_all),
         _ => None,
     }
@@ -159,6 +160,23 @@ fn one_after_another(plan: Plan) -> Option<Violation> {
     let mut world = world(plan);
     world.run_for(1_000);
     world.crash_client(0);
+    outcome(world)
+}
+
+/// A client dies and starts again with what it has saved, for somebody else. The node still believes
+/// in the old socket, and has room for one session.
+fn another_user_names_the_lease_of_the_last_one() -> Option<Violation> {
+    let mut plan = Plan::calm()
+        .node(|config| config.sessions = 1)
+        .client(|config| config.lease_at_once = true);
+    plan.journal.on = true;
+    let mut world = world(plan);
+    world.run_for(100);
+    world.cut(world.socket(0), Cut::HALF_OPEN);
+    world.plan.handlers.other_user = 1_000;
+    world.crash_client(0);
+    world.plan.handlers.other_user = 0;
+    world.run_for(500);
     outcome(world)
 }
 

@@ -129,10 +129,11 @@ pub(super) fn taken_up(recovery: &Recovery, now: Now) -> TakenUp {
         let (timeout_ms, _) = recovered.command.timeouts_ms();
         let (_, waited_ms) = recovered.command.since();
         let due = now.after_ms(timeout_ms.saturating_sub(waited_ms));
-        let (outcome, numbered) = (recovered.outcome.clone(), recovered.n.is_some());
-        (*call, Found { outcome, numbered, due })
+        let (outcome, n) = (recovered.outcome.clone(), recovered.n.map(|n| n.0));
+        (*call, Found { outcome, n, due })
     });
-    TakenUp { lease: recovery.lease(), calls: calls.collect() }
+    let (lease, next) = (recovery.lease(), recovery.next().0);
+    TakenUp { lease, next, calls: calls.collect() }
 }
 
 impl World {

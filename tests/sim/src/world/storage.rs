@@ -187,7 +187,8 @@ impl World {
         if orphan {
             return;
         }
-        if odds.after_ms == 0 {
+        // Whoever sleeps hears of it later.
+        if odds.after_ms == 0 && !self.node_sleeps(node) {
             self.answer_store(node, process, op, outcome);
         } else {
             self.after(
@@ -234,8 +235,8 @@ impl World {
         outcome
     }
 
-    /// News to the nodes that want it and do not know yet, with the entry or without; some is late, some is lost,
-    /// some comes twice.
+    /// News to the nodes that want it and do not know yet, with the entry or without; some is late,
+    /// some is lost, some comes twice.
     fn spread(
         &mut self,
         knows: Option<usize>,

@@ -49,9 +49,11 @@ impl Leases {
             .is_some_and(|lease| lease.instance == hello.instance && hello.dial <= lease.dial)
     }
 
-    /// Whether the session that this HELLO needs takes the place of another one.
-    pub(crate) fn replaces(&self, hello: &Hello) -> bool {
-        self.named(hello).is_some_and(|lease| lease.session.is_some())
+    /// Whether the session that this user needs for this lease takes the place of another one. A
+    /// stranger who names it gets a lease and a session of its own.
+    pub(crate) fn replaces(&self, id: LeaseId, user: &str, codec: Codec) -> bool {
+        self.is_theirs(id, user, codec)
+            && self.find(id).is_some_and(|lease| lease.session.is_some())
     }
 
     /// Whether a lease that this node holds is bound to this user and codec: a stranger who names

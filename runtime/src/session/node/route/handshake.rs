@@ -98,7 +98,7 @@ impl Node {
 
     /// With a lease of the store's, unless the client needs none yet.
     fn begin_session(&mut self, now: Now, conn: ConnId, hello: Hello, principal: Principal) {
-        if let Some(full) = self.is_full(&hello, &principal) {
+        if let Some(full) = self.is_full(conn, &hello, &principal) {
             self.close(now, conn, full);
         } else if hello.lease.is_none() && hello.lease_later {
             self.reserve_lease(now, conn, &hello, principal);
@@ -119,10 +119,12 @@ impl Node {
     }
 
     /// Why there is no room for a session; `None` if there is, or one makes room.
-    fn is_full(&self, hello: &Hello, principal: &Principal) -> Option<Close> {
+    fn is_full(&self, conn: ConnId, hello: &Hello, principal: &Principal) -> Option<Close> {
+        let user = principal.user();
+        let claimed = hello.lease.as_ref().map(|claim| claim.id).zip(self.seats.codec(conn));
         match self.seats.vacancy(principal, &self.config) {
             // Its lease's own session makes room.
-            _ if self.leases.replaces(hello) => None,
+            _ if claimed.is_some_and(|(id, codec)| self.leases.replaces(id, user, codec)) => None,
             Vacancy::Free | Vacancy::InPlaceOf(_) => None,
             Vacancy::PrincipalFull => Some(PRINCIPAL_FULL),
             Vacancy::Full => Some(FULL),
@@ -235,7 +237,7 @@ impl Node {
         if self.leases.is_stale(&hello) {
             return self.close(now, conn, STALE);
         }
-        if let Some(full) = self.is_full(&hello, &principal) {
+        if let Some(full) = self.is_full(conn, &hello, &principal) {
             return self.close(now, conn, full);
         }
         let (id, state) = match (fresh, &hello.lease) {

@@ -16,6 +16,8 @@ use crate::checkers::Checkers;
 pub struct TakenUp {
     /// The lease that it goes on with.
     pub lease: Option<LeaseId>,
+    /// The lowest number of it that no command had.
+    pub next: u64,
     /// Its calls.
     pub calls: BTreeMap<CallId, Found>,
 }
@@ -25,8 +27,8 @@ pub struct TakenUp {
 pub struct Found {
     /// Its outcome, if it has one.
     pub outcome: Option<CallOutcome>,
-    /// Whether it had a number.
-    pub numbered: bool,
+    /// The number that it had.
+    pub n: Option<u64>,
     /// When its caller's patience ends.
     pub due: Now,
 }
@@ -60,7 +62,7 @@ impl Checkers {
                     book.accepted.insert(call);
                     if let Some(call) = self.calls.get_mut(&command) {
                         call.due = found.due;
-                        call.maybe_sent |= found.numbered;
+                        call.maybe_sent |= found.n.is_some();
                     }
                 }
                 // Nobody will ever hear of it.
@@ -70,15 +72,7 @@ impl Checkers {
         }
         if let Some(lease) = taken_up.lease {
             self.claims.commands(process);
-            let sent = self.sent.range((lease, 0)..=(lease, u64::MAX));
-            book.next = sent.clone().next_back().map_or(1, |((_, n), _)| n + 1);
-            let open = |call: &CallId| {
-                taken_up.calls.get(call).is_some_and(|found| found.outcome.is_none())
-            };
-            let commands = book.calls.iter().filter(|(call, _)| open(call));
-            let unresolved: Vec<u64> = commands.map(|(_, command)| *command).collect();
-            let sent = sent.filter(|(_, command)| unresolved.contains(command));
-            book.open = sent.map(|((_, n), command)| (*n, *command)).collect();
+            self.numbers_go_on(process, lease, taken_up, &mut book);
             self.low_passed_nothing_that_comes_again(lease, &book);
         }
         if !taken_up.calls.is_empty() {
@@ -89,6 +83,30 @@ impl Checkers {
         for (call, found) in &taken_up.calls {
             self.is_taken_up(process, *call, found.outcome.as_ref());
         }
+    }
+
+    /// A number is saved before it is sent, so whatever was sent has its number still. One that was
+    /// saved and not sent comes yet, unless its command has ended: then nobody ever uses it.
+    fn numbers_go_on(
+        &mut self,
+        process: u64,
+        lease: LeaseId,
+        taken_up: &TakenUp,
+        book: &mut ClientBook,
+    ) {
+        let live = taken_up.calls.iter().filter(|(_, found)| found.outcome.is_none());
+        let numbered = live.filter_map(|(call, found)| Some((found.n?, *book.calls.get(call)?)));
+        book.open = numbered.collect();
+        let sent: BTreeMap<u64, u64> =
+            self.sent.range((lease, 0)..=(lease, u64::MAX)).map(|((_, n), it)| (*n, *it)).collect();
+        let past = sent.last_key_value().map_or(1, |(n, _)| n + 1);
+        let unused = (past..taken_up.next).find(|n| book.open.contains_key(n));
+        book.next = unused.unwrap_or(taken_up.next);
+        let another = book.open.iter().find(|(n, it)| sent.get(n).is_some_and(|sent| sent != *it));
+        let holds = past <= taken_up.next && another.is_none();
+        self.require(holds, Rule::NumberMeansOneCommand, || {
+            format!("process {process} finds {taken_up:?}; sent were {sent:?}")
+        });
     }
 
     fn what_was_accepted_is_there(&mut self, old: u64, before: &ClientBook, taken_up: &TakenUp) {
@@ -119,12 +137,7 @@ impl Checkers {
         let Some(of) = self.calls.get_mut(&command) else { return };
         let told = of.told.clone();
         match (outcome, told) {
-            (Some(outcome), Some(told)) => {
-                let same = *outcome == told;
-                self.require(same, Rule::OutcomeComesOnce, || {
-                    format!("command {command} was told {told:?}, and {outcome:?} is saved")
-                });
-            }
+            (Some(outcome), Some(_)) => self.a_later_process_hears_no_other_end(command, outcome),
             (Some(outcome), None) => {
                 book.unresolved.insert(call);
                 self.resolved(process, call, outcome);

@@ -85,7 +85,10 @@ impl Checkers {
         let Some(book) = self.clients.get_mut(&process) else { return };
         if n == book.next {
             book.next += 1;
-            self.numbers_follow_the_order_of_calls(process, command);
+            // One that an earlier process has numbered has its place already.
+            if book.open.get(&n) != Some(&command) {
+                self.numbers_follow_the_order_of_calls(process, command);
+            }
             let open = self.calls.get(&command).is_some_and(|call| call.fate == Fate::Open);
             self.require(open, Rule::OnlyUnresolvedIsNumbered, || format!("command {command}"));
             if let Some(book) = self.clients.get_mut(&process) {
@@ -121,6 +124,9 @@ impl Checkers {
             return *before;
         }
         let Some(book) = self.clients.get(&process) else { return written };
+        if let Some(saved) = book.open.get(&key.1).filter(|command| says(command)) {
+            return *saved;
+        }
         let numbered: BTreeSet<u64> = book.open.values().copied().collect();
         let unresolved = book.unresolved.iter().filter_map(|call| book.calls.get(call));
         let mut left = unresolved.filter(|command| says(command) && !numbered.contains(command));

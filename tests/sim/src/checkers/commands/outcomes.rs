@@ -127,6 +127,7 @@ impl Checkers {
         if self.journals && *outcome == (CallOutcome::Closed { sent: true }) {
             return self.sometimes.count("not known whether it was kept");
         }
+        self.a_later_process_hears_no_other_end(command, outcome);
         if let Some(book) = self.calls.get_mut(&command) {
             (book.fate, book.told) = (Fate::Resolved, Some(outcome.clone()));
         }
@@ -150,6 +151,25 @@ impl Checkers {
             CallOutcome::Closed { sent: false } | CallOutcome::NotSaved => self.never_runs(command),
             CallOutcome::Closed { sent: true } | CallOutcome::Kept => {}
         }
+    }
+
+    /// What an earlier process was told is told again, unless it was an answer, which is told before
+    /// it is saved: who asks again may hear that nobody knows, if the lease or the record is gone
+    /// meanwhile, or what nobody knew before.
+    pub(super) fn a_later_process_hears_no_other_end(
+        &mut self,
+        command: u64,
+        outcome: &CallOutcome,
+    ) {
+        let Some(book) = self.calls.get(&command) else { return };
+        let Some(told) = &book.told else { return };
+        if told == outcome {
+            return;
+        }
+        let holds = is_answer(told) && (knows_nothing(told) || knows_nothing(outcome));
+        let text = format!("command {command} was told {told:?}, then {outcome:?}");
+        self.require(holds, Rule::OutcomeComesOnce, || text);
+        self.sometimes.count("an answer was forgotten with its process");
     }
 
     /// A reply implies exactly one commit, with the same bytes.
@@ -185,5 +205,18 @@ impl Checkers {
         self.require(holds, Rule::OutcomeHasReason, || {
             format!("command {command} ends as {outcome:?}: {book}")
         });
+    }
+}
+
+/// Whether an outcome came from the server, which has recorded it.
+const fn is_answer(outcome: &CallOutcome) -> bool {
+    matches!(outcome, CallOutcome::Reply(_) | CallOutcome::Failed { .. })
+}
+
+/// Whether an outcome says that it is not known.
+fn knows_nothing(outcome: &CallOutcome) -> bool {
+    match outcome {
+        CallOutcome::Failed { code, .. } => *code == FailureCode::Unknown,
+        outcome => *outcome == CallOutcome::OutcomeUnknown,
     }
 }

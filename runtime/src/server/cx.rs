@@ -186,6 +186,35 @@ impl Cx {
         self.trace().staged.publish(&self.state.config, &message);
     }
 
+    /// Whether the caller has cancelled this command since it began (`Call::cancel`). A hint: the
+    /// command goes on, and whatever the handler ends with is the outcome that the caller is told.
+    /// What it published is committed if it returns `Ok`. Never in a volatile's handler.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.trace().wanted.is_cancelled()
+    }
+
+    /// Waits until the caller cancels this command, for ever if it does not: something to `select!`
+    /// against what takes long. See [`Cx::is_cancelled`] for what that means.
+    ///
+    /// ```
+    /// # use steadfast::server::Cx;
+    /// # async fn build_report() -> String { String::new() }
+    /// # enum ReportError { GivenUp }
+    /// async fn report(cx: &Cx) -> Result<String, ReportError> {
+    ///     tokio::select! {
+    ///         report = build_report() => Ok(report),
+    ///         () = cx.cancelled() => Err(ReportError::GivenUp),
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Cancellation
+    /// Dropping the future changes nothing.
+    pub async fn cancelled(&self) {
+        std::future::poll_fn(|cx| self.trace().wanted.poll_cancelled(cx.waker())).await;
+    }
+
     /// What this command has published so far. It does not count as published any more.
     pub(super) fn take_published(&self) -> Result<Vec<StagedPublish>, String> {
         self.trace().staged.take()
@@ -207,11 +236,6 @@ impl Cx {
 
     fn trace(&self) -> MutexGuard<'_, Trace> {
         self.state.trace()
-    }
-
-    /// Whether the caller still wants the command.
-    pub(super) fn wanted<T>(&self, look: impl FnOnce(&mut Wanted) -> T) -> T {
-        look(&mut self.trace().wanted)
     }
 
     /// How bodies of this connection are encoded. Generated code asks; a handler need not.

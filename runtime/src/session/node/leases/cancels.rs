@@ -27,7 +27,7 @@ impl Leases {
         let Some(slot) = slot else { return };
         match std::mem::take(&mut slot.state) {
             SlotState::Waiting(waiting) => {
-                return self.cancel_waiting(now, (key, n), &waiting, config, fx);
+                self.cancel_waiting(now, (key, n), &waiting, config, fx);
             }
             SlotState::Asking(mut waiting) => {
                 // What its id stands for is answered soon, and then it does not begin.

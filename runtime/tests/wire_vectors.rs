@@ -76,6 +76,7 @@ fn client_fields(frame: &ClientFrame) -> (&'static str, Value) {
         ),
         ClientFrame::Unsubscribe { sub } => ("UNSUBSCRIBE", json!({"sub": sub})),
         ClientFrame::Lease => ("LEASE", json!({})),
+        ClientFrame::Cancel { n } => ("CANCEL", json!({"n": n})),
         ClientFrame::Ping { k } => ("PING", json!({"k": k})),
         ClientFrame::Pong { k } => ("PONG", json!({"k": k})),
         ClientFrame::Ignored { kind } => ("IGNORED", json!({"kind": kind})),
@@ -234,8 +235,9 @@ fn the_vectors_cover_every_kind_of_both_directions() {
             .collect()
     };
     let named = |names: &str| names.split(' ').map(str::to_owned).collect();
-    let expected: std::collections::BTreeSet<String> =
-        named("ACK COMMAND VOLATILE POSITION HELLO SUBSCRIBE UNSUBSCRIBE LEASE PING PONG IGNORED");
+    let expected: std::collections::BTreeSet<String> = named(
+        "ACK COMMAND VOLATILE POSITION HELLO SUBSCRIBE UNSUBSCRIBE LEASE CANCEL PING PONG IGNORED",
+    );
     assert_eq!(seen("client"), expected);
     let expected: std::collections::BTreeSet<String> = named(
         "ACK RESULT FAILED EVENT TOPIC_VOLATILE REFUSED DIRECT SNAPSHOT SKIP WELCOME RESUME_FAILED \

@@ -40,4 +40,5 @@ mod kind {
     pub(super) const LEASE: u64 = 28;
     /// A receiver that does not know a kind from here to 255 ignores it.
     pub(super) const FIRST_IGNORABLE: u64 = 128;
+    pub(super) const CANCEL: u64 = 129;
 }

@@ -34,6 +34,7 @@ pub(in crate::wire) fn read_client(message: &[u8]) -> Result<ClientFrame, FrameE
             ts: TopicSeq(reader.next_number()?),
             bytes: reader.next_number()?,
         },
+        kind::CANCEL => ClientFrame::Cancel { n: CommandNo(reader.next_number()?) },
         kind::PING => ClientFrame::Ping { k: reader.next_number()? },
         kind::PONG => ClientFrame::Pong { k: reader.next_number()? },
         _ => return Ok(ClientFrame::Ignored { kind: ignorable(&mut reader, kind)? }),

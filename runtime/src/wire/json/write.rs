@@ -31,6 +31,7 @@ pub(in crate::wire) fn write_client(frame: &ClientFrame, out: &mut BytesMut) {
         ClientFrame::Position { topic, ts, bytes } => {
             numbers(out, kind::POSITION, &[topic.0, ts.0, *bytes])
         }
+        ClientFrame::Cancel { n } => numbers(out, kind::CANCEL, &[n.0]),
         ClientFrame::Ping { k } => numbers(out, kind::PING, &[*k]),
         ClientFrame::Pong { k } => numbers(out, kind::PONG, &[*k]),
         ClientFrame::Hello(hello) => object(out, kind::HELLO, &rare::hello_object(hello)),

@@ -1,5 +1,6 @@
 //! The cases for clients, one file for each section of PROTOCOL.md.
 
+mod cancels;
 mod closing;
 mod commands;
 mod frames;
@@ -21,6 +22,7 @@ pub(super) const ALL: &[&[Case<Trial>]] = &[
     frames::CASES,
     session::CASES,
     commands::CASES,
+    cancels::CASES,
     leases::CASES,
     outbox::CASES,
     processes::CASES,

@@ -68,10 +68,8 @@ impl Checkers {
         };
         let (number, last, told) = (number_in(body), book.last, book.told);
         (book.last, book.told) = (number, false);
-        let mut skipped = Vec::new();
-        while let Some(owed) = book.owed.pop_front_if(|owed| *owed <= number) {
-            skipped.extend((owed < number).then_some(owed));
-        }
+        let had = book.owed.iter().take_while(|owed| **owed <= number).count();
+        let skipped: Vec<u64> = book.owed.drain(..had).filter(|owed| *owed < number).collect();
         self.require(number > last, Rule::DirectsInOrder, || {
             format!("process {process}: {number} after {last}")
         });

@@ -59,6 +59,19 @@ impl Checkers {
         }
     }
 
+    /// Whoever sends a command with time left wants it: only a later process of its client does so,
+    /// which does not know that it was cancelled.
+    pub(in crate::checkers) fn is_wanted_again(
+        &mut self,
+        node: u64,
+        lease: LeaseId,
+        frame: &CommandFrame,
+    ) {
+        if frame.deadline_ms != Some(0) {
+            self.cancels.unbegun.remove(&(node, lease, frame.n.0));
+        }
+    }
+
     pub(in crate::checkers) fn nothing_begins_that_was_cancelled(
         &mut self,
         node: u64,

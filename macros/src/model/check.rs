@@ -9,7 +9,7 @@ use super::message::{Limits, Message};
 use super::names::check_wire_name;
 use super::protocol::{Client, Model, Protocol, RoleModel, Server, Topic};
 use super::topics::{check_topics, with_snapshots};
-use super::unique::{check_methods, check_payloads, check_wire_names};
+use super::unique::{check_methods, check_payloads, check_views, check_wire_names};
 use super::variant::{Read, read_variant, strays};
 use crate::attr::{EnumAttrs, Role, SerdeEnum, allowed, docs};
 use crate::case::upper_camel;
@@ -46,6 +46,7 @@ pub(crate) fn check(input: &DeriveInput, attrs: &EnumAttrs, ctxt: &Ctxt) -> Opti
         }
         Role::Server => {
             check_payloads(&mut messages, true, ctxt);
+            check_views(&mut messages, &topics, unknown.as_ref(), ctxt);
             let topics = with_snapshots(topics, &messages, ctxt);
             let (error, strays) = (error(attrs), strays(data, &messages));
             RoleModel::Server(Server { protocol: protocol?, error, topics, strays, reserved })

@@ -106,6 +106,32 @@ fn has_its_own(
     false
 }
 
+/// No struct that the derive makes has the name of the enum, or of what is made of a topic.
+pub(super) fn check_structs(
+    messages: &mut Vec<Message>,
+    (ident, topics): (&Ident, &[Topic]),
+    ctxt: &Ctxt,
+) {
+    messages.retain(|message| {
+        let Some(generated) = message.generated() else { return true };
+        let name = generated.name();
+        let of = |topic: &&Topic| *name == topic.ident || *name == topic.view();
+        let whose = match topics.iter().find(of) {
+            Some(topic) if *name == topic.ident => format!("the key of a topic is called `{name}`"),
+            Some(topic) => format!("the view of the topic `{}` is called `{name}`", topic.ident),
+            None if name == ident => format!("the enum is called `{name}`"),
+            None => return true,
+        };
+        let text = format!(
+            "{whose}, and so is the struct that is made of `{}`; name that otherwise: \
+             `#[ws(as = ..)]`",
+            message.ident
+        );
+        ctxt.error(name, text);
+        false
+    });
+}
+
 /// No two variants have one struct: an event is known by it, and generated ones would collide.
 pub(super) fn check_payloads(messages: &mut Vec<Message>, own_too: bool, ctxt: &Ctxt) {
     let mut owners: BTreeMap<String, Ident> = BTreeMap::new();

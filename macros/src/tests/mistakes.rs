@@ -404,3 +404,47 @@ fn a_state_has_no_method_of_its_own() {
     );
     says(&server(state), &["a state has the method of its topic's resets"]);
 }
+
+#[test]
+fn what_belongs_to_one_message_or_to_the_whole_enum_is_sent_there() {
+    for (attribute, words) in [
+        (parse_quote!(#[ws(command, deprecated)]), "deprecation is Rust's own"),
+        (parse_quote!(#[ws(command, reserved("old"))]), "`reserved` retires wire names of the"),
+    ] {
+        let attribute: syn::Attribute = attribute;
+        says(&client(parse_quote!(#attribute Read)), &[words]);
+    }
+    for key in [quote::quote!(method = "read"), quote::quote!(as = Read), quote::quote!(deprecated)]
+    {
+        let input = parse_quote! {
+            #[ws(client, protocol = "chat", version = "1.0", server = ChatEvent, #key)]
+            enum ChatCommand { #[ws(command)] Read }
+        };
+        says(&input, &["is of one message; it belongs on a variant"]);
+    }
+}
+
+#[test]
+fn a_wire_name_is_reserved_once() {
+    let input = parse_quote! {
+        #[ws(client, protocol = "chat", version = "1.0", server = ChatEvent)]
+        #[ws(reserved("old", "older"), reserved("old"))]
+        enum ChatCommand { #[ws(command)] Read }
+    };
+    says(&input, &["`old` is reserved already"]);
+}
+
+#[test]
+fn a_struct_is_not_named_like_what_is_made_of_the_enum() {
+    for (name, words) in [
+        (quote::quote!(Room), "the key of a topic is called `Room`"),
+        (quote::quote!(RoomView), "the view of the topic `Room` is called `RoomView`"),
+        (quote::quote!(ChatEvent), "the enum is called `ChatEvent`"),
+    ] {
+        let variant = parse_quote!(
+            #[ws(event(Room), as = #name)]
+            Opened { room: RoomId }
+        );
+        says(&server(variant), &[words]);
+    }
+}

@@ -42,6 +42,7 @@ pub(crate) const CLIENT_METHODS: &[&str] = &[
     "builder",
     "inner",
     "subscribe",
+    "handle",
     "inbox",
     "state",
     "status",
@@ -49,3 +50,6 @@ pub(crate) const CLIENT_METHODS: &[&str] = &[
     "close",
     "clone",
 ];
+
+/// What every handler has beside a method per message.
+pub(crate) const HANDLER_METHODS: &[&str] = &["session_resumed", "session_reset"];

@@ -73,6 +73,15 @@ impl VariantAttrs {
             "method" => set(&mut self.method, key, (key.clone(), value(key, input, "\"post\"")?)),
             "as" => set(&mut self.payload, key, (key.clone(), value(key, input, "Post")?)),
             "direct" => self.direct(key, input, ctxt),
+            "deprecated" => Err(syn::Error::new(
+                key.span(),
+                "deprecation is Rust's own: `#[deprecated(note = \"..\")]` beside `#[ws(..)]`",
+            )),
+            "reserved" => Err(syn::Error::new(
+                key.span(),
+                "`reserved` retires wire names of the whole enum: `#[ws(client, .., \
+                 reserved(\"old_name\"))]`",
+            )),
             word => Err(self.unknown(key, word, role)),
         }
     }

@@ -53,3 +53,4 @@ pub use crate::session::node::{
     Attempt, Denied, Heartbeat, Identity, NodeConfig, NodeLoad, Principal, Recipient, Sent,
 };
 pub use crate::transport::TransportConfig;
+pub use crate::wire::ResumeFailure;

@@ -1,6 +1,7 @@
 //! The cases for clients, one file for each section of PROTOCOL.md.
 
 mod closing;
+mod codecs;
 mod commands;
 mod frames;
 mod leases;
@@ -19,6 +20,7 @@ use crate::case::Case;
 pub(super) const ALL: &[&[Case<Trial>]] = &[
     transport::CASES,
     frames::CASES,
+    codecs::CASES,
     session::CASES,
     commands::CASES,
     leases::CASES,

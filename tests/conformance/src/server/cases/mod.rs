@@ -1,6 +1,7 @@
 //! The cases for servers, one file for each section of PROTOCOL.md.
 
 mod closing;
+mod codecs;
 mod commands;
 mod frames;
 mod handshake;
@@ -21,6 +22,7 @@ use crate::case::Case;
 pub(super) const ALL: &[&[Case<Trial>]] = &[
     transport::CASES,
     frames::CASES,
+    codecs::CASES,
     handshake::CASES,
     session::CASES,
     resume::CASES,

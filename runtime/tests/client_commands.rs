@@ -55,16 +55,6 @@ fn numbers_are_given_at_the_first_transmission_without_gaps() {
 }
 
 #[test]
-fn a_command_that_was_sent_cannot_be_withdrawn() {
-    let mut rig = Rig::attached();
-    let call = rig.submit("a");
-    assert!(!rig.act(|client, now| client.cancel(now, call)));
-    rig.ack = 1;
-    rig.refuse(1, RefusalCode::Overload, 1_000);
-    assert!(!rig.act(|client, now| client.cancel(now, call)));
-}
-
-#[test]
 fn a_full_outbox_takes_nothing_more() {
     let mut rig = Rig::with(|config| {
         config.outbox_commands = 3;

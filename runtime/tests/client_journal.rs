@@ -293,6 +293,24 @@ fn whatever_is_saved_of_a_withdrawal_the_next_process_gives_no_number_twice() {
     }
 }
 
+/// The number of a refused command was used: the server forgets it when nobody can ask for it again.
+#[test]
+fn low_passes_a_refused_command_that_is_cancelled_when_that_is_saved() {
+    let mut client = Journaled::attached();
+    let call = client.rig.submit("a");
+    client.save();
+    client.rig.ack = 1;
+    client.rig.refuse(1, RefusalCode::Overload, 60_000);
+    client.save();
+    assert!(client.rig.act(|client, now| client.cancel(now, call)));
+    assert_eq!(client.told_low(), 1);
+    client.save();
+    assert!(client.rig.events.contains(&Event::Withdrawn { call }));
+    assert_eq!(client.told_low(), 2);
+    let next = client.crash();
+    assert_eq!(next.rig.client.outbox(), (0, 0));
+}
+
 #[test]
 fn a_full_disk_refuses_a_command_and_is_tried_again() {
     let mut client = Journaled::attached();

@@ -95,6 +95,7 @@ fn frame() -> impl Strategy<Value = ClientFrame> {
         2 => number().prop_map(|sub| ClientFrame::Unsubscribe { sub: SubNo(sub) }),
         2 => Just(ClientFrame::Volatile { name: name(VOLATILE), body: body("{}") }),
         2 => Just(ClientFrame::Lease),
+        4 => number().prop_map(|n| ClientFrame::Cancel { n: CommandNo(n) }),
         1 => number().prop_map(|k| ClientFrame::Ping { k }),
         1 => Just(ClientFrame::Ignored { kind: 200 }),
     ]

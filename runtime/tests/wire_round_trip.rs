@@ -109,7 +109,8 @@ fn client_frame() -> impl Strategy<Value = ClientFrame> {
         Just(ClientFrame::Lease),
         number().prop_map(|k| ClientFrame::Ping { k }),
         number().prop_map(|k| ClientFrame::Pong { k }),
-        (128..=255_u8).prop_map(|kind| ClientFrame::Ignored { kind }),
+        number().prop_map(|n| ClientFrame::Cancel { n: CommandNo(n) }),
+        prop_oneof![Just(128), 130..=255_u8].prop_map(|kind| ClientFrame::Ignored { kind }),
     ]
 }
 

@@ -101,6 +101,7 @@ fn client_fields(frame: &ClientFrame, codec: Codec) -> (&'static str, Value) {
         ),
         ClientFrame::Unsubscribe { sub } => ("UNSUBSCRIBE", json!({"sub": sub})),
         ClientFrame::Lease => ("LEASE", json!({})),
+        ClientFrame::Cancel { n } => ("CANCEL", json!({"n": n})),
         ClientFrame::Ping { k } => ("PING", json!({"k": k})),
         ClientFrame::Pong { k } => ("PONG", json!({"k": k})),
         ClientFrame::Ignored { kind } => ("IGNORED", json!({"kind": kind})),
@@ -270,8 +271,9 @@ fn covers_every_kind(codec: Codec) {
             .collect()
     };
     let named = |names: &str| names.split(' ').map(str::to_owned).collect();
-    let expected: std::collections::BTreeSet<String> =
-        named("ACK COMMAND VOLATILE POSITION HELLO SUBSCRIBE UNSUBSCRIBE LEASE PING PONG IGNORED");
+    let expected: std::collections::BTreeSet<String> = named(
+        "ACK COMMAND VOLATILE POSITION HELLO SUBSCRIBE UNSUBSCRIBE LEASE CANCEL PING PONG IGNORED",
+    );
     assert_eq!(seen("client"), expected);
     let expected: std::collections::BTreeSet<String> = named(
         "ACK RESULT FAILED EVENT TOPIC_VOLATILE REFUSED SNAPSHOT SKIP WELCOME RESUME_FAILED SUBSCRIBED UNSUBSCRIBED \

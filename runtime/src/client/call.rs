@@ -1,5 +1,5 @@
 //! A command under way, as its caller holds it (PROTOCOL.md section 6): waiting, following and
-//! decoding. Nothing that was sent can be withdrawn here.
+//! decoding. What comes of a command is not decided here.
 
 use std::fmt;
 use std::future::Future;
@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -24,7 +25,7 @@ use crate::wire::FailureCode;
 /// of calls. It survives any number of reconnects.
 ///
 /// # Cancellation
-/// Dropping a call does not withdraw the command; [`Call::cancel`] does, while it is unsent.
+/// Dropping a call does not withdraw the command; [`Call::cancel`] does if it has not begun.
 /// Awaiting it by reference (`(&mut call).await`) may be broken off and taken up again. After
 /// [`CallError::Timeout`] it may be awaited once more, and then waits for the true end. With an
 /// outbox file the outcome stays in that until the call is dropped: hold it until the outcome was
@@ -101,9 +102,35 @@ impl<T, E> Call<T, E> {
         }
     }
 
-    /// Withdraws the command if it was certainly never sent; the call then ends with
-    /// [`CallError::Cancelled`]; with an outbox file, once that has no trace of it. `false` if it may
-    /// have been sent, or has ended.
+    /// Waits so long for this call, in place of the `timeout` that its message declares: counted from
+    /// when the method was called, and at most
+    /// [`ClientConfig::longest_timeout`](super::ClientConfig::longest_timeout). Then it ends with
+    /// [`CallError::Timeout`], or with `Refused` and `Expired` if it could not be sent until then.
+    ///
+    /// ```ignore
+    /// chat.export(room).timeout(Duration::from_secs(60)).await?;
+    /// ```
+    ///
+    /// A command that has not left yet tells the server until when its caller waits, and does not
+    /// begin after that. One that has left goes by what it told then; that is certain only if it is
+    /// said where the method is called, on a runtime with one thread or before the connection is
+    /// there. For how long its handler may run is the server's to say: what the message declares.
+    /// With an outbox file, a process that is started anew goes by the declared time.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout_told = false;
+        self.hold.shared.set_timeout(&self.hold.slot, timeout);
+        self
+    }
+
+    /// The command is not wanted any more. `true` if it was certainly not executed yet (never sent,
+    /// or refused for now): then it is withdrawn, never will be, and the call ends with
+    /// [`CallError::Cancelled`]; with an outbox file, once that has no trace of it.
+    ///
+    /// `false` if it may have reached the server, or has ended. The server is told, for as long as
+    /// the process lives and over any number of reconnects, and the call ends with what came of the
+    /// command: [`CallError::Cancelled`] if it had not begun, else whatever its handler ends with,
+    /// which may ask [`Cx::cancelled`](crate::server::Cx::cancelled) and stop early. A server of
+    /// another kind may not listen: then the command just goes on.
     pub fn cancel(&self) -> bool {
         self.hold.shared.cancel(&self.hold.slot)
     }

@@ -92,7 +92,7 @@ pub enum CallError<E> {
     /// The outbox has no room, and as many calls wait already as may
     /// ([`super::ClientConfig::backlog_calls`]). Not sent.
     OutboxFull,
-    /// Withdrawn by [`super::Call::cancel`]. Not sent.
+    /// Withdrawn by [`super::Call::cancel`] before it began: certainly not executed.
     Cancelled,
     /// The client was closed, or gave up.
     Closed {
@@ -168,7 +168,7 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
             }
             Self::Unencodable(error) => write!(f, "the message {error}"),
             Self::OutboxFull => f.write_str("the outbox is full"),
-            Self::Cancelled => f.write_str("it was withdrawn before it was sent"),
+            Self::Cancelled => f.write_str("it was cancelled before it began"),
             Self::Closed { maybe_executed: true } => {
                 f.write_str("the client is closed; it may have been executed")
             }

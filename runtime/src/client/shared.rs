@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use steadfast_schema::{Kind, Message};
 use tokio::sync::watch;
@@ -217,8 +218,17 @@ impl SharedClient {
     pub(super) fn cancel(&self, slot: &CallSlot) -> bool {
         // One that the core never heard of has ended.
         let Some(call) = slot.call() else { return false };
+        slot.cancel();
         // What stands behind it may be free to go, so the task has to look.
         self.pass_from_outside(|pass| pass.input(|now, core| core.cancel(now, call)))
+    }
+
+    pub(super) fn set_timeout(&self, slot: &CallSlot, timeout: Duration) {
+        let Some(call) = slot.call() else { return };
+        slot.wait_again();
+        self.pass_from_outside(|pass| {
+            pass.input(|now, core| core.set_timeout(now, call, timeout));
+        });
     }
 
     /// Nobody holds a call any more. Only a journal keeps its outcome for somebody.
@@ -383,7 +393,7 @@ impl Pass<'_> {
             }
             Event::Withdrawn { call } => {
                 let slot = calls.remove(&call);
-                wakers.extend(slot.into_iter().flat_map(|slot| slot.cancel()).flatten());
+                wakers.extend(slot.into_iter().flat_map(|slot| slot.withdraw()).flatten());
             }
             #[cfg(feature = "outbox")]
             Event::Save { no, saving } => {

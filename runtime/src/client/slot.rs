@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use crate::protocol::EncodeError;
 use crate::session::client::{CallId, CallOutcome, Fate, SubscriptionEnd};
 use crate::sync::{Mutex, MutexGuard};
+use crate::wire::RefusalCode;
 
 /// What a call and the client share.
 pub(super) struct CallSlot {
@@ -18,6 +19,7 @@ pub(super) struct CallSlot {
 struct CallProgress {
     fate: Fate,
     timed_out: bool,
+    cancelled: bool,
     end: Option<CallEnd>,
     caller: Option<Waker>,
     follower: Option<Waker>,
@@ -55,8 +57,9 @@ impl CallSlot {
     }
 
     fn with(call: Option<CallId>, fate: Fate, end: Option<CallEnd>) -> Arc<Self> {
-        let (timed_out, caller, follower) = (false, None, None);
-        let progress = Mutex::new(CallProgress { fate, timed_out, end, caller, follower });
+        let (timed_out, cancelled, caller, follower) = (false, false, None, None);
+        let progress = CallProgress { fate, timed_out, cancelled, end, caller, follower };
+        let progress = Mutex::new(progress);
         Arc::new(Self { call, progress })
     }
 
@@ -74,13 +77,18 @@ impl CallSlot {
 
     // ---- the client; the wakers are to be woken once no lock is held ----
 
-    /// The call has its outcome; the fate that goes with it was told before.
+    /// The call has its outcome; the fate that goes with it was told before. One that was cancelled
+    /// before it began has expired for whoever is at the other end.
     pub(super) fn resolve(&self, outcome: CallOutcome) -> [Option<Waker>; 2] {
+        let expired = outcome == CallOutcome::Refused(RefusalCode::Expired);
+        if expired && self.lock().cancelled {
+            return self.end(CallEnd::Cancelled);
+        }
         self.end(CallEnd::Outcome(outcome))
     }
 
-    /// The call was withdrawn before it was sent.
-    pub(super) fn cancel(&self) -> [Option<Waker>; 2] {
+    /// The call was withdrawn: it was never executed.
+    pub(super) fn withdraw(&self) -> [Option<Waker>; 2] {
         self.lock().fate = Fate::Failed;
         self.end(CallEnd::Cancelled)
     }
@@ -101,6 +109,18 @@ impl CallSlot {
         let mut progress = self.lock();
         progress.fate = fate;
         progress.follower.take()
+    }
+
+    // ---- the caller ----
+
+    /// Its caller does not want it any more.
+    pub(super) fn cancel(&self) {
+        self.lock().cancelled = true;
+    }
+
+    /// Its caller waits anew.
+    pub(super) fn wait_again(&self) {
+        self.lock().timed_out = false;
     }
 
     // ---- whoever waits ----

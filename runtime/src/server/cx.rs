@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,6 +17,7 @@ use crate::wire::{Codec, CommandNo, LeaseId, Position};
 use super::publication::Staged;
 use super::settings::NodeSettings;
 use super::transacts::Left;
+use super::wanted::Wanted;
 
 /// The context of one command or volatile.
 #[derive(Debug)]
@@ -41,6 +43,7 @@ struct CxState {
 struct Trace {
     staged: Staged,
     left: Option<Leaving>,
+    wanted: Wanted,
 }
 
 /// What a handler leaves its outcome to, or why it can't.
@@ -57,6 +60,10 @@ pub(super) struct Taken {
 /// The driver's side of a [`Cx`]: takes what was published once the handler has ended.
 #[derive(Debug)]
 pub(super) struct CxStage(Arc<CxState>);
+
+/// The driver's way to tell the handler of a command that goes on.
+#[derive(Debug, Clone)]
+pub(super) struct Canceller(Arc<CxState>);
 
 /// Room for a [`Cx`], which the commands of a turn use one after another.
 #[derive(Debug, Default)]
@@ -179,6 +186,35 @@ impl Cx {
         self.trace().staged.publish(&self.state.config, &message);
     }
 
+    /// Whether the caller has cancelled this command since it began (`Call::cancel`). A hint: the
+    /// command goes on, and whatever the handler ends with is the outcome that the caller is told.
+    /// What it published is committed if it returns `Ok`. Never in a volatile's handler.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.trace().wanted.is_cancelled()
+    }
+
+    /// Waits until the caller cancels this command, for ever if it does not: something to `select!`
+    /// against what takes long. See [`Cx::is_cancelled`] for what that means.
+    ///
+    /// ```
+    /// # use steadfast::server::Cx;
+    /// # async fn build_report() -> String { String::new() }
+    /// # enum ReportError { GivenUp }
+    /// async fn report(cx: &Cx) -> Result<String, ReportError> {
+    ///     tokio::select! {
+    ///         report = build_report() => Ok(report),
+    ///         () = cx.cancelled() => Err(ReportError::GivenUp),
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Cancellation
+    /// Dropping the future changes nothing.
+    pub async fn cancelled(&self) {
+        std::future::poll_fn(|cx| self.trace().wanted.poll_cancelled(cx.waker())).await;
+    }
+
     /// What this command has published so far. It does not count as published any more.
     pub(super) fn take_published(&self) -> Result<Vec<StagedPublish>, String> {
         self.trace().staged.take()
@@ -199,7 +235,7 @@ impl Cx {
     }
 
     fn trace(&self) -> MutexGuard<'_, Trace> {
-        self.state.trace.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.trace()
     }
 
     /// How bodies of this connection are encoded. Generated code asks; a handler need not.
@@ -215,13 +251,32 @@ impl CxStage {
         // Only whatever the handler has begun may still have the context.
         match Arc::get_mut(&mut self.0) {
             Some(state) => state.trace.get_mut().unwrap_or_else(PoisonError::into_inner).take(),
-            None => self.0.trace.lock().unwrap_or_else(PoisonError::into_inner).take(),
+            None => self.0.trace().take(),
         }
+    }
+
+    /// What tells the handler that its caller does not want the command any more.
+    pub(super) fn canceller(&self) -> Canceller {
+        Canceller(Arc::clone(&self.0))
     }
 
     /// What a handler that has not ended leaves its outcome to, if it does.
     pub(super) fn take_left(&mut self) -> Option<Leaving> {
-        self.0.trace.lock().unwrap_or_else(PoisonError::into_inner).left.take()
+        self.0.trace().left.take()
+    }
+}
+
+impl CxState {
+    fn trace(&self) -> MutexGuard<'_, Trace> {
+        self.trace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Canceller {
+    /// Tells the handler, outside of the engine's lock.
+    pub(super) fn cancel(&self) {
+        let waiting = self.0.trace().wanted.cancel();
+        waiting.into_iter().for_each(Waker::wake);
     }
 }
 

@@ -155,7 +155,7 @@ impl Engine {
     /// Runs an execution to its end in a task of its own, which survives the connection that began
     /// it.
     fn go_on(self: &Arc<Self>, exec: ExecId, running: RunningCode) {
-        let engine = Arc::clone(self);
+        let (engine, canceller) = (Arc::clone(self), running.canceller());
         // Under the lock, so that neither the end of the task nor an abort can come before its
         // handle is known.
         let mut state = self.lock();
@@ -172,7 +172,12 @@ impl Engine {
                 state.executed(now, exec, executed);
             });
         });
-        state.registry.goes_on(exec, task.abort_handle());
+        let cancelled = state.node.is_cancelled(exec);
+        state.registry.goes_on(exec, task.abort_handle(), canceller.clone());
+        drop(state);
+        if let Some(canceller) = canceller.filter(|_| cancelled) {
+            canceller.cancel();
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use super::auth::Shown;
-use super::cx::{Cx, CxParts, CxRoom, CxStage, IdempotencyKey, Leaving, Taken, TopicCx};
+use super::cx::{Canceller, Cx, CxParts, CxRoom, CxStage, IdempotencyKey, Leaving, Taken, TopicCx};
 use super::env::Env;
 use super::service::{BoxFuture, Unauthorized};
 use super::settings::NodeSettings;
@@ -289,6 +289,14 @@ fn publications(
 }
 
 impl RunningCode {
+    /// What tells a command's handler that its caller does not want it any more.
+    pub(super) fn canceller(&self) -> Option<Canceller> {
+        match &self.begun {
+            Pending::Command(_, stage) => Some(stage.canceller()),
+            _ => None,
+        }
+    }
+
     fn poll_ran(&mut self, cx: &mut Context<'_>) -> Poll<Ran> {
         let (begun, of) = (&mut self.begun, self.of);
         let failed = || Ran { executed: Executed::failed(self.code), left: None };

@@ -29,6 +29,7 @@ mod transacts;
 #[cfg(test)]
 mod turns;
 mod upgrade;
+mod wanted;
 mod work;
 
 pub(crate) use answer::answer;

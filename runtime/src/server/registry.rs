@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::auth::Shown;
+use super::cx::Canceller;
 use crate::host::WakeFlag;
 use crate::session::Close;
 use crate::session::node::{ConnId, ExecId, PublishError, PublishId};
@@ -67,8 +68,15 @@ pub struct Unwritten {
 pub(super) struct Registry {
     conns: BTreeMap<ConnId, OpenConn>,
     last_conn: u64,
-    tasks: BTreeMap<ExecId, AbortHandle>,
+    tasks: BTreeMap<ExecId, Task>,
     publishers: BTreeMap<PublishId, oneshot::Sender<Landed>>,
+}
+
+/// An execution that goes on.
+struct Task {
+    handle: AbortHandle,
+    /// Of a command.
+    canceller: Option<Canceller>,
 }
 
 struct OpenConn {
@@ -136,13 +144,24 @@ impl Registry {
     }
 
     /// An execution goes on as a task of its own.
-    pub(super) fn goes_on(&mut self, exec: ExecId, task: AbortHandle) {
-        self.tasks.insert(exec, task);
+    pub(super) fn goes_on(
+        &mut self,
+        exec: ExecId,
+        handle: AbortHandle,
+        canceller: Option<Canceller>,
+    ) {
+        self.tasks.insert(exec, Task { handle, canceller });
+    }
+
+    /// What tells its handler that nobody wants it any more; `None` if it does not go on, or is no
+    /// command.
+    pub(super) fn canceller(&self, exec: ExecId) -> Option<Canceller> {
+        self.tasks.get(&exec)?.canceller.clone()
     }
 
     /// Takes the task of an execution that ended or is to be stopped; `None` if it has none.
     pub(super) fn take_task(&mut self, exec: ExecId) -> Option<AbortHandle> {
-        self.tasks.remove(&exec)
+        self.tasks.remove(&exec).map(|task| task.handle)
     }
 
     /// Somebody waits for a publication.

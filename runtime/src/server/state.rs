@@ -160,6 +160,8 @@ impl State {
                     work.withdrawn.push(exec);
                 }
             },
+            // One that has not come to its first wait is told there, see `Engine::go_on`.
+            NodeEvent::Cancel(exec) => work.cancelled.extend(self.registry.canceller(exec)),
             NodeEvent::Published(id, landed) => {
                 let waiting = self.registry.take_publisher(id);
                 work.published.extend(waiting.map(|waiting| (waiting, landed)));

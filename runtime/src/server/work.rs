@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::cx::Canceller;
 use super::execute::Prepared;
 use super::registry::{ConnHandle, Landed};
 use crate::session::node::{ExecId, Executed, Execution};
@@ -18,6 +19,8 @@ pub(super) struct Work {
     pub(super) executions: VecDeque<Prepared>,
     pub(super) operations: Vec<(OpId, StoreOp)>,
     pub(super) published: Vec<(oneshot::Sender<Landed>, Landed)>,
+    /// Handlers whose callers do not want them any more.
+    pub(super) cancelled: Vec<Canceller>,
     /// Executions whose outcomes the store need not decide.
     pub(super) withdrawn: Vec<ExecId>,
 }
@@ -53,8 +56,9 @@ impl Work {
         self.executions.retain(|prepared| prepared.exec() != exec);
     }
 
-    /// Wakes connections, and tells those who wait for a publication.
+    /// Wakes connections, and tells handlers that are cancelled and those who wait for a publication.
     pub(super) fn tell(&mut self) {
+        self.cancelled.drain(..).for_each(|canceller| canceller.cancel());
         for handle in self.wakes.0.drain(..) {
             handle.wake.raise();
         }

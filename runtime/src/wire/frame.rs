@@ -30,6 +30,8 @@ pub enum ClientFrame {
     Unsubscribe { sub: SubNo },
     /// Asks for a lease: there is something to command.
     Lease,
+    /// The caller of a command does not want it any more (PROTOCOL.md 5.27).
+    Cancel { n: CommandNo },
     /// Asks for a sign of life.
     Ping { k: u64 },
     /// Gives it.

@@ -70,6 +70,7 @@ pub(super) fn client<'a>(
         },
         kind::PING => ClientFrame::Ping { k: reader.next_number()? },
         kind::PONG => ClientFrame::Pong { k: reader.next_number()? },
+        kind::CANCEL => ClientFrame::Cancel { n: CommandNo(reader.next_number()?) },
         _ => return Ok(ClientFrame::Ignored { kind: ignorable(reader, kind)? }),
     };
     reader.close()?;

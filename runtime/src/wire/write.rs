@@ -48,6 +48,7 @@ pub(super) fn client<'a, H: Elements<'a>>(frame: &ClientFrame, out: &'a mut Byte
         }
         ClientFrame::Ping { k } => numbers::<H>(out, kind::PING, &[*k]),
         ClientFrame::Pong { k } => numbers::<H>(out, kind::PONG, &[*k]),
+        ClientFrame::Cancel { n } => numbers::<H>(out, kind::CANCEL, &[n.0]),
         ClientFrame::Hello(hello) => object::<H>(out, kind::HELLO, &rare::hello_object(hello)),
         ClientFrame::Subscribe(it) => {
             object::<H>(out, kind::SUBSCRIBE, &rare::subscribe_object(it))

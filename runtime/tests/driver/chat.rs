@@ -157,6 +157,15 @@ impl ChatHandler for Chat {
 
     async fn break_(&self, cx: &Cx, how: String) -> Result<(), ChatError> {
         match how.as_str() {
+            "wait" | "block and wait" => {
+                if how.starts_with("block") {
+                    let _held = Arc::clone(&self.stuck.held);
+                    tokio::task::block_in_place(|| self.stuck.block());
+                }
+                tokio::join!(cx.cancelled(), cx.cancelled());
+                assert!(cx.is_cancelled());
+                return Err(ChatError::Muted);
+            }
             "panic" => panic!("as the test asked"),
             "panic late" => {
                 tokio::task::yield_now().await;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, clippy::panic)]
 
 mod calls;
+mod cancels;
 mod chat;
 mod decisions;
 mod drains;

@@ -5,7 +5,7 @@
 use serde_json::{Map, Number, Value, json};
 
 use crate::case::Broken;
-use crate::frame::{LARGEST, Sender, kind, layout};
+use crate::frame::{LARGEST, Sender, layout};
 
 /// The subprotocol of these frames (2.1).
 pub(crate) const SUBPROTOCOL: &str = "steadfast.v1.bin";
@@ -15,11 +15,10 @@ pub(crate) fn encode(frame: &Value, sender: Sender) -> Option<Vec<u8>> {
     let (kind, elements) = frame.as_array()?.split_first()?;
     let kind = u8::try_from(kind.as_u64()?).ok()?;
     let mut out = vec![kind];
-    if kind >= 128 {
+    let Some(layout) = layout(kind.into(), sender) else {
         elements.iter().for_each(|element| pack(element, &mut out));
-        return Some(out);
-    }
-    let layout = layout(kind.into(), sender)?;
+        return (kind >= 128).then_some(out);
+    };
     if layout.len() != elements.len() {
         return None;
     }
@@ -89,13 +88,14 @@ pub(crate) fn decode(message: &[u8], sender: Sender) -> Result<Value, Broken> {
     let broken = |what: &str| Broken { clause: "3.8", what: format!("{what}: {message:02x?}") };
     let mut rest = Rest(message);
     let kind = rest.byte().ok_or_else(|| broken("a message without a kind"))?;
-    if kind >= 128 {
-        return Ok(json!([kind]));
-    }
-    let layout = layout(kind.into(), sender).ok_or_else(|| Broken {
-        clause: "3.6",
-        what: "a kind that this end does not send".into(),
-    })?;
+    let layout = match layout(kind.into(), sender) {
+        Some(layout) => layout,
+        None if kind >= 128 => return Ok(json!([kind])),
+        None => {
+            let what = "a kind that this end does not send".into();
+            return Err(Broken { clause: "3.6", what });
+        }
+    };
     let mut frame = vec![json!(kind)];
     for part in layout.chars() {
         let element = match part {
@@ -105,7 +105,7 @@ pub(crate) fn decode(message: &[u8], sender: Sender) -> Result<Value, Broken> {
                 text.map(Value::from).ok_or_else(|| broken("not a string"))?
             }
             _ => {
-                let clause = if kind >= kind::HELLO as u8 { "3.8" } else { "3.9" };
+                let clause = if part == 'o' { "3.8" } else { "3.9" };
                 let value = rest.value(0).filter(|_| rest.0.is_empty());
                 value.ok_or_else(|| Broken {
                     clause,

@@ -31,6 +31,7 @@ pub(crate) mod kind {
     pub(crate) const UNSUBSCRIBED: u64 = 26;
     pub(crate) const GOAWAY: u64 = 27;
     pub(crate) const LEASE: u64 = 28;
+    pub(crate) const CANCEL: u64 = 129;
 }
 
 use kind::*;
@@ -76,6 +77,7 @@ const LAYOUTS: &[(u64, Sender, &str)] = &[
     (GOAWAY, Sender::Server, "o"),
     (LEASE, Sender::Client, "o"),
     (LEASE, Sender::Server, "o"),
+    (CANCEL, Sender::Client, "i"),
 ];
 
 /// What a frame of this kind consists of, if this end sends it.

@@ -370,7 +370,7 @@ impl NodeHarness for World {
                 self.woken.remove(&conn);
                 self.closed.push((conn, close));
             }
-            NodeEvent::Abort(_) | NodeEvent::Published(..) => {}
+            NodeEvent::Abort(_) | NodeEvent::Cancel(_) | NodeEvent::Published(..) => {}
         }
     }
 

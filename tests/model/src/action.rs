@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use steadfast::session::client::CallId;
 use steadfast::session::node::{ExecId, Node};
 use steadfast::session::store::StoreOp;
 use steadfast::wire::ServerFrame;
@@ -17,6 +18,8 @@ use crate::state::{Asked, End, NOW, NodeSlot, Packet, Socket, SocketId, State, W
 pub enum Action {
     /// The application of a client submits its next command.
     Submit(usize),
+    /// The application of a client cancels a command.
+    Cancel(usize, CallId),
     /// The application of a client asks for an item.
     Poll(usize),
     /// Somebody publishes at a node.
@@ -145,6 +148,7 @@ impl Model {
         let waits = |id: &SocketId, client: usize| {
             let slot = &state.clients[client];
             let begins = slot.to_submit > 0
+                || state.budget.cancels > 0
                 || slot.readable
                 || slot.core.poll_timeout().is_some_and(|at| at <= NOW);
             slot.current == Some(*id) && !begins
@@ -192,10 +196,16 @@ impl Model {
             rolls,
             strangers,
             events,
+            cancels,
         } = state.budget;
         for (client, slot) in state.clients.iter().enumerate() {
             if slot.to_submit > 0 {
                 out.push(Action::Submit(client));
+            }
+            if cancels > 0 {
+                let calls = (1..=self.settings.commands).map(CallId);
+                let open = calls.filter(|call| slot.core.fate(*call).is_some());
+                out.extend(open.map(|call| Action::Cancel(client, call)));
             }
             if slot.dialling.is_some() && strangers > 0 {
                 let nodes = open_nodes(state).take(self.distinct_nodes(state));

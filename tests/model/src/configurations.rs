@@ -109,6 +109,21 @@ fn sessions_and_commands() -> Vec<Configuration> {
             &[Mark::ResumeFailed, Mark::LeaseLoss, Mark::OutcomeUnknown],
         ),
         small(
+            "two commands, one is cancelled",
+            Settings { budget: Budget { cancels: 1, ..NO_FAULT }, ..COMMANDS },
+            &[Mark::NeverBegan, Mark::HandlerTold],
+        ),
+        small(
+            "two commands, one is cancelled, a cut",
+            Settings { budget: Budget { cancels: 1, cuts: 1, ..NO_FAULT }, ..COMMANDS },
+            &[Mark::NeverBegan, Mark::HandlerTold, Mark::Resume, Mark::Takeover],
+        ),
+        small(
+            "two commands, one is cancelled, a drain",
+            Settings { budget: Budget { cancels: 1, drains: 1, ..NO_FAULT }, ..COMMANDS },
+            &[Mark::Drain, Mark::Refused, Mark::NeverBegan, Mark::HandlerTold],
+        ),
+        small(
             "a command, a client that crashes",
             Settings {
                 commands: 1,

@@ -51,11 +51,15 @@ pub enum Mark {
     IdUsed,
     /// The store has decided an outcome.
     Decided,
+    /// A cancelled command was answered without having begun.
+    NeverBegan,
+    /// The handler of a cancelled command was told.
+    HandlerTold,
 }
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Resume,
         Self::Takeover,
         Self::LeaseLoss,
@@ -78,6 +82,8 @@ impl Mark {
         Self::OutOfOrder,
         Self::IdUsed,
         Self::Decided,
+        Self::NeverBegan,
+        Self::HandlerTold,
     ];
 
     /// For reports.
@@ -106,6 +112,8 @@ impl Mark {
             Self::OutOfOrder => "an answer overtakes another",
             Self::IdUsed => "a commit finds its id used",
             Self::Decided => "the store decides an outcome",
+            Self::NeverBegan => "a cancelled command never begins",
+            Self::HandlerTold => "a handler hears that it is cancelled",
         }
     }
 }

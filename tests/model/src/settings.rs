@@ -55,6 +55,8 @@ pub struct Budget {
     pub strangers: u8,
     /// Publications from outside commands; no fault, but bounded like one.
     pub events: u8,
+    /// Calls that their applications cancel; no fault either.
+    pub cancels: u8,
 }
 
 /// Which store operations take time: between the question and its answer anything else may happen.
@@ -162,6 +164,7 @@ impl Settings {
             rolls: 0,
             strangers: 0,
             events: 0,
+            cancels: 0,
         },
         reduced: true,
         mistake: None,

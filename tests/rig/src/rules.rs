@@ -94,6 +94,12 @@ NobodyWaitsBesideRoom = "nobody waits while there is room",
     "a call waits only while the outbox has no room for it";
 BacklogKeepsSettings = "the backlog keeps its settings",
     "no more calls and bytes wait for room than may";
+NothingBeginsCancelled = "nothing begins that was cancelled",
+    "what has not begun when CANCEL arrives does not begin there any more";
+CancelReachesHandler = "a handler hears that it is cancelled",
+    "the driver is told to tell it, before it ends";
+CancelledComesTooLate = "a cancelled command comes again with its time over",
+    "a client sends it again for its outcome alone";
 AcceptedIsKept = "what was accepted outlives its process",
     "a command that a client with a journal accepted is there in the next process";
 WaitedTooLongNeverRan = "a call that waited longer than its time was never executed",

@@ -40,6 +40,10 @@ impl Backlog {
         self.waiting.contains_key(&call)
     }
 
+    pub(super) fn get_mut(&mut self, call: CallId) -> Option<&mut Command> {
+        self.waiting.get_mut(&call)
+    }
+
     /// Whether one more call of this size may wait.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         self.waiting.len() < self.most_calls && self.bytes.saturating_add(bytes) <= self.most_bytes

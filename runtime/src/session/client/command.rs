@@ -72,6 +72,11 @@ impl Command {
         self.version.as_ref()
     }
 
+    /// Its caller waits so long in all, whatever it said before.
+    pub(super) const fn set_timeout(&mut self, timeout_ms: u64) {
+        self.timeout_ms = timeout_ms;
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.body.len()
     }

@@ -34,6 +34,9 @@ pub struct ClientConfig {
     /// Time after which a command that was never sent is given up, wherever it waits: 10 min.
     /// Reported as never executed.
     pub outbox_age: Duration,
+    /// The longest timeout that a single call is given (`Call::timeout`); a longer one counts as
+    /// this: 24 h.
+    pub longest_timeout: Duration,
     /// Whether a lease is asked for with every HELLO: false. Without it a client that has nothing to
     /// command costs its server's store nothing, and its first command waits for one more round
     /// trip; clients for which that matters ask at once.
@@ -159,6 +162,7 @@ impl ClientConfig {
             backlog_calls: 1024,
             backlog_bytes: 4 * 1024 * 1024,
             outbox_age: Duration::from_secs(600),
+            longest_timeout: Duration::from_secs(24 * 3600),
             lease_at_once: false,
             subscriptions: 256,
             credit: Window { frames: 256, bytes: 256 * 1024 },

@@ -105,6 +105,7 @@ impl Client {
         self.fx.timers.set(ClientTimer::Heartbeat, attachment.next_look());
         self.link.attach(attachment, welcome.frame_bytes);
         self.subscriptions.attach(&mut self.fx);
+        self.outbox.attached();
         self.plan_retry(now);
         self.set_state(ConnectionState::Connected { resumed: welcome.resumed, since: now });
     }

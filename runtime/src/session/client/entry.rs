@@ -3,6 +3,7 @@
 
 use super::command::Command;
 use super::types::{Fate, SaveNo};
+use crate::session::Now;
 use crate::wire::CommandNo;
 
 /// Where a command stands.
@@ -30,6 +31,8 @@ pub(super) struct Unresolved {
     pub(super) exposed: bool,
     pub(super) transmitted: bool,
     pub(super) timed_out: bool,
+    /// Its caller does not want it any more, and it may have been executed.
+    pub(super) cancelled: bool,
     /// The save by which it is accepted, if there is a journal.
     pub(super) taken: SaveNo,
 }
@@ -44,12 +47,24 @@ impl Unresolved {
             exposed: false,
             transmitted: false,
             timed_out: false,
+            cancelled: false,
             taken: SaveNo::ZERO,
         }
     }
 
     pub(super) const fn is_unsent(&self) -> bool {
         matches!(self.stage, SendStage::Fresh | SendStage::Planned)
+    }
+
+    /// What travels as `deadline_ms`: of a cancelled one the time is over, so that it does not begin
+    /// if it has not (PROTOCOL.md 5.27).
+    pub(super) fn deadline_ms(&self, now: Now, again: bool) -> Option<u64> {
+        if self.cancelled { Some(0) } else { self.command.deadline_ms(now, again) }
+    }
+
+    /// Cancelled, and by now certainly not executed.
+    pub(super) fn is_to_be_withdrawn(&self) -> bool {
+        self.cancelled && !self.maybe_executed()
     }
 
     pub(super) fn maybe_executed(&self) -> bool {

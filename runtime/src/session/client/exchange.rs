@@ -50,6 +50,9 @@ impl Client {
         if about_topics.is_some() {
             return about_topics;
         }
+        if let Some(n) = self.outbox.next_cancel() {
+            return Some(ClientFrame::Cancel { n });
+        }
         if let Some(command) = self.replayed_command(now).or_else(|| self.next_command(now)) {
             return Some(ClientFrame::Command(command));
         }

@@ -161,10 +161,13 @@ impl Journal {
         None
     }
 
-    /// A command was taken back that was never sent; that is told once it can't come back.
+    /// A command was taken back that was not executed; that is told once it can't come back.
     pub(super) fn withdrawn(&mut self, call: CallId, entry: &Unresolved, fx: &mut Effects) {
         self.bound_the_wait(call, entry, fx);
         let no = self.save(Record::Forgotten { call }, fx);
+        if !entry.is_unsent() {
+            self.ending.insert(entry.n, no);
+        }
         self.hold_end(no, Held::Withdrawn(call));
     }
 

@@ -3,6 +3,7 @@
 
 mod attachment;
 mod backlog;
+mod changes;
 mod command;
 mod config;
 mod dialling;

@@ -39,7 +39,7 @@ pub(super) struct Sending {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Outbox {
     pub(super) last_call: u64,
-    backlog: Backlog,
+    pub(super) backlog: Backlog,
     most_commands: usize,
     most_bytes: usize,
     pub(super) age_ms: u64,
@@ -48,6 +48,8 @@ pub(super) struct Outbox {
     pub(super) fresh: BTreeSet<CallId>,
     pub(super) numbered: BTreeMap<CommandNo, CallId>,
     pub(super) again: BTreeMap<CommandNo, Now>,
+    /// Cancelled ones of which the server has yet to hear on this attachment.
+    pub(super) cancels: BTreeSet<CallId>,
     pub(super) next: CommandNo,
     pub(super) journal: Option<Box<Journal>>,
 }
@@ -65,6 +67,7 @@ impl Outbox {
             fresh: BTreeSet::new(),
             numbered: BTreeMap::new(),
             again: BTreeMap::new(),
+            cancels: BTreeSet::new(),
             next: CommandNo(1),
             journal: None,
         }
@@ -175,21 +178,6 @@ impl Outbox {
         }
     }
 
-    /// Takes back a command that was never sent.
-    pub(super) fn cancel(&mut self, call: CallId, fx: &mut Effects) -> bool {
-        let never_sent = self.backlog.contains(call)
-            || self.entries.get(&call).is_some_and(|entry| !entry.transmitted);
-        if never_sent {
-            let entry = self.remove(call, fx);
-            match (entry, &mut self.journal) {
-                (Some(entry), Some(journal)) => journal.withdrawn(call, &entry, fx),
-                _ => fx.event(Event::Withdrawn { call }),
-            }
-            self.let_in(fx);
-        }
-        never_sent
-    }
-
     /// Forgets a command, wherever it is; what the outbox had of it.
     pub(super) fn remove(&mut self, call: CallId, fx: &mut Effects) -> Option<Unresolved> {
         fx.timers.cancel(ClientTimer::Call(call));
@@ -197,6 +185,7 @@ impl Outbox {
             return None;
         }
         let entry = self.entries.remove(&call)?;
+        self.cancels.remove(&call);
         self.bytes -= entry.command.bytes();
         match entry.stage {
             SendStage::Fresh => {
@@ -314,9 +303,12 @@ impl Outbox {
         }
         let again = std::mem::replace(&mut entry.transmitted, true);
         entry.stage = SendStage::Out;
+        if entry.cancelled {
+            self.cancels.insert(call);
+        }
         let sending = Sending {
             n: entry.n,
-            deadline_ms: entry.command.deadline_ms(now, again),
+            deadline_ms: entry.deadline_ms(now, again),
             name: entry.command.name().clone(),
             body: entry.command.body().clone(),
         };
@@ -329,7 +321,7 @@ impl Outbox {
     /// What is left of a caller's patience when its command is replayed. A resolved one has nobody
     /// who waits for it.
     pub(super) fn replay_deadline(&self, now: Now, call: CallId) -> Option<u64> {
-        self.entries.get(&call).map_or(Some(0), |entry| entry.command.deadline_ms(now, true))
+        self.entries.get(&call).map_or(Some(0), |entry| entry.deadline_ms(now, true))
     }
 
     /// A command that does not fit into what this server takes: it can't be sent (again).
@@ -371,6 +363,9 @@ impl Outbox {
         if entry.stage == SendStage::Out {
             entry.stage = SendStage::Again;
             let fate = if entry.exposed { Fate::Written } else { Fate::Queued };
+            if entry.is_to_be_withdrawn() {
+                return self.withdraw(call, fx);
+            }
             self.set_fate(call, fate, fx);
         }
         self.again.insert(n, now.after_ms(retry_ms.min(RETRY_CAP_MS)));

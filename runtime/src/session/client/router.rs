@@ -2,6 +2,7 @@
 //! an input means to each is theirs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::config::ClientConfig;
 use super::link::Link;
@@ -16,7 +17,7 @@ use super::types::{
     SubscribeError, SubscriptionRequest,
 };
 use super::volatiles::Volatiles;
-use crate::session::{Close, CloseCode, Now, Random};
+use crate::session::{Close, CloseCode, Now, Random, millis};
 use crate::wire::{
     Body, ClientFrame, Dial, InstanceId, LeaseId, Name, ServerFrame, TopicNo, body_limit,
 };
@@ -103,11 +104,25 @@ impl Client {
         Ok(call)
     }
 
-    /// Withdraws a command that was certainly never sent. `false` if it may have been, or is
-    /// resolved. [`Event::Withdrawn`] follows: with a journal, once that is saved.
+    /// The caller does not want a command any more. One that certainly was not executed (not sent,
+    /// or refused for now) is withdrawn: `true`, and [`Event::Withdrawn`] follows, with a journal
+    /// once that is saved. Of one that may have been the server is told, for as long as it is not
+    /// resolved: `false`. It ends with its outcome, which is `Refused(Expired)` if it had not begun,
+    /// or with [`Event::Withdrawn`] if the server refuses it for now. `false` and nothing else if it
+    /// is resolved.
     pub fn cancel(&mut self, _now: Now, call: CallId) -> bool {
         // What is over leaves its journal as it is to the next process.
         !self.is_over() && self.outbox.cancel(call, &mut self.fx)
+    }
+
+    /// The caller waits so long for a command, counted from when it was submitted, in place of what
+    /// was said then; [`ClientConfig::longest_timeout`] at most. If it was sent, the server goes by
+    /// what it was told with it, until it is sent again. Nothing if it is resolved.
+    pub fn set_timeout(&mut self, _now: Now, call: CallId, timeout: Duration) {
+        let timeout = timeout.min(self.config.longest_timeout);
+        if !self.is_over() {
+            self.outbox.set_timeout(call, millis(timeout), &mut self.fx);
+        }
     }
 
     /// The application is done with the outcome of a call. Until then it stays in the journal, so

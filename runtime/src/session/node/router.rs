@@ -105,6 +105,7 @@ impl Node {
                 self.topics.unsubscribe(now, conn, sub, &mut self.fx);
             }
             ClientFrame::Lease => self.on_lease_wanted(seat),
+            ClientFrame::Cancel { n } => self.on_cancel(now, seat, n),
             ClientFrame::Volatile { name, body } => self.on_volatile(now, conn, seat, &name, body),
             ClientFrame::Ping { k } => self.control(now, conn, ServerFrame::Pong { k }),
             ClientFrame::Pong { .. } | ClientFrame::Ignored { .. } => {}
@@ -274,6 +275,13 @@ impl Node {
     #[must_use]
     pub fn is_running(&self, exec: ExecId) -> bool {
         self.fx.running(exec).is_some()
+    }
+
+    /// Whether the caller of a command that runs does not want it any more
+    /// ([`NodeEvent::Cancel`]): for a driver that could not pass that on when it came.
+    #[must_use]
+    pub fn is_cancelled(&self, exec: ExecId) -> bool {
+        self.leases.is_cancelled(exec, &self.fx)
     }
 
     /// How much this node holds; every number is bounded by its configuration.

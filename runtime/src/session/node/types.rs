@@ -298,6 +298,9 @@ pub enum NodeEvent {
     /// Stop an execution; its answer is no longer wanted. If it has left its outcome to the store,
     /// what decides there is not needed any more.
     Abort(ExecId),
+    /// The caller of a command that runs does not want it any more: its handler may be told, and
+    /// ends it as it likes. What has not begun yet, or is over, need not hear of it.
+    Cancel(ExecId),
     /// What came of [`super::Node::publish`].
     Published(PublishId, Result<Appended, PublishError>),
 }

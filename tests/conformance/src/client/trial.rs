@@ -213,6 +213,11 @@ impl Client {
         self.call("echo", json!({ "text": text })).await
     }
 
+    /// Lets the application cancel a call.
+    pub(crate) async fn cancel(&mut self, call: u64) -> Step {
+        self.adapter.ask("cancel", json!({ "call": call })).await.map(drop)
+    }
+
     /// The outcome of a call.
     pub(crate) async fn outcome(&mut self, clause: &'static str, call: u64) -> Step<Value> {
         let of_call = move |event: &Value| event["event"] == "outcome" && event["call"] == call;

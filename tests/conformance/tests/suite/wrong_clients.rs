@@ -100,6 +100,9 @@ mistakes! {
         }
         changed(frame, |frame| frame[1]["dial"] = json!(1))
     };
+    a_cancel_that_is_never_told_is_found "5.27" |_, way, frame, _| {
+        if way == Way::Up && frame[0] == 129 { Fate::Become(Vec::new()) } else { Fate::Pass }
+    };
     an_old_token_is_found "4.8" |memory, way, frame, _| {
         if way == Way::Down || frame[0] != 20 || frame[1]["resume"].is_null() {
             return Fate::Pass;

@@ -86,6 +86,9 @@ mistakes! {
             _ => Fate::Pass,
         }
     };
+    a_cancel_that_is_ignored_is_found "5.27" |_, way, frame, _| {
+        if way == Way::Up && frame[0] == 129 { Fate::Become(Vec::new()) } else { Fate::Pass }
+    };
     an_answer_that_is_lost_in_the_middle_is_found "4.2" |memory, way, frame, _| {
         let second = way == Way::Down && frame[0] == 3 && memory.again() == 1;
         if second { Fate::Become(Vec::new()) } else { Fate::Pass }

@@ -57,6 +57,8 @@ pub(super) struct CommandBook {
     lost: bool,
     /// It was said that it never ran.
     refused: bool,
+    /// Its application does not want it any more.
+    unwanted: bool,
 }
 
 impl Ledger {
@@ -118,7 +120,8 @@ impl Ledger {
         let holds = match outcome {
             CallOutcome::Reply(_) => !again,
             CallOutcome::OutcomeUnknown => book.lost,
-            // Nothing here expires, is malformed, fails, or is closed by its application.
+            CallOutcome::Refused(RefusalCode::Expired) => book.unwanted,
+            // Nothing here is late, malformed, fails, or is closed by its application.
             CallOutcome::Failed { .. }
             | CallOutcome::Refused(_)
             | CallOutcome::Closed { .. }
@@ -135,8 +138,45 @@ impl Ledger {
                 })
             }
             CallOutcome::OutcomeUnknown => marks.set(Mark::OutcomeUnknown),
+            CallOutcome::Refused(_) => {
+                marks.set(Mark::NeverBegan);
+                self.never_runs(command);
+            }
             _ => {}
         }
+    }
+
+    /// Its application does not want a command any more.
+    pub(crate) fn is_unwanted(&mut self, process: Process, call: CallId) {
+        if let Some(command) = self.command_called(process, call)
+            && let Some(book) = self.commands.get_mut(&command)
+        {
+            book.unwanted = true;
+        }
+    }
+
+    /// A client takes a command back: it never ran, and never will.
+    pub(crate) fn withdrawn(&mut self, process: Process, call: CallId) {
+        let Some(command) = self.command_called(process, call) else { return };
+        if let Some(book) = self.clients.get_mut(&process) {
+            book.unresolved -= 1;
+            book.open.retain(|_, other| *other != command);
+        }
+        self.never_runs(command);
+    }
+
+    fn command_called(&self, process: Process, call: CallId) -> Option<u64> {
+        let at = usize::try_from(call.0).ok()?.checked_sub(1)?;
+        self.clients.get(&process)?.calls.get(at).copied()
+    }
+
+    fn never_runs(&mut self, command: u64) {
+        let Some(book) = self.commands.get_mut(&command) else { return };
+        book.refused = true;
+        let committed = book.committed.clone();
+        self.require(committed.is_none(), Rule::RefusedNeverRan, || {
+            format!("{command} never ran, and was committed as {committed:?}")
+        });
     }
 
     // ---- numbers ----
@@ -416,6 +456,10 @@ impl Ledger {
         self.require(fresh, Rule::OneCommitPerNumber, || {
             format!("{lease:?} {n} is committed again")
         });
+        if record.outcome == Outcome::Expired {
+            // It takes no place in the order: it never ran.
+            return self.only_what_is_unwanted_expires((lease, n));
+        }
         let last =
             self.leases.get_mut(&lease).map_or(0, |book| std::mem::replace(&mut book.committed, n));
         self.require(last < n || !fresh, Rule::CommitsInOrder, || {
@@ -426,6 +470,14 @@ impl Ledger {
         for (publication, place) in record.publishes.iter().zip(settled.iter().flatten()) {
             self.event_lands(publication, *place);
         }
+    }
+
+    fn only_what_is_unwanted_expires(&mut self, (lease, n): (LeaseId, u64)) {
+        let command = self.command_sent_as(lease, n);
+        let book = command.and_then(|command| self.commands.get(&command));
+        // Of a lease that its client has left nobody knows any more.
+        let unwanted = book.is_none_or(|book| book.unwanted);
+        self.require(unwanted, Rule::OutcomeHasReason, || format!("{n} has expired"));
     }
 
     fn command_is_committed(

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use steadfast::session::Close;
-use steadfast::session::client::{Client, Event, Item, Submission, SubscriptionRequest};
+use steadfast::session::client::{CallId, Client, Event, Item, Submission, SubscriptionRequest};
 use steadfast::wire::{Body, Codec, Seq, ServerFrame};
 use steadfast_rig::fixtures::{ORDERED, ORDERED_WITH_ID, ROOM, name, numbered, with_id};
 use steadfast_rig::pump::{ClientHarness, pump_client};
@@ -94,6 +94,15 @@ impl World<'_> {
         slot.core.submit(NOW, submission).expect("the outbox has room for what the model submits");
         let process = slot.process;
         self.ledger().submitted(process, command);
+    }
+
+    /// The application does not want a command any more.
+    pub(super) fn cancel(&mut self, at: usize, call: CallId) {
+        self.state.budget.cancels -= 1;
+        let slot = self.client(at);
+        slot.core.cancel(NOW, call);
+        let process = slot.process;
+        self.ledger().is_unwanted(process, call);
     }
 
     /// The application asks for an item.
@@ -195,8 +204,9 @@ impl World<'_> {
             Event::Readable { .. } => self.client(at).readable = true,
             Event::SubscriptionEnded { .. } => self.client(at).sub = None,
             Event::TimedOut { .. } | Event::Fate { .. } | Event::Subscribed { .. } => {}
-            // Nobody withdraws anything here, and no client has a journal.
-            Event::Withdrawn { .. } | Event::Save { .. } => {}
+            Event::Withdrawn { call } => self.ledger().withdrawn(process, call),
+            // No client has a journal.
+            Event::Save { .. } => {}
         }
     }
 

@@ -83,6 +83,7 @@ impl<'m> World<'m> {
     pub(crate) fn act(mut self, action: Action) -> State {
         match action {
             Action::Submit(client) => self.submit(client),
+            Action::Cancel(client, call) => self.cancel(client, call),
             Action::Poll(client) => self.poll(client),
             Action::Publish(node) => self.publish(node),
             Action::Connect { client, node, other_user } => self.connect(client, node, other_user),

@@ -107,6 +107,7 @@ impl World<'_> {
                 self.node(at).running.remove(&exec);
                 self.node(at).deciding.remove(&exec);
             }
+            NodeEvent::Cancel(_) => self.model.marks.set(Mark::HandlerTold),
             NodeEvent::Published(..) => {}
         }
     }

@@ -38,6 +38,20 @@ pub(super) struct Executions {
     last_started: BTreeMap<(u64, LeaseId), u64>,
 }
 
+impl Executions {
+    /// The handler that runs as this number in a process.
+    pub(super) fn running_as(&self, process: u64, key: (LeaseId, u64)) -> Option<ExecId> {
+        let in_process = (process, ExecId(0))..=(process, ExecId(u64::MAX));
+        let running = self.running.range(in_process).find(|(_, running)| **running == key);
+        running.map(|((_, exec), _)| *exec)
+    }
+
+    /// Whether a handler was started last in this process for a number.
+    pub(super) fn was_begun(&self, process: u64, key: (LeaseId, u64)) -> bool {
+        self.begun.get(&key) == Some(&process)
+    }
+}
+
 impl Checkers {
     /// A node process starts.
     pub fn node_starts(&mut self, _node: usize, _process: u64) {}
@@ -83,6 +97,7 @@ impl Checkers {
         self.only_what_arrived_is_executed(key, number_in(body));
         self.a_handler_runs_under_an_unused_id(process, *exec, key, id.as_deref());
         self.nothing_starts_after_its_deadline(now, process, key);
+        self.nothing_begins_that_was_cancelled(process, key);
         self.nothing_begins_while_the_store_fails(now, process);
         if let Some(command) = self.sent.get(&key).copied() {
             self.nothing_runs_that_waited_too_long(command);
@@ -185,6 +200,7 @@ impl Checkers {
     /// A handler ends, and its node is there to hear it.
     pub fn executed(&mut self, process: u64, exec: ExecId, executed: &Executed) {
         if *executed == Executed::Decides {
+            self.a_cancel_has_reached_the_handler(process, exec);
             // Its handler has ended; its turn in the order goes on.
             self.ids.ends(process, exec);
             if let Some(key) = self.executions.running.remove(&(process, exec)) {
@@ -263,6 +279,7 @@ impl Checkers {
     }
 
     fn stop_running(&mut self, process: u64, exec: ExecId) -> Option<(LeaseId, u64)> {
+        self.a_cancel_has_reached_the_handler(process, exec);
         let key = self.executions.running.remove(&(process, exec))?;
         self.ids.ends(process, exec);
         self.executions.running_numbers.remove(&(process, key.0, key.1));

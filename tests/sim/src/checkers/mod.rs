@@ -36,7 +36,7 @@ pub use topics::{Restored, Topics};
 use self::backlog::RoomBook;
 use self::bounds::Largest;
 use self::claims::Claims;
-use self::commands::{CallBook, ClientBook, CommitBook, Ids, LeaseBook, kept};
+use self::commands::{CallBook, Cancels, ClientBook, CommitBook, Ids, LeaseBook, kept};
 pub use self::commands::{Found, Said, TakenUp};
 use self::drains::Unanswered;
 use self::executions::Executions;
@@ -78,6 +78,7 @@ pub struct Checkers {
     unsettled: BTreeSet<(LeaseId, u64)>,
     unanswered: Unanswered,
     executions: Executions,
+    cancels: Cancels,
     known: Known,
     ids: Ids,
     /// For how long messages keep their ids.
@@ -134,6 +135,7 @@ impl Checkers {
             unsettled: BTreeSet::new(),
             unanswered: Unanswered::new(),
             executions: Executions::default(),
+            cancels: Cancels::default(),
             known: Known::default(),
             ids: Ids::default(),
             id_kept: kept(&plan.node),

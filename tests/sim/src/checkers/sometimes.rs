@@ -51,6 +51,8 @@ pub const REQUIRED: &[&str] = &[
     "credentials refused",
     "credentials expired",
     "cancelled",
+    "cancelled before it began",
+    "handler cancelled",
     "call waited to be saved",
     "client went on from its journal",
     "journal torn",

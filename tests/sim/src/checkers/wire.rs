@@ -184,6 +184,7 @@ impl Checkers {
                 self.command_arrives(now, socket.node_process, session, command);
             }
             ClientFrame::Ack { ack, .. } => self.ack_arrives(session, Way::Down, ack.0),
+            ClientFrame::Cancel { n } => self.cancel_arrives(socket.node_process, session, n.0),
             ClientFrame::Subscribe(subscribe) => {
                 let topic =
                     TopicId { name: subscribe.topic.clone(), key: subscribe.key.as_str().into() };

@@ -221,10 +221,9 @@ impl World {
         let slot = &mut self.clients[at];
         let Some(call) = self.checkers.some_call(slot.process, &mut self.rng) else { return };
         let cancelled = slot.core.cancel(now, call);
-        if cancelled {
-            // It may be there or not if the process dies before that is told.
-            self.checkers.lets_go(slot.process, call);
-        }
+        // It may be there or not if the process dies before it is told to be withdrawn, be it later.
+        self.checkers.lets_go(slot.process, call);
+        self.checkers.is_unwanted(slot.process, call);
         self.note(|_| format!("client {at}: cancels {call:?}: {cancelled}"));
     }
 

@@ -245,6 +245,18 @@ impl World {
         self.checkers.kept(process, Owed::Run(exec));
     }
 
+    /// A handler is told that its caller does not want it any more: some give up soon.
+    pub(super) fn cancel_handler(&mut self, node: usize, exec: ExecId) {
+        let process = self.nodes[node].process;
+        self.checkers.handler_is_told(process, exec);
+        if self.plan.handlers.manual || self.rng.chance(500) {
+            return;
+        }
+        let (after, answer) = (self.rng.within((0, 20)), self.answer());
+        let executed = Box::new(self.executed(answer));
+        self.after(after, Due::Executed { node, process, exec, executed });
+    }
+
     /// The handler that holds a command answers, the newest one if there are several; `false` if
     /// none does.
     pub fn finish(&mut self, command: u64, answer: Answer) -> bool {

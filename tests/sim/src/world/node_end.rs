@@ -162,6 +162,10 @@ impl World {
                 self.note(|_| format!("node {at}: abort {exec:?}"));
                 self.abort(at, exec);
             }
+            NodeEvent::Cancel(exec) => {
+                self.note(|_| format!("node {at}: cancel {exec:?}"));
+                self.cancel_handler(at, exec);
+            }
             NodeEvent::Published(id, result) => {
                 self.note(|_| format!("node {at}: {id:?} {result:?}"));
                 self.checkers.published(self.nodes[at].process, id, &result);

@@ -3,6 +3,7 @@
 //! handlers nor topics.
 
 mod asking;
+mod cancels;
 mod commands;
 mod commits;
 mod decisions;

@@ -124,7 +124,8 @@ impl Leases {
         // Bodies are bounded by the frame limit, which is a u32.
         let bytes = body.len() as u32;
         let slot = held(lease.slot_mut(n), "what begins has a slot")?;
-        slot.state = SlotState::Running(Running { exec, hash, bytes, ordered, deadline, overdue });
+        let running = Running { exec, hash, bytes, ordered, deadline, overdue, cancelled: false };
+        slot.state = SlotState::Running(running);
         if lease.timers.overdue.is_none_or(|at| overdue < at) {
             fx.disarm(lease.timers.overdue.replace(overdue), Timer::Overdue(key));
             fx.arm(overdue, Timer::Overdue(key));

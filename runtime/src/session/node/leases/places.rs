@@ -177,9 +177,18 @@ impl Places {
 
     /// Nothing below `low` waits any more.
     pub(super) fn forget_below(&mut self, low: CommandNo, lease: &mut Lease) {
+        self.keep_waiting(lease, |n| n >= low);
+    }
+
+    /// A command of a lease does not wait any more.
+    pub(super) fn forget(&mut self, which: CommandNo, lease: &mut Lease) {
+        self.keep_waiting(lease, |n| n != which);
+    }
+
+    fn keep_waiting(&mut self, lease: &mut Lease, stays: impl Fn(CommandNo) -> bool) {
         let queue = &mut lease.queue;
         let before = queue.waiting.len();
-        queue.waiting.retain(|(_, n)| *n >= low);
+        queue.waiting.retain(|(_, n)| stays(*n));
         // At most `span`, a u32.
         let gone = (before - queue.waiting.len()) as u32;
         if gone > 0

@@ -54,6 +54,8 @@ pub(super) struct Running {
     pub(super) ordered: bool,
     pub(super) deadline: Now,
     pub(super) overdue: Now,
+    /// Its caller does not want it any more.
+    pub(super) cancelled: bool,
 }
 
 /// A record on its way to the store, and the volatiles that go out once it is there.

@@ -81,6 +81,11 @@ impl Node {
         }
     }
 
+    /// PROTOCOL.md 5.27: a number that the lease does not hold says nothing.
+    pub(in super::super) fn on_cancel(&mut self, now: Now, seat: Seat, n: CommandNo) {
+        self.leases.cancel(now, (seat.lease, n), &self.config, &mut self.fx);
+    }
+
     /// The client has so much, and has resolved everything below `low`.
     fn acked(&mut self, now: Now, conn: ConnId, seat: Seat, low: CommandNo, freed: bool) {
         self.raise_low(now, seat.lease, low);

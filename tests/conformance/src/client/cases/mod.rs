@@ -1,5 +1,6 @@
 //! The cases for clients, one file for each section of PROTOCOL.md.
 
+mod cancels;
 mod closing;
 mod codecs;
 mod commands;
@@ -23,6 +24,7 @@ pub(super) const ALL: &[&[Case<Trial>]] = &[
     codecs::CASES,
     session::CASES,
     commands::CASES,
+    cancels::CASES,
     leases::CASES,
     outbox::CASES,
     processes::CASES,

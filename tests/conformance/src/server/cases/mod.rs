@@ -1,5 +1,6 @@
 //! The cases for servers, one file for each section of PROTOCOL.md.
 
+mod cancels;
 mod closing;
 mod codecs;
 mod commands;
@@ -29,6 +30,7 @@ pub(super) const ALL: &[&[Case<Trial>]] = &[
     commands::CASES,
     leases::CASES,
     order::CASES,
+    cancels::CASES,
     records::CASES,
     ids::CASES,
     topics::CASES,

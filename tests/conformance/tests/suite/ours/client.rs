@@ -1,8 +1,8 @@
 //! The adapter of our client (ADAPTER.md, "For a client"). It translates, and checks nothing.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -14,7 +14,7 @@ use steadfast::client::{
 };
 use steadfast::protocol::{Reply, TopicKey};
 use steadfast::wire::{RefusalCode, ResetReason, UnsubscribeCode};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::Ends;
@@ -41,6 +41,8 @@ struct Made {
 /// What is known of calls, in whatever process they were made.
 struct Calls {
     made: Vec<Made>,
+    /// Who hears that a call is not wanted any more.
+    unwanted: BTreeMap<u64, Arc<Notify>>,
     reports: JoinSet<()>,
     answers: Answers,
 }
@@ -77,6 +79,7 @@ pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
                 client = Some(next);
             }
             ("call", Some(client)) => calls.make(client, &question, process.is_some()),
+            ("cancel", Some(_)) => calls.cancel(number("call")),
             ("volatile", Some(client)) => {
                 client.nudge(question["body"]["list"].as_str().unwrap().to_owned());
             }
@@ -171,7 +174,8 @@ fn start(
 
 impl Calls {
     fn new(answers: &Answers) -> Self {
-        Self { made: Vec::new(), reports: JoinSet::new(), answers: answers.clone() }
+        let (made, unwanted, reports) = (Vec::new(), BTreeMap::new(), JoinSet::new());
+        Self { made, unwanted, reports, answers: answers.clone() }
     }
 
     fn make(&mut self, client: &ConformanceClient, question: &Value, keeps: bool) {
@@ -185,6 +189,10 @@ impl Calls {
             other => panic!("the suite calls `{other}`"),
         }
         self.made.push(Made { id, name, body });
+    }
+
+    fn cancel(&self, id: u64) {
+        self.unwanted[&id].notify_one();
     }
 
     /// Reports what comes of the calls of an earlier process, which are handed out in their order.
@@ -209,11 +217,12 @@ impl Calls {
         keeps: bool,
     ) {
         let answers = self.answers.clone();
+        let unwanted = Arc::clone(self.unwanted.entry(id).or_default());
         self.reports.spawn(async move {
             if keeps && call.accepted().await {
                 answers.say(json!({ "event": "accepted", "call": id }));
             }
-            report(id, call, answers).await;
+            report(id, call, &unwanted, answers).await;
         });
     }
 }
@@ -222,9 +231,15 @@ impl Calls {
 async fn report<T: Reply + serde::Serialize>(
     id: u64,
     mut call: Call<T, ConformanceError>,
+    unwanted: &Notify,
     answers: Answers,
 ) {
-    let mut outcome = (&mut call).await;
+    let mut outcome = loop {
+        tokio::select! {
+            outcome = &mut call => break outcome,
+            () = unwanted.notified() => drop(call.cancel()),
+        }
+    };
     if matches!(outcome, Err(CallError::Timeout)) {
         answers.say(json!({ "event": "gave_up", "call": id }));
         outcome = call.settled().await;
@@ -246,6 +261,7 @@ async fn report<T: Reply + serde::Serialize>(
         Err(CallError::Undecodable { .. } | CallError::App(_)) => {
             json!({ "outcome": "unreadable" })
         }
+        Err(CallError::Cancelled) => json!({ "outcome": "cancelled" }),
         Err(_) => json!({ "outcome": "not_sent" }),
     };
     (told["event"], told["call"]) = (json!("outcome"), json!(id));

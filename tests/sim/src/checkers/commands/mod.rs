@@ -1,6 +1,7 @@
 //! Commands from submission to outcome (PROTOCOL.md sections 5 and 6): what is remembered of
 //! clients, leases, commands and records. The rules are in the files beneath.
 
+mod cancels;
 mod commits;
 mod ids;
 mod journal;
@@ -16,6 +17,7 @@ use steadfast::wire::{LeaseId, Name, RefusalCode};
 use steadfast_rig::Rule;
 
 use super::Checkers;
+pub(super) use cancels::Cancels;
 pub(super) use ids::{Ids, kept};
 pub use journal::{Found, TakenUp};
 
@@ -100,6 +102,8 @@ pub(in crate::checkers) struct CallBook {
     late: bool,
     /// An earlier process gave it a number: whoever has its journal must take it for sent.
     maybe_sent: bool,
+    /// The client process in which it was cancelled.
+    unwanted_by: Option<u64>,
     /// What its caller was told last.
     told: Option<CallOutcome>,
 }

@@ -69,6 +69,7 @@ impl Checkers {
             due,
             late: false,
             maybe_sent: false,
+            unwanted_by: None,
             told: None,
         };
         self.calls.insert(command, book);

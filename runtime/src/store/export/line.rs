@@ -85,7 +85,7 @@ fn from_hex(text: &str) -> Option<Body> {
     let digits = text.as_bytes();
     let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let bytes: Option<Vec<u8>> = digits.chunks(2).map(pair).collect();
-    let even = digits.len() % 2 == 0 && digits.iter().all(u8::is_ascii_hexdigit);
+    let even = digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit);
     bytes.filter(|_| even).map(Body::from)
 }
 

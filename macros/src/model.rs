@@ -13,5 +13,5 @@ mod variant;
 
 pub(crate) use check::{check, error, private};
 pub(crate) use message::{Field, Generated, Id, Kind, Limits, Message, Payload};
-pub(crate) use protocol::{Client, Model, RoleModel, Server, Topic};
+pub(crate) use protocol::{Client, Model, RoleModel, Server, Topic, unknown_method};
 pub(crate) use variant::strays;

@@ -37,5 +37,17 @@ pub(crate) const VOLATILE_KEYS: &[&str] = &["latest_by", "max_bytes"];
 pub(crate) const TOPIC_KEYS: &[&str] = &["key", "replay", "ttl", "max_bytes"];
 
 /// What every client has: its own functions, which `generate::calls` makes, and `Clone`'s.
-pub(crate) const CLIENT_METHODS: &[&str] =
-    &["builder", "inner", "subscribe", "state", "status", "reconnect_now", "close", "clone"];
+pub(crate) const CLIENT_METHODS: &[&str] = &[
+    "builder",
+    "inner",
+    "subscribe",
+    "handle",
+    "state",
+    "status",
+    "reconnect_now",
+    "close",
+    "clone",
+];
+
+/// What every handler has beside a method per message.
+pub(crate) const HANDLER_METHODS: &[&str] = &["session_resumed", "session_reset"];

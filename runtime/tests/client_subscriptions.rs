@@ -5,16 +5,18 @@ mod client_support;
 use client_support::{EPOCH, Rig, WIDE, at, body, name};
 use steadfast::session::CloseCode;
 use steadfast::session::client::{
-    Event, Gap, Item, SubscribeError, SubscriptionEnd, SubscriptionRequest,
+    Event, Gap, Item, Resumed, SubscribeError, SubscriptionEnd, SubscriptionRequest,
 };
 use steadfast::wire::{
-    ClientFrame, Epoch, ResetReason, ServerFrame, SubNo, TopicNo, TopicSeq, UnsubscribeCode, Window,
+    ClientFrame, Epoch, ResetReason, ServerFrame, SubNo, Subscribed, TopicNo, TopicSeq,
+    UnsubscribeCode, Window,
 };
 
 #[test]
 fn events_come_in_order_and_the_application_is_told() {
     let (mut rig, sub) = Rig::following(4, WIDE);
-    assert!(rig.events.contains(&Event::Subscribed { sub }));
+    let resumed = Some(Resumed { from: at(4), count: 0 });
+    assert!(rig.events.contains(&Event::Subscribed { sub, resumed }));
     rig.take();
     rig.events(5..=7);
     let told = rig.events.iter().filter(|event| **event == Event::Readable { sub }).count();
@@ -351,4 +353,42 @@ fn a_key_that_does_not_fit_into_a_frame_ends_its_subscription_only() {
     let end = SubscriptionEnd::Refused(UnsubscribeCode::Invalid);
     assert!(rig.events.contains(&Event::SubscriptionEnded { sub, end }));
     assert!(rig.sent.iter().all(|frame| !matches!(frame, ClientFrame::Subscribe(_))));
+}
+
+#[test]
+fn a_subscription_that_goes_on_says_from_where_and_how_much_comes() {
+    let (mut rig, sub) = Rig::following(10, WIDE);
+    rig.events(11..=12);
+    rig.take();
+    rig.item(sub);
+    rig.reconnect();
+    rig.take();
+    rig.welcome_resumed(0);
+    let ask = rig.subscribes().remove(0);
+    assert_eq!(ask.from, Some(at(12)), "what waits is held");
+    rig.take();
+    let frame = Subscribed {
+        sub: ask.sub,
+        number: TopicNo(9),
+        epoch: EPOCH,
+        ts: TopicSeq(12),
+        head: TopicSeq(15),
+        snapshot: false,
+        reset: None,
+        credit: None,
+    };
+    rig.frame(ServerFrame::Subscribed(Box::new(frame)));
+    let resumed = Some(Resumed { from: at(12), count: 3 });
+    assert!(rig.events.contains(&Event::Subscribed { sub, resumed }));
+}
+
+#[test]
+fn a_subscription_that_begins_anew_is_not_resumed() {
+    let (mut rig, sub) = Rig::following(10, WIDE);
+    rig.reconnect();
+    rig.take();
+    rig.welcome_resumed(0);
+    let ask = rig.subscribes().remove(0);
+    rig.subscribed(ask.sub, 20, Some(ResetReason::Trimmed), false);
+    assert!(rig.events.contains(&Event::Subscribed { sub, resumed: None }));
 }

@@ -4,11 +4,11 @@
 mod node_support;
 
 use node_support::Bench;
-use steadfast::session::node::{ConnId, Executed, Identity, Principal};
+use steadfast::session::node::{ConnId, Executed, Identity, NodeEvent, Principal};
 use steadfast::session::store::{Generation, StoreOp, StoreOutcome};
 use steadfast::wire::{
     ClientFrame, Codec, CommandNo, Dial, InstanceId, LeaseClaim, LeaseId, LeaseState,
-    ResumeFailure, ResumeToken, Seq, ServerFrame,
+    ResumeFailure, ResumeToken, Seq, ServerFrame, SessionId,
 };
 
 fn failure(bench: &mut Bench, conn: ConnId) -> Option<ResumeFailure> {
@@ -445,4 +445,28 @@ fn a_lease_that_is_resumed_counts_as_held() {
     assert!(!told(&mut bench));
     assert!(told(&mut bench), "what has changed meanwhile is told after the first answer");
     assert!(bench.ops.is_empty());
+}
+
+/// The application hears who is back, once for each socket, and nothing of newcomers.
+#[test]
+fn a_client_that_comes_back_is_told_to_the_driver_with_what_became_of_its_session() {
+    let mut bench = Bench::new();
+    let conn = bench.attach();
+    let back = |bench: &mut Bench| -> Vec<Result<(), ResumeFailure>> {
+        let events = std::mem::take(&mut bench.events).into_iter();
+        let back = events.filter_map(|event| match event {
+            NodeEvent::Returned(who, session) => Some((who, session)),
+            _ => None,
+        });
+        back.inspect(|(who, _)| assert_eq!(who.user(), steadfast_rig::fixtures::ANN))
+            .map(|(_, session)| session)
+            .collect()
+    };
+    assert_eq!(back(&mut bench), []);
+    let conn = bench.resume(conn);
+    assert_eq!(back(&mut bench), [Ok(())]);
+    let mut hello = bench.again(conn);
+    hello.resume.as_mut().unwrap().session = SessionId(7);
+    bench.dial(hello);
+    assert_eq!(back(&mut bench), [Err(ResumeFailure::Unknown)]);
 }

@@ -114,6 +114,10 @@ impl EnumAttrs {
                 syn::parenthesized!(content in input);
                 self.topics.push(TopicAttrs::read(&content, ctxt)?);
             }
+            "method" | "as" | "deprecated" => {
+                let message = format!("`{key}` is of one message; it belongs on a variant");
+                return Err(syn::Error::new(key.span(), message));
+            }
             "own_display" => self.own_display = true,
             "json_schema" => set(&mut self.json_schema, key, key.clone())?,
             word => return Err(self.unknown(key, word)),

@@ -71,6 +71,15 @@ impl VariantAttrs {
             "id" | "keep" => self.own_id(key, input),
             "method" => set(&mut self.method, key, (key.clone(), value(key, input, "\"post\"")?)),
             "as" => set(&mut self.payload, key, (key.clone(), value(key, input, "Post")?)),
+            "deprecated" => Err(syn::Error::new(
+                key.span(),
+                "deprecation is Rust's own: `#[deprecated(note = \"..\")]` beside `#[ws(..)]`",
+            )),
+            "reserved" => Err(syn::Error::new(
+                key.span(),
+                "`reserved` retires wire names of the whole enum: `#[ws(client, .., \
+                 reserved(\"old_name\"))]`",
+            )),
             "direct" => {
                 self.kind_refused = true;
                 Err(not_yet(key.span(), "direct messages to a session or principal"))

@@ -69,6 +69,14 @@ fn entries(model: &Model, client: &Client) -> TokenStream {
         {
             #private::Client::subscribe(&self.inner, __topic)
         }
+        /// Follows a topic by the methods of a view, which are called one after the other. The
+        /// future ends with the subscription; dropping it ends that.
+        #vis fn handle<__T, __V>(&self, __topic: __T, __view: __V) -> #private::Handling<__T, __V>
+        where
+            __T: #private::TopicView<__V, Events = #events>,
+        {
+            #private::Client::handle(&self.inner, __topic, __view)
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::model::{Client, Kind, Message, Model, Payload};
 
 /// ```text
 /// pub trait ChatHandler: Send + Sync + 'static {
+///     fn session_resumed(&self, who: &Principal) {}
 ///     fn post(&self, cx: &Cx, room: RoomId, text: String)
 ///     -> impl Future<Output = Result<MessageId, ChatError>> + Send;
 /// }
@@ -35,6 +36,13 @@ pub(super) fn handler(model: &Model, client: &Client) -> TokenStream {
             /// On which store's transactions commands end: those of a durable store's crate, as in
             /// `Transacts::on::<LocalStore>()`, if a handler calls `cx.transact`.
             const TRANSACTS: #private::Transacts = #private::Transacts::NEVER;
+            /// A client of `who` has come back, and its session goes on: what was under way arrives,
+            /// once. Must not block; a panic is logged. Does nothing by default.
+            fn session_resumed(&self, _who: &#private::Principal) {}
+            /// A client of `who` has come back, and its session could not go on: it begins a new one.
+            /// Its commands and topics go on by themselves. Must not block; a panic is logged. Does
+            /// nothing by default.
+            fn session_reset(&self, _who: &#private::Principal, _why: #private::ResumeFailure) {}
             #(#methods)*
         }
     }
@@ -85,6 +93,20 @@ pub(super) fn dispatch(model: &Model, client: &Client) -> TokenStream {
         impl<__H: #handler> #private::CommandHooks<__H> for #ident {
             fn transacts() -> #private::Transacts {
                 <__H as #handler>::TRANSACTS
+            }
+            fn returned(
+                __handler: &__H,
+                __who: &#private::Principal,
+                __session: ::core::result::Result<(), #private::ResumeFailure>,
+            ) {
+                match __session {
+                    ::core::result::Result::Ok(()) => {
+                        <__H as #handler>::session_resumed(__handler, __who);
+                    }
+                    ::core::result::Result::Err(__why) => {
+                        <__H as #handler>::session_reset(__handler, __who, __why);
+                    }
+                }
             }
             #ids
             #execute

@@ -12,6 +12,7 @@ mod hooks;
 mod message;
 mod parameters;
 mod server;
+mod views;
 
 pub(crate) use expansion::Expansion;
 

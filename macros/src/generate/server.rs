@@ -7,7 +7,7 @@ use quote::quote_spanned;
 use super::describe::index;
 use super::expansion::Expansion;
 use super::message::{Use, conflation, into_enum, member, named, pattern, reads, structure};
-use super::{describe, hooks};
+use super::{describe, hooks, views};
 use crate::fallback;
 use crate::hygiene::{code, derived};
 use crate::model::{Kind, Message, Model, Server, Topic};
@@ -18,13 +18,15 @@ pub(super) fn expand(model: &Model, server: &Server) -> Expansion {
         // As with handlers: a trait that lacks a hook is reported once more, one that is not there
         // is not. A topic whose snapshot may have been left out has no key type either.
         let strays = fallback::strays(model.private(), model.ident(), server.strays());
+        let topics = server.topics();
         let server = fallback::hooks(model.private(), model.ident());
-        return Expansion { common: code!(#common #strays), server, ..Expansion::default() };
+        let client = views::stand_ins(model, known(model, topics).map(|(_, topic)| topic));
+        return Expansion { common: code!(#common #strays), client, server };
     }
     Expansion {
         common,
+        client: views::views(model, server),
         server: [hooks::topics(model, server), hooks::hooks(model, server)].into_iter().collect(),
-        ..Expansion::default()
     }
 }
 
@@ -35,9 +37,7 @@ fn common(model: &Model, server: &Server) -> TokenStream {
         let (into_enum, delivery) = (into_enum(model, message), delivery(model, server, message));
         code!(#structure #named #into_enum #delivery)
     });
-    let known = server.topics().iter().enumerate();
-    let known = known.filter(|(_, topic)| !model.partial() || topic.snapshot().is_some());
-    let keys = known.map(|(at, topic)| key(model, at, topic));
+    let keys = known(model, server.topics()).map(|(at, topic)| key(model, at, topic));
     let description = describe::server(model, server);
     let (decode, reads) = (decode(model), reads(model));
     code! {
@@ -51,6 +51,12 @@ fn common(model: &Model, server: &Server) -> TokenStream {
             #decode
         }
     }
+}
+
+/// The topics that have a key type, by their index.
+fn known<'a>(model: &'a Model, topics: &'a [Topic]) -> impl Iterator<Item = (usize, &'a Topic)> {
+    let topics = topics.iter().enumerate();
+    topics.filter(|(_, topic)| !model.partial() || topic.snapshot().is_some())
 }
 
 /// One match for all names; what does not fit is the unknown variant's.

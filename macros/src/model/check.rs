@@ -2,14 +2,14 @@
 //! so that the rest is still generated and one mistake stays one message.
 
 use proc_macro2::Ident;
-use syn::{Data, DataEnum, DeriveInput, LitStr, Path, parse_quote};
+use syn::{Data, DataEnum, DeriveInput, Path, parse_quote};
 
 use super::kind::Surroundings;
 use super::message::{Limits, Message};
 use super::names::check_wire_name;
 use super::protocol::{Client, Model, Protocol, RoleModel, Server, Topic};
 use super::topics::{check_topics, with_snapshots};
-use super::unique::{check_methods, check_payloads, check_wire_names};
+use super::unique::{check_methods, check_payloads, check_structs, check_views, check_wire_names};
 use super::variant::{Read, read_variant, strays};
 use crate::attr::{EnumAttrs, Role, SerdeEnum, allowed, docs};
 use crate::case::upper_camel;
@@ -37,6 +37,7 @@ pub(crate) fn check(input: &DeriveInput, attrs: &EnumAttrs, ctxt: &Ctxt) -> Opti
     let reserved = check_reserved(attrs, ctxt);
     check_wire_names(&messages, &reserved, ctxt);
     let unknown = check_unknown(input, data, role, unknown, ctxt);
+    check_structs(&mut messages, (&input.ident, &topics), ctxt);
     let role = match role {
         Role::Client => {
             check_methods(&mut messages, ctxt);
@@ -46,6 +47,7 @@ pub(crate) fn check(input: &DeriveInput, attrs: &EnumAttrs, ctxt: &Ctxt) -> Opti
         }
         Role::Server => {
             check_payloads(&mut messages, true, ctxt);
+            check_views(&mut messages, &topics, unknown.as_ref(), ctxt);
             let topics = with_snapshots(topics, &messages, ctxt);
             let (error, strays) = (error(attrs), strays(data, &messages));
             RoleModel::Server(Server { protocol: protocol?, error, topics, strays, reserved })
@@ -208,8 +210,15 @@ fn check_limits(attrs: &EnumAttrs, ctxt: &Ctxt) -> Limits {
 }
 
 fn check_reserved(attrs: &EnumAttrs, ctxt: &Ctxt) -> Vec<String> {
-    attrs.reserved.iter().for_each(|name| check_wire_name(&name.value(), name.span(), ctxt));
-    attrs.reserved.iter().map(LitStr::value).collect()
+    let mut reserved: Vec<String> = Vec::new();
+    for name in &attrs.reserved {
+        check_wire_name(&name.value(), name.span(), ctxt);
+        if reserved.contains(&name.value()) {
+            ctxt.error(name, format!("`{}` is reserved already", name.value()));
+        }
+        reserved.push(name.value());
+    }
+    reserved
 }
 
 fn check_unknown(

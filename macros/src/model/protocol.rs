@@ -5,7 +5,7 @@ use proc_macro2::Ident;
 use syn::{Attribute, Path, Type, Visibility};
 
 use super::message::Message;
-use super::names::plain;
+use super::names::{method_ident, plain};
 use crate::case::snake;
 use crate::hygiene::derived;
 
@@ -214,8 +214,28 @@ impl Topic {
         Ident::new(&format!("may_subscribe_{}", self.wire()), self.ident.span())
     }
 
+    /// The trait of its views: `RoomView`.
+    pub(crate) fn view(&self) -> Ident {
+        derived(&Ident::new(&format!("{}View", plain(&self.ident)), self.ident.span()))
+    }
+
+    /// The view's method for what begins anew: `room_reset`.
+    pub(crate) fn reset(&self) -> Ident {
+        Ident::new(&format!("{}_reset", self.wire()), self.ident.span())
+    }
+
+    /// The view's method for what goes on: `room_resumed`.
+    pub(crate) fn resumed(&self) -> Ident {
+        Ident::new(&format!("{}_resumed", self.wire()), self.ident.span())
+    }
+
     /// `room_snapshot`.
     pub(crate) fn snapshot_hook(&self) -> Ident {
         Ident::new(&format!("{}_snapshot", self.wire()), self.ident.span())
     }
+}
+
+/// A view's method for messages that this build does not know, named after their variant.
+pub(crate) fn unknown_method(variant: &Ident) -> Ident {
+    method_ident(&snake(&plain(variant)), variant.span())
 }

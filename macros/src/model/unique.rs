@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use proc_macro2::Ident;
 
-use super::message::{Message, Payload};
+use super::message::{Kind, Message, Payload};
+use super::protocol::{Topic, unknown_method};
 use crate::ctxt::Ctxt;
-use crate::symbol::CLIENT_METHODS;
+use crate::symbol::{CLIENT_METHODS, HANDLER_METHODS};
 
 /// No wire name or alias belongs to two messages of one direction, or is retired.
 pub(super) fn check_wire_names(messages: &[Message], reserved: &[String], ctxt: &Ctxt) {
@@ -35,7 +36,7 @@ pub(super) fn check_wire_names(messages: &[Message], reserved: &[String], ctxt: 
 
 /// No two messages have one method, and none has a method that every client has.
 pub(super) fn check_methods(messages: &mut Vec<Message>, ctxt: &Ctxt) {
-    let mut owners: BTreeMap<String, Ident> = BTreeMap::new();
+    let mut owners = BTreeMap::new();
     messages.retain(|message| {
         let method = message.method.to_string();
         if CLIENT_METHODS.contains(&method.as_str()) {
@@ -46,15 +47,87 @@ pub(super) fn check_methods(messages: &mut Vec<Message>, ctxt: &Ctxt) {
             ctxt.error(&message.ident, text);
             return false;
         }
-        let Some(first) = owners.insert(method.clone(), message.ident.clone()) else {
+        if HANDLER_METHODS.contains(&method.as_str()) {
+            let text = format!(
+                "every handler has a method `{method}` already; name this one: \
+                 `#[ws(method = \"..\")]`"
+            );
+            ctxt.error(&message.ident, text);
+            return false;
+        }
+        has_its_own(&mut owners, (0, method), message, ctxt)
+    });
+}
+
+/// The same in the view of a topic, of its messages.
+pub(super) fn check_views(
+    messages: &mut Vec<Message>,
+    topics: &[Topic],
+    unknown: Option<&Ident>,
+    ctxt: &Ctxt,
+) {
+    let mut owners = BTreeMap::new();
+    messages.retain(|message| {
+        let (Kind::Event { topic } | Kind::TopicVolatile { topic, .. }) = message.kind else {
             return true;
         };
+        let of = &topics[topic];
+        let method = message.method.to_string();
+        let taken = [Some(of.reset()), Some(of.resumed()), unknown.map(unknown_method)];
+        if taken.into_iter().flatten().any(|taken| taken == method) {
+            let text = format!(
+                "every view of the topic `{}` has a method `{method}` already; name this one: \
+                 `#[ws(method = \"..\")]`",
+                of.ident
+            );
+            ctxt.error(&message.ident, text);
+            return false;
+        }
+        has_its_own(&mut owners, (topic, method), message, ctxt)
+    });
+}
+
+/// Whether nobody has the method in this trait.
+fn has_its_own(
+    owners: &mut BTreeMap<(usize, String), Ident>,
+    (of, method): (usize, String),
+    message: &Message,
+    ctxt: &Ctxt,
+) -> bool {
+    let Some(first) = owners.insert((of, method.clone()), message.ident.clone()) else {
+        return true;
+    };
+    let text = format!(
+        "`{}` and `{first}` both become the method `{method}`; name one: \
+         `#[ws(method = \"..\")]`",
+        message.ident
+    );
+    ctxt.error(&message.ident, text);
+    false
+}
+
+/// No struct that the derive makes has the name of the enum, or of what is made of a topic.
+pub(super) fn check_structs(
+    messages: &mut Vec<Message>,
+    (ident, topics): (&Ident, &[Topic]),
+    ctxt: &Ctxt,
+) {
+    messages.retain(|message| {
+        let Some(generated) = message.generated() else { return true };
+        let name = generated.name();
+        let of = |topic: &&Topic| *name == topic.ident || *name == topic.view();
+        let whose = match topics.iter().find(of) {
+            Some(topic) if *name == topic.ident => format!("the key of a topic is called `{name}`"),
+            Some(topic) => format!("the view of the topic `{}` is called `{name}`", topic.ident),
+            None if name == ident => format!("the enum is called `{name}`"),
+            None => return true,
+        };
         let text = format!(
-            "`{}` and `{first}` both become the method `{method}`; name one: \
-             `#[ws(method = \"..\")]`",
+            "{whose}, and so is the struct that is made of `{}`; name that otherwise: \
+             `#[ws(as = ..)]`",
             message.ident
         );
-        ctxt.error(&message.ident, text);
+        ctxt.error(name, text);
         false
     });
 }

@@ -42,7 +42,7 @@ pub(super) fn read_variant(
     let kind = check_kind(variant, &attrs, around, ctxt);
     let (payload, kind) = (payload?, kind?);
     let wire = check_wire(variant, &serde, around, ctxt);
-    let method = check_method(variant, &attrs, around.role, ctxt)?;
+    let method = check_method(variant, &attrs, &kind, ctxt)?;
     // What an error must not have was reported with its kind.
     let answer = matches!(kind, Kind::Error);
     let id = if answer { None } else { check_id(&variant.ident, &attrs, (&payload, &kind), ctxt) };
@@ -208,12 +208,22 @@ fn read_field(field: &RawField, rule: Option<RenameRule>, ctxt: &Ctxt) -> Option
     })
 }
 
-fn check_method(variant: &Variant, attrs: &VariantAttrs, role: Role, ctxt: &Ctxt) -> Option<Ident> {
+fn check_method(
+    variant: &Variant,
+    attrs: &VariantAttrs,
+    kind: &Kind,
+    ctxt: &Ctxt,
+) -> Option<Ident> {
     let Some((key, name)) = &attrs.method else {
         return Some(method_ident(&snake(&plain(&variant.ident)), variant.ident.span()));
     };
-    if role != Role::Client {
-        ctxt.error(key, "`method` names a client's method; it belongs on the client enum");
+    let none = match kind {
+        Kind::Snapshot { .. } => "a state has the method of its topic's resets, and no other",
+        Kind::Error => "`method` names the method of a message; an error has none",
+        _ => "",
+    };
+    if !none.is_empty() {
+        ctxt.error(key, none);
         return None;
     }
     match syn::parse_str::<Ident>(&name.value()) {

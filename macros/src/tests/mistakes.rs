@@ -325,3 +325,126 @@ fn a_method_is_not_named_by_a_keyword_of_a_later_edition() {
         &["`gen` can't be the name of a method"],
     );
 }
+
+#[test]
+fn an_event_is_not_named_like_a_method_that_every_view_has() {
+    for (variant, method) in [
+        (
+            parse_quote!(
+                #[ws(event(Room))]
+                RoomReset { room: RoomId }
+            ),
+            "room_reset",
+        ),
+        (
+            parse_quote!(
+                #[ws(volatile(Room))]
+                RoomResumed { room: RoomId }
+            ),
+            "room_resumed",
+        ),
+        (
+            parse_quote!(
+                #[ws(event(Room), method = "unknown")]
+                Gone { room: RoomId }
+            ),
+            "unknown",
+        ),
+    ] {
+        says(&server(variant), &[&format!("topic `Room` has a method `{method}` already")]);
+    }
+    let renamed = parse_quote!(
+        #[ws(event(Room), method = "emptied")]
+        RoomReset { room: RoomId }
+    );
+    says(&server(renamed), &[]);
+}
+
+#[test]
+fn two_events_of_a_topic_do_not_share_a_method() {
+    let input = parse_quote! {
+        #[ws(server, protocol = "chat", topic(Room, key = room: RoomId), topic(Hall, key = hall: u8))]
+        enum ChatEvent {
+            #[ws(event(Room))] Opened { room: RoomId },
+            #[ws(event(Hall), method = "opened")] HallOpened { hall: u8 },
+            #[ws(event(Room), method = "opened")] RoomOpened { room: RoomId },
+            #[ws(unknown)] Unknown(steadfast::UnknownMessage),
+        }
+    };
+    says(&input, &["`RoomOpened` and `Opened` both become the method `opened`"]);
+}
+
+#[test]
+fn a_message_is_not_named_like_a_hook_about_sessions() {
+    for (variant, method) in [
+        (
+            parse_quote!(
+                #[ws(command)]
+                SessionResumed
+            ),
+            "session_resumed",
+        ),
+        (
+            parse_quote!(
+                #[ws(command, method = "session_reset")]
+                Forget
+            ),
+            "session_reset",
+        ),
+    ] {
+        says(&client(variant), &[&format!("every handler has a method `{method}` already")]);
+    }
+}
+
+#[test]
+fn a_state_has_no_method_of_its_own() {
+    let state = parse_quote!(
+        #[ws(snapshot(Room), method = "state")]
+        History { room: RoomId }
+    );
+    says(&server(state), &["a state has the method of its topic's resets"]);
+}
+
+#[test]
+fn what_belongs_to_one_message_or_to_the_whole_enum_is_sent_there() {
+    for (attribute, words) in [
+        (parse_quote!(#[ws(command, deprecated)]), "deprecation is Rust's own"),
+        (parse_quote!(#[ws(command, reserved("old"))]), "`reserved` retires wire names of the"),
+    ] {
+        let attribute: syn::Attribute = attribute;
+        says(&client(parse_quote!(#attribute Read)), &[words]);
+    }
+    for key in [quote::quote!(method = "read"), quote::quote!(as = Read), quote::quote!(deprecated)]
+    {
+        let input = parse_quote! {
+            #[ws(client, protocol = "chat", version = "1.0", server = ChatEvent, #key)]
+            enum ChatCommand { #[ws(command)] Read }
+        };
+        says(&input, &["is of one message; it belongs on a variant"]);
+    }
+}
+
+#[test]
+fn a_wire_name_is_reserved_once() {
+    let input = parse_quote! {
+        #[ws(client, protocol = "chat", version = "1.0", server = ChatEvent)]
+        #[ws(reserved("old", "older"), reserved("old"))]
+        enum ChatCommand { #[ws(command)] Read }
+    };
+    says(&input, &["`old` is reserved already"]);
+}
+
+#[test]
+fn a_struct_is_not_named_like_what_is_made_of_the_enum() {
+    for (name, words) in [
+        (quote::quote!(Room), "the key of a topic is called `Room`"),
+        (quote::quote!(RoomView), "the view of the topic `Room` is called `RoomView`"),
+        (quote::quote!(ChatEvent), "the enum is called `ChatEvent`"),
+    ] {
+        let variant = parse_quote!(
+            #[ws(event(Room), as = #name)]
+            Opened { room: RoomId }
+        );
+        says(&server(variant), &[words]);
+    }
+}

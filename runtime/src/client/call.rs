@@ -107,8 +107,13 @@ impl<T, E> Call<T, E> {
     /// [`ClientConfig::longest_timeout`](super::ClientConfig::longest_timeout). Then it ends with
     /// [`CallError::Timeout`], or with `Refused` and `Expired` if it could not be sent until then.
     ///
-    /// ```ignore
-    /// chat.export(room).timeout(Duration::from_secs(60)).await?;
+    /// ```
+    /// # use std::time::Duration;
+    /// # use steadfast::NoError;
+    /// # use steadfast::client::{Call, CallError};
+    /// async fn patient(report: Call<u64, NoError>) -> Result<u64, CallError<NoError>> {
+    ///     report.timeout(Duration::from_secs(60)).await
+    /// }
     /// ```
     ///
     /// A command that has not left yet tells the server until when its caller waits, and does not

@@ -14,6 +14,7 @@ use super::shared::SharedClient;
 use super::slot::{CallEnd, CallSlot};
 use super::state::{ConnectionState, Status};
 use super::subscription::Subscribe;
+use super::view::Handling;
 use crate::protocol::{ClientEnum, EncodeError, TopicKey};
 use crate::wire::{Body, Codec};
 
@@ -74,6 +75,15 @@ impl<C: ClientEnum> Client<C> {
     /// Follows a topic; see [`Subscribe`].
     pub fn subscribe<T: TopicKey<Events = C::ServerEnum>>(&self, topic: T) -> Subscribe<T> {
         Subscribe::new(Arc::clone(&self.handle.shared), topic)
+    }
+
+    /// Follows a topic by the methods of a view; see [`Handling`].
+    pub fn handle<T: TopicKey<Events = C::ServerEnum>, V>(
+        &self,
+        topic: T,
+        view: V,
+    ) -> Handling<T, V> {
+        Handling::new(Arc::clone(&self.handle.shared), topic, view)
     }
 }
 

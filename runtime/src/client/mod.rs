@@ -18,6 +18,7 @@ mod state;
 mod stub;
 mod subscription;
 mod task;
+mod view;
 
 pub use builder::{Builder, IntoToken};
 pub use call::{Call, Fates, Settled};
@@ -31,6 +32,8 @@ pub use recovered::RecoveredCall;
 pub use state::{ConnectionState, Status};
 pub use stub::ClientStub;
 pub use subscription::{Item, SnapshotReason, Subscribe, Subscription, TopicItem};
+pub use view::{Handling, TopicView};
 
 pub use crate::session::client::{Backoff, ClientConfig, DialReason, Fate, Gap, JournalConfig};
 pub use crate::transport::TransportConfig;
+pub use crate::wire::Position;

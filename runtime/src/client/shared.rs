@@ -409,8 +409,8 @@ impl Pass<'_> {
             Event::Fate { call, fate } => {
                 wakers.extend(calls.get(&call).and_then(|slot| slot.set_fate(fate)));
             }
-            Event::Subscribed { sub } => {
-                wakers.extend(subscriptions.get(&sub).and_then(|slot| slot.establish()));
+            Event::Subscribed { sub, resumed } => {
+                wakers.extend(subscriptions.get(&sub).and_then(|slot| slot.establish(resumed)));
             }
             Event::Readable { sub } => {
                 wakers.extend(subscriptions.get(&sub).and_then(|slot| slot.readable()));

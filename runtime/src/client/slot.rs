@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::protocol::EncodeError;
-use crate::session::client::{CallId, CallOutcome, Fate, SubscriptionEnd};
+use crate::session::client::{CallId, CallOutcome, Fate, Item, Resumed, SubscriptionEnd};
 use crate::sync::{Mutex, MutexGuard};
 use crate::wire::RefusalCode;
 
@@ -163,6 +163,8 @@ pub(super) struct SubscriptionSlot {
 #[derive(Default)]
 struct SubscriptionProgress {
     established: bool,
+    /// What nobody was told of yet.
+    resumed: Option<Resumed>,
     end: Option<SubscriptionEnd>,
     waker: Option<Waker>,
 }
@@ -176,10 +178,36 @@ impl SubscriptionSlot {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn establish(&self) -> Option<Waker> {
+    /// The server has answered. Of two resumes in a row that nobody was told of the first one says
+    /// from where.
+    pub(super) fn establish(&self, resumed: Option<Resumed>) -> Option<Waker> {
         let mut progress = self.lock();
         progress.established = true;
+        progress.resumed = match (progress.resumed, resumed) {
+            (Some(before), Some(now)) if before.from.epoch == now.from.epoch => {
+                let count = now.from.ts.0 + now.count - before.from.ts.0.min(now.from.ts.0);
+                Some(Resumed { from: before.from, count })
+            }
+            (_, resumed) => resumed,
+        };
         progress.waker.take()
+    }
+
+    /// That it was resumed, if whoever follows is to hear of it before `item`, or before they wait.
+    /// What waited for them since before the break comes first; after what begins anew it says
+    /// nothing.
+    pub(super) fn take_resumed(&self, item: Option<&Item>) -> Option<Resumed> {
+        let mut progress = self.lock();
+        let resumed = progress.resumed?;
+        match item {
+            Some(Item::Event { position, .. }) if position.ts <= resumed.from.ts => None,
+            Some(Item::Event { .. }) | None => progress.resumed.take(),
+            Some(Item::Volatile { .. }) => None,
+            Some(Item::Snapshot { .. } | Item::Gap(_)) => {
+                progress.resumed = None;
+                None
+            }
+        }
     }
 
     pub(super) fn readable(&self) -> Option<Waker> {

@@ -13,7 +13,7 @@ use super::error::{SubscribeError, SubscriptionEnd};
 use super::shared::SharedClient;
 use super::slot::SubscriptionSlot;
 use crate::protocol::{GapItem, ServerEnum, SnapshotState, TopicKey};
-use crate::session::client::{self as core, Gap, SubId, SubscriptionRequest};
+use crate::session::client::{self as core, Gap, Resumed, SubId, SubscriptionRequest};
 use crate::wire::{Name, Position, UnsubscribeCode};
 
 /// What a subscription yields. Where a topic has a snapshot, `G` is [`std::convert::Infallible`]
@@ -76,7 +76,17 @@ pub struct Subscription<T> {
     feed: Registration,
     topic: T,
     position: Option<Position>,
+    /// Taken, while whoever follows hears first that it was resumed.
+    next: Option<core::Item>,
     unreadable: Option<String>,
+}
+
+/// What happens to a topic that is followed.
+pub(super) enum Happening<T: TopicKey> {
+    /// It goes on where it was.
+    Resumed(Resumed),
+    /// An item.
+    Item(TopicItem<T>),
 }
 
 /// A subscription of the core, ended when dropped.
@@ -140,7 +150,7 @@ impl<T: TopicKey> Future for Subscribe<T> {
             Poll::Ready(Ok(())) => {}
         }
         let (topic, position) = (self.topic.clone(), self.from);
-        Poll::Ready(Ok(Subscription { feed, topic, position, unreadable: None }))
+        Poll::Ready(Ok(Subscription { feed, topic, position, next: None, unreadable: None }))
     }
 }
 
@@ -165,6 +175,39 @@ impl<T: TopicKey> Subscription<T> {
             return Some(SubscriptionEnd::Unreadable { reason: reason.clone() });
         }
         self.feed.slot.how_it_ended().map(SubscriptionEnd::from)
+    }
+
+    /// The next item, and before it that the subscription was resumed, if it was; `None` after the
+    /// last one. Dropping the future loses neither.
+    pub(super) async fn happening(&mut self) -> Option<Happening<T>> {
+        std::future::poll_fn(|cx| self.poll_happening(cx)).await
+    }
+
+    fn poll_happening(&mut self, cx: &mut Context<'_>) -> Poll<Option<Happening<T>>> {
+        let item = self.poll_item(cx);
+        let seen = match &item {
+            Poll::Ready(item) => item.as_ref(),
+            Poll::Pending => None,
+        };
+        if let Some(resumed) = self.feed.slot.take_resumed(seen) {
+            self.next = match item {
+                Poll::Ready(item) => item,
+                Poll::Pending => None,
+            };
+            return Poll::Ready(Some(Happening::Resumed(resumed)));
+        }
+        let item = ready!(item).and_then(|item| self.read(item));
+        Poll::Ready(item.map(Happening::Item))
+    }
+
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<core::Item>> {
+        if self.unreadable.is_some() {
+            return Poll::Ready(None);
+        }
+        match self.next.take() {
+            Some(item) => Poll::Ready(Some(item)),
+            None => self.feed.slot.poll_item(cx, || self.feed.shared.next_item(self.feed.sub)),
+        }
     }
 
     fn read(&mut self, item: core::Item) -> Option<Item<T::Events, T::Snapshot, T::Gap>> {
@@ -212,11 +255,7 @@ impl<T: TopicKey> Stream for Subscription<T> {
     type Item = Item<T::Events, T::Snapshot, T::Gap>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.unreadable.is_some() {
-            return Poll::Ready(None);
-        }
-        let item =
-            ready!(self.feed.slot.poll_item(cx, || self.feed.shared.next_item(self.feed.sub)));
+        let item = ready!(self.poll_item(cx));
         Poll::Ready(item.and_then(|item| self.read(item)))
     }
 }

@@ -17,7 +17,7 @@ use crate::server::{
 };
 use crate::session::node::{Denied, Principal, ReadId};
 use crate::session::store::Outcome;
-use crate::wire::{Codec, Name};
+use crate::wire::{Codec, Name, ResumeFailure};
 
 /// A handler together with the protocol that it answers.
 #[derive(Debug)]
@@ -51,6 +51,10 @@ where
 
     fn transacts(&self) -> Transacts {
         C::transacts()
+    }
+
+    fn returned(&self, who: &Principal, session: Result<(), ResumeFailure>) {
+        C::returned(&self.handler, who, session);
     }
 
     fn execute(

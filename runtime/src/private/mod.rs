@@ -16,16 +16,18 @@ pub use steadfast_schema as schema;
 
 pub use crate::protocol::{
     ClientEnum, DecodeError, EncodeError, Message, NoError, Publish, ServerEnum, SnapshotState,
-    TopicKey, WsError, conflation_key, decode_body, decode_topic_key, encode_body, topic_key,
+    TopicKey, UnknownMessage, WsError, conflation_key, decode_body, decode_topic_key, encode_body,
+    topic_key,
 };
-pub use crate::wire::{Body, Codec, Gap, Name};
+pub use crate::wire::{Body, Codec, Gap, Name, Position, ResumeFailure};
 pub use crate::{__if_client as if_client, __if_server as if_server};
 pub use check::assert_same_protocol;
 pub use messages::{Empty, decode_snapshot, error_name, undecoded};
 
 #[cfg(feature = "client")]
 pub use crate::client::{
-    Builder as ClientBuilder, Call, Client, ClientStub, ConnectionState, Status, Subscribe,
+    Builder as ClientBuilder, Call, Client, ClientStub, ConnectionState, Handling, SnapshotReason,
+    Status, Subscribe, TopicView,
 };
 #[cfg(feature = "client")]
 pub use call::{call, volatile};

@@ -17,7 +17,7 @@ use super::registry::{ConnHandle, Unwritten};
 use super::settings::{NodeSettings, REST};
 use super::state::State;
 use super::storing;
-use super::work::{Done, Tray, Wakes};
+use super::work::{Done, Returned, Tray, Wakes};
 use crate::host;
 use crate::session::node::fault::Code;
 use crate::session::node::{ConnId, ExecId, Executed, NodeLoad};
@@ -152,6 +152,15 @@ impl Engine {
         }
     }
 
+    /// Tells the application who has come back, outside of the lock.
+    fn tell_returned(&self, returned: Vec<Returned>) {
+        for (who, session) in returned {
+            if host::guarded(|| self.env.service.returned(&who, session)).is_err() {
+                tracing::error!("a hook about sessions panicked");
+            }
+        }
+    }
+
     /// Runs an execution to its end in a task of its own, which survives the connection that began
     /// it.
     fn go_on(self: &Arc<Self>, exec: ExecId, running: RunningCode) {
@@ -274,6 +283,7 @@ impl<'a> Turn<'a> {
             ask_store(engine, std::mem::take(&mut work.operations), done);
         }
         engine.withdraw(std::mem::take(&mut work.withdrawn));
+        engine.tell_returned(std::mem::take(&mut work.returned));
         work.tell();
     }
 
@@ -288,6 +298,7 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let Some(mut tray) = self.tray.take() else { return };
         self.engine.withdraw(std::mem::take(&mut tray.work.withdrawn));
+        self.engine.tell_returned(std::mem::take(&mut tray.work.returned));
         tray.work.tell();
         if self.finished {
             return TRAY.set(Some(tray));

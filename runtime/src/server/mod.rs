@@ -53,3 +53,4 @@ pub use crate::session::node::{
     Attempt, Denied, Heartbeat, Identity, NodeConfig, NodeLoad, Principal,
 };
 pub use crate::transport::TransportConfig;
+pub use crate::wire::ResumeFailure;

@@ -12,7 +12,7 @@ use super::transacts::Transacts;
 use crate::protocol::{ClientEnum, DecodeError};
 use crate::session::node::{Denied, Principal, ReadId};
 use crate::session::store::Outcome;
-use crate::wire::{Body, Codec, Name, UnsubscribeCode};
+use crate::wire::{Body, Codec, Name, ResumeFailure, UnsubscribeCode};
 
 /// A boxed future of a handler.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -67,6 +67,9 @@ pub trait Service: Send + Sync + 'static {
     fn transacts(&self) -> Transacts {
         Transacts::NEVER
     }
+    /// A client has come back: whether its session goes on, or why it could not. Called on a
+    /// connection's task; the default does nothing.
+    fn returned(&self, _: &Principal, _: Result<(), ResumeFailure>) {}
     /// Decodes a request or command and starts its handler.
     ///
     /// # Errors
@@ -106,6 +109,8 @@ pub trait CommandHooks<H>: ClientEnum {
     fn transacts() -> Transacts {
         Transacts::NEVER
     }
+    /// See [`Service::returned`].
+    fn returned(_: &H, _: &Principal, _: Result<(), ResumeFailure>) {}
     /// See [`Service::execute`].
     ///
     /// # Errors

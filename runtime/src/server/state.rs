@@ -162,6 +162,7 @@ impl State {
             },
             // One that has not come to its first wait is told there, see `Engine::go_on`.
             NodeEvent::Cancel(exec) => work.cancelled.extend(self.registry.canceller(exec)),
+            NodeEvent::Returned(who, session) => work.returned.push((who, session)),
             NodeEvent::Published(id, landed) => {
                 let waiting = self.registry.take_publisher(id);
                 work.published.extend(waiting.map(|waiting| (waiting, landed)));

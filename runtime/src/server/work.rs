@@ -9,8 +9,9 @@ use tokio::sync::oneshot;
 use super::cx::Canceller;
 use super::execute::Prepared;
 use super::registry::{ConnHandle, Landed};
-use crate::session::node::{ExecId, Executed, Execution};
+use crate::session::node::{ExecId, Executed, Execution, Principal};
 use crate::session::store::{OpId, StoreOp, StoreOutcome};
+use crate::wire::ResumeFailure;
 
 /// To do outside of the lock.
 #[derive(Default)]
@@ -19,11 +20,16 @@ pub(super) struct Work {
     pub(super) executions: VecDeque<Prepared>,
     pub(super) operations: Vec<(OpId, StoreOp)>,
     pub(super) published: Vec<(oneshot::Sender<Landed>, Landed)>,
+    /// Clients that have come back, for the application.
+    pub(super) returned: Vec<Returned>,
     /// Handlers whose callers do not want them any more.
     pub(super) cancelled: Vec<Canceller>,
     /// Executions whose outcomes the store need not decide.
     pub(super) withdrawn: Vec<ExecId>,
 }
+
+/// Who has come back, and whether the session goes on.
+pub(super) type Returned = (Principal, Result<(), ResumeFailure>);
 
 /// Connections to wake.
 #[derive(Default)]

@@ -202,7 +202,10 @@ impl NodeHarness for Bench {
                 self.woken.remove(conn);
                 self.node.handle_disconnected(self.now, *conn, lost());
             }
-            NodeEvent::Abort(_) | NodeEvent::Cancel(_) | NodeEvent::Published(..) => {}
+            NodeEvent::Abort(_)
+            | NodeEvent::Cancel(_)
+            | NodeEvent::Returned(..)
+            | NodeEvent::Published(..) => {}
         }
         self.events.push(event);
     }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use steadfast::server::{Cx, Denied, Principal, TopicCx};
+use steadfast::server::{Cx, Denied, Principal, ResumeFailure, TopicCx};
 use tokio::sync::watch;
 
 use crate::protocol::{
@@ -18,6 +18,7 @@ use crate::protocol::{
 pub struct App {
     lists: Arc<Mutex<BTreeMap<ListName, Vec<u64>>>>,
     gates: watch::Sender<Gates>,
+    back: Arc<Mutex<Vec<Result<(), ResumeFailure>>>>,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +40,16 @@ impl App {
     #[must_use]
     pub fn list(&self, name: &str) -> Vec<u64> {
         self.lists().get(&ListName::from(name)).cloned().unwrap_or_default()
+    }
+
+    /// Clients that have come back, and whether their sessions went on.
+    #[must_use]
+    pub fn back(&self) -> Vec<Result<(), ResumeFailure>> {
+        self.back.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_back(&self, session: Result<(), ResumeFailure>) {
+        self.back.lock().unwrap_or_else(PoisonError::into_inner).push(session);
     }
 
     /// Makes a list longer without telling anybody.
@@ -88,6 +99,14 @@ impl App {
 }
 
 impl TallyHandler for App {
+    fn session_resumed(&self, _who: &Principal) {
+        self.is_back(Ok(()));
+    }
+
+    fn session_reset(&self, _who: &Principal, why: ResumeFailure) {
+        self.is_back(Err(why));
+    }
+
     async fn add(&self, cx: &Cx, list: ListName, value: u64) -> Result<u64, TallyError> {
         let length = {
             let mut lists = self.lists();

@@ -370,7 +370,10 @@ impl NodeHarness for World {
                 self.woken.remove(&conn);
                 self.closed.push((conn, close));
             }
-            NodeEvent::Abort(_) | NodeEvent::Cancel(_) | NodeEvent::Published(..) => {}
+            NodeEvent::Abort(_)
+            | NodeEvent::Cancel(_)
+            | NodeEvent::Returned(..)
+            | NodeEvent::Published(..) => {}
         }
     }
 

@@ -35,6 +35,7 @@ pub use recovery::{Record, Recovered, Recovery};
 pub use refusal::HttpRefusal;
 pub use router::Client;
 pub use types::{
-    CallId, CallOutcome, ConnectionState, DialReason, Event, Fate, Gap, Item, SaveNo, Saving,
-    Status, SubId, Submission, SubmitError, SubscribeError, SubscriptionEnd, SubscriptionRequest,
+    CallId, CallOutcome, ConnectionState, DialReason, Event, Fate, Gap, Item, Resumed, SaveNo,
+    Saving, Status, SubId, Submission, SubmitError, SubscribeError, SubscriptionEnd,
+    SubscriptionRequest,
 };

@@ -7,10 +7,13 @@ use super::config::ClientConfig;
 use super::config::RETRY_CAP_MS;
 use super::subscription::{Broken, Subscription};
 use super::timer::{ClientTimer, Effects};
-use super::types::{Event, Item, SubId, SubscribeError, SubscriptionEnd, SubscriptionRequest};
+use super::types::{
+    Event, Item, Resumed, SubId, SubscribeError, SubscriptionEnd, SubscriptionRequest,
+};
 use crate::session::{Now, Random, millis};
 use crate::wire::{
-    ClientFrame, Name, ServerFrame, SubNo, Subscribe, Subscribed, TopicNo, UnsubscribeCode,
+    ClientFrame, Name, Position, ServerFrame, SubNo, Subscribe, Subscribed, TopicNo,
+    UnsubscribeCode,
 };
 
 /// Of each SUBSCRIBE, what is not the key, in bytes: names, numbers and the object around them.
@@ -343,7 +346,10 @@ impl Subscriptions {
         }
         self.by_number.insert(frame.number, id);
         if first {
-            fx.event(Event::Subscribed { sub: id });
+            let from = Position { epoch: frame.epoch, ts: frame.ts };
+            let count = frame.head.0.saturating_sub(frame.ts.0);
+            let resumed = frame.reset.is_none().then_some(Resumed { from, count });
+            fx.event(Event::Subscribed { sub: id, resumed });
         }
         if readable {
             fx.event(Event::Readable { sub: id });

@@ -137,6 +137,15 @@ pub enum Item {
     },
 }
 
+/// A subscription goes on where it was, and nothing was missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Resumed {
+    /// Where it was: everything up to here was finished with, or waits for the application.
+    pub from: Position,
+    /// Events that were published since, and come now.
+    pub count: u64,
+}
+
 /// Why a subscription ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SubscriptionEnd {
@@ -250,6 +259,8 @@ pub enum Event {
     Subscribed {
         /// Which.
         sub: SubId,
+        /// It goes on where it was; `None` if it begins, or begins anew.
+        resumed: Option<Resumed>,
     },
     /// A subscription has items for [`super::Client::poll_item`].
     Readable {

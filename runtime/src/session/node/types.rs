@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::session::Close;
 use crate::session::store::{Appended, MessageId, OpId, Outcome, Publication, StoreOp, TopicId};
-use crate::wire::{Body, Codec, CommandNo, LeaseId, Name, Position, RefusalCode, UnsubscribeCode};
+use crate::wire::{
+    Body, Codec, CommandNo, LeaseId, Name, Position, RefusalCode, ResumeFailure, UnsubscribeCode,
+};
 
 /// Names a socket of this process; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -301,6 +303,8 @@ pub enum NodeEvent {
     /// The caller of a command that runs does not want it any more: its handler may be told, and
     /// ends it as it likes. What has not begun yet, or is over, need not hear of it.
     Cancel(ExecId),
+    /// A client has come back: whether its session goes on, or why it could not.
+    Returned(Principal, Result<(), ResumeFailure>),
     /// What came of [`super::Node::publish`].
     Published(PublishId, Result<Appended, PublishError>),
 }

@@ -108,7 +108,7 @@ impl World<'_> {
                 self.node(at).deciding.remove(&exec);
             }
             NodeEvent::Cancel(_) => self.model.marks.set(Mark::HandlerTold),
-            NodeEvent::Published(..) => {}
+            NodeEvent::Returned(..) | NodeEvent::Published(..) => {}
         }
     }
 

@@ -166,6 +166,9 @@ impl World {
                 self.note(|_| format!("node {at}: cancel {exec:?}"));
                 self.cancel_handler(at, exec);
             }
+            NodeEvent::Returned(who, session) => {
+                self.note(|_| format!("node {at}: {} is back: {session:?}", who.user()));
+            }
             NodeEvent::Published(id, result) => {
                 self.note(|_| format!("node {at}: {id:?} {result:?}"));
                 self.checkers.published(self.nodes[at].process, id, &result);

@@ -5,7 +5,7 @@ use crate::session::node::keys::{LeaseKey, Seat, SessionKey};
 use crate::session::node::leases::Grant;
 use crate::session::node::router::{LEAVING, Node};
 use crate::session::node::seats::{Found, Leasing, Opening, Replaced, Vacancy};
-use crate::session::node::types::{ConnId, Denied, Execution, Identity, Principal};
+use crate::session::node::types::{ConnId, Denied, Execution, Identity, NodeEvent, Principal};
 use crate::session::store::{Generation, Holder, Record, StoreOp, StoreOutcome, StoreTime};
 use crate::session::{Close, CloseCode, Now, millis};
 use crate::wire::{Codec, CommandNo, Hello, LeaseGrant, LeaseId, LeaseState, ServerFrame};
@@ -67,6 +67,7 @@ impl Node {
                     self.end_session(now, session);
                 }
                 self.control(now, conn, ServerFrame::ResumeFailed { reason });
+                self.fx.event(NodeEvent::Returned(principal.clone(), Err(reason)));
                 self.begin_session(now, conn, *hello, principal);
             }
             Found::New => self.begin_session(now, conn, *hello, principal),
@@ -85,6 +86,7 @@ impl Node {
         let resumed = self.seats.resume(conn, hello, session, who, &mut self.random, &self.config);
         let Some((seat, earlier)) = resumed else { return };
         self.replace(now, earlier);
+        self.fx.event(NodeEvent::Returned(principal.clone(), Ok(())));
         self.leases.resumed(seat.lease, hello, principal);
         if let Some(claim) = &hello.lease {
             self.raise_low(now, seat.lease, claim.low);

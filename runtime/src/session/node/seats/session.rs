@@ -8,7 +8,8 @@ use crate::session::node::answer::Owed;
 use crate::session::node::keys::LeaseKey;
 use crate::session::node::types::{ConnId, Principal};
 use crate::wire::{
-    CommandNo, Dial, Gen, InstanceId, LeaseId, ResumeToken, Seq, ServerFrame, SessionId, Window,
+    Codec, CommandNo, Dial, Gen, InstanceId, LeaseId, ResumeToken, Seq, ServerFrame, SessionId,
+    Window,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -22,6 +23,8 @@ pub(super) struct Session {
     pub(super) instance: InstanceId,
     pub(super) dial: Dial,
     pub(super) conn: Option<ConnId>,
+    /// Of its lease, and so of its answers.
+    pub(super) codec: Codec,
     /// When the last socket ended.
     pub(super) detached: Now,
     /// Whether a command was ever accepted under its lease, as of then.
@@ -70,6 +73,7 @@ pub(super) struct Beginning {
     pub(super) instance: InstanceId,
     pub(super) dial: Dial,
     pub(super) conn: ConnId,
+    pub(super) codec: Codec,
     pub(super) lease: LeaseKey,
     pub(super) lease_id: Option<LeaseId>,
     pub(super) window: Window,
@@ -77,8 +81,18 @@ pub(super) struct Beginning {
 
 impl Session {
     pub(super) fn new(now: Now, beginning: Beginning) -> Self {
-        let Beginning { id, token, principal, instance, dial, conn, lease, lease_id, window } =
-            beginning;
+        let Beginning {
+            id,
+            token,
+            principal,
+            instance,
+            dial,
+            conn,
+            codec,
+            lease,
+            lease_id,
+            window,
+        } = beginning;
         Self {
             id,
             token,
@@ -88,6 +102,7 @@ impl Session {
             instance,
             dial,
             conn: Some(conn),
+            codec,
             detached: now,
             used: false,
             timer: None,

@@ -145,7 +145,7 @@ pub mod wire;
 
 pub use protocol::{DecodeError, EncodeError, NoError, UnknownMessage};
 pub use steadfast_schema as schema;
-pub use wire::Gap;
+pub use wire::{Codec, Gap};
 
 /// Makes a typed client, a typed server and typed topics from annotated enums.
 #[cfg(feature = "derive")]

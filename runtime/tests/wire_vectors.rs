@@ -1,24 +1,48 @@
-//! `testdata/frames.json`, read and written: what a client in another language can test itself
-//! against.
+//! `testdata/frames.json` and `frames_bin.json`, read and written: what a client in another language
+//! can test itself against.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use bytes::BytesMut;
 use serde_json::{Value, json};
 use steadfast::wire::{
-    ClientFrame, Codec, FailureCode, LeaseGrant, Position, RefusalCode, ServerFrame,
+    Body, ClientFrame, Codec, FailureCode, LeaseGrant, Position, RefusalCode, ServerFrame,
     UnsubscribeCode, Window,
 };
 
-fn vectors() -> Value {
-    serde_json::from_str(include_str!("../testdata/frames.json")).unwrap()
+fn vectors(codec: Codec) -> Value {
+    let text = match codec {
+        Codec::Json => include_str!("../testdata/frames.json"),
+        _ => include_str!("../testdata/frames_bin.json"),
+    };
+    serde_json::from_str(text).unwrap()
+}
+
+/// A message, which is text or hexadecimal digits.
+fn message(vector: &Value, codec: Codec) -> Vec<u8> {
+    match codec {
+        Codec::Json => text(vector, "text").as_bytes().to_vec(),
+        _ => bytes(text(vector, "hex")),
+    }
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn text<'a>(vector: &'a Value, member: &str) -> &'a str {
     vector[member].as_str().unwrap_or_else(|| panic!("{member} in {vector}"))
 }
 
-fn body(body: &steadfast::wire::Body) -> &str {
-    std::str::from_utf8(body.as_bytes()).unwrap()
+fn shown(bytes: &[u8], codec: Codec) -> String {
+    match codec {
+        Codec::Json => std::str::from_utf8(bytes).unwrap().to_owned(),
+        _ => hex(bytes),
+    }
 }
 
 fn frames_and_bytes(window: Window) -> Value {
@@ -35,7 +59,8 @@ fn present(mut fields: Value) -> Value {
     fields
 }
 
-fn client_fields(frame: &ClientFrame) -> (&'static str, Value) {
+fn client_fields(frame: &ClientFrame, codec: Codec) -> (&'static str, Value) {
+    let body = |it: &Body| shown(it.as_bytes(), codec);
     match frame {
         ClientFrame::Ack { ack, low } => ("ACK", json!({"ack": ack, "low": low})),
         ClientFrame::Command(it) => (
@@ -87,7 +112,8 @@ fn lease_fields(it: &LeaseGrant) -> Value {
     json!({"id": it.id, "state": it.state, "span": it.span, "ttl_ms": it.ttl_ms})
 }
 
-fn server_fields(frame: &ServerFrame) -> (&'static str, Value) {
+fn server_fields(frame: &ServerFrame, codec: Codec) -> (&'static str, Value) {
+    let body = |it: &Body| shown(it.as_bytes(), codec);
     match frame {
         ServerFrame::Welcome(it) => (
             "WELCOME",
@@ -186,47 +212,60 @@ fn unsubscribe(code: UnsubscribeCode) -> &'static str {
     }
 }
 
+/// Each vector of a list, with the codec that it is of.
+fn each(list: &str, mut check: impl FnMut(&Value, Codec)) {
+    for codec in Codec::ALL {
+        for vector in vectors(codec)[list].as_array().unwrap() {
+            check(vector, codec);
+        }
+    }
+}
+
 #[test]
 fn every_vector_is_read_and_written_as_it_says() {
-    for vector in vectors()["frames"].as_array().unwrap() {
-        let message = text(vector, "text").as_bytes();
+    each("frames", |vector, codec| {
+        let message = message(vector, codec);
         let mut written = BytesMut::new();
         let (kind, fields) = if text(vector, "direction") == "client" {
-            let frame = Codec::Json
-                .read_client(message)
-                .unwrap_or_else(|error| panic!("{vector}: {error}"));
-            Codec::Json.write_client(&frame, &mut written);
-            client_fields(&frame)
+            let frame =
+                codec.read_client(&message).unwrap_or_else(|error| panic!("{vector}: {error}"));
+            codec.write_client(&frame, &mut written);
+            client_fields(&frame, codec)
         } else {
-            let frame = Codec::Json
-                .read_server(message)
-                .unwrap_or_else(|error| panic!("{vector}: {error}"));
-            Codec::Json.write_server(&frame, &mut written);
-            server_fields(&frame)
+            let frame =
+                codec.read_server(&message).unwrap_or_else(|error| panic!("{vector}: {error}"));
+            codec.write_server(&frame, &mut written);
+            server_fields(&frame, codec)
         };
         assert_eq!(kind, text(vector, "frame"), "{vector}");
         assert_eq!(present(fields), vector["fields"], "{vector}");
-        let member = if vector["rewritten"].is_string() { "rewritten" } else { "text" };
-        assert_eq!(std::str::from_utf8(&written).unwrap(), text(vector, member), "{vector}");
-    }
+        let rewritten = vector["rewritten"].as_str().map(str::to_owned);
+        let wanted = rewritten.unwrap_or_else(|| shown(&message, codec));
+        assert_eq!(shown(&written, codec), wanted, "{vector}");
+    });
 }
 
 #[test]
 fn every_malformed_vector_ends_the_socket_with_its_code() {
-    for vector in vectors()["malformed"].as_array().unwrap() {
-        let message = text(vector, "text").as_bytes();
-        let error = if text(vector, "direction") == "client" {
-            Codec::Json.read_client(message).map(|frame| format!("{frame:?}")).unwrap_err()
+    each("malformed", |vector, codec| {
+        let message = message(vector, codec);
+        let read = if text(vector, "direction") == "client" {
+            codec.read_client(&message).map(|frame| format!("{frame:?}"))
         } else {
-            Codec::Json.read_server(message).map(|frame| format!("{frame:?}")).unwrap_err()
+            codec.read_server(&message).map(|frame| format!("{frame:?}"))
         };
+        let Err(error) = read else { panic!("{vector} was read as {read:?}") };
         assert_eq!(u64::from(error.close_code().0), vector["close"].as_u64().unwrap(), "{vector}");
-    }
+    });
 }
 
 #[test]
 fn the_vectors_cover_every_kind_of_both_directions() {
-    let all = vectors();
+    Codec::ALL.into_iter().for_each(covers_every_kind);
+}
+
+fn covers_every_kind(codec: Codec) {
+    let all = vectors(codec);
     let seen = |direction: &str| -> std::collections::BTreeSet<String> {
         let frames = all["frames"].as_array().unwrap().iter();
         frames

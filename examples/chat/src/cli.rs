@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use steadfast::Codec;
+
 /// The port on which the chat is served by default.
 pub(crate) const DEFAULT_PORT: u16 = 7777;
 
@@ -28,7 +30,7 @@ pub(crate) enum Command {
     /// Serve the chat.
     Serve { port: u16, controlled: bool, kept: Kept },
     /// Talk in a room.
-    Join { room: String, name: String, url: String, outbox: Option<PathBuf> },
+    Join { room: String, name: String, url: String, outbox: Option<PathBuf>, codec: Codec },
     /// Show that nothing is lost, doubled or reordered.
     Demo { seconds: u64, seed: Option<u64>, memory: bool },
     /// Say what can be done.
@@ -40,10 +42,11 @@ A chat that survives its network.
 
   chat [serve] [--port N] [--file F | --memory]   serve on 127.0.0.1 (port 7777), and keep what is
                                                   said in a file (chat-data/chat.db), or not at all
-  chat join <room> --as <name> [--server <url>] [--outbox F]
+  chat join <room> --as <name> [--server <url>] [--outbox F] [--codec bin]
                                                   talk in a room (at ws://127.0.0.1:7777), and keep
                                                   what is written in a file until it is posted, so
-                                                  that it outlives this program
+                                                  that it outlives this program; in JSON, or in the
+                                                  binary codec
   chat demo [--seconds N] [--seed S] [--memory]   a server, three clients and a bad network,
                                                   with a count at the end
   chat help                                       this page
@@ -99,9 +102,19 @@ fn join(rest: &mut Rest) -> Result<Command, String> {
              like ws://127.0.0.1:{DEFAULT_PORT}"
         ));
     }
+    let codec = codec(rest)?;
     let room = rest.word().ok_or("which room? For example: join lobby --as ada")?;
     let name = name.ok_or_else(|| format!("who are you? For example: join {room} --as ada"))?;
-    Ok(Command::Join { room, name, url, outbox })
+    Ok(Command::Join { room, name, url, outbox, codec })
+}
+
+/// The codec to speak.
+fn codec(rest: &mut Rest) -> Result<Codec, String> {
+    match rest.value("--codec")?.as_deref() {
+        None | Some("json") => Ok(Codec::Json),
+        Some("bin") => Ok(Codec::Binary),
+        Some(other) => Err(format!("`--codec {other}`: it is json or bin")),
+    }
 }
 
 fn demo(rest: &mut Rest) -> Result<Command, String> {
@@ -196,9 +209,12 @@ mod tests {
             name: "ada".into(),
             url: "ws://127.0.0.1:7777".into(),
             outbox: None,
+            codec: Codec::Json,
         };
         assert_eq!(line("join lobby --as ada"), Ok(wanted.clone()));
         assert_eq!(line("join --as ada lobby"), Ok(wanted));
+        let binary = line("join lobby --as ada --codec bin");
+        assert!(matches!(binary, Ok(Command::Join { codec: Codec::Binary, .. })));
         let kept = line("join --outbox ada.outbox lobby --as ada");
         assert!(
             matches!(kept, Ok(Command::Join { outbox: Some(file), .. }) if file == *"ada.outbox")
@@ -218,6 +234,7 @@ mod tests {
         assert_eq!(line("join --as").unwrap_err(), "`--as` needs a value after it");
         assert!(line("sreve").unwrap_err().contains("serve, join, demo, help"));
         assert!(line("--port 99999").unwrap_err().contains("not a number"));
+        assert!(line("join a --as b --codec xml").unwrap_err().contains("json or bin"));
         assert!(line("demo --seconds 1").unwrap_err().contains("4 at least"));
         assert!(line("demo --fast").unwrap_err().contains("does not know `--fast`"));
         assert!(line("join a --as b --server http://x").unwrap_err().contains("ws://"));

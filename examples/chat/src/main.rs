@@ -55,8 +55,8 @@ async fn run(command: Command) -> ExitCode {
         Command::Serve { port, controlled: true, kept } => {
             server::serve_controlled(port, kept).await.map(|()| true)
         }
-        Command::Join { room, name, url, outbox } => {
-            terminal::join(room, name, url, outbox).await.map(|()| true)
+        Command::Join { room, name, url, outbox, codec } => {
+            terminal::join(room, name, (url, codec), outbox).await.map(|()| true)
         }
         Command::Demo { seconds, seed, memory } => demo::run(seconds, seed, memory).await,
     };

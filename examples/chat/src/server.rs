@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use steadfast::Codec;
 use steadfast::server::Heartbeat;
 use steadfast::server::{Cx, Denied, IdempotencyKey, Principal, Server, TopicCx, bearer};
 use steadfast::store::{MemoryStore, StoreAdmin};
@@ -207,7 +208,8 @@ fn build<S: StoreAdmin + Clone>(
     settings: impl FnOnce(Builder) -> Builder,
 ) -> Server<ChatCommand> {
     let chat = Chat(Rooms::of(store.clone()));
-    let builder = ChatServer::builder(chat).store(store).authenticate(bearer(|name| async move {
+    let builder = ChatServer::builder(chat).store(store).codecs(Codec::ALL);
+    let builder = builder.authenticate(bearer(|name| async move {
         if (1..=32).contains(&name.chars().count()) {
             Ok(Principal::new(name))
         } else {

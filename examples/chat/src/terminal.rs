@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use steadfast::Codec;
 use steadfast::client::{
     Call, CallError, ConnectionState, Item, SnapshotReason, Subscription, TopicItem,
 };
@@ -45,13 +46,14 @@ const PATIENCE: Duration = Duration::from_secs(24 * 3_600);
 pub(crate) async fn join(
     room: String,
     name: String,
-    url: String,
+    (url, codec): (String, Codec),
     outbox: Option<PathBuf>,
 ) -> io::Result<()> {
     let file = outbox.as_ref().map(|path| posts::open(path, &name, &url)).transpose()?;
     println!("-- connecting to {url} as {name} …");
     let token = name.clone();
     let builder = ChatClient::builder(url.clone())
+        .codec(codec)
         .token(move |_| {
             let token = token.clone();
             async move { token }

@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use steadfast::Codec;
+
 use crate::desk::SYMBOLS;
 
 /// The port on which the exchange is served by default.
@@ -32,9 +34,9 @@ pub(crate) enum Command {
     /// Serve the exchange.
     Serve { port: u16, controlled: bool, kept: Kept },
     /// Trade in a terminal.
-    Screen { name: String, symbol: String, url: String },
+    Screen { name: String, symbol: String, url: String, codec: Codec },
     /// Place orders as fast as they are answered, and say how fast that is.
-    Load { clients: usize, seconds: u64, url: String },
+    Load { clients: usize, seconds: u64, url: String, codec: Codec },
     /// Show that nothing is lost or doubled.
     Demo { seconds: u64, seed: Option<u64> },
     /// Say what can be done.
@@ -48,9 +50,9 @@ An exchange that survives its network, and kill -9.
                                                   serve on 127.0.0.1 (port 7878), and keep orders in
                                                   a file (trading-data/trading.db), or no longer
                                                   than the server
-  trading screen --as <name> [--symbol S] [--server <url>]
+  trading screen --as <name> [--symbol S] [--server <url>] [--codec bin]
                                                   book, orders and connection in a terminal
-  trading load [--clients N] [--seconds N] [--server <url>]
+  trading load [--clients N] [--seconds N] [--server <url>] [--codec bin]
                                                   orders as fast as they are answered (8 clients,
                                                   10 s), and how fast that is
   trading demo [--seconds N] [--seed S]           a server, its clients, a bad network and kill -9,
@@ -58,7 +60,7 @@ An exchange that survives its network, and kill -9.
   trading help                                    this page
 
 With cargo: `cargo run -p trading -- screen --as ada`. A server is at ws://127.0.0.1:7878, if it is
-not said otherwise.";
+not said otherwise. Clients speak JSON, or with `--codec bin` the binary codec.";
 
 /// Reads the arguments after the program's name.
 ///
@@ -106,7 +108,7 @@ fn screen(rest: &mut Rest) -> Result<Command, String> {
     if !SYMBOLS.contains(&symbol.as_str()) {
         return Err(format!("`{symbol}` is not traded here: it is one of {}", SYMBOLS.join(", ")));
     }
-    Ok(Command::Screen { name, symbol, url: url(rest)? })
+    Ok(Command::Screen { name, symbol, url: url(rest)?, codec: codec(rest)? })
 }
 
 fn load(rest: &mut Rest) -> Result<Command, String> {
@@ -115,7 +117,7 @@ fn load(rest: &mut Rest) -> Result<Command, String> {
         return Err(format!("`--clients {clients}`: it may be 1 to {MOST_CLIENTS}"));
     }
     let seconds = rest.number("--seconds")?.unwrap_or(10);
-    Ok(Command::Load { clients, seconds, url: url(rest)? })
+    Ok(Command::Load { clients, seconds, url: url(rest)?, codec: codec(rest)? })
 }
 
 fn demo(rest: &mut Rest) -> Result<Command, String> {
@@ -137,6 +139,15 @@ fn url(rest: &mut Rest) -> Result<String, String> {
         "`{url}` is not an address of a server: that begins with ws://, \
          like ws://127.0.0.1:{DEFAULT_PORT}"
     ))
+}
+
+/// The codec to speak.
+fn codec(rest: &mut Rest) -> Result<Codec, String> {
+    match rest.value("--codec")?.as_deref() {
+        None | Some("json") => Ok(Codec::Json),
+        Some("bin") => Ok(Codec::Binary),
+        Some(other) => Err(format!("`--codec {other}`: it is json or bin")),
+    }
 }
 
 /// The arguments that have not been read yet.
@@ -201,7 +212,8 @@ mod tests {
     fn a_screen_shows_the_first_symbol_unless_it_is_told_another() {
         let screen = |symbol: &str| {
             let url = "ws://127.0.0.1:7878".to_owned();
-            Ok(Command::Screen { name: "ada".into(), symbol: symbol.into(), url })
+            let codec = Codec::Json;
+            Ok(Command::Screen { name: "ada".into(), symbol: symbol.into(), url, codec })
         };
         assert_eq!(line("screen --as ada"), screen("ACME"));
         assert_eq!(line("screen --symbol GLOBEX --as ada"), screen("GLOBEX"));
@@ -215,6 +227,7 @@ mod tests {
         assert!(line("sreve").unwrap_err().contains("serve, screen, load, demo, help"));
         assert!(line("--port 99999").unwrap_err().contains("not a number"));
         assert!(line("load --clients 0").unwrap_err().contains("1 to 1000"));
+        assert!(line("load --codec xml").unwrap_err().contains("json or bin"));
         assert!(line("demo --seconds 1").unwrap_err().contains("4 at least"));
         assert!(line("demo --fast").unwrap_err().contains("does not know `--fast`"));
         assert!(line("load --server http://x").unwrap_err().contains("ws://"));

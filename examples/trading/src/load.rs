@@ -8,6 +8,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use steadfast::Codec;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at};
 
@@ -39,7 +40,11 @@ impl Counter {
 ///
 /// # Errors
 /// When the server refuses a client.
-pub(crate) async fn run(clients: usize, seconds: u64, url: String) -> io::Result<bool> {
+pub(crate) async fn run(
+    clients: usize,
+    seconds: u64,
+    (url, codec): (String, Codec),
+) -> io::Result<bool> {
     println!("{clients} clients, {UNDER_WAY} requests of each under way, {seconds} s, at {url}.");
     println!("Without a server this waits for one: cargo run -p trading\n");
     let (counter, (stop, stopped)) = (Counter::default(), watch::channel(false));
@@ -47,7 +52,7 @@ pub(crate) async fn run(clients: usize, seconds: u64, url: String) -> io::Result
     let run = format!("{:x}", fastrand::u64(..));
     let mut tasks = Vec::new();
     for number in 1..=clients {
-        let client = client(url.clone(), format!("load-{number}")).connect().await;
+        let client = client(url.clone(), format!("load-{number}")).codec(codec).connect().await;
         let client = client.map_err(io::Error::other)?;
         let ideas = Ideas::new(Rng::new(), run.clone());
         tasks.push(tokio::spawn(ask(client, ideas, counter.clone(), stopped.clone())));

@@ -62,9 +62,11 @@ async fn run(command: Command) -> ExitCode {
             server::serve_controlled(port, kept).await.map(|()| true)
         }
         Command::Demo { seconds, seed } => demo::run(seconds, seed).await,
-        Command::Load { clients, seconds, url } => load::run(clients, seconds, url).await,
-        Command::Screen { name, symbol, url } => {
-            screen::run(name, symbol, url).await.map(|()| true)
+        Command::Load { clients, seconds, url, codec } => {
+            load::run(clients, seconds, (url, codec)).await
+        }
+        Command::Screen { name, symbol, url, codec } => {
+            screen::run(name, symbol, (url, codec)).await.map(|()| true)
         }
     };
     match done {

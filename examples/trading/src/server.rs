@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use steadfast::Codec;
 use steadfast::server::{Denied, Heartbeat, Principal, Server, bearer};
 use steadfast_sqlite::LocalStore;
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
@@ -126,6 +127,7 @@ fn open_file(
     });
     let server = TradingServer::builder(Desk::new(books, reads.clone()))
         .store(store)
+        .codecs(Codec::ALL)
         .authenticate(who)
         .configure(|config| {
             config.heartbeat = heartbeat;

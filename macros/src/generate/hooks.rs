@@ -141,7 +141,7 @@ fn snapshot(model: &Model, server: &Server, name: &Ident) -> Option<TokenStream>
             #at => {
                 let __key = #private::snapshot_key::<#ty>(&__key)?;
                 #private::snapshot_outcome(
-                    #private::TopicCx::codec(&__cx),
+                    #private::TopicCx::codecs(&__cx),
                     <__H as #name>::#hook(__handler, &__cx, &__key).await,
                 )
             }

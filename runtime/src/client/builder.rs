@@ -22,7 +22,7 @@ use crate::protocol::{ClientEnum, ServerEnum};
 use crate::session::Close;
 use crate::session::client::{ClientConfig, DialReason};
 use crate::transport::{Stream, TransportConfig};
-use crate::wire::body_limit;
+use crate::wire::{Codec, body_limit};
 
 /// What a token callback may return: a `String`, an `Option<String>` (`None`: no token), or a
 /// `Result` of those, whose error makes the dial fail and be tried again later.
@@ -142,6 +142,13 @@ impl<C: ClientStub> Builder<C> {
             let stream = connect(target);
             Box::pin(async move { Ok(Stream::Other(Box::new(stream.await?))) })
         }));
+        self
+    }
+
+    /// The codec to speak; JSON without it. The server must have it enabled, or it refuses the
+    /// client, which fails. A lease, and so an outbox in a file, is bound to its codec.
+    pub const fn codec(mut self, codec: Codec) -> Self {
+        self.config.codec = codec;
         self
     }
 

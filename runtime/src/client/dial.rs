@@ -136,7 +136,7 @@ impl Endpoint {
                 self.target.host, self.target.port
             ))
         })?;
-        let socket = Socket::connect(stream, &self.url, codec.subprotocol(), &self.transport).await;
+        let socket = Socket::connect(stream, &self.url, codec, &self.transport).await;
         let socket = socket.map_err(|failure| NoSocket::Refused(failure.into()))?;
         Ok(Dialled { socket, token })
     }

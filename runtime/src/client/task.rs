@@ -119,9 +119,8 @@ impl Task {
             }
             CurrentSocket::Open(open) => {
                 let codec = self.shared.codec();
-                let read = |text: &str| {
-                    Ok(Arrived::Frame(codec.read_server(text.as_bytes())?, text.len()))
-                };
+                let read =
+                    |message: &[u8]| Ok(Arrived::Frame(codec.read_server(message)?, message.len()));
                 let too_long = |head: &Bytes| Some(Arrived::TooLong(codec.topic_of(head)));
                 open.pump.poll(cx, &mut brought.arrivals, read, too_long);
                 work |= open.starved && open.pump.socket().has_room();

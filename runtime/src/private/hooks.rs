@@ -94,18 +94,20 @@ pub fn reply<R: Reply, C: ClientEnum>(codec: Codec, result: Result<R, C::Error>)
     server::answer(codec, result)
 }
 
-/// A snapshot as its hook returned it.
+/// A snapshot as its hook returned it, in each codec.
 ///
 /// # Errors
 /// The hook's error, or why the state can't be encoded, for a log.
 pub fn snapshot_outcome<S: Message, E: Debug>(
-    codec: Codec,
+    codecs: &[Codec],
     result: Result<S, E>,
 ) -> SnapshotOutcome {
     let state = result.map_err(|error| format!("{error:?}"))?;
-    let body = encode_body(&state, codec).map_err(|error| error.to_string())?;
+    let encode = |codec: &Codec| encode_body(&state, *codec).map(|body| (*codec, body));
+    let bodies = codecs.iter().map(encode).collect::<Result<_, _>>();
+    let bodies = bodies.map_err(|error| error.to_string())?;
     let name = Name::from_static(S::NAME).ok_or_else(|| format!("`{}` is not a name", S::NAME))?;
-    Ok((name, body))
+    Ok((name, bodies))
 }
 
 /// The key of the topic whose state is asked for.

@@ -7,9 +7,7 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::finite;
-use crate::wire::{Body, Codec};
-
-const EMPTY_OBJECT: &[u8] = b"{}";
+use crate::wire::{self, Body, Codec};
 
 /// A value that its own `Serialize` could not write, or that is not a message: the sender's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,14 +66,15 @@ impl From<serde_json::Error> for DecodeError {
 /// Encodes a message's fields.
 ///
 /// # Errors
-/// When `Serialize` fails, a number is not finite, or it makes something else than an object
-/// (PROTOCOL.md 3.5), such as a newtype around a number.
+/// When `Serialize` fails, a number is not finite and the codec is JSON, or it makes something else
+/// than an object (PROTOCOL.md 3.5), such as a newtype around a number.
 pub fn encode_body<M: Serialize>(message: &M, codec: Codec) -> Result<Body, EncodeError> {
-    object(encode_reply(message, codec)?)
-}
-
-fn object(body: Body) -> Result<Body, EncodeError> {
-    if body.as_bytes().first() == Some(&b'{') {
+    let body = encode_reply(message, codec)?;
+    let object = match codec {
+        Codec::Json => body.as_bytes().first() == Some(&b'{'),
+        Codec::Binary => wire::is_map(body.as_bytes()),
+    };
+    if object {
         return Ok(body);
     }
     Err(EncodeError::new(
@@ -86,16 +85,15 @@ fn object(body: Body) -> Result<Body, EncodeError> {
 /// Encodes a reply, which may be any value.
 ///
 /// # Errors
-/// When `Serialize` fails, or a number is not finite.
+/// When `Serialize` fails, or a number is not finite and the codec is JSON.
 pub fn encode_reply<R: Serialize>(reply: &R, codec: Codec) -> Result<Body, EncodeError> {
+    let mut text = TEXT.take();
+    text.clear();
     match codec {
-        Codec::Json => {
-            let mut text = TEXT.take();
-            text.clear();
-            finite::to_writer(&mut text, reply)?;
-            Ok(retained(text))
-        }
+        Codec::Json => finite::to_writer(&mut text, reply)?,
+        Codec::Binary => finite::to_message_pack(&mut text, reply)?,
     }
+    Ok(retained(text))
 }
 
 /// The longest text whose room a thread keeps for the next one. A longer text keeps its own: were
@@ -148,18 +146,17 @@ impl AsRef<[u8]> for Short {
 /// When the bytes don't fit, or are not an object (PROTOCOL.md 3.5): serde would read a struct from
 /// an array too.
 pub fn decode_body<M: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<M, DecodeError> {
-    if body.first() == Some(&b'{') {
+    let object = match codec {
+        Codec::Json => body.trim_ascii_start().first() == Some(&b'{'),
+        Codec::Binary => wire::is_map(body),
+    };
+    if object {
         return decode(body, codec);
     }
-    if is_nothing(body) {
-        return decode(EMPTY_OBJECT, codec);
+    if is_nothing(body, codec) {
+        return decode(codec.unit().as_bytes(), codec);
     }
-    match codec {
-        Codec::Json if body.trim_ascii_start().first() != Some(&b'{') => {
-            Err(DecodeError::new("the body of a message is an object"))
-        }
-        Codec::Json => decode(body, codec),
-    }
+    Err(DecodeError::new("the body of a message is an object"))
 }
 
 /// Decodes a reply. `{}`, `null` and an absent body all read as `()` (PROTOCOL.md 5.7).
@@ -167,19 +164,33 @@ pub fn decode_body<M: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<M, 
 /// # Errors
 /// When the bytes don't fit; why they don't as they came.
 pub fn decode_reply<R: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<R, DecodeError> {
-    if is_nothing(body) {
-        return decode(b"null", codec).or_else(|why| decode(EMPTY_OBJECT, codec).map_err(|_| why));
+    let (unit, null) = (codec.unit(), null(codec));
+    if is_nothing(body, codec) {
+        return decode(null, codec).or_else(|why| decode(unit.as_bytes(), codec).map_err(|_| why));
     }
+    let blank = match codec {
+        Codec::Json => body.trim_ascii(),
+        Codec::Binary => body,
+    };
     match decode(body, codec) {
-        Err(why) if body.trim_ascii() == EMPTY_OBJECT => {
-            decode(b"null", codec).map_err(|_: DecodeError| why)
-        }
+        Err(why) if blank == unit.as_bytes() => decode(null, codec).map_err(|_: DecodeError| why),
         result => result,
     }
 }
 
-fn is_nothing(body: &[u8]) -> bool {
-    matches!(body.trim_ascii(), b"" | b"null")
+fn is_nothing(body: &[u8], codec: Codec) -> bool {
+    match codec {
+        Codec::Json => matches!(body.trim_ascii(), b"" | b"null"),
+        Codec::Binary => body.is_empty() || body == null(codec),
+    }
+}
+
+/// What stands for nothing.
+const fn null(codec: Codec) -> &'static [u8] {
+    match codec {
+        Codec::Json => b"null",
+        Codec::Binary => &[0xc0],
+    }
 }
 
 fn decode<T: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<T, DecodeError> {
@@ -189,6 +200,7 @@ fn decode<T: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<T, DecodeErr
             Ok(text) => Ok(serde_json::from_str(text)?),
             Err(error) => Err(DecodeError::new(error.to_string())),
         },
+        Codec::Binary => wire::read_value(body).map_err(DecodeError::new),
     }
 }
 

@@ -1,6 +1,6 @@
-//! JSON as `serde_json` writes it, except for numbers that JSON does not have: NaN and the
-//! infinities are an error that names the field, where `serde_json` writes `null`. It knows nothing
-//! of messages.
+//! Values as `serde_json` and `rmp_serde` write them, with what is not the same in the two. In
+//! JSON, NaN and the infinities are an error that names the field, where `serde_json` writes
+//! `null`. In MessagePack a value has the shape that it has in JSON. It knows nothing of messages.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Display};
@@ -13,7 +13,7 @@ use serde::ser::{
 
 use super::body::EncodeError;
 
-/// Writes a value.
+/// Writes a value as JSON.
 ///
 /// # Errors
 /// When `Serialize` fails, or there is a number in it that is not finite.
@@ -24,6 +24,22 @@ pub(super) fn to_writer(
     let fault = Fault::default();
     let written = value.serialize(Finite { to: &mut json(out), fault: &fault });
     written.map_err(|error| fault.explain(&error))
+}
+
+/// Writes a value as MessagePack, structs with the names of their fields. What differs for people
+/// is written as for people, as it is in JSON: ids and addresses as text.
+///
+/// # Errors
+/// When `Serialize` fails.
+pub(super) fn to_message_pack(
+    out: impl io::Write,
+    value: &(impl Serialize + ?Sized),
+) -> Result<(), EncodeError> {
+    let fault = Fault { allowed: true, ..Fault::default() };
+    let mut to = rmp_serde::Serializer::new(out).with_struct_map().with_human_readable();
+    value
+        .serialize(Finite { to: &mut to, fault: &fault })
+        .map_err(|error| EncodeError::new(error.to_string()))
 }
 
 /// The same, as a string.
@@ -44,6 +60,8 @@ fn json<W: io::Write>(out: W) -> serde_json::Serializer<W> {
 /// without one pays a comparison for each of its floating-point numbers.
 #[derive(Default)]
 struct Fault {
+    /// MessagePack has such numbers.
+    allowed: bool,
     number: Cell<Option<f64>>,
     /// From within.
     way: RefCell<Vec<String>>,
@@ -137,16 +155,42 @@ impl<'f, S: Serializer> Serializer for Finite<'f, S> {
     pass_on! {
         serialize_bool(bool), serialize_char(char), serialize_str(&str), serialize_bytes(&[u8]),
         serialize_i8(i8), serialize_i16(i16), serialize_i32(i32), serialize_i64(i64),
-        serialize_i128(i128), serialize_u8(u8), serialize_u16(u16), serialize_u32(u32),
-        serialize_u64(u64), serialize_u128(u128), serialize_unit_struct(&'static str),
+        serialize_u8(u8), serialize_u16(u16), serialize_u32(u32), serialize_u64(u64),
+    }
+
+    // MessagePack has no longer integers: what needs more than 64 bits is written as bytes.
+
+    fn serialize_i128(self, value: i128) -> Result<S::Ok, S::Error> {
+        match i64::try_from(value) {
+            Ok(value) => self.to.serialize_i64(value),
+            Err(_) => self.to.serialize_i128(value),
+        }
+    }
+
+    fn serialize_u128(self, value: u128) -> Result<S::Ok, S::Error> {
+        match u64::try_from(value) {
+            Ok(value) => self.to.serialize_u64(value),
+            Err(_) => self.to.serialize_u128(value),
+        }
+    }
+
+    /// As JSON has it; `rmp_serde` would write an array.
+    fn serialize_unit_struct(self, _: &'static str) -> Result<S::Ok, S::Error> {
+        self.to.serialize_unit()
     }
 
     fn serialize_f32(self, value: f32) -> Result<S::Ok, S::Error> {
-        if value.is_finite() { self.to.serialize_f32(value) } else { self.refuse(value.into()) }
+        match value.is_finite() || self.fault.allowed {
+            true => self.to.serialize_f32(value),
+            false => self.refuse(value.into()),
+        }
     }
 
     fn serialize_f64(self, value: f64) -> Result<S::Ok, S::Error> {
-        if value.is_finite() { self.to.serialize_f64(value) } else { self.refuse(value) }
+        match value.is_finite() || self.fault.allowed {
+            true => self.to.serialize_f64(value),
+            false => self.refuse(value),
+        }
     }
 
     fn serialize_none(self) -> Result<S::Ok, S::Error> {

@@ -62,7 +62,7 @@ pub trait ServerEnum: Sized + Send + 'static {
 pub struct UnknownMessage {
     /// Its wire name.
     pub name: String,
-    /// Its fields, not looked into.
+    /// Its fields, not looked into, in the client's codec.
     pub body: Bytes,
     /// Why a message of a known name could not be read; `None` when the name itself is unknown.
     pub error: Option<String>,

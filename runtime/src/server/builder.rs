@@ -21,7 +21,7 @@ use crate::session::node::{
 use crate::session::store::Retention;
 use crate::store::{DynStore, MemoryLimits, MemoryStore, Store};
 use crate::transport::TransportConfig;
-use crate::wire::Name;
+use crate::wire::{Codec, Name};
 
 /// Nothing was said yet about who may connect.
 #[derive(Debug)]
@@ -112,6 +112,21 @@ impl<C: ClientEnum, A> Builder<C, A> {
     /// unknown and topics begin anew, both reported.
     pub fn store(mut self, store: impl Store) -> Self {
         self.parts.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Codecs that clients may speak; JSON alone without it. Every event and every topic's state is
+    /// encoded once in each, before it is committed, and kept so. A client of a codec that is
+    /// enabled later misses what was published before, and is told of the gap.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn codecs(mut self, codecs: impl IntoIterator<Item = Codec>) -> Self {
+        let mut enabled: Vec<Codec> = codecs.into_iter().collect();
+        enabled.sort_unstable();
+        enabled.dedup();
+        assert!(!enabled.is_empty(), "a server speaks some codec");
+        self.parts.config.codecs = enabled;
         self
     }
 

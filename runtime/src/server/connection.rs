@@ -140,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut arrivals = Arrivals::into(FRAMES.take());
         let mut work = self.handle.wake.poll(cx);
         let codec = self.codec;
-        let read = |text: &str| codec.read_client(text.as_bytes());
+        let read = |message: &[u8]| codec.read_client(message);
         // What is too long ends a client's socket (PROTOCOL.md 2.3).
         self.pump.poll(cx, &mut arrivals, read, |_| None);
         self.handle.unwritten.set(self.pump.socket().unwritten());

@@ -379,12 +379,12 @@ impl fmt::Debug for IdempotencyKey {
 #[derive(Debug)]
 pub struct TopicCx {
     position: Position,
-    codec: Codec,
+    codecs: Vec<Codec>,
 }
 
 impl TopicCx {
-    pub(super) const fn new(position: Position, codec: Codec) -> Self {
-        Self { position, codec }
+    pub(super) const fn new(position: Position, codecs: Vec<Codec>) -> Self {
+        Self { position, codecs }
     }
 
     /// What the state must contain at least: every event up to here (PROTOCOL.md 7.5). It may
@@ -394,9 +394,9 @@ impl TopicCx {
         self.position
     }
 
-    /// How the state is to be encoded. Generated code asks; a hook need not.
+    /// How the state is to be encoded: once in each of these. Generated code asks; a hook need not.
     #[must_use]
-    pub fn codec(&self) -> Codec {
-        self.codec
+    pub fn codecs(&self) -> &[Codec] {
+        &self.codecs
     }
 }

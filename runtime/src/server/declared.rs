@@ -43,11 +43,13 @@ pub(super) fn contradiction(config: &NodeConfig, topics: &[Topic]) -> Option<Str
         ))
     };
     let state = || {
-        let (one, all) = (config.snapshot_bytes, config.snapshots_bytes);
-        (u64::from(one) > all && topics.iter().any(|topic| topic.has_snapshot)).then(|| {
+        let all = config.snapshots_bytes;
+        // Each is kept in every codec.
+        let one = u64::from(config.snapshot_bytes) * config.codecs.len() as u64;
+        (one > all && topics.iter().any(|topic| topic.has_snapshot)).then(|| {
             format!(
-                "one topic's state may have {one} bytes (NodeConfig::snapshot_bytes), which \
-                 NodeConfig::snapshots_bytes ({all}) has no room for"
+                "one topic's state may have {one} bytes (NodeConfig::snapshot_bytes for each \
+                 codec), which NodeConfig::snapshots_bytes ({all}) has no room for"
             )
         })
     };

@@ -192,26 +192,16 @@ impl CallSite<'_> {
         Pending::over(executed)
     }
 
-    /// Reads a topic's state, in one codec after the other.
+    /// Reads a topic's state, once for all codecs.
     fn snapshot(&self, topic: u16, key: String, position: Position, codecs: Vec<Codec>) -> Pending {
         let (service, of) = (Arc::clone(&self.env.service), self.of);
-        let mut bodies = Vec::with_capacity(codecs.len());
+        let cx = TopicCx::new(position, codecs);
         Pending::Snapshot(Box::pin(async move {
-            let mut named = None;
-            for codec in codecs {
-                let cx = TopicCx::new(position, codec);
-                match Arc::clone(&service).snapshot(cx, topic, key.clone()).await {
-                    Ok((name, body)) => {
-                        named = Some(name);
-                        bodies.push((codec, body));
-                    }
-                    Err(reason) => {
-                        tracing::error!(topic = of, key, %reason, "a topic's state can't be read");
-                        return None;
-                    }
-                }
-            }
-            named.map(|name| (name, bodies))
+            let told = service.snapshot(cx, topic, key.clone()).await;
+            let log = |reason: &String| {
+                tracing::error!(topic = of, key, %reason, "a topic's state can't be read");
+            };
+            told.inspect_err(log).ok()
         }))
     }
 }

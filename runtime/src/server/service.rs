@@ -18,7 +18,7 @@ use crate::wire::{Body, Codec, Name, ResumeFailure, UnsubscribeCode};
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A snapshot's wire name and body, or why there is none; the reason is for a log.
-pub type SnapshotOutcome = Result<(Name, Body), String>;
+pub type SnapshotOutcome = Result<(Name, Vec<(Codec, Body)>), String>;
 
 /// Why a subscription is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub trait Service: Send + Sync + 'static {
         topic: u16,
         key: String,
     ) -> BoxFuture<Result<(), Unauthorized>>;
-    /// Reads a topic's state, in the codec of `cx`.
+    /// Reads a topic's state, in the codecs of `cx`.
     fn snapshot(
         self: Arc<Self>,
         cx: TopicCx,

@@ -24,7 +24,7 @@ use super::gate::Admitted;
 use crate::host;
 use crate::session::millis;
 use crate::session::node::admission::{Door, HELLO_BYTES, Refusal, UpgradeRequest};
-use crate::transport::{MessageBytes, Socket, Stream};
+use crate::transport::{Form, MessageBytes, Socket, Stream};
 use crate::wire::Codec;
 
 /// A request that is upgraded.
@@ -75,7 +75,8 @@ fn refuse_by_close(
     };
     let engine = Arc::clone(engine);
     host::spawn(async move {
-        if let Some(socket) = open(&engine, accepted.upgrade).await {
+        // Nothing is said on it.
+        if let Some(socket) = open(&engine, accepted.upgrade, Form::Text).await {
             connection::refuse(&engine, socket, close).await;
         }
         drop(accepted.admitted);
@@ -185,20 +186,21 @@ fn let_go(upgraded: Upgraded) -> (Stream, Bytes) {
 
 async fn serve(engine: Arc<Engine>, accepted: LetIn, codec: Codec, shown: Shown) {
     let LetIn { upgrade, admitted, .. } = accepted;
-    if let Some(socket) = open(&engine, upgrade).await {
+    if let Some(socket) = open(&engine, upgrade, codec.into()).await {
         connection::run(engine, socket, codec, shown).await;
     }
     drop(admitted);
 }
 
 /// The socket, once HTTP has let go of it.
-async fn open(engine: &Engine, upgrade: OnUpgrade) -> Option<Socket<Stream>> {
+async fn open(engine: &Engine, upgrade: OnUpgrade, form: Form) -> Option<Socket<Stream>> {
     match tokio::time::timeout(engine.env.config.handshake, upgrade).await {
         Ok(Ok(upgraded)) => {
             let (stream, begun) = let_go(upgraded);
             let then = engine.env.config.frame_bytes as usize;
             let message_bytes = MessageBytes { first: HELLO_BYTES, then };
-            return Some(Socket::server(stream, &begun, &engine.env.transport, message_bytes));
+            let config = &engine.env.transport;
+            return Some(Socket::server(stream, form, &begun, config, message_bytes));
         }
         Ok(Err(error)) => tracing::debug!(%error, "the upgrade failed"),
         Err(_) => tracing::debug!("the upgrade took too long"),

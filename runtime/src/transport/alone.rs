@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::config::TransportConfig;
+use super::gate::Form;
 use super::socket::{Inbound, MessageBytes, Socket, failed, settings, told};
 use crate::session::Close;
 
@@ -27,7 +28,7 @@ struct Heard {
 
 #[derive(Debug, PartialEq, Eq)]
 enum What {
-    Text(String),
+    Message(Vec<u8>),
     Control,
 }
 
@@ -86,16 +87,16 @@ impl AsyncWrite for Pieces {
 }
 
 /// Ours; the first `begun` bytes come with the handshake.
-fn ours(bytes: &[u8], begun: usize, lengths: &[usize]) -> Heard {
+fn ours(form: Form, bytes: &[u8], begun: usize, lengths: &[usize]) -> Heard {
     let (begun, rest) = bytes.split_at(begun.min(bytes.len()));
     let config = TransportConfig { read_buffer_bytes: READ_BYTES, ..TransportConfig::default() };
-    let mut socket = Socket::server(Pieces::cut(rest, lengths), begun, &config, LIMITS);
+    let mut socket = Socket::server(Pieces::cut(rest, lengths), form, begun, &config, LIMITS);
     let mut cx = Context::from_waker(Waker::noop());
     let mut heard = Heard::default();
     while heard.end.is_none() {
         let what = &mut heard.what;
-        let mut take = |text: &str| {
-            what.push(What::Text(text.to_owned()));
+        let mut take = |message: &[u8]| {
+            what.push(What::Message(message.to_vec()));
             !what.len().is_multiple_of(3)
         };
         match socket.poll_read(&mut cx, &mut take) {
@@ -131,28 +132,34 @@ impl Write for Whole<'_> {
     }
 }
 
-fn alone(bytes: &[u8]) -> Heard {
+fn alone(form: Form, bytes: &[u8]) -> Heard {
     let settings = settings(&TransportConfig::default(), LIMITS.first);
     let whole = Whole(Cursor::new(bytes), Vec::new());
     let mut ws = WebSocket::from_raw_socket(whole, Role::Server, Some(settings));
     let mut heard = Heard::default();
     while heard.end.is_none() {
-        match ws.read() {
-            Ok(Message::Text(text)) => {
-                heard.what.push(What::Text(text.as_str().to_owned()));
+        let read = ws.read();
+        let message = match (&read, form) {
+            (Ok(Message::Text(text)), Form::Text) => Some(text.as_bytes().to_vec()),
+            (Ok(Message::Binary(bytes)), Form::Bytes) => Some(bytes.to_vec()),
+            _ => None,
+        };
+        match (read, message) {
+            (_, Some(message)) => {
+                heard.what.push(What::Message(message));
                 ws.set_config(|config| {
                     config.max_message_size = Some(LIMITS.then);
                     config.max_frame_size = Some(LIMITS.then);
                 });
             }
-            Ok(Message::Ping(_) | Message::Pong(_)) => heard.what.push(What::Control),
-            Ok(Message::Close(frame)) => heard.end = Some(told(frame)),
-            Ok(Message::Binary(_)) => {
+            (Ok(Message::Ping(_) | Message::Pong(_)), _) => heard.what.push(What::Control),
+            (Ok(Message::Close(frame)), _) => heard.end = Some(told(frame)),
+            (Ok(Message::Text(_) | Message::Binary(_)), _) => {
                 let close = failed(&Error::AlreadyClosed, Role::Server);
                 heard.end = Some(close);
             }
-            Ok(Message::Frame(_)) => {}
-            Err(error) => heard.end = Some(failed(&error, Role::Server)),
+            (Ok(Message::Frame(_)), _) => {}
+            (Err(error), _) => heard.end = Some(failed(&error, Role::Server)),
         }
     }
     let _ = ws.flush();
@@ -201,15 +208,20 @@ fn written(sent: &[Sent]) -> Vec<u8> {
     out
 }
 
+/// The first byte of a frame with a message's beginning.
+fn begun(form: Form) -> u8 {
+    form.first_byte() & 0x0f
+}
+
 /// Everything that a good client may say, and a close.
-fn conversation() -> Vec<u8> {
-    let text = Sent::text;
+fn conversation(form: Form) -> Vec<u8> {
+    let text = |payload| Sent::text(payload).kind(form.first_byte());
     written(&[
         text(b"[20]"),
         text("äöü, and then some more of it to pass sixteen".as_bytes()),
         text(b""),
         text(b"ping me").kind(0x89),
-        text(b"begun, ").kind(0x01),
+        text(b"begun, ").kind(begun(form)),
         text(b"").kind(0x8a),
         text(b"gone on, ").kind(0x00),
         text(b"ended").kind(0x80),
@@ -223,19 +235,22 @@ fn conversation() -> Vec<u8> {
 
 #[test]
 fn frames_are_read_like_the_library_reads_them_when_they_are_cut_at_any_two_bytes() {
-    let bytes = conversation();
-    let wanted = alone(&bytes);
-    assert_eq!((wanted.what.len(), wanted.answered.len()), (9, 16), "{wanted:?}");
-    for first in 0..bytes.len() {
-        assert_eq!(ours(&bytes, first, &[]), wanted, "{first} with the handshake");
-        for second in [1, 2, 5, 7, 60] {
-            assert_eq!(ours(&bytes, 0, &[first, second]), wanted, "{first}, then {second}");
+    for form in [Form::Text, Form::Bytes] {
+        let bytes = conversation(form);
+        let wanted = alone(form, &bytes);
+        assert_eq!((wanted.what.len(), wanted.answered.len()), (9, 16), "{wanted:?}");
+        for first in 0..bytes.len() {
+            assert_eq!(ours(form, &bytes, first, &[]), wanted, "{first} with the handshake");
+            for second in [1, 2, 5, 7, 60] {
+                let lengths = [first, second];
+                assert_eq!(ours(form, &bytes, 0, &lengths), wanted, "{first}, then {second}");
+            }
         }
-    }
-    assert_eq!(ours(&bytes, 0, &vec![1; bytes.len()]), wanted, "byte by byte");
-    for end in 0..bytes.len() {
-        let cut = &bytes[..end];
-        assert_eq!(ours(cut, 0, &[7, 30]), alone(cut), "{end} bytes of it");
+        assert_eq!(ours(form, &bytes, 0, &vec![1; bytes.len()]), wanted, "byte by byte");
+        for end in 0..bytes.len() {
+            let cut = &bytes[..end];
+            assert_eq!(ours(form, cut, 0, &[7, 30]), alone(form, cut), "{end} bytes of it");
+        }
     }
 }
 
@@ -257,10 +272,10 @@ impl Dice {
         self.below(count) == 0
     }
 
-    fn sent(&mut self) -> Sent {
+    fn sent(&mut self, form: Form) -> Sent {
         let first = match self.below(60) {
-            0..44 => 0x81,
-            44..48 => 0x01,
+            0..44 => form.first_byte(),
+            44..48 => begun(form),
             48..50 => 0x00,
             50..53 => 0x80,
             53..57 => 0x89,
@@ -282,8 +297,8 @@ impl Dice {
     }
 
     /// A conversation, which may be damaged.
-    fn bytes(&mut self) -> Vec<u8> {
-        let sent: Vec<Sent> = (0..self.below(12)).map(|_| self.sent()).collect();
+    fn bytes(&mut self, form: Form) -> Vec<u8> {
+        let sent: Vec<Sent> = (0..self.below(12)).map(|_| self.sent(form)).collect();
         let mut bytes = written(&sent);
         if self.one_in(5) && !bytes.is_empty() {
             let at = self.below(bytes.len());
@@ -297,12 +312,13 @@ impl Dice {
 fn what_a_peer_sends_is_read_like_the_library_reads_it() {
     let (mut dice, mut texts, mut answers) = (Dice(7), 0, 0);
     for round in 0..4_000 {
-        let (bytes, begun) = (dice.bytes(), dice.below(40));
+        let form = if round % 4 == 0 { Form::Bytes } else { Form::Text };
+        let (bytes, begun) = (dice.bytes(form), dice.below(40));
         let lengths: Vec<usize> = (0..dice.below(20)).map(|_| dice.below(READ_BYTES) + 1).collect();
-        let (ours, alone) = (ours(&bytes, begun, &lengths), alone(&bytes));
+        let (ours, alone) = (ours(form, &bytes, begun, &lengths), alone(form, &bytes));
         assert_eq!(ours.what, alone.what, "{round}");
         assert_eq!(ours.answered, alone.answered, "{round}");
-        // The library calls a binary message a good one.
+        // The library calls a message of the other form a good one.
         let ends = [&ours.end, &alone.end].map(|end| end.as_ref().and_then(|close| close.code));
         assert!(ends[0] == ends[1] || ends[1].is_none(), "{round}: {ends:?}");
         texts += alone.what.len();

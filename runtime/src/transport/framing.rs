@@ -1,16 +1,16 @@
-//! A server's text frames (RFC 6455 5.2), written past the library: they are not masked, so nothing
+//! A server's messages (RFC 6455 5.2), written past the library: they are not masked, so nothing
 //! has to be copied for it. Other frames, and everything that is read, are the library's.
 
 use bytes::BytesMut;
 
-const FIN_TEXT: u8 = 0x81;
+use super::gate::Form;
 
-/// Appends one unmasked text frame (RFC 6455 5.2) whose payload `encode` appends.
-pub(super) fn unmasked_text(out: &mut BytesMut, encode: impl FnOnce(&mut BytesMut)) {
+/// Appends one unmasked message (RFC 6455 5.2) whose payload `encode` appends.
+pub(super) fn unmasked(out: &mut BytesMut, form: Form, encode: impl FnOnce(&mut BytesMut)) {
     // Room for the middle one of the three lengths of a head. The payload moves if it needs
     // another.
     let start = out.len();
-    out.extend_from_slice(&[FIN_TEXT, 126, 0, 0]);
+    out.extend_from_slice(&[form.first_byte(), 126, 0, 0]);
     encode(out);
     let payload = start + 4..out.len();
     if let Ok(short) = u8::try_from(payload.len())
@@ -30,9 +30,9 @@ pub(super) fn unmasked_text(out: &mut BytesMut, encode: impl FnOnce(&mut BytesMu
     }
 }
 
-/// Appends the head of an unmasked text frame with a payload of `length` bytes, which follows.
-pub(super) fn text_head(out: &mut BytesMut, length: usize) {
-    out.extend_from_slice(&[FIN_TEXT]);
+/// Appends the head of an unmasked message with a payload of `length` bytes, which follows.
+pub(super) fn head(out: &mut BytesMut, form: Form, length: usize) {
+    out.extend_from_slice(&[form.first_byte()]);
     match (u8::try_from(length), u16::try_from(length)) {
         (Ok(short), _) if short < 126 => out.extend_from_slice(&[short]),
         (_, Ok(middle)) => {
@@ -52,7 +52,7 @@ mod tests {
 
     fn framed(length: usize) -> BytesMut {
         let mut out = BytesMut::from(&b"before"[..]);
-        unmasked_text(&mut out, |out| out.extend_from_slice(&vec![b'x'; length]));
+        unmasked(&mut out, Form::Text, |out| out.extend_from_slice(&vec![b'x'; length]));
         out
     }
 
@@ -77,7 +77,7 @@ mod tests {
     fn a_head_alone_is_the_same_as_before_a_payload() {
         for length in [0, 1, 125, 126, 127, 65_535, 65_536, 200_000] {
             let mut head = BytesMut::from(&b"before"[..]);
-            text_head(&mut head, length);
+            super::head(&mut head, Form::Text, length);
             assert_eq!(head[..], framed(length)[..head.len()], "{length}");
             assert_eq!(framed(length).len(), head.len() + length);
         }

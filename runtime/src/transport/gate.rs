@@ -1,10 +1,12 @@
-//! Where a peer's frames begin and end (RFC 6455 5.2). Whole text messages are found here, and
-//! unmasked where they lie; every other frame is the library's, and what it means is not known
-//! here.
+//! Where a peer's frames begin and end (RFC 6455 5.2). Whole messages of the attachment's form are
+//! found here, and unmasked where they lie; every other frame is the library's, and what it means
+//! is not known here.
 
 use std::ops::Range;
 
 use tokio_tungstenite::tungstenite::protocol::Role;
+
+use crate::wire::Codec;
 
 /// What is kept of a message that is passed over: enough for kind and topic.
 const MESSAGE_HEAD: usize = 48;
@@ -17,14 +19,42 @@ const CONTROL: u8 = 0x08;
 const FINAL: u8 = 0x80;
 const MASKED: u8 = 0x80;
 
+/// What messages consist of on a socket (PROTOCOL.md 2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Text,
+    Bytes,
+}
+
+impl Form {
+    /// The first byte of a frame that is a whole message.
+    pub(super) const fn first_byte(self) -> u8 {
+        match self {
+            Self::Text => TEXT,
+            Self::Bytes => BINARY,
+        }
+    }
+}
+
+impl From<Codec> for Form {
+    fn from(codec: Codec) -> Self {
+        match codec {
+            Codec::Json => Self::Text,
+            Codec::Binary => Self::Bytes,
+        }
+    }
+}
+
 /// Stands between a socket and the library.
 #[derive(Debug)]
 pub(super) struct Gate {
     /// Which end this is: the other one is a client, which masks, or is none.
     role: Role,
+    form: Form,
     /// The longest message that is taken.
     limit: u64,
-    /// A longer text does not wait here until it is whole: the library has a buffer of its length.
+    /// A longer message does not wait here until it is whole: the library has a buffer of its
+    /// length.
     most: u64,
     inside: Inside,
     /// The library has the beginning of a message in fragments, and not its end.
@@ -46,8 +76,8 @@ enum Inside {
 pub(super) enum Front {
     /// Too few of the next frame to do anything with.
     Partial,
-    /// A text message: its payload is here, unmasked, and ends where the next frame begins.
-    Text(Range<usize>),
+    /// A message: its payload is here, unmasked, and ends where the next frame begins.
+    Message(Range<usize>),
     /// So many are the library's.
     Library(usize),
     /// So many are of a message that is passed over; with them comes its beginning, if they are the
@@ -56,8 +86,13 @@ pub(super) enum Front {
 }
 
 impl Gate {
-    pub(super) const fn new(role: Role, limit: u64, most: u64) -> Self {
-        Self { role, limit, most, inside: Inside::Head, fragments: false }
+    pub(super) const fn new(role: Role, form: Form, limit: u64, most: u64) -> Self {
+        Self { role, form, limit, most, inside: Inside::Head, fragments: false }
+    }
+
+    /// Of the messages that are handed out.
+    pub(super) const fn form(&self) -> Form {
+        self.form
     }
 
     /// Changes how long messages may be from here on.
@@ -100,9 +135,10 @@ impl Gate {
     fn frame(&mut self, bytes: &mut [u8]) -> Front {
         let Some(head) = FrameHead::read(bytes) else { return Front::Partial };
         let payload = head.payload;
-        if head.first == TEXT && !self.fragments && self.expects(&head) && payload <= self.limit {
+        let whole = head.first == self.form.first_byte();
+        if whole && !self.fragments && self.expects(&head) && payload <= self.limit {
             if payload <= self.most {
-                return text(bytes, &head);
+                return message(bytes, &head);
             }
         } else if self.is_passed_over(&head) {
             self.inside = Inside::TooLong(payload, Vec::new());
@@ -159,15 +195,15 @@ impl FrameHead {
     }
 }
 
-/// A text message, if the whole of it is here.
-fn text(bytes: &mut [u8], head: &FrameHead) -> Front {
+/// A message, if the whole of it is here.
+fn message(bytes: &mut [u8], head: &FrameHead) -> Front {
     let Ok(payload) = usize::try_from(head.payload) else { return Front::Partial };
     let payload = head.length..head.length.saturating_add(payload);
     let Some(masked) = bytes.get_mut(payload.clone()) else { return Front::Partial };
     if let Some(mask) = head.mask {
         unmask(masked, mask);
     }
-    Front::Text(payload)
+    Front::Message(payload)
 }
 
 /// Takes a mask off, or puts it on: sixteen bytes at a time.
@@ -204,10 +240,10 @@ mod tests {
         frame
     }
 
-    /// What comes of bytes in pieces of this size: each text, and of those that are passed over
+    /// What comes of bytes in pieces of this size: each message, and of those that are passed over
     /// the beginning.
     fn heard(all: &[u8], size: usize) -> Vec<(bool, Vec<u8>)> {
-        let mut gate = Gate::new(Role::Client, 1_000, 4_000);
+        let mut gate = Gate::new(Role::Client, Form::Text, 1_000, 4_000);
         let (mut heard, mut ahead) = (Vec::new(), Vec::new());
         for piece in all.chunks(size) {
             ahead.extend_from_slice(piece);
@@ -220,7 +256,7 @@ mod tests {
                         heard.push((false, beginning));
                         count
                     }
-                    Front::Text(payload) => {
+                    Front::Message(payload) => {
                         heard.push((true, ahead[payload.clone()].to_vec()));
                         payload.end
                     }

@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
 use super::config::TransportConfig;
 use super::pipe::Pipe;
 use super::socket::{Socket, settings};
+use crate::wire::Codec;
 
 /// Why a client's handshake failed.
 #[derive(Debug)]
@@ -34,10 +35,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub(crate) async fn connect(
         io: S,
         url: &str,
-        subprotocol: &'static str,
+        codec: Codec,
         config: &TransportConfig,
     ) -> Result<Self, HandshakeFailure> {
-        let request = request(url, subprotocol)?;
+        let request = request(url, codec.subprotocol())?;
         let limit = config.write_buffer_bytes.saturating_add(config.message_bytes);
         let pipe = Pipe::of_client(io, config.read_buffer_bytes, limit);
         let settings = settings(config, config.message_bytes);
@@ -73,8 +74,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             }
         })
         .await?;
-        ws.get_mut().opened(config.message_bytes as u64);
-        Ok(Self::opened(ws, config))
+        ws.get_mut().opened(codec.into(), config.message_bytes as u64);
+        Ok(Self::opened(ws, codec.into(), config))
     }
 }
 

@@ -20,6 +20,8 @@ mod stream;
 mod unwritten;
 
 pub use config::TransportConfig;
+#[cfg(feature = "server")]
+pub(crate) use gate::Form;
 #[cfg(feature = "client")]
 pub(crate) use handshake::HandshakeFailure;
 #[cfg(feature = "client")]

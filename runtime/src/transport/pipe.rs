@@ -1,6 +1,6 @@
-//! A byte stream under a WebSocket. It reads in large pieces, in which it finds whole text messages,
-//! and gives the library what is left; it collects what is written, so that many messages leave in
-//! one system call, and writes only when asked to.
+//! A byte stream under a WebSocket. It reads in large pieces, in which it finds whole messages, and
+//! gives the library what is left; it collects what is written, so that many messages leave in one
+//! system call, and writes only when asked to.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::gate::{Front, Gate};
+use super::gate::{Form, Front, Gate};
 #[cfg(feature = "client")]
 use super::response::ResponseHead;
 use super::unwritten::Unwritten;
@@ -70,7 +70,7 @@ pub(super) enum Stop {
     Library,
     /// One was passed over because of its length; its first bytes.
     TooLong(Bytes),
-    /// One is not UTF-8.
+    /// One is not UTF-8, and ought to be text.
     NotText,
 }
 
@@ -87,12 +87,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
     #[cfg(feature = "server")]
     pub(super) fn of_server(
         io: S,
+        form: Form,
         read_bytes: usize,
         limit: usize,
         message_bytes: u64,
         begun: &[u8],
     ) -> Self {
-        let gate = Gate::new(Role::Server, message_bytes, read_bytes as u64);
+        let gate = Gate::new(Role::Server, form, message_bytes, read_bytes as u64);
         let mut this = Self::new(io, Part::Frames(gate), read_bytes, limit);
         this.ahead.extend_from_slice(begun);
         this
@@ -116,8 +117,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
 
     /// The handshake is done: frames come, with messages up to this length.
     #[cfg(feature = "client")]
-    pub(super) fn opened(&mut self, message_bytes: u64) {
-        self.part = Part::Frames(Gate::new(Role::Client, message_bytes, self.read_bytes as u64));
+    pub(super) fn opened(&mut self, form: Form, message_bytes: u64) {
+        let most = self.read_bytes as u64;
+        self.part = Part::Frames(Gate::new(Role::Client, form, message_bytes, most));
     }
 
     /// Changes how long messages may be from here on.
@@ -219,12 +221,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
-    /// Hands out text messages, where they lie, until `take` has enough of them or something else
+    /// Hands out messages, where they lie, until `take` has enough of them or something else
     /// comes.
-    pub(super) fn poll_texts(
+    pub(super) fn poll_messages(
         &mut self,
         cx: &mut Context<'_>,
-        take: &mut impl FnMut(&str) -> bool,
+        take: &mut impl FnMut(&[u8]) -> bool,
     ) -> Poll<Stop> {
         loop {
             if let Some(stop) = self.take_ahead(take) {
@@ -237,7 +239,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
     }
 
     /// Of what was read before.
-    fn take_ahead(&mut self, take: &mut impl FnMut(&str) -> bool) -> Option<Stop> {
+    fn take_ahead(&mut self, take: &mut impl FnMut(&[u8]) -> bool) -> Option<Stop> {
         if self.ahead.is_empty() {
             return None;
         }
@@ -250,7 +252,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
     fn poll_take(
         &mut self,
         cx: &mut Context<'_>,
-        take: &mut impl FnMut(&str) -> bool,
+        take: &mut impl FnMut(&[u8]) -> bool,
     ) -> Poll<Option<Stop>> {
         SCRATCH.with_borrow_mut(|scratch| {
             let piece = match ready!(self.poll_piece(cx, scratch)) {
@@ -269,9 +271,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
                 return Poll::Ready(None);
             }
             let mut taken = false;
-            let (used, stop) = self.part.hand_out(piece, &mut |text: &str| {
+            let (used, stop) = self.part.hand_out(piece, &mut |message: &[u8]| {
                 taken = true;
-                take(text)
+                take(message)
             });
             self.ahead.extend_from_slice(&piece[used..]);
             // A socket that has more fills the room, as a rule.
@@ -358,7 +360,7 @@ impl Part {
     fn hand_out(
         &mut self,
         bytes: &mut [u8],
-        take: &mut impl FnMut(&str) -> bool,
+        take: &mut impl FnMut(&[u8]) -> bool,
     ) -> (usize, Option<Stopped>) {
         match self {
             #[cfg(feature = "client")]
@@ -373,7 +375,7 @@ impl Part {
 fn hand_out(
     gate: &mut Gate,
     bytes: &mut [u8],
-    take: &mut impl FnMut(&str) -> bool,
+    take: &mut impl FnMut(&[u8]) -> bool,
 ) -> (usize, Option<Stopped>) {
     let mut at = 0;
     while let Some(rest @ [_, ..]) = bytes.get_mut(at..) {
@@ -384,12 +386,14 @@ fn hand_out(
             Front::TooLong(count, Some(beginning)) => {
                 return (at + count, Some(Stopped::By(Stop::TooLong(beginning.into()))));
             }
-            Front::Text(payload) => {
+            Front::Message(payload) => {
                 at += payload.end;
-                match std::str::from_utf8(&rest[payload]) {
-                    Ok(text) if take(text) => {}
-                    Ok(_) => return (at, Some(Stopped::By(Stop::Enough))),
-                    Err(_) => return (at, Some(Stopped::By(Stop::NotText))),
+                let message = &rest[payload];
+                if gate.form() == Form::Text && std::str::from_utf8(message).is_err() {
+                    return (at, Some(Stopped::By(Stop::NotText)));
+                }
+                if !take(message) {
+                    return (at, Some(Stopped::By(Stop::Enough)));
                 }
             }
         }

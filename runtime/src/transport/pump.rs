@@ -92,7 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         &mut self,
         cx: &mut Context<'_>,
         arrivals: &mut Arrivals<F>,
-        read: impl FnMut(&str) -> Result<F, FrameError>,
+        read: impl FnMut(&[u8]) -> Result<F, FrameError>,
         too_long: impl FnMut(&Bytes) -> Option<F>,
     ) {
         match self.socket.poll_drain(cx) {
@@ -125,14 +125,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         &mut self,
         cx: &mut Context<'_>,
         arrivals: &mut Arrivals<F>,
-        mut read: impl FnMut(&str) -> Result<F, FrameError>,
+        mut read: impl FnMut(&[u8]) -> Result<F, FrameError>,
         mut too_long: impl FnMut(&Bytes) -> Option<F>,
     ) {
         let Self { socket, patience, messages_per_turn, .. } = self;
         while arrivals.frames.len() < *messages_per_turn {
             let before = arrivals.frames.len();
             let Arrivals { frames, end, .. } = &mut *arrivals;
-            let mut take = |text: &str| match read(text) {
+            let mut take = |message: &[u8]| match read(message) {
                 Ok(frame) => {
                     frames.push(frame);
                     frames.len() < *messages_per_turn

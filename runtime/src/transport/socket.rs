@@ -20,7 +20,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::config::TransportConfig;
 #[cfg(feature = "server")]
-use super::framing::{text_head, unmasked_text};
+use super::framing::{head, unmasked};
+use super::gate::Form;
 use super::pipe::{Pipe, Stop};
 use crate::session::{Close, CloseCode};
 
@@ -35,7 +36,7 @@ const HELD_BYTES: usize = 512;
 /// long.
 const CONTROL_BYTES: usize = 1024;
 
-/// What reading has come to, beside the text messages (PROTOCOL.md 2.2) that were handed out.
+/// What reading has come to, beside the messages (PROTOCOL.md 2.2) that were handed out.
 #[derive(Debug)]
 pub(crate) enum Inbound {
     /// Whoever takes the messages has enough, or has taken what is there.
@@ -56,6 +57,7 @@ pub(crate) enum Inbound {
 pub(crate) struct Socket<S> {
     ws: WebSocket<Pipe<S>>,
     role: Role,
+    form: Form,
     /// How many bytes may wait to be written before the driver stops asking its core for more.
     room: usize,
     closing: bool,
@@ -78,6 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     #[cfg(feature = "server")]
     pub(crate) fn server(
         io: S,
+        form: Form,
         begun: &[u8],
         config: &TransportConfig,
         message_bytes: MessageBytes,
@@ -85,6 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let MessageBytes { first, then } = message_bytes;
         let pipe = Pipe::of_server(
             io,
+            form,
             config.read_buffer_bytes,
             config.write_buffer_bytes.saturating_mul(2),
             first as u64,
@@ -94,6 +98,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Self {
             ws,
             role: Role::Server,
+            form,
             room: config.write_buffer_bytes,
             closing: false,
             then: Some(then),
@@ -103,10 +108,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// A client's end, after the response 101.
     #[cfg(feature = "client")]
-    pub(super) const fn opened(ws: WebSocket<Pipe<S>>, config: &TransportConfig) -> Self {
+    pub(super) const fn opened(
+        ws: WebSocket<Pipe<S>>,
+        form: Form,
+        config: &TransportConfig,
+    ) -> Self {
         Self {
             ws,
             role: Role::Client,
+            form,
             room: config.write_buffer_bytes,
             closing: false,
             then: None,
@@ -114,12 +124,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Hands out the text messages that arrive, until `take` says that it has enough of them or
+    /// Hands out the messages that arrive, until `take` says that it has enough of them or
     /// something else comes. A peer that does not read can't hold this up.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        take: &mut impl FnMut(&str) -> bool,
+        take: &mut impl FnMut(&[u8]) -> bool,
     ) -> Poll<Inbound> {
         loop {
             if (self.ponging || self.ws.get_ref().has_granted())
@@ -128,11 +138,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 return Poll::Ready(inbound);
             }
             let (opening, mut more) = (self.then.is_some(), true);
-            let mut take_one = |text: &str| {
-                more = take(text);
+            let mut take_one = |message: &[u8]| {
+                more = take(message);
                 more && !opening
             };
-            match ready!(self.ws.get_mut().poll_texts(cx, &mut take_one)) {
+            match ready!(self.ws.get_mut().poll_messages(cx, &mut take_one)) {
                 Stop::Library => {}
                 // Who has taken some need not know when more comes.
                 Stop::Drained => return Poll::Ready(Inbound::Enough),
@@ -149,33 +159,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     /// Has the library read what is its own, and write its pongs.
-    fn read_library(&mut self, take: &mut impl FnMut(&str) -> bool) -> Option<Inbound> {
+    fn read_library(&mut self, take: &mut impl FnMut(&[u8]) -> bool) -> Option<Inbound> {
         loop {
-            return Some(match self.ws.read() {
-                Ok(Message::Text(text)) => {
-                    self.took_first();
-                    if take(text.as_str()) {
+            return Some(match (self.ws.read(), self.form) {
+                (Ok(Message::Text(text)), Form::Text) => {
+                    if self.hand_out(text.as_bytes(), take) {
                         continue;
                     }
                     Inbound::Enough
                 }
-                Ok(Message::Ping(_) | Message::Pong(_)) => {
-                    self.ponging = true;
-                    Inbound::Control
+                (Ok(Message::Binary(message)), Form::Bytes) => {
+                    if self.hand_out(&message, take) {
+                        continue;
+                    }
+                    Inbound::Enough
                 }
-                Ok(Message::Close(frame)) => Inbound::Ended(told(frame)),
-                Ok(Message::Binary(_)) => Inbound::Broken(Close::new(
+                (Ok(Message::Binary(_)), Form::Text) => Inbound::Broken(Close::new(
                     CloseCode::MALFORMED,
                     "a binary message on a JSON attachment",
                 )),
-                Ok(Message::Frame(_)) => continue,
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                (Ok(Message::Text(_)), Form::Bytes) => Inbound::Broken(Close::new(
+                    CloseCode::MALFORMED,
+                    "a text message on a binary attachment",
+                )),
+                (Ok(Message::Ping(_) | Message::Pong(_)), _) => {
+                    self.ponging = true;
+                    Inbound::Control
+                }
+                (Ok(Message::Close(frame)), _) => Inbound::Ended(told(frame)),
+                (Ok(Message::Frame(_)), _) => continue,
+                (Err(Error::Io(error)), _) if error.kind() == io::ErrorKind::WouldBlock => {
                     // What is not in the pipe did not fit there.
                     self.ponging &= self.ws.get_ref().waiting() > 0;
                     return None;
                 }
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => {
+                (Err(Error::Io(error)), _) if error.kind() == io::ErrorKind::Interrupted => {
+                    continue;
+                }
+                (Err(error), _) => {
                     let close = failed(&error, self.role);
                     if close.code.is_some() {
                         Inbound::Broken(close)
@@ -185,6 +206,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 }
             });
         }
+    }
+
+    /// Hands out a message that the library has put together; whether more are wanted.
+    fn hand_out(&mut self, message: &[u8], take: &mut impl FnMut(&[u8]) -> bool) -> bool {
+        self.took_first();
+        take(message)
     }
 
     /// The first message has come: those after it may have another length.
@@ -229,22 +256,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Adds a text message that `encode` appends. A server's frames are not masked (RFC 6455 5.1).
+    /// Adds a message that `encode` appends. A server's frames are not masked (RFC 6455 5.1).
     #[cfg(feature = "server")]
     pub(crate) fn send_unmasked(&mut self, encode: impl FnOnce(&mut BytesMut)) {
         debug_assert_eq!(self.role, Role::Server, "a client masks");
         if !self.closing {
-            unmasked_text(self.ws.get_mut().out(), encode);
+            unmasked(self.ws.get_mut().out(), self.form, encode);
         }
     }
 
-    /// Adds a text message of which the middle is not copied. As [`Socket::send_unmasked`].
+    /// Adds a message of which the middle is not copied. As [`Socket::send_unmasked`].
     #[cfg(feature = "server")]
     pub(crate) fn send_shared(&mut self, before: &[u8], middle: Bytes, after: &[u8]) {
         debug_assert_eq!(self.role, Role::Server, "a client masks");
         if !self.closing {
             let pipe = self.ws.get_mut();
-            text_head(pipe.out(), before.len() + middle.len() + after.len());
+            head(pipe.out(), self.form, before.len() + middle.len() + after.len());
             pipe.out().extend_from_slice(before);
             pipe.share(middle);
             pipe.out().extend_from_slice(after);
@@ -257,11 +284,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.ws.get_ref().unwritten()
     }
 
-    /// Adds a text message, masked.
+    /// Adds a message, masked.
     #[cfg(feature = "client")]
-    pub(crate) fn send_masked(&mut self, text: Bytes) {
+    pub(crate) fn send_masked(&mut self, message: Bytes) {
         // Not `Message::Text`, which would check again that our own JSON is UTF-8.
-        self.send(Message::Frame(Frame::message(text, OpCode::Data(Data::Text), true)));
+        let data = match self.form {
+            Form::Text => Data::Text,
+            Form::Bytes => Data::Binary,
+        };
+        self.send(Message::Frame(Frame::message(message, OpCode::Data(data), true)));
     }
 
     /// Adds a WebSocket ping, which a proxy or the peer's library answers by itself.

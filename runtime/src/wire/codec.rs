@@ -4,7 +4,9 @@
 use bytes::{Bytes, BytesMut};
 
 use super::CloseCode;
-use super::{Body, ClientFrame, Name, Outgoing, ServerFrame, TopicNo, TopicSeq, json};
+use super::{
+    Body, ClientFrame, Name, Outgoing, ServerFrame, TopicNo, TopicSeq, binary, json, kind,
+};
 
 /// How frames and bodies are encoded; chosen by WebSocket subprotocol (PROTOCOL.md 2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,21 +14,47 @@ use super::{Body, ClientFrame, Name, Outgoing, ServerFrame, TopicNo, TopicSeq, j
 pub enum Codec {
     /// Text messages, bodies are JSON.
     Json,
+    /// Binary messages, bodies are MessagePack with the names of fields.
+    Binary,
 }
 
 impl Codec {
+    /// Every codec.
+    pub const ALL: [Self; 2] = [Self::Json, Self::Binary];
+
     /// The WebSocket subprotocol that names this codec.
     #[must_use]
     pub const fn subprotocol(self) -> &'static str {
         match self {
             Self::Json => "steadfast.v1.json",
+            Self::Binary => "steadfast.v1.bin",
         }
     }
 
     /// The codec that a subprotocol names.
     #[must_use]
     pub fn from_subprotocol(name: &str) -> Option<Self> {
-        [Self::Json].into_iter().find(|codec| codec.subprotocol() == name)
+        Self::ALL.into_iter().find(|codec| codec.subprotocol() == name)
+    }
+
+    /// The body of a message without fields.
+    #[must_use]
+    pub const fn unit(self) -> Body {
+        match self {
+            Self::Json => Body::UNIT,
+            Self::Binary => Body::BINARY_UNIT,
+        }
+    }
+
+    /// A body that the core has made, which knows no codec: of those there is
+    /// [`Body::UNIT`] alone, and its text is no MessagePack.
+    #[must_use]
+    pub fn own(self, body: Body) -> Body {
+        match self {
+            Self::Json => body,
+            Self::Binary if body == Body::UNIT => Body::BINARY_UNIT,
+            Self::Binary => body,
+        }
     }
 
     /// Reads one message of a client. Names and bodies are copied, so that nothing keeps the buffer
@@ -37,6 +65,7 @@ impl Codec {
     pub fn read_client(self, message: &[u8]) -> Result<ClientFrame, FrameError> {
         match self {
             Self::Json => json::read_client(message),
+            Self::Binary => binary::read_client(message),
         }
     }
 
@@ -47,6 +76,7 @@ impl Codec {
     pub fn read_server(self, message: &[u8]) -> Result<ServerFrame, FrameError> {
         match self {
             Self::Json => json::read_server(message),
+            Self::Binary => binary::read_server(message),
         }
     }
 
@@ -56,6 +86,7 @@ impl Codec {
     pub fn topic_of(self, beginning: &[u8]) -> Option<TopicNo> {
         match self {
             Self::Json => json::topic_of(beginning),
+            Self::Binary => binary::topic_of(beginning),
         }
     }
 
@@ -63,6 +94,7 @@ impl Codec {
     pub fn write_client(self, frame: &ClientFrame, out: &mut BytesMut) {
         match self {
             Self::Json => json::write_client(frame, out),
+            Self::Binary => binary::write_client(frame, out),
         }
     }
 
@@ -70,6 +102,7 @@ impl Codec {
     pub fn write_server(self, frame: &ServerFrame, out: &mut BytesMut) {
         match self {
             Self::Json => json::write_server(frame, out),
+            Self::Binary => binary::write_server(frame, out),
         }
     }
 
@@ -82,37 +115,39 @@ impl Codec {
     ) -> Option<(Body, &'static [u8])> {
         let body = frame.take_body()?;
         self.write_server(&frame, out);
-        match self {
-            Self::Json => {
-                const AFTER: &[u8] = b"]";
-                out.truncate(out.len() - Body::UNIT.len() - AFTER.len());
-                Some((body, AFTER))
-            }
-        }
+        let after: &[u8] = match self {
+            Self::Json => b"]",
+            Self::Binary => b"",
+        };
+        out.truncate(out.len() - Body::UNIT.len() - after.len());
+        Some((body, after))
     }
 
     /// An EVENT, encoded once for all its subscribers.
     #[must_use]
     pub fn event(self, topic: TopicNo, ts: TopicSeq, name: &Name, body: &Body) -> Bytes {
-        match self {
-            Self::Json => json::event(topic, ts, name, body),
-        }
+        self.of_topic(kind::EVENT, &[topic.0, ts.0], name, body)
     }
 
     /// A SNAPSHOT, encoded once for all its subscribers.
     #[must_use]
     pub fn snapshot(self, topic: TopicNo, ts: TopicSeq, name: &Name, body: &Body) -> Bytes {
-        match self {
-            Self::Json => json::snapshot(topic, ts, name, body),
-        }
+        self.of_topic(kind::SNAPSHOT, &[topic.0, ts.0], name, body)
     }
 
     /// A TOPIC_VOLATILE, encoded once for all its subscribers.
     #[must_use]
     pub fn topic_volatile(self, topic: TopicNo, name: &Name, body: &Body) -> Bytes {
+        self.of_topic(kind::TOPIC_VOLATILE, &[topic.0], name, body)
+    }
+
+    fn of_topic(self, kind: u64, numbers: &[u64], name: &Name, body: &Body) -> Bytes {
+        let mut out = BytesMut::new();
         match self {
-            Self::Json => json::topic_volatile(topic, name, body),
+            Self::Json => json::write_of_topic(kind, numbers, (name, body), &mut out),
+            Self::Binary => binary::write_of_topic(kind, numbers, (name, body), &mut out),
         }
+        out.freeze()
     }
 
     /// The encoded message of an [`Outgoing`].

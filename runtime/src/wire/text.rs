@@ -193,6 +193,9 @@ impl Body {
     /// The JSON body of a message without fields.
     pub const UNIT: Self = Self(Text::filled(b"{}"));
 
+    /// The MessagePack body of a message without fields.
+    pub(super) const BINARY_UNIT: Self = Self(Text::filled(&[0x80]));
+
     /// Copies `body`, so that no buffer is kept alive.
     #[must_use]
     pub fn copy_from(body: &[u8]) -> Self {

@@ -4,8 +4,8 @@ use steadfast::session::node::ConnId;
 use steadfast::session::store::TopicId;
 use steadfast::session::{Close, CloseCode};
 use steadfast::wire::{
-    ClientFrame, Codec, CommandFrame, CommandNo, Hello, LeaseClaim, LeaseGrant, Position, Resume,
-    Seq, SubNo, Subscribe, TopicNo, TopicSeq, Welcome, Window,
+    ClientFrame, CommandFrame, CommandNo, Hello, LeaseClaim, LeaseGrant, Position, Resume, Seq,
+    SubNo, Subscribe, TopicNo, TopicSeq, Welcome, Window,
 };
 use steadfast_rig::fixtures::{self, CONCURRENT, ORDERED, body, name};
 
@@ -36,7 +36,9 @@ impl Bench {
         self.conns += 1;
         let conn = ConnId(self.conns);
         self.peers.insert(conn, Peer { low: 1, ..Peer::default() });
-        self.act(|node, now| node.handle_connected(now, conn, Codec::Json));
+        let codec = self.codec;
+        self.codecs.insert(conn, codec);
+        self.act(|node, now| node.handle_connected(now, conn, codec));
         conn
     }
 

@@ -57,6 +57,10 @@ pub struct Bench {
     pub peers: BTreeMap<ConnId, Peer>,
     /// Sockets that take nothing.
     pub stuck: BTreeSet<ConnId>,
+    /// Of the sockets that are accepted from here on.
+    pub codec: Codec,
+    /// Of those that were.
+    codecs: BTreeMap<ConnId, Codec>,
     woken: BTreeSet<ConnId>,
     conns: u64,
     dials: u64,
@@ -115,6 +119,8 @@ impl Bench {
             closed: BTreeMap::new(),
             peers: BTreeMap::new(),
             stuck: BTreeSet::new(),
+            codec: Codec::Json,
+            codecs: BTreeMap::new(),
             woken: BTreeSet::new(),
             conns: 0,
             dials: 0,
@@ -143,8 +149,9 @@ impl Bench {
 
     fn write(&mut self, conn: ConnId) {
         while let Some(out) = self.node.poll_transmit(self.now, conn) {
-            let message = Codec::Json.message(out);
-            let frame = Codec::Json.read_server(&message).expect("what was written can be read");
+            let codec = self.codecs[&conn];
+            let message = codec.message(out);
+            let frame = codec.read_server(&message).expect("what was written can be read");
             let peer = self.peers.entry(conn).or_default();
             match &frame {
                 ServerFrame::Result { seq, .. }

@@ -39,6 +39,7 @@ pub enum Mistake {
     BoundlessIds,
     AppendsBackwards,
     SettlesTheFirst,
+    KeepsOneCodec,
     /// Of a store whose records and logs lie apart.
     BelievesEveryLook,
     /// The same.
@@ -67,6 +68,7 @@ pub const MISTAKES: &[(Mistake, &[&str])] = &[
         &["an append happens once per key", "appends land together, in order"],
     ),
     (Mistake::AppendsBackwards, &["appends land together, in order"]),
+    (Mistake::KeepsOneCodec, &["a body comes back in each codec"]),
     (Mistake::SettlesTheFirst, &["many records are settled at once"]),
     (Mistake::BelievesEveryLook, &["what a settled command appends late is not added"]),
     (Mistake::AppendsBehindStale, &["what another incarnation showed proves nothing"]),
@@ -89,6 +91,7 @@ pub const MISTAKES: &[(Mistake, &[&str])] = &[
     (
         Mistake::DropsWhatIsOwed,
         &[
+            "a body comes back in each codec",
             "a sweep leaves out replies",
             "publications of an unsettled record are kept whole",
             "what an ended lease owes stays",
@@ -190,6 +193,9 @@ impl Wrong {
             }
             (Mistake::PageBeyondItsBytes, StoreOp::ReadLog { max_bytes, .. }) => {
                 *max_bytes = u64::MAX;
+            }
+            (Mistake::KeepsOneCodec, StoreOp::Append { appends, .. }) => {
+                appends.iter_mut().for_each(|append| append.bodies.truncate(1));
             }
             (Mistake::SettlesTheFirst, StoreOp::Settle { records }) => records.truncate(1),
             (Mistake::BelievesEveryLook, StoreOp::Append { appends, .. }) => {

@@ -80,6 +80,11 @@ const LAYOUTS: &[(u64, Sender, &str)] = &[
     (CANCEL, Sender::Client, "i"),
 ];
 
+/// What a frame of this kind consists of, if this end sends it.
+pub(crate) fn layout(kind: u64, sender: Sender) -> Option<&'static str> {
+    LAYOUTS.iter().find(|(of, by, _)| *of == kind && *by == sender).map(|(.., layout)| *layout)
+}
+
 /// A message that was read as a frame.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
@@ -105,9 +110,8 @@ impl Frame {
         if (128..256).contains(&kind) {
             return Ok(frame);
         }
-        let row = LAYOUTS.iter().find(|(of, by, _)| *of == kind && *by == sender);
-        let (_, _, layout) =
-            row.ok_or_else(|| broken("3.6", "a kind that this end does not send"))?;
+        let layout = layout(kind, sender)
+            .ok_or_else(|| broken("3.6", "a kind that this end does not send"))?;
         if frame.elements.len() != layout.len() {
             return Err(broken("3.2", "another number of elements than the layout has"));
         }

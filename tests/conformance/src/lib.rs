@@ -2,8 +2,9 @@
 //! numbered clauses of PROTOCOL.md.
 //!
 //! It knows the protocol and nothing of an implementation: frames are read with serde_json over
-//! plain WebSockets. Where the implementation's application has to act, a small program makes it,
-//! by the adapter protocol of ADAPTER.md.
+//! plain WebSockets, and those of the binary codec by a reader of its own. Where the
+//! implementation's application has to act, a small program makes it, by the adapter protocol of
+//! ADAPTER.md.
 //!
 //! The suite measures no time. It waits for what must come, and does not say how fast it came.
 
@@ -13,6 +14,7 @@
 )]
 
 mod adapter;
+mod binary;
 mod case;
 mod clause;
 mod client;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::binary;
 use crate::case::{Step, Stop};
 use crate::frame::{Frame, Sender};
 use crate::socket::{Arrival, Socket};
@@ -28,9 +29,8 @@ impl Line {
     pub(crate) async fn read(&mut self, clause: &'static str, what: &str) -> Step<Frame> {
         loop {
             match self.socket.next().await {
-                Some(Arrival::Text(text)) => return Ok(Frame::read(&text, self.sender)?),
-                Some(Arrival::Binary) => {
-                    return Err(Stop::broken("2.2", "a binary message on a JSON attachment"));
+                Some(message @ (Arrival::Text(_) | Arrival::Binary(_))) => {
+                    return self.frame(message);
                 }
                 Some(Arrival::WebSocketPong(_)) => {}
                 Some(Arrival::Closed(code)) => {
@@ -38,6 +38,19 @@ impl Line {
                 }
                 None => return Err(Stop::broken(clause, format!("no {what} in time"))),
             }
+        }
+    }
+
+    /// A message as a frame, in the codec of the attachment.
+    fn frame(&self, message: Arrival) -> Step<Frame> {
+        match (message, self.socket.binary) {
+            (Arrival::Text(text), false) => Ok(Frame::read(&text, self.sender)?),
+            (Arrival::Binary(bytes), true) => {
+                let frame = binary::decode(&bytes, self.sender)?;
+                Ok(Frame::read(&frame.to_string(), self.sender)?)
+            }
+            (_, false) => Err(Stop::broken("2.2", "a binary message on a JSON attachment")),
+            (_, true) => Err(Stop::broken("2.2", "a text message on a binary attachment")),
         }
     }
 
@@ -79,13 +92,13 @@ impl Line {
     ) -> Step {
         while let Some(arrival) = self.socket.next_soon(moment).await {
             match arrival {
-                Arrival::Text(text) => {
-                    let frame = Frame::read(&text, self.sender)?;
+                message @ (Arrival::Text(_) | Arrival::Binary(_)) => {
+                    let frame = self.frame(message)?;
                     check(&frame)?;
                     self.inbox.push_back(frame);
                 }
                 Arrival::Closed(code) => return Err(Stop::broken(clause, ended(code))),
-                Arrival::Binary | Arrival::WebSocketPong(_) => {}
+                Arrival::WebSocketPong(_) => {}
             }
         }
         Ok(())
@@ -108,19 +121,27 @@ impl Line {
                     ));
                 }
                 None => return Err(Stop::broken(clause, format!("no close {wanted} in time"))),
-                Some(Arrival::Text(text)) => {
-                    let frame = Frame::read(&text, self.sender)?;
+                Some(message @ (Arrival::Text(_) | Arrival::Binary(_))) => {
+                    let frame = self.frame(message)?;
                     check(&frame)?;
                     self.inbox.push_back(frame);
                 }
-                Some(Arrival::Binary | Arrival::WebSocketPong(_)) => {}
+                Some(Arrival::WebSocketPong(_)) => {}
             }
         }
     }
 
     /// Sends a frame as it is.
     pub(crate) async fn say(&mut self, frame: Value) {
-        self.socket.send(frame.to_string()).await;
+        if !self.socket.binary {
+            return self.socket.send(frame.to_string()).await;
+        }
+        let own = match self.sender {
+            Sender::Client => Sender::Server,
+            Sender::Server => Sender::Client,
+        };
+        let bytes = binary::encode(&frame, own).expect("cases say frames that can be");
+        self.socket.send_binary(&bytes).await;
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) const SUBPROTOCOL: &str = "steadfast.v1.json";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Arrival {
     Text(String),
-    Binary,
+    Binary(Vec<u8>),
     WebSocketPong(Vec<u8>),
     /// It ended, with this code if there was one.
     Closed(Option<u16>),
@@ -43,6 +43,8 @@ pub(crate) struct Socket {
     stream: WebSocketStream<TcpStream>,
     name: String,
     exchange: Exchange,
+    /// Frames are binary.
+    pub(crate) binary: bool,
 }
 
 impl Socket {
@@ -51,7 +53,7 @@ impl Socket {
         name: String,
         exchange: Exchange,
     ) -> Self {
-        Self { stream, name, exchange }
+        Self { stream, name, exchange, binary: false }
     }
 
     /// Dials a server and offers this subprotocol.
@@ -125,9 +127,9 @@ impl Socket {
         }
     }
 
-    pub(crate) async fn send_binary(&mut self, bytes: &'static [u8]) {
-        self.exchange.note(&format!("{} →", self.name), "a binary message");
-        self.write(Message::binary(Bytes::from_static(bytes))).await;
+    pub(crate) async fn send_binary(&mut self, bytes: &[u8]) {
+        self.exchange.note(&format!("{} →", self.name), &format!("{bytes:02x?}"));
+        self.write(Message::binary(bytes.to_vec())).await;
     }
 
     pub(crate) async fn send_websocket_ping(&mut self, payload: &'static [u8]) {
@@ -198,7 +200,7 @@ impl Socket {
         loop {
             let arrival = match self.stream.next().await {
                 Some(Ok(Message::Text(text))) => Arrival::Text(text.as_str().to_owned()),
-                Some(Ok(Message::Binary(_))) => Arrival::Binary,
+                Some(Ok(Message::Binary(bytes))) => Arrival::Binary(bytes.to_vec()),
                 Some(Ok(Message::Pong(payload))) => Arrival::WebSocketPong(payload.to_vec()),
                 Some(Ok(Message::Ping(_) | Message::Frame(_))) => continue,
                 Some(Ok(Message::Close(frame))) => {

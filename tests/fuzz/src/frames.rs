@@ -1,10 +1,11 @@
 //! Targets `client_frames` and `server_frames`: one message, read by the end that it is meant for.
-//! They check what holds for every codec; [`crate::oracle`] checks what concerns JSON alone.
+//! They check what holds for every codec, and between them; [`crate::oracle`] checks what concerns
+//! JSON alone.
 
 use bytes::{Bytes, BytesMut};
 use steadfast::wire::{ClientFrame, Codec, FrameError, Outgoing, ServerFrame};
 
-use crate::oracle;
+use crate::{CODECS, oracle};
 
 /// Words that a reader does not know are written as the longest one that stands for them; nothing
 /// else grows.
@@ -18,6 +19,11 @@ pub(crate) fn client(codec: Codec, message: &[u8]) {
         same(&codec.read_client(&canonical), frame);
         let again = client_text(codec, frame);
         steady(message, &canonical, &again);
+        // A body is in one codec; everything else is the same value in each.
+        let (head, _) = oracle::without_body(frame.clone());
+        for other in CODECS {
+            same(&other.read_client(&client_text(*other, &head)), &head);
+        }
     }
     if codec == Codec::Json {
         oracle::client(message, &read);
@@ -33,6 +39,10 @@ pub(crate) fn server(codec: Codec, message: &[u8]) {
         same(&reread, frame);
         if let Ok(reread) = &reread {
             steady(message, &canonical, &server_text(codec, reread));
+        }
+        let (head, _) = oracle::without_server_body(frame.clone());
+        for other in CODECS {
+            same(&other.read_server(&server_text(*other, &head)), &head);
         }
     }
     if codec == Codec::Json {

@@ -154,7 +154,7 @@ pub(crate) fn server(message: &[u8], read: &Result<ServerFrame, FrameError>) {
     judge(message, read.is_ok(), SERVER, |text| Codec::Json.read_server(text).is_ok());
 }
 
-fn without_body(mut frame: ClientFrame) -> (ClientFrame, Option<Body>) {
+pub(crate) fn without_body(mut frame: ClientFrame) -> (ClientFrame, Option<Body>) {
     let body = match &mut frame {
         ClientFrame::Command(command) => Some(std::mem::replace(&mut command.body, Body::UNIT)),
         ClientFrame::Volatile { body, .. } => Some(std::mem::replace(body, Body::UNIT)),
@@ -163,7 +163,7 @@ fn without_body(mut frame: ClientFrame) -> (ClientFrame, Option<Body>) {
     (frame, body)
 }
 
-fn without_server_body(mut frame: ServerFrame) -> (ServerFrame, Option<Body>) {
+pub(crate) fn without_server_body(mut frame: ServerFrame) -> (ServerFrame, Option<Body>) {
     let body = match &mut frame {
         ServerFrame::Result { body, .. }
         | ServerFrame::Failed { body, .. }

@@ -73,7 +73,30 @@ fn hostile(length: usize) -> Vec<Vec<u8>> {
         fill("\""),
     ]
     .map(String::into_bytes)
-    .to_vec()
+    .into_iter()
+    .chain(hostile_binary(length))
+    .collect()
+}
+
+/// The same for the binary codec: lengths that are lies, and what is nothing but beginnings.
+fn hostile_binary(length: usize) -> Vec<Vec<u8>> {
+    let many = [0xff; 7];
+    let fill = |byte: u8| vec![byte; length];
+    let map_of = |marker: &[u8], rest: Vec<u8>| [&[25_u8][..], marker, &rest].concat();
+    vec![
+        [&[1, 1, 0, 1, 0][..], &many, &[0x0f], &fill(b'n')].concat(),
+        [&[4, 1, 0, 1, 0][..], &many, &[0x0f], &fill(b'x')].concat(),
+        [&[9, 1, 0, 1, 0xff, 0xff, 0x03][..], &fill(b'x')].concat(),
+        map_of(&[0xdf, 0xff, 0xff, 0xff, 0xff], fill(0xa0)),
+        map_of(&[0x81, 0xdd, 0xff, 0xff, 0xff, 0xff], fill(0x80)),
+        map_of(&[0x81, 0xa1, b'a'], fill(0x91)),
+        map_of(&[0x81, 0xa1, b'a'], fill(0x81)),
+        map_of(&[0x81, 0xdb, 0xff, 0xff, 0xff, 0xff], fill(b'x')),
+        map_of(&[0x81, 0xc6, 0xff, 0xff, 0xff, 0xff], fill(b'x')),
+        map_of(&[0x81, 0xc9, 0xff, 0xff, 0xff, 0xff], fill(b'x')),
+        fill(0xff),
+        fill(0x80),
+    ]
 }
 
 #[test]
@@ -89,5 +112,10 @@ fn reading_allocates_no_more_than_a_small_multiple_of_the_message() {
         let nested = format!("{{\"a\":{}", "[".repeat(1_000_000));
         let bytes = allocated(|| drop(decode_body::<serde_json::Value>(nested.as_bytes(), *codec)));
         assert!(bytes <= BESIDE * 16, "{bytes} bytes for a body that is nothing but brackets");
+        for nested in [vec![0x91; 1_000_000], [0xdd, 0xff, 0xff, 0xff, 0xff].repeat(200_000)] {
+            let body = [&[0x81, 0xa1, b'a'][..], &nested].concat();
+            let bytes = allocated(|| drop(decode_body::<serde_json::Value>(&body, *codec)));
+            assert!(bytes <= BESIDE * 16, "{bytes} bytes for a body that is nothing but arrays");
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! The properties of the fuzz targets, over changes of the committed inputs and over frames made up
 //! from the tables: a few thousand of them in each test run, where the corpus alone repeats what is
-//! known. The round trip of every kind of frame is `runtime/tests/wire_round_trip.rs`; a
-//! differential between two codecs waits for the second one.
+//! known. The round trip of every kind of frame is `runtime/tests/wire_round_trip.rs`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::collection::vec;
@@ -57,9 +56,41 @@ fn frame() -> impl Strategy<Value = String> {
     })
 }
 
+/// What stands in binary frames, and beside what may.
+fn binary_token() -> impl Strategy<Value = Vec<u8>> {
+    let telling: Vec<&[u8]> = vec![
+        &[0x80],
+        &[0x81, 0xa3, b's', b'u', b'b', 1],
+        &[0x82, 0xa3, b's', b'u', b'b', 1, 0xa3, b's', b'u', b'b', 1],
+        &[0x81, 0xa6, b'r', b'e', b'a', b's', b'o', b'n', 0xa5, b't', b'o', b'k', b'e', b'n'],
+        &[0xdf, 0xff, 0xff, 0xff, 0xff],
+        &[0xdd, 0xff, 0xff, 0xff, 0xff],
+        &[0x91],
+        &[0xc0],
+        &[0xc1],
+        &[0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0],
+        &[0xcf, 0, 0x20, 0, 0, 0, 0, 0, 0],
+        &[4, b'p', b'o', b's', b't'],
+        &[5, b'e', b'r', b'r', b'o', b'r'],
+        &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f],
+        &[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10],
+        &[0x80, 0x00],
+        &[0x88, 0x27],
+        &[],
+    ];
+    prop_oneof![3 => (0_u8..4).prop_map(|n| vec![n]), 3 => select(telling).prop_map(<[u8]>::to_vec)]
+}
+
+/// A kind, and elements that may or may not fit.
+fn binary_frame() -> impl Strategy<Value = Vec<u8>> {
+    let kind = prop_oneof![4 => 0_u8..28, 1 => any::<u8>()];
+    (kind, vec(binary_token(), 0..8))
+        .prop_map(|(kind, parts)| [vec![kind], parts.concat()].concat())
+}
+
 /// One change: what, where, and with which byte.
 fn change(bytes: &mut Vec<u8>, (what, at, byte): (u8, Index, u8)) {
-    const TELLING: &[u8] = b"[]{},:\" \\0919-+.eEu\x00\xff\n";
+    const TELLING: &[u8] = b"[]{},:\" \\0919-+.eEu\x00\xff\n\x80\x81\x91\xa1\xc0\xc1\xdd\xdf";
     let byte = if byte < 160 { TELLING[usize::from(byte) % TELLING.len()] } else { byte };
     match what % 5 {
         _ if bytes.is_empty() => bytes.push(byte),
@@ -91,6 +122,16 @@ proptest! {
     #[test]
     fn our_reader_and_serde_json_agree_on_frames_of_servers(text in frame()) {
         run("server_frames", text.as_bytes());
+    }
+
+    #[test]
+    fn binary_frames_of_clients_are_the_same_in_both_codecs(message in binary_frame()) {
+        run("client_frames", &message);
+    }
+
+    #[test]
+    fn binary_frames_of_servers_are_the_same_in_both_codecs(message in binary_frame()) {
+        run("server_frames", &message);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use steadfast::session::client::ClientConfig;
 use steadfast::session::node::{Heartbeat, NodeConfig};
 use steadfast::session::store::Retention;
-use steadfast::wire::Window;
+use steadfast::wire::{Codec, Window};
 use steadfast_rig::fixtures::{self, LOG, ROOM};
 
 pub use steadfast_rig::fixtures::{
@@ -37,6 +37,8 @@ pub struct Plan {
     pub devices: usize,
     /// Nodes, which share one store.
     pub nodes: usize,
+    /// The codecs of users, by turns; nodes have all of these enabled.
+    pub codecs: &'static [Codec],
     /// Settings of each client.
     pub client: Arc<ClientConfig>,
     /// Settings of each node.
@@ -129,6 +131,7 @@ impl Plan {
             readers: 0,
             devices: 1,
             nodes: 1,
+            codecs: &[Codec::Json],
             client: Arc::new(client_config()),
             node: Arc::new(node_config()),
             latency_ms: (1, 1),
@@ -204,7 +207,14 @@ impl Plan {
         randomise_messages(&mut apart, &mut plan);
         randomise_ids(&mut apart, &mut plan);
         plan.store.randomise_bounds(&mut apart);
+        randomise_codecs(&mut apart, &mut plan);
         plan
+    }
+
+    /// The codec of a client. Devices of a user have one: what a message id stands for is in it.
+    #[must_use]
+    pub fn codec_of(&self, client: usize) -> Codec {
+        self.codecs[client / self.devices % self.codecs.len()]
     }
 
     /// Whether nodes or the store let go of replies that take too much room.
@@ -361,6 +371,16 @@ fn randomise_ids(rng: &mut Rng, plan: &mut Plan) {
     // Each device has a lease and a session, and earlier ones for a while.
     let room = node.leases_per_principal.min(node.sessions_per_principal) > 4;
     plan.devices = if room { rng.pick(&[1, 2, 3]) } else { 1 };
+}
+
+/// Which codecs are spoken. Drawn last, and apart like what comes before.
+fn randomise_codecs(rng: &mut Rng, plan: &mut Plan) {
+    const JSON: &[Codec] = &[Codec::Json];
+    plan.codecs = rng.pick(&[JSON, JSON, JSON, &[Codec::Binary], &Codec::ALL]);
+    let node = Arc::make_mut(&mut plan.node);
+    node.codecs = plan.codecs.to_vec();
+    // There is room for one state at least.
+    node.snapshots_bytes *= plan.codecs.len() as u64;
 }
 
 /// The store is away for more than a minute, while clients go on. Drawn apart like what follows.

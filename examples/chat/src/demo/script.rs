@@ -8,6 +8,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use steadfast::Codec;
 use steadfast::client::{
     Call, CallError, ConnectError, ConnectionState, Item as TopicItem, SnapshotReason,
     SubscribeError, Subscription,
@@ -72,6 +73,7 @@ impl Scripted {
     /// snapshot hides nothing.
     pub(crate) async fn start(who: Who, url: String, ledger: &Notes) -> Result<Self, StartError> {
         let chat = ChatClient::builder(url)
+            .codec(Codec::ALL[who % Codec::ALL.len()])
             .token(move |_| async move { NAMES[who] })
             .configure(|config| {
                 // At the demo's pace: with the usual pauses, which are seconds long, there would be

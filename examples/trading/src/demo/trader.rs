@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use steadfast::Codec;
 use steadfast::client::{ConnectionState, Item as TopicItem, Subscription};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -38,7 +39,10 @@ impl Trader {
     /// # Errors
     /// When the server can't be reached, or refuses.
     pub(crate) async fn start(name: &'static str, url: String, notes: &Notes) -> io::Result<Self> {
-        let mut trader = Self::connect(name, url).await?;
+        // Each other one speaks the binary codec.
+        let at = NAMES.iter().position(|known| *known == name).unwrap_or_default();
+        let codec = Codec::ALL[at % Codec::ALL.len()];
+        let mut trader = Self::connect(name, url, codec).await?;
         let account = Account(AccountId(name.to_owned()));
         let account = trader.client.subscribe(account).await.map_err(io::Error::other)?;
         trader.tasks.push(tokio::spawn(follow(name, account, notes.clone())));
@@ -50,7 +54,7 @@ impl Trader {
     /// # Errors
     /// As [`Trader::start`].
     pub(crate) async fn watch(url: String, notes: &Notes) -> io::Result<Self> {
-        let mut screen = Self::connect("screen", url).await?;
+        let mut screen = Self::connect("screen", url, Codec::Binary).await?;
         for symbol in SYMBOLS {
             let market = Market(Symbol((*symbol).to_owned()));
             let market = screen.client.subscribe(market).await.map_err(io::Error::other)?;
@@ -59,8 +63,9 @@ impl Trader {
         Ok(screen)
     }
 
-    async fn connect(name: &str, url: String) -> io::Result<Self> {
-        let client = client(url, name.to_owned()).connect().await.map_err(io::Error::other)?;
+    async fn connect(name: &str, url: String, codec: Codec) -> io::Result<Self> {
+        let client = client(url, name.to_owned()).codec(codec).connect().await;
+        let client = client.map_err(io::Error::other)?;
         let resumes = Arc::new(AtomicU64::new(0));
         let counting = count_resumes(client.state(), Arc::clone(&resumes));
         let tasks = vec![tokio::spawn(counting)];

@@ -14,6 +14,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use steadfast::Codec;
 use steadfast::client::{Item, Subscription};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval};
@@ -34,9 +35,14 @@ const UNDER_WAY: usize = 100;
 ///
 /// # Errors
 /// When the server refuses, or the terminal fails.
-pub(crate) async fn run(name: String, symbol: String, url: String) -> io::Result<()> {
+pub(crate) async fn run(
+    name: String,
+    symbol: String,
+    (url, codec): (String, Codec),
+) -> io::Result<()> {
     println!("Connecting to {url} as {name} … Is the server running? (cargo run -p trading)");
-    let client = client(url, name.clone()).connect().await.map_err(io::Error::other)?;
+    let client = client(url, name.clone()).codec(codec).connect().await;
+    let client = client.map_err(io::Error::other)?;
     let account = Account(AccountId(name.clone()));
     let account = client.subscribe(account).await.map_err(io::Error::other)?;
     let symbol = Symbol(symbol);

@@ -153,7 +153,10 @@ impl Refusal {
             Self::Version => "Sec-WebSocket-Version: 13 is needed",
             Self::Key => "Sec-WebSocket-Key is missing or not one",
             Self::Origin => "this origin may not connect",
-            Self::Subprotocol => "no subprotocol that this server speaks: offer steadfast.v1.json",
+            Self::Subprotocol => {
+                "no subprotocol that this server speaks, which are steadfast.v1.json, \
+                 steadfast.v1.bin or one of them"
+            }
             Self::Leaving => "this server is leaving",
             Self::Connection => "this connection can't be upgraded",
             Self::Full => "this server has as many connections as it may",

@@ -1,7 +1,7 @@
 //! How a command ends, as the node records it and its caller is told. Which handler made it so,
 //! and where it is kept, is not said here.
 
-use crate::wire::{Body, FailureCode, Name};
+use crate::wire::{Body, Codec, FailureCode, Name};
 
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,6 +36,21 @@ impl Outcome {
     #[must_use]
     pub fn plain_failure(code: FailureCode) -> Self {
         Self::failed(code, Name::EMPTY, Body::UNIT)
+    }
+
+    /// As it is told in a codec, in which its body is already, unless that is the core's own
+    /// [`Body::UNIT`].
+    #[must_use]
+    pub fn told_in(self, codec: Codec) -> Self {
+        match (codec, self) {
+            (Codec::Json, outcome) => outcome,
+            (codec, Self::Ok(body)) => Self::Ok(codec.own(body)),
+            (codec, Self::Failed(mut failure)) => {
+                failure.body = codec.own(std::mem::take(&mut failure.body));
+                Self::Failed(failure)
+            }
+            (_, Self::Expired) => Self::Expired,
+        }
     }
 
     /// How it failed, if it did.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::session::store::{LogEntry, MessageId, Outcome, Retention, TopicHead, TopicId, UsedId};
 use crate::store::admin::{AgedEntry, ListedId};
-use crate::wire::{Body, Codec, Epoch, FailureCode, MAX_SEQUENCE, Name, TopicSeq};
+use crate::wire::{self, Body, Codec, Epoch, FailureCode, MAX_SEQUENCE, Name, TopicSeq};
 
 /// The form of the lines.
 pub(super) const FORMAT: u32 = 1;
@@ -28,7 +28,8 @@ pub(super) enum Line {
         keep_bytes: u64,
         keep_ms: u64,
     },
-    /// Of the topic before it. A body is text, under the name of its codec.
+    /// Of the topic before it. A body is text, under the name of its codec; one that is not JSON is
+    /// in hexadecimal digits.
     Entry { ts: u64, age_ms: u64, name: String, bodies: Vec<(String, String)> },
     Id {
         principal: String,
@@ -41,6 +42,9 @@ pub(super) enum Line {
         error: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         body: Option<String>,
+        /// The body in hexadecimal digits, if it is not JSON.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hex: Option<String>,
     },
     /// The last one: how many lines came between the first one and this.
     End { pieces: u64 },
@@ -69,6 +73,47 @@ fn body(text: &str) -> Option<Body> {
     Some(Body::copy_from(text.as_bytes()))
 }
 
+fn hex(body: &Body) -> String {
+    use std::fmt::Write as _;
+    body.as_bytes().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn from_hex(text: &str) -> Option<Body> {
+    let digits = text.as_bytes();
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let bytes: Option<Vec<u8>> = digits.chunks(2).map(pair).collect();
+    let even = digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit);
+    bytes.filter(|_| even).map(Body::from)
+}
+
+/// A body in a codec that is known.
+fn coded(codec: Codec, body: &Body) -> io::Result<String> {
+    match codec {
+        Codec::Json => text(body),
+        Codec::Binary => Ok(hex(body)),
+    }
+}
+
+fn decoded(codec: Codec, text: &str) -> Option<Body> {
+    match codec {
+        Codec::Json => body(text),
+        Codec::Binary => {
+            from_hex(text).filter(|body| wire::read_value::<IgnoredAny>(body.as_bytes()).is_ok())
+        }
+    }
+}
+
+/// An outcome's body, whose codec nobody has written down, as JSON or in hexadecimal digits.
+fn uncoded(of: &Body) -> (Option<String>, Option<String>) {
+    match text(of).ok().filter(|text| body(text).is_some()) {
+        Some(json) => (Some(json), None),
+        None => (None, Some(hex(of))),
+    }
+}
+
 fn name(text: &str) -> Option<Name> {
     Name::copy_from(text.as_bytes())
 }
@@ -93,21 +138,21 @@ impl Line {
             age_ms: *age_ms,
             name: entry.name.as_str().to_owned(),
             bodies: bodies
-                .map(|(codec, body)| Ok((codec.subprotocol().to_owned(), text(body)?)))
+                .map(|(codec, body)| Ok((codec.subprotocol().to_owned(), coded(*codec, body)?)))
                 .collect::<io::Result<_>>()?,
         })
     }
 
-    pub(super) fn id(ListedId { id, used, keep_ms }: &ListedId) -> io::Result<Self> {
-        let (outcome, error, body) = match &used.outcome {
-            Outcome::Ok(body) => (OK.to_owned(), None, Some(text(body)?)),
-            Outcome::Expired => (EXPIRED.to_owned(), None, None),
+    pub(super) fn id(ListedId { id, used, keep_ms }: &ListedId) -> Self {
+        let (outcome, error, (body, hex)) = match &used.outcome {
+            Outcome::Ok(body) => (OK.to_owned(), None, uncoded(body)),
+            Outcome::Expired => (EXPIRED.to_owned(), None, (None, None)),
             Outcome::Failed(failure) => {
                 let error = failure.name.as_str().to_owned();
-                (failure.code.to_string(), Some(error), Some(text(&failure.body)?))
+                (failure.code.to_string(), Some(error), uncoded(&failure.body))
             }
         };
-        Ok(Self::Id {
+        Self::Id {
             principal: id.principal.to_string(),
             message: id.message.as_str().to_owned(),
             id: id.text.to_string(),
@@ -117,7 +162,8 @@ impl Line {
             outcome,
             error,
             body,
-        })
+            hex,
+        }
     }
 
     /// What the line of a topic says; `None` for another one, or if it says nothing sensible.
@@ -135,8 +181,10 @@ impl Line {
 
     pub(super) fn as_entry(&self) -> Option<AgedEntry> {
         let Self::Entry { ts, age_ms, name: of, bodies } = self else { return None };
-        let read =
-            |(codec, text): &(String, String)| Some((Codec::from_subprotocol(codec)?, body(text)?));
+        let read = |(codec, text): &(String, String)| {
+            let codec = Codec::from_subprotocol(codec)?;
+            Some((codec, decoded(codec, text)?))
+        };
         let bodies = bodies.iter().map(read).collect::<Option<Vec<_>>>()?;
         let ts = TopicSeq((1..=MAX_SEQUENCE).contains(ts).then_some(*ts)?);
         let entry = LogEntry { ts, name: name(of)?, bodies };
@@ -144,11 +192,16 @@ impl Line {
     }
 
     pub(super) fn as_id(&self) -> Option<ListedId> {
-        let Self::Id { principal, message, id, hash, keep_ms, outcome, error, body: text } = self
+        let Self::Id { principal, message, id, hash, keep_ms, outcome, error, body: text, hex } =
+            self
         else {
             return None;
         };
-        let body = text.as_deref().map_or(Some(Body::UNIT), body)?;
+        let body = match (text, hex) {
+            (Some(text), _) => body(text)?,
+            (None, Some(hex)) => from_hex(hex)?,
+            (None, None) => Body::UNIT,
+        };
         let hash = u64::from_str_radix(hash, 16).ok()?;
         let outcome = match outcome.as_str() {
             OK => Outcome::Ok(body),

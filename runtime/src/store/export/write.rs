@@ -96,7 +96,7 @@ pub async fn export<S: StoreAdmin>(
         let Some(last) = ids.last() else { break };
         after = Some(last.id.clone());
         for id in &ids {
-            lines.write(&Line::id(id)?)?;
+            lines.write(&Line::id(id))?;
         }
         figures.ids += ids.len() as u64;
     }

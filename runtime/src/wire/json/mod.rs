@@ -2,43 +2,55 @@
 //! over their head; only the objects of rare frames go through serde. It never looks into a body,
 //! and whether a sequence fits is for the session to say.
 
-mod code;
 mod compact;
-mod rare;
-mod read;
+mod head;
 mod reader;
-mod write;
 
-pub(super) use read::{read_client, read_server, topic_of};
-pub(super) use write::{event, snapshot, topic_volatile, write_client, write_server};
+use bytes::BytesMut;
 
-/// The numbers in the table of PROTOCOL.md 3.6.
-mod kind {
-    pub(super) const ACK: u64 = 0;
-    pub(super) const COMMAND: u64 = 1;
-    pub(super) const COMMAND_WITH_DEADLINE: u64 = 2;
-    pub(super) const RESULT: u64 = 3;
-    pub(super) const FAILED: u64 = 4;
-    pub(super) const EVENT: u64 = 5;
-    pub(super) const VOLATILE: u64 = 6;
-    pub(super) const TOPIC_VOLATILE: u64 = 7;
-    pub(super) const POSITION: u64 = 8;
-    pub(super) const REFUSED: u64 = 9;
-    pub(super) const SNAPSHOT: u64 = 10;
-    pub(super) const SKIP: u64 = 11;
-    pub(super) const PING: u64 = 12;
-    pub(super) const PONG: u64 = 13;
-    pub(super) const DIRECT: u64 = 14;
-    pub(super) const HELLO: u64 = 20;
-    pub(super) const WELCOME: u64 = 21;
-    pub(super) const RESUME_FAILED: u64 = 22;
-    pub(super) const SUBSCRIBE: u64 = 23;
-    pub(super) const SUBSCRIBED: u64 = 24;
-    pub(super) const UNSUBSCRIBE: u64 = 25;
-    pub(super) const UNSUBSCRIBED: u64 = 26;
-    pub(super) const GOAWAY: u64 = 27;
-    pub(super) const LEASE: u64 = 28;
-    /// A receiver that does not know a kind from here to 255 ignores it.
-    pub(super) const FIRST_IGNORABLE: u64 = 128;
-    pub(super) const CANCEL: u64 = 129;
+use self::head::Head;
+use self::reader::Reader;
+use super::{Body, ClientFrame, FrameError, Name, ServerFrame, TopicNo, read, write};
+
+/// Reads one message of a client.
+pub(super) fn read_client(message: &[u8]) -> Result<ClientFrame, FrameError> {
+    if let Some(command) = compact::command(message) {
+        return Ok(ClientFrame::Command(command));
+    }
+    let (kind, mut reader) = Reader::begin(message)?;
+    read::client(kind, &mut reader)
+}
+
+/// Reads one message of a server.
+pub(super) fn read_server(message: &[u8]) -> Result<ServerFrame, FrameError> {
+    let (kind, mut reader) = Reader::begin(message)?;
+    read::server(kind, &mut reader)
+}
+
+/// The topic of a frame of which only the beginning is here.
+pub(super) fn topic_of(beginning: &[u8]) -> Option<TopicNo> {
+    let (kind, mut reader) = Reader::begin(beginning).ok()?;
+    let topic = read::topic(kind, &mut reader)?;
+    // A number that is cut off would be another one.
+    reader.comma().ok().map(|()| topic)
+}
+
+/// Writes one frame of a client.
+pub(super) fn write_client(frame: &ClientFrame, out: &mut BytesMut) {
+    write::client::<Head<'_>>(frame, out);
+}
+
+/// Writes one frame of a server.
+pub(super) fn write_server(frame: &ServerFrame, out: &mut BytesMut) {
+    write::server::<Head<'_>>(frame, out);
+}
+
+/// Writes a frame of a topic, of which kind and numbers are given.
+pub(super) fn write_of_topic(
+    kind: u64,
+    numbers: &[u64],
+    (name, body): (&Name, &Body),
+    out: &mut BytesMut,
+) {
+    write::of_topic::<Head<'_>>(out, kind, numbers, name, body);
 }

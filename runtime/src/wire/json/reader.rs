@@ -4,7 +4,10 @@
 
 use std::borrow::Cow;
 
-use crate::wire::{Body, FrameError, MAX_SEQUENCE, Name};
+use serde::de::DeserializeOwned;
+
+use crate::wire::read::Elements;
+use crate::wire::{FrameError, MAX_SEQUENCE};
 
 /// The most digits that a number within range can have.
 const MAX_DIGITS: usize = 16;
@@ -19,17 +22,12 @@ const fn is_space(byte: u8) -> bool {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
-    }
-
-    /// Where the next byte is.
-    pub(super) const fn at(&self) -> usize {
-        self.at
-    }
-
-    pub(super) const fn malformed<T>(&self, what: &'static str) -> Result<T, FrameError> {
-        Err(FrameError::Malformed { at: self.at, what })
+    /// A message, after its kind.
+    pub(super) fn begin(message: &'a [u8]) -> Result<(u64, Self), FrameError> {
+        let mut this = Self { bytes: message, at: 0 };
+        this.take(b'[', "expected an opening bracket")?;
+        let kind = this.number()?;
+        Ok((kind, this))
     }
 
     fn skip_space(&mut self) {
@@ -48,27 +46,12 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    pub(super) fn open(&mut self) -> Result<(), FrameError> {
-        self.take(b'[', "expected an opening bracket")
-    }
-
     pub(super) fn comma(&mut self) -> Result<(), FrameError> {
         self.take(b',', "expected a comma")
     }
 
-    /// The end of a frame without body.
-    pub(super) fn close(&mut self) -> Result<(), FrameError> {
-        self.take(b']', "expected the closing bracket")?;
-        self.skip_space();
-        if self.at == self.bytes.len() {
-            Ok(())
-        } else {
-            self.malformed("expected the end of the message")
-        }
-    }
-
     /// A plain integer in the range of sequences (PROTOCOL.md 1.6).
-    pub(super) fn number(&mut self) -> Result<u64, FrameError> {
+    fn number(&mut self) -> Result<u64, FrameError> {
         self.skip_space();
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let (mut count, mut value) = (0, 0_u64);
@@ -92,15 +75,20 @@ impl<'a> Reader<'a> {
         }
         Ok(value)
     }
+}
 
-    /// A comma, then a number.
-    pub(super) fn next_number(&mut self) -> Result<u64, FrameError> {
+// Each element has a comma before it.
+impl<'a> Elements<'a> for Reader<'a> {
+    fn at(&self) -> usize {
+        self.at
+    }
+
+    fn next_number(&mut self) -> Result<u64, FrameError> {
         self.comma()?;
         self.number()
     }
 
-    /// A comma, then 0 or 1.
-    pub(super) fn next_flag(&mut self) -> Result<bool, FrameError> {
+    fn next_flag(&mut self) -> Result<bool, FrameError> {
         match self.next_number()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -108,9 +96,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A comma, then a name as it stands between its quotes, empty only if `may_be_empty`.
-    /// [`named`] checks its characters.
-    pub(super) fn next_name(&mut self, may_be_empty: bool) -> Result<&'a [u8], FrameError> {
+    /// As it stands between its quotes.
+    fn next_name(&mut self, may_be_empty: bool) -> Result<&'a [u8], FrameError> {
         self.comma()?;
         self.take(b'"', "expected a name")?;
         let rest = &self.bytes[self.at..];
@@ -125,8 +112,8 @@ impl<'a> Reader<'a> {
         Ok(name)
     }
 
-    /// A comma, then any string. Borrowed unless it has escapes.
-    pub(super) fn next_string(&mut self) -> Result<Cow<'a, str>, FrameError> {
+    /// Borrowed unless it has escapes.
+    fn next_string(&mut self) -> Result<Cow<'a, str>, FrameError> {
         self.comma()?;
         self.take(b'"', "expected a string")?;
         let rest = &self.bytes[self.at..];
@@ -154,9 +141,8 @@ impl<'a> Reader<'a> {
         Ok(text)
     }
 
-    /// A comma, then everything up to the frame's closing bracket, without the white space around
-    /// it.
-    pub(super) fn next_rest(&mut self) -> Result<&'a [u8], FrameError> {
+    /// Everything up to the frame's closing bracket, without the white space around it.
+    fn next_rest(&mut self) -> Result<&'a [u8], FrameError> {
         self.comma()?;
         self.skip_space();
         let rest = trim_end(&self.bytes[self.at..]);
@@ -168,8 +154,24 @@ impl<'a> Reader<'a> {
         if rest.is_empty() { self.malformed("expected a last element") } else { Ok(rest) }
     }
 
-    /// Steps over the rest of a frame that is to be ignored, which must end as a frame does.
-    pub(super) fn ignore_rest(&mut self) -> Result<(), FrameError> {
+    fn next_object<T: DeserializeOwned>(&mut self) -> Result<T, FrameError> {
+        let object = self.next_rest()?;
+        serde_json::from_slice(object)
+            .or_else(|_| self.malformed("the object does not fit its kind"))
+    }
+
+    fn close(&mut self) -> Result<(), FrameError> {
+        self.take(b']', "expected the closing bracket")?;
+        self.skip_space();
+        if self.at == self.bytes.len() {
+            Ok(())
+        } else {
+            self.malformed("expected the end of the message")
+        }
+    }
+
+    /// It must end as a frame does.
+    fn ignore_rest(&mut self) -> Result<(), FrameError> {
         self.skip_space();
         if self.bytes.get(self.at) == Some(&b',') {
             self.next_rest().map(drop)
@@ -182,13 +184,4 @@ impl<'a> Reader<'a> {
 fn trim_end(bytes: &[u8]) -> &[u8] {
     let len = bytes.iter().rposition(|byte| !is_space(*byte)).map_or(0, |last| last + 1);
     &bytes[..len]
-}
-
-/// Copies a name and a body, so that neither keeps the read buffer alive. `at` is where the name
-/// ended, for the error.
-pub(super) fn named(name: &[u8], body: &[u8], at: usize) -> Result<(Name, Body), FrameError> {
-    match Name::copy_from(name) {
-        Some(name) => Ok((name, Body::copy_from(body))),
-        None => Err(FrameError::Malformed { at, what: "a name is 1 to 64 of a-z A-Z 0-9 _ . -" }),
-    }
 }

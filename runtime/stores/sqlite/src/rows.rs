@@ -1,6 +1,8 @@
 //! How values of the protocol are written in columns, and read from them. Which columns there are
 //! is not said here.
 
+use std::borrow::Cow;
+
 use rusqlite::types::{FromSqlError, FromSqlResult, ToSqlOutput, Type, Value, ValueRef};
 use rusqlite::{Error, Row};
 
@@ -76,7 +78,7 @@ pub(crate) fn name(row: &Row<'_>, column: usize) -> Sql<Name> {
 /// The codec of a lease, which is written as its subprotocol.
 pub(crate) fn codec(row: &Row<'_>, column: usize) -> Sql<Codec> {
     let word = bytes_of(row, column)?;
-    let known = [Codec::Json].into_iter().find(|codec| codec.subprotocol().as_bytes() == word);
+    let known = Codec::ALL.into_iter().find(|codec| codec.subprotocol().as_bytes() == word);
     known.ok_or_else(|| strange(column, "not a codec"))
 }
 
@@ -102,17 +104,66 @@ pub(crate) fn holder(row: &Row<'_>, column: usize) -> Sql<Holder> {
     }
 }
 
-/// The body of an event. Format 1 has one column for it: there is one codec.
-pub(crate) fn event_body(bodies: &[(Codec, Body)]) -> &[u8] {
-    let [(Codec::Json, body)] = bodies else {
-        debug_assert!(false, "an event is encoded once per codec, and there is one");
-        return b"";
-    };
-    body.as_bytes()
+/// The bodies of an event as they stand in one column. The only one of a server that speaks JSON
+/// alone stands there as it is, so that `sqlite3` shows it; several are packed.
+pub(crate) fn event_body(bodies: &[(Codec, Body)]) -> Cow<'_, [u8]> {
+    match bodies {
+        [(Codec::Json, body)] if body.as_bytes().first() != Some(&PACKED) => {
+            Cow::Borrowed(body.as_bytes())
+        }
+        several => Cow::Owned(packed(several)),
+    }
+}
+
+/// What packed bodies begin with: no text in UTF-8 has this byte.
+const PACKED: u8 = 0xc1;
+
+/// The codec of a packed body.
+const CODECS: [(u8, Codec); 2] = [(1, Codec::Json), (2, Codec::Binary)];
+
+/// SQL for what packing has added to a column: two bytes, and five for each body.
+pub(crate) const PACKED_BYTES: &str = "CASE substr(CAST(body AS BLOB), 1, 1) WHEN x'C1' \
+     THEN 2 + 5 * instr(x'0102', substr(CAST(body AS BLOB), 2, 1)) ELSE 0 END";
+
+/// The mark, how many there are, and each of them behind its codec and its length.
+fn packed(bodies: &[(Codec, Body)]) -> Vec<u8> {
+    let mut packed = vec![PACKED, 0];
+    for (codec, body) in bodies {
+        let known = CODECS.iter().find(|(_, known)| known == codec);
+        let (Some((byte, _)), Ok(length)) = (known, u32::try_from(body.len())) else {
+            debug_assert!(false, "each codec has a byte, and bodies are bounded");
+            continue;
+        };
+        packed[1] += 1;
+        packed.push(*byte);
+        packed.extend(length.to_be_bytes());
+        packed.extend(body.as_bytes());
+    }
+    packed
+}
+
+/// `None` if it is damaged.
+fn unpacked(mut packed: &[u8]) -> Option<Vec<(Codec, Body)>> {
+    let [count, rest @ ..] = packed else { return None };
+    packed = rest;
+    let mut bodies = Vec::with_capacity(CODECS.len());
+    for _ in 0..*count {
+        let (byte, rest) = packed.split_first()?;
+        let (_, codec) = CODECS.iter().find(|(known, _)| known == byte)?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (body, rest) = rest.split_at_checked(length)?;
+        bodies.push((*codec, Body::copy_from(body)));
+        packed = rest;
+    }
+    packed.is_empty().then_some(bodies)
 }
 
 pub(crate) fn event_bodies(row: &Row<'_>, column: usize) -> Sql<Vec<(Codec, Body)>> {
-    Ok(vec![(Codec::Json, body(row, column)?)])
+    match bytes_of(row, column)? {
+        [PACKED, rest @ ..] => unpacked(rest).ok_or_else(|| strange(column, "not bodies")),
+        body => Ok(vec![(Codec::Json, Body::copy_from(body))]),
+    }
 }
 
 /// The word of an outcome.
@@ -193,4 +244,29 @@ pub(crate) fn append_key(key: AppendKey) -> String {
 /// An integer or nothing, for a column that may be empty.
 pub(crate) fn maybe(time: Option<Now>) -> Value {
     time.map_or(Value::Null, |time| Value::Integer(int(time.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_in_several_codecs_stand_in_one_column() {
+        let (json, binary) = (Body::copy_from(b"{}"), Body::copy_from(&[0x80]));
+        let strange = Body::copy_from(&[PACKED, 1, 1]);
+        for bodies in [
+            vec![(Codec::Json, json.clone()), (Codec::Binary, binary.clone())],
+            vec![(Codec::Binary, binary)],
+            vec![(Codec::Json, strange)],
+            vec![],
+        ] {
+            let column = event_body(&bodies);
+            let unpacked = column.strip_prefix(&[PACKED]).and_then(unpacked);
+            assert_eq!(unpacked, Some(bodies.clone()));
+            for cut in 1..column.len() {
+                assert_eq!(super::unpacked(&column[1..cut]), None, "{bodies:?} up to {cut}");
+            }
+        }
+        assert_eq!(*event_body(&[(Codec::Json, json)]), *b"{}", "as it is");
+    }
 }

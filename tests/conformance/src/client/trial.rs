@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use super::desk::Desk;
 use super::peer::Peer;
 use crate::adapter::{Adapter, Channel};
+use crate::binary;
 use crate::case::{Step, Stop, ensure};
 use crate::exchange::Exchange;
 use crate::socket::{SUBPROTOCOL, Socket};
@@ -68,6 +69,14 @@ impl Trial {
         Ok(Client { listener, adapter, desk, exchange, sockets: 0, calls: 0, subs: 0 })
     }
 
+    /// A client that speaks the binary codec, attached.
+    pub(crate) async fn in_binary(&self) -> Step<(Client, Peer)> {
+        let settings = json!({ "codec": binary::SUBPROTOCOL });
+        let mut client = self.client_with(settings, &["ann"]).await?;
+        let peer = client.attach_in_binary().await?;
+        Ok((client, peer))
+    }
+
     /// A client that is attached.
     pub(crate) async fn attached(&self) -> Step<(Client, Peer)> {
         self.attached_with(json!({})).await
@@ -100,6 +109,11 @@ impl Client {
 
     /// The next socket, upgraded with an answer that names this subprotocol.
     pub(crate) async fn socket(&mut self, answered: Option<&'static str>) -> Step<Socket> {
+        self.socket_for(SUBPROTOCOL, answered).await
+    }
+
+    /// The same of a client that has to offer `wanted`.
+    async fn socket_for(&mut self, wanted: &str, answered: Option<&'static str>) -> Step<Socket> {
         let (stream, name) = self.tcp().await?;
         let mut offered = String::new();
         #[expect(clippy::result_large_err, reason = "the callback's type is the library's")]
@@ -117,7 +131,7 @@ impl Client {
         let upgraded = upgraded.ok_or_else(|| Stop::broken("2.1", "no upgrade request in time"))?;
         let upgraded =
             upgraded.map_err(|error| Stop::broken("2.1", format!("not an upgrade: {error}")))?;
-        let offers = offered.split(',').any(|offer| offer.trim() == SUBPROTOCOL);
+        let offers = offered.split(',').any(|offer| offer.trim() == wanted);
         ensure!("2.1", offers, "the client offers `{offered}`");
         Ok(Socket::new(upgraded, name, self.exchange.clone()))
     }
@@ -148,6 +162,16 @@ impl Client {
     pub(crate) async fn accept(&mut self) -> Step<Peer> {
         let socket = self.socket(Some(SUBPROTOCOL)).await?;
         Peer::greeted(socket, Arc::clone(&self.desk)).await
+    }
+
+    /// The next socket of a client that speaks the binary codec, attached.
+    pub(crate) async fn attach_in_binary(&mut self) -> Step<Peer> {
+        let wanted = binary::SUBPROTOCOL;
+        let mut socket = self.socket_for(wanted, Some(wanted)).await?;
+        socket.binary = true;
+        let mut peer = Peer::greeted(socket, Arc::clone(&self.desk)).await?;
+        peer.welcome(json!({})).await;
+        Ok(peer)
     }
 
     /// The next socket, after its HELLO, where a clause demands one.

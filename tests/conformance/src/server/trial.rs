@@ -11,6 +11,7 @@ use super::Subject;
 use super::me::Me;
 use super::peer::Peer;
 use crate::adapter::Channel;
+use crate::binary;
 use crate::case::{Step, Stop};
 use crate::exchange::Exchange;
 use crate::frame::{Frame, kind, random_id};
@@ -117,6 +118,39 @@ impl Server<'_> {
                 Err(Stop::broken("2.1", format!("the upgrade was refused with {status}")))
             }
         }
+    }
+
+    /// An open socket for binary frames, on which nothing has been sent.
+    pub(crate) async fn binary_socket(&self) -> Step<Socket> {
+        match self.upgrade(Some(binary::SUBPROTOCOL)).await? {
+            Upgrade::Open(mut socket, chosen) if chosen.as_deref() == Some(binary::SUBPROTOCOL) => {
+                socket.binary = true;
+                Ok(*socket)
+            }
+            Upgrade::Open(_, chosen) => Err(Stop::broken(
+                "2.1",
+                format!("{chosen:?} was chosen where only {} was offered", binary::SUBPROTOCOL),
+            )),
+            Upgrade::Refused(400) => {
+                Err(Stop::NotApplicable("the server has no binary codec, and need not".into()))
+            }
+            Upgrade::Refused(status) => {
+                Err(Stop::broken("2.1", format!("the upgrade was refused with {status}")))
+            }
+        }
+    }
+
+    /// The same as [`Server::attach`], in the binary codec.
+    pub(crate) async fn attach_in_binary(&self, mut me: Me) -> Step<Peer> {
+        let socket = self.binary_socket().await?;
+        me.dial += 1;
+        let hello = me.hello();
+        let mut peer = Peer::new(socket, me);
+        peer.say(json!([kind::HELLO, hello])).await;
+        peer.welcomed().await?;
+        peer.ack().await;
+        peer.replay().await;
+        Ok(peer)
     }
 
     /// A peer that sends nothing.

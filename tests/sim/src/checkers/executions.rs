@@ -79,7 +79,6 @@ impl Checkers {
             .map_or(0, |spec| spec.timeout.as_millis() as u64);
         let until = now.after_ms(command.deadline_ms.unwrap_or(declared_ms));
         self.executions.arrived.insert((lease, command.n.0));
-        self.is_wanted_again(node, lease, command);
         self.awaits_an_answer(node, lease, command.n.0);
         let latest = self.executions.deadlines.entry((node, lease, command.n.0)).or_default();
         *latest = until.max(*latest);

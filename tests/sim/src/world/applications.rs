@@ -7,7 +7,7 @@ use steadfast::session::client::{
     CallId, SubId, Submission, SubmitError, SubscribeError, SubscriptionEnd, SubscriptionRequest,
 };
 use steadfast::session::node::{DirectMessage, PublishId, Recipient};
-use steadfast::wire::{Body, Codec, Position, TopicSeq};
+use steadfast::wire::{Body, Position, TopicSeq};
 use steadfast_rig::fixtures;
 
 use super::handlers::{numbered, topic_id};
@@ -406,9 +406,8 @@ impl World {
     pub fn send_direct_to(&mut self, at: usize, to: &Recipient, padding: u64) {
         self.directs += 1;
         let (number, process, now) = (self.directs, self.nodes[at].process, self.node_now(at));
-        let body = numbered(number, padding);
-        let message =
-            DirectMessage { to: to.clone(), name: name("told"), bodies: vec![(Codec::Json, body)] };
+        let bodies = self.in_each_codec(&numbered(number, padding));
+        let message = DirectMessage { to: to.clone(), name: name("told"), bodies };
         let asleep = self.node_sleeps(at);
         let Some(core) = self.nodes[at].core.as_mut().filter(|_| !asleep) else { return };
         let sent = core.send_to(now, &message);

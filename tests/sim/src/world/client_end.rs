@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::BytesMut;
 use steadfast::session::client::{CallOutcome, Client, DialReason, Event, HttpRefusal, Recovery};
 use steadfast::session::{Close, Now};
-use steadfast::wire::{Codec, Dial};
+use steadfast::wire::Dial;
 use steadfast_rig::pump::{ClientHarness, pump_client};
 
 use super::journals::{Disk, recovered, taken_up};
@@ -126,8 +126,9 @@ impl World {
         }
         let Some(frame) = self.clients[at].core.poll_transmit(now, dial) else { return false };
         let mut message = BytesMut::new();
-        Codec::Json.write_client(&frame, &mut message);
-        let read = Codec::Json.read_client(&message);
+        let codec = self.plan.codec_of(at);
+        codec.write_client(&frame, &mut message);
+        let read = codec.read_client(&message);
         self.checkers.frames_survive_encoding(read.as_ref() == Ok(&frame), &message);
         self.note(|_| format!("client {at} {id:?} > {}", String::from_utf8_lossy(&message)));
         self.checkers.client_sent(now, &self.sockets[&id], &frame);

@@ -7,8 +7,8 @@ use steadfast::session::node::{
     ExecId, Executed, Execution, Identity, Principal, StagedPublish, TopicVolatile,
 };
 use steadfast::session::store::{Decided, Outcome, Publication, TopicId};
-use steadfast::wire::{Body, CommandNo, FailureCode, LeaseId, RefusalCode, UnsubscribeCode};
-use steadfast_rig::fixtures::{self, number_in};
+use steadfast::wire::{Body, Codec, CommandNo, FailureCode, LeaseId, RefusalCode, UnsubscribeCode};
+use steadfast_rig::fixtures::{self, STATE, number_in};
 use steadfast_rig::pump::Begun;
 
 use super::{Due, World};
@@ -194,13 +194,22 @@ impl World {
         };
         let unique = self.fresh();
         let padding = self.rng.pick(&[0, 5, 60]);
-        fixtures::publication(topic_id(topic, key), numbered(unique, padding))
+        let body = numbered(unique, padding);
+        let bodies = self.in_each_codec(&body);
+        Publication { bodies, ..fixtures::publication(topic_id(topic, key), body) }
     }
 
     pub(super) fn topic_volatile(&mut self) -> TopicVolatile {
         let topic = self.publication().topic;
         let unique = self.fresh();
-        fixtures::volatile(topic, &format!("k{}", unique % 3), numbered(unique, 0))
+        let body = numbered(unique, 0);
+        let bodies = self.in_each_codec(&body);
+        TopicVolatile { bodies, ..fixtures::volatile(topic, &format!("k{}", unique % 3), body) }
+    }
+
+    /// What a server does with what it publishes. To the protocol a body is bytes, in any codec.
+    pub(super) fn in_each_codec(&self, body: &Body) -> Vec<(Codec, Body)> {
+        self.plan.codecs.iter().map(|codec| (*codec, body.clone())).collect()
     }
 
     fn handle_volatile(&mut self) -> Executed {
@@ -215,7 +224,8 @@ impl World {
         }
         let head =
             self.checkers.topics.head(&topic_id(usize::from(topic), key)).map_or(0, |at| at.ts.0);
-        fixtures::state(numbered(head, 0))
+        let bodies = self.in_each_codec(&numbered(head, 0));
+        Executed::Snapshot(Some((name(STATE), bodies)))
     }
 
     pub(super) fn report(&mut self, node: usize, process: u64, exec: ExecId, executed: Executed) {

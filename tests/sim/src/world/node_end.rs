@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use steadfast::session::node::{ConnId, Execution, Node, NodeEvent};
 use steadfast::session::store::{News, OpId, StoreOp, TopicId};
 use steadfast::session::{Close, CloseCode, Now};
-use steadfast::wire::{Codec, Outgoing};
+use steadfast::wire::Outgoing;
 use steadfast_rig::pump::{Begun, Endless, NodeHarness, Pumped, pump_node};
 
 use super::{Due, NodeSlot, World};
@@ -207,9 +207,10 @@ impl World {
             Outgoing::Frame(frame) => Some(frame.clone()),
             Outgoing::Shared(_) => None,
         };
-        let message = Codec::Json.message(outgoing);
+        let codec = self.plan.codec_of(self.sockets[&id].client);
+        let message = codec.message(outgoing);
         self.note(|_| format!("node {at} {id:?} > {}", String::from_utf8_lossy(&message)));
-        let read = Codec::Json.read_server(&message);
+        let read = codec.read_server(&message);
         let same = match (&read, &original) {
             (Ok(read), Some(original)) => read == original,
             (read, _) => read.is_ok(),

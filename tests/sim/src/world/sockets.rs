@@ -2,7 +2,7 @@
 
 use steadfast::session::Close;
 use steadfast::session::node::ConnId;
-use steadfast::wire::{Codec, Dial};
+use steadfast::wire::Dial;
 
 use super::{Due, World};
 use crate::mistake::Mistake;
@@ -123,6 +123,7 @@ impl World {
     pub(super) fn accept(&mut self, id: SocketId) {
         let Some(socket) = self.sockets.get_mut(&id) else { return };
         let (node, conn) = (socket.node, socket.conn);
+        let codec = self.plan.codec_of(socket.client);
         let now = self.nodes[node].clock.reads(self.now);
         let slot = &mut self.nodes[node];
         let alive = slot.process == socket.node_process;
@@ -132,7 +133,7 @@ impl World {
         };
         socket.server_open = true;
         slot.conns.insert(conn, id);
-        core.handle_connected(now, conn, Codec::Json);
+        core.handle_connected(now, conn, codec);
         self.checkers.node_accepts(slot.process, conn, now);
         self.note(|_| format!("node {node}: accepted {id:?} as {conn:?}"));
         self.send(id, Way::Down, Packet::Opened);

@@ -15,7 +15,7 @@ use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::identity::IdSpec;
 use crate::session::node::keys::{LeaseKey, SessionKey};
 use crate::session::node::types::ConnId;
-use crate::session::store::{CommitId, MessageId};
+use crate::session::store::{CommitId, MessageId, Outcome};
 use crate::session::{Now, millis};
 use crate::wire::{Body, CommandFrame, CommandNo, Name, RefusalCode};
 
@@ -66,6 +66,11 @@ impl From<Option<Owed>> for Offer {
 
 impl Lease {
     /// An answer to `n`, unless it is answered already or nobody asks.
+    fn owe_outcome(&mut self, n: CommandNo, dup: bool, outcome: Outcome) -> Option<Owed> {
+        let outcome = outcome.told_in(self.codec);
+        self.owe(n, dup, Answer::Outcome(outcome))
+    }
+
     fn owe(&mut self, n: CommandNo, dup: bool, answer: Answer) -> Option<Owed> {
         let slot = self.slot_mut(n)?;
         // An answer that still waits for the window is answer enough.
@@ -242,7 +247,7 @@ impl Leases {
             Some(_) => {
                 slot.asked = true;
                 let outcome = slot.state.outcome().cloned();
-                outcome.and_then(|outcome| lease.owe(n, true, Answer::Outcome(outcome))).into()
+                outcome.and_then(|outcome| lease.owe_outcome(n, true, outcome)).into()
             }
         }
     }
@@ -276,7 +281,7 @@ impl Leases {
         let lease = self.leases.get_mut(key)?;
         let session = lease.session?;
         let outcome = lease.slot(n)?.state.outcome()?.clone();
-        Some((session, lease.owe(n, dup, Answer::Outcome(outcome))?))
+        Some((session, lease.owe_outcome(n, dup, outcome)?))
     }
 
     /// The answer to `n` has its sequence: the next duplicate gets another one.

@@ -268,7 +268,7 @@ impl Node {
         }
         self.adopt(id, lease, seen);
         self.make_room(now, &principal);
-        let opening = Opening { conn, hello: &hello, principal, lease, lease_id: Some(id) };
+        let opening = Opening { conn, codec, hello: &hello, principal, lease, lease_id: Some(id) };
         self.open(now, opening, state);
     }
 

@@ -24,7 +24,7 @@ impl Node {
         let id = LeaseId(self.random.u128());
         let lease = self.leases.reserve(id, codec, &principal, hello);
         self.make_room(now, &principal);
-        let opening = Opening { conn, hello, principal, lease, lease_id: None };
+        let opening = Opening { conn, codec, hello, principal, lease, lease_id: None };
         self.open(now, opening, LeaseState::New);
     }
 

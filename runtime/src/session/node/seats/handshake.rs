@@ -30,6 +30,7 @@ pub(crate) enum Found {
 /// Who opens a new session.
 pub(crate) struct Opening<'a> {
     pub(crate) conn: ConnId,
+    pub(crate) codec: Codec,
     pub(crate) hello: &'a Hello,
     pub(crate) principal: Principal,
     pub(crate) lease: crate::session::node::keys::LeaseKey,
@@ -103,6 +104,7 @@ impl Seats {
         stale: bool,
     ) -> Found {
         let failed = |reason, ended| Found::Failed { reason, ended };
+        let codec = self.codec(conn);
         let Some(resume) = &hello.resume else {
             return if stale { Found::Stale } else { Found::New };
         };
@@ -133,6 +135,7 @@ impl Seats {
             Some(claim) => session.lease_id == Some(claim.id),
             None => session.lease_id.is_none() || unheard,
         };
+        let fits = fits && codec == Some(session.codec);
         match session.conn != Some(conn) && fits && session.rewind(resume.recv) {
             true => Found::Resume(key),
             false => failed(ResumeFailure::NotRetained, Some(key)),
@@ -177,7 +180,7 @@ impl Seats {
         random: &mut Random,
         config: &NodeConfig,
     ) -> Seat {
-        let Opening { conn, hello, principal, lease, lease_id } = opening;
+        let Opening { conn, codec, hello, principal, lease, lease_id } = opening;
         let id = SessionId(random.u128());
         let beginning = Beginning {
             id,
@@ -186,6 +189,7 @@ impl Seats {
             instance: hello.instance,
             dial: hello.dial,
             conn,
+            codec,
             lease,
             lease_id,
             window: smaller(hello.window, config.max_client_window),

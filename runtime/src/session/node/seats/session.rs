@@ -9,7 +9,7 @@ use crate::session::node::config::NodeConfig;
 use crate::session::node::keys::LeaseKey;
 use crate::session::node::types::{ConnId, Principal};
 use crate::wire::{
-    Body, CommandNo, Dial, Gen, InstanceId, LeaseId, Name, ResumeToken, Seq, ServerFrame,
+    Body, Codec, CommandNo, Dial, Gen, InstanceId, LeaseId, Name, ResumeToken, Seq, ServerFrame,
     SessionId, Window, body_limit,
 };
 
@@ -24,6 +24,8 @@ pub(super) struct Session {
     pub(super) instance: InstanceId,
     pub(super) dial: Dial,
     pub(super) conn: Option<ConnId>,
+    /// Of its lease, and so of its answers.
+    pub(super) codec: Codec,
     /// When the last socket ended.
     pub(super) detached: Now,
     /// Whether a command was ever accepted under its lease, as of then.
@@ -84,6 +86,7 @@ pub(super) struct Beginning {
     pub(super) instance: InstanceId,
     pub(super) dial: Dial,
     pub(super) conn: ConnId,
+    pub(super) codec: Codec,
     pub(super) lease: LeaseKey,
     pub(super) lease_id: Option<LeaseId>,
     pub(super) window: Window,
@@ -99,6 +102,7 @@ impl Session {
             instance,
             dial,
             conn,
+            codec,
             lease,
             lease_id,
             window,
@@ -113,6 +117,7 @@ impl Session {
             instance,
             dial,
             conn: Some(conn),
+            codec,
             detached: now,
             used: false,
             timer: None,

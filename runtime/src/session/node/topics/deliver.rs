@@ -114,6 +114,9 @@ impl Topics {
                     cursor.advance(event.len());
                     Some(event.clone())
                 }
+                // It was published when this codec was not enabled: it is lost to this follower,
+                // who is told so.
+                None if cursor.at() < topic.head() => return Step::FellBehind,
                 Some(_) | None => None,
             },
         };

@@ -35,9 +35,10 @@ impl Kept {
     /// is, not here.
     pub(super) fn frame(&self, topic: TopicNo, codec: Codec) -> Option<(ServerFrame, usize)> {
         let (name, body) = (self.name.clone(), self.body(codec)?.clone());
-        let around = codec.snapshot(topic, self.ts, &name, &Body::UNIT).len() - Body::UNIT.len();
+        let unit = codec.unit();
+        let around = codec.snapshot(topic, self.ts, &name, &unit).len() - unit.len();
         // No body at all is written as one without fields.
-        let bytes = around + if body.is_empty() { Body::UNIT.len() } else { body.len() };
+        let bytes = around + if body.is_empty() { unit.len() } else { body.len() };
         Some((ServerFrame::Snapshot { topic, ts: self.ts, name, body }, bytes))
     }
 }
@@ -51,12 +52,13 @@ mod tests {
     /// The client counts what it receives (PROTOCOL.md 7.8).
     #[test]
     fn what_is_counted_is_what_is_written() {
-        for text in ["", "{}", "{\"n\":1}"] {
-            let bodies = vec![(Codec::Json, text.into())];
-            let kept = Kept::new(TopicSeq(12), Name::EMPTY, bodies);
-            let (frame, bytes) = kept.frame(TopicNo(345), Codec::Json).unwrap();
+        for (text, codec) in
+            ["", "{}", "{\"n\":1}"].map(|text| Codec::ALL.map(|codec| (text, codec))).concat()
+        {
+            let kept = Kept::new(TopicSeq(12), Name::EMPTY, vec![(codec, text.into())]);
+            let (frame, bytes) = kept.frame(TopicNo(345), codec).unwrap();
             let mut written = BytesMut::new();
-            Codec::Json.write_server(&frame, &mut written);
+            codec.write_server(&frame, &mut written);
             assert_eq!(written.len(), bytes, "{text:?}");
         }
     }

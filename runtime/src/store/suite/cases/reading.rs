@@ -1,11 +1,13 @@
 //! Pages of a log: where they begin, and where they end. What a log keeps is not here.
 
-use crate::session::store::{LogEntry, ReadFrom, StoreOp, StoreOutcome, TopicHead, TopicId};
-use crate::store::suite::asks::{EPOCH, KEPT};
+use crate::session::store::{
+    AppendKey, LogEntry, Publication, ReadFrom, StoreOp, StoreOutcome, TopicHead, TopicId,
+};
+use crate::store::suite::asks::{EPOCH, KEPT, event};
 use crate::store::suite::bench::Bench;
 use crate::store::suite::case::Case;
 use crate::store::suite::report::{Broken, ensure, same};
-use crate::wire::{Epoch, TopicSeq};
+use crate::wire::{Body, Codec, CommandNo, Epoch, TopicSeq};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -24,6 +26,12 @@ pub(super) fn cases() -> Vec<Case> {
             "A page has no more than max_bytes of names and bodies, the first entry excepted, \
              which comes however long it is.",
             |bench| Box::pin(so_long(bench)),
+        ),
+        Case::new(
+            "a body comes back in each codec",
+            "An entry has the bodies that were published, each in its codec, in the same order, also \
+             if its record was settled by somebody else; a body need not be text.",
+            |bench| Box::pin(in_each_codec(bench)),
         ),
         Case::new(
             "a reader of another epoch gets nothing",
@@ -69,6 +77,29 @@ async fn begins(bench: Bench) -> Result<(), Broken> {
         same(&format!("{from:?} of 5"), &expected.collect::<Vec<u64>>(), &numbers(&page))?;
     }
     Ok(())
+}
+
+async fn in_each_codec(bench: Bench) -> Result<(), Broken> {
+    let (id, topic) = (bench.opened(1).await?, bench.topic("t"));
+    let (json, binary) = (Body::UNIT, Body::copy_from(&[0xc1, 0x01, 0xff, 0x00]));
+    let bodies = [
+        vec![(Codec::Json, json.clone()), (Codec::Binary, binary.clone())],
+        vec![(Codec::Binary, binary.clone())],
+        vec![(Codec::Json, json)],
+        vec![(Codec::Json, binary)],
+    ];
+    let said = bodies.clone().map(|bodies| Publication { bodies, ..event(&topic, "") });
+    bench.write(id, 1, &said, false).await?;
+    let owed = bench.owed(id).await?;
+    let owed = owed.iter().flat_map(|owed| owed.2.publishes.iter().map(|one| one.bodies.clone()));
+    same("the bodies that are owed", &bodies.to_vec(), &owed.collect())?;
+    for (index, publication) in (0..).zip(said) {
+        let key = AppendKey::Command { lease: id, n: CommandNo(1), index };
+        bench.append(key, publication, KEPT).await?;
+    }
+    let (_, page) = bench.read(&topic, ReadFrom::After(TopicSeq(0)), 100, 10_000).await?;
+    let read = page.into_iter().map(|entry| entry.bodies);
+    same("the bodies in the log", &bodies.to_vec(), &read.collect())
 }
 
 async fn so_many(bench: Bench) -> Result<(), Broken> {

@@ -83,7 +83,7 @@ impl Tables<'_, '_> {
         self.touch(id, fresh_epoch, retention)?;
         let now = self.now;
         let body = event_body(bodies);
-        let bytes = (name.as_bytes().len() + body.len()) as u64;
+        let bytes = (name.as_bytes().len() + publication.bytes()) as u64;
         let Some(topic) = self.kept.topics.change(id, Durable::Now) else {
             debug_assert!(false, "a topic that was touched is known");
             return Err(rusqlite::Error::QueryReturnedNoRows);
@@ -98,7 +98,7 @@ impl Tables<'_, '_> {
         self.kept.totals.log_bytes += bytes;
         self.kept.totals.log_entries += 1;
         let ts = int(appended.ts.0);
-        let entry = params![no, ts, int(now.0), name.as_str(), text(body), int(bytes)];
+        let entry = params![no, ts, int(now.0), name.as_str(), text(&body), int(bytes)];
         self.db.run(Hot::InsertEntry, entry)?;
         if let Some(key) = key {
             let sql = "INSERT INTO sf_append_keys(key, topic, ts, at_ms) VALUES (?1, ?2, ?3, ?4)";

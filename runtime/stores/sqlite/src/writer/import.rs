@@ -127,9 +127,9 @@ impl Tables<'_, '_> {
             first_at = first_at.min(Now(now.0.saturating_sub(*age_ms)));
             let sql = "INSERT INTO sf_log(topic, ts, at_ms, name, body, bytes) \
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-            let (name, body) = (entry.name.as_str(), text(event_body(&entry.bodies)));
+            let (name, body) = (entry.name.as_str(), event_body(&entry.bodies));
             let (ts, at, bytes) = (int(entry.ts.0), int(first_at.0), int(entry.bytes()));
-            self.run(sql, params![no, ts, at, name, body, bytes])?;
+            self.run(sql, params![no, ts, at, name, text(&body), bytes])?;
         }
         if let Some(topic) = self.kept.topics.change(id, Durable::Now) {
             (topic.oldest, topic.first_at, topic.bytes) = (log.oldest, first_at, log.bytes);

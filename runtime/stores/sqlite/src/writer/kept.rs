@@ -14,7 +14,7 @@ use super::cache::Cache;
 use super::leases::Lease;
 use super::ready::{Hot, Ready};
 use super::topics::Topic;
-use crate::rows::{Sql, count, int, maybe_time, store_time, strange};
+use crate::rows::{PACKED_BYTES, Sql, count, int, maybe_time, store_time, strange};
 use crate::settings::LocalLimits;
 
 /// What the writer knows.
@@ -81,8 +81,10 @@ impl Totals {
             leases: one("SELECT count(*) FROM sf_leases")?,
             topics: one("SELECT count(*) FROM sf_topics")?,
             reply_bytes: one("SELECT COALESCE(sum(reply_bytes), 0) FROM sf_records")?,
-            owed_bytes: one("SELECT COALESCE(sum(octet_length(key) + octet_length(name) \
-                 + octet_length(body)), 0) FROM sf_owed")?,
+            owed_bytes: one(&format!(
+                "SELECT COALESCE(sum(octet_length(key) + octet_length(name) + octet_length(body) \
+                 - {PACKED_BYTES}), 0) FROM sf_owed"
+            ))?,
             log_bytes: one("SELECT COALESCE(sum(bytes), 0) FROM sf_topics")?,
             log_entries: one("SELECT COALESCE(sum(head + 1 - oldest), 0) FROM sf_topics")?,
             direct_keys: one("SELECT count(*) FROM sf_append_keys WHERE key >= 'd:'")?,

@@ -180,9 +180,9 @@ impl Tables<'_, '_> {
         let lease = id.to_string();
         for (place, publication) in (0_i64..).zip(publishes) {
             let Publication { topic, name, bodies } = publication;
-            let body = text(event_body(bodies));
-            let (topic, key) = (topic.name.as_str(), &*topic.key);
-            self.run(sql, params![lease, int(n.0), place, topic, key, name.as_str(), body])?;
+            let body = event_body(bodies);
+            let (topic, key, name) = (topic.name.as_str(), &*topic.key, name.as_str());
+            self.run(sql, params![lease, int(n.0), place, topic, key, name, text(&body)])?;
         }
         self.kept.totals.owed_bytes += Publication::owed_bytes(publishes);
         if let Some(lease) = self.kept.leases.change(&id, Durable::Now) {

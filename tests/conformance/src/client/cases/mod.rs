@@ -2,6 +2,7 @@
 
 mod cancels;
 mod closing;
+mod codecs;
 mod commands;
 mod frames;
 mod leases;
@@ -20,6 +21,7 @@ use crate::case::Case;
 pub(super) const ALL: &[&[Case<Trial>]] = &[
     transport::CASES,
     frames::CASES,
+    codecs::CASES,
     session::CASES,
     commands::CASES,
     cancels::CASES,

@@ -2,6 +2,7 @@
 
 mod cancels;
 mod closing;
+mod codecs;
 mod commands;
 mod frames;
 mod handshake;
@@ -22,6 +23,7 @@ use crate::case::Case;
 pub(super) const ALL: &[&[Case<Trial>]] = &[
     transport::CASES,
     frames::CASES,
+    codecs::CASES,
     handshake::CASES,
     session::CASES,
     resume::CASES,

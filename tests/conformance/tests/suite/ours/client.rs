@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
+use steadfast::Codec;
 use steadfast::client::{
     Call, CallError, ConnectionState, DialReason, Gap, Item, SnapshotReason, SubscribeError,
     Subscription, SubscriptionEnd, TopicItem,
@@ -133,7 +134,9 @@ fn start(
         }
         std::future::ready(tokens[at.load(Ordering::Relaxed).min(tokens.len() - 1)].clone())
     };
+    let codec = settings["codec"].as_str().and_then(Codec::from_subprotocol);
     let builder = ConformanceClient::builder(url)
+        .codec(codec.unwrap_or(Codec::Json))
         .token(next_token)
         .configure(|config| {
             let backoff = Duration::from_millis(settings["backoff_ms"].as_u64().unwrap());

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use steadfast::Codec;
 use steadfast::server::{Denied, Identity, NodeConfig, Principal, Server, bearer};
 use steadfast::session::store::{OpId, StoreOp, StoreOutcome};
 use steadfast::store::{MemoryStore, Store};
@@ -53,6 +54,7 @@ impl Running {
         let started = runtime.spawn(async move {
             let server = ConformanceServer::builder(app)
                 .store(store)
+                .codecs(Codec::ALL)
                 .configure(|config| configure(config, &settings))
                 .limits(|limits| limits.drain_spread = Duration::from_millis(10))
                 .authenticate(bearer(|token| async move { identity(&token) }))

@@ -33,11 +33,15 @@ impl Checkers {
     pub(super) fn a_cancelled_command_comes_too_late(
         &mut self,
         process: u64,
-        command: u64,
+        (lease, command): (LeaseId, u64),
         frame: &CommandFrame,
     ) {
-        let call = self.calls.get(&command);
-        let unwanted = call.is_some_and(|call| call.unwanted_by == Some(process));
+        let Some(call) = self.calls.get_mut(&command) else { return };
+        let unwanted = call.unwanted_by == Some(process);
+        if call.unwanted_by.take_if(|by| *by != process).is_some() {
+            let is_it = |(_, of, n): &(u64, LeaseId, u64)| (*of, *n) == (lease, frame.n.0);
+            self.cancels.unbegun.retain(|number| !is_it(number));
+        }
         self.require(
             !unwanted || frame.deadline_ms == Some(0),
             Rule::CancelledComesTooLate,
@@ -48,27 +52,17 @@ impl Checkers {
     pub(in crate::checkers) fn cancel_arrives(&mut self, node: u64, session: SessionId, n: u64) {
         let lease = self.sessions.get(&session).and_then(|session| session.lease);
         let Some(lease) = lease else { return };
+        // What an earlier process did not want, the present one may.
+        let call = self.sent.get(&(lease, n)).and_then(|command| self.calls.get(command));
+        let unwanted = call.is_some_and(|call| call.unwanted_by.is_some());
         if let Some(exec) = self.executions.running_as(node, (lease, n)) {
             self.sometimes.count("handler cancelled");
             if !self.cancels.told.contains(&(node, exec)) {
                 self.cancels.untold.insert((node, exec));
             }
-        } else if !self.executions.was_begun(node, (lease, n)) {
+        } else if unwanted && !self.executions.was_begun(node, (lease, n)) {
             self.sometimes.count("cancelled before it began");
             self.cancels.unbegun.insert((node, lease, n));
-        }
-    }
-
-    /// Whoever sends a command with time left wants it: only a later process of its client does so,
-    /// which does not know that it was cancelled.
-    pub(in crate::checkers) fn is_wanted_again(
-        &mut self,
-        node: u64,
-        lease: LeaseId,
-        frame: &CommandFrame,
-    ) {
-        if frame.deadline_ms != Some(0) {
-            self.cancels.unbegun.remove(&(node, lease, frame.n.0));
         }
     }
 

@@ -6,7 +6,7 @@ use steadfast::session::Now;
 use steadfast::session::store::{
     AppendKey, Commit, CommitOutcome, OpId, Outcome, StoreOp, StoreOutcome,
 };
-use steadfast::wire::{FailureCode, LeaseId, RefusalCode, ServerFrame, SessionId};
+use steadfast::wire::{Codec, FailureCode, LeaseId, RefusalCode, ServerFrame, SessionId};
 use steadfast_rig::Rule;
 
 use super::{CommitBook, Fate};
@@ -14,6 +14,12 @@ use crate::checkers::{Checkers, Restored};
 
 fn has_shrunk(outcome: &Outcome) -> bool {
     outcome.failure() == Some(FailureCode::Unknown)
+}
+
+/// Whether this is what was committed, with the same bytes; what the node says of its own accord is
+/// told in the codec of the lease.
+pub(super) fn is_told(committed: &Outcome, told: &Outcome) -> bool {
+    Codec::ALL.into_iter().any(|codec| committed.clone().told_in(codec) == *told)
 }
 
 /// The commit that writes what was decided, if something was.
@@ -47,7 +53,8 @@ impl Checkers {
             _ => return,
         };
         let committed = self.commits.get(&(lease, n)).map(|commit| commit.outcome.clone());
-        self.require(committed.as_ref() == Some(&told), Rule::ResultFollowsCommit, || {
+        let same = committed.as_ref().is_some_and(|committed| is_told(committed, &told));
+        self.require(same, Rule::ResultFollowsCommit, || {
             format!("{lease:?} {n}: told {told:?}, committed {committed:?}")
         });
     }

@@ -81,7 +81,7 @@ impl Checkers {
         let Some(lease) = self.clients.get(&process).and_then(|book| book.lease) else { return };
         let n = frame.n.0;
         let command = self.command_of(process, (lease, n), number_in(&frame.body));
-        self.a_cancelled_command_comes_too_late(process, command, frame);
+        self.a_cancelled_command_comes_too_late(process, (lease, command), frame);
         let Some(book) = self.clients.get_mut(&process) else { return };
         if n == book.next {
             book.next += 1;

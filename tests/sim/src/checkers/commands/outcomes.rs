@@ -6,6 +6,7 @@ use steadfast::session::store::Outcome;
 use steadfast::wire::{FailureCode, RefusalCode};
 use steadfast_rig::Rule;
 
+use super::commits::is_told;
 use super::{CallBook, ClientBook, CommitBook, Fate, Said};
 use crate::checkers::{Checkers, Owed};
 use crate::rng::Rng;
@@ -178,7 +179,7 @@ impl Checkers {
         let Some(book) = self.calls.get(&command) else { return };
         let commits: Vec<&CommitBook> =
             book.sent.iter().filter_map(|key| self.commits.get(key)).collect();
-        let same = commits.len() == 1 && commits[0].outcome == *outcome;
+        let same = commits.len() == 1 && is_told(&commits[0].outcome, outcome);
         let found =
             format!("{:?}", commits.iter().map(|commit| &commit.outcome).collect::<Vec<_>>());
         self.require(same, Rule::ReplyIsCommitted, || {

@@ -1,118 +1,18 @@
-//! Rare frames, `[kind, {…}]` (PROTOCOL.md 3.3), as structs for serde. They are apart from the
-//! core's types, so that what travels changes only here. Unknown members are passed over, and
-//! limits beyond 32 bits are read as the largest one.
+//! The objects of rare frames (PROTOCOL.md 3.3), as structs for serde, the same in every codec.
+//! They are apart from the core's types, so that what travels changes only here. Unknown members
+//! are passed over.
 
-use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor, value::MapAccessDeserializer};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use super::code::Word;
-use super::reader::Reader;
-use crate::wire::{
+use super::member::{Coded, Int, Object, Token, WireName};
+use super::read::Elements;
+use super::{
     ClientFrame, CommandNo, Dial, Epoch, FrameError, Gen, Heartbeat, Hello, InstanceId, LeaseClaim,
-    LeaseGrant, LeaseId, LeaseState, MAX_SEQUENCE, Name, Position, ResetReason, Resume,
-    ResumeFailure, ResumeToken, Seq, ServerFrame, SessionId, SubNo, Subscribe, Subscribed, TopicNo,
-    TopicSeq, UnsubscribeCode, Welcome, Window,
+    LeaseGrant, LeaseId, LeaseState, Position, ResetReason, Resume, ResumeFailure, Seq,
+    ServerFrame, SessionId, SubNo, Subscribe, Subscribed, TopicNo, TopicSeq, UnsubscribeCode,
+    Welcome, Window,
 };
-
-/// An integer in the range of sequences (PROTOCOL.md 1.6).
-#[derive(Clone, Copy)]
-struct Int(u64);
-
-impl Int {
-    /// As a limit of 32 bits.
-    fn limit(self) -> u32 {
-        u32::try_from(self.0).unwrap_or(u32::MAX)
-    }
-}
-
-impl Serialize for Int {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Even "for ever" must be a number that the peer can read.
-        serializer.serialize_u64(self.0.min(MAX_SEQUENCE))
-    }
-}
-
-impl<'de> Deserialize<'de> for Int {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u64::deserialize(deserializer)? {
-            value @ 0..=MAX_SEQUENCE => Ok(Self(value)),
-            _ => Err(D::Error::custom("number out of range")),
-        }
-    }
-}
-
-/// A JSON object; serde alone would take an array of the members' values as well.
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Object<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members<T>(std::marker::PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
-            type Value = Object<T>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
-            }
-        }
-
-        deserializer.deserialize_map(Members(std::marker::PhantomData))
-    }
-}
-
-/// A resume token in hexadecimal digits (PROTOCOL.md 1.5).
-struct Token(ResumeToken);
-
-impl Serialize for Token {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        SessionId(self.0.0).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Token {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        SessionId::deserialize(deserializer).map(|same_form| Self(ResumeToken(same_form.0)))
-    }
-}
-
-/// A name (PROTOCOL.md 3.4).
-struct WireName(Name);
-
-impl Serialize for WireName {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for WireName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // A string with escapes can't be borrowed, and names are written without them.
-        let text = <&str>::deserialize(deserializer)?;
-        let name = Name::from_bytes(bytes::Bytes::copy_from_slice(text.as_bytes()));
-        name.filter(|name| !name.is_empty()).map(Self).ok_or_else(|| D::Error::custom("not a name"))
-    }
-}
-
-/// A word of `code.rs`.
-struct Coded<T>(T);
-
-impl<T: Word> Serialize for Coded<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.word())
-    }
-}
-
-impl<'de, T: Word> Deserialize<'de> for Coded<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|word| Self(T::from_word(&word)))
-    }
-}
 
 #[derive(Serialize, Deserialize)]
 struct FramesAndBytes {
@@ -249,16 +149,11 @@ struct WireGoAway {
     deadline_ms: Int,
 }
 
-fn object<T: DeserializeOwned>(reader: &mut Reader<'_>) -> Result<T, FrameError> {
-    let rest = reader.next_rest()?;
-    let at = reader.at();
-    match serde_json::from_slice::<Object<T>>(rest) {
-        Ok(Object(value)) => Ok(value),
-        Err(_) => Err(FrameError::Malformed { at, what: "the object does not fit its kind" }),
-    }
+fn object<'a, T: DeserializeOwned>(reader: &mut impl Elements<'a>) -> Result<T, FrameError> {
+    reader.next_object::<Object<T>>().map(|Object(value)| value)
 }
 
-pub(super) fn hello(reader: &mut Reader<'_>) -> Result<ClientFrame, FrameError> {
+pub(super) fn hello<'a>(reader: &mut impl Elements<'a>) -> Result<ClientFrame, FrameError> {
     let wire: WireHello = object(reader)?;
     Ok(ClientFrame::Hello(Box::new(Hello {
         v: wire.v.limit(),
@@ -304,7 +199,7 @@ pub(super) fn hello_object(hello: &Hello) -> impl Serialize {
     }
 }
 
-pub(super) fn welcome(reader: &mut Reader<'_>) -> Result<ServerFrame, FrameError> {
+pub(super) fn welcome<'a>(reader: &mut impl Elements<'a>) -> Result<ServerFrame, FrameError> {
     let wire: WireWelcome = object(reader)?;
     let heartbeat = wire.heartbeat.0;
     Ok(ServerFrame::Welcome(Box::new(Welcome {
@@ -345,7 +240,7 @@ pub(super) fn welcome_object(welcome: &Welcome) -> impl Serialize {
     }
 }
 
-pub(super) fn lease(reader: &mut Reader<'_>) -> Result<ServerFrame, FrameError> {
+pub(super) fn lease<'a>(reader: &mut impl Elements<'a>) -> Result<ServerFrame, FrameError> {
     object::<WireLease>(reader).map(|wire| ServerFrame::Lease(wire.into()))
 }
 
@@ -353,7 +248,7 @@ pub(super) fn lease_object(lease: &LeaseGrant) -> impl Serialize {
     WireLease::from(lease)
 }
 
-pub(super) fn lease_wanted(reader: &mut Reader<'_>) -> Result<ClientFrame, FrameError> {
+pub(super) fn lease_wanted<'a>(reader: &mut impl Elements<'a>) -> Result<ClientFrame, FrameError> {
     object::<Empty>(reader).map(|Empty {}| ClientFrame::Lease)
 }
 
@@ -361,7 +256,7 @@ pub(super) const fn lease_wanted_object() -> impl Serialize {
     Empty {}
 }
 
-pub(super) fn subscribe(reader: &mut Reader<'_>) -> Result<ClientFrame, FrameError> {
+pub(super) fn subscribe<'a>(reader: &mut impl Elements<'a>) -> Result<ClientFrame, FrameError> {
     let wire: WireSubscribe = object(reader)?;
     Ok(ClientFrame::Subscribe(Box::new(Subscribe {
         sub: SubNo(wire.sub.0),
@@ -382,7 +277,7 @@ pub(super) fn subscribe_object(subscribe: &Subscribe) -> impl Serialize {
     }
 }
 
-pub(super) fn subscribed(reader: &mut Reader<'_>) -> Result<ServerFrame, FrameError> {
+pub(super) fn subscribed<'a>(reader: &mut impl Elements<'a>) -> Result<ServerFrame, FrameError> {
     let wire: WireSubscribed = object(reader)?;
     Ok(ServerFrame::Subscribed(Box::new(Subscribed {
         sub: SubNo(wire.sub.0),
@@ -409,7 +304,7 @@ pub(super) fn subscribed_object(subscribed: &Subscribed) -> impl Serialize {
     }
 }
 
-pub(super) fn unsubscribe(reader: &mut Reader<'_>) -> Result<ClientFrame, FrameError> {
+pub(super) fn unsubscribe<'a>(reader: &mut impl Elements<'a>) -> Result<ClientFrame, FrameError> {
     let wire: WireUnsubscribe = object(reader)?;
     Ok(ClientFrame::Unsubscribe { sub: SubNo(wire.sub.0) })
 }
@@ -418,7 +313,7 @@ pub(super) fn unsubscribe_object(sub: SubNo) -> impl Serialize {
     WireUnsubscribe { sub: Int(sub.0) }
 }
 
-pub(super) fn unsubscribed(reader: &mut Reader<'_>) -> Result<ServerFrame, FrameError> {
+pub(super) fn unsubscribed<'a>(reader: &mut impl Elements<'a>) -> Result<ServerFrame, FrameError> {
     let wire: WireUnsubscribed = object(reader)?;
     let retry_ms = wire.retry_ms.map(|ms| ms.0);
     Ok(ServerFrame::Unsubscribed { sub: SubNo(wire.sub.0), code: wire.code.0, retry_ms })
@@ -432,7 +327,7 @@ pub(super) fn unsubscribed_object(
     WireUnsubscribed { sub: Int(sub.0), code: Coded(code), retry_ms: retry_ms.map(Int) }
 }
 
-pub(super) fn resume_failed(reader: &mut Reader<'_>) -> Result<ServerFrame, FrameError> {
+pub(super) fn resume_failed<'a>(reader: &mut impl Elements<'a>) -> Result<ServerFrame, FrameError> {
     let wire: WireResumeFailed = object(reader)?;
     Ok(ServerFrame::ResumeFailed { reason: wire.reason.0 })
 }
@@ -441,7 +336,7 @@ pub(super) fn resume_failed_object(reason: ResumeFailure) -> impl Serialize {
     WireResumeFailed { reason: Coded(reason) }
 }
 
-pub(super) fn goaway(reader: &mut Reader<'_>) -> Result<ServerFrame, FrameError> {
+pub(super) fn goaway<'a>(reader: &mut impl Elements<'a>) -> Result<ServerFrame, FrameError> {
     let wire: WireGoAway = object(reader)?;
     Ok(ServerFrame::GoAway { after_ms: wire.after_ms.0, deadline_ms: wire.deadline_ms.0 })
 }

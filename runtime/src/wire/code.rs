@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::wire::{FailureCode, RefusalCode, ResetReason, ResumeFailure, UnsubscribeCode};
+use super::{FailureCode, RefusalCode, ResetReason, ResumeFailure, UnsubscribeCode};
 
 macro_rules! words {
     ($type:ty, $($value:ident = $word:literal),+; unknown = $unknown:ident) => {

@@ -22,6 +22,7 @@ pub(crate) mod kind {
     pub(crate) const SKIP: u64 = 11;
     pub(crate) const PING: u64 = 12;
     pub(crate) const PONG: u64 = 13;
+    pub(crate) const DIRECT: u64 = 14;
     pub(crate) const HELLO: u64 = 20;
     pub(crate) const WELCOME: u64 = 21;
     pub(crate) const RESUME_FAILED: u64 = 22;
@@ -67,6 +68,7 @@ const LAYOUTS: &[(u64, Sender, &str)] = &[
     (PING, Sender::Server, "i"),
     (PONG, Sender::Client, "i"),
     (PONG, Sender::Server, "i"),
+    (DIRECT, Sender::Server, "iinb"),
     (HELLO, Sender::Client, "o"),
     (WELCOME, Sender::Server, "o"),
     (RESUME_FAILED, Sender::Server, "o"),
@@ -146,7 +148,7 @@ impl Frame {
 
     /// Whether the frame is sequenced (4.2).
     pub(crate) const fn is_sequenced(&self) -> bool {
-        matches!(self.kind, COMMAND | COMMAND_WITH_DEADLINE | RESULT | FAILED | REFUSED)
+        matches!(self.kind, COMMAND | COMMAND_WITH_DEADLINE | RESULT | FAILED | REFUSED | DIRECT)
     }
 
     /// How many bytes of a window the frame takes (4.6): those of its body.

@@ -112,6 +112,7 @@ const CLIENT: &[Layout] = &[
     (23, &[SUBSCRIBE]),
     (25, &[Object(&[("sub", Number, Must)])]),
     (28, &[Object(&[])]),
+    (129, &[Number]),
 ];
 
 const SERVER: &[Layout] = &[
@@ -125,6 +126,7 @@ const SERVER: &[Layout] = &[
     (11, &[Number, Number]),
     (12, &[Number]),
     (13, &[Number]),
+    (14, &[Number, Number, Part::Name, Part::Body]),
     (21, &[WELCOME]),
     (22, &[Object(&[("reason", Text, Must)])]),
     (24, &[SUBSCRIBED]),
@@ -167,6 +169,7 @@ pub(crate) fn without_server_body(mut frame: ServerFrame) -> (ServerFrame, Optio
     let body = match &mut frame {
         ServerFrame::Result { body, .. }
         | ServerFrame::Failed { body, .. }
+        | ServerFrame::Direct { body, .. }
         | ServerFrame::Event { body, .. }
         | ServerFrame::Snapshot { body, .. }
         | ServerFrame::TopicVolatile { body, .. } => Some(std::mem::replace(body, Body::UNIT)),
@@ -184,8 +187,8 @@ fn agree(message: &[u8], body: Option<&Body>, ours: &[u8]) {
     let Some(kind) = ours.first().and_then(Value::as_u64) else { return };
     let (theirs, heads) = match body {
         Some(body) => (array(&other_body(message, body)), ours.len() - 1),
-        // What follows is not looked at.
-        None if IGNORABLE.contains(&kind) => return,
+        // What follows a kind that nobody knows is not looked at.
+        None if IGNORABLE.contains(&kind) && ours.len() == 1 => return,
         None => {
             let valid = serde_json::from_slice::<serde::de::IgnoredAny>(message).is_ok();
             assert!(valid, "a frame without body is JSON");
@@ -315,10 +318,9 @@ fn fits(value: &Value, layouts: &[Layout]) -> Option<bool> {
         return Some(false);
     };
     let Some(kind) = kind.as_u64() else { return Some(false) };
-    if IGNORABLE.contains(&kind) {
-        return Some(true);
-    }
-    let Some((_, layout)) = layouts.iter().find(|(of, _)| *of == kind) else { return Some(false) };
+    let Some((_, layout)) = layouts.iter().find(|(of, _)| *of == kind) else {
+        return Some(IGNORABLE.contains(&kind));
+    };
     let has_body = matches!(layout.last(), Some(Part::Body));
     if has_body && elements.len() > layout.len() {
         // Where a body ends is found without reading it (PROTOCOL.md 3.2).

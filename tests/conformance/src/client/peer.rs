@@ -173,6 +173,12 @@ impl Peer {
         self.say(json!([kind::FAILED, seq, ack, n, 0, code, name, body])).await;
     }
 
+    /// Sends a direct message.
+    pub(crate) async fn direct(&mut self, text: &str) {
+        let (seq, ack) = self.numbered();
+        self.say(json!([kind::DIRECT, seq, ack, "told", { "text": text }])).await;
+    }
+
     /// Sends REFUSED. With a retry code the command is not resolved.
     pub(crate) async fn refused(&mut self, n: u64, code: &str, retry_ms: u64) {
         let (seq, ack) = self.numbered();

@@ -5,6 +5,7 @@ mod closing;
 mod codecs;
 mod commands;
 mod frames;
+mod inbox;
 mod leases;
 mod outbox;
 mod processes;
@@ -23,6 +24,7 @@ pub(super) const ALL: &[&[Case<Trial>]] = &[
     frames::CASES,
     codecs::CASES,
     session::CASES,
+    inbox::CASES,
     commands::CASES,
     cancels::CASES,
     leases::CASES,

@@ -4,6 +4,7 @@ mod cancels;
 mod closing;
 mod codecs;
 mod commands;
+mod directs;
 mod frames;
 mod handshake;
 mod ids;
@@ -27,6 +28,7 @@ pub(super) const ALL: &[&[Case<Trial>]] = &[
     handshake::CASES,
     session::CASES,
     resume::CASES,
+    directs::CASES,
     commands::CASES,
     leases::CASES,
     order::CASES,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use steadfast::WsProtocol;
-use steadfast::server::{Cx, Denied, Principal, TopicCx};
+use steadfast::server::{Cx, Denied, Principal, Recipient, TopicCx};
 use tokio::sync::watch;
 
 /// What clients send.
@@ -50,6 +50,9 @@ pub enum ConformanceCommand {
     /// Who asks.
     #[ws(request(reply = String, concurrent))]
     Whoami,
+    /// Says something to a user.
+    #[ws(command(concurrent))]
+    Tell { user: String, text: String },
     /// Publishes, then fails with an error.
     #[ws(command(concurrent))]
     Fail { list: String },
@@ -88,6 +91,9 @@ pub enum ConformanceEvent {
     /// The same as `Appended`, in a topic that has no snapshot.
     #[ws(event(Log))]
     Logged { list: String, text: String },
+    /// For one user.
+    #[ws(direct)]
+    Told { text: String },
     /// From another version.
     #[ws(unknown)]
     #[serde(skip)]
@@ -187,6 +193,11 @@ impl ConformanceHandler for App {
 
     async fn whoami(&self, cx: &Cx) -> Result<String, ConformanceError> {
         Ok(cx.principal().user().to_owned())
+    }
+
+    async fn tell(&self, cx: &Cx, user: String, text: String) -> Result<(), ConformanceError> {
+        cx.send_to(&Recipient::principal(user), ConformanceEventTold { text });
+        Ok(())
     }
 
     async fn fail(&self, cx: &Cx, list: String) -> Result<(), ConformanceError> {

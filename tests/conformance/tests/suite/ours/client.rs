@@ -9,8 +9,8 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use steadfast::Codec;
 use steadfast::client::{
-    Call, CallError, ConnectionState, DialReason, Gap, Item, SnapshotReason, SubscribeError,
-    Subscription, SubscriptionEnd, TopicItem,
+    Call, CallError, ConnectionState, DialReason, Gap, Inbox, InboxItem, Item, SnapshotReason,
+    SubscribeError, Subscription, SubscriptionEnd, TopicItem,
 };
 use steadfast::protocol::{Reply, TopicKey};
 use steadfast::wire::{RefusalCode, ResetReason, UnsubscribeCode};
@@ -159,6 +159,7 @@ fn start(
         }
         None => builder.connect_lazily().unwrap(),
     };
+    tokio::spawn(take_in(client.inbox(), answers.clone()));
     let (mut state, answers) = (client.state(), answers.clone());
     tokio::spawn(async move {
         if let Ok(state) = state.wait_for(ConnectionState::is_over).await {
@@ -299,6 +300,18 @@ async fn follow<T>(
         };
         let mut told = told(item);
         (told["event"], told["sub"]) = (json!("item"), json!(sub));
+        answers.say(told);
+    }
+}
+
+/// Reports direct messages as they come.
+async fn take_in(mut inbox: Inbox<ConformanceEvent>, answers: Answers) {
+    while let Some(next) = inbox.next().await {
+        let mut told = match next {
+            InboxItem::Message(message) => event(message),
+            InboxItem::Missed(_) => json!({ "missed": true }),
+        };
+        told["event"] = json!("direct");
         answers.say(told);
     }
 }

@@ -151,8 +151,12 @@ impl Checkers {
         if let Some(code) = refusal.filter(|code| code.is_retry()) {
             self.sometimes.count(&format!("refused: {code:?}"));
         }
-        if let Some(call) = self.calls.get_mut(command) {
-            call.answer = Some(refusal);
+        let Some(of) = self.calls.get_mut(command) else { return };
+        of.answer = Some(refusal);
+        // What is cancelled and has not run is withdrawn: nobody has to find it again.
+        if of.unwanted_by == Some(process) && refusal.is_some_and(RefusalCode::is_retry) {
+            let call = of.call;
+            self.lets_go(process, call);
         }
     }
 

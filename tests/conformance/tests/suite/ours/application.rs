@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use steadfast::WsProtocol;
-use steadfast::server::{Cx, Denied, Principal, Recipient, TopicCx};
+use steadfast::server::{Cx, Denied, Principal, TopicCx};
 use tokio::sync::watch;
 
 /// What clients send.
@@ -50,9 +50,9 @@ pub enum ConformanceCommand {
     /// Who asks.
     #[ws(request(reply = String, concurrent))]
     Whoami,
-    /// Says something to a user.
+    /// Says something to whoever sent this.
     #[ws(command(concurrent))]
-    Tell { user: String, text: String },
+    Tell { text: String },
     /// Publishes, then fails with an error.
     #[ws(command(concurrent))]
     Fail { list: String },
@@ -91,7 +91,7 @@ pub enum ConformanceEvent {
     /// The same as `Appended`, in a topic that has no snapshot.
     #[ws(event(Log))]
     Logged { list: String, text: String },
-    /// For one user.
+    /// For one client.
     #[ws(direct)]
     Told { text: String },
     /// From another version.
@@ -195,8 +195,8 @@ impl ConformanceHandler for App {
         Ok(cx.principal().user().to_owned())
     }
 
-    async fn tell(&self, cx: &Cx, user: String, text: String) -> Result<(), ConformanceError> {
-        cx.send_to(&Recipient::principal(user), ConformanceEventTold { text });
+    async fn tell(&self, cx: &Cx, text: String) -> Result<(), ConformanceError> {
+        cx.send_to(&cx.sender(), ConformanceEventTold { text });
         Ok(())
     }
 

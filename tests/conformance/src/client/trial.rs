@@ -304,7 +304,7 @@ impl Client {
 
     /// Checks that the application next gets a direct message with this text.
     pub(crate) async fn is_told(&mut self, clause: &'static str, text: &str) -> Step {
-        let next = self.from_inbox(clause).await?;
+        let next = self.next_direct(clause).await?;
         let as_wanted = next["name"] == "told" && next["body"]["text"] == text;
         ensure!(clause, as_wanted, "the application got {next}, not the message `{text}`");
         Ok(())
@@ -312,12 +312,12 @@ impl Client {
 
     /// Checks that the application is next told that direct messages may be missing.
     pub(crate) async fn is_missing(&mut self, clause: &'static str) -> Step {
-        let next = self.from_inbox(clause).await?;
+        let next = self.next_direct(clause).await?;
         ensure!(clause, next["missed"] == true, "the application got {next}");
         Ok(())
     }
 
-    async fn from_inbox(&mut self, clause: &'static str) -> Step<Value> {
+    async fn next_direct(&mut self, clause: &'static str) -> Step<Value> {
         let next = self.adapter.event(|event| event["event"] == "direct").await?;
         next.ok_or_else(|| Stop::broken(clause, "the application got nothing in time"))
     }

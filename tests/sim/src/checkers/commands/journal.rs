@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use steadfast::session::Now;
 use steadfast::session::client::{CallId, CallOutcome, Fate as Told};
-use steadfast::wire::LeaseId;
+use steadfast::wire::{LeaseId, RefusalCode};
 use steadfast_rig::Rule;
 
 use super::{ClientBook, Fate};
@@ -36,9 +36,14 @@ pub struct Found {
 impl Checkers {
     /// A client tells how far a call has got: beyond waiting it is accepted.
     pub fn call_may_be_accepted(&mut self, process: u64, call: CallId, fate: Told) {
-        if let Some(book) = self.clients.get_mut(&process)
-            && matches!(fate, Told::Queued | Told::Written | Told::Acked | Told::Done)
-        {
+        let Some(book) = self.clients.get_mut(&process) else { return };
+        let of = book.calls.get(&call).and_then(|command| self.calls.get(command));
+        // What is cancelled and has not run is withdrawn: nobody has to find it again.
+        let withdrawn = of.is_some_and(|of| {
+            let retry = of.answer.flatten().is_some_and(RefusalCode::is_retry);
+            of.unwanted_by == Some(process) && retry
+        });
+        if !withdrawn && matches!(fate, Told::Queued | Told::Written | Told::Acked | Told::Done) {
             book.accepted.insert(call);
         }
     }

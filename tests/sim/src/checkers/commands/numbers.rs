@@ -153,7 +153,6 @@ impl Checkers {
         }
         let Some(of) = self.calls.get_mut(command) else { return };
         of.answer = Some(refusal);
-        // What is cancelled and has not run is withdrawn: nobody has to find it again.
         if of.unwanted_by == Some(process) && refusal.is_some_and(RefusalCode::is_retry) {
             let call = of.call;
             self.lets_go(process, call);

@@ -38,26 +38,32 @@ impl Staged {
     }
 
     pub(super) fn publish<P: Publish>(&mut self, config: &NodeConfig, message: &P) {
-        if self.failure.is_some() {
-            return;
-        }
-        match staged(config, message) {
-            Ok((publish, bytes)) => self.add(config, publish.into(), bytes),
-            Err(EncodeFailure { reason }) => {
-                self.fail(format!("publishing `{}`: {reason}", <P as Message>::NAME))
-            }
-        }
+        let made = || staged(config, message).map(|(publish, bytes)| (publish.into(), bytes));
+        self.take_in(config, "publishing", <P as Message>::NAME, made);
     }
 
     pub(super) fn send<M: Direct>(&mut self, config: &NodeConfig, to: &Recipient, message: &M) {
+        let made = || {
+            direct(config, to, message)
+                .map(|(direct, bytes)| (StagedPublish::Direct(direct), bytes))
+        };
+        self.take_in(config, "sending", <M as Message>::NAME, made);
+    }
+
+    /// Adds what is made, unless something before it has failed.
+    fn take_in(
+        &mut self,
+        config: &NodeConfig,
+        doing: &str,
+        name: &str,
+        made: impl FnOnce() -> Result<(StagedPublish, usize), EncodeFailure>,
+    ) {
         if self.failure.is_some() {
             return;
         }
-        match direct(config, to, message) {
-            Ok((direct, bytes)) => self.add(config, StagedPublish::Direct(direct), bytes),
-            Err(EncodeFailure { reason }) => {
-                self.fail(format!("sending `{}`: {reason}", <M as Message>::NAME))
-            }
+        match made() {
+            Ok((publish, bytes)) => self.add(config, publish, bytes),
+            Err(EncodeFailure { reason }) => self.fail(format!("{doing} `{name}`: {reason}")),
         }
     }
 

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::CloseCode;
 use super::{
-    Body, ClientFrame, Name, Outgoing, ServerFrame, TopicNo, TopicSeq, binary, json, kind,
+    Body, ClientFrame, Name, Outgoing, ServerFrame, TopicNo, TopicSeq, binary, json, kind, write,
 };
 
 /// How frames and bodies are encoded; chosen by WebSocket subprotocol (PROTOCOL.md 2.1).
@@ -93,16 +93,16 @@ impl Codec {
     /// Appends a client's frame to `out`.
     pub fn write_client(self, frame: &ClientFrame, out: &mut BytesMut) {
         match self {
-            Self::Json => json::write_client(frame, out),
-            Self::Binary => binary::write_client(frame, out),
+            Self::Json => write::client::<json::Head<'_>>(frame, out),
+            Self::Binary => write::client::<binary::Head<'_>>(frame, out),
         }
     }
 
     /// Appends a server's frame to `out`.
     pub fn write_server(self, frame: &ServerFrame, out: &mut BytesMut) {
         match self {
-            Self::Json => json::write_server(frame, out),
-            Self::Binary => binary::write_server(frame, out),
+            Self::Json => write::server::<json::Head<'_>>(frame, out),
+            Self::Binary => write::server::<binary::Head<'_>>(frame, out),
         }
     }
 
@@ -144,8 +144,10 @@ impl Codec {
     fn of_topic(self, kind: u64, numbers: &[u64], name: &Name, body: &Body) -> Bytes {
         let mut out = BytesMut::new();
         match self {
-            Self::Json => json::write_of_topic(kind, numbers, (name, body), &mut out),
-            Self::Binary => binary::write_of_topic(kind, numbers, (name, body), &mut out),
+            Self::Json => write::of_topic::<json::Head<'_>>(&mut out, kind, numbers, name, body),
+            Self::Binary => {
+                write::of_topic::<binary::Head<'_>>(&mut out, kind, numbers, name, body)
+            }
         }
         out.freeze()
     }

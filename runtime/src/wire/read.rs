@@ -20,7 +20,13 @@ pub(super) trait Elements<'a> {
     fn next_number(&mut self) -> Result<u64, FrameError>;
 
     /// 0 or 1.
-    fn next_flag(&mut self) -> Result<bool, FrameError>;
+    fn next_flag(&mut self) -> Result<bool, FrameError> {
+        match self.next_number()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => self.malformed("expected 0 or 1"),
+        }
+    }
 
     /// A name, empty only if `may_be_empty`. [`named`] checks its characters.
     fn next_name(&mut self, may_be_empty: bool) -> Result<&'a [u8], FrameError>;
@@ -144,9 +150,7 @@ fn command<'a>(
         return reader.malformed("`back` is not below `n`");
     };
     let deadline_ms = if has_deadline { Some(reader.next_number()?) } else { None };
-    let name = reader.next_name(false)?;
-    let at = reader.at();
-    let (name, body) = named(name, reader.next_rest()?, at)?;
+    let (name, body) = named(reader, false)?;
     Ok(ClientFrame::Command(CommandFrame {
         seq,
         ack,
@@ -159,9 +163,7 @@ fn command<'a>(
 }
 
 fn volatile<'a>(reader: &mut impl Elements<'a>) -> Result<ClientFrame, FrameError> {
-    let name = reader.next_name(false)?;
-    let at = reader.at();
-    let (name, body) = named(name, reader.next_rest()?, at)?;
+    let (name, body) = named(reader, false)?;
     Ok(ClientFrame::Volatile { name, body })
 }
 
@@ -181,50 +183,46 @@ fn failed<'a>(reader: &mut impl Elements<'a>) -> Result<ServerFrame, FrameError>
     let n = CommandNo(reader.next_number()?);
     let dup = reader.next_flag()?;
     let code = FailureCode::from_word(&reader.next_string()?);
-    let name = reader.next_name(true)?;
-    let at = reader.at();
-    let (name, body) = named(name, reader.next_rest()?, at)?;
+    let (name, body) = named(reader, true)?;
     Ok(ServerFrame::Failed { seq, ack, n, dup, code, name, body })
 }
 
 fn event<'a>(reader: &mut impl Elements<'a>) -> Result<ServerFrame, FrameError> {
     let topic = TopicNo(reader.next_number()?);
     let ts = TopicSeq(reader.next_number()?);
-    let name = reader.next_name(false)?;
-    let at = reader.at();
-    let (name, body) = named(name, reader.next_rest()?, at)?;
+    let (name, body) = named(reader, false)?;
     Ok(ServerFrame::Event { topic, ts, name, body })
 }
 
 fn snapshot<'a>(reader: &mut impl Elements<'a>) -> Result<ServerFrame, FrameError> {
     let topic = TopicNo(reader.next_number()?);
     let ts = TopicSeq(reader.next_number()?);
-    let name = reader.next_name(false)?;
-    let at = reader.at();
-    let (name, body) = named(name, reader.next_rest()?, at)?;
+    let (name, body) = named(reader, false)?;
     Ok(ServerFrame::Snapshot { topic, ts, name, body })
 }
 
 fn direct<'a>(reader: &mut impl Elements<'a>) -> Result<ServerFrame, FrameError> {
     let seq = Seq(reader.next_number()?);
     let ack = Seq(reader.next_number()?);
-    let name = reader.next_name(false)?;
-    let at = reader.at();
-    let (name, body) = named(name, reader.next_rest()?, at)?;
+    let (name, body) = named(reader, false)?;
     Ok(ServerFrame::Direct { seq, ack, name, body })
 }
 
 fn topic_volatile<'a>(reader: &mut impl Elements<'a>) -> Result<ServerFrame, FrameError> {
     let topic = TopicNo(reader.next_number()?);
-    let name = reader.next_name(false)?;
-    let at = reader.at();
-    let (name, body) = named(name, reader.next_rest()?, at)?;
+    let (name, body) = named(reader, false)?;
     Ok(ServerFrame::TopicVolatile { topic, name, body })
 }
 
-/// Copies a name and a body, so that neither keeps the read buffer alive. `at` is where the name
-/// ended, for the error.
-fn named(name: &[u8], body: &[u8], at: usize) -> Result<(Name, Body), FrameError> {
+/// Copies a name, empty only if `may_be_empty`, and the body behind it, so that neither keeps the
+/// read buffer alive.
+fn named<'a>(
+    reader: &mut impl Elements<'a>,
+    may_be_empty: bool,
+) -> Result<(Name, Body), FrameError> {
+    let name = reader.next_name(may_be_empty)?;
+    let at = reader.at();
+    let body = reader.next_rest()?;
     match Name::copy_from(name) {
         Some(name) => Ok((name, Body::copy_from(body))),
         None => Err(FrameError::Malformed { at, what: "a name is 1 to 64 of a-z A-Z 0-9 _ . -" }),

@@ -13,7 +13,7 @@ use crate::wire::{Body, MAX_SEQUENCE, Name};
 const HEAD_BYTES: usize = 1 + 6 * 8 + 16 + 1;
 
 /// A frame in the making.
-pub(super) struct Head<'a> {
+pub(in crate::wire) struct Head<'a> {
     out: &'a mut BytesMut,
 }
 

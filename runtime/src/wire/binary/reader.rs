@@ -63,14 +63,6 @@ impl<'a> Elements<'a> for Reader<'a> {
         self.malformed("expected a number within range")
     }
 
-    fn next_flag(&mut self) -> Result<bool, FrameError> {
-        match self.next_number()? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => self.malformed("expected 0 or 1"),
-        }
-    }
-
     fn next_name(&mut self, may_be_empty: bool) -> Result<&'a [u8], FrameError> {
         match self.next_number()? {
             0 if !may_be_empty => self.malformed("expected a name, not nothing"),

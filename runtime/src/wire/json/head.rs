@@ -12,7 +12,7 @@ use crate::wire::{Body, MAX_SEQUENCE, Name};
 const HEAD_BYTES: usize = 3 + 6 * 17 + 2 * 16 + 1;
 
 /// A frame in the making: one element after the other, each with a comma before it.
-pub(super) struct Head<'a> {
+pub(in crate::wire) struct Head<'a> {
     out: &'a mut BytesMut,
 }
 

@@ -6,11 +6,10 @@ mod compact;
 mod head;
 mod reader;
 
-use bytes::BytesMut;
-
-use self::head::Head;
 use self::reader::Reader;
-use super::{Body, ClientFrame, FrameError, Name, ServerFrame, TopicNo, read, write};
+use super::{ClientFrame, FrameError, ServerFrame, TopicNo, read};
+
+pub(super) use head::Head;
 
 /// Reads one message of a client.
 pub(super) fn read_client(message: &[u8]) -> Result<ClientFrame, FrameError> {
@@ -33,24 +32,4 @@ pub(super) fn topic_of(beginning: &[u8]) -> Option<TopicNo> {
     let topic = read::topic(kind, &mut reader)?;
     // A number that is cut off would be another one.
     reader.comma().ok().map(|()| topic)
-}
-
-/// Writes one frame of a client.
-pub(super) fn write_client(frame: &ClientFrame, out: &mut BytesMut) {
-    write::client::<Head<'_>>(frame, out);
-}
-
-/// Writes one frame of a server.
-pub(super) fn write_server(frame: &ServerFrame, out: &mut BytesMut) {
-    write::server::<Head<'_>>(frame, out);
-}
-
-/// Writes a frame of a topic, of which kind and numbers are given.
-pub(super) fn write_of_topic(
-    kind: u64,
-    numbers: &[u64],
-    (name, body): (&Name, &Body),
-    out: &mut BytesMut,
-) {
-    write::of_topic::<Head<'_>>(out, kind, numbers, name, body);
 }

@@ -88,14 +88,6 @@ impl<'a> Elements<'a> for Reader<'a> {
         self.number()
     }
 
-    fn next_flag(&mut self) -> Result<bool, FrameError> {
-        match self.next_number()? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => self.malformed("expected 0 or 1"),
-        }
-    }
-
     /// As it stands between its quotes.
     fn next_name(&mut self, may_be_empty: bool) -> Result<&'a [u8], FrameError> {
         self.comma()?;

@@ -52,19 +52,13 @@ impl Leases {
     /// Whether the session that this user needs for this lease takes the place of another one. A
     /// stranger who names it gets a lease and a session of its own.
     pub(crate) fn replaces(&self, id: LeaseId, user: &str, codec: Codec) -> bool {
-        self.is_theirs(id, user, codec)
-            && self.find(id).is_some_and(|lease| lease.session.is_some())
+        self.is_theirs(id, user, codec) && self.holder(id).is_some()
     }
 
     /// Whether a lease that this node holds is bound to this user and codec: a stranger who names
     /// it must not end it.
     pub(crate) fn is_theirs(&self, id: LeaseId, user: &str, codec: Codec) -> bool {
         self.find(id).is_some_and(|lease| lease.principal.user() == user && lease.codec == codec)
-    }
-
-    /// The codec that a lease is bound to.
-    pub(crate) fn codec(&self, key: LeaseKey) -> Option<Codec> {
-        self.leases.held(key).map(|lease| lease.codec)
     }
 
     /// The session that has a lease.

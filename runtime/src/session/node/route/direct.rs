@@ -13,7 +13,7 @@ impl Node {
     pub fn send_to(&mut self, _now: Now, message: &DirectMessage) -> Sent {
         let mut sent = Sent::default();
         for session in self.recipients(&message.to) {
-            match self.send_one(session, message) {
+            match self.seats.send(session, message, &self.config, &mut self.fx) {
                 Ok(()) => sent.sessions += 1,
                 Err(Unsent::Full) => sent.full += 1,
                 Err(Unsent::TooLong) => sent.too_long += 1,
@@ -30,17 +30,5 @@ impl Node {
                 self.seats.seat(*conn).map(|seat| seat.session).into_iter().collect()
             }
         }
-    }
-
-    fn send_one(&mut self, session: SessionKey, message: &DirectMessage) -> Result<(), Unsent> {
-        let lease = self.seats.lease_of(session);
-        let codec = lease.and_then(|lease| self.leases.codec(lease));
-        let body = message.bodies.iter().find(|(of, _)| Some(*of) == codec);
-        let Some((_, body)) = body else {
-            debug_assert!(false, "a message is encoded in every codec that a session may speak");
-            return Err(Unsent::Full);
-        };
-        let what = (message.name.clone(), body.clone());
-        self.seats.send(session, what, &self.config, &mut self.fx)
     }
 }

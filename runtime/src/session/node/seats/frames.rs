@@ -8,9 +8,9 @@ use crate::session::node::answer::Owed;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::keys::{LeaseKey, Seat, SessionKey};
-use crate::session::node::types::ConnId;
+use crate::session::node::types::{ConnId, DirectMessage};
 use crate::session::{Close, CloseCode, Now};
-use crate::wire::{Body, Codec, CommandNo, Name, Seq, ServerFrame};
+use crate::wire::{Codec, CommandNo, Seq, ServerFrame};
 
 /// What a client is told that claims more than was written, or resolved more than it has called
 /// (PROTOCOL.md 4.4, 5.4).
@@ -148,12 +148,12 @@ impl Seats {
     pub(crate) fn send(
         &mut self,
         session: SessionKey,
-        (name, body): (Name, Body),
+        message: &DirectMessage,
         config: &NodeConfig,
         fx: &mut Effects,
     ) -> Result<(), Unsent> {
         let Some(session) = self.sessions.held_mut(session) else { return Err(Unsent::Full) };
-        session.send(name, body, config)?;
+        session.send(message, config)?;
         if let Some(conn) = session.conn {
             fx.wake(conn);
         }

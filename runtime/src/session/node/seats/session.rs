@@ -7,10 +7,10 @@ use crate::session::Now;
 use crate::session::node::answer::{Outbound, Owed};
 use crate::session::node::config::NodeConfig;
 use crate::session::node::keys::LeaseKey;
-use crate::session::node::types::{ConnId, Principal};
+use crate::session::node::types::{ConnId, DirectMessage, Principal};
 use crate::wire::{
-    Body, Codec, CommandNo, Dial, Gen, InstanceId, LeaseId, Name, ResumeToken, Seq, ServerFrame,
-    SessionId, Window, body_limit,
+    Codec, CommandNo, Dial, Gen, InstanceId, LeaseId, ResumeToken, Seq, ServerFrame, SessionId,
+    Window, body_limit,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -184,10 +184,14 @@ impl Session {
     /// When too many wait or are unacknowledged, or its client takes none so long.
     pub(super) fn send(
         &mut self,
-        name: Name,
-        body: Body,
+        message: &DirectMessage,
         config: &NodeConfig,
     ) -> Result<(), Unsent> {
+        let body = message.bodies.iter().find(|(codec, _)| *codec == self.codec);
+        let Some((_, body)) = body else {
+            debug_assert!(false, "a message is encoded in every codec that a session may speak");
+            return Err(Unsent::Full);
+        };
         if self.message_bytes.is_some_and(|most| body.len() > body_limit(most) as usize) {
             return Err(Unsent::TooLong);
         }
@@ -199,6 +203,7 @@ impl Session {
         }
         sending.directs += 1;
         sending.direct_bytes = bytes;
+        let (name, body) = (message.name.clone(), body.clone());
         sending.pending.push_back(Outbound::Direct { name, body });
         Ok(())
     }

@@ -76,11 +76,6 @@ impl Seats {
         self.sessions.held(session)?.conn
     }
 
-    /// The lease of a session, issued or not.
-    pub(crate) fn lease_of(&self, session: SessionKey) -> Option<LeaseKey> {
-        self.sessions.held(session).map(|session| session.lease)
-    }
-
     /// Every session of a principal.
     pub(crate) fn sessions_of(&self, user: &str) -> &[SessionKey] {
         self.crowd.sessions_of(user)

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::peer::is_command;
-use super::super::trial::Trial;
+use super::super::trial::{Client, Trial};
 use crate::case::{Step, cases, ensure};
 use crate::frame::{Frame, kind};
 
@@ -36,13 +36,19 @@ async fn the_server_is_told_of_a_cancelled_command_and_its_outcome_stands(trial:
     client.ends("5.27", expired, json!({ "outcome": "cancelled" })).await
 }
 
-async fn a_cancelled_command_comes_again_with_its_time_over(trial: &Trial) -> Step {
+/// A client whose socket breaks after it has cancelled a command, which was sent.
+async fn cut_after_a_cancel(trial: &Trial) -> Step<(Client, u64)> {
     let (mut client, mut peer) = trial.attached().await?;
     let call = client.echo("x").await?;
     peer.command_no("5.27", 1).await?;
     client.cancel(call).await?;
     peer.take("5.27", "CANCEL", is_cancel(1)).await?;
     peer.line.socket.cut();
+    Ok((client, call))
+}
+
+async fn a_cancelled_command_comes_again_with_its_time_over(trial: &Trial) -> Step {
+    let (mut client, call) = cut_after_a_cancel(trial).await?;
     let mut peer = client.accept().await?;
     peer.welcome_anew(false).await;
     let again = peer.take("5.27", "COMMAND", is_command).await?;
@@ -54,12 +60,7 @@ async fn a_cancelled_command_comes_again_with_its_time_over(trial: &Trial) -> St
 }
 
 async fn a_resumed_session_is_told_again_of_a_cancelled_command(trial: &Trial) -> Step {
-    let (mut client, mut peer) = trial.attached().await?;
-    let call = client.echo("x").await?;
-    peer.command_no("5.27", 1).await?;
-    client.cancel(call).await?;
-    peer.take("5.27", "CANCEL", is_cancel(1)).await?;
-    peer.line.socket.cut();
+    let (mut client, call) = cut_after_a_cancel(trial).await?;
     let mut peer = client.attach().await?;
     peer.take("5.27", "CANCEL", is_cancel(1)).await?;
     peer.failed(1, "internal", "", json!({})).await;

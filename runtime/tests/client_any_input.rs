@@ -217,7 +217,8 @@ fn apply(rig: &mut Rig, input: Input, reader: &mut Reader) {
         }
         Input::Subscribe { key, from } => {
             let from = from.map(|(epoch, ts)| Position { epoch: Epoch(epoch), ts: TopicSeq(ts) });
-            let request = SubscriptionRequest { topic: name("room"), key: key.to_string(), from };
+            let request =
+                SubscriptionRequest { topic: name("room"), key: key.to_string(), from, last: None };
             if let Ok(sub) = rig.act(|client, now| client.subscribe(now, request))
                 && let Some(from) = from
             {

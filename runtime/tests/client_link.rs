@@ -360,8 +360,12 @@ fn closing_says_goodbye_and_ends_everything() {
     assert_eq!(rig.client.state(), &ConnectionState::Closed);
     assert_eq!(rig.client.poll_timeout(), None);
     assert_eq!(rig.client.submit(rig.now, command("late")), Err(SubmitError::Closed));
-    let request =
-        SubscriptionRequest { topic: client_support::name("room"), key: String::new(), from: None };
+    let request = SubscriptionRequest {
+        topic: client_support::name("room"),
+        key: String::new(),
+        from: None,
+        last: None,
+    };
     assert_eq!(rig.client.subscribe(rig.now, request), Err(SubscribeError::Closed));
 }
 

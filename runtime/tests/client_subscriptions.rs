@@ -292,7 +292,7 @@ fn a_final_refusal_ends_and_leaves_what_waits() {
     let end = SubscriptionEnd::Refused(UnsubscribeCode::Forbidden);
     assert!(rig.events.contains(&Event::SubscriptionEnded { sub, end }));
     assert_eq!(rig.items(sub), [1, 2]);
-    let same = SubscriptionRequest { topic: name("room"), key: "1".into(), from: None };
+    let same = SubscriptionRequest { topic: name("room"), key: "1".into(), from: None, last: None };
     assert!(rig.client.subscribe(rig.now, same).is_ok(), "the topic is free again");
 }
 
@@ -334,8 +334,12 @@ fn a_subscription_waits_no_longer_than_a_minute_for_its_retry() {
 #[test]
 fn subscriptions_are_bounded_and_unique() {
     let mut rig = Rig::with(|config| config.subscriptions = 2);
-    let request =
-        |key: &str| SubscriptionRequest { topic: name("room"), key: key.into(), from: None };
+    let request = |key: &str| SubscriptionRequest {
+        topic: name("room"),
+        key: key.into(),
+        from: None,
+        last: None,
+    };
     assert!(rig.client.subscribe(rig.now, request("1")).is_ok());
     assert_eq!(rig.client.subscribe(rig.now, request("1")), Err(SubscribeError::Duplicate));
     assert!(rig.client.subscribe(rig.now, request("2")).is_ok());
@@ -348,7 +352,12 @@ fn subscriptions_are_bounded_and_unique() {
 #[test]
 fn a_key_that_does_not_fit_into_a_frame_ends_its_subscription_only() {
     let mut rig = Rig::attached();
-    let request = SubscriptionRequest { topic: name("room"), key: "k".repeat(20_000), from: None };
+    let request = SubscriptionRequest {
+        topic: name("room"),
+        key: "k".repeat(20_000),
+        from: None,
+        last: None,
+    };
     let sub = rig.act(|client, now| client.subscribe(now, request)).unwrap();
     let end = SubscriptionEnd::Refused(UnsubscribeCode::Invalid);
     assert!(rig.events.contains(&Event::SubscriptionEnded { sub, end }));

@@ -73,8 +73,15 @@ fn frame() -> impl Strategy<Value = ClientFrame> {
                     body: body("{}"),
                 })
             });
-    let subscribe = (number(), any::<bool>(), 0_u8..3, proptest::option::of(number()), 0_u32..50)
-        .prop_map(|(sub, snapshot, key, from, credit)| {
+    let subscribe = (
+        number(),
+        any::<bool>(),
+        0_u8..3,
+        proptest::option::of(number()),
+        proptest::option::of(0_u32..9),
+        0_u32..50,
+    )
+        .prop_map(|(sub, snapshot, key, from, last, credit)| {
             let topic = name(if snapshot { ROOM } else { LOG });
             let from = from.map(|ts| Position { epoch: Epoch(1), ts: TopicSeq(ts) });
             let credit = Window { frames: credit, bytes: credit };
@@ -83,6 +90,7 @@ fn frame() -> impl Strategy<Value = ClientFrame> {
                 topic,
                 key: key.to_string(),
                 from,
+                last,
                 credit,
             }))
         });

@@ -106,6 +106,56 @@ fn from_an_earlier_place_pages_are_read_and_no_more() {
     }
 }
 
+/// PROTOCOL.md 7.25: the latest events instead of the state, as many as were asked for.
+#[test]
+fn the_last_events_are_read_and_no_more() {
+    for topic in [log("a"), room("a")] {
+        let (mut bench, conn, _) = fresh(&topic, 700, |_| {});
+        bench.subscribe_last(conn, 1, &topic, 2);
+        assert_eq!(carried_out(&mut bench), (vec![698], 1));
+        assert_eq!(bench.topics(conn), ["Initial at 698", "event 699", "event 700"]);
+        bench.publish(&topic, 701);
+        carried_out(&mut bench);
+        assert_eq!(bench.topics(conn), ["event 701"]);
+    }
+}
+
+/// PROTOCOL.md 7.25
+#[test]
+fn the_last_none_are_what_comes_next() {
+    let (mut bench, conn, _) = fresh(&room("a"), 700, |_| {});
+    bench.subscribe_last(conn, 1, &room("a"), 0);
+    assert_eq!(carried_out(&mut bench), (vec![], 1));
+    bench.publish(&room("a"), 701);
+    carried_out(&mut bench);
+    assert_eq!(bench.topics(conn), ["Initial at 700", "event 701"]);
+    assert!(bench.executions.is_empty(), "nobody wants the state");
+}
+
+/// PROTOCOL.md 7.25: what is not retained can't come, and is no gap to somebody who begins.
+#[test]
+fn the_last_events_begin_no_earlier_than_what_is_retained() {
+    for (count, last, begins) in [(3, 9, 0), (1_400, 5_000, 400)] {
+        let (mut bench, conn, _) = fresh(&log("a"), count, |_| {});
+        bench.subscribe_last(conn, 1, &log("a"), last);
+        carried_out(&mut bench);
+        assert_eq!(bench.topics(conn)[0], format!("Initial at {begins}"));
+    }
+}
+
+/// What a node has no room for is as good as not retained.
+#[test]
+fn the_last_events_are_as_many_as_a_node_has_room_for() {
+    let (mut bench, conn, _) = fresh(&log("a"), 700, |config| config.topic_bytes = 1_000);
+    bench.subscribe_last(conn, 1, &log("a"), 600);
+    carried_out(&mut bench);
+    let told = bench.topics(conn);
+    let events = numbers(&told).len();
+    assert!((1..600).contains(&events), "{events}");
+    assert_eq!(told[0], format!("Initial at {}", 700 - events));
+    assert_eq!(told.last().unwrap(), "event 700");
+}
+
 #[test]
 fn a_page_has_so_many_bytes() {
     let (mut bench, conn, epoch) = fresh(&log("a"), 9, |config| config.read_bytes = 1);

@@ -475,6 +475,7 @@ fn a_hook_that_is_late_before_it_was_handed_out_is_never_handed_out() {
         topic: topic.name,
         key: topic.key.to_string(),
         from: None,
+        last: None,
         credit: WIDE,
     };
     let now = bench.now;

@@ -212,7 +212,8 @@ impl NodeHarness for Pair {
 fn commands_are_answered_and_their_events_arrive_in_order() {
     let mut pair = Pair::new();
     pair.carry();
-    let request = SubscriptionRequest { topic: name(ROOM), key: KEY.into(), from: None };
+    let request =
+        SubscriptionRequest { topic: name(ROOM), key: KEY.into(), from: None, last: None };
     let sub = pair.client.subscribe(pair.now, request).expect("there is room");
     pair.carry();
     let mut seen = 0;
@@ -234,7 +235,8 @@ fn commands_are_answered_and_their_events_arrive_in_order() {
 fn cuts_cost_nothing_but_time() {
     let mut pair = Pair::new();
     pair.carry();
-    let request = SubscriptionRequest { topic: name(ROOM), key: KEY.into(), from: None };
+    let request =
+        SubscriptionRequest { topic: name(ROOM), key: KEY.into(), from: None, last: None };
     let sub = pair.client.subscribe(pair.now, request).expect("there is room");
     pair.carry();
     let mut seen = 0;

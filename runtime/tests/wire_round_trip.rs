@@ -87,8 +87,12 @@ fn command() -> impl Strategy<Value = CommandFrame> {
 fn subscribe() -> impl Strategy<Value = Subscribe> {
     let from = (any::<u64>(), number())
         .prop_map(|(epoch, ts)| Position { epoch: Epoch(epoch), ts: TopicSeq(ts) });
-    (number(), name(), any::<String>(), option::of(from), window()).prop_map(
-        |(sub, topic, key, from, credit)| Subscribe { sub: SubNo(sub), topic, key, from, credit },
+    let last = option::of(any::<u32>());
+    (number(), name(), any::<String>(), option::of(from), last, window()).prop_map(
+        |(sub, topic, key, from, last, credit)| {
+            let sub = SubNo(sub);
+            Subscribe { sub, topic, key, from, last, credit }
+        },
     )
 }
 

@@ -96,6 +96,7 @@ fn client_fields(frame: &ClientFrame, codec: Codec) -> (&'static str, Value) {
             json!({
                 "sub": it.sub, "topic": it.topic.as_str(), "key": it.key,
                 "from": it.from.map(|Position { epoch, ts }| json!({"epoch": epoch, "ts": ts})),
+                "last": it.last,
                 "credit": events_and_bytes(it.credit),
             }),
         ),

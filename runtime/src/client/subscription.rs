@@ -58,6 +58,7 @@ pub struct Subscribe<T> {
     shared: Arc<SharedClient>,
     topic: T,
     from: Option<Position>,
+    last: Option<u32>,
     feed: Option<Registration>,
 }
 
@@ -104,7 +105,7 @@ impl Drop for Registration {
 
 impl<T> Subscribe<T> {
     pub(super) fn new(shared: Arc<SharedClient>, topic: T) -> Self {
-        Self { shared, topic, from: None, feed: None }
+        Self { shared, topic, from: None, last: None, feed: None }
     }
 
     /// Goes on after a position that the application has stored ([`Subscription::position`]),
@@ -112,7 +113,37 @@ impl<T> Subscribe<T> {
     /// so.
     pub fn from(mut self, position: Position) -> Self {
         self.from = Some(position);
+        self.last = None;
         self
+    }
+
+    /// Begins with the latest `events` events, or with as many as the server retains, instead of
+    /// with the topic's state (PROTOCOL.md 7.25). That is how it begins, and no more: after a break
+    /// it goes on where it was, and where it can't, the first item says so, with the state of a
+    /// topic that has one.
+    ///
+    /// ```
+    /// # use steadfast::WsProtocol;
+    /// # #[derive(Debug, Clone, WsProtocol)]
+    /// # #[ws(client, protocol = "chat", version = "1.0", server = ChatEvent)]
+    /// # pub enum ChatCommand { #[ws(command)] Ping }
+    /// # #[derive(Debug, Clone, WsProtocol)]
+    /// # #[ws(server, protocol = "chat", topic(Room, key = room: u64))]
+    /// # pub enum ChatEvent { #[ws(event(Room))] Posted { room: u64, text: String } }
+    /// # async fn f(chat: ChatClient) -> Result<(), Box<dyn std::error::Error>> {
+    /// let history = chat.subscribe(Room(7)).last(50).await?;
+    /// let only_new = chat.subscribe(Room(8)).tail().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn last(mut self, events: u32) -> Self {
+        self.from = None;
+        self.last = Some(events);
+        self
+    }
+
+    /// Begins with the next event that is published: [`Subscribe::last`] of none.
+    pub fn tail(self) -> Self {
+        self.last(0)
     }
 }
 
@@ -122,7 +153,8 @@ impl<T: TopicKey> Subscribe<T> {
         let unsupported = SubscribeError::Refused { code: UnsubscribeCode::Unsupported };
         let declared = topics.get(usize::from(T::TOPIC)).ok_or_else(|| unsupported.clone())?;
         let topic = Name::from_static(declared.name).ok_or(unsupported)?;
-        let request = SubscriptionRequest { topic, key: self.topic.key()?, from: self.from };
+        let (key, from, last) = (self.topic.key()?, self.from, self.last);
+        let request = SubscriptionRequest { topic, key, from, last };
         let slot = SubscriptionSlot::new();
         let sub = self.shared.subscribe(request, &slot)?;
         Ok(Registration { shared: Arc::clone(&self.shared), sub, slot })
@@ -265,6 +297,7 @@ impl<T: fmt::Debug> fmt::Debug for Subscribe<T> {
         f.debug_struct("Subscribe")
             .field("topic", &self.topic)
             .field("from", &self.from)
+            .field("last", &self.last)
             .finish_non_exhaustive()
     }
 }

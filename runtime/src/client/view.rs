@@ -73,6 +73,18 @@ impl<T, V> Handling<T, V> {
         self.begins = self.begins.map(|(subscribe, view)| (subscribe.from(position), view));
         self
     }
+
+    /// Begins with the latest `events` events instead of the topic's state, as
+    /// [`Subscribe::last`] does.
+    pub fn last(mut self, events: u32) -> Self {
+        self.begins = self.begins.map(|(subscribe, view)| (subscribe.last(events), view));
+        self
+    }
+
+    /// Begins with the next event that is published, as [`Subscribe::tail`] does.
+    pub fn tail(self) -> Self {
+        self.last(0)
+    }
 }
 
 // Nothing in it is pinned.

@@ -139,6 +139,8 @@ pub struct Subscribe {
     pub key: String,
     /// Where the application got to.
     pub from: Option<Position>,
+    /// Without `from`: how many of the latest events are wanted instead of the topic's state.
+    pub last: Option<u32>,
     /// How far the server may run ahead of the application.
     pub credit: Window,
 }

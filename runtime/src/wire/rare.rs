@@ -108,6 +108,8 @@ struct WireSubscribe {
     key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<Object<WirePosition>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<Int>,
     credit: Object<EventsAndBytes>,
 }
 
@@ -263,6 +265,7 @@ pub(super) fn subscribe<'a>(reader: &mut impl Elements<'a>) -> Result<ClientFram
         topic: wire.topic.0,
         key: wire.key,
         from: wire.from.map(|Object(it)| Position { epoch: it.epoch, ts: TopicSeq(it.ts.0) }),
+        last: wire.last.map(Int::limit),
         credit: wire.credit.0.into(),
     })))
 }
@@ -273,6 +276,7 @@ pub(super) fn subscribe_object(subscribe: &Subscribe) -> impl Serialize {
         topic: WireName(subscribe.topic.clone()),
         key: subscribe.key.clone(),
         from: subscribe.from.map(|it| Object(WirePosition { epoch: it.epoch, ts: Int(it.ts.0) })),
+        last: subscribe.last.map(|last| Int(last.into())),
         credit: Object(subscribe.credit.into()),
     }
 }

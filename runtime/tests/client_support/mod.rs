@@ -375,7 +375,8 @@ impl Rig {
     }
 
     pub fn subscribe(&mut self, from: Option<Position>) -> SubId {
-        let request = SubscriptionRequest { topic: name("room"), key: "1".into(), from };
+        let request =
+            SubscriptionRequest { topic: name("room"), key: "1".into(), from, last: None };
         self.act(|client, now| client.subscribe(now, request)).expect("a subscription")
     }
 

@@ -162,7 +162,15 @@ impl Bench {
         credit: Window,
     ) {
         let (topic, key) = (topic.name.clone(), topic.key.to_string());
-        let subscribe = Subscribe { sub: SubNo(sub), topic, key, from, credit };
+        let subscribe = Subscribe { sub: SubNo(sub), topic, key, from, last: None, credit };
+        self.frame(conn, ClientFrame::Subscribe(Box::new(subscribe)));
+    }
+
+    /// From the latest so many events on (PROTOCOL.md 7.25).
+    pub fn subscribe_last(&mut self, conn: ConnId, sub: u64, topic: &TopicId, last: u32) {
+        let (topic, key) = (topic.name.clone(), topic.key.to_string());
+        let (sub, credit) = (SubNo(sub), Window { frames: 1_000, bytes: 1 << 20 });
+        let subscribe = Subscribe { sub, topic, key, from: None, last: Some(last), credit };
         self.frame(conn, ClientFrame::Subscribe(Box::new(subscribe)));
     }
 

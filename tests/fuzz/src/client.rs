@@ -174,7 +174,8 @@ impl Attack {
         let from = rest
             .contains(&b',')
             .then_some(Position { epoch: Epoch(1), ts: TopicSeq(ts.min(MAX_SEQUENCE)) });
-        let request = SubscriptionRequest { topic: name(ROOM), key: (key % 4).to_string(), from };
+        let request =
+            SubscriptionRequest { topic: name(ROOM), key: (key % 4).to_string(), from, last: None };
         if let Ok(sub) = self.client.subscribe(self.now, request)
             && let Some(from) = from
         {

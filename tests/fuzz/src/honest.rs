@@ -29,7 +29,8 @@ impl Honest {
     pub(crate) fn new(now: Now) -> Self {
         let mut client = Client::new(Arc::new(fixtures::client_config()), [2; 32]);
         client.start(now);
-        let request = SubscriptionRequest { topic: name(ROOM), key: ANN.to_owned(), from: None };
+        let request =
+            SubscriptionRequest { topic: name(ROOM), key: ANN.to_owned(), from: None, last: None };
         let sub = client.subscribe(now, request).expect("there is room");
         Self { client, socket: None, sub, posted: 0, replies: 0, seen: 0, begun: false }
     }

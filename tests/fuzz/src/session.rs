@@ -148,7 +148,8 @@ impl Stage {
 
     fn subscribe(&mut self, key: u64) {
         let topic = name(if key.is_multiple_of(2) { LOG } else { ROOM });
-        let request = SubscriptionRequest { topic, key: (key % 4).to_string(), from: None };
+        let request =
+            SubscriptionRequest { topic, key: (key % 4).to_string(), from: None, last: None };
         let _ = self.client.subscribe(self.world.now, request);
     }
 

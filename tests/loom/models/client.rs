@@ -108,7 +108,7 @@ impl Ends {
     fn subscribed(&self) -> (SubId, Arc<SubscriptionSlot>) {
         let slot = SubscriptionSlot::new();
         let topic = Name::from_static("ticker").unwrap();
-        let request = SubscriptionRequest { topic, key: "1".to_owned(), from: None };
+        let request = SubscriptionRequest { topic, key: "1".to_owned(), from: None, last: None };
         let sub = self.shared.subscribe(request, &slot).unwrap();
         let _ = self.written();
         self.hear(

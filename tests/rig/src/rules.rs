@@ -175,6 +175,8 @@ LongIsNotSent = "nobody is sent what it does not take",
     "no message of a topic is longer than HELLO says; its subscription alone ends (2.6)";
 PositionsAreFinished = "positions are finished with",
     "POSITION tells only what the application has finished with";
+BeginsWithTheLast = "a feed begins with the last events",
+    "no state and no more of them than SUBSCRIBE asked for (7.25)";
 SubscribedWasAsked = "SUBSCRIBED answers SUBSCRIBE",
     "nobody gets a feed that they did not ask for";
 // Ends, time and memory.

@@ -261,8 +261,9 @@ fn a_topic_forgotten_and_made_anew_has_another_epoch() {
         .map(|(_, head)| head)
         .expect("something was published");
     world.run_for(5_000);
-    let sub =
-        world.subscribe_with(0, 0, KEYS[0], Some(before), Pace::Never).expect("there is room");
+    let sub = world
+        .subscribe_with(0, 0, KEYS[0], (Some(before), None), Pace::Never)
+        .expect("there is room");
     soon(&mut world, "the gap", |world| world.poll_once(0, sub));
     let cursor =
         world.checkers.topics.cursor(world.clients[0].process, sub).expect("something was seen");
@@ -285,7 +286,9 @@ fn a_position_at_the_head_is_no_gap_whatever_is_retained() {
         .next()
         .map(|(_, head)| head)
         .expect("something was published");
-    let sub = world.subscribe_with(0, 0, KEYS[0], Some(head), Pace::Never).expect("there is room");
+    let sub = world
+        .subscribe_with(0, 0, KEYS[0], (Some(head), None), Pace::Never)
+        .expect("there is room");
     world.run_for(100);
     world.publish(0);
     soon(&mut world, "the next event", |world| world.poll_once(0, sub));

@@ -90,6 +90,8 @@ pub(super) struct Subscription {
     volatiles: TopicVolatiles,
     volatile_next: bool,
     handed: Option<ItemPlace>,
+    /// How many of the latest events to begin with, instead of the topic's state.
+    last: Option<u32>,
     /// The resume position while nothing is buffered (PROTOCOL.md 7.17).
     resumes_at: Option<Position>,
     /// Counts SUBSCRIBED.
@@ -109,6 +111,7 @@ impl Subscription {
             volatiles: TopicVolatiles::default(),
             volatile_next: false,
             handed: None,
+            last: request.last,
             resumes_at: request.from,
             feed: 0,
         }
@@ -230,6 +233,11 @@ impl Subscription {
     }
 
     // ---- asking ----
+
+    /// What SUBSCRIBE says where it has no position (PROTOCOL.md 7.25).
+    pub(super) const fn last(&self) -> Option<u32> {
+        self.last
+    }
 
     /// Prepares SUBSCRIBE: from the highest position that was handed out or is still buffered. More
     /// than half of the credit is not kept: the rest is announced as the new credit, which is

@@ -272,7 +272,8 @@ impl Subscriptions {
         let (from, credit) = subscription.ask(sub, config.credit);
         self.by_sub.insert(sub, id);
         let (topic, key) = (subscription.topic().clone(), subscription.key().clone());
-        Some(ClientFrame::Subscribe(Box::new(Subscribe { sub, topic, key, from, credit })))
+        let last = if from.is_none() { subscription.last() } else { None };
+        Some(ClientFrame::Subscribe(Box::new(Subscribe { sub, topic, key, from, last, credit })))
     }
 
     // ---- frames in ----

@@ -83,6 +83,9 @@ pub struct SubscriptionRequest {
     pub key: String,
     /// Where to go on, if the application has stored a position.
     pub from: Option<Position>,
+    /// Without a position: how many of the latest events to begin with, instead of the topic's
+    /// state (PROTOCOL.md 7.25).
+    pub last: Option<u32>,
 }
 
 /// Why a subscription could not be added.

@@ -138,6 +138,7 @@ impl Speaker for Ours {
             topic: Name::from_static("feed").unwrap_or_default(),
             key: FEED.to_string(),
             from: None,
+            last: None,
             credit: WINDOW,
         };
         self.message(&ClientFrame::Subscribe(Box::new(subscribe)))

@@ -345,6 +345,12 @@ impl Desk {
         let new = self.attachment.subs.insert(sub);
         ensure!("7.3", new, "sub {sub} was used twice on one attachment");
         let from = &frame.body()["from"];
+        let last = &frame.body()["last"];
+        ensure!(
+            "7.25",
+            last.is_null() || last.is_u64() && from.is_null(),
+            "the last {last} events, from {from}"
+        );
         ensure!(
             "7.2",
             from.is_null() || from["epoch"].is_string() && from["ts"].is_u64(),

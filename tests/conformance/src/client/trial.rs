@@ -267,10 +267,19 @@ impl Client {
     /// Lets the application follow a topic, and take nothing yet. Returns the subscription's number
     /// in reports.
     pub(crate) async fn subscribe(&mut self, topic: &str) -> Step<u64> {
+        self.ask_for(json!({ "topic": topic })).await
+    }
+
+    /// The same, with the latest events of the topic.
+    pub(crate) async fn subscribe_last(&mut self, topic: &str, last: u64) -> Step<u64> {
+        self.ask_for(json!({ "topic": topic, "last": last })).await
+    }
+
+    async fn ask_for(&mut self, mut wanted: Value) -> Step<u64> {
         self.subs += 1;
-        self.adapter
-            .ask("subscribe", json!({ "sub": self.subs, "topic": topic, "key": "l" }))
-            .await?;
+        wanted["sub"] = json!(self.subs);
+        wanted["key"] = json!("l");
+        self.adapter.ask("subscribe", wanted).await?;
         Ok(self.subs)
     }
 

@@ -304,12 +304,23 @@ impl Peer {
         from: Option<(String, u64)>,
         credit: (u64, u64),
     ) -> u64 {
-        self.subs += 1;
-        let credit = json!({ "events": credit.0, "bytes": credit.1 });
-        let mut request = json!({ "sub": self.subs, "topic": topic, "key": key, "credit": credit });
+        let mut request = json!({ "topic": topic, "key": key });
+        request["credit"] = json!({ "events": credit.0, "bytes": credit.1 });
         if let Some((epoch, ts)) = from {
             request["from"] = json!({ "epoch": epoch, "ts": ts });
         }
+        self.ask(request).await
+    }
+
+    /// Subscribes to a topic's latest events.
+    pub(crate) async fn subscribe_last(&mut self, topic: &str, key: &str, last: u64) -> u64 {
+        let credit = json!({ "events": 1_000, "bytes": 1_000_000 });
+        self.ask(json!({ "topic": topic, "key": key, "last": last, "credit": credit })).await
+    }
+
+    async fn ask(&mut self, mut request: Value) -> u64 {
+        self.subs += 1;
+        request["sub"] = json!(self.subs);
         self.rules.subscribe(&request);
         self.say(json!([kind::SUBSCRIBE, request])).await;
         self.subs

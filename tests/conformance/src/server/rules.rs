@@ -26,6 +26,7 @@ pub(super) struct Rules {
 struct Sub {
     credit: (u64, u64),
     from: Option<(String, u64)>,
+    last: Option<u64>,
     number: Option<u64>,
     epoch: String,
     /// The last `ts`, and the one from which credit counts.
@@ -166,6 +167,7 @@ impl Rules {
         let sub = Sub {
             credit: (number("/credit/events"), number("/credit/bytes")),
             from: epoch.map(|epoch| (epoch.to_owned(), number("/from/ts"))),
+            last: request["last"].as_u64().filter(|_| epoch.is_none()),
             ..Sub::default()
         };
         self.subs.insert(number("/sub"), sub);
@@ -231,6 +233,14 @@ impl Rules {
             }
         }
         ensure!("7.4", head >= ts || snapshot, "the head {head} is below ts {ts}");
+        if let (Some(last), None) = (sub.last, sub.number) {
+            ensure!("7.25", !snapshot, "a state for somebody who wants the last {last} events");
+            ensure!(
+                "7.25",
+                head - ts <= last,
+                "{ts} is further than {last} events before the head {head}"
+            );
+        }
         if let Some(earlier) = sub.number.filter(|earlier| *earlier != number) {
             self.by_number.remove(&earlier);
             self.earlier.push(earlier);

@@ -238,6 +238,12 @@ mistakes! {
         let ts = frame[1]["from"]["ts"].as_u64().unwrap_or_default();
         changed(frame, |frame| frame[1]["from"]["ts"] = json!(ts + 2))
     };
+    the_last_events_that_are_not_asked_for_are_found "7.25" |_, way, frame, _| {
+        if way == Way::Down || frame[0] != 23 {
+            return Fate::Pass;
+        }
+        changed(frame, |frame| drop(frame[1].as_object_mut().and_then(|it| it.remove("last"))))
+    };
     a_place_that_is_not_told_is_found "7.17" |_, way, frame, _| {
         if way == Way::Down || frame[0] != 23 {
             return Fate::Pass;

@@ -299,6 +299,12 @@ mistakes! {
         let duplicate = way == Way::Down && frame[0] == 26 && frame[1]["code"] == "duplicate";
         if duplicate { Fate::Become(Vec::new()) } else { Fate::Pass }
     };
+    a_state_instead_of_the_last_events_is_found "7.25" |_, way, frame, _| {
+        if way == Way::Down || frame[0] != 23 {
+            return Fate::Pass;
+        }
+        changed(frame, |frame| drop(frame[1].as_object_mut().and_then(|it| it.remove("last"))))
+    };
     a_granted_credit_beyond_what_was_asked_for_is_found "7.14" |_, way, frame, _| {
         if way == Way::Up || frame[0] != 24 {
             return Fate::Pass;

@@ -49,7 +49,8 @@ impl World<'_> {
         let (process, seed) = self.next_process();
         let mut core = Client::new(Arc::clone(&self.model.client), seed);
         core.start(NOW);
-        let request = SubscriptionRequest { topic: name(ROOM), key: KEY.to_owned(), from: None };
+        let request =
+            SubscriptionRequest { topic: name(ROOM), key: KEY.to_owned(), from: None, last: None };
         let sub = self
             .settings()
             .subscribed

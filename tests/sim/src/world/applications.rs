@@ -250,7 +250,11 @@ impl World {
             1 => Pace::Each(self.rng.within((50, 500))),
             _ => Pace::Each(self.rng.within((0, 5))),
         };
-        let _ = self.subscribe_with(at, topic, key, from, pace);
+        let last = match from {
+            None if self.rng.chance(300) => Some(self.rng.below(9) as u32),
+            _ => None,
+        };
+        let _ = self.subscribe_with(at, topic, key, (from, last), pace);
     }
 
     /// Subscribes.
@@ -259,13 +263,13 @@ impl World {
     /// When the client refuses it.
     pub fn subscribe(&mut self, at: usize, topic: usize, key: &str, pace: Pace) -> SubId {
         let sub = self
-            .subscribe_with(at, topic, key, None, pace)
+            .subscribe_with(at, topic, key, (None, None), pace)
             .expect("a test does not subscribe too often");
         self.pump();
         sub
     }
 
-    /// Subscribes from a position.
+    /// Subscribes from a position, or with so many of the latest events.
     ///
     /// # Errors
     /// As the client says.
@@ -274,10 +278,11 @@ impl World {
         at: usize,
         topic: usize,
         key: &str,
-        from: Option<Position>,
+        (from, last): (Option<Position>, Option<u32>),
         pace: Pace,
     ) -> Result<SubId, SubscribeError> {
-        let request = SubscriptionRequest { topic: name(TOPICS[topic]), key: key.to_owned(), from };
+        let request =
+            SubscriptionRequest { topic: name(TOPICS[topic]), key: key.to_owned(), from, last };
         let now = self.client_now(at);
         let slot = &mut self.clients[at];
         let sub = slot.core.subscribe(now, request)?;

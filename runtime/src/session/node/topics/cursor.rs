@@ -29,6 +29,8 @@ pub(super) struct Cursor {
     /// Known once authorized.
     pub(super) topic: TopicNo,
     pub(super) from: Option<Position>,
+    /// Without a position: it begins this many events before the head, without a state.
+    pub(super) last: Option<u32>,
     volatiles: VecDeque<Volatile>,
     pub(super) snapshot_tries: u32,
     credit: Window,
@@ -92,11 +94,17 @@ impl Feed {
 }
 
 impl Cursor {
-    pub(super) fn new(state: CursorState, from: Option<Position>, credit: Window) -> Self {
+    pub(super) fn new(
+        state: CursorState,
+        from: Option<Position>,
+        last: Option<u32>,
+        credit: Window,
+    ) -> Self {
         Self {
             state,
             topic: TopicNo::ZERO,
             from,
+            last,
             volatiles: VecDeque::new(),
             snapshot_tries: 0,
             credit,

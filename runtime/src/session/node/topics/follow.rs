@@ -14,7 +14,7 @@ use crate::session::node::effects::{Effects, Running};
 use crate::session::node::types::{ConnId, Execution, Principal};
 use crate::session::store::TopicId;
 use crate::wire::{
-    Codec, Position, ResetReason, ServerFrame, SubNo, Subscribe, Subscribed, TopicNo, TopicSeq,
+    Codec, ResetReason, ServerFrame, SubNo, Subscribe, Subscribed, TopicNo, TopicSeq,
     UnsubscribeCode, Window,
 };
 
@@ -42,6 +42,8 @@ enum Place {
     At(TopicSeq),
     /// Not there.
     Reset(ResetReason),
+    /// So many events before the head as the client asked for, or as there are.
+    Last(TopicSeq),
     /// The store must be asked before that can be said.
     Unclear,
     /// What lies above must be read first.
@@ -59,13 +61,16 @@ enum Opened {
 /// `fresh`: the store has told where the topic stands since the question came. `read`: everything
 /// above was read, as far as there is room for it.
 fn place(
-    from: Option<Position>,
+    cursor: &Cursor,
     topic: &Topic,
     fresh: bool,
     read: Option<TopicSeq>,
     config: &NodeConfig,
 ) -> Place {
-    let Some(from) = from else { return Place::Reset(ResetReason::Initial) };
+    let Some(from) = cursor.from else {
+        let initial = Place::Reset(ResetReason::Initial);
+        return cursor.last.map_or(initial, |last| place_of_last(last, topic, read));
+    };
     if topic.epoch != Some(from.epoch) {
         return if fresh { Place::Reset(ResetReason::Epoch) } else { Place::Unclear };
     }
@@ -85,6 +90,17 @@ fn place(
     Place::Earlier(first)
 }
 
+/// Right before the latest events, as many as were asked for (PROTOCOL.md 7.25).
+fn place_of_last(last: u32, topic: &Topic, read: Option<TopicSeq>) -> Place {
+    let wanted = TopicSeq(topic.head().0.saturating_sub(u64::from(last)));
+    let first = wanted.max(before(topic.oldest));
+    let floor = topic.floor();
+    if first < floor && read.is_none_or(|read| read > first) {
+        return Place::Earlier(first);
+    }
+    Place::Last(first.max(floor))
+}
+
 impl Topics {
     pub(crate) fn subscribe(
         &mut self,
@@ -94,7 +110,7 @@ impl Topics {
         config: &NodeConfig,
         fx: &mut Effects,
     ) -> Following {
-        let Subscribe { sub, topic, key, from, credit } = subscribe;
+        let Subscribe { sub, topic, key, from, last, credit } = subscribe;
         let Subscriber { conn, codec, message_bytes, principal } = subscriber;
         let refused = |code| Following::Refused(unsubscribed(sub, code, config));
         let count = match self.feeds.get(&conn) {
@@ -122,7 +138,7 @@ impl Topics {
         let name = principal.id();
         let feed = self.feeds.entry(conn).or_insert_with(|| Feed::new(codec, message_bytes, name));
         self.shares.add(&feed.name);
-        feed.cursors.insert(sub, Cursor::new(state, from, credit));
+        feed.cursors.insert(sub, Cursor::new(state, from, last, credit));
         fx.execute(Execution::Authorize { exec, conn, principal, topic: spec, key });
         Following::Asked
     }
@@ -298,12 +314,13 @@ impl Topics {
         let fresh = !topic.reading.under_way && topic.reading.count > reads;
         let place = match anew {
             true => Place::Reset(ResetReason::Epoch),
-            false => place(cursor.from, topic, fresh, read, config),
+            false => place(cursor, topic, fresh, read, config),
         };
         let (ts, reset) = match place {
             Place::Unclear => return Opened::Unclear,
             Place::Earlier(from) => return Opened::Earlier(from),
             Place::At(ts) => (ts, None),
+            Place::Last(ts) => (ts, Some(ResetReason::Initial)),
             Place::Reset(reason) => {
                 // Of another epoch the client may have seen everything; of this one nothing above
                 // the floor.
@@ -355,10 +372,13 @@ impl Topics {
     ) -> Option<ServerFrame> {
         let topic = self.topics.get(&number)?;
         let epoch = topic.epoch?;
-        let snapshot = reset.is_some() && topic.has_snapshot(config);
+        let feed = self.feeds.get(&conn)?;
+        let stateless = reset == Some(ResetReason::Initial)
+            && feed.cursors.get(&no).is_some_and(|cursor| cursor.last.is_some());
+        let snapshot = reset.is_some() && !stateless && topic.has_snapshot(config);
         // A state that was read just now will do if nothing has happened since, and one that is
         // being read: SUBSCRIBED says where it begins, so that a position never goes back.
-        let codec = self.feeds.get(&conn)?.codec;
+        let codec = feed.codec;
         let kept = topic.kept.as_ref().filter(|kept| {
             snapshot && topic.rests(now) && kept.ts == topic.head() && kept.is_in(codec)
         });

@@ -14,6 +14,7 @@ cases! { Trial;
     a_first_subscription_is_no_gap: "7.5" "7.12";
     without_a_snapshot_the_place_is_known_before_any_event: "7.17";
     before_the_snapshot_there_is_no_place: "7.17";
+    the_last_events_are_asked_for_until_there_is_a_place: "7.25";
     an_item_in_the_applications_hands_is_not_seen_twice: "7.18" "7.17";
     a_gap_is_told_where_there_is_no_snapshot: "7.5" "7.12";
     a_gap_is_told_with_the_snapshot: "7.5" "7.12";
@@ -263,6 +264,26 @@ async fn before_the_snapshot_there_is_no_place(trial: &Trial) -> Step {
     peer.snapshot(8, 5, &["a"]).await;
     let item = client.item("7.17", sub).await?;
     ensure!("7.17", item["item"] == "snapshot", "the application got {item}, not the state");
+    Ok(())
+}
+
+async fn the_last_events_are_asked_for_until_there_is_a_place(trial: &Trial) -> Step {
+    let (mut client, mut peer) = trial.attached().await?;
+    let sub = client.subscribe_last("log", 2).await?;
+    let asked = peer.subscribe("7.25").await?;
+    ensure!("7.25", asked["last"] == 2 && asked["from"].is_null(), "it asks for {asked}");
+    peer.line.socket.cut();
+    let mut peer = client.attach().await?;
+    let asked = peer.subscribe("7.25").await?;
+    ensure!("7.25", asked["last"] == 2 && asked["from"].is_null(), "it asks again for {asked}");
+    peer.subscribed(&asked, 7, (EPOCH, 4), Some("initial")).await;
+    peer.event(7, 5, "5").await;
+    client.sees("7.25", sub, "5").await?;
+    peer.line.socket.cut();
+    let mut peer = client.attach().await?;
+    let asked = peer.subscribe("7.25").await?;
+    let here = asked["from"]["epoch"] == EPOCH && asked["last"].is_null();
+    ensure!("7.25", here, "it has a place, and asks for {asked}");
     Ok(())
 }
 

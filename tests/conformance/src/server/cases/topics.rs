@@ -16,6 +16,8 @@ cases! { Trial;
     a_subscription_goes_on_after_a_resume: "7.2" "7.4";
     a_first_subscription_begins_with_the_state: "7.5" "7.2";
     without_a_snapshot_a_first_subscription_begins_at_the_head: "7.5" "7.2";
+    the_last_events_come_instead_of_the_state: "7.25";
+    the_last_events_are_no_more_than_there_are: "7.25";
     a_second_subscription_of_a_topic_is_a_duplicate: "7.3" "7.10";
     one_attachment_follows_several_topics: "7.3" "7.4";
     a_position_at_the_head_is_no_gap: "7.6" "7.4";
@@ -198,6 +200,39 @@ async fn without_a_snapshot_a_first_subscription_begins_at_the_head(trial: &Tria
     peer.append(&list, ["next".to_owned()]).await?;
     let event = peer.event("7.5").await?;
     ensure!("7.5", event.number(1) == 4, "the first event: {}", event.text);
+    Ok(())
+}
+
+async fn the_last_events_come_instead_of_the_state(trial: &Trial) -> Step {
+    let mut peer = trial.peer().await?;
+    for (topic, last) in [("log", 2), ("list", 2), ("log", 0), ("list", 0)] {
+        let list = fresh("list");
+        peer.append(&list, texts(4)).await?;
+        let sub = peer.subscribe_last(topic, &list, last).await;
+        let told = peer.subscribed("7.25", sub).await?;
+        let begins = told["reset"] == "initial" && told["ts"] == 4 - last && told["head"] == 4;
+        ensure!("7.25", begins && told["snapshot"] == false, "the last {last} of 4: {told}");
+        peer.append(&list, ["next".to_owned()]).await?;
+        for ts in 5 - last..=5 {
+            let event = peer.event("7.25").await?;
+            ensure!("7.25", event.number(1) == ts, "{ts} is due, not {}", event.text);
+        }
+        peer.unsubscribe(sub).await;
+    }
+    Ok(())
+}
+
+async fn the_last_events_are_no_more_than_there_are(trial: &Trial) -> Step {
+    let mut peer = trial.peer().await?;
+    let list = fresh("list");
+    peer.append(&list, texts(3)).await?;
+    let sub = peer.subscribe_last("log", &list, 1_000_000).await;
+    let told = peer.subscribed("7.25", sub).await?;
+    ensure!("7.25", told["reset"] == "initial" && told["ts"] == 0, "{told}");
+    for ts in 1..=3 {
+        let event = peer.event("7.25").await?;
+        ensure!("7.25", event.number(1) == ts, "{ts} is due, not {}", event.text);
+    }
     Ok(())
 }
 

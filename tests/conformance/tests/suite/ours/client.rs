@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use steadfast::Codec;
 use steadfast::client::{
     Call, CallError, ConnectionState, DialReason, Gap, Inbox, InboxItem, Item, SnapshotReason,
-    SubscribeError, Subscription, SubscriptionEnd, TopicItem,
+    Subscribe, SubscribeError, Subscription, SubscriptionEnd, TopicItem,
 };
 use steadfast::protocol::{Reply, TopicKey};
 use steadfast::wire::{RefusalCode, ResetReason, UnsubscribeCode};
@@ -86,10 +86,14 @@ pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
             ("subscribe", Some(client)) => {
                 let (sub, key) = (number("sub"), question["key"].as_str().unwrap().to_owned());
                 let (takes, taken) = mpsc::unbounded_channel();
-                let (client, answers) = (client.clone(), answers.clone());
-                let task = match question["topic"].as_str().unwrap() {
-                    "list" => tokio::spawn(follow(client, sub, List(key), taken, answers, listed)),
-                    _ => tokio::spawn(follow(client, sub, Log(key), taken, answers, logged)),
+                let (topic, answers) = (question["topic"].as_str().unwrap(), answers.clone());
+                let last = question["last"].as_u64().map(|last| u32::try_from(last).unwrap());
+                let task = if topic == "list" {
+                    let asked = begin(client, List(key), last);
+                    tokio::spawn(follow(asked, sub, taken, answers, listed))
+                } else {
+                    let asked = begin(client, Log(key), last);
+                    tokio::spawn(follow(asked, sub, taken, answers, logged))
                 };
                 followers.insert(sub, Follower { takes, task });
             }
@@ -270,17 +274,27 @@ async fn report<T: Reply + serde::Serialize>(
 }
 
 /// Takes items of a topic whenever it is told to, and reports them.
+fn begin<T>(client: &ConformanceClient, topic: T, last: Option<u32>) -> Subscribe<T>
+where
+    T: TopicKey<Events = ConformanceEvent>,
+{
+    let asked = client.subscribe(topic);
+    match last {
+        Some(last) => asked.last(last),
+        None => asked,
+    }
+}
+
 async fn follow<T>(
-    client: ConformanceClient,
+    asked: Subscribe<T>,
     sub: u64,
-    topic: T,
     mut takes: mpsc::UnboundedReceiver<()>,
     answers: Answers,
     told: fn(TopicItem<T>) -> Value,
 ) where
     T: TopicKey<Events = ConformanceEvent>,
 {
-    let mut subscription: Subscription<T> = match client.subscribe(topic).await {
+    let mut subscription: Subscription<T> = match asked.await {
         Ok(subscription) => subscription,
         Err(error) => {
             let code = match error {

@@ -59,6 +59,15 @@ impl Checkers {
             snapshot_due: subscribed.snapshot,
         };
         book.feeds.insert(subscribed.number, feed);
+        if let (false, None, Some(last)) = (again, asked.from, asked.last) {
+            let events = subscribed.head.0.saturating_sub(subscribed.ts.0);
+            let fits = events <= u64::from(last) && !subscribed.snapshot;
+            self.require(fits, Rule::BeginsWithTheLast, || {
+                format!("{topic:?}: the last {last}, told {subscribed:?}")
+            });
+            let some = if events == 0 { "none" } else { "some" };
+            self.sometimes.count(&format!("begun with the last events: {some}"));
+        }
         if !again {
             self.a_gap_is_never_invented(&topic, asked.from, head_then, subscribed);
         }

@@ -228,6 +228,10 @@ pub struct Topic {
     #[cfg(feature = "schema")]
     #[serde(skip)]
     pub key_json_schema: Option<Describe>,
+    /// Never named, so that there is always something to take from `EMPTY`.
+    #[doc(hidden)]
+    #[serde(skip)]
+    pub more: (),
 }
 
 impl Topic {
@@ -243,6 +247,7 @@ impl Topic {
         max_bytes: DEFAULT_MAX_BYTES,
         #[cfg(feature = "schema")]
         key_json_schema: None,
+        more: (),
     };
 }
 
@@ -264,6 +269,10 @@ pub struct Field {
     pub optional: bool,
     /// Its doc comment.
     pub docs: &'static str,
+    /// Never named, so that there is always something to take from `EMPTY`.
+    #[doc(hidden)]
+    #[serde(skip)]
+    pub more: (),
 }
 
 impl Field {
@@ -276,5 +285,6 @@ impl Field {
         with: None,
         optional: false,
         docs: "",
+        more: (),
     };
 }

@@ -155,3 +155,8 @@ pub use steadfast_macros::WsProtocol;
 #[cfg(all(doctest, feature = "derive", feature = "client", feature = "server"))]
 #[doc = include_str!("../../README.md")]
 mod readme {}
+
+/// The program of `docs/keyed.md`, for the same reason.
+#[cfg(all(doctest, feature = "derive", feature = "client", feature = "server"))]
+#[doc = include_str!("../../docs/keyed.md")]
+mod keyed {}

@@ -125,6 +125,10 @@ fn kind(private: &Path, message: &Message) -> Option<TokenStream> {
             let topic = index(*topic);
             code!(Event { topic: #topic })
         }
+        Kind::Removal { topic } => {
+            let topic = index(*topic);
+            code!(Removal { topic: #topic })
+        }
         Kind::Snapshot { topic } => {
             let topic = index(*topic);
             code!(Snapshot { topic: #topic })
@@ -163,6 +167,7 @@ fn topic(private: &Path, topic: &Topic) -> TokenStream {
     let (replay, ttl) = (plain(u64::from(topic.replay())), plain(topic.ttl_ms()));
     let size = plain(u64::from(topic.max_bytes()));
     let has_snapshot = topic.snapshot().is_some();
+    let items = topic.keyed().into_iter().flatten().map(|(field, _)| field.to_string());
     code! {
         #private::schema::Topic {
             name: #name,
@@ -173,6 +178,7 @@ fn topic(private: &Path, topic: &Topic) -> TokenStream {
             ttl_ms: #ttl,
             has_snapshot: #has_snapshot,
             max_bytes: #size,
+            latest_by: &[#(#items),*],
         }
     }
 }

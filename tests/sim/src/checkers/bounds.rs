@@ -191,6 +191,8 @@ fn over_at_node(
         ("live_entries", size(peaks.topic_entries), config.live_entries.max(retained).into()),
         ("reorder_entries", size(peaks.topic_ahead), config.reorder_entries.into()),
         ("topic_bytes", peaks.topic_bytes, config.topic_bytes.into()),
+        ("pages_per_topic", size(peaks.topic_pages), config.pages_per_topic.max(1).into()),
+        ("pages_bytes", peaks.pages_bytes, config.pages_bytes),
         (
             "sessions_per_principal",
             peaks.principal_sessions.into(),

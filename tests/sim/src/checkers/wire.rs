@@ -242,6 +242,7 @@ impl Checkers {
                 self.feed_goes_on(id, *topic, *ts, digest(&(name, body)), bytes);
             }
             ServerFrame::Snapshot { topic, ts, .. } => self.feed_jumps(id, *topic, *ts, bytes),
+            ServerFrame::Skip { topic, ts } => self.feed_skips(id, *topic, *ts),
             _ => {}
         }
     }

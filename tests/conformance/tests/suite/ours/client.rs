@@ -9,8 +9,8 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use steadfast::Codec;
 use steadfast::client::{
-    Call, CallError, ConnectionState, DialReason, Gap, Inbox, InboxItem, Item, SnapshotReason,
-    SubscribeError, Subscription, SubscriptionEnd, TopicItem,
+    Call, CallError, ConnectionState, DialReason, Gap, Inbox, InboxItem, Item, MirrorChange,
+    SnapshotReason, SubscribeError, Subscription, SubscriptionEnd, TopicItem,
 };
 use steadfast::protocol::{Reply, TopicKey};
 use steadfast::wire::{RefusalCode, ResetReason, UnsubscribeCode};
@@ -19,7 +19,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::Ends;
 use super::application::{
-    ConformanceClient, ConformanceError, ConformanceEvent, ConformanceEventState, List, Log,
+    Board, ConformanceClient, ConformanceError, ConformanceEvent, ConformanceEventState, List, Log,
 };
 use super::lines::{self, Answers};
 use super::process::Process;
@@ -89,6 +89,7 @@ pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
                 let (client, answers) = (client.clone(), answers.clone());
                 let task = match question["topic"].as_str().unwrap() {
                     "list" => tokio::spawn(follow(client, sub, List(key), taken, answers, listed)),
+                    "board" => tokio::spawn(keep(client, sub, Board(key), taken, answers)),
                     _ => tokio::spawn(follow(client, sub, Log(key), taken, answers, logged)),
                 };
                 followers.insert(sub, Follower { takes, task });
@@ -301,6 +302,43 @@ async fn follow<T>(
         let mut told = told(item);
         (told["event"], told["sub"]) = (json!("item"), json!(sub));
         answers.say(told);
+    }
+}
+
+/// Takes the changes of a board whenever it is told to, and reports them.
+async fn keep(
+    client: ConformanceClient,
+    sub: u64,
+    board: Board,
+    mut takes: mpsc::UnboundedReceiver<()>,
+    answers: Answers,
+) {
+    let Ok(subscription) = client.subscribe(board).await else {
+        return answers.say(json!({ "event": "ended", "sub": sub, "code": "closed" }));
+    };
+    let mut mirror = subscription.mirror();
+    while takes.recv().await.is_some() {
+        let Some(change) = mirror.changed().await else {
+            return answers.say(json!({ "event": "ended", "sub": sub, "code": "closed" }));
+        };
+        let mut told = match change {
+            MirrorChange::Item { old, new } => changed(old.as_deref(), new.as_deref()),
+            MirrorChange::Reset(gap) => json!({ "item": "gap", "reason": reason(&gap) }),
+            MirrorChange::Live => json!({ "item": "live" }),
+            MirrorChange::Behind => json!({ "item": "behind" }),
+        };
+        (told["event"], told["sub"]) = (json!("item"), json!(sub));
+        answers.say(told);
+    }
+}
+
+fn changed(old: Option<&ConformanceEvent>, new: Option<&ConformanceEvent>) -> Value {
+    match new.or(old) {
+        Some(ConformanceEvent::Placed { item, text, .. }) => {
+            let text = new.is_some().then_some(text);
+            json!({ "item": "changed", "name": item, "text": text })
+        }
+        _ => json!({ "item": "unreadable" }),
     }
 }
 

@@ -13,7 +13,12 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let ctxt = Ctxt::new();
     let attrs = EnumAttrs::read(&input.attrs, &ctxt);
     let items = match model::check(input, &attrs, &ctxt) {
-        Some(model) => generate::generate(&model),
+        Some(model) => {
+            let items = generate::generate(&model);
+            #[cfg(feature = "expanded")]
+            let items = crate::expanded::beside(&model, items);
+            items
+        }
         None => fallback::stub(input, &attrs),
     };
     let mistakes = ctxt.finish();

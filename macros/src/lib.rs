@@ -10,6 +10,8 @@ mod attr;
 mod case;
 mod ctxt;
 mod expand;
+#[cfg(any(test, feature = "expanded"))]
+mod expanded;
 mod fallback;
 mod generate;
 mod hygiene;

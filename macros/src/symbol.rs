@@ -20,7 +20,7 @@ pub(crate) const CLIENT_KEYS: &[&str] = &[
 ];
 pub(crate) const SERVER_KEYS: &[&str] =
     &["protocol", "error", "topic", "reserved", "crate", "json_schema"];
-pub(crate) const ERROR_KEYS: &[&str] = &["own_display", "crate"];
+pub(crate) const ERROR_KEYS: &[&str] = &["own_display", "crate", "json_schema"];
 
 /// Kinds of messages, by role.
 pub(crate) const CLIENT_KINDS: &[&str] = &["request", "command", "volatile"];

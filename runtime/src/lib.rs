@@ -119,7 +119,8 @@
 //! | `derive` | yes | [`WsProtocol`] |
 //! | `client` | yes | [`client`]: the tokio client |
 //! | `server` | yes | [`server`]: the tokio server, with a router for axum |
-//! | `schema` | no | JSON Schema of every message |
+//! | `schema` | no | JSON Schema of every body: [`protocol::json_schemas`](mod@protocol) |
+//! | `expanded` | no | the generated code as text, for snapshots: a feature for tests |
 //! | `store-suite` | no | `store::suite`: what a store of your own has to pass |
 //!
 //! Without any of them this crate is the pure core: [`session`] and [`wire`], every decision of
@@ -151,6 +152,49 @@ pub use wire::{Codec, Gap};
 #[cfg(feature = "derive")]
 pub use steadfast_macros::WsProtocol;
 
+/// Holds a protocol to its contract: fails if the enums say something else than the contract that
+/// the team has committed. Named is the client enum, which names the others.
+///
+/// The file is `contracts/<protocol>.contract` in the package, or the one that is named, as in
+/// `assert_contract!(ChatCommand, "chat-2.contract")`. With `STEADFAST_CONTRACT=update` in the
+/// environment it is written instead.
+///
+/// ```no_run
+/// # use steadfast::WsProtocol;
+/// # #[derive(Debug, Clone, WsProtocol)]
+/// # #[ws(client, protocol = "chat", version = "1.0", server = ChatEvent)]
+/// # pub enum ChatCommand { #[ws(command)] Leave { room: String } }
+/// # #[derive(Debug, Clone, WsProtocol)]
+/// # #[ws(server, protocol = "chat")]
+/// # pub enum ChatEvent { #[ws(unknown)] Unknown(steadfast::UnknownMessage) }
+/// # /*
+/// #[test]
+/// # */
+/// fn the_protocol_is_what_was_agreed() {
+///     steadfast::assert_contract!(ChatCommand);
+/// }
+/// # the_protocol_is_what_was_agreed();
+/// ```
+///
+/// # Panics
+/// When they differ, with the lines that do, what clients of the kept contract would miss, and how
+/// to accept the change; also when the file is not there.
+#[macro_export]
+macro_rules! assert_contract {
+    ($commands:ty $(,)?) => {
+        $crate::private::assert_contract::<$commands>(
+            ::core::env!("CARGO_MANIFEST_DIR"),
+            ::core::option::Option::None,
+        )
+    };
+    ($commands:ty, $path:expr $(,)?) => {
+        $crate::private::assert_contract::<$commands>(
+            ::core::env!("CARGO_MANIFEST_DIR"),
+            ::core::option::Option::Some($path),
+        )
+    };
+}
+
 /// The program of the README, so that it stays true.
 #[cfg(all(doctest, feature = "derive", feature = "client", feature = "server"))]
 #[doc = include_str!("../../README.md")]
@@ -160,3 +204,8 @@ mod readme {}
 #[cfg(all(doctest, feature = "derive", feature = "client", feature = "server"))]
 #[doc = include_str!("../../docs/keyed.md")]
 mod keyed {}
+
+/// The example of a contract.
+#[cfg(all(doctest, feature = "derive", feature = "client", feature = "server"))]
+#[doc = include_str!("../../docs/contract.md")]
+mod contract {}

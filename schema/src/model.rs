@@ -101,8 +101,16 @@ pub struct Message {
     /// JSON Schema of its body.
     #[cfg(feature = "schema")]
     #[serde(skip)]
-    pub json_schema: Option<fn(&mut schemars::SchemaGenerator) -> schemars::Schema>,
+    pub json_schema: Option<Describe>,
+    /// JSON Schema of its reply.
+    #[cfg(feature = "schema")]
+    #[serde(skip)]
+    pub reply_json_schema: Option<Describe>,
 }
+
+/// What schemars makes of a type.
+#[cfg(feature = "schema")]
+pub type Describe = fn(&mut schemars::SchemaGenerator) -> schemars::Schema;
 
 impl Message {
     /// What a description starts from: generated code names only what differs.
@@ -118,6 +126,8 @@ impl Message {
         payload: None,
         #[cfg(feature = "schema")]
         json_schema: None,
+        #[cfg(feature = "schema")]
+        reply_json_schema: None,
     };
 
     /// Whether `name` is its wire name or an alias.
@@ -222,19 +232,68 @@ pub struct Topic {
     /// The fields that name an item of a keyed topic (PROTOCOL.md 7.20); empty if it is not keyed.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub latest_by: &'static [&'static str],
+    /// JSON Schema of its key.
+    #[cfg(feature = "schema")]
+    #[serde(skip)]
+    pub key_json_schema: Option<Describe>,
+    /// Never named, so that there is always something to take from `EMPTY`.
+    #[doc(hidden)]
+    #[serde(skip)]
+    pub more: (),
+}
+
+impl Topic {
+    /// What a description starts from: generated code names only what differs.
+    pub const EMPTY: Self = Self {
+        name: "",
+        rust_name: "",
+        key_field: "",
+        key_type: "",
+        replay: DEFAULT_REPLAY,
+        ttl_ms: DEFAULT_TTL_MS,
+        has_snapshot: false,
+        max_bytes: DEFAULT_MAX_BYTES,
+        latest_by: &[],
+        #[cfg(feature = "schema")]
+        key_json_schema: None,
+        more: (),
+    };
 }
 
 /// A field of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Field {
-    /// Name on the wire.
+    /// Name on the wire; what is written.
     pub name: &'static str,
+    /// Other names by which it is read.
+    pub aliases: &'static [&'static str],
     /// Name in Rust.
     pub rust_name: &'static str,
     /// Type in Rust, as written.
     pub ty: &'static str,
-    /// Whether a reader can do without it: it is an `Option` or has `#[serde(default)]`.
+    /// What writes and reads it in place of its type: the path in `#[serde(with = "..")]`.
+    pub with: Option<&'static str>,
+    /// Whether a reader can do without it, as serde has it: it has `#[serde(default)]`, or is an
+    /// `Option` that nothing else reads.
     pub optional: bool,
     /// Its doc comment.
     pub docs: &'static str,
+    /// Never named, so that there is always something to take from `EMPTY`.
+    #[doc(hidden)]
+    #[serde(skip)]
+    pub more: (),
+}
+
+impl Field {
+    /// What a description starts from: generated code names only what differs.
+    pub const EMPTY: Self = Self {
+        name: "",
+        aliases: &[],
+        rust_name: "",
+        ty: "",
+        with: None,
+        optional: false,
+        docs: "",
+        more: (),
+    };
 }

@@ -1,23 +1,24 @@
 //! What the chat says, in two enums, and what can go wrong, in a third. Everything else of the
 //! protocol is derived from them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use steadfast::WsProtocol;
 
 /// A room's name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct RoomId(pub String);
 
 /// A person's name, as the server knows it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct UserId(pub String);
 
 /// A message's id, which is never used again.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct MessageId(pub String);
 
 /// A message in a room's history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChatMessage {
     /// Its id.
     pub id: MessageId,
@@ -28,7 +29,7 @@ pub struct ChatMessage {
 }
 
 /// Somebody who has written or read something in a room.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Member {
     /// Who.
     pub user: UserId,
@@ -45,7 +46,8 @@ pub struct Member {
     version = "1.0",
     server = ChatEvent,
     error = ChatError,
-    timeout = "10s"
+    timeout = "10s",
+    json_schema
 )]
 pub enum ChatCommand {
     /// Post a message to a room. However long it waits for a connection, it is to be posted.
@@ -96,6 +98,7 @@ pub enum ChatCommand {
     server,
     protocol = "chat",
     error = ChatError,
+    json_schema,
     topic(Room, key = room: RoomId, replay = 500, ttl = "30d"),
     topic(Reading, key = room: RoomId, replay = 1000, ttl = "30d"),
 )]
@@ -150,7 +153,7 @@ pub enum ChatEvent {
 
 /// Why the server does not do what it was asked to.
 #[derive(Debug, Clone, PartialEq, WsProtocol)]
-#[ws(error)]
+#[ws(error, json_schema)]
 pub enum ChatError {
     /// There is nothing in the message.
     Empty,
@@ -161,4 +164,16 @@ pub enum ChatError {
     /// From a newer server.
     #[ws(unknown)]
     Unknown(steadfast::UnknownMessage),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ChatCommand;
+
+    /// Clients of every age talk to the server: whoever changes what they say to each other is
+    /// shown what, and accepts it with `STEADFAST_CONTRACT=update cargo test -p chat`.
+    #[test]
+    fn the_protocol_is_what_was_agreed() {
+        steadfast::assert_contract!(ChatCommand);
+    }
 }

@@ -13,6 +13,9 @@ use crate::symbol::{SERDE, WS};
 #[derive(Default)]
 pub(crate) struct FieldAttrs {
     pub rename: Option<LitStr>,
+    pub aliases: Vec<LitStr>,
+    /// What writes and reads it in place of its type.
+    pub with: Option<String>,
     pub optional: bool,
     pub docs: String,
     /// Everything that the generated struct's field gets.
@@ -21,15 +24,32 @@ pub(crate) struct FieldAttrs {
 
 impl FieldAttrs {
     pub(crate) fn read(field: &Field, ctxt: &Ctxt) -> Self {
-        let mut read =
-            Self { docs: docs(&field.attrs), optional: is_option(&field.ty), ..Self::default() };
+        let mut read = Self { docs: docs(&field.attrs), ..Self::default() };
+        let (mut default, mut reader) = (false, false);
         read_lists(&field.attrs, SERDE, ctxt, |key, input| match key.to_string().as_str() {
             "rename" if !input.peek(syn::token::Paren) => {
                 set(&mut read.rename, key, value(key, input, "\"..\"")?)
             }
             "default" => {
-                read.optional = true;
+                default = true;
                 any_value(input)
+            }
+            "alias" => {
+                read.aliases.push(value(key, input, "\"..\"")?);
+                Ok(())
+            }
+            "with" | "serialize_with" | "deserialize_with" => {
+                reader |= key != "serialize_with";
+                let path: LitStr = value(key, input, "\"..\"")?;
+                let text = match key == "with" {
+                    true => path.value(),
+                    false => format!("{key} {}", path.value()),
+                };
+                read.with = Some(match read.with.take() {
+                    Some(other) => format!("{other}, {text}"),
+                    None => text,
+                });
+                Ok(())
             }
             word => match refusal(word) {
                 Some(reason) => Err(syn::Error::new(
@@ -45,6 +65,8 @@ impl FieldAttrs {
                 "fields have no `#[ws(..)]`; name them in the variant's: `latest_by = room`",
             );
         }
+        // serde asks nobody about an absent `Option` but its own reader.
+        read.optional = default || (is_option(&field.ty) && !reader);
         read.passed =
             field.attrs.iter().filter(|attr| !attr.path().is_ident(WS)).cloned().collect();
         read

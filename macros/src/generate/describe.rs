@@ -28,7 +28,7 @@ pub(super) fn client(model: &Model, client: &Client) -> TokenStream {
 pub(super) fn server(model: &Model, server: &Server) -> TokenStream {
     let private = model.private();
     let (protocol, reserved) = (server.protocol().name(), server.reserved());
-    let topics = server.topics().iter().map(|of| topic(private, of));
+    let topics = server.topics().iter().map(|of| topic(model, of));
     let common = common(model);
     code! {
         &#private::schema::ServerEnum {
@@ -96,9 +96,24 @@ fn message(model: &Model, message: &Message) -> TokenStream {
 }
 
 fn json_schema(private: &Path, message: &Message) -> TokenStream {
-    let ty = message.ty();
+    let body = match message.kind() {
+        // An error without fields has no struct.
+        Kind::Error if message.generated().is_some_and(|it| it.fields().is_empty()) => {
+            code!(#private::Empty)
+        }
+        _ => message.ty().into_token_stream(),
+    };
+    let body = describe(private, &code!(json_schema), &body);
+    let reply = match message.kind() {
+        Kind::Request { reply, .. } => describe(private, &code!(reply_json_schema), reply),
+        _ => TokenStream::new(),
+    };
+    code!(#body #reply)
+}
+
+fn describe(private: &Path, member: &TokenStream, ty: &impl ToTokens) -> TokenStream {
     code! {
-        json_schema: ::core::option::Option::Some(
+        #member: ::core::option::Option::Some(
             <#ty as #private::schemars::JsonSchema>::json_schema,
         ),
     }
@@ -161,13 +176,17 @@ fn limits_of(limits: Limits) -> TokenStream {
     code!(timeout_ms: #timeout, max_bytes: #size)
 }
 
-fn topic(private: &Path, topic: &Topic) -> TokenStream {
+fn topic(model: &Model, topic: &Topic) -> TokenStream {
+    let private = model.private();
     let (name, rust_name) = (topic.wire(), topic.ident().to_string());
     let (key_field, key_type) = (topic.field().to_string(), type_text(topic.ty()));
     let (replay, ttl) = (plain(u64::from(topic.replay())), plain(topic.ttl_ms()));
     let size = plain(u64::from(topic.max_bytes()));
     let has_snapshot = topic.snapshot().is_some();
     let items = topic.keyed().into_iter().flatten().map(|(field, _)| field.to_string());
+    let items = topic.keyed().map(|_| code!(latest_by: &[#(#items),*],));
+    let schema =
+        model.json_schema().then(|| describe(private, &code!(key_json_schema), topic.ty()));
     code! {
         #private::schema::Topic {
             name: #name,
@@ -178,21 +197,31 @@ fn topic(private: &Path, topic: &Topic) -> TokenStream {
             ttl_ms: #ttl,
             has_snapshot: #has_snapshot,
             max_bytes: #size,
-            latest_by: &[#(#items),*],
+            #items
+            #schema
+            ..#private::schema::Topic::EMPTY
         }
     }
 }
 
 fn field(private: &Path, field: &Field) -> TokenStream {
     let (name, rust_name) = (field.wire(), field.ident().to_string());
-    let (ty, optional, docs) = (type_text(field.ty()), field.optional(), field.docs());
+    let (ty, aliases) = (type_text(field.ty()), field.aliases());
+    let aliases = (!aliases.is_empty()).then(|| code!(aliases: &[#(#aliases),*],));
+    let with = field.with().map(|with| code!(with: ::core::option::Option::Some(#with),));
+    let optional = field.optional().then(|| code!(optional: true,));
+    let docs = field.docs();
+    let docs = (!docs.is_empty()).then(|| code!(docs: #docs,));
     code! {
         #private::schema::Field {
             name: #name,
+            #aliases
             rust_name: #rust_name,
             ty: #ty,
-            optional: #optional,
-            docs: #docs,
+            #with
+            #optional
+            #docs
+            ..#private::schema::Field::EMPTY
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::model::{Field, Generated, Message, Model, Payload};
 pub(super) enum Use {
     /// Beside the enum, for users: with `Debug`, `Clone` and JSON Schema.
     Public,
-    /// An error's fields on their way: serde alone.
+    /// An error's fields on their way: serde and JSON Schema.
     Hidden,
 }
 
@@ -34,7 +34,7 @@ pub(super) fn structure(model: &Model, message: &Message, of: Use) -> TokenStrea
         .rename_all()
         .filter(|_| !generated.fields().is_empty())
         .map(|rule| code!(, rename_all = #rule));
-    let (schema_derive, schema_crate) = schema(model, of);
+    let (schema_derive, schema_crate) = schema(model);
     let vis = (of == Use::Public).then_some(model.vis());
     let docs = (of == Use::Public).then(|| {
         attributes(message, &format!(" [`{}::{}`] as a struct.", model.ident(), message.ident()))
@@ -55,8 +55,8 @@ pub(super) fn structure(model: &Model, message: &Message, of: Use) -> TokenStrea
     }
 }
 
-fn schema(model: &Model, of: Use) -> (TokenStream, TokenStream) {
-    if of == Use::Hidden || !model.json_schema() {
+fn schema(model: &Model) -> (TokenStream, TokenStream) {
+    if !model.json_schema() {
         return (TokenStream::new(), TokenStream::new());
     }
     let private = model.private();
@@ -69,8 +69,10 @@ fn schema(model: &Model, of: Use) -> (TokenStream, TokenStream) {
 fn field_attributes(model: &Model, field: &Field, of: Use) -> TokenStream {
     let known = |name: &str| match name {
         "serde" => true,
-        "doc" | "deprecated" | "allow" => of == Use::Public,
-        "schemars" => of == Use::Public && model.json_schema(),
+        "deprecated" | "allow" => of == Use::Public,
+        // A schema has them, too.
+        "doc" => of == Use::Public || model.json_schema(),
+        "schemars" => model.json_schema(),
         _ => false,
     };
     let known =

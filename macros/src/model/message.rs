@@ -42,6 +42,8 @@ pub(crate) struct Field {
     pub(super) ty: Type,
     pub(super) attrs: Vec<Attribute>,
     pub(super) wire: String,
+    pub(super) aliases: Vec<String>,
+    pub(super) with: Option<String>,
     pub(super) optional: bool,
     pub(super) docs: String,
 }
@@ -213,6 +215,16 @@ impl Field {
 
     pub(crate) fn wire(&self) -> &str {
         &self.wire
+    }
+
+    /// Other names by which it is read.
+    pub(crate) fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    /// What writes and reads it in place of its type.
+    pub(crate) fn with(&self) -> Option<&str> {
+        self.with.as_deref()
     }
 
     pub(crate) fn deprecated(&self) -> bool {

@@ -203,6 +203,8 @@ fn read_field(field: &RawField, rule: Option<RenameRule>, ctxt: &Ctxt) -> Option
         ty: field.ty.clone(),
         attrs: attrs.passed,
         wire,
+        aliases: attrs.aliases.iter().map(syn::LitStr::value).collect(),
+        with: attrs.with,
         optional: attrs.optional,
         docs: attrs.docs,
     })

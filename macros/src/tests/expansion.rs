@@ -1,34 +1,28 @@
 //! Protocols and what becomes of them: formatted, as a user would have to write it by hand. Whether
 //! it runs is for the tests of the derive.
 
-use proc_macro2::TokenStream;
 use syn::{DeriveInput, parse_quote};
 
 use crate::attr::EnumAttrs;
 use crate::ctxt::Ctxt;
+use crate::expanded::text;
 use crate::generate::{Expansion, expand};
 use crate::model;
 
-/// The expansion of several enums, each part under a heading.
+/// The expansion of several enums.
 fn expanded(inputs: &[DeriveInput]) -> String {
-    let mut text = String::new();
-    for input in inputs {
+    let each = inputs.iter().map(|input| {
         let ctxt = Ctxt::new();
         let attrs = EnumAttrs::read(&input.attrs, &ctxt);
         let model = model::check(input, &attrs, &ctxt).expect("the enum's attributes are complete");
         assert!(ctxt.finish().is_none(), "the enum has no mistakes");
-        let Expansion { common, client, server } = expand(&model);
-        let parts = [("always", common), ("with the client", client), ("with the server", server)];
-        for (when, tokens) in parts.into_iter().filter(|(_, tokens)| !tokens.is_empty()) {
-            text.push_str(&format!("// {}, {when}\n\n{}\n", input.ident, formatted(tokens)));
+        let (text, Expansion { common, client, server }) = (text(&model), expand(&model));
+        for tokens in [common, client, server] {
+            syn::parse2::<syn::File>(tokens).expect("the expansion is a list of items");
         }
-    }
-    text
-}
-
-fn formatted(tokens: TokenStream) -> String {
-    let file = syn::parse2(tokens).expect("the expansion is a list of items");
-    prettyplease::unparse(&file)
+        text
+    });
+    each.collect()
 }
 
 fn check(name: &str, inputs: &[DeriveInput]) {

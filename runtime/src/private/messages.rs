@@ -8,6 +8,7 @@ use crate::wire::{Codec, Name};
 
 /// The fields of a unit variant: none, and room for later ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Empty {}
 
 /// A wire name, checked.

@@ -6,6 +6,7 @@ mod call;
 mod check;
 #[cfg(feature = "server")]
 mod hooks;
+mod kept;
 mod messages;
 
 pub use bytes::Bytes;
@@ -14,6 +15,8 @@ pub use schemars;
 pub use serde;
 pub use steadfast_schema as schema;
 
+#[cfg(feature = "expanded")]
+pub use crate::protocol::Expanded;
 pub use crate::protocol::{
     ClientEnum, DecodeError, Direct, EncodeError, KeyedTopic, Message, NoError, Publish,
     ServerEnum, SnapshotState, TopicKey, UnknownMessage, WsError, conflation_key, decode_body,
@@ -22,6 +25,7 @@ pub use crate::protocol::{
 pub use crate::wire::{Body, Codec, Gap, Name, Position, ResumeFailure};
 pub use crate::{__if_client as if_client, __if_server as if_server};
 pub use check::assert_same_protocol;
+pub use kept::assert_contract;
 pub use messages::{Empty, decode_snapshot, error_name, item_of, undecoded};
 
 #[cfg(feature = "client")]

@@ -69,6 +69,7 @@ const MISTAKES: &[(Mistake, &[&str])] = &[
     (
         Mistake::ImportsTheLatestAlone,
         &[
+            "an imported keyed topic has its items",
             "an imported topic is read as it was, under another epoch",
             "what is there already is not imported over",
         ],

@@ -30,7 +30,8 @@ impl Largest {
     /// What a record publishes; its bytes with the keys of topics, which the store has beside each.
     pub(super) fn weigh(&mut self, publishes: &[Publication]) -> u64 {
         let bytes = publishes.iter().map(|publication| {
-            let entry = publication.name.as_bytes().len() + publication.bytes();
+            let item = publication.item.as_ref().map_or(0, |item| item.len());
+            let entry = publication.name.as_bytes().len() + item + publication.bytes();
             self.entry = self.entry.max(size(entry));
             size(publication.topic.key.len() + entry)
         });

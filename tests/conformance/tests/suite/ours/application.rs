@@ -80,7 +80,7 @@ pub enum ConformanceCommand {
     error = ConformanceError,
     topic(List, key = list: String, replay = 8, ttl = "10m", max_bytes = "16KiB"),
     topic(Log, key = list: String, replay = 8, ttl = "10m", max_bytes = "16KiB"),
-    topic(Board, key = board: String, latest_by = item: String, items = 8, ttl = "10m"),
+    topic(Board, key = board: String, latest_by = item: String, items = 8, max_bytes = "16KiB"),
 )]
 pub enum ConformanceEvent {
     /// A text was appended.

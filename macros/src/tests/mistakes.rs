@@ -214,7 +214,7 @@ fn keyed_topics_say_what_they_keep() {
                 Level { symbol: Symbol, side: Side, prize: u64 },
             ),
         ),
-        &["has no field `price`, which names its item; did you mean `prize`?"],
+        &["has no field `price`, which names its item (did you mean `prize`?)"],
     );
     says(
         &with(

@@ -373,6 +373,7 @@ impl Checkers {
             ServerFrame::Refused { n, code, .. } => self.answer_arrives(process, n.0, Some(*code)),
             ServerFrame::Subscribed(_)
             | ServerFrame::Event { .. }
+            | ServerFrame::Skip { .. }
             | ServerFrame::Snapshot { .. } => {
                 self.feed_arrives(id, frame);
             }

@@ -18,6 +18,8 @@ pub use contract::contract;
 pub use contract::json_schemas;
 #[cfg(feature = "expanded")]
 pub use contract::{Expanded, expanded};
+#[cfg(feature = "tokio")]
+pub(crate) use contract::{contracts, released};
 pub use error::{NoError, WsError};
 pub use key::{decode_topic_key, id_text, topic_key};
 pub use message::{ClientEnum, Message, Reply, ServerEnum, UnknownMessage};

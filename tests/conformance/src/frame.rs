@@ -201,8 +201,8 @@ fn is_name(text: &str) -> bool {
     (1..=64).contains(&inner.len()) && inner.bytes().all(allowed)
 }
 
-/// Whether this is a name (3.4).
-pub(crate) fn is_name(text: &str) -> bool {
+/// Whether this is a name (3.4), in a text of its own.
+pub(crate) fn is_bare_name(text: &str) -> bool {
     let in_names = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     (1..=64).contains(&text.len()) && text.bytes().all(in_names)
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::me::Me;
 use crate::case::{Step, Stop, ensure};
-use crate::frame::{Frame, is_id, kind};
+use crate::frame::{Frame, is_bare_name, is_id, kind};
 
 /// The books of one attachment.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ fn tells_of_itself(welcome: &Value) -> Step {
     };
     text("version")?;
     if let Some(fingerprint) = text("fingerprint")? {
-        ensure!("4.18", is_name(fingerprint), "a fingerprint that is no name: {fingerprint}");
+        ensure!("4.18", is_bare_name(fingerprint), "a fingerprint that is no name: {fingerprint}");
     }
     let words = ["same", "compatible", "client_outdated", "server_outdated", "unknown"];
     let verdict = text("verdict")?;

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::peer::is_command;
 use super::super::trial::Trial;
 use crate::case::{Step, cases, ensure};
-use crate::frame::{Frame, is_name, kind};
+use crate::frame::{Frame, is_bare_name, kind};
 
 cases! { Trial;
     hello_comes_first_and_nothing_until_welcome: "4.1";
@@ -321,7 +321,7 @@ async fn what_must_not_come_before_welcome_closes_with_4410(trial: &Trial) -> St
 async fn its_fingerprint_is_a_name_and_stays(trial: &Trial) -> Step {
     let (mut client, peer) = trial.attached().await?;
     let told = peer.hello["fingerprint"].clone();
-    let fits = told.is_null() || told.as_str().is_some_and(is_name);
+    let fits = told.is_null() || told.as_str().is_some_and(is_bare_name);
     ensure!("4.18", fits, "a fingerprint that is no name: {told}");
     peer.line.socket.cut();
     let peer = client.attach().await?;

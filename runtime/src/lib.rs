@@ -120,6 +120,7 @@
 //! | `client` | yes | [`client`]: the tokio client |
 //! | `server` | yes | [`server`]: the tokio server, with a router for axum |
 //! | `schema` | no | JSON Schema of every message |
+//! | `test` | no | `test`: client and server in memory, paused time, faults: a kit for your tests |
 //! | `store-suite` | no | `store::suite`: what a store of your own has to pass |
 //!
 //! Without any of them this crate is the pure core: [`session`] and [`wire`], every decision of
@@ -139,6 +140,8 @@ pub mod session;
 pub mod store;
 #[cfg(feature = "tokio")]
 mod sync;
+#[cfg(feature = "test")]
+pub mod test;
 #[cfg(feature = "tokio")]
 mod transport;
 pub mod wire;
@@ -155,3 +158,8 @@ pub use steadfast_macros::WsProtocol;
 #[cfg(all(doctest, feature = "derive", feature = "client", feature = "server"))]
 #[doc = include_str!("../../README.md")]
 mod readme {}
+
+/// The program of its documentation.
+#[cfg(all(doctest, feature = "derive", feature = "test"))]
+#[doc = include_str!("../../docs/testing.md")]
+mod testing {}

@@ -194,7 +194,7 @@ fn changed(changes: &[(&str, &str)]) -> Contract {
         let other = if other.is_empty() { other } else { other + "\n" };
         text = if line == "\n" { text + &other } else { text.replace(&line, &other) };
     }
-    Contract::parse(&text).unwrap()
+    Contract::parse(&text).expect("the contract of a test")
 }
 
 #[test]

@@ -168,7 +168,8 @@ fn missing_from_a_server_with(line: &str, other: &str) -> Vec<String> {
     assert!(SHAPES.contains(&format!("\n{line}\n")), "no line {line}");
     let other = if other.is_empty() { String::new() } else { format!("{other}\n") };
     let server = SHAPES.replace(&format!("\n{line}\n"), &format!("\n{other}"));
-    Contract::missing(&contract::<Command>(), &Contract::parse(&server).unwrap())
+    let server = Contract::parse(&server).expect("the contract of a test");
+    Contract::missing(&contract::<Command>(), &server)
 }
 
 #[test]

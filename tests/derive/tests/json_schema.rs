@@ -90,7 +90,8 @@ fn schemas() -> BTreeMap<String, Value> {
 }
 
 fn body(body: impl Serialize) -> Value {
-    serde_json::from_slice(encode_body(&body, Codec::Json).unwrap().as_bytes()).unwrap()
+    let body = encode_body(&body, Codec::Json).expect("a body that can be written");
+    serde_json::from_slice(body.as_bytes()).expect("JSON")
 }
 
 #[test]

@@ -129,7 +129,10 @@ impl<T> Subscribe<T> {
     /// # pub enum ChatCommand { #[ws(command)] Ping }
     /// # #[derive(Debug, Clone, WsProtocol)]
     /// # #[ws(server, protocol = "chat", topic(Room, key = room: u64))]
-    /// # pub enum ChatEvent { #[ws(event(Room))] Posted { room: u64, text: String } }
+    /// # pub enum ChatEvent {
+    /// #     #[ws(event(Room))] Posted { room: u64, text: String },
+    /// #     #[ws(unknown)] Unknown(steadfast::UnknownMessage),
+    /// # }
     /// # async fn f(chat: ChatClient) -> Result<(), Box<dyn std::error::Error>> {
     /// let history = chat.subscribe(Room(7)).last(50).await?;
     /// let only_new = chat.subscribe(Room(8)).tail().await?;

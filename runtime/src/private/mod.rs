@@ -15,10 +15,8 @@ pub use schemars;
 pub use serde;
 pub use steadfast_schema as schema;
 
-#[cfg(feature = "expanded")]
-pub use crate::protocol::Expanded;
 pub use crate::protocol::{
-    ClientEnum, DecodeError, Direct, EncodeError, Message, NoError, Publish, ServerEnum,
+    ClientEnum, DecodeError, Direct, EncodeError, Expanded, Message, NoError, Publish, ServerEnum,
     SnapshotState, TopicKey, UnknownMessage, WsError, conflation_key, decode_body,
     decode_topic_key, encode_body, topic_key,
 };

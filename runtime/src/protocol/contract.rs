@@ -37,8 +37,8 @@ pub fn json_schemas<C: ClientEnum>() -> std::collections::BTreeMap<String, schem
     schema::json_schemas(C::DESCRIPTION, C::ServerEnum::DESCRIPTION, C::Error::DESCRIPTION)
 }
 
-/// An enum whose generated code can be read: every one, where the feature `expanded` is on.
-#[cfg(feature = "expanded")]
+/// An enum whose generated code can be read: every one, where the feature `expanded` is on. It is
+/// always here, because a build may switch the feature on for the derive alone.
 pub trait Expanded {
     /// The code, formatted.
     const EXPANDED: &'static str;

@@ -13,11 +13,11 @@ mod topic;
 pub use body::{
     DecodeError, EncodeError, conflation_key, decode_body, decode_reply, encode_body, encode_reply,
 };
-pub use contract::contract;
+#[cfg(feature = "expanded")]
+pub use contract::expanded;
 #[cfg(feature = "schema")]
 pub use contract::json_schemas;
-#[cfg(feature = "expanded")]
-pub use contract::{Expanded, expanded};
+pub use contract::{Expanded, contract};
 pub use error::{NoError, WsError};
 pub use key::{decode_topic_key, id_text, topic_key};
 pub use message::{ClientEnum, Message, Reply, ServerEnum, UnknownMessage};

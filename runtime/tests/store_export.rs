@@ -44,13 +44,18 @@ fn topic(key: &str) -> TopicId {
 
 fn event(key: &str, text: &str) -> Publication {
     let bodies = vec![(Codec::Json, Body::copy_from(text.as_bytes()))];
-    Publication { topic: topic(key), name: Name::from_static("posted").unwrap(), bodies }
+    Publication {
+        topic: topic(key),
+        name: Name::from_static("posted").unwrap(),
+        bodies,
+        item: None,
+    }
 }
 
 fn say(store: &MemoryStore, count: u64, key: &str, text: &str) {
-    let Publication { topic, name, bodies } = event(key, text);
+    let Publication { topic, name, bodies, .. } = event(key, text);
     let key = AppendKey::Direct { node: 1, count };
-    let appends = vec![Append { key, as_of: None, name, bodies }];
+    let appends = vec![Append { key, as_of: None, name, bodies, item: None }];
     let op = StoreOp::Append { topic, appends, retention: KEPT, fresh_epoch: Epoch(5) };
     assert!(matches!(ask(store, op), StoreOutcome::Appended(_)));
 }

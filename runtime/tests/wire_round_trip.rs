@@ -182,6 +182,7 @@ fn subscribed() -> impl Strategy<Value = Subscribed> {
             snapshot,
             reset,
             credit,
+            items: None,
         },
     )
 }
@@ -244,6 +245,7 @@ fn of_topic() -> impl Strategy<Value = ServerFrame> {
         head().prop_map(|(topic, ts, name, body)| ServerFrame::Snapshot { topic, ts, name, body }),
         head().prop_map(|(topic, _, name, body)| ServerFrame::TopicVolatile { topic, name, body }),
         head().prop_map(|(topic, ts, _, _)| ServerFrame::Skip { topic, ts }),
+        head().prop_map(|(topic, floor, _, _)| ServerFrame::Complete { topic, floor }),
     ]
 }
 

@@ -9,6 +9,7 @@ mod error;
 mod expansion;
 mod handler;
 mod hooks;
+mod items;
 mod message;
 mod parameters;
 mod server;

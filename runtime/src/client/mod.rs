@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod handle;
 mod inbox;
+mod mirror;
 #[cfg(feature = "outbox")]
 mod recovered;
 #[cfg(feature = "outbox")]
@@ -29,6 +30,7 @@ pub use error::{CallError, ConnectError, SubscribeError, SubscriptionEnd};
 pub use file::{Damage, Flush, OutboxError, OutboxFile, OutboxSettings};
 pub use handle::Client;
 pub use inbox::{Inbox, InboxItem, Missed};
+pub use mirror::Mirror;
 #[cfg(feature = "outbox")]
 pub use recovered::RecoveredCall;
 pub use state::{ConnectionState, Status};
@@ -36,6 +38,8 @@ pub use stub::ClientStub;
 pub use subscription::{Item, SnapshotReason, Subscribe, Subscription, TopicItem};
 pub use view::{Handling, TopicView};
 
-pub use crate::session::client::{Backoff, ClientConfig, DialReason, Fate, Gap, JournalConfig};
+pub use crate::session::client::{
+    Backoff, ClientConfig, DialReason, Fate, Gap, JournalConfig, MirrorChange, MirrorLimits,
+};
 pub use crate::transport::TransportConfig;
 pub use crate::wire::Position;

@@ -14,7 +14,7 @@ use super::shared::SharedClient;
 use super::slot::SubscriptionSlot;
 use crate::protocol::{GapItem, ServerEnum, SnapshotState, TopicKey};
 use crate::session::client::{self as core, Gap, Resumed, SubId, SubscriptionRequest};
-use crate::wire::{Name, Position, UnsubscribeCode};
+use crate::wire::{Codec, Name, Position, UnsubscribeCode};
 
 /// What a subscription yields. Where a topic has a snapshot, `G` is [`std::convert::Infallible`]
 /// and a `match` needs no arm for `Gap`; where it has none, the same goes for `Snapshot`.
@@ -95,6 +95,23 @@ struct Registration {
     shared: Arc<SharedClient>,
     sub: SubId,
     slot: Arc<SubscriptionSlot>,
+}
+
+impl Registration {
+    /// The next item that is `wanted`; the others are passed over.
+    fn poll_item(
+        &self,
+        cx: &Context<'_>,
+        wanted: impl Fn(&core::Item) -> bool,
+    ) -> Poll<Option<core::Item>> {
+        self.slot.poll_item(cx, || {
+            let mut item = self.shared.next_item(self.sub);
+            while item.as_ref().is_some_and(|item| !wanted(item)) {
+                item = self.shared.next_item(self.sub);
+            }
+            item
+        })
+    }
 }
 
 impl Drop for Registration {
@@ -235,13 +252,27 @@ impl<T: TopicKey> Subscription<T> {
         Poll::Ready(item.map(Happening::Item))
     }
 
+    /// The next item that is for a stream of them.
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<core::Item>> {
+        self.poll_wanted(cx, |item| !matches!(item, core::Item::Standing(_)))
+    }
+
+    /// The next item of all.
+    pub(super) fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<Option<core::Item>> {
+        self.poll_wanted(cx, |_| true)
+    }
+
+    fn poll_wanted(
+        &mut self,
+        cx: &mut Context<'_>,
+        wanted: impl Fn(&core::Item) -> bool,
+    ) -> Poll<Option<core::Item>> {
         if self.unreadable.is_some() {
             return Poll::Ready(None);
         }
         match self.next.take() {
             Some(item) => Poll::Ready(Some(item)),
-            None => self.feed.slot.poll_item(cx, || self.feed.shared.next_item(self.feed.sub)),
+            None => self.feed.poll_item(cx, wanted),
         }
     }
 
@@ -262,8 +293,15 @@ impl<T: TopicKey> Subscription<T> {
                         let reason = gap.map_or(SnapshotReason::Initial, SnapshotReason::Gap);
                         Some(Item::Snapshot { state, reason })
                     }
-                    Err(error) => self.stop(format!("the state `{name}` {error}")),
+                    Err(error) => {
+                        self.stop(format!("the state `{name}` {error}"));
+                        None
+                    }
                 }
+            }
+            core::Item::Standing(_) => {
+                debug_assert!(false, "it was passed over");
+                None
             }
             core::Item::Gap(gap) => {
                 let position = Position { epoch: gap.epoch, ts: gap.resumes_after };
@@ -272,17 +310,25 @@ impl<T: TopicKey> Subscription<T> {
                         self.position = Some(position);
                         Some(Item::Gap(gap))
                     }
-                    None => self.stop("the server reported a gap and sends no state".to_owned()),
+                    None => {
+                        self.stop("the server reported a gap and sends no state".to_owned());
+                        None
+                    }
                 }
             }
         }
     }
 
-    fn stop(&mut self, reason: String) -> Option<Item<T::Events, T::Snapshot, T::Gap>> {
+    /// It can't go on.
+    pub(super) fn stop(&mut self, reason: String) {
         tracing::error!(reason, "a subscription has ended");
         self.feed.shared.unsubscribe(self.feed.sub);
         self.unreadable = Some(reason);
-        None
+    }
+
+    /// The codec that what comes is in.
+    pub(super) fn codec(&self) -> Codec {
+        self.feed.shared.codec()
     }
 }
 

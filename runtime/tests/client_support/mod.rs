@@ -340,6 +340,7 @@ impl Rig {
             snapshot,
             reset,
             credit: None,
+            items: None,
         })));
     }
 

@@ -38,6 +38,7 @@ const MISTAKES: &[(Mistake, &[&str])] = &[
         Mistake::ReadsForwards,
         &[
             "a log is read from its end",
+            "an imported keyed topic has its items",
             "an imported topic is read as it was, under another epoch",
             "what is there already is not imported over",
         ],
@@ -68,6 +69,7 @@ const MISTAKES: &[(Mistake, &[&str])] = &[
     (
         Mistake::ImportsTheLatestAlone,
         &[
+            "an imported keyed topic has its items",
             "an imported topic is read as it was, under another epoch",
             "what is there already is not imported over",
         ],

@@ -56,6 +56,10 @@ impl Facts {
         if topic.has_snapshot {
             self.say(format!("{at} snapshot"), "");
         }
+        if !topic.latest_by.is_empty() {
+            let fields: Vec<String> = topic.latest_by.iter().map(|field| escape(field)).collect();
+            self.say(format!("{at} latest_by"), fields.join(", "));
+        }
         let key = format!("{at} key");
         #[cfg(feature = "schema")]
         if let Some(describe) = topic.key_json_schema {
@@ -124,6 +128,7 @@ impl Facts {
                 "volatile".to_owned()
             }
             Kind::Event { topic: of } => format!("event of {}", topic(of)),
+            Kind::Removal { topic: of } => format!("removal of {}", topic(of)),
             Kind::Snapshot { topic: of } => format!("snapshot of {}", topic(of)),
             Kind::TopicVolatile { topic: of, latest_by } => {
                 latest = latest_by;

@@ -154,6 +154,9 @@ impl Subscriptions {
             fx.timers.cancel(ClientTimer::Subscribe(*id));
             fx.timers.cancel(ClientTimer::Position(*id));
             subscription.detach();
+            if subscription.tell() {
+                fx.event(Event::Readable { sub: *id });
+            }
         }
     }
 
@@ -301,7 +304,8 @@ impl Subscriptions {
             ServerFrame::Event { topic, .. }
             | ServerFrame::Snapshot { topic, .. }
             | ServerFrame::TopicVolatile { topic, .. }
-            | ServerFrame::Skip { topic, .. } => topic,
+            | ServerFrame::Skip { topic, .. }
+            | ServerFrame::Complete { topic, .. } => topic,
             _ => return Ok(()),
         };
         let Some(&id) = self.by_number.get(topic) else { return Ok(()) };
@@ -314,6 +318,7 @@ impl Subscriptions {
                 subscription.snapshot(ts, name, body, bytes)?
             }
             ServerFrame::Skip { ts, .. } => subscription.skip(ts)?,
+            ServerFrame::Complete { floor, .. } => subscription.complete(floor)?,
             ServerFrame::TopicVolatile { name, body, .. } => {
                 subscription.volatile(name, body, config.volatiles, config.volatile_bytes)
             }

@@ -242,6 +242,7 @@ impl Checkers {
                 self.feed_goes_on(id, *topic, *ts, digest(&(name, body)), bytes);
             }
             ServerFrame::Snapshot { topic, ts, .. } => self.feed_jumps(id, *topic, *ts, bytes),
+            ServerFrame::Skip { topic, ts } => self.feed_skips(id, *topic, *ts),
             _ => {}
         }
     }
@@ -372,6 +373,7 @@ impl Checkers {
             ServerFrame::Refused { n, code, .. } => self.answer_arrives(process, n.0, Some(*code)),
             ServerFrame::Subscribed(_)
             | ServerFrame::Event { .. }
+            | ServerFrame::Skip { .. }
             | ServerFrame::Snapshot { .. } => {
                 self.feed_arrives(id, frame);
             }

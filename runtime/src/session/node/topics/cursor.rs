@@ -42,6 +42,12 @@ pub(super) struct Cursor {
     /// the first SUBSCRIBED.
     sent_bytes: u64,
     finished_bytes: u64,
+    /// What was passed over above `position`, which takes no credit (PROTOCOL.md 7.21): where it
+    /// ends, and how much that was; and all of it.
+    skips: VecDeque<(TopicSeq, u64)>,
+    skipped: u64,
+    /// The floor that was told with COMPLETE, since when nothing was passed over.
+    pub(super) complete: Option<TopicSeq>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -112,6 +118,9 @@ impl Cursor {
             position: TopicSeq::ZERO,
             sent_bytes: 0,
             finished_bytes: 0,
+            skips: VecDeque::new(),
+            skipped: 0,
+            complete: None,
         }
     }
 
@@ -155,6 +164,21 @@ impl Cursor {
         self.state = state;
         self.at = at;
         self.position = at;
+        self.skips.clear();
+        self.skipped = 0;
+        self.complete = None;
+    }
+
+    /// Everything up to here is not for this subscriber.
+    pub(super) fn skip(&mut self, to: TopicSeq) {
+        let passed = to.0 - self.at.0;
+        match self.skips.back_mut().filter(|(end, _)| *end == self.at) {
+            Some((end, all)) => (*end, *all) = (to, *all + passed),
+            None => self.skips.push_back((to, passed)),
+        }
+        self.skipped += passed;
+        self.at = to;
+        self.complete = None;
     }
 
     pub(super) const fn credit(&self) -> Window {
@@ -179,12 +203,19 @@ impl Cursor {
     /// earlier position is too low, and its bytes are as good as ever.
     pub(super) fn finished(&mut self, ts: TopicSeq, bytes: u64) {
         self.position = self.position.max(ts.min(self.at));
+        while let Some((end, passed)) = self.skips.front()
+            && *end <= self.position
+        {
+            self.skipped -= passed;
+            self.skips.pop_front();
+        }
         self.finished_bytes = self.finished_bytes.max(bytes.min(self.sent_bytes));
     }
 
     /// Whether credit lets one more message of the log go (PROTOCOL.md 7.8).
     pub(super) fn has_credit(&self) -> bool {
-        self.at.0 < self.position.0 + u64::from(self.credit.frames) && self.has_byte_credit()
+        let ahead = (self.at.0 - self.position.0).saturating_sub(self.skipped);
+        ahead < u64::from(self.credit.frames) && self.has_byte_credit()
     }
 
     pub(super) fn has_byte_credit(&self) -> bool {

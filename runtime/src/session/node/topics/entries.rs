@@ -11,6 +11,7 @@ use crate::wire::{Body, Codec, TopicSeq};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Entry {
+    pub(super) ts: TopicSeq,
     pub(super) at: Now,
     pub(super) frames: Encoded,
 }

@@ -78,7 +78,8 @@ fn place(
         return if fresh { Place::Reset(ResetReason::Ahead) } else { Place::Unclear };
     }
     let floor = topic.floor();
-    if from.ts >= floor {
+    // What a keyed topic has let go of nobody has to be given.
+    if from.ts >= floor || topic.keyed.is_some() {
         return Place::At(from.ts);
     }
     // Who has missed something for good gets what there is, or the topic's state.
@@ -325,7 +326,12 @@ impl Topics {
                 // Of another epoch the client may have seen everything; of this one nothing above
                 // the floor.
                 let kept = reason == ResetReason::Trimmed && !topic.has_snapshot(config);
-                (if kept { topic.floor() } else { topic.head() }, Some(reason))
+                let ts = match topic.keyed {
+                    Some(_) => before(topic.oldest),
+                    None if kept => topic.floor(),
+                    None => topic.head(),
+                };
+                (ts, Some(reason))
             }
         };
         if let Some(subscribed) = self.announce(now, number, (conn, sub), ts, reset, config, fx) {
@@ -391,6 +397,7 @@ impl Topics {
             (false, _) => CursorState::Live,
         };
         let head = topic.head();
+        let items = topic.keyed.as_ref().map(|keyed| keyed.items);
         let cursor = self.cursor_mut(conn, no)?;
         cursor.stand(ts, state);
         let credit = cursor.credit();
@@ -400,7 +407,16 @@ impl Topics {
             self.run_snapshot(now, number, config, fx);
         }
         let credit = Some(credit);
-        let subscribed = Subscribed { sub: no, number, epoch, ts, head, snapshot, reset, credit };
-        Some(ServerFrame::Subscribed(Box::new(subscribed)))
+        Some(ServerFrame::Subscribed(Box::new(Subscribed {
+            sub: no,
+            number,
+            epoch,
+            ts,
+            head,
+            snapshot,
+            reset,
+            credit,
+            items,
+        })))
     }
 }

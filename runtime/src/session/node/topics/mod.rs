@@ -9,6 +9,7 @@ mod entries;
 mod follow;
 mod heads;
 mod kept;
+mod pages;
 mod read;
 mod room;
 mod shares;

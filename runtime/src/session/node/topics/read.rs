@@ -54,7 +54,7 @@ impl Topics {
         if !same || entries.is_empty() {
             return self.read(number, fx);
         }
-        for LogEntry { ts, name, bodies } in &entries {
+        for LogEntry { ts, name, bodies, .. } in &entries {
             let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
             let arrived = Self::weighing(&mut self.bytes, topic, |topic| {
                 topic.arrive(now, (number, *ts), (name, bodies), config, fx)
@@ -101,7 +101,7 @@ impl Topics {
             Some(epoch) if epoch != head.epoch => {
                 return self.start_over(now, number, head, config, fx);
             }
-            Some(_) => {}
+            Some(_) => topic.look(head),
         }
         // Something was heard of since it was asked.
         let more = topic.reading.behind || topic.head() < head.head;
@@ -147,12 +147,16 @@ impl Topics {
         if topic.epoch != Some(head.epoch) || head.head < topic.reading.from {
             return self.start_over(now, number, head, config, fx);
         }
-        topic.oldest = topic.oldest.max(head.oldest);
+        topic.look(head);
         Self::weighing(&mut self.bytes, topic, |topic| {
             topic.take(now, number, entries, config);
             if topic.head() < before(head.oldest) {
-                // The store has let go of what comes next: whoever stands before it has a gap.
-                topic.clear(before(head.oldest));
+                // The store has let go of what comes next: whoever stands before it has a gap,
+                // unless the topic is keyed, of which only what is there still counts.
+                match topic.keyed {
+                    Some(_) => topic.pass(before(head.oldest)),
+                    None => topic.clear(before(head.oldest)),
+                }
                 topic.catch_up(now, config);
             }
         });
@@ -183,13 +187,14 @@ impl Topics {
         let mut notices = Notices::new();
         let Some(mut earlier) = held(self.topics.remove(&number), TOPIC) else { return notices };
         self.bytes -= earlier.weight();
+        self.drop_pages(number);
         if let Some(run) = earlier.snapshot.take() {
             fx.abort(run.exec);
         }
         self.drop_kept(number, earlier.kept.take(), earlier.kept_look, fx);
         self.last = self.last.next();
         let anew = self.last;
-        let mut topic = Topic::new(earlier.id, earlier.spec);
+        let mut topic = Topic::new(earlier.id, earlier.spec, config);
         topic.begin(head);
         topic.followers = earlier.followers;
         topic.idle_since = earlier.idle_since;
@@ -255,6 +260,9 @@ impl Topic {
     /// Reads no more of what lies before what is here.
     fn read_no_earlier(&mut self, bytes: &mut u64) {
         Topics::weighing(bytes, self, |topic| topic.earlier = None);
+        if let Some(keyed) = &mut self.keyed {
+            keyed.pages.give_up();
+        }
     }
 
     fn take(&mut self, now: Now, number: TopicNo, entries: Vec<LogEntry>, config: &NodeConfig) {
@@ -265,9 +273,12 @@ impl Topic {
                 continue;
             }
             if entry.ts != self.head().next() {
-                self.clear(before(entry.ts));
+                match self.keyed {
+                    Some(_) => self.pass(before(entry.ts)),
+                    None => self.clear(before(entry.ts)),
+                }
             }
-            let LogEntry { ts, name, bodies } = entry;
+            let LogEntry { ts, name, bodies, .. } = entry;
             let frames = Encoded::of(&bodies, |codec, body| codec.event(number, ts, &name, body));
             self.push(now, frames, limits);
         }

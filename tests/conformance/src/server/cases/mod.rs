@@ -8,6 +8,7 @@ mod directs;
 mod frames;
 mod handshake;
 mod ids;
+mod keyed;
 mod leases;
 mod order;
 mod records;
@@ -37,5 +38,6 @@ pub(super) const ALL: &[&[Case<Trial>]] = &[
     ids::CASES,
     topics::CASES,
     topics_flow::CASES,
+    keyed::CASES,
     closing::CASES,
 ];

@@ -124,7 +124,8 @@ impl World {
         config.credit = setting.credit;
         let mut client = Client::new(Arc::new(config), [2; 32]);
         client.start(now);
-        let request = SubscriptionRequest { topic: name(BOARD), key: "b".into(), from: None };
+        let request =
+            SubscriptionRequest { topic: name(BOARD), key: "b".into(), from: None, last: None };
         let sub = client.subscribe(now, request).expect("there is room");
         Self {
             now,

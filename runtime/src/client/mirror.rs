@@ -14,6 +14,9 @@ use crate::protocol::{KeyedTopic, ServerEnum, topic_key};
 use crate::session::client::{self as core, MirrorChange, MirrorLimits};
 use crate::wire::{Name, Position};
 
+const NOT_WHOLE: &str = "a mirror is made of a subscription that begins with the topic's state: \
+                         without `from`, `last` and `tail`, and before anything is taken of it";
+
 /// The state of a keyed topic, item by item: each item has its latest event. It is kept by asking
 /// for what changes, with [`Mirror::changed`] or as a [`Stream`]; between two changes it stays as
 /// it is.
@@ -74,16 +77,22 @@ pub struct Mirror<T: KeyedTopic> {
 }
 
 impl<T: KeyedTopic> Subscription<T> {
-    /// Keeps the topic's state, item by item, within [`MirrorLimits`]' defaults. Make it of a
-    /// subscription that has yielded nothing yet, and was not asked for
-    /// [`from`](super::Subscribe::from) a position: what came before is not in it.
+    /// Keeps the topic's state, item by item, within [`MirrorLimits`]' defaults.
+    ///
+    /// Make it of a subscription that has yielded nothing yet, and was not asked for
+    /// [`from`](super::Subscribe::from) a position or with the [`last`](super::Subscribe::last)
+    /// events: it would show a part of the state as the whole. One that is made of such a
+    /// subscription ends at once, see [`SubscriptionEnd::Unreadable`].
     pub fn mirror(self) -> Mirror<T> {
         self.mirror_within(MirrorLimits::default())
     }
 
     /// The same, with other limits. A mirror that would hold more ends, see
     /// [`SubscriptionEnd::Unreadable`].
-    pub fn mirror_within(self, limits: MirrorLimits) -> Mirror<T> {
+    pub fn mirror_within(mut self, limits: MirrorLimits) -> Mirror<T> {
+        if !self.is_whole() {
+            self.stop(NOT_WHOLE.to_owned());
+        }
         Mirror { topic: self, items: core::Mirror::new(limits) }
     }
 }

@@ -77,6 +77,8 @@ pub struct Subscription<T> {
     feed: Registration,
     topic: T,
     position: Option<Position>,
+    /// It began with the topic's state, and nothing of that was taken yet.
+    whole: bool,
     /// Taken, while whoever follows hears first that it was resumed.
     next: Option<core::Item>,
     unreadable: Option<String>,
@@ -138,6 +140,10 @@ impl<T> Subscribe<T> {
     /// with the topic's state (PROTOCOL.md 7.25). That is how it begins, and no more: after a break
     /// it goes on where it was, and where it can't, the first item says so, with the state of a
     /// topic that has one.
+    ///
+    /// Of a keyed topic these are the latest changes: `events` of them, less those that later ones
+    /// have superseded, so that fewer may come. They are not the topic's state: a
+    /// [`mirror`](Subscription::mirror) of such a subscription ends at once.
     ///
     /// ```
     /// # use steadfast::WsProtocol;
@@ -202,7 +208,9 @@ impl<T: TopicKey> Future for Subscribe<T> {
             Poll::Ready(Ok(())) => {}
         }
         let (topic, position) = (self.topic.clone(), self.from);
-        Poll::Ready(Ok(Subscription { feed, topic, position, next: None, unreadable: None }))
+        let whole = self.from.is_none() && self.last.is_none();
+        let (next, unreadable) = (None, None);
+        Poll::Ready(Ok(Subscription { feed, topic, position, whole, next, unreadable }))
     }
 }
 
@@ -270,10 +278,12 @@ impl<T: TopicKey> Subscription<T> {
         if self.unreadable.is_some() {
             return Poll::Ready(None);
         }
-        match self.next.take() {
+        let item = match self.next.take() {
             Some(item) => Poll::Ready(Some(item)),
             None => self.feed.poll_item(cx, wanted),
-        }
+        };
+        self.whole &= item.is_pending();
+        item
     }
 
     fn read(&mut self, item: core::Item) -> Option<Item<T::Events, T::Snapshot, T::Gap>> {
@@ -317,6 +327,11 @@ impl<T: TopicKey> Subscription<T> {
                 }
             }
         }
+    }
+
+    /// Whether everything that makes up the topic's state is still to be taken.
+    pub(super) const fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// It can't go on.

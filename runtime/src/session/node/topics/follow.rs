@@ -91,10 +91,14 @@ fn place(
     Place::Earlier(first)
 }
 
-/// Right before the latest events, as many as were asked for (PROTOCOL.md 7.25).
+/// Right before the latest events, as many numbers as were asked for (PROTOCOL.md 7.25).
 fn place_of_last(last: u32, topic: &Topic, read: Option<TopicSeq>) -> Place {
     let wanted = TopicSeq(topic.head().0.saturating_sub(u64::from(last)));
     let first = wanted.max(before(topic.oldest));
+    // Of a keyed topic earlier pages are read by whoever stands in them.
+    if topic.keyed.is_some() {
+        return Place::Last(first);
+    }
     let floor = topic.floor();
     if first < floor && read.is_none_or(|read| read > first) {
         return Place::Earlier(first);

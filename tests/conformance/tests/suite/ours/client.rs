@@ -93,9 +93,7 @@ pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
                         let asked = begin(client, List(key), last);
                         tokio::spawn(follow(asked, sub, taken, answers, listed))
                     }
-                    "board" => {
-                        tokio::spawn(keep(client.clone(), sub, Board(key), taken, answers))
-                    }
+                    "board" => tokio::spawn(keep(client.clone(), sub, Board(key), taken, answers)),
                     _ => {
                         let asked = begin(client, Log(key), last);
                         tokio::spawn(follow(asked, sub, taken, answers, logged))

@@ -256,6 +256,90 @@ fn what_is_gone_or_otherwise_at_the_server_is_missing() {
     assert_eq!(missing, ["the server does not know `post`"]);
 }
 
+mod market {
+    use steadfast::WsProtocol;
+
+    #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+    pub struct Gone {
+        pub symbol: String,
+        pub price: u64,
+    }
+
+    #[derive(Debug, Clone, WsProtocol)]
+    #[serde(rename_all = "snake_case")]
+    #[ws(client, protocol = "market", version = "1.0", server = Event)]
+    pub enum Command {
+        #[ws(command)]
+        Ping,
+    }
+
+    #[derive(Debug, Clone, WsProtocol)]
+    #[serde(rename_all = "snake_case")]
+    #[ws(server, protocol = "market")]
+    #[ws(topic(Book, key = symbol: String, latest_by = price: u64, items = 1_000))]
+    pub enum Event {
+        #[ws(event(Book))]
+        Level {
+            symbol: String,
+            #[serde(rename = "p")]
+            price: u64,
+        },
+        #[ws(removal(Book))]
+        Gone(Gone),
+        #[ws(unknown)]
+        Unknown(steadfast::UnknownMessage),
+    }
+}
+
+const MARKET: &str = "\
+# The contract of the protocol `market`: what its wire depends on.
+# format 1
+client ping: command
+client ping max_bytes: 65536
+client ping timeout_ms: 10000
+protocol: market
+server gone: removal of book
+server gone body: Gone
+server gone latest_by: price
+server level: event of book
+server level body.p: u64
+server level body.symbol: String
+server level latest_by: p
+topic book
+topic book items: 1000
+topic book key: String
+topic book max_bytes: 65536
+topic book ttl_ms: 600000
+";
+
+#[test]
+fn what_names_an_item_and_what_removes_it_are_facts() {
+    let market = contract::<market::Command>();
+    assert_eq!(market.to_string(), MARKET);
+    let server = |line, other| {
+        let text = MARKET.replace(&format!("{line}\n"), &format!("{other}\n"));
+        assert_ne!(text, MARKET, "no line {line}");
+        Contract::parse(&text).expect("the contract of a test")
+    };
+    let other = server("server level latest_by: p", "server level latest_by: p, side");
+    let diff = other.diff(&market).expect("a line is another one");
+    assert!(
+        diff.contains("- server level latest_by: p\n+ server level latest_by: p, side\n"),
+        "{diff}"
+    );
+    let told = "`level`: its item is named by p, side, and taken to be named by p";
+    assert_eq!(Contract::missing(&market, &other), [told]);
+    let event = server("server gone: removal of book", "server gone: event of book");
+    let told = "`gone`: is sent as event of book, and taken as removal of book";
+    assert_eq!(Contract::missing(&market, &event), [told]);
+    let log = server("topic book items: 1000", "topic book replay: 1000");
+    let told = "topic `book`: one end keeps its state item by item, and one does not";
+    assert_eq!(Contract::missing(&market, &log), [told]);
+    assert_eq!(Contract::missing(&log, &market), [told]);
+    let fewer = server("topic book items: 1000", "topic book items: 1");
+    assert_eq!(Contract::missing(&market, &fewer), [""; 0], "SUBSCRIBED says how many");
+}
+
 #[test]
 fn a_name_that_is_an_alias_at_the_other_end_is_not_missing() {
     assert_eq!(missing_to_a_client_with(&[]), [""; 0]);

@@ -241,7 +241,8 @@ impl World {
         if apart.chance(400) {
             let ms = apart.pick(&[0, 0, 3, 50, 400]);
             let pace = if apart.chance(100) { Pace::Never } else { Pace::Each(ms) };
-            let _ = self.subscribe_with(at, PLAIN, KEYS[0], (None, None), pace);
+            let last = apart.chance(250).then(|| apart.below(9) as u32);
+            let _ = self.subscribe_with(at, PLAIN, KEYS[0], (None, last), pace);
         }
         let known = self.checkers.topics.head(&topic_id(topic, key));
         let from = match self.rng.below(6) {
@@ -295,7 +296,7 @@ impl World {
         let sub = slot.core.subscribe(now, request)?;
         slot.subs.insert(sub, AppSub { topic, pace, asking: false });
         let process = slot.process;
-        self.checkers.subscribes(process, sub, topic_id(topic, key), from);
+        self.checkers.subscribes(process, sub, topic_id(topic, key), (from, last));
         self.note(|_| {
             format!(
                 "client {at}: follows {} {key} as {sub:?} from {from:?}, {pace:?}",

@@ -1,4 +1,4 @@
-//! Sections 7.20 to 7.22: topics whose state is kept by the protocol, item by item.
+//! Sections 7.20 to 7.22, and 7.25 there: topics whose state is kept by the protocol, item by item.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +19,7 @@ cases! { Trial;
     a_lost_epoch_is_a_reset_from_the_oldest_event: "7.21" "7.6";
     a_little_credit_brings_all_of_a_board: "7.21" "7.8";
     a_follower_at_the_head_is_told_each_change: "7.22" "7.20";
+    the_last_changes_come_instead_of_the_board: "7.25" "7.21";
 }
 
 /// How many items a board of the application keeps.
@@ -217,5 +218,39 @@ async fn a_follower_at_the_head_is_told_each_change(trial: &Trial) -> Step {
         take_in(&mut held, event.number(1), &event.body());
     }
     ensure!("7.20", shown(&held) == expected([("b", "3")]), "the board is {held:?}");
+    Ok(())
+}
+
+async fn the_last_changes_come_instead_of_the_board(trial: &Trial) -> Step {
+    let mut peer = trial.peer().await?;
+    let placed = [("a", "1"), ("b", "2"), ("a", "3"), ("c", "4"), ("c", "5"), ("b", "")];
+    let all: [(u64, &[(&str, &str)]); 4] = [
+        (0, &[]),
+        (2, &[("c", "5")]),
+        (4, &[("a", "3"), ("c", "5")]),
+        (1_000_000, &[("a", "3"), ("c", "5")]),
+    ];
+    for (last, items) in all {
+        let board = fresh("board");
+        for (item, text) in placed {
+            place(&mut peer, &board, item, text).await?;
+        }
+        let sub = peer.subscribe_last("board", &board, last).await;
+        let told = peer.subscribed("7.25", sub).await?;
+        let begins = told["reset"] == "initial" && told["snapshot"] == false;
+        ensure!("7.25", begins && told["items"] == ITEMS, "the last {last} changes: {told}");
+        // What was superseded may be gone, so that it begins later.
+        let ts = told["ts"].as_u64().unwrap_or_default();
+        let late = if last == 1_000_000 { 0..=2 } else { 6 - last..=6 - last };
+        ensure!("7.25", late.contains(&ts) && told["head"] == 6, "the last {last} of 6: {told}");
+        let mut held = Board::new();
+        complete(&mut peer, sub, &mut held).await?;
+        let due: BTreeMap<&str, &str> = items.iter().copied().collect();
+        ensure!("7.25", shown(&held) == due, "the last {last} changes leave {held:?}");
+        place(&mut peer, &board, "b", "").await?;
+        let event = peer.event("7.25").await?;
+        ensure!("7.25", event.body()["item"] == "b", "the next change: {}", event.text);
+        peer.unsubscribe(sub).await;
+    }
     Ok(())
 }

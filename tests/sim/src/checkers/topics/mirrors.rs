@@ -24,12 +24,39 @@ pub(super) struct Kept {
     mirror: Mirror<u64>,
     floor: TopicSeq,
     items: u32,
+    begins: Begins,
+}
+
+/// From where on it has what came.
+#[derive(Debug, Clone, Copy)]
+enum Begins {
+    WithAll,
+    /// It asked for the latest events, and was not told yet where they begin.
+    WithTheLast,
+    After(TopicSeq),
 }
 
 impl Kept {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(with_the_last: bool) -> Self {
         let mirror = Mirror::new(MirrorLimits::default());
-        Self { mirror, floor: TopicSeq::ZERO, items: 0 }
+        let begins = if with_the_last { Begins::WithTheLast } else { Begins::WithAll };
+        Self { mirror, floor: TopicSeq::ZERO, items: 0, begins }
+    }
+
+    /// A subscription is told where it is, the first time or again.
+    pub(super) fn begins_at(&mut self, ts: TopicSeq) {
+        if matches!(self.begins, Begins::WithTheLast) {
+            self.begins = Begins::After(ts);
+        }
+    }
+
+    /// What lies at or below it is not there: the store has let go of it, or it came before.
+    fn above(&self) -> TopicSeq {
+        match self.begins {
+            Begins::WithAll => self.floor,
+            Begins::WithTheLast => TopicSeq(u64::MAX),
+            Begins::After(ts) => self.floor.max(ts),
+        }
     }
 }
 
@@ -88,14 +115,16 @@ impl Checkers {
             }
             Item::Gap(gap) => {
                 kept.mirror.reset(gap.clone());
-                kept.floor = TopicSeq::ZERO;
+                (kept.floor, kept.begins) = (TopicSeq::ZERO, Begins::WithAll);
             }
             Item::Standing(standing) => {
                 kept.mirror.standing(*standing);
                 if let Standing::Complete { position, floor, items } = standing {
                     (kept.floor, kept.items) = (*floor, *items);
+                    let all = matches!(kept.begins, Begins::WithAll);
                     self.floor_is_of_the_log(&topic, *position, *floor);
-                    self.sometimes.count("keyed topic complete");
+                    let whole = if all { "" } else { ", from the last events on" };
+                    self.sometimes.count(&format!("keyed topic complete{whole}"));
                 } else {
                     self.sometimes.count("keyed topic behind");
                 }
@@ -123,9 +152,9 @@ impl Checkers {
         let shown: BTreeSet<u64> = kept.mirror.iter().map(|(_, number)| **number).collect();
         let items = kept.items;
         let board = self.topics.boards.get(&topic);
-        let state = board.map(|board| board.state(live, kept.floor, items)).unwrap_or_default();
+        let state = board.map(|board| board.state(live, kept.above(), items)).unwrap_or_default();
         self.require(shown == state, Rule::MirrorIsTheState, || {
-            format!("{topic:?} at {live:?} above {}: {shown:?}, not {state:?}", kept.floor)
+            format!("{topic:?} at {live:?} above {}: {shown:?}, not {state:?}", kept.above())
         });
     }
 

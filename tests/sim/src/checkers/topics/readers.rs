@@ -46,6 +46,9 @@ impl Checkers {
         sub.arrived = Some(Position { epoch, ts });
         if !matches!(frame, ServerFrame::Event { .. } | ServerFrame::Skip { .. }) {
             sub.start = sub.arrived;
+            if let Some(kept) = &mut sub.mirror {
+                kept.begins_at(ts);
+            }
             sub.state_due = matches!(frame, ServerFrame::Subscribed(told) if told.snapshot);
         }
         sub.overload = false;
@@ -87,10 +90,16 @@ impl Checkers {
     }
 
     /// An application subscribes.
-    pub fn subscribes(&mut self, process: u64, sub: SubId, topic: TopicId, from: Option<Position>) {
+    pub fn subscribes(
+        &mut self,
+        process: u64,
+        sub: SubId,
+        topic: TopicId,
+        (from, last): (Option<Position>, Option<u32>),
+    ) {
         let keyed = topic.name == name(BOARD);
         let book = SubBook {
-            mirror: keyed.then(Kept::new),
+            mirror: keyed.then(|| Kept::new(last.is_some())),
             topic,
             cursor: from,
             handed: None,

@@ -4,9 +4,9 @@
 use bytes::Bytes;
 
 use super::cursor::{CursorState, Volatile};
-use super::entries::Encoded;
+use super::entries::{Encoded, Next};
 use super::state::{CURSOR, FEED, TOPIC, Topics};
-use super::topic::{Arrived, Next};
+use super::topic::Arrived;
 use crate::session::Now;
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;

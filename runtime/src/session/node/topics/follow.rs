@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use super::cursor::{Cursor, CursorState, Feed};
+use super::entries::before;
 use super::state::{CURSOR, Notices, TOPIC, Topics, unsubscribed};
-use super::topic::{Follower, Topic, before};
+use super::topic::{Follower, Topic};
 
 use crate::session::Now;
 use crate::session::held::held;

@@ -10,6 +10,7 @@ mod follow;
 mod heads;
 mod kept;
 mod pages;
+mod paging;
 mod read;
 mod room;
 mod shares;

@@ -3,9 +3,9 @@
 
 use super::cursor::CursorState;
 use super::earlier::READ_ENTRIES;
-use super::entries::{Encoded, LogLimits};
+use super::entries::{Encoded, LogLimits, before};
 use super::state::{Notices, TOPIC, Topics};
-use super::topic::{Topic, before};
+use super::topic::Topic;
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Purpose, Timer};

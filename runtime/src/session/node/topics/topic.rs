@@ -4,9 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
-
-use super::entries::{Earlier, Encoded, Entry, LogLimits};
+use super::entries::{Earlier, Encoded, Entry, LogLimits, Next, before};
 use super::kept::Kept;
 use super::pages::Pages;
 use crate::session::node::config::NodeConfig;
@@ -65,18 +63,6 @@ pub(super) struct Keyed {
     pub(super) seen: TopicSeq,
     /// Whoever was told a lower floor is told again.
     pub(super) floor: TopicSeq,
-}
-
-/// What comes after a position.
-pub(super) enum Next<'t> {
-    /// The next event, in the codec that was asked for; `None`: it is not there in that codec.
-    Event(Option<&'t Bytes>),
-    /// Nothing up to this number: what there was is superseded.
-    Skip(TopicSeq),
-    /// It has left what is here.
-    Left,
-    /// Nothing yet.
-    Nothing,
 }
 
 /// Reading what comes behind the head that is here.
@@ -425,19 +411,4 @@ impl Topic {
             self.pop();
         }
     }
-}
-
-impl Entry {
-    /// What comes after a position if this is the first entry above it.
-    pub(super) fn next(&self, at: TopicSeq, codec: Codec) -> Next<'_> {
-        match self.ts == at.next() {
-            true => Next::Event(self.frames.get(codec)),
-            false => Next::Skip(before(self.ts)),
-        }
-    }
-}
-
-/// The position before an entry; 0 before the first.
-pub(super) const fn before(ts: TopicSeq) -> TopicSeq {
-    TopicSeq(ts.0.saturating_sub(1))
 }

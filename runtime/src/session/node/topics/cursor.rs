@@ -209,6 +209,12 @@ impl Cursor {
             self.skipped -= passed;
             self.skips.pop_front();
         }
+        // A position may lie where one SKIP ended and the next one went on.
+        if let Some((end, passed)) = self.skips.front_mut() {
+            let left = (*passed).min(end.0 - self.position.0);
+            self.skipped -= *passed - left;
+            *passed = left;
+        }
         self.finished_bytes = self.finished_bytes.max(bytes.min(self.sent_bytes));
     }
 
@@ -220,5 +226,33 @@ impl Cursor {
 
     pub(super) fn has_byte_credit(&self) -> bool {
         self.sent_bytes - self.finished_bytes < u64::from(self.credit.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cursor(frames: u32, at: u64) -> Cursor {
+        let credit = Window { frames, bytes: 1_000 };
+        let mut cursor = Cursor::new(CursorState::Live, None, None, credit);
+        cursor.stand(TopicSeq(at), CursorState::Live);
+        cursor
+    }
+
+    #[test]
+    fn what_was_passed_over_takes_no_credit_and_gives_none() {
+        let mut cursor = cursor(1, 4);
+        cursor.skip(TopicSeq(5));
+        cursor.skip(TopicSeq(6));
+        assert!(cursor.has_credit());
+        cursor.advance(10);
+        for told in [4, 5, 6] {
+            cursor.finished(TopicSeq(told), 0);
+            assert!(!cursor.has_credit(), "7 is not finished with, {told} is");
+        }
+        cursor.finished(TopicSeq(7), 10);
+        assert!(cursor.has_credit());
+        assert!(cursor.skips.is_empty() && cursor.skipped == 0);
     }
 }

@@ -43,10 +43,11 @@ impl Kept {
         Self { mirror, floor: TopicSeq::ZERO, items: 0, begins }
     }
 
-    /// A subscription is told where it is, the first time or again.
-    pub(super) fn begins_at(&mut self, ts: TopicSeq) {
+    /// What an application takes first tells where its subscription begins.
+    fn begins_at(&mut self, standing: &Standing) {
+        let (Standing::Behind { position, .. } | Standing::Complete { position, .. }) = standing;
         if matches!(self.begins, Begins::WithTheLast) {
-            self.begins = Begins::After(ts);
+            self.begins = Begins::After(position.ts);
         }
     }
 
@@ -118,9 +119,11 @@ impl Checkers {
                 (kept.floor, kept.begins) = (TopicSeq::ZERO, Begins::WithAll);
             }
             Item::Standing(standing) => {
+                kept.begins_at(standing);
                 kept.mirror.standing(*standing);
                 if let Standing::Complete { position, floor, items } = standing {
-                    (kept.floor, kept.items) = (*floor, *items);
+                    // A node that has not looked at the log for longer tells a lower one.
+                    (kept.floor, kept.items) = (kept.floor.max(*floor), *items);
                     let all = matches!(kept.begins, Begins::WithAll);
                     self.floor_is_of_the_log(&topic, *position, *floor);
                     let whole = if all { "" } else { ", from the last events on" };

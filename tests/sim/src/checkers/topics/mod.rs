@@ -109,7 +109,6 @@ impl Topics {
     }
 
     pub(in crate::checkers) fn store_lost(&mut self) {
-        self.boards.clear();
         self.logs.values_mut().for_each(TopicLog::is_lost);
         self.places.clear();
     }

@@ -46,9 +46,6 @@ impl Checkers {
         sub.arrived = Some(Position { epoch, ts });
         if !matches!(frame, ServerFrame::Event { .. } | ServerFrame::Skip { .. }) {
             sub.start = sub.arrived;
-            if let Some(kept) = &mut sub.mirror {
-                kept.begins_at(ts);
-            }
             sub.state_due = matches!(frame, ServerFrame::Subscribed(told) if told.snapshot);
         }
         sub.overload = false;

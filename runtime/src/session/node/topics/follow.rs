@@ -15,7 +15,7 @@ use crate::session::node::types::{ConnId, Execution, Principal};
 use crate::session::store::TopicId;
 use crate::wire::{
     Codec, ResetReason, ServerFrame, SubNo, Subscribe, Subscribed, TopicNo, TopicSeq,
-    UnsubscribeCode, Window,
+    UnsubscribeCode,
 };
 
 /// Who asks for a subscription.
@@ -77,28 +77,31 @@ fn place(
     if from.ts > topic.head() {
         return if fresh { Place::Reset(ResetReason::Ahead) } else { Place::Unclear };
     }
-    let floor = topic.floor();
-    if from.ts >= floor {
+    if from.ts >= topic.floor() {
         return Place::At(from.ts);
     }
     // Who has missed something for good gets what there is, or the topic's state.
     let first = from.ts.max(before(topic.oldest));
     let state = first > from.ts && topic.has_snapshot(config);
-    if state || first >= floor || read.is_some_and(|read| read <= first) {
+    if state || !is_to_be_read(first, topic, read) {
         return Place::Reset(ResetReason::Trimmed);
     }
     Place::Earlier(first)
+}
+
+/// Whether entries above `first` are in the store alone.
+fn is_to_be_read(first: TopicSeq, topic: &Topic, read: Option<TopicSeq>) -> bool {
+    first < topic.floor() && read.is_none_or(|read| read > first)
 }
 
 /// Right before the latest events, as many as were asked for (PROTOCOL.md 7.25).
 fn place_of_last(last: u32, topic: &Topic, read: Option<TopicSeq>) -> Place {
     let wanted = TopicSeq(topic.head().0.saturating_sub(u64::from(last)));
     let first = wanted.max(before(topic.oldest));
-    let floor = topic.floor();
-    if first < floor && read.is_none_or(|read| read > first) {
+    if is_to_be_read(first, topic, read) {
         return Place::Earlier(first);
     }
-    Place::Last(first.max(floor))
+    Place::Last(first.max(topic.floor()))
 }
 
 impl Topics {
@@ -129,11 +132,7 @@ impl Topics {
         }
         let key: Arc<str> = key.into();
         let exec = fx.begin(now, config.hook_timeout, Running::Authorize(conn, sub));
-        let max = config.max_credit;
-        let credit = Window {
-            frames: credit.frames.clamp(1, max.frames.max(1)),
-            bytes: credit.bytes.clamp(1, max.bytes.max(1)),
-        };
+        let credit = credit.granted(config.max_credit);
         let state = CursorState::Authorizing { exec, spec, key: Arc::clone(&key) };
         let name = principal.id();
         let feed = self.feeds.entry(conn).or_insert_with(|| Feed::new(codec, message_bytes, name));

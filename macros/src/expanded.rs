@@ -16,8 +16,10 @@ pub(crate) fn text(model: &Model) -> String {
 
 /// What can't be formatted is there as the compiler writes it.
 fn formatted(tokens: TokenStream) -> String {
-    let plain = tokens.to_string();
-    syn::parse2(tokens).map_or(plain, |file| prettyplease::unparse(&file))
+    match syn::parse2(tokens.clone()) {
+        Ok(file) => prettyplease::unparse(&file),
+        Err(_) => tokens.to_string(),
+    }
 }
 
 /// The code with its own text. Code with mistakes has none.

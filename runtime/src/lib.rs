@@ -121,6 +121,7 @@
 //! | `server` | yes | [`server`]: the tokio server, with a router for axum |
 //! | `schema` | no | JSON Schema of every body: [`protocol::json_schemas`](mod@protocol) |
 //! | `expanded` | no | the generated code as text, for snapshots: a feature for tests |
+//! | `test` | no | `test`: client and server in memory, paused time, faults: a kit for your tests |
 //! | `store-suite` | no | `store::suite`: what a store of your own has to pass |
 //!
 //! Without any of them this crate is the pure core: [`session`] and [`wire`], every decision of
@@ -140,6 +141,8 @@ pub mod session;
 pub mod store;
 #[cfg(feature = "tokio")]
 mod sync;
+#[cfg(feature = "test")]
+pub mod test;
 #[cfg(feature = "tokio")]
 mod transport;
 pub mod wire;
@@ -209,3 +212,8 @@ mod keyed {}
 #[cfg(all(doctest, feature = "derive", feature = "client", feature = "server"))]
 #[doc = include_str!("../../docs/contract.md")]
 mod contract {}
+
+/// The program of its documentation.
+#[cfg(all(doctest, feature = "derive", feature = "test"))]
+#[doc = include_str!("../../docs/testing.md")]
+mod testing {}

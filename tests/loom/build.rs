@@ -10,7 +10,7 @@ use steadfast_patch::{Result, Sources, changes, report};
 fn main() -> ExitCode {
     // `steadfast` has these; here they are always off.
     println!(
-        "cargo::rustc-check-cfg=cfg(feature, values(\"derive\", \"expanded\", \"outbox\", \"schema\", \"store-suite\"))"
+        "cargo::rustc-check-cfg=cfg(feature, values(\"derive\", \"expanded\", \"outbox\", \"schema\", \"store-suite\", \"test\"))"
     );
     report(build())
 }

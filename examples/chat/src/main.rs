@@ -3,7 +3,8 @@
 //!
 //! `protocol.rs` is the protocol, `server.rs` what the server does, `rooms.rs` what it remembers,
 //! `terminal.rs` a client for people, `posts.rs` what they write until it has an outcome, and `demo/`
-//! three clients without people.
+//! three clients without people. `server/tests.rs` is how a team would test all that: with
+//! steadfast's test kit, without a network.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
 #![allow(clippy::disallowed_methods, reason = "a program makes tasks, waits and reads clocks")]

@@ -1,6 +1,9 @@
 //! The chat's server: who may do what, and how it is served until Ctrl-C. What was said is in
 //! `rooms.rs`, what goes over the wire in `protocol.rs`.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -201,22 +204,25 @@ async fn obey<S: StoreAdmin + Clone>(mut port: u16, store: S) -> io::Result<()> 
 
 type Builder = steadfast::server::Builder<ChatCommand, steadfast::server::Decided>;
 
-/// Everybody is believed to be who they say, because this is an example. A real server checks a
-/// signature here.
 fn build<S: StoreAdmin + Clone>(
     store: S,
     settings: impl FnOnce(Builder) -> Builder,
 ) -> Server<ChatCommand> {
+    settings(builder(store)).build()
+}
+
+/// Everybody is believed to be who they say, because this is an example. A real server checks a
+/// signature here.
+fn builder<S: StoreAdmin + Clone>(store: S) -> Builder {
     let chat = Chat(Rooms::of(store.clone()));
     let builder = ChatServer::builder(chat).store(store).codecs(Codec::ALL);
-    let builder = builder.authenticate(bearer(|name| async move {
+    builder.authenticate(bearer(|name| async move {
         if (1..=32).contains(&name.chars().count()) {
             Ok(Principal::new(name))
         } else {
             Err(Denied::new("a name has 1 to 32 characters"))
         }
-    }));
-    settings(builder).build()
+    }))
 }
 
 async fn bind(port: u16) -> io::Result<TcpListener> {

@@ -166,6 +166,17 @@ impl<C: ClientEnum, A> Builder<C, A> {
         self
     }
 
+    /// The test kit's way to be between the server and its store.
+    #[cfg(feature = "test")]
+    pub(crate) fn store_behind(
+        mut self,
+        between: impl FnOnce(Arc<dyn DynStore>) -> Arc<dyn DynStore>,
+    ) -> Self {
+        let store = self.parts.store.take();
+        self.parts.store = Some(between(store.unwrap_or_else(|| Arc::new(MemoryStore::default()))));
+        self
+    }
+
     /// The server. Nothing runs until it is served or its router is mounted.
     ///
     /// A reply that may be longer than what our client takes by default

@@ -309,6 +309,12 @@ impl CxStage {
         Canceller(Arc::clone(&self.0))
     }
 
+    /// What was published so far, which stays.
+    #[cfg(feature = "test")]
+    pub(super) fn look(&self) -> Result<Vec<StagedPublish>, String> {
+        self.0.trace().staged.look()
+    }
+
     /// What a handler that has not ended leaves its outcome to, if it does.
     pub(super) fn take_left(&mut self) -> Option<Leaving> {
         self.0.trace().left.take()

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+#[cfg(feature = "test")]
+use tokio::task::AbortHandle;
 
 use super::engine::Engine;
 use super::env::Env;
@@ -213,6 +215,18 @@ impl<C: ClientEnum> Server<C> {
         let drained = gate.until(|| self.engine.is_drained());
         let _ = tokio::time::timeout(deadline.saturating_add(closing), drained).await;
         let _ = tokio::time::timeout(closing, gate.until(|| gate.sockets() == 0)).await;
+    }
+}
+
+#[cfg(feature = "test")]
+impl<C: ClientEnum> Server<C> {
+    /// Stops everything that it does, as if its process were gone: what runs is dropped where it
+    /// waits, and nobody is let in. The caller has taken its sockets and its store away before.
+    pub(crate) fn kill(&self) {
+        self.engine.gate.leave();
+        let running = self.engine.turn(|_, state| state.registry.take_tasks());
+        running.iter().for_each(AbortHandle::abort);
+        self.engine.turn(|now, state| state.drain(now, 0, 0));
     }
 }
 

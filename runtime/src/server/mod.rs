@@ -2,6 +2,8 @@
 //! tasks and timers around the node; every decision of the protocol is
 //! [`crate::session::node`]'s.
 
+#[cfg(feature = "test")]
+mod alone;
 mod answer;
 mod auth;
 mod builder;
@@ -32,6 +34,8 @@ mod upgrade;
 mod wanted;
 mod work;
 
+#[cfg(feature = "test")]
+pub(crate) use alone::{Alone, AloneParts, topic_cx};
 pub(crate) use answer::answer;
 pub use auth::{Credentials, bearer};
 pub use builder::{AccessDecided, Builder, Decided, Undecided};

@@ -96,6 +96,12 @@ impl Staged {
         }
     }
 
+    /// The same, and it stays.
+    #[cfg(feature = "test")]
+    pub(super) fn look(&self) -> Result<Vec<StagedPublish>, String> {
+        self.failure.clone().map_or_else(|| Ok(self.publishes.clone()), Err)
+    }
+
     fn fail(&mut self, reason: String) {
         self.failure = Some(reason);
         self.publishes = Vec::new();

@@ -164,6 +164,12 @@ impl Registry {
         self.tasks.remove(&exec).map(|task| task.handle)
     }
 
+    /// Takes the tasks of all executions.
+    #[cfg(feature = "test")]
+    pub(super) fn take_tasks(&mut self) -> Vec<AbortHandle> {
+        std::mem::take(&mut self.tasks).into_values().map(|task| task.handle).collect()
+    }
+
     /// Somebody waits for a publication.
     pub(super) fn expect_published(&mut self, id: PublishId, tell: oneshot::Sender<Landed>) {
         self.publishers.insert(id, tell);

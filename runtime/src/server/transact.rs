@@ -121,14 +121,14 @@ impl Cx {
         E: WsError,
         F: for<'t> FnMut(&mut S::Tx<'t>, &Publishing) -> Option<Result<R, E>> + Send + 'static,
     {
-        if !self.is_command() {
-            return Err("a volatile has no record that a transaction could commit with".to_owned());
-        }
         if !self.settings().transacts.are_on::<S>() {
             let name = std::any::type_name::<S>();
             return Err(format!(
                 "the handler does not say `const TRANSACTS: Transacts = Transacts::on::<{name}>();`"
             ));
+        }
+        if !self.is_command() {
+            return Err("a volatile has no record that a transaction could commit with".to_owned());
         }
         let before = events(self.take_published()?)?;
         let (settings, codec) = (NodeSettings::clone(self.settings()), self.codec());

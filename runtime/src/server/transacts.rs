@@ -24,6 +24,11 @@ impl Transacts {
     /// On none: no handler calls `transact`.
     pub const NEVER: Self = Self(None);
 
+    /// Of a context without a server: whoever asks for a transaction is told what to use.
+    #[cfg(feature = "test")]
+    pub(super) const WITHOUT_STORE: Self =
+        Self(Some(Of { id: without_store, name: || "no store", withdraw: |_, _| {} }));
+
     /// On those of `S`, as in `Transacts::on::<LocalStore>()`.
     #[must_use]
     pub const fn on<S: Deciding>() -> Self {
@@ -57,6 +62,16 @@ impl fmt::Debug for Transacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Transacts").field(&self.0.map(|of| (of.name)())).finish()
     }
+}
+
+#[cfg(feature = "test")]
+#[expect(clippy::panic, reason = "a test that can't pass fails here")]
+fn without_store() -> TypeId {
+    panic!(
+        "this handler ends in a transaction of its store, and a `steadfast::test::Cx` has none: \
+         test it with a `steadfast::test::Net`, whose server has the store (for `LocalStore`, a \
+         file in a temporary directory)"
+    )
 }
 
 /// What decides the outcome of a command, on its way to the store.

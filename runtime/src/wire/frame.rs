@@ -69,6 +69,16 @@ pub struct Window {
     pub bytes: u32,
 }
 
+impl Window {
+    /// As a credit is granted: no more than `most`, and at least 1 of each (PROTOCOL.md 7.14).
+    pub(crate) fn granted(self, most: Self) -> Self {
+        Self {
+            frames: self.frames.min(most.frames).max(1),
+            bytes: self.bytes.min(most.bytes).max(1),
+        }
+    }
+}
+
 /// The longest head of a COMMAND: two brackets, the kind, five numbers of 16 digits, a quoted name
 /// of 64, and commas.
 const COMMAND_HEAD_BYTES: u32 = 160;

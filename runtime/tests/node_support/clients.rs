@@ -161,16 +161,25 @@ impl Bench {
         from: Option<Position>,
         credit: Window,
     ) {
-        let (topic, key) = (topic.name.clone(), topic.key.to_string());
-        let subscribe = Subscribe { sub: SubNo(sub), topic, key, from, last: None, credit };
-        self.frame(conn, ClientFrame::Subscribe(Box::new(subscribe)));
+        self.ask_for(conn, sub, topic, (from, None), credit);
     }
 
     /// From the latest so many events on (PROTOCOL.md 7.25).
     pub fn subscribe_last(&mut self, conn: ConnId, sub: u64, topic: &TopicId, last: u32) {
+        let credit = Window { frames: 1_000, bytes: 1 << 20 };
+        self.ask_for(conn, sub, topic, (None, Some(last)), credit);
+    }
+
+    fn ask_for(
+        &mut self,
+        conn: ConnId,
+        sub: u64,
+        topic: &TopicId,
+        (from, last): (Option<Position>, Option<u32>),
+        credit: Window,
+    ) {
         let (topic, key) = (topic.name.clone(), topic.key.to_string());
-        let (sub, credit) = (SubNo(sub), Window { frames: 1_000, bytes: 1 << 20 });
-        let subscribe = Subscribe { sub, topic, key, from: None, last: Some(last), credit };
+        let subscribe = Subscribe { sub: SubNo(sub), topic, key, from, last, credit };
         self.frame(conn, ClientFrame::Subscribe(Box::new(subscribe)));
     }
 

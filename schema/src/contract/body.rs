@@ -3,6 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What begins the next step of a path. None of them is in a name.
+pub(super) const STEPS: [char; 4] = ['.', '[', '{', '|'];
+
 /// What the facts say of a body, a reply or a key: its places, from the whole down to the fields of
 /// fields.
 #[derive(Default)]
@@ -46,12 +49,12 @@ impl<'a> Body<'a> {
     }
 
     /// What this one, as it is written, does not have or has otherwise than `reader` can read.
-    pub(super) fn unread_by(&self, reader: &Self, tell: &mut dyn FnMut(&str, String)) {
+    pub(super) fn unread_by(&self, reader: &Self, tell: &mut dyn FnMut(String)) {
         for (path, wanted) in &reader.0 {
             match self.written(path, wanted) {
-                Some(given) => given.unread(wanted, &mut |why| tell(path, why)),
+                Some(given) => given.unread(wanted, &mut |why| tell(format!("{path} {why}"))),
                 None if !wanted.optional && self.has_parent(path) && !is_choice(path) => {
-                    tell(path, "is not written".into());
+                    tell(format!("{path} is not written"));
                 }
                 None => {}
             }
@@ -63,8 +66,8 @@ impl<'a> Body<'a> {
             }
             let closed = reader.0.get(parent).is_some_and(|place| place.closed);
             match is_choice(path) {
-                true => tell(path, "is not known".into()),
-                false if closed => tell(path, "is not allowed".into()),
+                true => tell(format!("{path} is not known")),
+                false if closed => tell(format!("{path} is not allowed")),
                 false => {}
             }
         }
@@ -123,10 +126,10 @@ impl Place<'_> {
 }
 
 fn is_choice(path: &str) -> bool {
-    path.rfind(['.', '[', '{', '|']).is_some_and(|at| path[at..].starts_with('|'))
+    path.rfind(STEPS).is_some_and(|at| path[at..].starts_with('|'))
 }
 
-/// The place that a place is in. What separates them is in no name.
+/// The place that a place is in.
 fn parent(path: &str) -> Option<&str> {
-    path.rfind(['.', '[', '{', '|']).map(|at| &path[..at])
+    path.rfind(STEPS).map(|at| &path[..at])
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::body::Body;
+use super::body::{Body, STEPS};
 
 type Facts = BTreeMap<String, String>;
 
@@ -52,8 +52,8 @@ pub(super) fn missing(client: &Facts, server: &Facts) -> Vec<String> {
     }
     for (name, sent) in &ours.errors {
         if let Some(known) = find(&theirs.errors, name) {
-            let tell = &mut |path: &str, why: String| tell(format!("error `{name}`: {path} {why}"));
-            sent.body.unread_by(&known.body, tell);
+            let mut tell = |what: String| tell(format!("error `{name}`: {what}"));
+            sent.body.unread_by(&known.body, &mut tell);
         }
     }
     for (name, wanted) in &theirs.topics {
@@ -116,9 +116,7 @@ impl<'a> Subject<'a> {
     fn say(&mut self, words: &'a str, says: &'a str) {
         let (first, rest) = words.split_once(' ').unwrap_or((words, ""));
         let starts = |word: &str| {
-            first
-                .strip_prefix(word)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[', '{', '|']))
+            first.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with(STEPS))
         };
         match first {
             "" => self.kind = says,
@@ -155,8 +153,8 @@ impl<'a> Subject<'a> {
                 tell("the server keeps its id for less time".into());
             }
         }
-        self.body.unread_by(&taken.body, &mut |path, why| tell(format!("{path} {why}")));
-        taken.reply.unread_by(&self.reply, &mut |path, why| tell(format!("{path} {why}")));
+        self.body.unread_by(&taken.body, &mut tell);
+        taken.reply.unread_by(&self.reply, &mut tell);
     }
 
     /// A server's message, as the client takes it and the server sends it.
@@ -174,7 +172,7 @@ impl<'a> Subject<'a> {
         {
             tell(format!("its item is named by {ours}, and taken to be named by {theirs}"));
         }
-        sent.body.unread_by(&self.body, &mut |path, why| tell(format!("{path} {why}")));
+        sent.body.unread_by(&self.body, &mut tell);
     }
 
     /// The fields that name the item of an event.
@@ -194,6 +192,6 @@ impl<'a> Subject<'a> {
         if served.number("max_bytes") > self.number("max_bytes") {
             tell("max_bytes is more at the server".into());
         }
-        self.key.unread_by(&served.key, &mut |path, why| tell(format!("{path} {why}")));
+        self.key.unread_by(&served.key, &mut tell);
     }
 }

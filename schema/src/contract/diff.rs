@@ -1,7 +1,6 @@
 //! How two contracts differ, for people. Lines are sorted, so no line has moved.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::line;
 
@@ -21,35 +20,26 @@ pub(super) fn diff(
     let mut text = String::new();
     let mut left_out = false;
     for (at, line) in lines.iter().enumerate() {
-        if near(at) {
-            text.push_str(if left_out && !text.is_empty() { "  …\n" } else { "" });
-            text.push_str(line);
-            text.push('\n');
+        if !near(at) {
+            left_out = true;
+            continue;
         }
-        left_out = !near(at);
+        if std::mem::take(&mut left_out) && !text.is_empty() {
+            text.push_str("  …\n");
+        }
+        text.push_str(line);
+        text.push('\n');
     }
     Some(text)
 }
 
 fn marked(kept: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<String> {
-    let mut all: BTreeMap<&str, (Option<&str>, Option<&str>)> = BTreeMap::new();
-    for (about, says) in kept {
-        all.insert(about, (Some(says), None));
-    }
-    for (about, says) in new {
-        match all.entry(about) {
-            Entry::Occupied(mut entry) => entry.get_mut().1 = Some(says),
-            Entry::Vacant(entry) => {
-                entry.insert((None, Some(says)));
-            }
-        }
-    }
+    let all: BTreeSet<&String> = kept.keys().chain(new.keys()).collect();
     let mut lines = Vec::new();
-    for (about, (kept, new)) in all {
-        if let (Some(kept), Some(new)) = (kept, new)
-            && kept == new
-        {
-            lines.push(format!("  {}", line(about, kept)));
+    for about in all {
+        let (kept, new) = (kept.get(about), new.get(about));
+        if kept == new {
+            lines.extend(kept.map(|says| format!("  {}", line(about, says))));
             continue;
         }
         lines.extend(kept.map(|says| format!("- {}", line(about, says))));

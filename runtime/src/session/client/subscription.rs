@@ -251,15 +251,14 @@ impl Subscription {
 
     // ---- asking ----
 
-    /// What SUBSCRIBE says where it has no position (PROTOCOL.md 7.25).
-    pub(super) const fn last(&self) -> Option<u32> {
-        self.last
-    }
-
-    /// Prepares SUBSCRIBE: from the highest position that was handed out or is still buffered. More
-    /// than half of the credit is not kept: the rest is announced as the new credit, which is
-    /// therefore never too small to go on, and both together never exceed what may wait.
-    pub(super) fn ask(&mut self, sub: SubNo, credit: Window) -> (Option<Position>, Window) {
+    /// Prepares SUBSCRIBE: from the highest position that was handed out or is still buffered, or
+    /// else with the number of events wanted (PROTOCOL.md 7.25). At most half of the credit stays
+    /// buffered; the rest is announced, so it is never too small, and both never exceed the credit.
+    pub(super) fn ask(
+        &mut self,
+        sub: SubNo,
+        credit: Window,
+    ) -> (Option<Position>, Option<u32>, Window) {
         self.truncate(u64::from(credit.frames / 2), u64::from(credit.bytes / 2));
         let rest = Window {
             frames: credit.frames.saturating_sub(count(self.held().0)).max(1),
@@ -270,7 +269,7 @@ impl Subscription {
         };
         let from = self.resume_position();
         self.stage = FeedStage::Asked { sub, from, credit: rest };
-        (from, rest)
+        (from, self.last.filter(|_| from.is_none()), rest)
     }
 
     /// Everything up to here was handed out or is buffered (PROTOCOL.md 7.17).
@@ -341,11 +340,14 @@ impl Subscription {
         };
         let mut number = None;
         match &self.stage {
-            FeedStage::Asked { credit, .. } => live.credit = granted(*credit, frame.credit),
+            // A server grants no more than it was asked for.
+            FeedStage::Asked { credit, .. } => {
+                live.credit = frame.credit.unwrap_or(*credit).granted(*credit);
+            }
             // Bytes count on, so that a POSITION which is under way means the same before and after
             // (PROTOCOL.md 7.8).
             FeedStage::Live(earlier) => {
-                live.credit = granted(earlier.credit, frame.credit);
+                live.credit = frame.credit.unwrap_or(earlier.credit).granted(earlier.credit);
                 live.received = earlier.received;
                 live.finished = start(earlier.finished.bytes);
                 live.reported = start(earlier.reported.bytes);
@@ -577,14 +579,6 @@ impl ItemPlace {
             self.counts = 0;
         }
     }
-}
-
-/// The credit that counts: a server grants no more than it was asked for.
-fn granted(asked: Window, granted: Option<Window>) -> Window {
-    granted.map_or(asked, |granted| Window {
-        frames: granted.frames.min(asked.frames).max(1),
-        bytes: granted.bytes.min(asked.bytes).max(1),
-    })
 }
 
 fn count(len: usize) -> u32 {

@@ -272,10 +272,9 @@ impl Subscriptions {
         }
         self.last_sub = self.last_sub.next();
         let sub = self.last_sub;
-        let (from, credit) = subscription.ask(sub, config.credit);
+        let (from, last, credit) = subscription.ask(sub, config.credit);
         self.by_sub.insert(sub, id);
         let (topic, key) = (subscription.topic().clone(), subscription.key().clone());
-        let last = if from.is_none() { subscription.last() } else { None };
         Some(ClientFrame::Subscribe(Box::new(Subscribe { sub, topic, key, from, last, credit })))
     }
 

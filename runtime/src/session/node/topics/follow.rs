@@ -16,7 +16,7 @@ use crate::session::node::types::{ConnId, Execution, Principal};
 use crate::session::store::TopicId;
 use crate::wire::{
     Codec, ResetReason, ServerFrame, SubNo, Subscribe, Subscribed, TopicNo, TopicSeq,
-    UnsubscribeCode, Window,
+    UnsubscribeCode,
 };
 
 /// Who asks for a subscription.
@@ -78,33 +78,37 @@ fn place(
     if from.ts > topic.head() {
         return if fresh { Place::Reset(ResetReason::Ahead) } else { Place::Unclear };
     }
-    let floor = topic.floor();
     // What a keyed topic has let go of nobody has to be given.
-    if from.ts >= floor || topic.keyed.is_some() {
+    if from.ts >= topic.floor() || topic.keyed.is_some() {
         return Place::At(from.ts);
     }
     // Who has missed something for good gets what there is, or the topic's state.
     let first = from.ts.max(before(topic.oldest));
     let state = first > from.ts && topic.has_snapshot(config);
-    if state || first >= floor || read.is_some_and(|read| read <= first) {
+    if state || !is_to_be_read(first, topic, read) {
         return Place::Reset(ResetReason::Trimmed);
     }
     Place::Earlier(first)
+}
+
+/// Whether entries above `first` are in the store alone, and have to be here first. Of a keyed topic
+/// they are read by whoever stands there.
+fn is_to_be_read(first: TopicSeq, topic: &Topic, read: Option<TopicSeq>) -> bool {
+    let elsewhere = first < topic.floor() && topic.keyed.is_none();
+    elsewhere && read.is_none_or(|read| read > first)
 }
 
 /// Right before the latest events, as many numbers as were asked for (PROTOCOL.md 7.25).
 fn place_of_last(last: u32, topic: &Topic, read: Option<TopicSeq>) -> Place {
     let wanted = TopicSeq(topic.head().0.saturating_sub(u64::from(last)));
     let first = wanted.max(before(topic.oldest));
-    // Of a keyed topic earlier pages are read by whoever stands in them.
-    if topic.keyed.is_some() {
-        return Place::Last(first);
-    }
-    let floor = topic.floor();
-    if first < floor && read.is_none_or(|read| read > first) {
+    if is_to_be_read(first, topic, read) {
         return Place::Earlier(first);
     }
-    Place::Last(first.max(floor))
+    match topic.keyed {
+        Some(_) => Place::Last(first),
+        None => Place::Last(first.max(topic.floor())),
+    }
 }
 
 impl Topics {
@@ -135,11 +139,7 @@ impl Topics {
         }
         let key: Arc<str> = key.into();
         let exec = fx.begin(now, config.hook_timeout, Running::Authorize(conn, sub));
-        let max = config.max_credit;
-        let credit = Window {
-            frames: credit.frames.clamp(1, max.frames.max(1)),
-            bytes: credit.bytes.clamp(1, max.bytes.max(1)),
-        };
+        let credit = credit.granted(config.max_credit);
         let state = CursorState::Authorizing { exec, spec, key: Arc::clone(&key) };
         let name = principal.id();
         let feed = self.feeds.entry(conn).or_insert_with(|| Feed::new(codec, message_bytes, name));

@@ -277,7 +277,7 @@ async fn report<T: Reply + serde::Serialize>(
     answers.say(told);
 }
 
-/// Takes items of a topic whenever it is told to, and reports them.
+/// A topic from its beginning, or from its latest events on.
 fn begin<T>(client: &ConformanceClient, topic: T, last: Option<u32>) -> Subscribe<T>
 where
     T: TopicKey<Events = ConformanceEvent>,
@@ -289,6 +289,7 @@ where
     }
 }
 
+/// Takes items of a topic whenever it is told to, and reports them.
 async fn follow<T>(
     asked: Subscribe<T>,
     sub: u64,

@@ -78,6 +78,11 @@ pub fn changed(frame: &Value, change: impl FnOnce(&mut Value)) -> Fate {
     Fate::Become(vec![frame.to_string()])
 }
 
+/// Leaves a member out of a rare frame.
+pub fn without(frame: &Value, member: &str) -> Fate {
+    changed(frame, |frame| drop(frame[1].as_object_mut().and_then(|it| it.remove(member))))
+}
+
 /// Leaves close codes as they are.
 pub fn as_it_is(code: u16) -> u16 {
     code

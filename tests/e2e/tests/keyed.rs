@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fastrand::Rng;
-use steadfast::client::{Mirror, MirrorChange};
+use futures_util::StreamExt;
+use steadfast::client::{Item, Mirror, MirrorChange, SubscriptionEnd};
 use steadfast_e2e::{Board, Stage, TallyClient, TallyEvent, within};
 use tokio::time::sleep;
 
@@ -160,4 +161,53 @@ async fn a_board_begins_anew_where_the_store_is_lost() {
     };
     assert_eq!(told.reason, steadfast::wire::ResetReason::Epoch);
     becomes(&mut board, &[(2, 20)].into()).await;
+}
+
+#[tokio::test]
+async fn the_last_changes_of_a_board_come_as_a_stream() {
+    let stage = Stage::new().await;
+    let client = stage.connect().await;
+    for (place, value) in [(1, 10), (2, 20), (1, 11), (3, 30), (2, 0)] {
+        within(client.place(BOARD.into(), place, value)).await.unwrap();
+    }
+    let mut last = within(client.subscribe(Board(BOARD.into())).last(2)).await.unwrap();
+    let mut next = async || match within(last.next()).await {
+        Some(Item::Event(event)) => event,
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(next().await, TallyEvent::Placed { place: 3, value: 30, .. }));
+    assert!(matches!(next().await, TallyEvent::Cleared { place: 2, .. }));
+    within(client.place(BOARD.into(), 4, 40)).await.unwrap();
+    assert!(matches!(next().await, TallyEvent::Placed { place: 4, .. }));
+}
+
+/// A part of a board is never shown as the whole.
+#[tokio::test]
+async fn a_mirror_is_made_of_a_whole_board_alone() {
+    let stage = Stage::new().await;
+    let client = stage.connect().await;
+    for (place, value) in [(1, 10), (2, 20)] {
+        within(client.place(BOARD.into(), place, value)).await.unwrap();
+    }
+    let asked = || client.subscribe(Board(BOARD.into()));
+    let mut begun = within(asked()).await.unwrap();
+    assert!(matches!(within(begun.next()).await, Some(Item::Event(TallyEvent::Placed { .. }))));
+    let position = begun.position().unwrap();
+    ends_at_once(begun.mirror()).await;
+    for part in [asked().last(1), asked().tail(), asked().from(position)] {
+        ends_at_once(within(part).await.unwrap().mirror()).await;
+    }
+    let mut board = keep(&client).await;
+    becomes(&mut board, &[(1, 10), (2, 20)].into()).await;
+}
+
+async fn ends_at_once(mut board: Mirror<Board>) {
+    assert_eq!(within(board.changed()).await, None);
+    assert!(!board.is_live() && board.iter().next().is_none());
+    match board.end() {
+        Some(SubscriptionEnd::Unreadable { reason }) => {
+            assert!(reason.contains("without `from`, `last` and `tail`"), "{reason}");
+        }
+        other => panic!("{other:?}"),
+    }
 }

@@ -84,7 +84,7 @@ async fn a_client_with_the_servers_fingerprint_is_told_so(trial: &Trial) -> Step
     let welcome = told(&server, None, Value::Null).await?;
     // Who has no contract to tell has none that could be equal.
     let Some(own) = welcome["fingerprint"].as_str() else { return Ok(()) };
-    let same = told(&server, Some("0.1"), json!(own)).await?;
+    let same = told(&server, Some("0.0.1"), json!(own)).await?;
     ensure!("4.19", same["verdict"] == "same", "equal fingerprints, and {}", same["verdict"]);
     ensure!("4.18", same["fingerprint"] == own, "another fingerprint: {same}");
     let other = told(&server, None, json!("not-the-servers")).await?;
@@ -96,14 +96,19 @@ async fn a_client_that_nothing_is_known_of_is_judged_by_its_version(trial: &Tria
     let server = trial.server().await?;
     let welcome = told(&server, None, Value::Null).await?;
     let own = welcome["version"].as_str().unwrap_or_default();
-    let plain = !own.is_empty() && own.bytes().all(|byte| byte.is_ascii_digit()) && own.len() < 9;
-    if !plain {
+    // With up to three numbers there is room for one more, which makes it newer.
+    let parts: Vec<_> = own.split('.').collect();
+    let is_number = |part: &&str| {
+        (1..9).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let is_zero = parts.iter().all(|part| part.bytes().all(|byte| byte == b'0'));
+    if parts.len() > 3 || is_zero || !parts.iter().all(is_number) {
         return Ok(());
     }
     let fits = [
-        (format!("{own}.0.0.1"), "server_outdated"),
+        (format!("{own}.1"), "server_outdated"),
         (format!("{own}.0"), "unknown"),
-        ("0.0.1".to_owned(), "client_outdated"),
+        ("0.0.0.0".to_owned(), "client_outdated"),
         (format!("{own}-beta"), "unknown"),
     ];
     for (version, verdict) in fits {

@@ -45,11 +45,12 @@ fn hello() -> impl Strategy<Value = Hello> {
         next: CommandNo(next),
     });
     let lease = (option::of(lease), any::<bool>());
-    let words = (any::<u32>(), any::<String>(), any::<String>(), option::of(any::<String>()));
+    let version = (any::<String>(), option::of(name()));
+    let words = (any::<u32>(), any::<String>(), version, option::of(any::<String>()));
     let limits = (window(), option::of(any::<u32>()));
     (words, any::<u128>(), number(), limits, option::of(resume), lease).prop_map(
         |(
-            (v, protocol, version, token),
+            (v, protocol, (version, fingerprint), token),
             instance,
             dial,
             (window, message_bytes),
@@ -59,6 +60,7 @@ fn hello() -> impl Strategy<Value = Hello> {
             v,
             protocol,
             version,
+            fingerprint,
             token,
             instance: InstanceId(instance),
             dial: Dial(dial),
@@ -140,11 +142,21 @@ fn welcome() -> impl Strategy<Value = Welcome> {
         window(),
     );
     let heartbeat = (number(), number(), limit());
-    (session, option::of(lease()), heartbeat).prop_map(
+    let verdict = prop_oneof![
+        Just(Verdict::Same),
+        Just(Verdict::Compatible),
+        Just(Verdict::ClientOutdated),
+        Just(Verdict::ServerOutdated),
+        Just(Verdict::Unknown),
+    ];
+    let told = (option::of(any::<String>()), option::of(name()), option::of(verdict))
+        .prop_map(|(version, fingerprint, verdict)| Told { version, fingerprint, verdict });
+    (session, option::of(lease()), heartbeat, told).prop_map(
         |(
             (session, token, generation, resumed, recv, ttl_ms, frame_bytes, window),
             lease,
             heartbeat,
+            server,
         )| Welcome {
             session: SessionId(session),
             token: ResumeToken(token),
@@ -160,6 +172,7 @@ fn welcome() -> impl Strategy<Value = Welcome> {
                 timeout_ms: heartbeat.1,
                 missed: heartbeat.2,
             },
+            server,
         },
     )
 }

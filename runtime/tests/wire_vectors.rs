@@ -5,7 +5,7 @@
 use bytes::BytesMut;
 use serde_json::{Value, json};
 use steadfast::wire::{
-    Body, ClientFrame, Codec, FailureCode, LeaseGrant, Position, RefusalCode, ServerFrame,
+    Body, ClientFrame, Codec, FailureCode, LeaseGrant, Name, Position, RefusalCode, ServerFrame,
     UnsubscribeCode, Window,
 };
 
@@ -89,6 +89,7 @@ fn client_fields(frame: &ClientFrame, codec: Codec) -> (&'static str, Value) {
                     "id": lease.id, "low": lease.low, "next": lease.next,
                 })),
                 "lease_later": it.lease_later.then_some(true),
+                "fingerprint": it.fingerprint.as_ref().map(Name::as_str),
             }),
         ),
         ClientFrame::Subscribe(it) => (
@@ -124,6 +125,9 @@ fn server_fields(frame: &ServerFrame, codec: Codec) -> (&'static str, Value) {
                 "window": frames_and_bytes(it.window),
                 "lease": it.lease.as_ref().map(lease_fields),
                 "heartbeat": it.heartbeat,
+                "version": it.server.version,
+                "fingerprint": it.server.fingerprint.as_ref().map(Name::as_str),
+                "verdict": it.server.verdict.map(|verdict| verdict.to_string()),
             }),
         ),
         ServerFrame::Lease(it) => ("LEASE", lease_fields(it)),

@@ -11,6 +11,7 @@ from frames import SUBPROTOCOL, Stopped
 LIVED = 5.0  # seconds after WELCOME: then "in a row" and "k-th" begin anew (8.1b)
 KINDS = {1009: "too long", 4009: "too long", 4410: "wrong"}  # bounded; credentials are the third
 BOUND = 3
+READS = 2  # times `message_bytes`: up to this a message is read to see whose it is (2.7)
 LONGEST_AFTER = 300.0  # seconds: more of a Retry-After is not waited (2.1)
 AT_ONCE = (4001, 4002, 4003, 4410)  # no backoff, as with credentials
 
@@ -26,7 +27,7 @@ def open_socket(url, message_bytes):
         subprotocols=[SUBPROTOCOL],
         ping_interval=None,
         compression=None,
-        max_size=message_bytes,
+        max_size=READS * message_bytes,
         create_connection=Socket,
         open_timeout=10,
         close_timeout=1,

@@ -1,49 +1,32 @@
-"""Frames of the steadfast protocol, as a client receives them, and the errors of a client.
+"""Frames of the steadfast protocol in JSON, as either side receives them, and a client's errors.
 
-What a frame means is in steadfast_client.py and subscription.py.
+What a frame means is in steadfast_client.py and subscription.py. The numbers in comments are the
+clauses of PROTOCOL.md.
 """
 
 import json, re
+from json.decoder import scanstring
+from json.scanner import py_make_scanner
 
 SUBPROTOCOL = "steadfast.v1.json"
 ACK, COMMAND, COMMAND_DEADLINE, RESULT, FAILED, EVENT, VOLATILE, TOPIC_VOLATILE = range(8)
-POSITION, REFUSED, SNAPSHOT, SKIP, PING, PONG = range(8, 14)
+POSITION, REFUSED, SNAPSHOT, SKIP, PING, PONG, DIRECT = range(8, 15)
 HELLO, WELCOME, RESUME_FAILED, SUBSCRIBE = range(20, 24)
 SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED, GOAWAY, LEASE = range(24, 29)
-# What a client may receive, after the kind. n: sequence, d: dup, s: string,
-# o: object, *: body (always last).
-ROWS = {
-    ACK: "n",
-    RESULT: "nnnd*",
-    FAILED: "nnndss*",
-    EVENT: "nns*",
-    TOPIC_VOLATILE: "ns*",
-    REFUSED: "nnnsn",
-    SNAPSHOT: "nns*",
-    SKIP: "nn",
-    PING: "n",
-    PONG: "n",
-    WELCOME: "o",
-    RESUME_FAILED: "o",
-    SUBSCRIBED: "o",
-    UNSUBSCRIBED: "o",
-    GOAWAY: "o",
-    LEASE: "o",
-}
-FITS = {
-    "n": lambda v: type(v) is int and 0 <= v < 2**53,
-    "d": lambda v: type(v) is int and v in (0, 1),
-    "s": lambda v: isinstance(v, str),
-    "o": lambda v: isinstance(v, dict),
-}
-LEASE_MEMBERS = {"id": "s", "state": "s", "span": "n", "ttl_ms": "n"}
+CANCEL = 129
 RETRY = ("draining", "overload", "rate_limited")  # 5.10: every other refusal is terminal
 SPACE = " \t\r\n"
 HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair
+NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")  # 3.4
 
 
 class Refused(Exception):
     """The command was not executed: code."""
+
+
+class Cancelled(Refused):
+    """The command was not executed: it was cancelled before it was sent, or before it was sent
+    again after a refusal."""
 
 
 class Failed(Exception):
@@ -63,32 +46,187 @@ class Stopped(Exception):
 
 
 class Broken(Exception):
-    """The server broke a rule: close code, reason."""
+    """The other side broke a rule: close code, reason."""
 
 
-# Members of the objects that a client reads: none may occur twice (3.3).
-KNOWN = set(
-    "session token gen resumed recv ttl_ms frame_bytes window frames bytes lease id state span "
-    "heartbeat interval_ms timeout_ms missed reason sub number epoch ts head snapshot reset "
-    "credit events code retry_ms after_ms deadline_ms".split()
-)
+class Text(str):
+    """A string that was read. `plain`: it was written without escapes (3.4)."""
+
+    plain = True
 
 
-def members(pairs):
-    names = [name for name, _ in pairs if name in KNOWN]
-    if len(names) != len(set(names)):
-        raise Broken(4400, "a member occurs twice")
-    return dict(pairs)
+class Pairs(list):
+    """The members of an object, as often as they occur."""
 
 
-def check_lease(lease):
-    """LEASE, and WELCOME's lease: none of its members is marked `?` (3.3)."""
-    for name, kind in LEASE_MEMBERS.items():
-        if not FITS[kind](lease.get(name)):
-            raise Broken(4400, f"a lease without a fitting {name}")
+def is_name(text):
+    return NAME.fullmatch(text) is not None
 
 
-DECODER = json.JSONDecoder(object_pairs_hook=members)
+# How an element of a frame, or a member of its object, must be. A dict: an object with members.
+FITS = {
+    "number": lambda v: type(v) is int and 0 <= v < 2**53,  # 1.6
+    "count": lambda v: type(v) is int and 1 <= v < 2**53,
+    "dup": lambda v: type(v) is int and v in (0, 1),
+    "bool": lambda v: type(v) is bool,
+    "string": lambda v: isinstance(v, str) and not HALF.search(v),  # 3.3
+    "name": lambda v: isinstance(v, str) and is_name(v) and v.plain,  # 3.4
+    "name or none": lambda v: v == "" or FITS["name"](v),  # 5.7
+    "new or ok": lambda v: v in ("new", "ok"),  # 4.1
+    "id": lambda v: isinstance(v, str) and re.fullmatch("[0-9a-f]{32}", v),  # 1.5
+    "epoch": lambda v: isinstance(v, str) and re.fullmatch("[0-9a-f]{16}", v),
+}
+TOLD_LEASE = {"id": "string", "state": "new or ok", "span": "number", "ttl_ms": "number"}
+WINDOW = {"frames": "number", "bytes": "number"}
+CREDIT = {"events": "number", "bytes": "number"}
+
+# The layouts of section 3, without the kind. "?" marks what may be absent or null.
+BOTH = {PING: {"k": "number"}, PONG: {"k": "number"}}
+FROM_SERVER = {
+    **BOTH,
+    ACK: {"ack": "number"},
+    RESULT: {"seq": "number", "ack": "number", "n": "number", "dup": "dup", "body": "body"},
+    FAILED: {
+        "seq": "number",
+        "ack": "number",
+        "n": "number",
+        "dup": "dup",
+        "code": "string",
+        "name": "name or none",
+        "body": "body",
+    },
+    EVENT: {"topic": "number", "ts": "number", "name": "name", "body": "body"},
+    TOPIC_VOLATILE: {"topic": "number", "name": "name", "body": "body"},
+    REFUSED: {
+        "seq": "number",
+        "ack": "number",
+        "n": "number",
+        "code": "string",
+        "retry_ms": "number",
+    },
+    SNAPSHOT: {"topic": "number", "ts": "number", "name": "name", "body": "body"},
+    SKIP: {"topic": "number", "ts": "number"},
+    DIRECT: {"seq": "number", "ack": "number", "name": "name", "body": "body"},
+    WELCOME: {
+        "object": {
+            "session": "string",  # 1.5: opaque to a client, as all ids are
+            "token": "string",
+            "gen": "number",
+            "resumed": "bool",
+            "recv": "number",
+            "ttl_ms": "number",
+            "frame_bytes": "number",
+            "window": WINDOW,
+            "lease?": TOLD_LEASE,
+            "heartbeat": {"interval_ms": "number", "timeout_ms": "number", "missed": "number"},
+        }
+    },
+    RESUME_FAILED: {"object": {"reason": "string"}},
+    SUBSCRIBED: {
+        "object": {
+            "sub": "number",
+            "number": "number",
+            "epoch": "string",
+            "ts": "number",
+            "head": "number",
+            "snapshot": "bool",
+            "reset?": "string",
+            "credit?": CREDIT,
+        }
+    },
+    UNSUBSCRIBED: {"object": {"sub": "number", "code": "string", "retry_ms?": "number"}},
+    GOAWAY: {"object": {"after_ms": "number", "deadline_ms": "number"}},
+    LEASE: {"object": TOLD_LEASE},
+}
+FROM_CLIENT = {
+    **BOTH,
+    ACK: {"ack": "number", "low": "count"},
+    COMMAND: {
+        "seq": "count",
+        "ack": "number",
+        "n": "count",
+        "back": "number",
+        "name": "name",
+        "body": "body",
+    },
+    COMMAND_DEADLINE: {
+        "seq": "count",
+        "ack": "number",
+        "n": "count",
+        "back": "number",
+        "deadline_ms": "number",
+        "name": "name",
+        "body": "body",
+    },
+    VOLATILE: {"name": "name", "body": "body"},
+    POSITION: {"topic": "number", "ts": "number", "bytes": "number"},
+    CANCEL: {"n": "number"},
+    HELLO: {
+        "object": {
+            "v": "number",
+            "protocol": "string",
+            "version": "string",
+            "token?": "string",
+            "instance": "id",
+            "dial": "number",
+            "window": WINDOW,
+            "message_bytes?": "number",
+            "resume?": {"session": "id", "token": "id", "recv": "number"},
+            "lease?": {"id": "id", "low": "number", "next": "number"},
+            "lease_later?": "bool",
+        }
+    },
+    SUBSCRIBE: {
+        "object": {
+            "sub": "number",
+            "topic": "name",
+            "key": "string",
+            "from?": {"epoch": "epoch", "ts": "number"},
+            "credit": CREDIT,
+        }
+    },
+    UNSUBSCRIBE: {"object": {"sub": "number"}},
+    LEASE: {"object": {}},
+}
+KINDS = {*FROM_SERVER, *FROM_CLIENT}
+
+
+def _string(text, begin, strict=True):
+    value, end = scanstring(text, begin, strict)
+    value = Text(value)
+    value.plain = text[begin : end - 1] == value
+    return value, end
+
+
+def _integer(digits):
+    if not digits.isascii():
+        raise ValueError("digits that JSON does not have")
+    return int(digits) if len(digits) < 20 else float("inf")  # no number of ours; may be ignored
+
+
+def _no_json(constant):
+    raise ValueError(f"{constant} is no JSON")
+
+
+class Decoder(json.JSONDecoder):
+    """Reads what is not a body: shows how strings were written, and which members occur twice."""
+
+    def __init__(self):
+        super().__init__(object_pairs_hook=Pairs, parse_int=_integer, parse_constant=_no_json)
+        self.parse_string = _string
+        self.scan_once = py_make_scanner(self)
+
+
+DECODER = Decoder()
+
+
+def read(body, kind=dict):
+    """What the text of a body says and True, or else the text itself and False (3.5)."""
+    try:
+        value = json.loads(body, parse_constant=_no_json)
+    except (ValueError, RecursionError):
+        return body, False
+    return (value, True) if isinstance(value, kind) else (body, False)
 
 
 def closes(text):
@@ -105,49 +243,99 @@ def closes(text):
     return not opened
 
 
-def parse(text):
+def fitting(what, layout, pairs):
+    """An object's known members: each fits, and none occurs twice (3.3)."""
+    if not isinstance(pairs, Pairs):
+        raise Broken(4400, f"{what} is no object")
+    known, found = {name.rstrip("?") for name in layout}, {}
+    for name, value in pairs:
+        if name in found:
+            raise Broken(4400, f"{what}: {name} occurs twice")
+        if name in known:
+            found[name] = value
+    for name, fit in layout.items():
+        member = name.rstrip("?")
+        value = found.get(member)
+        if value is None and name != member:
+            found.pop(member, None)
+        elif isinstance(fit, dict):
+            found[member] = fitting(f"{what}.{member}", fit, value)
+        elif not FITS[fit](value):
+            raise Broken(4400, f"{what}: {member} is no {fit}")
+    return found
+
+
+class Reader:
+    def __init__(self, text):
+        self.text, self.pos = text, 0
+
+    def space(self):
+        while self.pos < len(self.text) and self.text[self.pos] in SPACE:
+            self.pos += 1
+
+    def token(self, expected):
+        self.space()
+        if self.text[self.pos : self.pos + 1] != expected:
+            raise Broken(4400, "malformed frame")
+        self.pos += 1
+
+    def value(self):
+        self.space()
+        try:
+            value, self.pos = DECODER.raw_decode(self.text, self.pos)
+        except (ValueError, RecursionError):
+            raise Broken(4400, "malformed frame") from None
+        return value
+
+    def body(self):
+        """All up to the bracket that closes the frame (3.2)."""
+        rest = self.text[self.pos :].rstrip(SPACE)
+        if not rest.endswith("]") or not rest[:-1].strip(SPACE):
+            raise Broken(4400, "frame cut short")
+        return rest[:-1]
+
+    def ignored(self):
+        """Whether the rest of a frame that is to be ignored closes it (3.6)."""
+        self.space()
+        if self.text[self.pos : self.pos + 1] == ",":
+            self.pos += 1
+            return bool(self.body()) and closes(self.text)
+        return not self.end()
+
+    def end(self):
+        self.token("]")
+        self.space()
+        if self.pos != len(self.text):
+            raise Broken(4400, "something behind the frame")
+
+
+def parse(text, layouts=FROM_SERVER):
     """A frame as [kind, …], or None if it is to be ignored. A body stays text (3.2), so that a bad
     one concerns its message alone (3.5)."""
-    frame, pos, row = [], 0, "?"
-
-    def token(expected):
-        nonlocal pos
-        while pos < len(text) and text[pos] in SPACE:
-            pos += 1
-        if pos >= len(text) or text[pos] not in expected:
+    reader = Reader(text)
+    reader.token("[")
+    kind = reader.value()
+    kind = kind if type(kind) is int else None
+    if kind is not None and 128 <= kind <= 255 and kind not in KINDS:
+        if not reader.ignored():
             raise Broken(4400, "malformed frame")
-        pos += 1
-        return text[pos - 1]
-
-    token("[")
-    while len(frame) <= len(row) - (row[-1] == "*"):
-        while pos < len(text) and text[pos] in SPACE:
-            pos += 1
-        try:
-            value, pos = DECODER.raw_decode(text, pos)
-        except ValueError:
-            raise Broken(4400, "malformed frame")
-        if not frame:
-            if type(value) is int and 128 <= value <= 255:
-                if not closes(text):
-                    raise Broken(4400, "frame cut short")
-                return None  # 3.6
-            row = ROWS.get(value if type(value) is int else None)
-            if row is None:
-                raise Broken(4400, f"unknown kind {value!r}")
-        elif not FITS[row[len(frame) - 1]](value):
-            raise Broken(4400, f"frame {frame[0]} does not fit its row")
-        if isinstance(value, dict) and HALF.search(json.dumps(value, ensure_ascii=False)):
-            raise Broken(4400, "half of a surrogate pair")  # 3.3
+        return None  # 3.6
+    if kind not in layouts:
+        raise Broken(4400, f"unknown kind, or one of the other direction: {kind}")
+    frame = [kind]
+    for name, fit in layouts[kind].items():
+        reader.token(",")
+        if fit == "body":
+            frame.append(reader.body())
+            break
+        value = reader.value()
+        if isinstance(fit, dict):
+            value = fitting(f"frame {kind}", fit, value)
+        elif not FITS[fit](value):
+            raise Broken(4400, f"frame {kind}: {name} is no {fit}")
         frame.append(value)
-        if len(frame) <= len(row):
-            token(",")
-    if row[-1] != "*":
-        token("]")
-        if text[pos:].strip(SPACE):
-            raise Broken(4400, "malformed frame")
-        return frame
-    body = text[pos:].rstrip(SPACE)
-    if not body.endswith("]"):
-        raise Broken(4400, "frame cut short")
-    return frame + [body[:-1]]
+    else:
+        reader.end()
+    if kind in (COMMAND, COMMAND_DEADLINE) and frame[4] >= frame[3]:
+        raise Broken(4400, "low is below 1")  # 3.7
+    return frame

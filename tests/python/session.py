@@ -51,7 +51,7 @@ class Session:
             raise Broken(4410, f"seq {seq} after {self.recv}")  # 4.2
 
     def accepts(self, seq, size):
-        """4.3: it has resolved what it answers."""
+        """4.3: it has resolved what it answers, or is in the inbox. `size`: of its body (4.6)."""
         self.recv, self.owed, self.owed_bytes = seq, self.owed + 1, self.owed_bytes + size
 
     def ack_is_due(self, frames, size):

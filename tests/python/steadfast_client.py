@@ -2,8 +2,9 @@
 
 It is meant for people who port the protocol to another language; the numbers in comments are the
 clauses. One task owns the socket: `_run` dials, and `_attach` is the life of one socket. Everything
-else is plain state, without locks: session.py numbers frames, outbox.py commands, dialing.py knows
-what the end of a socket means, and attachment.py writes and notes signs of life.
+else is plain state, without locks: session.py numbers frames, outbox.py commands, inbox.py keeps
+direct messages, dialing.py knows what the end of a socket means, and attachment.py writes and notes
+signs of life.
 
     client = Client("ws://127.0.0.1:9000/", "chat", "1.0", token="ada")
     print(await client.call("post", {"room": "tea", "text": "hi"}))
@@ -20,17 +21,24 @@ from websockets.exceptions import (
     InvalidStatus,
     NegotiationError,
 )
-from frames import ACK, EVENT, FAILED, GOAWAY, HELLO, LEASE, PING, PONG, REFUSED, RESULT
-from frames import RESUME_FAILED, SKIP, SNAPSHOT, SUBSCRIBED, TOPIC_VOLATILE, UNSUBSCRIBED
-from frames import VOLATILE, WELCOME
-from frames import Broken, Stopped, parse
+from frames import ACK, CANCEL, DIRECT, EVENT, FAILED, GOAWAY, HELLO, LEASE, PING, PONG
+from frames import REFUSED, RESULT, RESUME_FAILED, SKIP, SNAPSHOT, SUBSCRIBED, TOPIC_VOLATILE
+from frames import UNSUBSCRIBED, VOLATILE, WELCOME
+from frames import Broken, Refused, Stopped, is_name, parse
 from attachment import Attachment
 from dialing import Dialing, open_socket
+from inbox import Inbox
 from outbox import Command, Outbox
 from session import Session
 from subscription import Subscriptions
 
 INSTANCE, DIALS = secrets.token_hex(16), itertools.count(1)  # 4.9: per process
+
+
+def named(name):
+    if not is_name(name):
+        raise ValueError(f"{name!r} is no name: 1 to 64 of a-z A-Z 0-9 _ . - (3.4)")
+    return name
 
 
 class Client:
@@ -46,15 +54,17 @@ class Client:
         message_bytes=16 << 20,
         backoff=30.0,
         eager=False,
+        inbox=(256, 1 << 20),
     ):
         """`token`: the credentials, or what gives them at each dial. `message_bytes`: the longest
         message taken (2.6). `backoff`: the longest delay before a dial, in seconds (8.1a).
-        `eager`: ask for the lease at once, not with the first command (5.24)."""
+        `eager`: ask for the lease at once, not with the first command (5.24). `inbox`: how many
+        direct messages, and bytes of them, wait for the application at most (4.17)."""
         self.url, self.protocol, self.version, self.window = url, protocol, version, window
         self.message_bytes = message_bytes
         self.token = token if callable(token) else lambda: token
         self.session, self.outbox, self.dialing = Session(), Outbox(eager), Dialing(backoff)
-        self.subs = Subscriptions(self._write)
+        self.subs, self.inbox = Subscriptions(self._write), Inbox(*inbox)
         self.ws = self.attachment = None  # the attachment lives from WELCOME to the socket's end
         self.ack_timer, self.closing = None, False
         self.gate = asyncio.Event()  # cleared: do not dial (used by tests)
@@ -64,19 +74,41 @@ class Client:
 
     async def call(self, name, body, deadline=None):
         """Send a command and wait for its reply, or for Refused, Failed, Unknown or Stopped.
-        Refused, and IdReused among Failed, say that it was not executed."""
+        Refused, and IdReused among Failed, say that it was not executed. `deadline`: in seconds."""
+        command = self.begin(name, body, deadline)
+        return await command.done  # to stop waiting changes nothing for the command (6.2)
+
+    def begin(self, name, body, deadline=None):
+        """Send a command; its `done` is what `call` waits for."""
+        named(name)
         if self.closing:
             raise Stopped(1000, "closed")
         command = Command(name, body, deadline)
         self.outbox.waiting.append(command)
         self._pump()
-        return await command.done  # cancelling this changes nothing for the command (6.2)
+        return command
+
+    def cancel(self, command):
+        """Say that nobody wants the outcome of a command any more (5.27). It has one all the same:
+        Cancelled or Refused if it did not begin, or whatever it ended with."""
+        if self.outbox.cancel(command):
+            self._write([CANCEL, command.n])  # if there is no attachment, the next one tells
+        else:
+            self._pump()  # the number of one that was given up is no longer in the way
 
     def volatile(self, name, body):
-        self._write([VOLATILE, name, body])  # 5.16
+        """Send a volatile message, if there is a connection. Refused if it is too large for it."""
+        frame = json.dumps([VOLATILE, named(name), body])
+        if self.attachment and len(frame) > self.limits["frame_bytes"]:
+            raise Refused("too_large")  # 2.3
+        self._write(frame)  # 5.16
+
+    async def direct(self):
+        """The next direct message, or what inbox.py says of a gap, a bad one and the end."""
+        return await self.inbox.get()
 
     def subscribe(self, topic, key, position=None, credit=(64, 1 << 20)):
-        return self.subs.add(topic, key, position, credit)
+        return self.subs.add(named(topic), key, position, credit)
 
     def unsubscribe(self, sub):
         self.subs.leave(sub)
@@ -120,6 +152,7 @@ class Client:
         self.stopped, self.closing = stopped, True
         self.outbox.stop(stopped)
         self.subs.stop()
+        self.inbox.stop()
 
     async def _dial(self):
         """One socket, or the attempt to get one: its close code and reason."""
@@ -146,17 +179,17 @@ class Client:
             await asyncio.wait_for(self._greeted(ws), 10)  # 4.1
             while True:
                 text = await ws.recv()
-                frame = self._parse(text)
-                if frame:
-                    self._on(frame, len(text.encode()))
+                size = len(text.encode()) if isinstance(text, str) else 0
+                if size > self.message_bytes:
+                    self.subs.too_large(text)
+                elif frame := self._parse(text):
+                    self._on(frame, size)
         except ConnectionClosed as e:
             # 2.7, 8.1a: the library itself closes with 1009 when a message is too long.
             if e.sent and not e.rcvd_then_sent:
                 ended = (e.sent.code, e.sent.reason)
         except Broken as e:
             ended = e.args
-        except (KeyError, TypeError, AttributeError) as e:
-            ended = (4400, f"a frame lacks something: {e!r}")
         except asyncio.TimeoutError:
             ws.transport.abort()  # 4.1: as if the network had lost it; 1000 would end the session
         finally:
@@ -204,11 +237,15 @@ class Client:
         if not w["resumed"]:
             self.outbox.new_session()
         self.outbox.welcome(w.get("lease"), w["resumed"])
+        if self.welcomes and not w["resumed"]:
+            self.inbox.gap("session")  # 4.17
         self.dialing.welcome()
         self.limits, self.attachment = w, Attachment(self.ws, w["heartbeat"])
         self._ack_now()  # 4.1: confirms the new token
         for c in self.session.replay.values():
             self._write(c.frame(self.session.recv, self.outbox.low()))  # 4.7
+        for c in self.outbox.to_cancel():
+            self._write([CANCEL, c.n])  # 5.27
         self.subs.attach()
         self.welcomes.append(w)
         self._pump()
@@ -227,7 +264,9 @@ class Client:
     def _on(self, frame, size):
         kind, *f = frame
         if kind in (RESULT, FAILED, REFUSED):
-            self._answer(kind, f, size)
+            self._answer(kind, f)
+        elif kind == DIRECT:
+            self._direct(*f)
         elif kind == ACK:
             self.session.acked(f[0])
             self._pump()
@@ -247,12 +286,21 @@ class Client:
         elif kind != PONG:
             raise Broken(4400, f"kind {kind} out of place")
 
-    def _answer(self, kind, f, size):
+    def _answer(self, kind, f):
         seq, ack, n, *rest = f
         self.session.follows(seq)
         self.session.acked(ack)
         self.outbox.answer(kind, n, rest)
-        self.session.accepts(seq, size)
+        self._accepted(seq, "" if kind == REFUSED else rest[-1])
+
+    def _direct(self, seq, ack, name, body):
+        self.session.follows(seq)
+        self.session.acked(ack)
+        self.inbox.put(name, body)
+        self._accepted(seq, body)
+
+    def _accepted(self, seq, body):
+        self.session.accepts(seq, len(body.encode()))
         if self.session.ack_is_due(*self.window):
             self._ack_now()  # 4.5
         elif not self.ack_timer:
@@ -297,3 +345,5 @@ class Client:
             self.session.sends(c)
             self._carried()  # the head carries the ack
             self._write(c.frame(self.session.recv, self.outbox.low()))
+            if c.cancelled:
+                self._write([CANCEL, c.n])  # 5.27: after the COMMAND that it is about

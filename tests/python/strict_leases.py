@@ -2,14 +2,14 @@
 
 import asyncio, secrets
 from websockets.exceptions import ConnectionClosed
+from strict_commands import Commands
 from strict_rules import check
 
 
 class Lease:
     def __init__(self, principal):
         self.id, self.principal, self.low = secrets.token_hex(16), principal, 1
-        self.records, self.bodies = {}, {}  # n -> what it was answered, and its bytes
-        self.barrier = None  # n, code and retry_ms of a retry refusal (5.11)
+        self.commands = Commands(self)
 
 
 class Leases:
@@ -35,7 +35,9 @@ class Leases:
         lease = self.all.get(claim.get("id"))
         if not lease or lease.principal != hello["token"]:
             return None
-        lease.low = max(lease.low, claim["low"])
+        check("4.1 low and next", 1 <= claim["low"] <= claim["next"])
+        check("4.1 next was never sent", claim["next"] > lease.commands.highest)
+        lease.commands.low_is(claim["low"])
         return lease
 
     def told(self, lease, state):
@@ -61,8 +63,9 @@ class Leases:
             await claim.tell()
 
     def end(self):
-        for task in self.tasks:
-            task.cancel()
+        for task in [*self.tasks, *(lease.commands.task for lease in self.all.values())]:
+            if task:
+                task.cancel()
 
 
 class Claim:
@@ -104,7 +107,6 @@ class Claim:
 
     async def asked(self, frame):
         """LEASE from the client."""
-        check("LEASE has an object", frame[1:] == [{}])
         check("5.24 LEASE twice on an attachment", not self.sent)
         check("5.24 LEASE from a client that WELCOME told of its lease", not self.in_welcome)
         self.sent = self.asks = True

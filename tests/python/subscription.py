@@ -3,15 +3,20 @@
 The numbers in comments are the clauses of PROTOCOL.md.
 """
 
-import asyncio, itertools, json, random
+import asyncio, itertools, random, re
 from collections import deque, namedtuple
 from frames import EVENT, POSITION, SKIP, SNAPSHOT, SUBSCRIBE, SUBSCRIBED, TOPIC_VOLATILE
-from frames import UNSUBSCRIBE, Broken
+from frames import UNSUBSCRIBE, Broken, read
 
+SPACE = r"[ \t\r\n]*"
+# The first bytes of EVENT, SNAPSHOT and TOPIC_VOLATILE: their kind, and the topic's number (2.7).
+HEAD = re.compile(
+    f"{SPACE}\\[{SPACE}({EVENT}|{SNAPSHOT}|{TOPIC_VOLATILE}){SPACE},{SPACE}([0-9]+){SPACE},"
+)
 VOLATILES = 1000  # how many items may wait before volatile ones are dropped
 
 # What Subscription.get() returns. kind: "reset" (`name` is the reason; anything but "initial" is a
-# gap), "snapshot", "event", "volatile", "bad" (a body that is not JSON) or "ended" (`name` is the
+# gap), "snapshot", "event", "volatile", "bad" (a body that does not fit) or "ended" (`name` is the
 # code). The rest is for the client itself.
 Item = namedtuple(
     "Item", "kind epoch ts name body reset life total", defaults=(None, 0, "", None, 0, 0, 0)
@@ -113,11 +118,15 @@ class Subscription:
             item for i, item in enumerate(self.items) if i < kept or item.kind == "ended"
         )
 
+    def ends(self, code):
+        self._quiet()
+        self.sub = self.number = None
+        self._put("ended", name=code)
+
     def _put(self, kind, ts=0, name="", body=None, epoch=None):
         if body is not None:
-            try:
-                body = json.loads(body)
-            except ValueError:
+            body, fits = read(body)
+            if not fits:
                 kind, body = ("bad" if epoch else "volatile"), None  # 3.5
         self.items.append(Item(kind, epoch, ts, name, body, self.resets, self.life, self.total))
         self.ready.set()
@@ -204,6 +213,15 @@ class Subscriptions:
         elif len(sub.items) < VOLATILES:
             sub._put("volatile", 0, *rest)
 
+    def too_large(self, message):
+        """2.7: a message longer than the client takes ends the subscription that it is of."""
+        head = isinstance(message, str) and HEAD.match(message)
+        sub = head and next((s for s in self.all if s.number == int(head[2])), None)
+        if not sub:
+            raise Broken(1009, "a message that is too long, and of no subscription")
+        self.leave(sub)
+        sub.ends("too_large")
+
     def answer(self, kind, m):
         """SUBSCRIBED or UNSUBSCRIBED."""
         sub = next((s for s in self.all if s.sub == m["sub"]), None)
@@ -217,6 +235,5 @@ class Subscriptions:
             wait = random.uniform(0.5, 1) if wait is None else wait / 1000
             asyncio.get_running_loop().call_later(wait, self._ask, sub)
         else:  # final; what came before still belongs to the application
-            sub.sub = sub.number = None
             self.all.remove(sub)
-            sub._put("ended", name=m["code"])
+            sub.ends(m["code"])

@@ -5,7 +5,8 @@ Those of the other test_*.py are among them.
 
 import asyncio, sys
 from collections import ChainMap
-import scenario, test_lease, test_lease_breaks, test_strict_server
+import scenario, test_cancel, test_direct, test_frames, test_lease, test_lease_breaks
+import test_strict_server
 from claims import chat, fails, main, post, texts
 from dialing import Dialing
 from frames import Broken, Failed, IdReused, Refused, Stopped, Unknown, parse
@@ -410,6 +411,39 @@ async def test_what_comes_again_is_dropped_and_its_bytes_count():
         return s
 
 
+async def test_a_longer_message_ends_the_subscription_that_it_is_of():
+    async with Server() as s:
+        c = chat(s, message_bytes=2000)
+        sub = c.subscribe("room", "r")
+        await sub.get(), await sub.get()
+        (sock,) = s.sockets
+        await sock.send([5, 1, 1, "posted", {"text": "x" * 3000}])
+        item = await asyncio.wait_for(sub.get(), 2)
+        assert (item.kind, item.name) == ("ended", "too_large")
+        await post(c)  # the client goes on
+        assert [25, {"sub": 1}] in sock.got and not c.closes and not c.subs.all
+        await c.close()
+        return s
+
+
+async def test_what_the_server_would_not_read_is_refused_at_once():
+    async with Server() as s:
+        c = chat(s)
+        for name in ("", "a b", "x" * 65):
+            await fails(ValueError, c.call(name, {}))
+        await post(c)
+        try:
+            c.volatile("typing", {"text": "x" * 70000})
+        except Refused as e:
+            assert e.args == ("too_large",)
+        else:
+            raise AssertionError("a volatile beyond frame_bytes was taken")
+        await post(c)
+        assert not c.closes
+        await c.close()
+        return s
+
+
 async def test_broken_topic_sequence():
     async with Server() as s:
         c = chat(s)
@@ -445,5 +479,6 @@ async def test_scenario():
 
 
 if __name__ == "__main__":
-    others = (vars(m) for m in (test_lease, test_lease_breaks, test_strict_server))
+    modules = (test_cancel, test_direct, test_frames, test_lease, test_lease_breaks)
+    others = (vars(m) for m in (*modules, test_strict_server))
     sys.exit(asyncio.run(main(dict(ChainMap(globals(), *others)))))

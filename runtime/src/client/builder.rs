@@ -5,7 +5,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use steadfast_schema::Kind;
+use steadfast_schema::{Contract, Kind};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::dial::{Connector, Endpoint, Target, TokenSource};
@@ -18,7 +18,7 @@ use super::state::ConnectionState;
 use super::stub::ClientStub;
 use super::task;
 use crate::host;
-use crate::protocol::{ClientEnum, ServerEnum};
+use crate::protocol::{self, ClientEnum, ServerEnum};
 use crate::session::Close;
 use crate::session::client::{ClientConfig, DialReason};
 use crate::transport::{Stream, TransportConfig};
@@ -76,11 +76,13 @@ impl<C: ClientStub> Builder<C> {
     /// Starts with the defaults of [`ClientConfig`].
     pub fn new(url: impl Into<String>) -> Self {
         let declared = C::Commands::DESCRIPTION;
+        let mut config = ClientConfig::new(declared.protocol, declared.version);
+        config.contracts = protocol::contracts::<C::Commands>();
         Self {
             url: url.into(),
             connector: None,
             token: None,
-            config: ClientConfig::new(declared.protocol, declared.version),
+            config,
             transport: TransportConfig::default(),
             seed: None,
             #[cfg(feature = "outbox")]
@@ -104,6 +106,23 @@ impl<C: ClientStub> Builder<C> {
             let token = source(reason);
             Box::pin(async move { token.await.into_token() })
         }));
+        self
+    }
+
+    /// A contract that servers in use were built with, for a client that may be newer than its
+    /// server: the text that `assert_contract!` keeps, as it was when they were released. May be said
+    /// for each of them. [`Status::server`](super::Status) then says
+    /// [`Verdict::Compatible`](super::Verdict) if this client finds everything there that it knows
+    /// of, else [`Verdict::ServerOutdated`](super::Verdict).
+    ///
+    /// # Panics
+    /// When the text is no contract of this protocol, or in a format of another version of
+    /// steadfast.
+    pub fn released(mut self, contract: &str) -> Self {
+        let contracts = &mut self.config.contracts;
+        protocol::released::<C::Commands>(contracts, contract, |earlier, own| {
+            Contract::missing(own, earlier)
+        });
         self
     }
 

@@ -38,8 +38,9 @@ pub use stub::ClientStub;
 pub use subscription::{Item, SnapshotReason, Subscribe, Subscription, TopicItem};
 pub use view::{Handling, TopicView};
 
+pub use crate::session::Build;
 pub use crate::session::client::{
     Backoff, ClientConfig, DialReason, Fate, Gap, JournalConfig, MirrorChange, MirrorLimits,
 };
 pub use crate::transport::TransportConfig;
-pub use crate::wire::Position;
+pub use crate::wire::{Position, Verdict};

@@ -1,13 +1,15 @@
 //! The connection as an application sees it, with words for people. Which state follows which is
 //! the core's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::host::Clock;
-use crate::session::Close;
 use crate::session::client as core;
+use crate::session::{Build, Close};
+use crate::wire::Verdict;
 
 /// Where the connection stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +66,9 @@ pub struct Status {
     pub away: Option<Duration>,
     /// The last measured round trip of a heartbeat.
     pub latency: Option<Duration>,
+    /// What the server was built from, and how the two fit, as of the last connection; `None`
+    /// before the first one. It has been set when [`ConnectionState::Connected`] is seen.
+    pub server: Option<Arc<Build>>,
     /// One or two English sentences for people.
     pub message: String,
 }
@@ -108,14 +113,23 @@ impl Status {
         let queued = status.queued;
         let next_dial_in = status.next_dial_in_ms.map(Duration::from_millis);
         Self {
-            message: message(&state, queued, next_dial_in),
+            message: message(&state, queued, next_dial_in) + advice(status.server.as_deref()),
             state,
             live: status.live,
             queued,
             next_dial_in,
             away: status.away_ms.map(Duration::from_millis),
             latency: status.latency_ms.map(Duration::from_millis),
+            server: status.server.clone(),
         }
+    }
+}
+
+/// What people can do about a client that does not fit any more.
+fn advice(server: Option<&Build>) -> &'static str {
+    match server.map(|server| server.verdict) {
+        Some(Verdict::ClientOutdated) => " There is a newer version of this program.",
+        _ => "",
     }
 }
 

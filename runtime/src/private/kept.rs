@@ -71,6 +71,8 @@ fn told(contract: &Contract, kept: &Contract, diff: &str, path: &Path) -> String
     };
     format!(
         "the contract of `{name}` is not the one in {path}:\n\n{diff}\n{verdict}\n\
-         If that is meant: {SETTING}=update cargo test, and commit {path}."
+         If that is meant: {SETTING}=update cargo test, and commit {path}. If clients with the kept \
+         contract are in use, keep a copy of the old file, and give it to your server \
+         (`Builder::released`)."
     )
 }

@@ -1,10 +1,19 @@
 //! What a protocol's enums say together: its contract, its JSON Schemas, and the code that the
 //! derive makes of them. It asks their types alone; nothing runs.
 
+#[cfg(feature = "tokio")]
+use std::collections::BTreeMap;
+#[cfg(feature = "tokio")]
+use std::sync::{Mutex, PoisonError};
+
 use steadfast_schema as schema;
 
 use super::error::WsError;
 use super::message::{ClientEnum, ServerEnum};
+#[cfg(feature = "tokio")]
+use crate::session::{Contracts, Fit};
+#[cfg(feature = "tokio")]
+use crate::wire::Name;
 
 /// The contract of a protocol: every fact that its wire depends on. It is made anew by each call.
 ///
@@ -51,4 +60,58 @@ pub trait Expanded {
 #[must_use]
 pub const fn expanded<E: Expanded>() -> &'static str {
     E::EXPANDED
+}
+
+/// What the drivers tell of a protocol. The fingerprint is computed once in a process.
+#[cfg(feature = "tokio")]
+pub(crate) fn contracts<C: ClientEnum>() -> Contracts {
+    /// By where the three descriptions are.
+    static KNOWN: Mutex<BTreeMap<[usize; 3], Name>> = Mutex::new(BTreeMap::new());
+    let at = [
+        std::ptr::from_ref(C::DESCRIPTION).addr(),
+        std::ptr::from_ref(<C::ServerEnum as ServerEnum>::DESCRIPTION).addr(),
+        std::ptr::from_ref(<C::Error as WsError>::DESCRIPTION).addr(),
+    ];
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let name = known.entry(at).or_insert_with(|| name(&contract::<C>())).clone();
+    let mut contracts = Contracts::new(C::DESCRIPTION.version);
+    contracts.fingerprint = Some(name);
+    contracts
+}
+
+/// Adds a contract of before; what a client of `client` misses at a server of `server`.
+///
+/// # Panics
+/// When `text` is no contract of this protocol, in a format that this version of steadfast knows.
+#[cfg(feature = "tokio")]
+pub(crate) fn released<C: ClientEnum>(
+    contracts: &mut Contracts,
+    text: &str,
+    missing: impl Fn(&schema::Contract, &schema::Contract) -> Vec<String>,
+) {
+    let (earlier, own) = (schema::Contract::parse(text), contract::<C>());
+    let why = match &earlier {
+        Ok(earlier) if earlier.protocol() == own.protocol() => None,
+        Ok(earlier) => Some(format!("it is of the protocol `{}`", earlier.protocol())),
+        Err(error) => Some(error.to_string()),
+    };
+    assert!(
+        why.is_none(),
+        "a released contract of `{}` can't be used: {}",
+        own.protocol(),
+        why.unwrap_or_default()
+    );
+    let Ok(earlier) = earlier else { return };
+    let missing = missing(&earlier, &own);
+    let fit = if missing.is_empty() { Fit::Whole } else { Fit::Partly };
+    if !missing.is_empty() {
+        let fingerprint = earlier.fingerprint();
+        tracing::info!(%fingerprint, ?missing, "what clients miss beside a released contract");
+    }
+    contracts.earlier.insert(name(&earlier), fit);
+}
+
+#[cfg(feature = "tokio")]
+fn name(contract: &schema::Contract) -> Name {
+    Name::copy_from(contract.fingerprint().as_bytes()).expect("hexadecimal digits are a name")
 }

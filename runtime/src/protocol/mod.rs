@@ -18,6 +18,8 @@ pub use contract::expanded;
 #[cfg(feature = "schema")]
 pub use contract::json_schemas;
 pub use contract::{Expanded, contract};
+#[cfg(feature = "tokio")]
+pub(crate) use contract::{contracts, released};
 pub use error::{NoError, WsError};
 pub use key::{decode_topic_key, id_text, topic_key};
 pub use message::{ClientEnum, Message, Reply, ServerEnum, UnknownMessage};

@@ -8,6 +8,7 @@ use super::cx::{Cx, CxParts, CxRoom, CxStage, IdempotencyKey, TopicCx};
 use super::settings::{NodeSettings, Settings};
 use super::transacts::Transacts;
 use crate::host;
+use crate::session::Build;
 use crate::session::node::{
     Attempt, ConnId, ExecId, NodeConfig, Principal, Recipient, StagedPublish,
 };
@@ -18,6 +19,7 @@ use crate::wire::{Codec, CommandNo, LeaseId, Position};
 #[derive(Debug, Clone)]
 pub(crate) struct AloneParts {
     pub(crate) principal: Principal,
+    pub(crate) client: Arc<Build>,
     pub(crate) lease: LeaseId,
     pub(crate) n: CommandNo,
     pub(crate) id: Option<MessageId>,
@@ -36,7 +38,8 @@ pub(crate) struct Alone {
 
 impl Alone {
     pub(crate) fn new(parts: AloneParts) -> Self {
-        let AloneParts { principal, lease, n, id, attempt, timeout, codec, is_command } = parts;
+        let AloneParts { principal, client, lease, n, id, attempt, timeout, codec, is_command } =
+            parts;
         let mut config = NodeConfig::new("test");
         config.codecs = vec![codec];
         let (sender, key) = if is_command {
@@ -47,6 +50,7 @@ impl Alone {
         let settings = Settings { config: Arc::new(config), transacts: Transacts::WITHOUT_STORE };
         let parts = CxParts {
             principal,
+            client,
             sender,
             codec,
             key,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::service::BoxFuture;
+use crate::session::Build;
 use crate::session::node::{Denied, Identity, Principal};
 use crate::wire::InstanceId;
 
@@ -22,9 +23,10 @@ pub struct Credentials {
     /// The client process, random and stable across its reconnects (PROTOCOL.md 4.9). Proves
     /// nothing to others.
     pub instance: InstanceId,
-    /// The version of the application's protocol that the client was built with. It is told, not
-    /// compared (PROTOCOL.md 4.1): a hook that does not want to serve a version says no here.
-    pub version: Arc<str>,
+    /// What the client was built from: its version, its contract's fingerprint, and how it fits this
+    /// server. Nobody is refused for it (PROTOCOL.md 4.1, 4.19): a hook that does not want to serve a
+    /// version says no here.
+    pub client: Arc<Build>,
 }
 
 // By hand: a token has no business in a log.
@@ -33,7 +35,7 @@ impl std::fmt::Debug for Credentials {
         f.debug_struct("Credentials")
             .field("token", &self.token.as_ref().map(|_| "…"))
             .field("peer", &self.peer)
-            .field("version", &self.version)
+            .field("client", &self.client)
             .finish_non_exhaustive()
     }
 }
@@ -44,17 +46,16 @@ pub(super) struct Shown {
     pub(super) token: Option<String>,
     pub(super) peer: Option<SocketAddr>,
     pub(super) instance: Option<InstanceId>,
-    pub(super) version: Option<Arc<str>>,
 }
 
 impl Shown {
-    /// With the token of its HELLO.
-    pub(super) fn credentials(self, token: Option<String>) -> Credentials {
+    /// With what its HELLO says.
+    pub(super) fn credentials(self, token: Option<String>, client: Arc<Build>) -> Credentials {
         Credentials {
             token: token.or(self.token),
             peer: self.peer,
             instance: self.instance.unwrap_or(InstanceId(0)),
-            version: self.version.unwrap_or_default(),
+            client,
         }
     }
 }

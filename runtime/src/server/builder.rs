@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use steadfast_schema::Kind;
+use steadfast_schema::{Contract, Kind};
 
 use super::auth::{self, AuthHook, Credentials};
 use super::declared;
@@ -14,7 +14,7 @@ use super::handle::Server;
 use super::service::Service;
 use super::settings::Limits;
 use crate::host::Clock;
-use crate::protocol::ClientEnum;
+use crate::protocol::{self, ClientEnum};
 use crate::session::node::{
     Denied, IdSpec, Identity, MessageKind, MessageSpec, NodeConfig, TopicSpec,
 };
@@ -67,8 +67,10 @@ impl<C: ClientEnum> Builder<C> {
     /// When a description holds a wire name that breaks PROTOCOL.md 3.4. The derive never makes
     /// one.
     pub fn new(service: Arc<dyn Service>) -> Self {
+        let mut config = node_config(service.as_ref());
+        config.contracts = protocol::contracts::<C>();
         let parts = Parts {
-            config: node_config(service.as_ref()),
+            config,
             service,
             transport: TransportConfig::default(),
             limits: Limits::default(),
@@ -127,6 +129,27 @@ impl<C: ClientEnum, A> Builder<C, A> {
         enabled.dedup();
         assert!(!enabled.is_empty(), "a server speaks some codec");
         self.parts.config.codecs = enabled;
+        self
+    }
+
+    /// A contract that clients in use were built with: the text that `assert_contract!` keeps, as it
+    /// was when they were released (`include_str!("../contracts/chat-1.0.contract")`). May be said for
+    /// each of them. A client that tells its fingerprint is then known exactly, and is told how it
+    /// fits: [`Verdict::Compatible`] if it finds everything here that it knows of, else
+    /// [`Verdict::ClientOutdated`]. Of others only the versions speak. It refuses nobody, and costs
+    /// nothing while the server runs: contracts are compared here.
+    ///
+    /// # Panics
+    /// When the text is no contract of this protocol, or in a format of another version of
+    /// steadfast.
+    ///
+    /// [`Verdict::Compatible`]: super::Verdict::Compatible
+    /// [`Verdict::ClientOutdated`]: super::Verdict::ClientOutdated
+    pub fn released(mut self, contract: &str) -> Self {
+        let contracts = &mut self.parts.config.contracts;
+        protocol::released::<C>(contracts, contract, |earlier, own| {
+            Contract::missing(earlier, own)
+        });
         self
     }
 

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::host;
 use crate::protocol::{Direct, Publish};
+use crate::session::Build;
 use crate::session::node::{Attempt, ExecId, Principal, Recipient, StagedPublish};
 use crate::session::store::MessageId;
 use crate::wire::{Codec, CommandNo, LeaseId, Position};
@@ -29,6 +30,7 @@ pub struct Cx {
 #[derive(Debug)]
 struct CxState {
     principal: Principal,
+    client: Arc<Build>,
     sender: Recipient,
     codec: Codec,
     key: IdempotencyKey,
@@ -92,6 +94,7 @@ impl CxRoom {
 /// What a [`Cx`] is made of.
 pub(super) struct CxParts {
     pub(super) principal: Principal,
+    pub(super) client: Arc<Build>,
     pub(super) sender: Recipient,
     pub(super) codec: Codec,
     pub(super) key: IdempotencyKey,
@@ -104,10 +107,20 @@ pub(super) struct CxParts {
 
 impl Cx {
     pub(super) fn new(parts: CxParts, room: &mut CxRoom) -> (Self, CxStage) {
-        let CxParts { principal, sender, codec, key, attempt, deadline, config, is_command } =
-            parts;
+        let CxParts {
+            principal,
+            client,
+            sender,
+            codec,
+            key,
+            attempt,
+            deadline,
+            config,
+            is_command,
+        } = parts;
         let state = room.fill(CxState {
             principal,
+            client,
             sender,
             codec,
             key,
@@ -124,6 +137,14 @@ impl Cx {
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.state.principal
+    }
+
+    /// What the client was built from: its version, its contract's fingerprint, and how it fits this
+    /// server (PROTOCOL.md 4.18, 4.19). Of a command it is the client that holds its lease when the
+    /// command begins.
+    #[must_use]
+    pub fn client(&self) -> &Build {
+        &self.state.client
     }
 
     /// The same for every execution of this command, and of no other one: for effects outside of

@@ -15,13 +15,13 @@ use super::settings::NodeSettings;
 use super::transacts::Left;
 use crate::host::{Panicked, guarded};
 use crate::protocol::DecodeError;
-use crate::session::Now;
 use crate::session::node::fault::Code;
 use crate::session::node::{
     Attempt, ConnId, Denied, ExecId, Executed, Execution, Identity, Principal, Recipient,
     StagedPublish,
 };
 use crate::session::store::Outcome;
+use crate::session::{Build, Now};
 use crate::wire::{Body, Codec, Name, Position};
 
 /// An execution, with what the driver knows beside it.
@@ -115,8 +115,8 @@ fn panicked(code: Code, of: &'static str) {
     tracing::error!(?code, of, "the application's code panicked");
 }
 
-/// Who asks, in which codec, under which key.
-type Asked = (Principal, Recipient, Codec, IdempotencyKey, Attempt);
+/// Who asks, by which client, in which codec, under which key.
+type Asked = (Principal, Arc<Build>, Recipient, Codec, IdempotencyKey, Attempt);
 
 /// What is there when code is called.
 struct CallSite<'a> {
@@ -130,8 +130,9 @@ impl CallSite<'_> {
     fn begin(&self, execution: Execution, shown: Option<Box<Shown>>, room: &mut CxRoom) -> Pending {
         let service = &self.env.service;
         match execution {
-            Execution::Authenticate { token, .. } => {
-                let credentials = shown.map(|shown| *shown).unwrap_or_default().credentials(token);
+            Execution::Authenticate { token, client, .. } => {
+                let shown = shown.map(|shown| *shown).unwrap_or_default();
+                let credentials = shown.credentials(token, client);
                 Pending::Authenticate((self.env.authenticate)(credentials))
             }
             Execution::Command {
@@ -144,20 +145,30 @@ impl CallSite<'_> {
                 body,
                 codec,
                 principal,
+                client,
                 timeout_ms,
                 ..
             } => {
                 let key = IdempotencyKey::command(lease, n, id);
-                let of = (principal, Recipient::Lease(lease), codec, key, attempt);
+                let of = (principal, client, Recipient::Lease(lease), codec, key, attempt);
                 let (cx, stage) = self.context(of, true, timeout_ms, room);
                 match service.execute(message, body.as_bytes(), cx) {
                     Ok(future) => Pending::Command(future, stage),
                     Err(error) => self.unreadable(conn, &error, Executed::unreadable()),
                 }
             }
-            Execution::Volatile { exec, conn, message, body, codec, principal, timeout_ms } => {
+            Execution::Volatile {
+                exec,
+                conn,
+                message,
+                body,
+                codec,
+                principal,
+                client,
+                timeout_ms,
+            } => {
                 let (key, attempt) = (IdempotencyKey::volatile(exec), Attempt::First);
-                let of = (principal, Recipient::Connection(conn), codec, key, attempt);
+                let of = (principal, client, Recipient::Connection(conn), codec, key, attempt);
                 let (cx, stage) = self.context(of, false, timeout_ms, room);
                 match service.volatile(message, body.as_bytes(), cx) {
                     Ok(future) => Pending::Volatile(future, stage),
@@ -175,15 +186,24 @@ impl CallSite<'_> {
 
     fn context(
         &self,
-        (principal, sender, codec, key, attempt): Asked,
+        (principal, client, sender, codec, key, attempt): Asked,
         is_command: bool,
         timeout_ms: u64,
         room: &mut CxRoom,
     ) -> (Cx, CxStage) {
         let deadline = self.env.clock.at(self.now.after_ms(timeout_ms));
         let config = Arc::clone(self.settings);
-        let parts =
-            CxParts { principal, sender, codec, key, attempt, deadline, config, is_command };
+        let parts = CxParts {
+            principal,
+            client,
+            sender,
+            codec,
+            key,
+            attempt,
+            deadline,
+            config,
+            is_command,
+        };
         Cx::new(parts, room)
     }
 

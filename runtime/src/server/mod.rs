@@ -53,8 +53,9 @@ pub use transacts::Transacts;
 /// What [`Server::serve_listener`] accepts connections from; axum's.
 pub use axum::serve::Listener;
 
+pub use crate::session::Build;
 pub use crate::session::node::{
     Attempt, Denied, Heartbeat, Identity, NodeConfig, NodeLoad, Principal, Recipient, Sent,
 };
 pub use crate::transport::TransportConfig;
-pub use crate::wire::ResumeFailure;
+pub use crate::wire::{ResumeFailure, Verdict};

@@ -113,11 +113,10 @@ impl Registry {
         })
     }
 
-    /// Its HELLO says which client process it is, and of which version.
+    /// Its HELLO says which client process it is.
     pub(super) fn introduce(&mut self, conn: ConnId, hello: &Hello) {
         if let Some(open) = self.conns.get_mut(&conn) {
             open.shown.instance = Some(hello.instance);
-            open.shown.version = Some(hello.version.as_str().into());
         }
     }
 

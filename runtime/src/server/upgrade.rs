@@ -143,7 +143,6 @@ fn shown(request: &Request) -> Shown {
         token: request.headers().get(header::AUTHORIZATION).and_then(bearer),
         peer: request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0),
         instance: None,
-        version: None,
     }
 }
 

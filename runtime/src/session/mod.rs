@@ -8,6 +8,7 @@
 
 pub mod client;
 mod close;
+mod contracts;
 mod held;
 pub mod node;
 mod now;
@@ -17,6 +18,7 @@ mod table;
 
 pub use crate::wire::CloseCode;
 pub use close::{Close, Reaction};
+pub use contracts::{Build, Contracts, Fit};
 pub use now::Now;
 pub(crate) use now::millis;
 pub use random::Random;

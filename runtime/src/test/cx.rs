@@ -2,10 +2,11 @@
 //! publish can be looked at. Nothing is committed.
 
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::protocol::{ServerEnum, TopicKey};
-use crate::server::{self, Alone, AloneParts, Attempt, Principal, Recipient};
+use crate::server::{self, Alone, AloneParts, Attempt, Build, Principal, Recipient, Verdict};
 use crate::session::node::StagedPublish;
 use crate::session::store::MessageId;
 use crate::wire::{Body, Codec, CommandNo, Epoch, LeaseId, Name, Position, TopicSeq};
@@ -70,6 +71,7 @@ impl Cx {
     pub fn by(principal: Principal) -> Self {
         Self::from_parts(AloneParts {
             principal,
+            client: Arc::default(),
             lease: LeaseId(1),
             n: CommandNo(1),
             id: None,
@@ -100,6 +102,14 @@ impl Cx {
     #[must_use]
     pub fn as_command(self, n: u64) -> Self {
         self.with(|parts| parts.n = CommandNo(n))
+    }
+
+    /// The version that its client was built with, and how that fits the server: what `client()`
+    /// says, in place of no version and [`Verdict::Unknown`].
+    #[must_use]
+    pub fn with_version(self, version: &str, verdict: Verdict) -> Self {
+        let client = Build { version: version.into(), verdict, ..Build::default() };
+        self.with(|parts| parts.client = Arc::new(client))
     }
 
     /// It carries this id of the application's, of a message with `id = ..`: the idempotency key

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{FailureCode, RefusalCode, ResetReason, ResumeFailure, UnsubscribeCode};
+use super::{FailureCode, RefusalCode, ResetReason, ResumeFailure, UnsubscribeCode, Verdict};
 
 macro_rules! words {
     ($type:ty, $($value:ident = $word:literal),+; unknown = $unknown:ident) => {
@@ -87,6 +87,16 @@ words!(
     Epoch = "epoch",
     Ahead = "ahead";
     unknown = Epoch
+);
+
+words!(
+    Verdict,
+    Same = "same",
+    Compatible = "compatible",
+    ClientOutdated = "client_outdated",
+    ServerOutdated = "server_outdated",
+    Unknown = "unknown";
+    unknown = Unknown
 );
 
 words!(

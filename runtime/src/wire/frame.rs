@@ -98,6 +98,8 @@ pub struct Hello {
     pub protocol: String,
     /// Its version as the client knows it.
     pub version: String,
+    /// What stands for the contract that the client was built with (PROTOCOL.md 4.18).
+    pub fingerprint: Option<Name>,
     /// Credentials.
     pub token: Option<String>,
     /// This client process.
@@ -270,6 +272,35 @@ pub struct Welcome {
     pub lease: Option<LeaseGrant>,
     /// When each side begins to doubt that the other is there.
     pub heartbeat: Heartbeat,
+    /// What the server was built from.
+    pub server: Told,
+}
+
+/// What a server tells of itself, and of how a client fits it (PROTOCOL.md 4.18, 4.19).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Told {
+    /// The version of the application's protocol, as the server knows it.
+    pub version: Option<String>,
+    /// What stands for the contract that the server was built with.
+    pub fingerprint: Option<Name>,
+    /// How the client fits it; `None` if the server has not said.
+    pub verdict: Option<Verdict>,
+}
+
+/// How the two ends of a connection fit, as far as one of them can tell (PROTOCOL.md 4.19).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Verdict {
+    /// Both were built with the same contract.
+    Same,
+    /// They were not, and the client finds everything at the server that it knows of.
+    Compatible,
+    /// The client is older, and may miss something.
+    ClientOutdated,
+    /// The server is older, and the client may miss something.
+    ServerOutdated,
+    /// Nothing can be told.
+    #[default]
+    Unknown,
 }
 
 impl Welcome {

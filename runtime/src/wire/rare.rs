@@ -10,8 +10,8 @@ use super::read::Elements;
 use super::{
     ClientFrame, CommandNo, Dial, Epoch, FrameError, Gen, Heartbeat, Hello, InstanceId, LeaseClaim,
     LeaseGrant, LeaseId, LeaseState, Position, ResetReason, Resume, ResumeFailure, Seq,
-    ServerFrame, SessionId, SubNo, Subscribe, Subscribed, TopicNo, TopicSeq, UnsubscribeCode,
-    Welcome, Window,
+    ServerFrame, SessionId, SubNo, Subscribe, Subscribed, Told, TopicNo, TopicSeq, UnsubscribeCode,
+    Verdict, Welcome, Window,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -45,6 +45,8 @@ struct WireHello {
     v: Int,
     protocol: String,
     version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<WireName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
     instance: InstanceId,
@@ -93,6 +95,12 @@ struct WireWelcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     lease: Option<Object<WireLease>>,
     heartbeat: Object<WireHeartbeat>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<WireName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Coded<Verdict>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -163,6 +171,7 @@ pub(super) fn hello<'a>(reader: &mut impl Elements<'a>) -> Result<ClientFrame, F
         v: wire.v.limit(),
         protocol: wire.protocol,
         version: wire.version,
+        fingerprint: wire.fingerprint.map(|WireName(name)| name),
         token: wire.token,
         instance: wire.instance,
         dial: Dial(wire.dial.0),
@@ -187,6 +196,7 @@ pub(super) fn hello_object(hello: &Hello) -> impl Serialize {
         v: Int(hello.v.into()),
         protocol: hello.protocol.clone(),
         version: hello.version.clone(),
+        fingerprint: hello.fingerprint.clone().map(WireName),
         token: hello.token.clone(),
         instance: hello.instance,
         dial: Int(hello.dial.0),
@@ -221,11 +231,16 @@ pub(super) fn welcome<'a>(reader: &mut impl Elements<'a>) -> Result<ServerFrame,
             timeout_ms: heartbeat.timeout_ms.0,
             missed: heartbeat.missed.limit(),
         },
+        server: Told {
+            version: wire.version,
+            fingerprint: wire.fingerprint.map(|WireName(name)| name),
+            verdict: wire.verdict.map(|Coded(verdict)| verdict),
+        },
     })))
 }
 
 pub(super) fn welcome_object(welcome: &Welcome) -> impl Serialize {
-    let heartbeat = &welcome.heartbeat;
+    let (heartbeat, server) = (&welcome.heartbeat, &welcome.server);
     WireWelcome {
         session: welcome.session,
         token: Token(welcome.token),
@@ -241,6 +256,9 @@ pub(super) fn welcome_object(welcome: &Welcome) -> impl Serialize {
             timeout_ms: Int(heartbeat.timeout_ms),
             missed: Int(heartbeat.missed.into()),
         }),
+        version: server.version.clone(),
+        fingerprint: server.fingerprint.clone().map(WireName),
+        verdict: server.verdict.map(Coded),
     }
 }
 

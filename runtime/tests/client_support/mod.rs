@@ -277,6 +277,7 @@ impl Rig {
             frame_bytes: self.frame_bytes,
             window: self.window,
             lease: Some(self.grant()),
+            server: steadfast::wire::Told::default(),
             heartbeat: Heartbeat { interval_ms: 25_000, timeout_ms: 5_000, missed: 2 },
         }
     }

@@ -155,7 +155,7 @@ async fn the_hook_that_asks_who_is_there_sees_the_clients_version() {
     let versions = Arc::clone(&seen);
     let server = ChatServer::builder(Chat::new())
         .authenticate(move |shown: Credentials| {
-            versions.lock().unwrap().push(shown.version.to_string());
+            versions.lock().unwrap().push(shown.client.version.to_string());
             async { Ok::<_, Denied>(Principal::new("ann")) }
         })
         .build();

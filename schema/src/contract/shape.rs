@@ -196,10 +196,12 @@ fn elements(facts: &mut Facts, at: &str, schema: &Map<String, Value>) {
 fn alternative(facts: &mut Facts, at: &str, schema: &Value) {
     let Some(object) = schema.as_object() else { return value(facts, &format!("{at}|"), schema) };
     let properties = object.get("properties").and_then(Value::as_object);
-    let tag = properties.into_iter().flatten().find_map(|(name, schema)| {
+    let tags = properties.into_iter().flatten().filter_map(|(name, schema)| {
         let tag = schema.get("const")?.as_str()?;
         Some(format!("{}={}", escape(name), escape(tag)))
     });
+    // Members may come in any order.
+    let tag = tags.min();
     let only = properties.filter(|members| members.len() == 1);
     let only = only.and_then(|members| members.keys().next()).map(|name| escape(name));
     if object.contains_key("const") || object.contains_key("enum") {

@@ -203,6 +203,12 @@ fn is_name(text: &str) -> bool {
     (1..=64).contains(&inner.len()) && inner.bytes().all(allowed)
 }
 
+/// Whether this is a name (3.4), in a text of its own.
+pub(crate) fn is_bare_name(text: &str) -> bool {
+    let in_names = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    (1..=64).contains(&text.len()) && text.bytes().all(in_names)
+}
+
 /// Whether a text is so many lower-case hexadecimal digits (1.5).
 pub(crate) fn is_id(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))

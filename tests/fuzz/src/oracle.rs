@@ -45,6 +45,7 @@ const HELLO: Part = Object(&[
     ("v", Number, Must),
     ("protocol", Text, Must),
     ("version", Text, Must),
+    ("fingerprint", Part::Name, May),
     ("token", Text, May),
     ("instance", Hex(32), Must),
     ("dial", Number, Must),
@@ -82,6 +83,9 @@ const WELCOME: Part = Object(&[
         ]),
         Must,
     ),
+    ("version", Text, May),
+    ("fingerprint", Part::Name, May),
+    ("verdict", Text, May),
 ]);
 const SUBSCRIBE: Part = Object(&[
     ("sub", Number, Must),

@@ -120,6 +120,8 @@ LeaseKeepsPrincipal = "a lease never changes its principal",
 ResumeKeepsPrincipal = "resume never changes the principal",
     "a session goes on for its own principal only";
 SessionIdOnce = "a session id is used once", "a new session has a new id";
+VerdictIsTrue = "a verdict says what the contracts say",
+    "client and server learn how they fit, as their contracts say it";
 GenerationRises = "one attachment per generation", "the generation rises with each attachment";
 LostWelcomeIsFree = "a lost WELCOME costs nothing",
     "the token before a rotation is good until the new one has been used";

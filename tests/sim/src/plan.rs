@@ -243,6 +243,7 @@ fn client_config() -> ClientConfig {
 
 fn node_config() -> NodeConfig {
     let mut config = fixtures::node_config();
+    fixtures::with_contracts(&mut config);
     for message in config.messages_mut() {
         (message.timeout, message.max_bytes) = (Duration::from_secs(2), 2_048);
     }

@@ -1,7 +1,9 @@
 //! Every limit of a client. Decides nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::session::Contracts;
 use crate::wire::{Codec, Window};
 
 /// The longest wait that a server's `retry_ms` brings about, in milliseconds (PROTOCOL.md 5.10).
@@ -12,7 +14,8 @@ pub(super) const RETRY_CAP_MS: u64 = 60_000;
 #[non_exhaustive]
 pub struct ClientConfig {
     pub(super) protocol: String,
-    pub(super) version: String,
+    /// The contract that the server is told of, and earlier ones by which it is judged: none.
+    pub contracts: Contracts,
     /// What the socket speaks.
     pub codec: Codec,
     /// Sequenced frames and bytes that the server may have under way: 256 frames, 256 KiB.
@@ -155,10 +158,10 @@ impl Default for Backoff {
 impl ClientConfig {
     /// The defaults, for a protocol.
     #[must_use]
-    pub fn new(protocol: impl Into<String>, version: impl Into<String>) -> Self {
+    pub fn new(protocol: impl Into<String>, version: impl Into<Arc<str>>) -> Self {
         Self {
             protocol: protocol.into(),
-            version: version.into(),
+            contracts: Contracts::new(version),
             codec: Codec::Json,
             window: Window { frames: 256, bytes: 256 * 1024 },
             message_bytes: 16 * 1024 * 1024,
@@ -198,6 +201,6 @@ impl ClientConfig {
     /// Its version.
     #[must_use]
     pub fn version(&self) -> &str {
-        &self.version
+        &self.contracts.version
     }
 }

@@ -2,6 +2,8 @@
 //! section 8). The connection's state changes here and nowhere else; commands and topics are not
 //! looked into.
 
+use std::sync::Arc;
+
 use super::attachment::Attachment;
 use super::refusal::HttpRefusal;
 use super::router::Client;
@@ -54,7 +56,8 @@ impl Client {
         Some(ClientFrame::Hello(Box::new(Hello {
             v: 1,
             protocol: self.config.protocol.clone(),
-            version: self.config.version.clone(),
+            version: self.config.version().to_owned(),
+            fingerprint: self.config.contracts.fingerprint.clone(),
             token,
             instance: self.instance,
             dial,
@@ -97,6 +100,7 @@ impl Client {
         }
         self.fx.timers.cancel(ClientTimer::Handshake);
         self.fx.timers.cancel(ClientTimer::Elapsed);
+        self.server = Some(Arc::new(self.config.contracts.server(&welcome.server)));
         self.lease = welcome.lease_id();
         if let Some(lease) = self.lease {
             self.outbox.leased(lease, &mut self.fx);

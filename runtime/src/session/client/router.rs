@@ -18,7 +18,7 @@ use super::types::{
     SubscribeError, SubscriptionRequest,
 };
 use super::volatiles::Volatiles;
-use crate::session::{Close, CloseCode, Now, Random, millis};
+use crate::session::{Build, Close, CloseCode, Now, Random, millis};
 use crate::wire::{
     Body, ClientFrame, Dial, InstanceId, LeaseId, Name, ServerFrame, TopicNo, body_limit,
 };
@@ -36,6 +36,8 @@ pub struct Client {
     pub(super) instance: InstanceId,
     pub(super) state: ConnectionState,
     pub(super) link: Link,
+    /// What the last server was built from.
+    pub(super) server: Option<Arc<Build>>,
     pub(super) session: Option<ClientSession>,
     pub(super) lease: Option<LeaseId>,
     pub(super) outbox: Outbox,
@@ -58,6 +60,7 @@ impl Client {
             instance,
             state: ConnectionState::Disconnected,
             link: Link::new(),
+            server: None,
             session: None,
             lease: None,
             outbox,
@@ -77,6 +80,12 @@ impl Client {
         client.lease = recovery.lease();
         client.outbox = Outbox::recovered(&client.config, recovery, &mut client.fx);
         client
+    }
+
+    /// What the server was built from, and how it fits this client, as of the last WELCOME.
+    #[must_use]
+    pub fn server(&self) -> Option<&Build> {
+        self.server.as_deref()
     }
 
     /// Begins to dial. Does nothing unless the state is `Disconnected`.

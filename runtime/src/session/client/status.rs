@@ -18,6 +18,7 @@ impl Client {
             next_dial_in_ms,
             away_ms,
             latency_ms: self.link.latency_ms(),
+            server: self.server.clone(),
         }
     }
 }

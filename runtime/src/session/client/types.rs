@@ -1,9 +1,11 @@
 //! What goes in and out of a client's core.
 
+use std::sync::Arc;
+
 pub use super::submission::{CallId, CallOutcome, Submission};
 
 use super::recovery::Record;
-use crate::session::{Close, Now};
+use crate::session::{Build, Close, Now};
 use crate::wire::{Body, Dial, Name, Position, TopicSeq, UnsubscribeCode};
 
 pub use crate::wire::Gap;
@@ -320,4 +322,6 @@ pub struct Status {
     pub away_ms: Option<u64>,
     /// The last measured round trip of a heartbeat, in milliseconds.
     pub latency_ms: Option<u64>,
+    /// What the server was built from, and how it fits this client, as of the last WELCOME.
+    pub server: Option<Arc<Build>>,
 }

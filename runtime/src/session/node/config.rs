@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::declared::{MessageSpec, TopicSpec};
-use crate::session::millis;
 use crate::session::store::{Retention, Terms, TopicId};
+use crate::session::{Contracts, millis};
 use crate::wire::{self, Codec, Name, Window};
 
 /// When a silent peer is asked for a sign of life, and given up (PROTOCOL.md section 9).
@@ -50,6 +50,8 @@ pub struct NodeConfig {
     /// Sorted by name, for look-up.
     pub(super) messages: Vec<MessageSpec>,
     pub(super) topics: Vec<TopicSpec>,
+    /// The contract that clients are told of, and earlier ones by which they are judged: none.
+    pub contracts: Contracts,
     /// Codecs that are served; every publication is encoded in each.
     pub codecs: Vec<Codec>,
     /// Sequenced frames and bytes that a client may have under way: 256 frames, 256 KiB.
@@ -260,6 +262,7 @@ impl NodeConfig {
             protocol: protocol.into(),
             messages: Vec::new(),
             topics: Vec::new(),
+            contracts: Contracts::default(),
             codecs: vec![Codec::Json],
             window: Window { frames: 256, bytes: 256 * 1024 },
             max_client_window: Window { frames: 1000, bytes: 1024 * 1024 },

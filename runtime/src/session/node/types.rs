@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::session::Close;
 use crate::session::store::{Appended, MessageId, OpId, Outcome, Publication, StoreOp, TopicId};
+use crate::session::{Build, Close};
 use crate::wire::{
     Body, Codec, CommandNo, LeaseId, Name, Position, RefusalCode, ResumeFailure, UnsubscribeCode,
 };
@@ -116,6 +116,8 @@ pub enum Execution {
         conn: ConnId,
         /// From HELLO.
         token: Option<String>,
+        /// What the client was built from.
+        client: Arc<Build>,
     },
     /// Run a command's handler; answer [`Executed::Command`] or [`Executed::Refused`].
     Command {
@@ -140,6 +142,8 @@ pub enum Execution {
         codec: Codec,
         /// Who asks.
         principal: Principal,
+        /// What their client was built from.
+        client: Arc<Build>,
         /// Milliseconds left; [`NodeEvent::Abort`] comes then.
         timeout_ms: u64,
     },
@@ -157,6 +161,8 @@ pub enum Execution {
         codec: Codec,
         /// Who sends.
         principal: Principal,
+        /// What their client was built from.
+        client: Arc<Build>,
         /// Milliseconds left; [`NodeEvent::Abort`] comes then.
         timeout_ms: u64,
     },

@@ -97,6 +97,7 @@ impl Speaker for Ours {
             v: 1,
             protocol: "bench".to_owned(),
             version: "1.0".to_owned(),
+            fingerprint: None,
             token: None,
             instance: InstanceId(instance),
             dial: Dial(1),

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::me::Me;
 use crate::case::{Step, Stop, ensure};
-use crate::frame::{Frame, is_id, kind};
+use crate::frame::{Frame, is_bare_name, is_id, kind};
 
 /// The books of one attachment.
 #[derive(Debug, Default)]
@@ -41,6 +41,27 @@ struct Sub {
     events: Vec<u64>,
 }
 
+/// What a server may tell of itself (4.18, 4.19).
+fn tells_of_itself(welcome: &Value) -> Step {
+    let text = |member: &str| match &welcome[member] {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text.as_str())),
+        other => Err(Stop::broken("4.18", format!("`{member}` is {other}"))),
+    };
+    text("version")?;
+    if let Some(fingerprint) = text("fingerprint")? {
+        ensure!("4.18", is_bare_name(fingerprint), "a fingerprint that is no name: {fingerprint}");
+    }
+    let words = ["same", "compatible", "client_outdated", "server_outdated", "unknown"];
+    let verdict = text("verdict")?;
+    ensure!(
+        "4.19",
+        verdict.is_none_or(|word| words.contains(&word)),
+        "a verdict that means nothing: {verdict:?}"
+    );
+    Ok(())
+}
+
 impl Rules {
     /// Checks a WELCOME: its form, and what it must say to this HELLO (1.5, 4.1, 4.7, 4.10).
     pub(super) fn welcome(&mut self, me: &Me, frame: &Frame) -> Step {
@@ -61,6 +82,7 @@ impl Rules {
         }
         ensure!("1.6", frame.member("4.1", "/gen")? > 0, "the first `gen` is 1");
         let body = frame.body();
+        tells_of_itself(&body)?;
         let leased = !body["lease"].is_null();
         let needs_none = me.lease_later && me.lease.is_none();
         ensure!("5.23", leased || needs_none, "WELCOME has no lease: {body}");

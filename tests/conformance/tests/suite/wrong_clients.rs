@@ -72,6 +72,13 @@ async fn a_client_that_begins_to_count_anew_with_each_welcome_is_found() {
 }
 
 mistakes! {
+    a_client_whose_fingerprint_changes_is_found "4.18" |memory, way, frame, _| {
+        if way == Way::Down || frame[0] != 20 {
+            return Fate::Pass;
+        }
+        memory.count += 1;
+        changed(frame, |frame| frame[1]["fingerprint"] = json!(format!("dial-{}", memory.count)))
+    };
     a_side_that_is_never_heard_by_itself_is_found "9.3" |_, way, frame, _| {
         if way == Way::Up && frame[0] == 12 { Fate::Become(Vec::new()) } else { Fate::Pass }
     };

@@ -62,6 +62,18 @@ async fn a_server_that_says_1000_when_it_leaves_is_found() {
 }
 
 mistakes! {
+    a_server_that_calls_equal_contracts_different_is_found "4.19" |_, way, frame, _| {
+        if way == Way::Up || frame[0] != 21 {
+            return Fate::Pass;
+        }
+        changed(frame, |frame| frame[1]["verdict"] = json!("client_outdated"))
+    };
+    a_server_whose_fingerprint_is_no_name_is_found "4.18" |_, way, frame, _| {
+        if way == Way::Up || frame[0] != 21 {
+            return Fate::Pass;
+        }
+        changed(frame, |frame| frame[1]["fingerprint"] = json!("v1 of the chat"))
+    };
     a_side_that_is_never_heard_by_itself_is_found "9.3" |_, way, frame, _| {
         if way == Way::Down && frame[0] == 12 { Fate::Become(Vec::new()) } else { Fate::Pass }
     };

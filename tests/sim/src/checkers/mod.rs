@@ -4,6 +4,7 @@
 
 mod backlog;
 mod bounds;
+mod builds;
 mod claims;
 mod commands;
 mod directs;
@@ -30,6 +31,7 @@ use steadfast::session::{Close, Now};
 use steadfast::wire::{LeaseId, SessionId};
 use steadfast_rig::Rule;
 
+pub use builds::contract_of;
 pub use promises::Owed;
 pub use sometimes::{REQUIRED, Sometimes};
 pub use topics::{Restored, Topics};

@@ -253,6 +253,7 @@ impl Checkers {
         let (Some(hello), user) = (book.hello.clone(), book.user.clone()) else { return };
         book.served = Some(welcome.session);
         book.down_next = 1;
+        let process = book.process;
         if welcome.resumed {
             book.down_next = hello.resume.as_ref().map_or(0, |resume| resume.recv.0) + 1;
             self.resume_keeps_the_principal(welcome.session, &user);
@@ -277,6 +278,7 @@ impl Checkers {
             };
             self.sessions.insert(welcome.session, session);
         }
+        self.a_server_tells_the_verdict(process, &hello, welcome);
         if let Some(grant) = &welcome.lease {
             let claimed = hello.lease.as_ref().map(|claim| claim.id);
             self.session_has_lease(socket.node_process, welcome.session, claimed, grant);

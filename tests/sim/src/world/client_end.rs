@@ -44,7 +44,7 @@ impl World {
     /// A process starts, and goes on with what the one before left on `disk`.
     fn start_process(&mut self, at: usize, disk: Option<Disk>, before: Option<u64>) {
         let process = self.fresh();
-        let config = self.meddle_config();
+        let config = self.meddle_config(process);
         let then = self.clients.get(at).map_or(Now(0), |slot| slot.clock.reads(self.now));
         let seed = self.rng.seed32();
         let clock = self.fresh_clock();

@@ -4,13 +4,19 @@
 use std::sync::Arc;
 
 use steadfast::session::client::{ClientConfig, HttpRefusal};
+use steadfast_rig::fixtures;
 
 use super::World;
+use crate::checkers::contract_of;
 use crate::mistake::Mistake;
 
 impl World {
-    pub(super) fn meddle_config(&self) -> Arc<ClientConfig> {
+    /// Processes are of every age; what was built when follows from their number.
+    pub(super) fn meddle_config(&self, process: u64) -> Arc<ClientConfig> {
         let mut config = Arc::clone(&self.plan.client);
+        if let Some(contract) = contract_of(process) {
+            Arc::make_mut(&mut config).contracts.fingerprint = Some(fixtures::name(contract));
+        }
         if self.plan.mistake == Some(Mistake::WidensBacklog) {
             Arc::make_mut(&mut config).backlog_calls += 100;
         }

@@ -380,6 +380,7 @@ impl World {
             self.checkers.a_refused_upgrade_is_answered(slot.process, slot.core.state());
             self.checkers.a_client_keeps_its_bounds(slot.process, load, slot.core.config());
             self.checkers.states_are_told(slot.process, slot.core.state());
+            self.checkers.a_client_knows_the_verdict(slot.process, slot.core.server());
             if !slot.frozen {
                 self.checkers.no_timer_is_lost(slot.process, now, timer);
             }

@@ -1,15 +1,17 @@
 //! Leases as sessions get and lose them: issued, claimed, taken over, renewed, released
 //! (PROTOCOL.md 1.3, 5.1, 5.15). What the sessions are told is the router's.
 
+use std::sync::Arc;
+
 use super::lease::{Contact, Issue, Lease};
 use super::slot::SlotState;
 use super::state::Leases;
-use crate::session::Now;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Purpose, Timer};
 use crate::session::node::keys::{LeaseKey, SessionKey};
 use crate::session::node::types::{ConnId, Principal};
 use crate::session::store::{Generation, Record, StoreOp};
+use crate::session::{Build, Now};
 use crate::wire::{Codec, CommandNo, Hello, LeaseId, LeaseState};
 
 /// Leases that are renewed in a millisecond when all of them are to be.
@@ -87,6 +89,13 @@ impl Leases {
             lease.instance = hello.instance;
             lease.dial = hello.dial;
             lease.principal = principal;
+        }
+    }
+
+    /// What the holder of a lease was built from.
+    pub(crate) fn introduce(&mut self, key: LeaseKey, client: Arc<Build>) {
+        if let Some(lease) = self.leases.held_mut(key) {
+            lease.client = client;
         }
     }
 

@@ -2,19 +2,22 @@
 //! what is kept. It starts, commits and answers nothing.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use super::queue::Queue;
 use super::slot::{Committing, Decision, Slot, SlotState};
-use crate::session::Now;
 use crate::session::node::keys::{OperationKey, SessionKey};
 use crate::session::node::types::{Attempt, ExecId, Principal};
 use crate::session::store::{Generation, Outcome};
+use crate::session::{Build, Now};
 use crate::wire::{Codec, CommandNo, Dial, FailureCode, Hello, InstanceId, LeaseId, RefusalCode};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Lease {
     pub(super) id: LeaseId,
     pub(super) principal: Principal,
+    /// What its last holder was built from.
+    pub(super) client: Arc<Build>,
     pub(super) codec: Codec,
     pub(super) session: Option<SessionKey>,
     /// The last process and socket that held it: an older socket of that process may not take it
@@ -180,6 +183,7 @@ impl Lease {
         Self {
             id,
             principal,
+            client: Arc::default(),
             codec,
             session: None,
             instance: hello.instance,

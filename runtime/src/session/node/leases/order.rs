@@ -5,6 +5,8 @@
 //! come back after each. What is handed out ahead begins after the one before it has ended, or
 //! comes back unbegun.
 
+use std::sync::Arc;
+
 use super::slot::{Running, SlotState, Waiting};
 use super::state::Leases;
 use crate::session::Now;
@@ -143,6 +145,7 @@ impl Leases {
             body,
             codec: lease.codec,
             principal: lease.principal.clone(),
+            client: Arc::clone(&lease.client),
             timeout_ms,
         })
     }

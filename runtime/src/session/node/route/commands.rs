@@ -128,6 +128,7 @@ impl Node {
         }
         let Some(principal) = self.seats.principal(seat.session).cloned() else { return };
         let Some(codec) = self.seats.begin_volatile(conn, &self.config) else { return };
+        let client = self.seats.client(conn);
         let exec = self.fx.begin(now, timeout, Running::Volatile(conn));
         self.fx.execute(Execution::Volatile {
             exec,
@@ -136,6 +137,7 @@ impl Node {
             body,
             codec,
             principal,
+            client,
             timeout_ms: millis(timeout),
         });
     }

@@ -1,5 +1,7 @@
 //! From HELLO to WELCOME, and the ends of sessions and leases (PROTOCOL.md 4.1, 4.7 to 4.10, 5.1).
 
+use std::sync::Arc;
+
 use crate::session::node::effects::{Purpose, Running};
 use crate::session::node::keys::{LeaseKey, Seat, SessionKey};
 use crate::session::node::leases::Grant;
@@ -33,8 +35,9 @@ impl Node {
         }
         let exec = self.fx.begin_untimed(Running::Authenticate(conn));
         let token = hello.token.clone();
-        self.seats.authenticate(conn, hello, exec);
-        self.fx.execute(Execution::Authenticate { exec, conn, token });
+        let client = Arc::new(self.config.contracts.client(&hello));
+        self.seats.authenticate(conn, hello, Arc::clone(&client), exec);
+        self.fx.execute(Execution::Authenticate { exec, conn, token, client });
     }
 
     pub(super) fn on_authenticated(
@@ -88,6 +91,7 @@ impl Node {
         self.replace(now, earlier);
         self.fx.event(NodeEvent::Returned(principal.clone(), Ok(())));
         self.leases.resumed(seat.lease, hello, principal);
+        self.leases.introduce(seat.lease, self.seats.client(conn));
         if let Some(claim) = &hello.lease {
             self.raise_low(now, seat.lease, claim.low);
         }
@@ -276,6 +280,7 @@ impl Node {
         let (conn, lease) = (opening.conn, opening.lease);
         let seat = self.seats.open(now, opening, &mut self.random, &self.config);
         self.leases.seat(now, lease, seat.session, &self.config, &mut self.fx);
+        self.leases.introduce(lease, self.seats.client(conn));
         self.welcome(now, conn, seat, false, state);
     }
 

@@ -2,11 +2,12 @@
 //! and the frames that wait for nothing but the socket.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::keys::Seat;
 use crate::session::node::types::{ConnId, ExecId, Principal};
-use crate::session::{Close, CloseCode, Now};
+use crate::session::{Build, Close, CloseCode, Now};
 use crate::wire::{Codec, Hello, LeaseId, ServerFrame};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -23,6 +24,8 @@ pub(super) struct Attachment {
     /// Exchanges may be repeated: a sequence that was accepted already is dropped, not an error.
     pub(super) rewindable: bool,
     pub(super) volatiles_running: u32,
+    /// What the client was built from, as its HELLO says.
+    pub(super) client: Arc<Build>,
     /// The longest message that the client takes, as its HELLO says.
     pub(super) message_bytes: Option<u32>,
     /// Frames that wait for nothing but the socket.
@@ -98,6 +101,7 @@ impl Attachment {
             asked: false,
             rewindable: false,
             volatiles_running: 0,
+            client: Arc::default(),
             message_bytes: None,
             control: VecDeque::new(),
         }

@@ -1,6 +1,8 @@
 //! From HELLO to WELCOME: which session a HELLO may go on with, and how a session is opened or
 //! taken over (PROTOCOL.md 4.7 to 4.10). Who is asked, and what is closed, is the router's.
 
+use std::sync::Arc;
+
 use super::attachment::{Leasing, Phase};
 use super::session::{Beginning, Session};
 use super::state::Seats;
@@ -8,7 +10,7 @@ use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::keys::{Seat, SessionKey};
 use crate::session::node::types::{ConnId, ExecId, Principal};
-use crate::session::{Now, Random, millis};
+use crate::session::{Build, Now, Random, millis};
 use crate::wire::{
     Codec, Gen, Hello, LeaseGrant, LeaseId, ResumeFailure, ResumeToken, Seq, ServerFrame,
     SessionId, Welcome, Window,
@@ -46,8 +48,15 @@ pub(crate) struct Replaced {
 
 impl Seats {
     /// HELLO has arrived; its authentication runs.
-    pub(crate) fn authenticate(&mut self, conn: ConnId, hello: Box<Hello>, exec: ExecId) {
+    pub(crate) fn authenticate(
+        &mut self,
+        conn: ConnId,
+        hello: Box<Hello>,
+        client: Arc<Build>,
+        exec: ExecId,
+    ) {
         if let Some(attachment) = self.attachments.get_mut(&conn) {
+            attachment.client = client;
             attachment.message_bytes = hello.message_bytes;
             attachment.phase = Phase::Authenticating { hello, exec };
         }
@@ -64,6 +73,12 @@ impl Seats {
                 None
             }
         }
+    }
+
+    /// What the client was built from.
+    pub(crate) fn client(&self, conn: ConnId) -> Arc<Build> {
+        let attachment = self.attachments.get(&conn);
+        attachment.map(|attachment| Arc::clone(&attachment.client)).unwrap_or_default()
     }
 
     /// The store is asked for a lease.
@@ -212,6 +227,7 @@ impl Seats {
         config: &NodeConfig,
         fx: &mut Effects,
     ) -> Option<ServerFrame> {
+        let server = config.contracts.told(self.client(conn).verdict);
         let session = self.sessions.held_mut(seat.session)?;
         session.told();
         let welcome = Welcome {
@@ -225,6 +241,7 @@ impl Seats {
             window: config.window,
             lease,
             heartbeat: config.heartbeat.on_wire(),
+            server,
         };
         if let Some(attachment) = self.attachments.get_mut(&conn) {
             attachment.phase = Phase::Attached(seat);

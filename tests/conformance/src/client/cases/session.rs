@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::peer::is_command;
 use super::super::trial::Trial;
 use crate::case::{Step, cases, ensure};
-use crate::frame::{Frame, kind};
+use crate::frame::{Frame, is_bare_name, kind};
 
 cases! { Trial;
     hello_comes_first_and_nothing_until_welcome: "4.1";
@@ -32,6 +32,9 @@ cases! { Trial;
     what_must_not_come_before_welcome_closes_with_4410: "4.15" "3.6";
     a_ping_before_welcome_is_not_answered: "4.1" "9.2";
     a_clean_close_says_1000: "4.11" "8.1";
+    its_fingerprint_is_a_name_and_stays: "4.18";
+    it_goes_on_with_any_server: "4.18" "4.19";
+    a_fingerprint_of_the_server_that_is_no_name_closes_with_4400: "4.18" "3.3";
 }
 
 async fn hello_comes_first_and_nothing_until_welcome(trial: &Trial) -> Step {
@@ -313,4 +316,43 @@ async fn what_must_not_come_before_welcome_closes_with_4410(trial: &Trial) -> St
     peer.is_alive("4.15").await?;
     peer.welcome(json!({})).await;
     peer.closes_with("4.15", 4410).await
+}
+
+async fn its_fingerprint_is_a_name_and_stays(trial: &Trial) -> Step {
+    let (mut client, peer) = trial.attached().await?;
+    let told = peer.hello["fingerprint"].clone();
+    let fits = told.is_null() || told.as_str().is_some_and(is_bare_name);
+    ensure!("4.18", fits, "a fingerprint that is no name: {told}");
+    peer.line.socket.cut();
+    let peer = client.attach().await?;
+    let again = &peer.hello["fingerprint"];
+    ensure!("4.18", *again == told, "the same process tells {told}, then {again}");
+    Ok(())
+}
+
+async fn it_goes_on_with_any_server(trial: &Trial) -> Step {
+    let servers = [
+        json!({ "version": "0.0.1", "fingerprint": "a", "verdict": "client_outdated" }),
+        json!({ "version": "999", "fingerprint": "b", "verdict": "server_outdated" }),
+        json!({ "version": "of another kind", "verdict": "a_word_of_later" }),
+        json!({ "version": null, "fingerprint": null, "verdict": null }),
+    ];
+    for told in servers {
+        let (mut client, mut peer) = trial.attached_with(told).await?;
+        let call = client.echo("x").await?;
+        peer.command("4.18").await?;
+        peer.result(1, json!("x")).await;
+        client.ends("4.18", call, json!({ "outcome": "reply" })).await?;
+    }
+    Ok(())
+}
+
+async fn a_fingerprint_of_the_server_that_is_no_name_closes_with_4400(trial: &Trial) -> Step {
+    for told in [json!({ "fingerprint": "a b" }), json!({ "fingerprint": 7 })] {
+        let mut client = trial.client().await?;
+        let mut peer = client.accept().await?;
+        peer.welcome(told).await;
+        peer.closes_with("4.18", 4400).await?;
+    }
+    Ok(())
 }

@@ -1,9 +1,9 @@
 //! Section 4.1: HELLO, WELCOME, and what comes before and after.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::me::Me;
-use super::super::trial::{Trial, fresh};
+use super::super::trial::{Server, Trial, fresh};
 use crate::case::{Step, cases, ensure};
 use crate::frame::kind;
 
@@ -18,6 +18,10 @@ cases! { Trial;
     the_first_welcome_has_a_new_session_and_a_new_lease: "4.1" "4.10" "5.1" "1.6";
     the_principal_is_that_of_the_token: "4.1" "1.3";
     an_attachment_has_no_subscriptions_to_begin_with: "1.1" "7.2";
+    no_fingerprint_is_refused: "4.18";
+    a_fingerprint_that_is_no_name_closes_with_4400: "4.18" "3.3";
+    a_client_with_the_servers_fingerprint_is_told_so: "4.18" "4.19";
+    a_client_that_nothing_is_known_of_is_judged_by_its_version: "4.19";
 }
 
 async fn another_protocol_or_version_closes_with_4401(trial: &Trial) -> Step {
@@ -39,6 +43,81 @@ async fn the_applications_version_is_not_compared(trial: &Trial) -> Step {
     let mut hello = me.hello();
     hello["version"] = json!("99.0-from-the-future");
     server.greet(&me, &hello).await?.welcomed().await
+}
+
+/// What WELCOME tells of the server, to a client of this version and fingerprint.
+async fn told(server: &Server<'_>, version: Option<&str>, fingerprint: Value) -> Step<Value> {
+    let mut me = Me::new("ann");
+    me.dial = 1;
+    let mut hello = me.hello();
+    if let Some(version) = version {
+        hello["version"] = json!(version);
+    }
+    hello["fingerprint"] = fingerprint;
+    let mut peer = server.greet(&me, &hello).await?;
+    peer.welcomed().await?;
+    Ok(peer.welcome())
+}
+
+async fn no_fingerprint_is_refused(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    for fingerprint in [Value::Null, json!("0"), json!("A.b-c_9"), json!("f".repeat(64))] {
+        told(&server, None, fingerprint).await?;
+    }
+    Ok(())
+}
+
+async fn a_fingerprint_that_is_no_name_closes_with_4400(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    for fingerprint in [json!(""), json!("a b"), json!("f".repeat(65)), json!(7)] {
+        let mut me = Me::new("ann");
+        me.dial = 1;
+        let mut hello = me.hello();
+        hello["fingerprint"] = fingerprint;
+        server.greet(&me, &hello).await?.closes_with("4.18", 4400).await?;
+    }
+    Ok(())
+}
+
+async fn a_client_with_the_servers_fingerprint_is_told_so(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    let welcome = told(&server, None, Value::Null).await?;
+    // Who has no contract to tell has none that could be equal.
+    let Some(own) = welcome["fingerprint"].as_str() else { return Ok(()) };
+    let same = told(&server, Some("0.0.1"), json!(own)).await?;
+    ensure!("4.19", same["verdict"] == "same", "equal fingerprints, and {}", same["verdict"]);
+    ensure!("4.18", same["fingerprint"] == own, "another fingerprint: {same}");
+    let other = told(&server, None, json!("not-the-servers")).await?;
+    ensure!("4.19", other["verdict"] != "same", "different fingerprints, and `same`");
+    Ok(())
+}
+
+async fn a_client_that_nothing_is_known_of_is_judged_by_its_version(trial: &Trial) -> Step {
+    let server = trial.server().await?;
+    let welcome = told(&server, None, Value::Null).await?;
+    let own = welcome["version"].as_str().unwrap_or_default();
+    // With up to three numbers there is room for one more, which makes it newer.
+    let parts: Vec<_> = own.split('.').collect();
+    let is_number = |part: &&str| {
+        (1..9).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let is_zero = parts.iter().all(|part| part.bytes().all(|byte| byte == b'0'));
+    if parts.len() > 3 || is_zero || !parts.iter().all(is_number) {
+        return Ok(());
+    }
+    let fits = [
+        (format!("{own}.1"), "server_outdated"),
+        (format!("{own}.0"), "unknown"),
+        ("0.0.0.0".to_owned(), "client_outdated"),
+        (format!("{own}-beta"), "unknown"),
+    ];
+    for (version, verdict) in fits {
+        let welcome = told(&server, Some(&version), json!(fresh("contract"))).await?;
+        let told = &welcome["verdict"];
+        let fits = told.is_null() || told == verdict;
+        ensure!("4.19", fits, "a client of {version}, a server of {own}: {told}");
+    }
+    Ok(())
 }
 
 async fn the_first_frame_must_be_hello(trial: &Trial) -> Step {

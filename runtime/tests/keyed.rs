@@ -1,5 +1,6 @@
 //! A keyed topic between a client and a node: whatever is cut, skipped, forgotten and read late,
 //! what a mirror calls the topic's state is its state (PROTOCOL.md 7.20 to 7.24).
+#![allow(clippy::panic, reason = "a failed step is a failed test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -74,6 +75,9 @@ fn deed() -> impl Strategy<Value = Deed> {
         1 => Just(Deed::Delete),
     ]
 }
+
+/// Where a log stands, its oldest number, and what it has.
+type Log = (Position, TopicSeq, Vec<(TopicSeq, u64)>);
 
 struct World {
     now: Now,
@@ -203,7 +207,7 @@ impl World {
     }
 
     /// What the store has of the topic.
-    fn log(&mut self) -> Option<(Position, TopicSeq, Vec<(TopicSeq, u64)>)> {
+    fn log(&mut self) -> Option<Log> {
         let heads = self.store.apply(self.now, StoreOp::Heads { topics: vec![board()] });
         let StoreOutcome::Heads(heads) = heads else { panic!("{heads:?}") };
         let head = heads[0]?;

@@ -80,7 +80,6 @@ fn arm(model: &Model, message: &Message, keyed: &[(Ident, syn::Type)]) -> TokenS
     let (private, ident) = (model.private(), model.ident());
     let (variant, removes) =
         (derived(message.ident()), matches!(message.kind(), Kind::Removal { .. }));
-    let ty = item_type(keyed);
     let (pattern, item) = match message.payload() {
         Payload::Own(own) => {
             (code!(#ident::#variant(__message)), code!(#private::item_of::<#own>(__message)))
@@ -89,14 +88,10 @@ fn arm(model: &Model, message: &Message, keyed: &[(Ident, syn::Type)]) -> TokenS
             let fields = keyed.iter().map(|(field, _)| own_field(message, field));
             let local = |at| Ident::new(&format!("__item_{at}"), Span::mixed_site());
             let names: Vec<Ident> = (0..keyed.len()).map(local).collect();
-            let text = match (&*names, keyed) {
-                ([name], [(_, ty)]) => code!(#private::topic_key::<#ty>(#name)),
-                _ => {
-                    let types = keyed.iter().map(|(_, ty)| ty);
-                    code!(#private::topic_key::<#ty>(
-                        &(#(<#types as ::core::clone::Clone>::clone(#names),)*)
-                    ))
-                }
+            // Of the fields' own types: where one is another than the topic says, `item` tells.
+            let text = match &*names {
+                [name] => code!(#private::topic_key(#name)),
+                _ => code!(#private::topic_key(&(#(::core::clone::Clone::clone(#names),)*))),
             };
             (code!(#ident::#variant { #(#fields: #names,)* .. }), text)
         }

@@ -82,7 +82,10 @@ impl VariantAttrs {
                 "`reserved` retires wire names of the whole enum: `#[ws(client, .., \
                  reserved(\"old_name\"))]`",
             )),
-            word => Err(self.unknown(key, word, role)),
+            word => Err(match belongs_elsewhere(word) {
+                Some(place) => syn::Error::new(key.span(), format!("`{word}` belongs to {place}")),
+                None => self.unknown(key, word, role),
+            }),
         }
     }
 
@@ -233,4 +236,19 @@ impl VariantAttrs {
 fn flag(flag: &mut bool) -> syn::Result<()> {
     *flag = true;
     Ok(())
+}
+
+/// Where a key stands that a variant does not have.
+fn belongs_elsewhere(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "reply" => "the kind: `#[ws(request(reply = MessageId))]`",
+        "concurrent" => {
+            "the kind: `#[ws(command(concurrent))]`, `#[ws(request(reply = MessageId, concurrent))]`"
+        }
+        "latest_by" => "the kind: `#[ws(volatile(latest_by = room))]`",
+        "key" | "replay" | "ttl" => {
+            "a topic of the enum: `topic(Room, key = room: RoomId, replay = 500, ttl = \"10m\")`"
+        }
+        _ => return None,
+    })
 }

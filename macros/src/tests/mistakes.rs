@@ -418,6 +418,10 @@ fn a_state_has_no_method_of_its_own() {
 fn what_belongs_to_one_message_or_to_the_whole_enum_is_sent_there() {
     for (attribute, words) in [
         (parse_quote!(#[ws(command, deprecated)]), "deprecation is Rust's own"),
+        (parse_quote!(#[ws(command, concurrent)]), "`concurrent` belongs to the kind: "),
+        (parse_quote!(#[ws(command, reply = u32)]), "`reply` belongs to the kind: "),
+        (parse_quote!(#[ws(volatile, latest_by = room)]), "`latest_by` belongs to the kind: "),
+        (parse_quote!(#[ws(command, ttl = "1h")]), "`ttl` belongs to a topic of the enum: "),
         (parse_quote!(#[ws(command, reserved("old"))]), "`reserved` retires wire names of the"),
     ] {
         let attribute: syn::Attribute = attribute;

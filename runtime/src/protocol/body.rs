@@ -2,9 +2,11 @@
 //! counts as an empty body; knows nothing of the frames around it.
 
 use std::cell::Cell;
+use std::fmt;
 
 use bytes::Bytes;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::finite;
 use crate::wire::{self, Body, Codec};
@@ -168,13 +170,36 @@ pub fn decode_reply<R: DeserializeOwned>(body: &[u8], codec: Codec) -> Result<R,
     if is_nothing(body, codec) {
         return decode(null, codec).or_else(|why| decode(unit.as_bytes(), codec).map_err(|_| why));
     }
-    let blank = match codec {
-        Codec::Json => body.trim_ascii(),
-        Codec::Binary => body,
-    };
     match decode(body, codec) {
-        Err(why) if blank == unit.as_bytes() => decode(null, codec).map_err(|_: DecodeError| why),
+        Err(why) if decode::<NoMembers>(body, codec).is_ok() => {
+            decode(null, codec).map_err(|_: DecodeError| why)
+        }
         result => result,
+    }
+}
+
+/// A map without members, however it is written: with spaces in it, or in MessagePack with its length
+/// in one byte, three or five.
+struct NoMembers;
+
+impl<'de> Deserialize<'de> for NoMembers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = NoMembers;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an empty map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<NoMembers, A::Error> {
+                match map.next_key::<IgnoredAny>()? {
+                    None => Ok(NoMembers),
+                    Some(_) => Err(A::Error::invalid_type(Unexpected::Map, &self)),
+                }
+            }
+        }
+        deserializer.deserialize_map(Members)
     }
 }
 
@@ -246,9 +271,15 @@ mod tests {
 
     #[test]
     fn a_reply_without_value_is_unit() {
-        for body in ["", "null", "{}"] {
+        for body in ["", "null", "{}", " { \n} "] {
             assert_eq!(decode_reply::<()>(body.as_bytes(), Codec::Json), Ok(()), "{body:?}");
         }
+        // `{}` with its length in one byte, in two more, and in four more.
+        let maps: [&[u8]; 3] = [&[0x80], &[0xde, 0, 0], &[0xdf, 0, 0, 0, 0]];
+        for body in [&[][..], &[0xc0]].into_iter().chain(maps) {
+            assert_eq!(decode_reply::<()>(body, Codec::Binary), Ok(()), "{body:?}");
+        }
+        assert!(decode_reply::<()>(&[0x81, 0x01, 0x02], Codec::Binary).is_err());
         assert_eq!(decode_reply::<u64>(b"7", Codec::Json), Ok(7));
         assert_eq!(decode_reply::<Option<u64>>(b"null", Codec::Json), Ok(None));
         assert!(decode_reply::<u64>(b"{}", Codec::Json).is_err());

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use steadfast::Codec;
 use steadfast::client::{
     CallError, Damage, Fate, OutboxError, OutboxFile, OutboxSettings, RecoveredCall,
 };
@@ -27,13 +28,21 @@ fn open(path: &Path) -> Result<OutboxFile, OutboxError> {
 }
 
 fn offline(path: &Path) -> ChatClient {
+    offline_in(Codec::Json, path)
+}
+
+fn offline_in(codec: Codec, path: &Path) -> ChatClient {
     let nowhere = "127.0.0.1:1".parse().unwrap();
-    client(nowhere).outbox(open(path).unwrap()).connect_lazily().unwrap()
+    client(nowhere).codec(codec).outbox(open(path).unwrap()).connect_lazily().unwrap()
 }
 
 async fn online(path: &Path, running: &Running) -> ChatClient {
-    let file = open(path).unwrap();
-    within(client(running.address).outbox(file).connect()).await.expect("a connection")
+    online_in(Codec::Json, path, running).await
+}
+
+async fn online_in(codec: Codec, path: &Path, running: &Running) -> ChatClient {
+    let client = client(running.address).codec(codec).outbox(open(path).unwrap());
+    within(client.connect()).await.expect("a connection")
 }
 
 fn texts(recovered: &[RecoveredCall<ChatCommand>]) -> Vec<String> {
@@ -56,8 +65,14 @@ async fn three_writes(path: &Path) -> Vec<usize> {
 
 #[tokio::test]
 async fn what_one_client_leaves_the_next_one_sends_and_learns_of() {
-    let path = path("leaves");
-    let chat = offline(&path);
+    for codec in Codec::ALL {
+        leaves_and_goes_on(codec).await;
+    }
+}
+
+async fn leaves_and_goes_on(codec: Codec) {
+    let path = path(&format!("leaves-{codec:?}"));
+    let chat = offline_in(codec, &path);
     let calls = ["first", "second"].map(|text| chat.post(RoomId(1), text.into()));
     for call in &calls {
         assert!(within(call.accepted()).await);
@@ -68,8 +83,8 @@ async fn what_one_client_leaves_the_next_one_sends_and_learns_of() {
         assert_eq!(within(call).await, Err(CallError::Kept));
     }
 
-    let running = serve().await;
-    let chat = online(&path, &running).await;
+    let running = serve_with(|builder| builder.codecs(Codec::ALL)).await;
+    let chat = online_in(codec, &path, &running).await;
     let recovered = chat.inner().recovered();
     assert_eq!(texts(&recovered), ["first", "second"]);
     assert!(recovered.iter().all(|call| call.version() == "1.0" && call.name() == "post"));

@@ -133,9 +133,11 @@ fn recover(
 ) -> Result<Recovery, OutboxError> {
     let clocks = Clocks { now: Now(0), wall_ms: wall_ms() };
     let mut recovery = Recovery::default();
+    // A client finds out that a codec it does not know is not its own.
+    let codec = Codec::from_subprotocol(&contents.owner.codec).unwrap_or(Codec::Binary);
     for batch in &contents.batches {
         // A sum that fits says that this was written; by whom is not said.
-        let records = record::read_all(batch, clocks);
+        let records = record::read_all(batch, codec, clocks);
         let foreign = || OutboxError::Foreign { path: path.to_owned() };
         records.ok_or_else(foreign)?.into_iter().for_each(|record| recovery.apply(record));
     }

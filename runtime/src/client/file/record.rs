@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::session::Now;
 use crate::session::client::{CallId, CallOutcome, Command, Record, Submission};
-use crate::wire::{Body, CommandNo, FailureCode, LeaseId, Name, RefusalCode};
+use crate::wire::{Body, Codec, CommandNo, FailureCode, LeaseId, Name, RefusalCode};
 
 /// What is written of times is the wall clock's, so that it means something to the next process:
 /// the same moment by both clocks.
@@ -136,51 +136,52 @@ pub(super) fn text(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend(bytes);
 }
 
-/// Reads records until there are none; `None` if one is none.
-pub(super) fn read_all(mut bytes: &[u8], clocks: Clocks) -> Option<Vec<Record>> {
+/// Reads records until there are none; `None` if one is none. Bodies are of this codec.
+pub(super) fn read_all(mut bytes: &[u8], codec: Codec, clocks: Clocks) -> Option<Vec<Record>> {
     let mut records = Vec::new();
     while !bytes.is_empty() {
-        records.push(read(&mut bytes, clocks)?);
+        records.push(read(&mut bytes, codec, clocks)?);
     }
     Some(records)
 }
 
-fn read(from: &mut &[u8], clocks: Clocks) -> Option<Record> {
+fn read(from: &mut &[u8], codec: Codec, clocks: Clocks) -> Option<Record> {
     Some(match take_byte(from)? {
         LEASE => Record::Lease {
             id: LeaseId(u128::from_le_bytes(*take_array(from)?)),
             next: CommandNo(take_number(from)?),
         },
-        TAKEN => {
-            Record::Taken { call: CallId(take_number(from)?), command: read_command(from, clocks)? }
-        }
+        TAKEN => Record::Taken {
+            call: CallId(take_number(from)?),
+            command: read_command(from, codec, clocks)?,
+        },
         NUMBERED => {
             Record::Numbered { call: CallId(take_number(from)?), n: CommandNo(take_number(from)?) }
         }
         UNNUMBERED => Record::Unnumbered { from: CommandNo(take_number(from)?) },
-        ENDED => Record::Ended { call: CallId(take_number(from)?), outcome: read_outcome(from)? },
+        ENDED => {
+            Record::Ended { call: CallId(take_number(from)?), outcome: read_outcome(from, codec)? }
+        }
         FORGOTTEN => Record::Forgotten { call: CallId(take_number(from)?) },
         _ => return None,
     })
 }
 
-fn read_command(from: &mut &[u8], clocks: Clocks) -> Option<Command> {
+fn read_command(from: &mut &[u8], codec: Codec, clocks: Clocks) -> Option<Command> {
     let at_ms = take_number(from)?;
     let (timeout_ms, declared_timeout_ms) = (take_number(from)?, take_number(from)?);
     let version: Arc<str> = str::from_utf8(take_text(from)?).ok()?.into();
     let name = Name::from_bytes(Bytes::copy_from_slice(take_text(from)?))?;
-    let body = Body::from(String::from_utf8(take_text(from)?.to_vec()).ok()?);
+    let body = take_body(from, codec)?;
     let said = Submission { name, body, timeout_ms, declared_timeout_ms, max_bytes: u32::MAX };
     // A clock that was set back makes the time that has passed look shorter, never negative.
     let waited_ms = clocks.wall_ms.saturating_sub(at_ms);
     Some(Command::of_before(clocks.now, said, waited_ms, version))
 }
 
-fn read_outcome(from: &mut &[u8]) -> Option<CallOutcome> {
-    let body =
-        |from: &mut &[u8]| Some(Body::from(String::from_utf8(take_text(from)?.to_vec()).ok()?));
+fn read_outcome(from: &mut &[u8], codec: Codec) -> Option<CallOutcome> {
     Some(match take_byte(from)? {
-        REPLY => CallOutcome::Reply(body(from)?),
+        REPLY => CallOutcome::Reply(take_body(from, codec)?),
         FAILED => {
             let code = *FAILURES.get(usize::from(take_byte(from)?))?;
             let name = take_text(from)?;
@@ -188,7 +189,7 @@ fn read_outcome(from: &mut &[u8]) -> Option<CallOutcome> {
                 true => Name::EMPTY,
                 false => Name::from_bytes(Bytes::copy_from_slice(name))?,
             };
-            CallOutcome::Failed { code, name, body: body(from)? }
+            CallOutcome::Failed { code, name, body: take_body(from, codec)? }
         }
         REFUSED => CallOutcome::Refused(*REFUSALS.get(usize::from(take_byte(from)?))?),
         UNKNOWN => CallOutcome::OutcomeUnknown,
@@ -219,6 +220,13 @@ pub(super) fn take_text<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(text)
 }
 
+/// Where bodies are JSON, bytes that are no text would break each socket that they are sent on.
+fn take_body(from: &mut &[u8], codec: Codec) -> Option<Body> {
+    let body = take_text(from)?;
+    let fits = codec == Codec::Binary || str::from_utf8(body).is_ok();
+    fits.then(|| Body::copy_from(body))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -227,13 +235,22 @@ mod tests {
 
     const WRITTEN: Clocks = Clocks { now: Now(5_000), wall_ms: 1_000_000 };
 
-    fn outcome() -> impl Strategy<Value = CallOutcome> {
+    fn body(codec: Codec) -> BoxedStrategy<Body> {
+        match codec {
+            Codec::Json => ".{0,60}".prop_map(Body::from).boxed(),
+            Codec::Binary => prop::collection::vec(any::<u8>(), 0..60).prop_map(Body::from).boxed(),
+        }
+    }
+
+    fn outcome(codec: Codec) -> impl Strategy<Value = CallOutcome> {
         let code = prop::sample::select(FAILURES.to_vec());
         let name = prop::sample::select(vec![Name::EMPTY, Name::from_static("muted").unwrap()]);
         prop_oneof![
-            ".{0,40}".prop_map(|text| CallOutcome::Reply(Body::from(text))),
-            (code, name, ".{0,40}").prop_map(|(code, name, text)| {
-                CallOutcome::Failed { code, name, body: Body::from(text) }
+            body(codec).prop_map(CallOutcome::Reply),
+            (code, name, body(codec)).prop_map(|(code, name, body)| CallOutcome::Failed {
+                code,
+                name,
+                body
             }),
             prop::sample::select(REFUSALS.to_vec()).prop_map(CallOutcome::Refused),
             Just(CallOutcome::OutcomeUnknown),
@@ -241,31 +258,26 @@ mod tests {
     }
 
     /// A command as it is read at the very moment at which it is written.
-    fn command() -> impl Strategy<Value = Command> {
-        (".{0,60}", 0..100_000_u64, any::<u64>(), any::<u64>(), ".{0,8}").prop_map(
-            |(text, waited_ms, timeout_ms, declared_timeout_ms, version)| {
+    fn command(codec: Codec) -> impl Strategy<Value = Command> {
+        (body(codec), 0..100_000_u64, any::<u64>(), any::<u64>(), ".{0,8}").prop_map(
+            |(body, waited_ms, timeout_ms, declared_timeout_ms, version)| {
                 let name = Name::from_static("post").unwrap();
-                let said = Submission {
-                    name,
-                    body: Body::from(text),
-                    timeout_ms,
-                    declared_timeout_ms,
-                    max_bytes: u32::MAX,
-                };
+                let said =
+                    Submission { name, body, timeout_ms, declared_timeout_ms, max_bytes: u32::MAX };
                 Command::of_before(WRITTEN.now, said, waited_ms, version.into())
             },
         )
     }
 
-    fn records() -> impl Strategy<Value = Vec<Record>> {
+    fn records(codec: Codec) -> impl Strategy<Value = Vec<Record>> {
         let call = || any::<u64>().prop_map(CallId);
         let n = || any::<u64>().prop_map(CommandNo);
         let record = prop_oneof![
             (any::<u128>(), n()).prop_map(|(id, next)| Record::Lease { id: LeaseId(id), next }),
-            (call(), command()).prop_map(|(call, command)| Record::Taken { call, command }),
+            (call(), command(codec)).prop_map(|(call, command)| Record::Taken { call, command }),
             (call(), n()).prop_map(|(call, n)| Record::Numbered { call, n }),
             n().prop_map(|from| Record::Unnumbered { from }),
-            (call(), outcome()).prop_map(|(call, outcome)| Record::Ended { call, outcome }),
+            (call(), outcome(codec)).prop_map(|(call, outcome)| Record::Ended { call, outcome }),
             call().prop_map(|call| Record::Forgotten { call }),
         ];
         prop::collection::vec(record, 0..6)
@@ -279,22 +291,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(records in records()) {
-            prop_assert_eq!(read_all(&written(&records), WRITTEN), Some(records));
+        fn what_was_written_is_read(json in records(Codec::Json), binary in records(Codec::Binary)) {
+            prop_assert_eq!(read_all(&written(&json), Codec::Json, WRITTEN), Some(json));
+            prop_assert_eq!(read_all(&written(&binary), Codec::Binary, WRITTEN), Some(binary));
         }
 
         #[test]
-        fn what_was_cut_off_is_no_record(records in records(), cut in any::<prop::sample::Index>()) {
+        fn what_was_cut_off_is_no_record(records in records(Codec::Json), cut in any::<prop::sample::Index>()) {
             let bytes = written(&records);
             prop_assume!(!bytes.is_empty());
-            if let Some(read) = read_all(&bytes[..cut.index(bytes.len())], WRITTEN) {
+            if let Some(read) = read_all(&bytes[..cut.index(bytes.len())], Codec::Json, WRITTEN) {
                 prop_assert!(records.starts_with(&read) && read.len() < records.len());
             }
         }
 
         #[test]
         fn any_bytes_are_records_or_none(bytes in prop::collection::vec(0..8_u8, 0..80)) {
-            let _ = read_all(&bytes, WRITTEN);
+            for codec in Codec::ALL {
+                let _ = read_all(&bytes, codec, WRITTEN);
+            }
         }
     }
 
@@ -312,7 +327,7 @@ mod tests {
         let bytes = written(&[taken(Command::new(Now(3_000), said))]);
         let waited = |wall_ms| {
             let clocks = Clocks { now: Now(0), wall_ms };
-            match &read_all(&bytes, clocks).unwrap()[0] {
+            match &read_all(&bytes, Codec::Json, clocks).unwrap()[0] {
                 Record::Taken { command, .. } => (command.since(), command.version().cloned()),
                 other => panic!("{other:?}"),
             }

@@ -80,24 +80,26 @@ fn tagged(marker: u8, bytes: &[u8], out: &mut Vec<u8>) {
 /// What is left of a message.
 struct Rest<'a>(&'a [u8]);
 
-/// Reads a message, and checks it as far as its codec goes.
+/// Reads a message, and checks it as far as its codec goes. With it come the bytes of its last
+/// element, which is its body where it has one.
 ///
 /// # Errors
 /// Which clause it breaks.
-pub(crate) fn decode(message: &[u8], sender: Sender) -> Result<Value, Broken> {
+pub(crate) fn decode(message: &[u8], sender: Sender) -> Result<(Value, usize), Broken> {
     let broken = |what: &str| Broken { clause: "3.8", what: format!("{what}: {message:02x?}") };
     let mut rest = Rest(message);
     let kind = rest.byte().ok_or_else(|| broken("a message without a kind"))?;
     let layout = match layout(kind.into(), sender) {
         Some(layout) => layout,
-        None if kind >= 128 => return Ok(json!([kind])),
+        None if kind >= 128 => return Ok((json!([kind]), 0)),
         None => {
             let what = "a kind that this end does not send".into();
             return Err(Broken { clause: "3.6", what });
         }
     };
-    let mut frame = vec![json!(kind)];
+    let (mut frame, mut last) = (vec![json!(kind)], 0);
     for part in layout.chars() {
+        last = rest.0.len();
         let element = match part {
             'i' | 'd' => rest.number().map(Value::from).ok_or_else(|| broken("not a varint"))?,
             'n' | 'm' | 's' => {
@@ -115,7 +117,11 @@ pub(crate) fn decode(message: &[u8], sender: Sender) -> Result<Value, Broken> {
         };
         frame.push(element);
     }
-    if rest.0.is_empty() { Ok(frame.into()) } else { Err(broken("something behind a frame")) }
+    if rest.0.is_empty() {
+        Ok((frame.into(), last))
+    } else {
+        Err(broken("something behind a frame"))
+    }
 }
 
 impl<'a> Rest<'a> {

@@ -2,6 +2,7 @@
 //! and not judged.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many lines of a case are kept; the oldest go first.
@@ -11,7 +12,10 @@ const LINE_BYTES: usize = 400;
 
 /// The exchange of one case. Clones write to the same one.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Exchange(Arc<Mutex<VecDeque<String>>>);
+pub(crate) struct Exchange {
+    lines: Arc<Mutex<VecDeque<String>>>,
+    formless: Arc<AtomicBool>,
+}
 
 impl Exchange {
     /// Adds a line, cut to the longest length.
@@ -22,15 +26,25 @@ impl Exchange {
         }
         let cut =
             if end < what.len() { format!("… ({} bytes)", what.len()) } else { String::new() };
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() == LINES {
             lines.pop_front();
         }
         lines.push_back(format!("{who} {}{cut}", &what[..end]));
     }
 
+    /// A step has no form in the codec of this run: nothing can be said of its case there.
+    pub(crate) fn formless(&self, what: &str) {
+        self.note("no form in this codec:", what);
+        self.formless.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_formless(&self) -> bool {
+        self.formless.load(Ordering::Relaxed)
+    }
+
     /// The lines that are kept, oldest first.
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }

@@ -90,8 +90,12 @@ pub(crate) fn layout(kind: u64, sender: Sender) -> Option<&'static str> {
 /// A message that was read as a frame.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
-    /// The message as it travelled.
+    /// The message as it travelled, or as it would have in JSON.
     pub(crate) text: String,
+    /// The bytes of the message in its codec.
+    pub(crate) bytes: usize,
+    /// And those of its body.
+    body_bytes: usize,
     pub(crate) kind: u64,
     elements: Vec<Box<RawValue>>,
 }
@@ -108,7 +112,8 @@ impl Frame {
         let kind = elements.remove(0);
         let kind =
             integer(kind.get()).ok_or_else(|| broken("3.1", "a kind that is not a number"))?;
-        let frame = Self { text: text.to_owned(), kind, elements };
+        let body_bytes = elements.last().map_or(0, |body| body.get().len());
+        let frame = Self { text: text.to_owned(), bytes: text.len(), body_bytes, kind, elements };
         if (128..256).contains(&kind) {
             return Ok(frame);
         }
@@ -123,6 +128,11 @@ impl Frame {
             }
         }
         Ok(frame)
+    }
+
+    /// With what it was in another codec.
+    pub(crate) fn of_bytes(self, bytes: usize, body_bytes: usize) -> Self {
+        Self { bytes, body_bytes, ..self }
     }
 
     /// An integer of the head, counted from 0 after the kind. The layout has been checked.
@@ -153,7 +163,7 @@ impl Frame {
 
     /// How many bytes of a window the frame takes (4.6): those of its body.
     pub(crate) fn window_bytes(&self) -> u64 {
-        if self.kind == REFUSED { 0 } else { self.body_text().len() as u64 }
+        if self.kind == REFUSED { 0 } else { self.body_bytes as u64 }
     }
 
     /// A member of a rare frame that must be a number.

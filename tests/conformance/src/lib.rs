@@ -33,7 +33,7 @@ pub use clause::{Clause, Coverage, clauses, coverage};
 pub use client::run_client_suite;
 pub use report::{Ending, Outcome, Report, Verdict};
 pub use server::{Subject, run_server_suite};
-pub use suite::Selection;
+pub use suite::{Codec, Selection};
 
 /// How long the suite waits for something that must happen, before it reports that it did not.
 const PATIENCE: Duration = Duration::from_secs(10);

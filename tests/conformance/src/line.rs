@@ -42,12 +42,13 @@ impl Line {
     }
 
     /// A message as a frame, in the codec of the attachment.
-    fn frame(&self, message: Arrival) -> Step<Frame> {
-        match (message, self.socket.binary) {
+    pub(crate) fn frame(&self, message: Arrival) -> Step<Frame> {
+        match (message, self.socket.binary.is_some()) {
             (Arrival::Text(text), false) => Ok(Frame::read(&text, self.sender)?),
             (Arrival::Binary(bytes), true) => {
-                let frame = binary::decode(&bytes, self.sender)?;
-                Ok(Frame::read(&frame.to_string(), self.sender)?)
+                let (frame, body_bytes) = binary::decode(&bytes, self.sender)?;
+                let frame = Frame::read(&frame.to_string(), self.sender)?;
+                Ok(frame.of_bytes(bytes.len(), body_bytes))
             }
             (_, false) => Err(Stop::broken("2.2", "a binary message on a JSON attachment")),
             (_, true) => Err(Stop::broken("2.2", "a text message on a binary attachment")),
@@ -131,17 +132,15 @@ impl Line {
         }
     }
 
+    /// The bytes of a frame on this line.
+    pub(crate) fn length(&self, frame: &Value) -> usize {
+        let binary = self.socket.binary.and_then(|own| binary::encode(frame, own));
+        binary.map_or_else(|| frame.to_string().len(), |bytes| bytes.len())
+    }
+
     /// Sends a frame as it is.
     pub(crate) async fn say(&mut self, frame: Value) {
-        if !self.socket.binary {
-            return self.socket.send(frame.to_string()).await;
-        }
-        let own = match self.sender {
-            Sender::Client => Sender::Server,
-            Sender::Server => Sender::Client,
-        };
-        let bytes = binary::encode(&frame, own).expect("cases say frames that can be");
-        self.socket.send_binary(&bytes).await;
+        self.socket.say(&frame).await;
     }
 }
 

@@ -5,8 +5,8 @@
 use std::process::ExitCode;
 
 use steadfast_conformance::{
-    Adapter, Ending, Report, Selection, Subject, Verdict, clauses, coverage, run_client_suite,
-    run_server_suite,
+    Adapter, Codec, Ending, Report, Selection, Subject, Verdict, clauses, coverage,
+    run_client_suite, run_server_suite,
 };
 
 const USAGE: &str = "\
@@ -18,6 +18,7 @@ steadfast-conformance: holds a server or a client against the clauses of PROTOCO
   --clause ID               only the cases of this clause; may be repeated
   --case TEXT               only the cases whose name contains this
   --except TEXT             not those whose name contains this; may be repeated
+  --codec CODEC             `json`, which is the default, or `binary`
   --jobs N                  how many cases run at a time; 12 if not given, fewer on a slow machine
   --coverage                which clauses have a case; runs nothing
 
@@ -61,6 +62,7 @@ fn read(mut arguments: impl Iterator<Item = String>) -> Option<(Task, Selection)
             "--clause" => selection.clauses.push(arguments.next()?),
             "--case" => selection.name = Some(arguments.next()?),
             "--except" => selection.except.push(arguments.next()?),
+            "--codec" => selection.codec = codec(&arguments.next()?)?,
             "--jobs" => selection.jobs = Some(arguments.next()?.parse().ok()?),
             "--coverage" => task = Some(Task::Coverage),
             "--url" => task = Some(Task::Server(Subject::Url(arguments.next()?))),
@@ -72,6 +74,14 @@ fn read(mut arguments: impl Iterator<Item = String>) -> Option<(Task, Selection)
         }
     }
     task.map(|task| (task, selection))
+}
+
+fn codec(name: &str) -> Option<Codec> {
+    match name {
+        "json" => Some(Codec::Json),
+        "binary" => Some(Codec::Binary),
+        _ => None,
+    }
 }
 
 fn program(arguments: impl Iterator<Item = String>) -> Option<Adapter> {

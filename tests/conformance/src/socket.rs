@@ -15,8 +15,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
+use serde_json::Value;
+
+use crate::binary;
 use crate::case::{Step, Stop};
 use crate::exchange::Exchange;
+use crate::frame::Sender;
 use crate::within;
 
 /// The subprotocol that the suite speaks (2.1).
@@ -43,8 +47,8 @@ pub(crate) struct Socket {
     stream: WebSocketStream<TcpStream>,
     name: String,
     exchange: Exchange,
-    /// Frames are binary.
-    pub(crate) binary: bool,
+    /// Frames are binary, and this end sends those of such a sender.
+    pub(crate) binary: Option<Sender>,
 }
 
 impl Socket {
@@ -53,7 +57,7 @@ impl Socket {
         name: String,
         exchange: Exchange,
     ) -> Self {
-        Self { stream, name, exchange, binary: false }
+        Self { stream, name, exchange, binary: None }
     }
 
     /// Dials a server and offers this subprotocol.
@@ -96,18 +100,45 @@ impl Socket {
         }
     }
 
-    /// Writes a text message. If the peer has already closed, the next read shows it.
+    /// Writes a frame, in the codec of the socket.
+    pub(crate) async fn say(&mut self, frame: &Value) {
+        let Some(own) = self.binary else { return self.send(frame.to_string()).await };
+        match binary::encode(frame, own) {
+            Some(bytes) => self.send_binary(&bytes).await,
+            None => self.exchange.formless(&frame.to_string()),
+        }
+    }
+
+    /// Writes a text message of the JSON codec, whose form as text is what matters. If the peer has
+    /// already closed, the next read shows it.
     pub(crate) async fn send(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        if self.binary.is_some() {
+            return self.exchange.formless(&text);
+        }
+        self.send_text(text).await;
+    }
+
+    /// Writes a text message whatever the codec is.
+    pub(crate) async fn send_text(&mut self, text: impl Into<String>) {
         let text = text.into();
         self.exchange.note(&format!("{} →", self.name), &text);
         self.write(Message::text(text)).await;
     }
 
     /// Writes several messages at once, so that the peer is likely to read them together.
-    pub(crate) async fn send_together(&mut self, texts: &[String]) {
-        for text in texts {
-            self.exchange.note(&format!("{} →", self.name), text);
-            if self.stream.feed(Message::text(text.clone())).await.is_err() {
+    pub(crate) async fn say_together(&mut self, frames: &[Value]) {
+        for frame in frames {
+            let text = frame.to_string();
+            self.exchange.note(&format!("{} →", self.name), &text);
+            let message = match self.binary {
+                None => Message::text(text),
+                Some(own) => match binary::encode(frame, own) {
+                    Some(bytes) => Message::binary(bytes),
+                    None => return self.exchange.formless(&text),
+                },
+            };
+            if self.stream.feed(message).await.is_err() {
                 return;
             }
         }
@@ -116,6 +147,9 @@ impl Socket {
 
     /// Writes one message bit by bit, with a pause before each.
     pub(crate) async fn send_slowly(&mut self, pieces: &[&'static str], pause: Duration) {
+        if self.binary.is_some() {
+            return self.exchange.formless(&pieces.concat());
+        }
         self.exchange.note(&format!("{} → slowly", self.name), &pieces.concat());
         for (at, piece) in pieces.iter().enumerate() {
             tokio::time::sleep(pause).await;
@@ -165,7 +199,7 @@ impl Socket {
     }
 
     /// Listens until the peer closes, and answers nothing, not even WebSocket pings. Returns the
-    /// texts that came, and the code.
+    /// server's messages that came, as JSON, and the code.
     pub(crate) async fn listen_mutely(self) -> Option<(Vec<String>, Option<u16>)> {
         let mut stream = self.stream.into_inner();
         let mut texts = Vec::new();
@@ -175,6 +209,10 @@ impl Socket {
                 self.exchange.note(&format!("{} ← opcode {opcode}", self.name), &text);
                 match (opcode, payload.as_slice()) {
                     (1, _) => texts.push(text),
+                    (2, message) => {
+                        let frame = binary::decode(message, Sender::Server).ok();
+                        texts.extend(frame.map(|(frame, _)| frame.to_string()));
+                    }
                     (8, [high, low, ..]) => return Some(u16::from_be_bytes([*high, *low])),
                     (8, _) => return None,
                     _ => {}

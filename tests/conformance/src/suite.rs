@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 
-use crate::case::{Broken, Case, Stop};
+use crate::case::{Broken, Case, Step, Stop};
 use crate::exchange::Exchange;
 use crate::report::{Ending, Outcome};
 use crate::{PATIENCE, with_patience};
@@ -16,6 +16,28 @@ use crate::{PATIENCE, with_patience};
 const AT_A_TIME: usize = 12;
 /// No case takes this long, unless something hangs.
 const CASE: Duration = Duration::from_secs(60);
+
+/// What the suite speaks (2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Codec {
+    /// `steadfast.v1.json`, which everybody has.
+    #[default]
+    Json,
+    /// `steadfast.v1.bin`. Cases about JSON, and about both codecs, are not applicable then.
+    Binary,
+}
+
+impl Codec {
+    pub(crate) fn is_of_json(self) -> Step {
+        match self {
+            Self::Json => Ok(()),
+            Self::Binary => Err(Stop::NotApplicable(OF_JSON.into())),
+        }
+    }
+}
+
+/// Why a case is not carried out in binary.
+const OF_JSON: &str = "it is about JSON, or about both codecs";
 
 /// Which cases to carry out.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +51,8 @@ pub struct Selection {
     /// How long to wait for something that must happen, before it counts as missing: 10 s if not
     /// given. Less makes sense only if something is known to be missing.
     pub patience: Option<Duration>,
+    /// What the suite speaks: JSON if not given.
+    pub codec: Codec,
     /// How many cases run at a time: 12 if not given. Adapters that are slow to start, on a machine
     /// that is busy, need fewer.
     pub jobs: Option<usize>,
@@ -69,6 +93,7 @@ pub(crate) async fn run<T: Send + Sync + 'static>(
             let ended =
                 tokio::time::timeout(CASE, with_patience(patience, (case.run)(&trial))).await;
             let ending = match ended {
+                _ if exchange.is_formless() => Ending::NotApplicable { reason: OF_JSON.into() },
                 Ok(Ok(())) => Ending::Passed,
                 Ok(Err(Stop::Broken(Broken { clause, what }))) => Ending::Failed { clause, what },
                 Ok(Err(Stop::NotApplicable(reason))) => Ending::NotApplicable { reason },

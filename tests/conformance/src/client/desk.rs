@@ -223,12 +223,7 @@ impl Desk {
     /// Checks a frame after WELCOME.
     pub(super) fn frame(&mut self, frame: &Frame) -> Step {
         let limit = self.attachment.frame_bytes;
-        ensure!(
-            "2.3",
-            frame.text.len() <= limit,
-            "{} bytes, and {limit} are allowed",
-            frame.text.len()
-        );
+        ensure!("2.3", frame.bytes <= limit, "{} bytes, and {limit} are allowed", frame.bytes);
         match frame.kind {
             kind::ACK => {
                 self.ack(frame.number(0))?;

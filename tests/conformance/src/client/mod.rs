@@ -23,7 +23,9 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case<Trial>> {
 /// adapter where to dial.
 pub async fn run_client_suite(adapter: Adapter, selection: &Selection) -> Report {
     let adapter = Arc::new(adapter);
-    let outcomes =
-        suite::run(cases(), selection, |exchange| Trial::new(Arc::clone(&adapter), exchange)).await;
+    let outcomes = suite::run(cases(), selection, |exchange| {
+        Trial::new(Arc::clone(&adapter), exchange, selection.codec)
+    })
+    .await;
     Report { side: "client", outcomes }
 }

@@ -250,7 +250,7 @@ impl Peer {
     }
 
     async fn topic_frame(&mut self, frame: Value) -> u64 {
-        let bytes = frame.to_string().len() as u64;
+        let bytes = self.line.length(&frame) as u64;
         let (number, ts) =
             (frame[1].as_u64().unwrap_or_default(), frame[2].as_u64().unwrap_or_default());
         self.desk().sent(number, ts, bytes);

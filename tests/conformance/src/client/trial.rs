@@ -17,13 +17,16 @@ use crate::adapter::{Adapter, Channel};
 use crate::binary;
 use crate::case::{Step, Stop, ensure};
 use crate::exchange::Exchange;
+use crate::frame::Sender;
 use crate::socket::{SUBPROTOCOL, Socket};
+use crate::suite::Codec;
 use crate::within;
 
 /// One case's stage.
 pub(crate) struct Trial {
     adapter: Arc<Adapter>,
     exchange: Exchange,
+    codec: Codec,
 }
 
 /// A client under test, and the listener that it dials.
@@ -32,14 +35,16 @@ pub(crate) struct Client {
     adapter: Channel,
     desk: Arc<Mutex<Desk>>,
     exchange: Exchange,
+    /// What it speaks.
+    codec: Codec,
     sockets: u32,
     calls: u64,
     subs: u64,
 }
 
 impl Trial {
-    pub(super) fn new(adapter: Arc<Adapter>, exchange: Exchange) -> Self {
-        Self { adapter, exchange }
+    pub(super) fn new(adapter: Arc<Adapter>, exchange: Exchange, codec: Codec) -> Self {
+        Self { adapter, exchange, codec }
     }
 
     /// A client that dials again at once.
@@ -64,16 +69,20 @@ impl Trial {
         if settings["backoff_ms"].is_null() {
             settings["backoff_ms"] = json!(5);
         }
+        if self.codec == Codec::Binary && settings["codec"].is_null() {
+            settings["codec"] = json!(binary::SUBPROTOCOL);
+        }
+        let codec = if settings["codec"].is_null() { Codec::Json } else { Codec::Binary };
         adapter.ask("start", json!({ "url": url, "tokens": tokens, "settings": settings })).await?;
         let (desk, exchange) = (Arc::new(Mutex::new(Desk::new())), self.exchange.clone());
-        Ok(Client { listener, adapter, desk, exchange, sockets: 0, calls: 0, subs: 0 })
+        Ok(Client { listener, adapter, desk, exchange, codec, sockets: 0, calls: 0, subs: 0 })
     }
 
     /// A client that speaks the binary codec, attached.
     pub(crate) async fn in_binary(&self) -> Step<(Client, Peer)> {
         let settings = json!({ "codec": binary::SUBPROTOCOL });
         let mut client = self.client_with(settings, &["ann"]).await?;
-        let peer = client.attach_in_binary().await?;
+        let peer = client.attach().await?;
         Ok((client, peer))
     }
 
@@ -107,13 +116,17 @@ impl Client {
         tokio::time::timeout(moment, self.listener.accept()).await.is_ok()
     }
 
-    /// The next socket, upgraded with an answer that names this subprotocol.
-    pub(crate) async fn socket(&mut self, answered: Option<&'static str>) -> Step<Socket> {
-        self.socket_for(SUBPROTOCOL, answered).await
+    /// The subprotocol that it has to offer.
+    const fn wanted(&self) -> &'static str {
+        match self.codec {
+            Codec::Json => SUBPROTOCOL,
+            Codec::Binary => binary::SUBPROTOCOL,
+        }
     }
 
-    /// The same of a client that has to offer `wanted`.
-    async fn socket_for(&mut self, wanted: &str, answered: Option<&'static str>) -> Step<Socket> {
+    /// The next socket, upgraded with an answer that names this subprotocol.
+    pub(crate) async fn socket(&mut self, answered: Option<&'static str>) -> Step<Socket> {
+        let wanted = self.wanted();
         let (stream, name) = self.tcp().await?;
         let mut offered = String::new();
         #[expect(clippy::result_large_err, reason = "the callback's type is the library's")]
@@ -133,7 +146,9 @@ impl Client {
             upgraded.map_err(|error| Stop::broken("2.1", format!("not an upgrade: {error}")))?;
         let offers = offered.split(',').any(|offer| offer.trim() == wanted);
         ensure!("2.1", offers, "the client offers `{offered}`");
-        Ok(Socket::new(upgraded, name, self.exchange.clone()))
+        let mut socket = Socket::new(upgraded, name, self.exchange.clone());
+        socket.binary = (self.codec == Codec::Binary).then_some(Sender::Server);
+        Ok(socket)
     }
 
     /// Refuses the next upgrade with an HTTP status.
@@ -160,18 +175,8 @@ impl Client {
 
     /// The next socket, after its HELLO.
     pub(crate) async fn accept(&mut self) -> Step<Peer> {
-        let socket = self.socket(Some(SUBPROTOCOL)).await?;
+        let socket = self.socket(Some(self.wanted())).await?;
         Peer::greeted(socket, Arc::clone(&self.desk)).await
-    }
-
-    /// The next socket of a client that speaks the binary codec, attached.
-    pub(crate) async fn attach_in_binary(&mut self) -> Step<Peer> {
-        let wanted = binary::SUBPROTOCOL;
-        let mut socket = self.socket_for(wanted, Some(wanted)).await?;
-        socket.binary = true;
-        let mut peer = Peer::greeted(socket, Arc::clone(&self.desk)).await?;
-        peer.welcome(json!({})).await;
-        Ok(peer)
     }
 
     /// The next socket, after its HELLO, where a clause demands one.

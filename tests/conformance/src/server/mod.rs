@@ -33,7 +33,9 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case<Trial>> {
 /// Holds a server against the clauses.
 pub async fn run_server_suite(subject: Subject, selection: &Selection) -> Report {
     let subject = Arc::new(subject);
-    let outcomes =
-        suite::run(cases(), selection, |exchange| Trial::new(Arc::clone(&subject), exchange)).await;
+    let outcomes = suite::run(cases(), selection, |exchange| {
+        Trial::new(Arc::clone(&subject), exchange, selection.codec)
+    })
+    .await;
     Report { side: "server", outcomes }
 }

@@ -291,7 +291,7 @@ impl Rules {
             return Ok(());
         };
         let Some(sub) = self.subs.get_mut(no) else { return Ok(()) };
-        let bytes = frame.text.len() as u64;
+        let bytes = frame.bytes as u64;
         let in_bytes = sub.sent.saturating_sub(sub.finished) < sub.credit.1;
         match frame.kind {
             kind::SNAPSHOT => {

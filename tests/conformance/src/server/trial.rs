@@ -14,13 +14,15 @@ use crate::adapter::Channel;
 use crate::binary;
 use crate::case::{Step, Stop};
 use crate::exchange::Exchange;
-use crate::frame::{Frame, kind, random_id};
+use crate::frame::{Frame, Sender, kind, random_id};
 use crate::socket::{SUBPROTOCOL, Socket, Upgrade};
+use crate::suite::Codec;
 
 /// One case's stage.
 pub(crate) struct Trial {
     subject: Arc<Subject>,
     exchange: Exchange,
+    codec: Codec,
     sockets: AtomicU32,
     /// Adapters live until the end of the case, and not just of the step that started them.
     adapters: Mutex<Vec<Arc<Mutex<Channel>>>>,
@@ -34,8 +36,13 @@ pub(crate) struct Server<'a> {
 }
 
 impl Trial {
-    pub(super) fn new(subject: Arc<Subject>, exchange: Exchange) -> Self {
-        Self { subject, exchange, sockets: AtomicU32::new(0), adapters: Mutex::default() }
+    pub(super) fn new(subject: Arc<Subject>, exchange: Exchange, codec: Codec) -> Self {
+        Self { subject, exchange, codec, sockets: AtomicU32::new(0), adapters: Mutex::default() }
+    }
+
+    /// The case is about JSON, or about both codecs: it is carried out in a run of JSON alone.
+    pub(crate) fn is_of_json(&self) -> Step {
+        self.codec.is_of_json()
     }
 
     /// A server with its own defaults.
@@ -108,6 +115,9 @@ impl Server<'_> {
 
     /// An open socket on which nothing has been sent.
     pub(crate) async fn socket(&self) -> Step<Socket> {
+        if self.trial.codec == Codec::Binary {
+            return self.binary_socket().await;
+        }
         match self.upgrade(Some(SUBPROTOCOL)).await? {
             Upgrade::Open(socket, chosen) if chosen.as_deref() == Some(SUBPROTOCOL) => Ok(*socket),
             Upgrade::Open(_, chosen) => Err(Stop::broken(
@@ -124,7 +134,7 @@ impl Server<'_> {
     pub(crate) async fn binary_socket(&self) -> Step<Socket> {
         match self.upgrade(Some(binary::SUBPROTOCOL)).await? {
             Upgrade::Open(mut socket, chosen) if chosen.as_deref() == Some(binary::SUBPROTOCOL) => {
-                socket.binary = true;
+                socket.binary = Some(Sender::Client);
                 Ok(*socket)
             }
             Upgrade::Open(_, chosen) => Err(Stop::broken(
@@ -158,17 +168,20 @@ impl Server<'_> {
         Ok(Peer::new(self.socket().await?, Me::new("ann")))
     }
 
-    /// A peer that has sent this message, which need not be a HELLO.
+    /// A peer that has sent this message, which need not be a HELLO, or a frame.
     pub(crate) async fn say(&self, first: &str) -> Step<Peer> {
         let mut socket = self.socket().await?;
-        socket.send(first).await;
+        match serde_json::from_str(first) {
+            Ok(frame) if self.trial.codec == Codec::Binary => socket.say(&frame).await,
+            _ => socket.send(first).await,
+        }
         Ok(Peer::new(socket, Me::new("ann")))
     }
 
     /// A peer that has sent this HELLO.
     pub(crate) async fn greet(&self, me: &Me, hello: &Value) -> Step<Peer> {
         let mut socket = self.socket().await?;
-        socket.send(json!([kind::HELLO, hello]).to_string()).await;
+        socket.say(&json!([kind::HELLO, hello])).await;
         Ok(Peer::new(socket, me.clone()))
     }
 

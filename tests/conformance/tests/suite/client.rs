@@ -1,7 +1,7 @@
 //! Our client keeps every clause that a client can be held against.
 
 use serde_json::json;
-use steadfast_conformance::{Ending, Outcome, Selection, run_client_suite};
+use steadfast_conformance::{Codec, Ending, Outcome, Selection, run_client_suite};
 
 use crate::ours::lines;
 
@@ -13,6 +13,29 @@ async fn our_client_keeps_every_clause() {
     let report = run_client_suite(adapter, &selection).await;
     // For our own client, not applicable would be no answer.
     assert!(report.outcomes.iter().all(|outcome| outcome.ending == Ending::Passed), "{report}");
+}
+
+/// Cases of text as text, or of both codecs, say nothing in binary: no other is left out.
+const OF_JSON: &[&str] = &[
+    "numbers_out_of_range_are_an_error",
+    "white_space_between_tokens_is_allowed",
+    "an_element_too_many_is_an_error",
+    "a_name_with_an_escape_is_an_error",
+    "an_event_that_can_not_be_read_is_told_and_harms_nobody",
+    "a_reply_that_can_not_be_read_is_told_and_harms_nobody",
+    "unknown_kinds_from_128_are_ignored",
+    "unknown_kinds_wrong_directions_and_short_frames_are_errors",
+    "what_must_not_come_before_welcome_closes_with_4410",
+    "a_part_of_a_message_counts_as_life",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn our_client_keeps_them_in_binary() {
+    let adapter = crate::ours::adapter(|ends| crate::ours::client::adapt(ends, None));
+    let name = std::env::var("STEADFAST_CASE").ok();
+    let selection = Selection { name, codec: Codec::Binary, ..Selection::default() };
+    let report = run_client_suite(adapter, &selection).await;
+    crate::is_kept_in_binary(&report, &selection, OF_JSON);
 }
 
 /// 5.26 is for those that keep something.

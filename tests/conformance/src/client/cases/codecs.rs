@@ -33,7 +33,7 @@ async fn a_client_of_the_binary_codec_speaks_and_hears_it(trial: &Trial) -> Step
 
 async fn a_text_message_in_the_binary_codec_is_an_error(trial: &Trial) -> Step {
     let (_client, mut peer) = trial.in_binary().await?;
-    peer.line.socket.send("[12,1]").await;
+    peer.line.socket.send_text("[12,1]").await;
     peer.closes_with("2.2", 4400).await
 }
 
@@ -90,7 +90,7 @@ async fn a_session_is_resumed_in_its_codec(trial: &Trial) -> Step {
     let call = client.echo("again").await?;
     peer.command("3.10").await?;
     peer.line.socket.cut();
-    let mut peer = client.attach_in_binary().await?;
+    let mut peer = client.attach().await?;
     ensure!("4.7", peer.wants_resume(), "it does not resume: {}", peer.hello);
     // Its command was received.
     peer.result(1, json!("again")).await;

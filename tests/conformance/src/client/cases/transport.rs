@@ -113,7 +113,7 @@ async fn a_websocket_ping_is_answered(trial: &Trial) -> Step {
             Some(Arrival::WebSocketPong(payload)) if payload == b"life" => {
                 return peer.is_alive("2.4").await;
             }
-            Some(Arrival::Text(_)) => {}
+            Some(Arrival::Text(_) | Arrival::Binary(_)) => {}
             other => return Err(Stop::broken("2.4", format!("{other:?} instead of a pong"))),
         }
     }

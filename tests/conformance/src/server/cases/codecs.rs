@@ -38,7 +38,7 @@ async fn of_both_codecs_the_first_that_is_offered_is_taken(trial: &Trial) -> Ste
 async fn a_text_message_in_the_binary_codec_closes_with_4400(trial: &Trial) -> Step {
     let server = trial.server().await?;
     let mut peer = server.attach_in_binary(Me::new("ann")).await?;
-    peer.line.socket.send("[12,1]").await;
+    peer.line.socket.send_text("[12,1]").await;
     peer.closes_with("2.2", 4400).await.map(drop)
 }
 
@@ -162,6 +162,7 @@ async fn a_session_goes_on_in_its_own_codec(trial: &Trial) -> Step {
 }
 
 async fn neither_session_nor_lease_goes_on_in_the_other_codec(trial: &Trial) -> Step {
+    trial.is_of_json()?;
     let server = trial.server().await?;
     let mut peer = server.attach_in_binary(Me::new("ann")).await?;
     peer.call("3.10", "echo", json!({ "text": "here" })).await?;
@@ -175,6 +176,7 @@ async fn neither_session_nor_lease_goes_on_in_the_other_codec(trial: &Trial) -> 
 }
 
 async fn an_event_reaches_subscribers_of_both_codecs(trial: &Trial) -> Step {
+    trial.is_of_json()?;
     let server = trial.server().await?;
     let (mut json, mut binary) =
         (server.attach(Me::new("ann")).await?, server.attach_in_binary(Me::new("bob")).await?);

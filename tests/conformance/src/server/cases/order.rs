@@ -1,6 +1,6 @@
 //! Sections 5.5, 5.10 and 5.11: the order in which commands take effect.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::me::Me;
 use super::super::trial::{Trial, fresh};
@@ -68,12 +68,10 @@ async fn order_holds_across_sessions(trial: &Trial) -> Step {
 async fn commands_take_effect_in_the_order_of_their_numbers(trial: &Trial) -> Step {
     let mut peer = trial.peer().await?;
     let list = fresh("list");
-    let commands: Vec<String> = (1..=30)
-        .map(|text| {
-            peer.number("append", &json!({ "list": list, "text": text.to_string() })).1.to_string()
-        })
+    let commands: Vec<Value> = (1..=30)
+        .map(|text| peer.number("append", &json!({ "list": list, "text": text.to_string() })).1)
         .collect();
-    peer.line.socket.send_together(&commands).await;
+    peer.line.socket.say_together(&commands).await;
     for n in 1..=30 {
         let length = peer.result("5.5", n).await?;
         ensure!("5.5", length == n, "n {n} made the list {length} long");
@@ -96,7 +94,7 @@ async fn leases_do_not_wait_for_each_other(trial: &Trial) -> Step {
 /// A lease whose queue is filled by a running command, so that the next one was refused with
 /// `overload`.
 async fn with_a_barrier(trial: &Trial) -> Step<(super::super::peer::Peer, String, String, u64)> {
-    let settings = json!({ "queue_bytes": 600, "retry_ms": 1 });
+    let settings = json!({ "queue_bytes": 700, "retry_ms": 1 });
     let mut peer = trial.peer_with(settings).await?;
     let (gate, list) = (fresh("gate"), fresh("list"));
     let held = peer.command("hold", json!({ "gate": gate, "padding": "x".repeat(500) })).await;

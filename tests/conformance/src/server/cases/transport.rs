@@ -1,6 +1,6 @@
 //! Section 2: sockets, subprotocols, limits.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::me::Me;
 use super::super::peer::Peer;
@@ -78,14 +78,10 @@ async fn every_frame_is_one_text_message(trial: &Trial) -> Step {
     let mut peer = trial.peer().await?;
     let list = fresh("list");
     peer.follow(&list).await?;
-    let commands: Vec<String> = (0..6)
-        .map(|index| {
-            peer.number("append", &json!({ "list": list, "text": format!("{index}") }))
-                .1
-                .to_string()
-        })
+    let commands: Vec<Value> = (0..6)
+        .map(|index| peer.number("append", &json!({ "list": list, "text": format!("{index}") })).1)
         .collect();
-    peer.line.socket.send_together(&commands).await;
+    peer.line.socket.say_together(&commands).await;
     for n in 1..=6 {
         peer.result("2.2", n).await?;
         peer.event("2.2").await?;

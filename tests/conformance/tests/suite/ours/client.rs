@@ -12,7 +12,7 @@ use steadfast::client::{
     Call, CallError, ConnectionState, DialReason, Gap, Inbox, InboxItem, Item, SnapshotReason,
     Subscribe, SubscribeError, Subscription, SubscriptionEnd, TopicItem,
 };
-use steadfast::protocol::{Reply, TopicKey};
+use steadfast::protocol::{Reply, TopicKey, decode_body};
 use steadfast::wire::{RefusalCode, ResetReason, UnsubscribeCode};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
@@ -75,7 +75,7 @@ pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
                 calls.reports.abort_all();
                 followers.values().for_each(|follower| follower.task.abort());
                 let next = start(&first, &url, stable, process.as_ref(), &answers);
-                calls.go_on(&next);
+                calls.go_on(&next, codec_of(&first));
                 client = Some(next);
             }
             ("call", Some(client)) => calls.make(client, &question, process.is_some()),
@@ -121,6 +121,12 @@ pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
     drop(relay);
 }
 
+/// What the client of a `start` speaks.
+fn codec_of(question: &Value) -> Codec {
+    let codec = question["settings"]["codec"].as_str().and_then(Codec::from_subprotocol);
+    codec.unwrap_or(Codec::Json)
+}
+
 fn start(
     question: &Value,
     url: &str,
@@ -138,9 +144,8 @@ fn start(
         }
         std::future::ready(tokens[at.load(Ordering::Relaxed).min(tokens.len() - 1)].clone())
     };
-    let codec = settings["codec"].as_str().and_then(Codec::from_subprotocol);
     let builder = ConformanceClient::builder(url)
-        .codec(codec.unwrap_or(Codec::Json))
+        .codec(codec_of(question))
         .token(next_token)
         .configure(|config| {
             let backoff = Duration::from_millis(settings["backoff_ms"].as_u64().unwrap());
@@ -201,10 +206,10 @@ impl Calls {
     }
 
     /// Reports what comes of the calls of an earlier process, which are handed out in their order.
-    fn go_on(&mut self, client: &ConformanceClient) {
+    fn go_on(&mut self, client: &ConformanceClient, codec: Codec) {
         let mut from = 0;
         for call in client.inner().recovered() {
-            let body: Value = serde_json::from_slice(call.body()).unwrap();
+            let body: Value = decode_body(call.body(), codec).unwrap();
             let is_it = |made: &Made| made.name == call.name() && made.body == body;
             from += self.made[from..].iter().position(is_it).unwrap() + 1;
             let Made { id, ref name, .. } = self.made[from - 1];

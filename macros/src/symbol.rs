@@ -24,8 +24,7 @@ pub(crate) const ERROR_KEYS: &[&str] = &["own_display", "crate", "json_schema"];
 
 /// Kinds of messages, by role.
 pub(crate) const CLIENT_KINDS: &[&str] = &["request", "command", "volatile"];
-pub(crate) const SERVER_KINDS: &[&str] =
-    &["event", "removal", "snapshot", "volatile", "direct", "unknown"];
+pub(crate) const SERVER_KINDS: &[&str] = &["event", "snapshot", "volatile", "direct", "unknown"];
 pub(crate) const ERROR_KINDS: &[&str] = &["unknown"];
 
 /// Keys beside the kind of a variant.
@@ -36,7 +35,7 @@ pub(crate) const REQUEST_KEYS: &[&str] =
 pub(crate) const COMMAND_KEYS: &[&str] = &["concurrent", "timeout", "max_bytes", "id", "keep"];
 pub(crate) const VOLATILE_KEYS: &[&str] = &["latest_by", "max_bytes"];
 pub(crate) const DIRECT_KEYS: &[&str] = &["max_bytes"];
-pub(crate) const TOPIC_KEYS: &[&str] = &["key", "replay", "latest_by", "items", "ttl", "max_bytes"];
+pub(crate) const TOPIC_KEYS: &[&str] = &["key", "replay", "ttl", "max_bytes"];
 
 /// What every client has: its own functions, which `generate::calls` makes, and `Clone`'s.
 pub(crate) const CLIENT_METHODS: &[&str] = &[

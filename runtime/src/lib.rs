@@ -203,11 +203,6 @@ macro_rules! assert_contract {
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
-/// The program of `docs/keyed.md`, for the same reason.
-#[cfg(all(doctest, feature = "derive", feature = "client", feature = "server"))]
-#[doc = include_str!("../../docs/keyed.md")]
-mod keyed {}
-
 /// The example of a contract.
 #[cfg(all(doctest, feature = "derive", feature = "client", feature = "server"))]
 #[doc = include_str!("../../docs/contract.md")]

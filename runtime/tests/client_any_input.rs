@@ -105,8 +105,6 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
             ServerFrame::TopicVolatile { topic: TopicNo(topic % 2), name, body }
         }),
         number().prop_map(|ts| ServerFrame::Skip { topic: TopicNo(ts % 2), ts: TopicSeq(ts) }),
-        number()
-            .prop_map(|ts| ServerFrame::Complete { topic: TopicNo(ts % 2), floor: TopicSeq(ts) }),
         (number(), 0_u64..2, 0_u64..2, number(), any::<bool>(), proptest::option::of(reason))
             .prop_map(|(sub, number, epoch, ts, snapshot, reset)| {
                 let (ts, epoch) = (TopicSeq(ts), Epoch(epoch));
@@ -120,7 +118,6 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
                     snapshot,
                     reset,
                     credit: None,
-                    items: None,
                 }))
             }),
         (number(), any::<bool>(), proptest::option::of(number())).prop_map(
@@ -197,7 +194,7 @@ impl Reader {
             Item::Gap(gap) => {
                 self.0.insert(sub, Position { epoch: gap.epoch, ts: gap.resumes_after });
             }
-            Item::Volatile { .. } | Item::Standing(_) => {}
+            Item::Volatile { .. } => {}
         }
     }
 }

@@ -192,7 +192,6 @@ fn a_new_number_is_told_the_position_again() {
         snapshot: false,
         reset: Some(ResetReason::Epoch),
         credit: None,
-        items: None,
     };
     rig.frame(ServerFrame::Subscribed(Box::new(anew)));
     let told = ClientFrame::Position { topic: TopicNo(10), ts: TopicSeq(0), bytes: 300 };

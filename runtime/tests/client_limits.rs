@@ -43,7 +43,6 @@ fn an_event_beyond_the_granted_credit_is_an_error() {
         snapshot: false,
         reset: None,
         credit: Some(Window { frames: 2, bytes: 262_144 }),
-        items: None,
     })));
     rig.events(1..=2);
     assert!(rig.closes().is_empty());

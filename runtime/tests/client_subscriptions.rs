@@ -385,7 +385,6 @@ fn a_subscription_that_goes_on_says_from_where_and_how_much_comes() {
         snapshot: false,
         reset: None,
         credit: None,
-        items: None,
     };
     rig.frame(ServerFrame::Subscribed(Box::new(frame)));
     let resumed = Some(Resumed { from: at(12), count: 3 });

@@ -102,7 +102,6 @@ fn the_reason_of_a_reset_reads_as_on_the_wire() {
             snapshot: false,
             reset: Some(reason),
             credit: None,
-            items: None,
         }))
     });
 }

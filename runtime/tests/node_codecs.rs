@@ -110,7 +110,7 @@ fn each_subscriber_gets_an_event_in_its_own_codec() {
     });
     let bodies =
         vec![(Codec::Json, Body::from("{\"json\":1}")), (Codec::Binary, Body::from("\u{1}"))];
-    let publication = Publication { topic: log("a"), name: name("said"), bodies, item: None };
+    let publication = Publication { topic: log("a"), name: name("said"), bodies };
     bench.act(|node, now| node.publish(now, publication));
     assert_eq!(events(&mut bench, conns[0]), ["{\"json\":1}"]);
     assert_eq!(events(&mut bench, conns[1]), ["\u{1}"]);

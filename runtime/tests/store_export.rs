@@ -44,24 +44,13 @@ fn topic(key: &str) -> TopicId {
 
 fn event(key: &str, text: &str) -> Publication {
     let bodies = vec![(Codec::Json, Body::copy_from(text.as_bytes()))];
-    Publication {
-        topic: topic(key),
-        name: Name::from_static("posted").unwrap(),
-        bodies,
-        item: None,
-    }
+    Publication { topic: topic(key), name: Name::from_static("posted").unwrap(), bodies }
 }
 
 fn say(store: &MemoryStore, count: u64, key: &str, text: &str) {
-    say_of(store, count, key, None, text);
-}
-
-/// Says it of an item.
-fn say_of(store: &MemoryStore, count: u64, key: &str, item: Option<&str>, text: &str) {
-    let item = item.map(Into::into);
-    let Publication { topic, name, bodies, .. } = event(key, text);
+    let Publication { topic, name, bodies } = event(key, text);
     let key = AppendKey::Direct { node: 1, count };
-    let appends = vec![Append { key, as_of: None, name, bodies, item }];
+    let appends = vec![Append { key, as_of: None, name, bodies }];
     let op = StoreOp::Append { topic, appends, retention: KEPT, fresh_epoch: Epoch(5) };
     assert!(matches!(ask(store, op), StoreOutcome::Appended(_)));
 }
@@ -155,32 +144,6 @@ async fn another_store_has_what_was_exported_under_other_epochs() {
     assert!(exported(&new.store).await.len() > 700 * 20, "it can be exported again");
 }
 
-#[tokio::test]
-async fn a_keyed_topic_comes_with_its_items_and_without_what_they_superseded() {
-    let old = timed(MemoryLimits::default(), 1_000_000);
-    for (count, item) in (0..).zip(["a", "b", "a", "c", "b"]) {
-        say_of(&old.store, count, "board", Some(item), "{}");
-    }
-    let text = exported(&old.store).await;
-    let new = timed(MemoryLimits::default(), 1_000_000);
-    let figures = import(&new.store, 99, &mut text.as_bytes()).await.unwrap();
-    assert_eq!((figures.topics, figures.entries), (1, 3));
-    assert_eq!(all_but_epochs(&old.store).await, all_but_epochs(&new.store).await);
-    say_of(&new.store, 5, "board", Some("c"), "{}");
-    let page = new.store.read_back(&topic("board"), None, 9, 999).await.unwrap().unwrap();
-    let numbers: Vec<_> = page.entries.iter().map(|aged| aged.entry.ts.0).collect();
-    assert_eq!(numbers, [6, 5, 3], "what is imported can be superseded");
-}
-
-#[tokio::test]
-async fn an_export_of_before_there_were_items_can_be_imported() {
-    let old = filled();
-    let text = exported(&old.store).await.replace("\"format\":2", "\"format\":1");
-    let new = timed(MemoryLimits::default(), 0);
-    import(&new.store, 99, &mut text.as_bytes()).await.unwrap();
-    assert_eq!(all_but_epochs(&old.store).await, all_but_epochs(&new.store).await);
-}
-
 /// What a command has published is in its log by then, once, though nobody had brought it in.
 #[tokio::test]
 async fn what_is_owed_is_brought_in_first() {
@@ -245,10 +208,10 @@ async fn what_makes_no_sense_is_told_with_its_line() {
         let told = matches!(&came, Err(ImportError::Line { line, .. }) if *line == at);
         assert!(told, "line {at}: {came:?}");
     }
-    let newer = with(0, "{\"piece\":\"export\",\"format\":3}");
+    let newer = with(0, "{\"piece\":\"export\",\"format\":2}");
     let new = timed(MemoryLimits::default(), 0);
     let came = import(&new.store, 1, &mut newer.as_bytes()).await;
-    assert!(matches!(came, Err(ImportError::TooNew { found: 3 })), "{came:?}");
+    assert!(matches!(came, Err(ImportError::TooNew { found: 2 })), "{came:?}");
     assert!(new.store.list_topics(TopicPage::first(9)).await.unwrap().is_empty());
 }
 

@@ -195,7 +195,6 @@ fn subscribed() -> impl Strategy<Value = Subscribed> {
             snapshot,
             reset,
             credit,
-            items: None,
         },
     )
 }
@@ -258,7 +257,6 @@ fn of_topic() -> impl Strategy<Value = ServerFrame> {
         head().prop_map(|(topic, ts, name, body)| ServerFrame::Snapshot { topic, ts, name, body }),
         head().prop_map(|(topic, _, name, body)| ServerFrame::TopicVolatile { topic, name, body }),
         head().prop_map(|(topic, ts, _, _)| ServerFrame::Skip { topic, ts }),
-        head().prop_map(|(topic, floor, _, _)| ServerFrame::Complete { topic, floor }),
     ]
 }
 

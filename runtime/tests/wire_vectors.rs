@@ -160,15 +160,12 @@ fn server_fields(frame: &ServerFrame, codec: Codec) -> (&'static str, Value) {
             ("TOPIC_VOLATILE", json!({"topic": topic, "name": name.as_str(), "body": body(it)}))
         }
         ServerFrame::Skip { topic, ts } => ("SKIP", json!({"topic": topic, "ts": ts})),
-        ServerFrame::Complete { topic, floor } => {
-            ("COMPLETE", json!({"topic": topic, "floor": floor}))
-        }
         ServerFrame::Subscribed(it) => (
             "SUBSCRIBED",
             json!({
                 "sub": it.sub, "number": it.number, "epoch": it.epoch, "ts": it.ts, "head": it.head,
                 "snapshot": it.snapshot, "reset": it.reset,
-                "credit": it.credit.map(events_and_bytes), "items": it.items,
+                "credit": it.credit.map(events_and_bytes),
             }),
         ),
         ServerFrame::Unsubscribed { sub, code, retry_ms } => {
@@ -287,8 +284,8 @@ fn covers_every_kind(codec: Codec) {
     );
     assert_eq!(seen("client"), expected);
     let expected: std::collections::BTreeSet<String> = named(
-        "ACK RESULT FAILED EVENT TOPIC_VOLATILE REFUSED DIRECT SNAPSHOT SKIP COMPLETE WELCOME \
-         RESUME_FAILED SUBSCRIBED UNSUBSCRIBED GOAWAY LEASE PING PONG IGNORED",
+        "ACK RESULT FAILED EVENT TOPIC_VOLATILE REFUSED DIRECT SNAPSHOT SKIP WELCOME RESUME_FAILED \
+         SUBSCRIBED UNSUBSCRIBED GOAWAY LEASE PING PONG IGNORED",
     );
     assert_eq!(seen("server"), expected);
 }

@@ -175,11 +175,6 @@ pub enum Kind {
         /// Index of its topic.
         topic: u16,
     },
-    /// Server to client: an event that says that its item is gone, in a keyed topic.
-    Removal {
-        /// Index of its topic.
-        topic: u16,
-    },
     /// Server to client: a topic's state.
     Snapshot {
         /// Index of its topic.
@@ -221,7 +216,7 @@ pub struct Topic {
     pub key_field: &'static str,
     /// That field's Rust type.
     pub key_type: &'static str,
-    /// How many events are retained; of a keyed topic, of how many items the latest one is.
+    /// How many events are retained.
     pub replay: u32,
     /// How long an event is retained, in milliseconds.
     pub ttl_ms: u64,
@@ -229,9 +224,6 @@ pub struct Topic {
     pub has_snapshot: bool,
     /// The longest body of its events, in bytes.
     pub max_bytes: u32,
-    /// The fields that name an item of a keyed topic (PROTOCOL.md 7.20); empty if it is not keyed.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    pub latest_by: &'static [&'static str],
     /// JSON Schema of its key.
     #[cfg(feature = "schema")]
     #[serde(skip)]
@@ -253,7 +245,6 @@ impl Topic {
         ttl_ms: DEFAULT_TTL_MS,
         has_snapshot: false,
         max_bytes: DEFAULT_MAX_BYTES,
-        latest_by: &[],
         #[cfg(feature = "schema")]
         key_json_schema: None,
         more: (),

@@ -119,6 +119,9 @@ FROM_SERVER = {
             "window": WINDOW,
             "lease?": TOLD_LEASE,
             "heartbeat": {"interval_ms": "number", "timeout_ms": "number", "missed": "number"},
+            "version?": "string",
+            "fingerprint?": "name",  # 4.18
+            "verdict?": "string",  # 4.19
         }
     },
     RESUME_FAILED: {"object": {"reason": "string"}},
@@ -166,6 +169,7 @@ FROM_CLIENT = {
             "v": "number",
             "protocol": "string",
             "version": "string",
+            "fingerprint?": "name",  # 4.18
             "token?": "string",
             "instance": "id",
             "dial": "number",
@@ -182,6 +186,7 @@ FROM_CLIENT = {
             "topic": "name",
             "key": "string",
             "from?": {"epoch": "epoch", "ts": "number"},
+            "last?": "number",  # 7.25
             "credit": CREDIT,
         }
     },

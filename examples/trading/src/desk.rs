@@ -9,8 +9,8 @@ use steadfast_sqlite::{Abort, LocalStore, Transact, Tx};
 
 use crate::clearing::{Books, Caused};
 use crate::protocol::{
-    AccountId, AccountState, CancelOrder, LastPrice, Listing, MarketState, PlaceOrder, Price,
-    Rejection, ReplaceOrder, ReportId, RequestId, Symbol, TradingHandler, TradingTopics,
+    AccountId, AccountState, CancelOrder, MarketState, PlaceOrder, Price, Rejection, ReplaceOrder,
+    ReportId, RequestId, Symbol, TradingHandler, TradingTopics,
 };
 use crate::reads::Reads;
 
@@ -62,16 +62,8 @@ fn tell(tx: &Tx<'_>, caused: Caused) -> Result<ReportId, Abort<Rejection>> {
     for report in caused.reports {
         tx.publish(report);
     }
-    let last = caused.trades.last().map(|trade| LastPrice {
-        listing: Listing::all(),
-        symbol: trade.symbol.clone(),
-        price: trade.price,
-    });
     for trade in caused.trades {
         tx.publish(trade);
-    }
-    if let Some(last) = last {
-        tx.publish(last);
     }
     Ok(caused.first)
 }
@@ -116,10 +108,6 @@ impl TradingTopics for Desk {
     async fn may_subscribe_market(&self, _: &Principal, symbol: &Symbol) -> Result<(), Denied> {
         let traded = SYMBOLS.contains(&symbol.0.as_str());
         if traded { Ok(()) } else { Err(Denied::new("nothing of this name is traded")) }
-    }
-
-    async fn may_subscribe_prices(&self, _: &Principal, of: &Listing) -> Result<(), Denied> {
-        if *of == Listing::all() { Ok(()) } else { Err(Denied::new("there is no such list")) }
     }
 
     async fn market_snapshot(

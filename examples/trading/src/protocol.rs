@@ -156,29 +156,6 @@ pub struct Trade {
     pub taker: Side,
 }
 
-/// A list of symbols whose latest prices are told together. There is one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listing(pub String);
-
-impl Listing {
-    /// Everything that is traded here.
-    #[must_use]
-    pub fn all() -> Self {
-        Self("all".to_owned())
-    }
-}
-
-/// What a symbol was traded at last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastPrice {
-    /// The list that it is on.
-    pub listing: Listing,
-    /// What was traded.
-    pub symbol: Symbol,
-    /// At what.
-    pub price: Price,
-}
-
 /// What is open at one price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Level {
@@ -247,7 +224,6 @@ pub enum TradingCommand {
     error = Rejection,
     topic(Account, key = account: AccountId, replay = 10_000, ttl = "7d"),
     topic(Market, key = symbol: Symbol, replay = 1_000, ttl = "1d"),
-    topic(Prices, key = listing: Listing, latest_by = symbol: Symbol, items = 1_000, ttl = "30d"),
 )]
 pub enum TradingEvent {
     /// An order has changed.
@@ -269,10 +245,6 @@ pub enum TradingEvent {
     /// Best prices and latest trades.
     #[ws(snapshot(Market))]
     MarketState(MarketState),
-
-    /// What a symbol was traded at last: the latest one of each symbol is kept.
-    #[ws(event(Prices))]
-    LastPrice(LastPrice),
 
     /// From a newer server.
     #[ws(unknown)]

@@ -131,9 +131,8 @@ fn open_file(
         .authenticate(who)
         .configure(|config| {
             config.heartbeat = heartbeat;
-            // Two reports and a trade for each order that it meets, what it was asked for, and the
-            // price that comes of it.
-            config.publishes_per_command = 2 + 3 * FILLS_PER_ORDER;
+            // Two reports and a trade for each order that it meets, and what it was asked for.
+            config.publishes_per_command = 1 + 3 * FILLS_PER_ORDER;
         })
         .limits(|limits| limits.drain_spread = Duration::from_secs(1))
         .build();

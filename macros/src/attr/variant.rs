@@ -43,7 +43,6 @@ pub(crate) enum RawKind {
     Command { concurrent: bool },
     Volatile { topic: Option<Ident>, latest_by: Vec<Ident> },
     Event { topic: Option<Ident> },
-    Removal { topic: Option<Ident> },
     Snapshot { topic: Option<Ident> },
     Direct,
     Unknown,
@@ -67,7 +66,7 @@ impl VariantAttrs {
             "request" => self.request(key, input, ctxt),
             "command" => self.command(key, input, ctxt),
             "volatile" => self.volatile(key, input, ctxt),
-            "event" | "removal" | "snapshot" => self.of_topic(key, input),
+            "event" | "snapshot" => self.of_topic(key, input),
             "unknown" => self.kind(key, RawKind::Unknown),
             "timeout" | "max_bytes" => self.limit(key, input),
             "id" | "keep" => self.own_id(key, input),
@@ -228,11 +227,8 @@ impl VariantAttrs {
                 ));
             }
         }
-        let kind = match word.to_string().as_str() {
-            "event" => RawKind::Event { topic },
-            "removal" => RawKind::Removal { topic },
-            _ => RawKind::Snapshot { topic },
-        };
+        let kind =
+            if word == "event" { RawKind::Event { topic } } else { RawKind::Snapshot { topic } };
         self.kind(word, kind)
     }
 }

@@ -140,10 +140,6 @@ fn kind(private: &Path, message: &Message) -> Option<TokenStream> {
             let topic = index(*topic);
             code!(Event { topic: #topic })
         }
-        Kind::Removal { topic } => {
-            let topic = index(*topic);
-            code!(Removal { topic: #topic })
-        }
         Kind::Snapshot { topic } => {
             let topic = index(*topic);
             code!(Snapshot { topic: #topic })
@@ -183,8 +179,6 @@ fn topic(model: &Model, topic: &Topic) -> TokenStream {
     let (replay, ttl) = (plain(u64::from(topic.replay())), plain(topic.ttl_ms()));
     let size = plain(u64::from(topic.max_bytes()));
     let has_snapshot = topic.snapshot().is_some();
-    let items = topic.keyed().into_iter().flatten().map(|(field, _)| field.to_string());
-    let items = topic.keyed().map(|_| code!(latest_by: &[#(#items),*],));
     let schema =
         model.json_schema().then(|| describe(private, &code!(key_json_schema), topic.ty()));
     code! {
@@ -197,7 +191,6 @@ fn topic(model: &Model, topic: &Topic) -> TokenStream {
             ttl_ms: #ttl,
             has_snapshot: #has_snapshot,
             max_bytes: #size,
-            #items
             #schema
             ..#private::schema::Topic::EMPTY
         }

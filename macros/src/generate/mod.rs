@@ -9,7 +9,6 @@ mod error;
 mod expansion;
 mod handler;
 mod hooks;
-mod items;
 mod message;
 mod parameters;
 mod server;

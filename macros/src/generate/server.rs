@@ -7,7 +7,7 @@ use quote::quote_spanned;
 use super::describe::index;
 use super::expansion::Expansion;
 use super::message::{Use, conflation, into_enum, member, named, pattern, reads, structure};
-use super::{describe, hooks, items, views};
+use super::{describe, hooks, views};
 use crate::fallback;
 use crate::hygiene::{code, derived};
 use crate::model::{Kind, Message, Model, Server, Topic};
@@ -37,10 +37,7 @@ fn common(model: &Model, server: &Server) -> TokenStream {
         let (into_enum, delivery) = (into_enum(model, message), delivery(model, server, message));
         code!(#structure #named #into_enum #delivery)
     });
-    let keys = known(model, server.topics()).map(|(at, topic)| {
-        let (key, keyed) = (key(model, at, topic), items::keyed(model, at, topic));
-        code!(#key #keyed)
-    });
+    let keys = known(model, server.topics()).map(|(at, topic)| key(model, at, topic));
     let description = describe::server(model, server);
     let (decode, reads) = (decode(model), reads(model));
     code! {
@@ -100,9 +97,7 @@ fn decode(model: &Model) -> TokenStream {
 /// principal.
 fn delivery(model: &Model, server: &Server, message: &Message) -> TokenStream {
     match message.kind() {
-        Kind::Event { topic } | Kind::Removal { topic } => {
-            publish(model, message, *topic, server, None)
-        }
+        Kind::Event { topic } => publish(model, message, *topic, server, None),
         Kind::TopicVolatile { topic, latest_by } => {
             publish(model, message, *topic, server, Some(latest_by))
         }
@@ -166,7 +161,6 @@ fn publish(
             }
         }
     });
-    let item = if latest_by.is_none() { items::item(model, message, topic) } else { None };
     let (key, field) = (topic.ty(), own_field(message, topic.field()));
     // All of it is spanned at the field, where a wrong type is reported. So `self` is as well, and
     // the same one has to stand in the signature.
@@ -183,14 +177,13 @@ fn publish(
             ) -> ::core::result::Result<::std::string::String, #private::EncodeError> {
                 #topic_key
             }
-            #item
             #conflation
         }
     }
 }
 
 /// The field where the message has it, so that a wrong type is reported there.
-pub(super) fn own_field(message: &Message, field: &Ident) -> Ident {
+fn own_field(message: &Message, field: &Ident) -> Ident {
     let at = message.field(field).map_or(message.ident(), |own| own.ident()).span();
     let mut field = field.clone();
     field.set_span(at);

@@ -34,9 +34,7 @@ pub(super) fn stand_ins<'a>(model: &Model, topics: impl Iterator<Item = &'a Topi
 /// The messages of a topic that a view has methods for.
 fn happenings(model: &Model, at: usize) -> impl Iterator<Item = &Message> {
     model.messages().iter().filter(move |message| match message.kind() {
-        Kind::Event { topic } | Kind::Removal { topic } | Kind::TopicVolatile { topic, .. } => {
-            *topic == at
-        }
+        Kind::Event { topic } | Kind::TopicVolatile { topic, .. } => *topic == at,
         _ => false,
     })
 }

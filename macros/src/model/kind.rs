@@ -71,11 +71,6 @@ pub(super) fn check_kind(
             Kind::TopicVolatile { topic: topic(of)?, latest_by: latest_by.clone() }
         }
         (_, RawKind::Event { topic: of }) => Kind::Event { topic: topic(of)? },
-        (_, RawKind::Removal { topic: of }) => {
-            let topic = topic(of)?;
-            check_removal(word, &around.topics[topic], ctxt)?;
-            Kind::Removal { topic }
-        }
         (_, RawKind::Snapshot { topic: of }) => Kind::Snapshot { topic: topic(of)? },
         (_, RawKind::Direct) => Kind::Direct { max_bytes: limits.max_bytes },
         (_, RawKind::Unknown) => return None,
@@ -125,19 +120,6 @@ fn check_direction(word: &Ident, around: &Surroundings<'_>, ctxt: &Ctxt) -> Opti
             one_of(here.iter().copied())
         ),
     };
-    ctxt.error(word, message);
-    None
-}
-
-fn check_removal(word: &Ident, topic: &Topic, ctxt: &Ctxt) -> Option<()> {
-    if topic.keyed.is_some() {
-        return Some(());
-    }
-    let ident = &topic.ident;
-    let message = format!(
-        "a removal takes an item out of a keyed topic, and `{ident}` has no items: add \
-         `latest_by = ..` to `topic({ident}, ..)`, or make this an `event`"
-    );
     ctxt.error(word, message);
     None
 }

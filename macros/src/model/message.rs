@@ -50,36 +50,13 @@ pub(crate) struct Field {
 
 /// How a message is delivered. A topic goes by its index in the enum's topics.
 pub(crate) enum Kind {
-    Request {
-        reply: Box<Type>,
-        ordered: bool,
-        limits: Limits,
-    },
-    Command {
-        ordered: bool,
-        limits: Limits,
-    },
-    ClientVolatile {
-        latest_by: Vec<Ident>,
-        limits: Limits,
-    },
-    Event {
-        topic: usize,
-    },
-    /// An event that says that its item is gone.
-    Removal {
-        topic: usize,
-    },
-    Snapshot {
-        topic: usize,
-    },
-    TopicVolatile {
-        topic: usize,
-        latest_by: Vec<Ident>,
-    },
-    Direct {
-        max_bytes: u32,
-    },
+    Request { reply: Box<Type>, ordered: bool, limits: Limits },
+    Command { ordered: bool, limits: Limits },
+    ClientVolatile { latest_by: Vec<Ident>, limits: Limits },
+    Event { topic: usize },
+    Snapshot { topic: usize },
+    TopicVolatile { topic: usize, latest_by: Vec<Ident> },
+    Direct { max_bytes: u32 },
     Error,
 }
 

@@ -59,10 +59,7 @@ pub(crate) struct Topic {
     pub(super) ident: Ident,
     pub(super) field: Ident,
     pub(super) ty: Type,
-    /// Events, or items, that it keeps.
     pub(super) replay: u32,
-    /// The fields that name an item, and their types, if it is keyed.
-    pub(super) keyed: Option<Vec<(Ident, Type)>>,
     pub(super) ttl_ms: u64,
     pub(super) max_bytes: u32,
     pub(super) snapshot: Option<Type>,
@@ -188,11 +185,6 @@ impl Topic {
     /// The type of its key.
     pub(crate) fn ty(&self) -> &Type {
         &self.ty
-    }
-
-    /// The fields that name an item, and their types, if it is keyed.
-    pub(crate) fn keyed(&self) -> Option<&[(Ident, Type)]> {
-        self.keyed.as_deref()
     }
 
     pub(crate) fn replay(&self) -> u32 {

@@ -68,9 +68,7 @@ pub(super) fn check_views(
 ) {
     let mut owners = BTreeMap::new();
     messages.retain(|message| {
-        let (Kind::Event { topic } | Kind::Removal { topic } | Kind::TopicVolatile { topic, .. }) =
-            message.kind
-        else {
+        let (Kind::Event { topic } | Kind::TopicVolatile { topic, .. }) = message.kind else {
             return true;
         };
         let of = &topics[topic];

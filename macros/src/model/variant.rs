@@ -257,24 +257,11 @@ fn check_fields(message: &Message, around: &Surroundings<'_>, ctxt: &Ctxt) -> bo
         fits = false;
     }
     let topic = match message.kind {
-        Kind::Event { topic }
-        | Kind::Removal { topic }
-        | Kind::Snapshot { topic }
-        | Kind::TopicVolatile { topic, .. } => &around.topics[topic],
+        Kind::Event { topic } | Kind::Snapshot { topic } | Kind::TopicVolatile { topic, .. } => {
+            &around.topics[topic]
+        }
         _ => return fits,
     };
-    let is_event = matches!(message.kind, Kind::Event { .. } | Kind::Removal { .. });
-    let keyed = topic.keyed.as_ref().filter(|_| is_event);
-    for field in keyed.into_iter().flatten().map(|(field, _)| field).filter(|field| !has(field)) {
-        let (name, of, field) = (&message.ident, &topic.ident, plain(field));
-        let hint = did_you_mean(&field, names.iter().map(String::as_str));
-        let message = format!(
-            "variant `{name}` is an event of the keyed topic `{of}` but has no field `{field}`, \
-             which names its item{hint}"
-        );
-        ctxt.error(name, message);
-        fits = false;
-    }
     if !has(&topic.field) {
         let (name, of) = (&message.ident, &topic.ident);
         let message = format!(

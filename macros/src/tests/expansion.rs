@@ -150,8 +150,7 @@ fn everything_from_the_server() -> DeriveInput {
         #[ws(server, protocol = "order-book")]
         #[ws(
             topic(Book, key = symbol: Symbol, max_bytes = "1MiB"),
-            topic(Trades, key = day: time::Date, replay = 10),
-            topic(Depth, key = symbol: Symbol, latest_by = (side: Side, price: u64), items = 500)
+            topic(Trades, key = day: time::Date, replay = 10)
         )]
         pub(crate) enum BookEvent {
             #[ws(event(Book))]
@@ -164,10 +163,6 @@ fn everything_from_the_server() -> DeriveInput {
             Indicative { symbol: Symbol, price: u64 },
             #[ws(event(Trades))]
             Traded { day: time::Date },
-            #[ws(event(Depth))]
-            Level { symbol: Symbol, side: Side, price: u64, size: u64 },
-            #[ws(removal(Depth))]
-            LevelGone(GoneLevel),
             #[ws(unknown)]
             #[serde(skip)]
             Other(steadfast::UnknownMessage),

@@ -83,8 +83,7 @@ fn a_typo_in_a_kind_is_told_the_kinds_of_its_enum() {
         ("client", "expected `request`, `command` or `volatile` (did you mean `volatile`?)"),
         (
             "server",
-            "expected `event`, `removal`, `snapshot`, `volatile`, `direct` or `unknown` (did you mean \
-             `volatile`?)",
+            "expected `event`, `snapshot`, `volatile`, `direct` or `unknown` (did you mean `volatile`?)",
         ),
         ("error", "expected `unknown`"),
     ];
@@ -179,62 +178,12 @@ fn topics_are_complete() {
         &["declared twice"],
     );
     says(
+        &with(quote::quote!(topic(Price, key = symbol: Symbol, latest_by = side))),
+        &["not supported yet: latest-value topics"],
+    );
+    says(
         &server(parse_quote! { #[ws(event(Room))] A { rom: RoomId } }),
         &["has no field `room`, its key"],
-    );
-}
-
-#[test]
-fn keyed_topics_say_what_they_keep() {
-    let with =
-        |topic: proc_macro2::TokenStream, variant: proc_macro2::TokenStream| -> DeriveInput {
-            parse_quote! {
-                #[ws(server, protocol = "market", topic(Book, key = symbol: Symbol, #topic))]
-                enum MarketEvent { #variant #[ws(unknown)] Unknown(steadfast::UnknownMessage) }
-            }
-        };
-    let none = || quote::quote!();
-    let says_of = |topic, told: &str| says(&with(topic, none()), &[told]);
-    says_of(quote::quote!(latest_by = price, items = 5), "`latest_by` needs the field's type too");
-    says_of(quote::quote!(latest_by, items = 5), "`latest_by` needs the fields that name an item");
-    says_of(quote::quote!(latest_by = (), items = 5), "an item has a name");
-    says_of(quote::quote!(latest_by = price: u64), "a keyed topic says how many items it keeps");
-    says_of(
-        quote::quote!(latest_by = price: u64, replay = 5),
-        "write `items = 1_000`, not `replay`",
-    );
-    says_of(quote::quote!(latest_by = price: u64, items = 0), "keeps nothing");
-    says_of(quote::quote!(items = 5), "`items` belongs to a keyed topic");
-    let keyed = || quote::quote!(latest_by = (side: Side, price: u64), items = 5);
-    says(
-        &with(
-            keyed(),
-            quote::quote!(
-                #[ws(event(Book))]
-                Level { symbol: Symbol, side: Side, prize: u64 },
-            ),
-        ),
-        &["has no field `price`, which names its item (did you mean `prize`?)"],
-    );
-    says(
-        &with(
-            keyed(),
-            quote::quote!(
-                #[ws(snapshot(Book))]
-                All { symbol: Symbol },
-            ),
-        ),
-        &["the state of the keyed topic `Book` is its items"],
-    );
-    says(
-        &with(
-            quote::quote!(replay = 5),
-            quote::quote!(
-                #[ws(removal(Book))]
-                Gone { symbol: Symbol },
-            ),
-        ),
-        &["a removal takes an item out of a keyed topic"],
     );
 }
 

@@ -9,7 +9,6 @@ mod error;
 mod file;
 mod handle;
 mod inbox;
-mod mirror;
 #[cfg(feature = "outbox")]
 mod recovered;
 #[cfg(feature = "outbox")]
@@ -30,7 +29,6 @@ pub use error::{CallError, ConnectError, SubscribeError, SubscriptionEnd};
 pub use file::{Damage, Flush, OutboxError, OutboxFile, OutboxSettings};
 pub use handle::Client;
 pub use inbox::{Inbox, InboxItem, Missed};
-pub use mirror::Mirror;
 #[cfg(feature = "outbox")]
 pub use recovered::RecoveredCall;
 pub use state::{ConnectionState, Status};
@@ -39,8 +37,6 @@ pub use subscription::{Item, SnapshotReason, Subscribe, Subscription, TopicItem}
 pub use view::{Handling, TopicView};
 
 pub use crate::session::Build;
-pub use crate::session::client::{
-    Backoff, ClientConfig, DialReason, Fate, Gap, JournalConfig, MirrorChange, MirrorLimits,
-};
+pub use crate::session::client::{Backoff, ClientConfig, DialReason, Fate, Gap, JournalConfig};
 pub use crate::transport::TransportConfig;
 pub use crate::wire::{Position, Verdict};

@@ -202,7 +202,7 @@ impl SubscriptionSlot {
         match item {
             Some(Item::Event { position, .. }) if position.ts <= resumed.from.ts => None,
             Some(Item::Event { .. }) | None => progress.resumed.take(),
-            Some(Item::Volatile { .. } | Item::Standing(_)) => None,
+            Some(Item::Volatile { .. }) => None,
             Some(Item::Snapshot { .. } | Item::Gap(_)) => {
                 progress.resumed = None;
                 None

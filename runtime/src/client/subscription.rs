@@ -14,7 +14,7 @@ use super::shared::SharedClient;
 use super::slot::SubscriptionSlot;
 use crate::protocol::{GapItem, ServerEnum, SnapshotState, TopicKey};
 use crate::session::client::{self as core, Gap, Resumed, SubId, SubscriptionRequest};
-use crate::wire::{Codec, Name, Position, UnsubscribeCode};
+use crate::wire::{Name, Position, UnsubscribeCode};
 
 /// What a subscription yields. Where a topic has a snapshot, `G` is [`std::convert::Infallible`]
 /// and a `match` needs no arm for `Gap`; where it has none, the same goes for `Snapshot`.
@@ -77,8 +77,6 @@ pub struct Subscription<T> {
     feed: Registration,
     topic: T,
     position: Option<Position>,
-    /// It began with the topic's state, and nothing of that was taken yet.
-    whole: bool,
     /// Taken, while whoever follows hears first that it was resumed.
     next: Option<core::Item>,
     unreadable: Option<String>,
@@ -97,23 +95,6 @@ struct Registration {
     shared: Arc<SharedClient>,
     sub: SubId,
     slot: Arc<SubscriptionSlot>,
-}
-
-impl Registration {
-    /// The next item that is `wanted`; the others are passed over.
-    fn poll_item(
-        &self,
-        cx: &Context<'_>,
-        wanted: impl Fn(&core::Item) -> bool,
-    ) -> Poll<Option<core::Item>> {
-        self.slot.poll_item(cx, || {
-            let mut item = self.shared.next_item(self.sub);
-            while item.as_ref().is_some_and(|item| !wanted(item)) {
-                item = self.shared.next_item(self.sub);
-            }
-            item
-        })
-    }
 }
 
 impl Drop for Registration {
@@ -140,10 +121,6 @@ impl<T> Subscribe<T> {
     /// with the topic's state (PROTOCOL.md 7.25). That is how it begins, and no more: after a break
     /// it goes on where it was, and where it can't, the first item says so, with the state of a
     /// topic that has one.
-    ///
-    /// Of a keyed topic these are the latest changes: `events` of them, less those that later ones
-    /// have superseded, so that fewer may come. They are not the topic's state: a
-    /// [`mirror`](Subscription::mirror) of such a subscription ends at once.
     ///
     /// ```
     /// # use steadfast::WsProtocol;
@@ -208,9 +185,7 @@ impl<T: TopicKey> Future for Subscribe<T> {
             Poll::Ready(Ok(())) => {}
         }
         let (topic, position) = (self.topic.clone(), self.from);
-        let whole = self.from.is_none() && self.last.is_none();
-        let (next, unreadable) = (None, None);
-        Poll::Ready(Ok(Subscription { feed, topic, position, whole, next, unreadable }))
+        Poll::Ready(Ok(Subscription { feed, topic, position, next: None, unreadable: None }))
     }
 }
 
@@ -260,30 +235,14 @@ impl<T: TopicKey> Subscription<T> {
         Poll::Ready(item.map(Happening::Item))
     }
 
-    /// The next item that is for a stream of them.
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<core::Item>> {
-        self.poll_wanted(cx, |item| !matches!(item, core::Item::Standing(_)))
-    }
-
-    /// The next item of all.
-    pub(super) fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<Option<core::Item>> {
-        self.poll_wanted(cx, |_| true)
-    }
-
-    fn poll_wanted(
-        &mut self,
-        cx: &mut Context<'_>,
-        wanted: impl Fn(&core::Item) -> bool,
-    ) -> Poll<Option<core::Item>> {
         if self.unreadable.is_some() {
             return Poll::Ready(None);
         }
-        let item = match self.next.take() {
+        match self.next.take() {
             Some(item) => Poll::Ready(Some(item)),
-            None => self.feed.poll_item(cx, wanted),
-        };
-        self.whole &= item.is_pending();
-        item
+            None => self.feed.slot.poll_item(cx, || self.feed.shared.next_item(self.feed.sub)),
+        }
     }
 
     fn read(&mut self, item: core::Item) -> Option<Item<T::Events, T::Snapshot, T::Gap>> {
@@ -303,15 +262,8 @@ impl<T: TopicKey> Subscription<T> {
                         let reason = gap.map_or(SnapshotReason::Initial, SnapshotReason::Gap);
                         Some(Item::Snapshot { state, reason })
                     }
-                    Err(error) => {
-                        self.stop(format!("the state `{name}` {error}"));
-                        None
-                    }
+                    Err(error) => self.stop(format!("the state `{name}` {error}")),
                 }
-            }
-            core::Item::Standing(_) => {
-                debug_assert!(false, "it was passed over");
-                None
             }
             core::Item::Gap(gap) => {
                 let position = Position { epoch: gap.epoch, ts: gap.resumes_after };
@@ -320,30 +272,17 @@ impl<T: TopicKey> Subscription<T> {
                         self.position = Some(position);
                         Some(Item::Gap(gap))
                     }
-                    None => {
-                        self.stop("the server reported a gap and sends no state".to_owned());
-                        None
-                    }
+                    None => self.stop("the server reported a gap and sends no state".to_owned()),
                 }
             }
         }
     }
 
-    /// Whether everything that makes up the topic's state is still to be taken.
-    pub(super) const fn is_whole(&self) -> bool {
-        self.whole
-    }
-
-    /// It can't go on.
-    pub(super) fn stop(&mut self, reason: String) {
+    fn stop(&mut self, reason: String) -> Option<Item<T::Events, T::Snapshot, T::Gap>> {
         tracing::error!(reason, "a subscription has ended");
         self.feed.shared.unsubscribe(self.feed.sub);
         self.unreadable = Some(reason);
-    }
-
-    /// The codec that what comes is in.
-    pub(super) fn codec(&self) -> Codec {
-        self.feed.shared.codec()
+        None
     }
 }
 

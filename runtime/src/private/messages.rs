@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use crate::protocol::{DecodeError, EncodeError, Message, Publish, UnknownMessage, decode_body};
+use crate::protocol::{DecodeError, EncodeError, Message, UnknownMessage, decode_body};
 use crate::wire::{Codec, Name};
 
 /// The fields of a unit variant: none, and room for later ones.
@@ -41,12 +41,4 @@ pub fn decode_snapshot<M: Message>(
         return Err(DecodeError::UNKNOWN_NAME);
     }
     decode_body(body, codec)
-}
-
-/// The text of the item of a keyed topic's event.
-///
-/// # Errors
-/// When it has none.
-pub fn item_of<M: Publish>(event: &M) -> Result<String, EncodeError> {
-    event.item()?.ok_or_else(|| EncodeError::new("has no item"))
 }

@@ -16,15 +16,15 @@ pub use serde;
 pub use steadfast_schema as schema;
 
 pub use crate::protocol::{
-    ClientEnum, DecodeError, Direct, EncodeError, Expanded, KeyedTopic, Message, NoError, Publish,
-    ServerEnum, SnapshotState, TopicKey, UnknownMessage, WsError, conflation_key, decode_body,
+    ClientEnum, DecodeError, Direct, EncodeError, Expanded, Message, NoError, Publish, ServerEnum,
+    SnapshotState, TopicKey, UnknownMessage, WsError, conflation_key, decode_body,
     decode_topic_key, encode_body, topic_key,
 };
 pub use crate::wire::{Body, Codec, Gap, Name, Position, ResumeFailure};
 pub use crate::{__if_client as if_client, __if_server as if_server};
 pub use check::assert_same_protocol;
 pub use kept::assert_contract;
-pub use messages::{Empty, decode_snapshot, error_name, item_of, undecoded};
+pub use messages::{Empty, decode_snapshot, error_name, undecoded};
 
 #[cfg(feature = "client")]
 pub use crate::client::{

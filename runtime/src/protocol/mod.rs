@@ -23,4 +23,4 @@ pub(crate) use contract::{contracts, released};
 pub use error::{NoError, WsError};
 pub use key::{decode_topic_key, id_text, topic_key};
 pub use message::{ClientEnum, Message, Reply, ServerEnum, UnknownMessage};
-pub use topic::{Direct, GapItem, KeyedTopic, Publish, SnapshotState, TopicKey};
+pub use topic::{Direct, GapItem, Publish, SnapshotState, TopicKey};

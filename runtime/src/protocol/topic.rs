@@ -3,8 +3,6 @@
 
 use std::convert::Infallible;
 
-use serde::{Serialize, de::DeserializeOwned};
-
 use super::body::{DecodeError, EncodeError};
 use super::message::{Message, ServerEnum};
 use crate::wire::{Codec, Gap};
@@ -30,26 +28,6 @@ pub trait TopicKey: Clone + Send + Sync + 'static {
     /// # Errors
     /// When the key can't be serialized, or has no text of its own.
     fn key(&self) -> Result<String, EncodeError>;
-}
-
-/// A keyed topic (PROTOCOL.md 7.20): its events are about items, and each supersedes the earlier
-/// one about its item, as `topic(Book, key = symbol: Symbol, latest_by = price: Price, items =
-/// 1_000)` declares.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a keyed topic",
-    label = "its events have no items",
-    note = "a keyed topic says what its items are named by: `topic(Book, key = symbol: Symbol, latest_by = price: Price, items = 1_000)`"
-)]
-pub trait KeyedTopic: TopicKey {
-    /// What names an item: the type of the field in `latest_by`, or a tuple of several.
-    type Item: Serialize + DeserializeOwned;
-
-    /// The text of the item that an event is about, and whether the event says that it is gone;
-    /// `None` for what is no event of this topic, or one that this build does not know.
-    ///
-    /// # Errors
-    /// When the item has no text of its own.
-    fn change(event: &Self::Events) -> Option<Result<(String, bool), EncodeError>>;
 }
 
 /// A topic's state.
@@ -117,14 +95,6 @@ pub trait Publish: Message {
     /// # Errors
     /// When the key can't be serialized, or has no text of its own.
     fn topic_key(&self) -> Result<String, EncodeError>;
-
-    /// The text of its item, if its topic is keyed.
-    ///
-    /// # Errors
-    /// When a field can't be serialized, or has no text of its own.
-    fn item(&self) -> Result<Option<String>, EncodeError> {
-        Ok(None)
-    }
 
     /// `None` for an event; for a volatile, what a later one replaces it by.
     ///

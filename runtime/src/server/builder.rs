@@ -278,7 +278,6 @@ fn node_config(service: &dyn Service) -> NodeConfig {
                 (MessageKind::Volatile, timeout_ms, max_bytes)
             }
             Kind::Event { .. }
-            | Kind::Removal { .. }
             | Kind::Snapshot { .. }
             | Kind::TopicVolatile { .. }
             | Kind::Direct { .. }
@@ -301,11 +300,7 @@ fn node_config(service: &dyn Service) -> NodeConfig {
 
 fn topic_spec(topic: &steadfast_schema::Topic) -> TopicSpec {
     let retention = Retention::new(topic.replay, Duration::from_millis(topic.ttl_ms));
-    let name = wire_name(topic.name);
-    match topic.latest_by.is_empty() {
-        true => TopicSpec::new(name, retention, topic.has_snapshot),
-        false => TopicSpec::keyed(name, retention),
-    }
+    TopicSpec::new(wire_name(topic.name), retention, topic.has_snapshot)
 }
 
 fn wire_name(text: &'static str) -> Name {

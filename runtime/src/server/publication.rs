@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::protocol::{Direct, EncodeError, Message, Publish, ServerEnum, encode_body};
 use crate::session::node::{DirectMessage, NodeConfig, Recipient, StagedPublish, TopicVolatile};
-use crate::session::store::{ItemKey, Publication, TopicId};
+use crate::session::store::{Publication, TopicId};
 use crate::wire::{Body, Codec, Name};
 
 /// Why a message is not a publication: its own fault.
@@ -153,10 +153,7 @@ pub(super) fn staged<P: Publish>(
     let (bodies, bytes) = bodies(config, message, declared.max_bytes)?;
     let name = name(<P as Message>::NAME)?;
     let publish = match message.conflation_key()? {
-        None => {
-            let item = message.item()?.map(ItemKey::from);
-            Published::Event(Publication { topic, name, item, bodies })
-        }
+        None => Published::Event(Publication { topic, name, bodies }),
         Some(conflation) => Published::Volatile(TopicVolatile { topic, conflation, name, bodies }),
     };
     Ok((publish, bytes))

@@ -54,8 +54,7 @@ const fn is_event<P: Publish>() -> bool {
     while at < messages.len() {
         let message = &messages[at];
         if is_same(message.name.as_bytes(), <P as Message>::NAME.as_bytes()) {
-            use steadfast_schema::Kind;
-            return matches!(message.kind, Kind::Event { .. } | Kind::Removal { .. });
+            return matches!(message.kind, steadfast_schema::Kind::Event { .. });
         }
         at += 1;
     }

@@ -14,8 +14,8 @@ mod quota;
 
 pub use decision::{Decide, Decided, DecisionId, Terms};
 pub use logs::{
-    Advanced, Append, AppendKey, AppendOutcome, Appended, ItemKey, LogEntry, News, Publication,
-    ReadFrom, Retention, StoreTime, TopicHead, TopicId,
+    Advanced, Append, AppendKey, AppendOutcome, Appended, LogEntry, News, Publication, ReadFrom,
+    Retention, StoreTime, TopicHead, TopicId,
 };
 pub use message_id::{CommitId, MessageId, PrincipalId, UsedId};
 pub use outcome::{Failure, Outcome};
@@ -290,9 +290,6 @@ pub enum StoreOp {
     /// Appends to a topic's log, all in one transaction, in order, each once per key. It may take a
     /// part of them, from the first one on: the answer has an outcome for each that it took.
     ///
-    /// One with an item supersedes the earlier entry of that item, wherever it lies in the log: the
-    /// log has never two of them. A repetition appends nothing, so it supersedes nothing.
-    ///
     /// Of a command whose record is settled nothing may be appended any more: it is in the log, and
     /// this is a repetition, perhaps of a node that slept. A store that sees record and log in one
     /// step looks at the record. Where they lie apart, it looks at `as_of`: it has a window,
@@ -407,8 +404,7 @@ pub enum StoreOutcome {
     Log {
         /// Where it stands.
         head: TopicHead,
-        /// All retained entries from the oldest one that was asked for, as far as the page goes.
-        /// They are consecutive, except where entries were superseded.
+        /// Consecutive entries; the first one is the oldest retained one that was asked for.
         entries: Vec<LogEntry>,
     },
     /// `ReadLog`: there is no such topic any more.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::admin::AgedEntry;
-use crate::session::store::{ItemKey, Retention, TopicId};
+use crate::session::store::{Retention, TopicId};
 use crate::wire::TopicSeq;
 
 /// A log that entries are imported into, as it stands. For authors of stores.
@@ -14,50 +14,32 @@ pub struct ImportedLog {
     pub head: TopicSeq,
     /// The oldest entry that is there; `head + 1` if there is none.
     pub oldest: TopicSeq,
-    /// How many are there.
-    pub entries: u64,
     /// Bytes of those that are there.
     pub bytes: u64,
-    /// Whether one of them has an item. Below it a number may be missing: of an entry that was
-    /// superseded.
-    pub keyed: bool,
     /// How much of the topic is kept.
     pub retention: Retention,
 }
 
 impl ImportedLog {
     /// Takes the next entry down, and counts it. `false` if the topic keeps it no longer: its time
-    /// may have come since the entry above it was imported. `is_latest` says whether nothing is
-    /// there of its item.
+    /// may have come since the entry above it was imported.
     ///
     /// # Errors
     /// Why it has no place here.
-    pub fn take(
-        &mut self,
-        topic: &TopicId,
-        aged: &AgedEntry,
-        is_latest: impl FnOnce(&ItemKey) -> bool,
-    ) -> Result<bool, String> {
+    pub fn take(&mut self, topic: &TopicId, aged: &AgedEntry) -> Result<bool, String> {
         let (ts, bytes) = (aged.entry.ts, aged.entry.bytes());
-        let here = self.entries;
+        let here = self.head.0 + 1 - self.oldest.0;
         let is_kept = Duration::from_millis(aged.age_ms) < self.retention.ttl
             && here < u64::from(self.retention.entries)
             && (here == 0 || self.bytes + bytes <= self.retention.bytes);
         if ts < self.oldest && !is_kept {
             return Ok(false);
         }
-        let oldest = self.oldest;
-        if ts.next() != oldest && !(self.keyed && ts < oldest) {
+        if ts.next() != self.oldest {
+            let (ts, oldest) = (ts.0, self.oldest.0);
             return Err(format!("{topic:?}: entry {ts} does not come right before {oldest}"));
         }
-        if let Some(item) = &aged.entry.item {
-            if !is_latest(item) {
-                return Err(format!("{topic:?}: entry {ts} has the item of a later one, {item:?}"));
-            }
-            self.keyed = true;
-        }
         self.oldest = ts;
-        self.entries += 1;
         self.bytes += bytes;
         Ok(true)
     }

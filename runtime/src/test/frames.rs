@@ -211,9 +211,6 @@ fn server(frame: &ServerFrame) -> (SaidKind, String) {
         ServerFrame::Snapshot { topic, ts, .. } => format!("SNAPSHOT of topic {topic}: {ts}"),
         ServerFrame::TopicVolatile { name, .. } => format!("TOPIC_VOLATILE {}", name.as_str()),
         ServerFrame::Skip { topic, ts } => format!("SKIP in topic {topic}: {ts}"),
-        ServerFrame::Complete { topic, floor } => {
-            format!("COMPLETE in topic {topic}, above {floor}")
-        }
         ServerFrame::Subscribed(_) => "SUBSCRIBED".to_owned(),
         ServerFrame::Unsubscribed { code, .. } => format!("UNSUBSCRIBED {code:?}"),
         ServerFrame::Lease(_) => "LEASE".to_owned(),

@@ -191,8 +191,6 @@ pub enum ServerFrame {
     TopicVolatile { topic: TopicNo, name: Name, body: Body },
     /// Everything up to `ts` is not for this subscriber.
     Skip { topic: TopicNo, ts: TopicSeq },
-    /// What was sent of a keyed topic, above `floor`, is its state.
-    Complete { topic: TopicNo, floor: TopicSeq },
     /// A subscription starts, or starts anew.
     Subscribed(Box<Subscribed>),
     /// A subscription has ended.
@@ -364,8 +362,6 @@ pub struct Subscribed {
     pub reset: Option<ResetReason>,
     /// The credit that was granted; `None`: as much as was asked for.
     pub credit: Option<Window>,
-    /// How many items a keyed topic keeps; `None`: it is not keyed (PROTOCOL.md 7.20).
-    pub items: Option<u32>,
 }
 
 /// Why a subscription does not continue from where the client was (PROTOCOL.md 7.5).

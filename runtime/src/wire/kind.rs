@@ -26,6 +26,5 @@ pub(super) const UNSUBSCRIBED: u64 = 26;
 pub(super) const GOAWAY: u64 = 27;
 pub(super) const LEASE: u64 = 28;
 pub(super) const CANCEL: u64 = 129;
-pub(super) const COMPLETE: u64 = 130;
 /// A receiver that does not know a kind from here to 255 ignores it.
 pub(super) const FIRST_IGNORABLE: u64 = 128;

@@ -133,8 +133,6 @@ struct WireSubscribed {
     reset: Option<Coded<ResetReason>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     credit: Option<Object<EventsAndBytes>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    items: Option<Int>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -312,7 +310,6 @@ pub(super) fn subscribed<'a>(reader: &mut impl Elements<'a>) -> Result<ServerFra
         snapshot: wire.snapshot,
         reset: wire.reset.map(|Coded(reason)| reason),
         credit: wire.credit.map(|Object(credit)| credit.into()),
-        items: wire.items.map(|items| items.limit()),
     })))
 }
 
@@ -326,7 +323,6 @@ pub(super) fn subscribed_object(subscribed: &Subscribed) -> impl Serialize {
         snapshot: subscribed.snapshot,
         reset: subscribed.reset.map(Coded),
         credit: subscribed.credit.map(|credit| Object(credit.into())),
-        items: subscribed.items.map(|items| Int(items.into())),
     }
 }
 

@@ -123,10 +123,6 @@ pub(super) fn server<'a>(
             topic: TopicNo(reader.next_number()?),
             ts: TopicSeq(reader.next_number()?),
         },
-        kind::COMPLETE => ServerFrame::Complete {
-            topic: TopicNo(reader.next_number()?),
-            floor: TopicSeq(reader.next_number()?),
-        },
         kind::PING => ServerFrame::Ping { k: reader.next_number()? },
         kind::PONG => ServerFrame::Pong { k: reader.next_number()? },
         _ => return Ok(ServerFrame::Ignored { kind: ignorable(reader, kind)? }),

@@ -91,9 +91,6 @@ pub(super) fn server<'a, H: Elements<'a>>(frame: &ServerFrame, out: &'a mut Byte
         }
         ServerFrame::Ack { ack } => numbers::<H>(out, kind::ACK, &[ack.0]),
         ServerFrame::Skip { topic, ts } => numbers::<H>(out, kind::SKIP, &[topic.0, ts.0]),
-        ServerFrame::Complete { topic, floor } => {
-            numbers::<H>(out, kind::COMPLETE, &[topic.0, floor.0]);
-        }
         ServerFrame::Ping { k } => numbers::<H>(out, kind::PING, &[*k]),
         ServerFrame::Pong { k } => numbers::<H>(out, kind::PONG, &[*k]),
         ServerFrame::Welcome(welcome) => {

@@ -195,7 +195,7 @@ impl World {
                 );
                 self.seen = Some(Position { epoch: gap.epoch, ts: gap.resumes_after });
             }
-            Item::Volatile { .. } | Item::Standing(_) => {}
+            Item::Volatile { .. } => {}
         }
     }
 

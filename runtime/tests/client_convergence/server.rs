@@ -234,17 +234,8 @@ impl Server {
         feed.snapshot = snapshot;
         let (number, ts) = (feed.number, TopicSeq(feed.cursor));
         let (epoch, head) = (Epoch(self.epoch), TopicSeq(self.head));
-        let subscribed = Subscribed {
-            sub: feed.sub,
-            number,
-            epoch,
-            ts,
-            head,
-            snapshot,
-            reset,
-            credit: None,
-            items: None,
-        };
+        let subscribed =
+            Subscribed { sub: feed.sub, number, epoch, ts, head, snapshot, reset, credit: None };
         self.down.push_back(ServerFrame::Subscribed(Box::new(subscribed)));
     }
 

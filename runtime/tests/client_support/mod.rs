@@ -341,7 +341,6 @@ impl Rig {
             snapshot,
             reset,
             credit: None,
-            items: None,
         })));
     }
 

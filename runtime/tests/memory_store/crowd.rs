@@ -95,7 +95,6 @@ impl Client<'_> {
             topic: topic(which),
             name: Name::from_static("said").expect("a legal name"),
             bodies: vec![(Codec::Json, Body::copy_from(text.as_bytes()))],
-            item: None,
         };
         vec![publish(first), publish(second)]
     }
@@ -113,8 +112,8 @@ impl Client<'_> {
     }
 
     fn append(&self, key: AppendKey, publication: Publication) {
-        let Publication { topic, name, bodies, .. } = publication;
-        let appends = vec![Append { key, as_of: None, name, bodies, item: None }];
+        let Publication { topic, name, bodies } = publication;
+        let appends = vec![Append { key, as_of: None, name, bodies }];
         let op = StoreOp::Append { topic, appends, retention: KEPT, fresh_epoch: Epoch(self.me) };
         assert!(matches!(ask(self.store, op), StoreOutcome::Appended(_)));
     }

@@ -38,7 +38,6 @@ const MISTAKES: &[(Mistake, &[&str])] = &[
         Mistake::ReadsForwards,
         &[
             "a log is read from its end",
-            "an imported keyed topic has its items",
             "an imported topic is read as it was, under another epoch",
             "what is there already is not imported over",
         ],
@@ -69,7 +68,6 @@ const MISTAKES: &[(Mistake, &[&str])] = &[
     (
         Mistake::ImportsTheLatestAlone,
         &[
-            "an imported keyed topic has its items",
             "an imported topic is read as it was, under another epoch",
             "what is there already is not imported over",
         ],

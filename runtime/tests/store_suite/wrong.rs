@@ -40,13 +40,6 @@ pub enum Mistake {
     AppendsBackwards,
     SettlesTheFirst,
     KeepsOneCodec,
-    SupersedesNothing,
-    /// Every item is the same one.
-    OneItem,
-    /// What a record publishes has no item.
-    ForgetsItemsOfRecords,
-    /// A page shows none.
-    ReadsNoItems,
     /// Of a store whose records and logs lie apart.
     BelievesEveryLook,
     /// The same.
@@ -72,60 +65,10 @@ pub const MISTAKES: &[(Mistake, &[&str])] = &[
     ),
     (
         Mistake::ForgetsDirectKeys,
-        &[
-            "an append happens once per key",
-            "an append that is repeated supersedes nothing",
-            "appends land together, in order",
-        ],
+        &["an append happens once per key", "appends land together, in order"],
     ),
-    (
-        Mistake::AppendsBackwards,
-        &[
-            "an item that comes twice in one append has its last entry",
-            "appends land together, in order",
-        ],
-    ),
+    (Mistake::AppendsBackwards, &["appends land together, in order"]),
     (Mistake::KeepsOneCodec, &["a body comes back in each codec"]),
-    (
-        Mistake::SupersedesNothing,
-        &[
-            "a keyed log keeps so many bytes of what is left",
-            "a keyed log keeps so many items",
-            "an append that is repeated supersedes nothing",
-            "an entry supersedes the earlier one of its item",
-            "an item of one topic is none of another",
-            "an item that comes twice in one append has its last entry",
-            "pages of a keyed log leave nothing out",
-            "what a record publishes supersedes, too",
-        ],
-    ),
-    (
-        Mistake::OneItem,
-        &[
-            "a keyed log keeps so many bytes of what is left",
-            "a keyed log keeps so many items",
-            "an append that is repeated supersedes nothing",
-            "an entry supersedes the earlier one of its item",
-            "an item of one topic is none of another",
-            "an item that comes twice in one append has its last entry",
-            "pages of a keyed log leave nothing out",
-            "what a record publishes supersedes, too",
-        ],
-    ),
-    (Mistake::ForgetsItemsOfRecords, &["what a record publishes supersedes, too"]),
-    (
-        Mistake::ReadsNoItems,
-        &[
-            "a keyed log keeps so many bytes of what is left",
-            "a keyed log keeps so many items",
-            "an append that is repeated supersedes nothing",
-            "an entry supersedes the earlier one of its item",
-            "an item of one topic is none of another",
-            "an item that comes twice in one append has its last entry",
-            "pages of a keyed log leave nothing out",
-            "what a record publishes supersedes, too",
-        ],
-    ),
     (Mistake::SettlesTheFirst, &["many records are settled at once"]),
     (Mistake::BelievesEveryLook, &["what a settled command appends late is not added"]),
     (Mistake::AppendsBehindStale, &["what another incarnation showed proves nothing"]),
@@ -137,10 +80,7 @@ pub const MISTAKES: &[(Mistake, &[&str])] = &[
         ],
     ),
     (Mistake::PageBeyondItsBytes, &["a page has so many bytes and always its first entry"]),
-    (
-        Mistake::PageBeyondItsEntries,
-        &["a page has so many entries", "pages of a keyed log leave nothing out"],
-    ),
+    (Mistake::PageBeyondItsEntries, &["a page has so many entries"]),
     (
         Mistake::BatchBackwards,
         &[
@@ -154,7 +94,6 @@ pub const MISTAKES: &[(Mistake, &[&str])] = &[
             "a body comes back in each codec",
             "a sweep leaves out replies",
             "publications of an unsettled record are kept whole",
-            "what a record publishes supersedes, too",
             "what an ended lease owes stays",
         ],
     ),
@@ -258,21 +197,6 @@ impl Wrong {
             (Mistake::KeepsOneCodec, StoreOp::Append { appends, .. }) => {
                 appends.iter_mut().for_each(|append| append.bodies.truncate(1));
             }
-            (Mistake::SupersedesNothing, StoreOp::Append { appends, .. }) => {
-                appends.iter_mut().for_each(|append| append.item = None);
-            }
-            (Mistake::SupersedesNothing, StoreOp::Commit { commits, .. })
-            | (Mistake::ForgetsItemsOfRecords, StoreOp::Commit { commits, .. }) => {
-                published(commits).for_each(|publication| publication.item = None);
-            }
-            (Mistake::OneItem, StoreOp::Append { appends, .. }) => {
-                let items = appends.iter_mut().filter_map(|append| append.item.as_mut());
-                items.for_each(|item| *item = "one".into());
-            }
-            (Mistake::OneItem, StoreOp::Commit { commits, .. }) => {
-                let items = published(commits).filter_map(|publication| publication.item.as_mut());
-                items.for_each(|item| *item = "one".into());
-            }
             (Mistake::SettlesTheFirst, StoreOp::Settle { records }) => records.truncate(1),
             (Mistake::BelievesEveryLook, StoreOp::Append { appends, .. }) => {
                 let at = self.now();
@@ -351,13 +275,6 @@ impl Wrong {
             }
             (Mistake::OpensEndedLeases, op) => self.open_again(op),
             (Mistake::DropsWhatIsOwed, op) => forget(self.right(op)),
-            (Mistake::ReadsNoItems, op @ StoreOp::ReadLog { .. }) => match self.right(op) {
-                StoreOutcome::Log { head, mut entries } => {
-                    entries.iter_mut().for_each(|entry| entry.item = None);
-                    StoreOutcome::Log { head, entries }
-                }
-                other => other,
-            },
             (Mistake::ListsReplies, op) => reply(self.right(op)),
             (_, op) => self.right(op),
         }
@@ -427,17 +344,13 @@ impl Wrong {
     }
 
     fn land(&self, key: AppendKey, publication: Publication) -> Appended {
-        let Publication { topic, name, item, bodies } = publication;
+        let Publication { topic, name, bodies } = publication;
         let retention = Retention::new(1_000, Duration::from_secs(3_600));
-        match self.append_one(&topic, Append { key, as_of: None, name, item, bodies }, retention) {
+        match self.append_one(&topic, Append { key, as_of: None, name, bodies }, retention) {
             AppendOutcome::Landed(at) => at,
             other => panic!("{other:?}"),
         }
     }
-}
-
-fn published(commits: &mut [Commit]) -> impl Iterator<Item = &mut Publication> {
-    commits.iter_mut().flat_map(|commit| &mut commit.record.publishes)
 }
 
 fn forget(mut outcome: StoreOutcome) -> StoreOutcome {

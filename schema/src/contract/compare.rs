@@ -166,28 +166,13 @@ impl<'a> Subject<'a> {
         if sent.number("max_bytes") > self.number("max_bytes") {
             tell("max_bytes is more at the server".into());
         }
-        // Whoever keeps the state of a topic puts it together by these (PROTOCOL.md 7.20).
-        if let (Some(theirs), Some(ours)) = (self.item(), sent.item())
-            && theirs != ours
-        {
-            tell(format!("its item is named by {ours}, and taken to be named by {theirs}"));
-        }
         sent.body.unread_by(&self.body, &mut tell);
-    }
-
-    /// The fields that name the item of an event.
-    fn item(&self) -> Option<&'a str> {
-        let is_event = self.kind.starts_with("event of ") || self.kind.starts_with("removal of ");
-        self.facts.get("latest_by").copied().filter(|_| is_event)
     }
 
     fn topic(&self, name: &str, served: &Subject<'_>, tell: &mut dyn FnMut(String)) {
         let mut tell = |what: String| tell(format!("topic `{name}`: {what}"));
         if self.facts.contains_key("snapshot") != served.facts.contains_key("snapshot") {
             tell("one end has a snapshot, and one has none".into());
-        }
-        if self.facts.contains_key("items") != served.facts.contains_key("items") {
-            tell("one end keeps its state item by item, and one does not".into());
         }
         if served.number("max_bytes") > self.number("max_bytes") {
             tell("max_bytes is more at the server".into());

@@ -50,8 +50,7 @@ impl Facts {
     fn topic(&mut self, topic: &Topic) {
         let at = format!("topic {}", topic.name);
         self.say(at.clone(), "");
-        let kept = if topic.latest_by.is_empty() { "replay" } else { "items" };
-        self.say(format!("{at} {kept}"), topic.replay.to_string());
+        self.say(format!("{at} replay"), topic.replay.to_string());
         self.say(format!("{at} ttl_ms"), topic.ttl_ms.to_string());
         self.say(format!("{at} max_bytes"), topic.max_bytes.to_string());
         if topic.has_snapshot {
@@ -107,10 +106,8 @@ impl Facts {
     }
 
     fn kind(&mut self, at: &str, message: &Message, topics: &[Topic]) {
-        let declared = |index: u16| topics.get(usize::from(index));
-        let topic = |index: u16| declared(index).map_or("", |topic| topic.name);
-        let items = |of: u16| declared(of).map_or(Vec::new(), |topic| items(message, topic));
-        let mut latest: Vec<&str> = Vec::new();
+        let topic = |index: u16| topics.get(usize::from(index)).map_or("", |topic| topic.name);
+        let mut latest: &[&str] = &[];
         let kind = match message.kind {
             Kind::Request { reply, ordered, timeout_ms, max_bytes } => {
                 self.limits(at, ordered, timeout_ms, max_bytes);
@@ -123,20 +120,13 @@ impl Facts {
             }
             Kind::ClientVolatile { latest_by, timeout_ms, max_bytes } => {
                 self.limits(at, true, timeout_ms, max_bytes);
-                latest = latest_by.to_vec();
+                latest = latest_by;
                 "volatile".to_owned()
             }
-            Kind::Event { topic: of } => {
-                latest = items(of);
-                format!("event of {}", topic(of))
-            }
-            Kind::Removal { topic: of } => {
-                latest = items(of);
-                format!("removal of {}", topic(of))
-            }
+            Kind::Event { topic: of } => format!("event of {}", topic(of)),
             Kind::Snapshot { topic: of } => format!("snapshot of {}", topic(of)),
             Kind::TopicVolatile { topic: of, latest_by } => {
-                latest = latest_by.to_vec();
+                latest = latest_by;
                 format!("volatile of {}", topic(of))
             }
             Kind::Direct { max_bytes } => {
@@ -169,16 +159,6 @@ impl Facts {
         }
         self.say(at, reply);
     }
-}
-
-/// The fields that name the item of an event, as they are on the wire. Those of a newtype variant
-/// are not known: the topic's names stand for them.
-fn items(message: &Message, topic: &Topic) -> Vec<&'static str> {
-    let wire = |declared: &&'static str| {
-        let field = message.fields.iter().find(|field| field.rust_name == *declared);
-        field.map_or(*declared, |field| field.name)
-    };
-    topic.latest_by.iter().map(wire).collect()
 }
 
 /// A name that serde writes, without the characters that the lines have a use for.

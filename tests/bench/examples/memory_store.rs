@@ -52,8 +52,7 @@ fn commit(thread: u64, lease: u64, n: u64) -> StoreOp {
     };
     let body = Body::copy_from(BODY.as_bytes());
     let name = Name::from_static("said").expect("a legal name");
-    let publication =
-        Publication { topic, name, bodies: vec![(Codec::Json, body.clone())], item: None };
+    let publication = Publication { topic, name, bodies: vec![(Codec::Json, body.clone())] };
     let outcome = Outcome::Ok(body);
     let record = Record { hash: n, outcome, publishes: vec![publication], settled: false };
     let commit = Commit {

@@ -33,7 +33,6 @@ pub(crate) mod kind {
     pub(crate) const GOAWAY: u64 = 27;
     pub(crate) const LEASE: u64 = 28;
     pub(crate) const CANCEL: u64 = 129;
-    pub(crate) const COMPLETE: u64 = 130;
 }
 
 use kind::*;
@@ -65,7 +64,6 @@ const LAYOUTS: &[(u64, Sender, &str)] = &[
     (REFUSED, Sender::Server, "iiisi"),
     (SNAPSHOT, Sender::Server, "iinb"),
     (SKIP, Sender::Server, "ii"),
-    (COMPLETE, Sender::Server, "ii"),
     (PING, Sender::Client, "i"),
     (PING, Sender::Server, "i"),
     (PONG, Sender::Client, "i"),

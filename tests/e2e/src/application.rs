@@ -9,8 +9,8 @@ use steadfast::server::{Cx, Denied, Principal, Recipient, ResumeFailure, TopicCx
 use tokio::sync::watch;
 
 use crate::protocol::{
-    ListName, TallyError, TallyEventAdded, TallyEventAppended, TallyEventCleared, TallyEventNudged,
-    TallyEventNumbers, TallyEventPlaced, TallyEventWhispered, TallyHandler, TallyTopics,
+    ListName, TallyError, TallyEventAdded, TallyEventAppended, TallyEventNudged, TallyEventNumbers,
+    TallyEventWhispered, TallyHandler, TallyTopics,
 };
 
 /// The application. Clones are the same application.
@@ -140,20 +140,6 @@ impl TallyHandler for App {
         Ok("x".repeat(bytes as usize))
     }
 
-    async fn place(
-        &self,
-        cx: &Cx,
-        board: ListName,
-        place: u64,
-        value: u64,
-    ) -> Result<(), TallyError> {
-        match value {
-            0 => cx.publish(TallyEventCleared { board, place }),
-            _ => cx.publish(TallyEventPlaced { board, place, value }),
-        }
-        Ok(())
-    }
-
     async fn pass(&self, _cx: &Cx, gate: String) -> Result<(), TallyError> {
         self.pass_gate(gate).await
     }
@@ -198,10 +184,6 @@ impl TallyTopics for App {
     ) -> Result<TallyEventNumbers, TallyError> {
         self.gates.send_modify(|gates| gates.states += 1);
         Ok(TallyEventNumbers { list: list.clone(), values: self.list(&list.0) })
-    }
-
-    async fn may_subscribe_board(&self, _who: &Principal, _: &ListName) -> Result<(), Denied> {
-        Ok(())
     }
 
     async fn may_subscribe_tail(&self, _who: &Principal, _list: &ListName) -> Result<(), Denied> {

@@ -62,17 +62,6 @@ pub enum TallyCommand {
         bytes: u32,
     },
 
-    /// Sets a number in its place on a board; 0 takes away what is there.
-    #[ws(command)]
-    Place {
-        /// Which board.
-        board: ListName,
-        /// Where on it.
-        place: u64,
-        /// The number.
-        value: u64,
-    },
-
     /// Ends when the application's gate of that name is open.
     #[ws(command(concurrent))]
     Pass {
@@ -130,7 +119,6 @@ pub enum TallyCommand {
     error = TallyError,
     topic(List, key = list: ListName, replay = 1000, ttl = "10m"),
     topic(Tail, key = list: ListName, replay = 1000, ttl = "10m"),
-    topic(Board, key = board: ListName, latest_by = place: u64, items = 50, ttl = "10m"),
 )]
 pub enum TallyEvent {
     /// A number was appended.
@@ -165,26 +153,6 @@ pub enum TallyEvent {
         list: ListName,
         /// The number.
         value: u64,
-    },
-
-    /// A number is in its place.
-    #[ws(event(Board))]
-    Placed {
-        /// On which board.
-        board: ListName,
-        /// Where on it.
-        place: u64,
-        /// The number.
-        value: u64,
-    },
-
-    /// Nothing is there any more.
-    #[ws(removal(Board))]
-    Cleared {
-        /// On which board.
-        board: ListName,
-        /// Where on it.
-        place: u64,
     },
 
     /// For one user alone.

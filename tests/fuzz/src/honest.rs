@@ -102,7 +102,7 @@ impl Honest {
                     "one snapshot, at the start"
                 );
             }
-            Item::Gap(_) | Item::Volatile { .. } | Item::Standing(_) => {
+            Item::Gap(_) | Item::Volatile { .. } => {
                 assert!(!self.begun, "neither happens in this topic: {item:?}")
             }
         }

@@ -102,7 +102,6 @@ const SUBSCRIBED: Part = Object(&[
     ("head", Number, Must),
     ("snapshot", Bool, Must),
     ("reset", Text, May),
-    ("items", Number, May),
 ]);
 
 const CLIENT: &[Layout] = &[
@@ -138,7 +137,6 @@ const SERVER: &[Layout] = &[
     (26, &[Object(&[("sub", Number, Must), ("code", Text, Must), ("retry_ms", Number, May)])]),
     (27, &[Object(&[("after_ms", Number, Must), ("deadline_ms", Number, Must)])]),
     (28, &[LEASE]),
-    (130, &[Number, Number]),
 ];
 
 /// Kinds that a receiver may pass over (PROTOCOL.md 3.6).
@@ -264,7 +262,7 @@ fn is_lost(kind: u64, ours: &Value, theirs: &Value) -> bool {
         20 => &["token", "resume", "lease"],
         21 => &["lease"],
         23 => &["from"],
-        24 => &["reset", "items"],
+        24 => &["reset"],
         26 => &["retry_ms"],
         _ => &[],
     };

@@ -84,8 +84,7 @@ fn commit(n: u64, id: Option<CommitId>) -> StoreOp {
 
 fn append(n: u64) -> StoreOp {
     let key = AppendKey::Direct { node: 1, count: n };
-    let append =
-        Append { key, as_of: None, name: name(), item: None, bodies: vec![(Codec::Json, body())] };
+    let append = Append { key, as_of: None, name: name(), bodies: vec![(Codec::Json, body())] };
     StoreOp::Append {
         topic: TopicId { name: name(), key: "a".into() },
         appends: vec![append],
@@ -96,8 +95,7 @@ fn append(n: u64) -> StoreOp {
 
 #[test]
 fn what_the_bounds_leave_out_is_about_what_they_say() {
-    let entry =
-        LogEntry { ts: TopicSeq(1), name: name(), item: None, bodies: vec![(Codec::Json, body())] };
+    let entry = LogEntry { ts: TopicSeq(1), name: name(), bodies: vec![(Codec::Json, body())] };
     let entries = taken(|store, n| drop(store.apply(Now(0), append(n)))) - entry.bytes();
     let records = taken(|store, n| drop(store.apply(Now(0), commit(n + 1, None))));
     let ids = taken(|store, n| {

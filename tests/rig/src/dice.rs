@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use steadfast::session::store::{
-    Append, AppendKey, Commit, CommitId, Generation, Holder, ItemKey, MessageId, Outcome,
-    Publication, ReadFrom, Record, Retention, StoreOp, StoreOutcome, StoreTime, TopicId,
+    Append, AppendKey, Commit, CommitId, Generation, Holder, MessageId, Outcome, Publication,
+    ReadFrom, Record, Retention, StoreOp, StoreOutcome, StoreTime, TopicId,
 };
 use steadfast::wire::{
     Body, Codec, CommandNo, Dial, Epoch, FailureCode, InstanceId, LeaseId, Name, TopicSeq,
@@ -83,16 +83,9 @@ impl Dice {
         Retention::new(20, Duration::from_secs(30)).with_bytes(1_000)
     }
 
-    /// Of a topic that became keyed at some time, not every entry has one.
-    fn item(&mut self) -> Option<ItemKey> {
-        let items = ["a", "b", "c", "d", "e"];
-        self.rng.bool().then(|| items[self.rng.usize(..items.len())].into())
-    }
-
     fn publication(&mut self) -> Publication {
         let name = Name::from_static("said").expect("a legal name");
-        let (topic, item) = (self.topic(), self.item());
-        Publication { topic, name, item, bodies: vec![(Codec::Json, self.body())] }
+        Publication { topic: self.topic(), name, bodies: vec![(Codec::Json, self.body())] }
     }
 
     fn outcome(&mut self) -> Outcome {
@@ -121,8 +114,8 @@ impl Dice {
     }
 
     fn append(&mut self) -> Append {
-        let Publication { name, item, bodies, .. } = self.publication();
-        Append { key: self.key(), as_of: None, name, item, bodies }
+        let Publication { name, bodies, .. } = self.publication();
+        Append { key: self.key(), as_of: None, name, bodies }
     }
 
     fn commit(&mut self) -> Commit {

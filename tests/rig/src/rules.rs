@@ -172,9 +172,6 @@ SnapshotContainsPosition = "a snapshot contains its position", "at least everyth
 SnapshotIsAnnounced = "a snapshot is announced",
     "SNAPSHOT follows a SUBSCRIBED that promised it";
 FeedHasNoGap = "a feed has no gap", "a server sends each event after the one before";
-MirrorIsTheState = "a mirror that is live is the topic's state",
-    "what COMPLETE calls a keyed topic's state is its state, there and after each event (7.22)";
-FloorIsOfTheLog = "a floor is the log's", "nothing at or below it is in the store any more";
 CreditIsKept = "a feed keeps its credit", "in events and bytes";
 LongIsNotSent = "nobody is sent what it does not take",
     "no message of a topic is longer than HELLO says; its subscription alone ends (2.6)";

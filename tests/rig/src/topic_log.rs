@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use steadfast::session::client::{Item, Standing};
+use steadfast::session::client::Item;
 use steadfast::session::store::Appended;
 use steadfast::wire::{Epoch, Position, TopicSeq};
 
@@ -77,9 +77,6 @@ pub const fn reached_by(item: &Item) -> Option<Position> {
     match item {
         Item::Event { position, .. } | Item::Snapshot { position, .. } => Some(*position),
         Item::Gap(gap) => Some(Position { epoch: gap.epoch, ts: gap.resumes_after }),
-        Item::Standing(Standing::Behind { position, .. } | Standing::Complete { position, .. }) => {
-            Some(*position)
-        }
         Item::Volatile { .. } => None,
     }
 }

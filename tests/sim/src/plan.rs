@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use steadfast::session::client::ClientConfig;
-use steadfast::session::node::{Heartbeat, NodeConfig, TopicSpec};
+use steadfast::session::node::{Heartbeat, NodeConfig};
 use steadfast::session::store::Retention;
 use steadfast::wire::{Codec, Window};
 use steadfast_rig::fixtures::{self, LOG, ROOM};
 
 pub use steadfast_rig::fixtures::{
-    BOARD, CONCURRENT, CONCURRENT_WITH_ID, ORDERED, ORDERED_WITH_ID, VOLATILE, name,
+    CONCURRENT, CONCURRENT_WITH_ID, ORDERED, ORDERED_WITH_ID, VOLATILE, name,
 };
 
 use crate::journal::JournalPlan;
@@ -21,10 +21,8 @@ use crate::rng::Rng;
 use crate::shorten::{Deed, Ease};
 use crate::store_plan::{ENOUGH, StorePlan};
 
-/// Topics by index: the first has no snapshot, the second has one, the third is keyed.
-pub const TOPICS: [&str; 3] = [LOG, ROOM, BOARD];
-/// How many of them are not keyed.
-pub const PLAIN: usize = 2;
+/// Topics by index: the first has no snapshot, the second has one.
+pub const TOPICS: [&str; 2] = [LOG, ROOM];
 /// Keys in use.
 pub const KEYS: [&str; 2] = ["a", "b"];
 
@@ -247,7 +245,6 @@ fn node_config() -> NodeConfig {
     for message in config.messages_mut() {
         (message.timeout, message.max_bytes) = (Duration::from_secs(2), 2_048);
     }
-    config.add_topic(TopicSpec::keyed(name(BOARD), Retention::new(100, Duration::from_secs(600))));
     for topic in config.topics_mut() {
         topic.retention = Retention::new(100, Duration::from_secs(600));
     }
@@ -331,11 +328,7 @@ fn randomise_node(rng: &mut Rng, config: &mut NodeConfig) {
     config.heads_per_look = rng.pick(&[1, 2, 256]);
     config.ack_frames = rng.pick(&[1, 4, 32]);
     config.ack_delay = Duration::from_millis(rng.pick(&[10, 250]));
-    let mut others = apart(rng);
-    config.pages_per_topic = others.pick(&[1, 2, 4]);
-    config.pages_bytes = others.pick(&[50, 500, 1_000_000]);
-    for (index, topic) in config.topics_mut().iter_mut().enumerate() {
-        let rng = if index < PLAIN { &mut *rng } else { &mut others };
+    for topic in config.topics_mut() {
         topic.retention = Retention::new(
             rng.pick(&[2, 5, 20, 100]),
             Duration::from_millis(rng.pick(&[500, 600_000])),

@@ -15,14 +15,12 @@ use futures_util::stream::FuturesUnordered;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use steadfast::Codec;
-use steadfast::client::{Item, Mirror, MirrorChange, Subscription};
+use steadfast::client::{Item, Subscription};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval};
 
 use crate::orders::{Outcome, Request, client};
-use crate::protocol::{
-    Account, AccountId, Listing, Market, Prices, Symbol, TradingClient, TradingEvent,
-};
+use crate::protocol::{Account, AccountId, Market, Symbol, TradingClient, TradingEvent};
 use model::Model;
 use typed::Typed;
 
@@ -49,10 +47,8 @@ pub(crate) async fn run(
     let account = client.subscribe(account).await.map_err(io::Error::other)?;
     let symbol = Symbol(symbol);
     let market = client.subscribe(Market(symbol.clone())).await.map_err(io::Error::other)?;
-    let prices = client.subscribe(Prices(Listing::all())).await.map_err(io::Error::other)?;
-    let (prices, under_way) = (prices.mirror(), FuturesUnordered::new());
     let model = Model::new(name, symbol, client.status());
-    let screen = Screen { client, account, market, prices, model, under_way };
+    let screen = Screen { client, account, market, model, under_way: FuturesUnordered::new() };
     let mut terminal = ratatui::try_init()?;
     let left = screen.run(&mut terminal).await;
     ratatui::restore();
@@ -66,7 +62,6 @@ struct Screen {
     client: TradingClient,
     account: Subscription<Account>,
     market: Subscription<Market>,
-    prices: Mirror<Prices>,
     model: Model,
     under_way: FuturesUnordered<UnderWay>,
 }
@@ -89,10 +84,6 @@ impl Screen {
                 item = self.market.next() => match item {
                     Some(item) => self.market(item),
                     None => return Err(ended("the market")),
-                },
-                change = self.prices.changed() => match change {
-                    Some(change) => self.price(&change),
-                    None => return Err(ended("the prices")),
                 },
                 Some((request, outcome, took)) = self.under_way.next() => {
                     self.model.told(&request, &outcome, took);
@@ -119,24 +110,6 @@ impl Screen {
             Item::Event(TradingEvent::Trade(trade)) => self.model.trade(trade),
             Item::Event(_) => {}
         }
-    }
-
-    fn price(&mut self, change: &MirrorChange<TradingEvent>) {
-        match change {
-            MirrorChange::Item { new: Some(event), .. } => {
-                if let TradingEvent::LastPrice(last) = &**event {
-                    self.model.prices.insert(last.symbol.clone(), last.price);
-                }
-            }
-            MirrorChange::Item { old: Some(event), new: None } => {
-                if let TradingEvent::LastPrice(last) = &**event {
-                    self.model.prices.remove(&last.symbol);
-                }
-            }
-            MirrorChange::Reset(_) => self.model.prices.clear(),
-            _ => {}
-        }
-        self.model.prices_live = self.prices.is_live();
     }
 
     /// Whether it was the key to leave with.

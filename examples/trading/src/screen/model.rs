@@ -9,8 +9,8 @@ use steadfast::client::Status;
 use super::typed::shown;
 use crate::orders::{Outcome, Request};
 use crate::protocol::{
-    AccountState, Depth, Execution, ExecutionReport, MarketState, Order, OrderNumber, Price,
-    ReportId, RequestId, Side, Symbol, Trade,
+    AccountState, Depth, Execution, ExecutionReport, MarketState, Order, OrderNumber, ReportId,
+    RequestId, Side, Symbol, Trade,
 };
 
 /// How many of the latest trades are shown, and how many lines of what has happened.
@@ -23,9 +23,6 @@ pub(super) struct Model {
     pub(super) depth: Option<Depth>,
     /// The latest first.
     pub(super) trades: VecDeque<Trade>,
-    /// What each symbol was traded at last, and whether that is so now.
-    pub(super) prices: BTreeMap<Symbol, Price>,
-    pub(super) prices_live: bool,
     pub(super) orders: BTreeMap<OrderNumber, Order>,
     /// What has happened, the latest first.
     pub(super) said: VecDeque<String>,
@@ -43,8 +40,6 @@ impl Model {
             symbol,
             depth: None,
             trades: VecDeque::new(),
-            prices: BTreeMap::new(),
-            prices_live: false,
             orders: BTreeMap::new(),
             said: VecDeque::new(),
             input: String::new(),

@@ -105,23 +105,3 @@ async fn what_is_turned_down_is_said_with_its_reason() {
     let said = model.said.front().cloned().unwrap_or_default();
     assert!(said.contains("the cancel was turned down: The account has no open order"), "{said}");
 }
-
-#[tokio::test]
-async fn the_latest_prices_are_on_it_and_those_that_may_be_old_look_otherwise() {
-    let mut model = model();
-    model.prices.insert(acme(), Price(10_150));
-    model.prices.insert(Symbol("GLOBEX".into()), Price(995));
-    assert!(drawn(&model).contains("ACME 101.50, GLOBEX 9.95"), "{}", drawn(&model));
-    let style = |model: &Model| {
-        let mut terminal = Terminal::new(TestBackend::new(100, 30)).unwrap();
-        terminal.draw(|frame| view::draw(frame, model)).unwrap();
-        let content = terminal.backend().buffer().content().to_vec();
-        let at = content.windows(5).position(|cells| {
-            cells.iter().map(ratatui::buffer::Cell::symbol).collect::<String>() == "GLOBE"
-        });
-        content[at.unwrap()].modifier
-    };
-    let old = style(&model);
-    model.prices_live = true;
-    assert_ne!(style(&model), old);
-}

@@ -73,12 +73,7 @@ fn draw_tape(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         let color = if trade.taker == Side::Buy { Color::Green } else { Color::Red };
         Line::from(format!("{:>6} at {}", trade.quantity, shown(trade.price))).fg(color)
     });
-    let prices = model.prices.iter().map(|(of, price)| format!("{} {}", of.0, shown(*price)));
-    let prices = prices.collect::<Vec<_>>().join(", ");
-    // What is not known to be so now is shown as such.
-    let prices = Line::from(prices);
-    let prices = if model.prices_live { prices } else { prices.dim().italic() };
-    let tape = Paragraph::new(std::iter::once(prices).chain(trades).collect::<Vec<_>>());
+    let tape = Paragraph::new(trades.collect::<Vec<_>>());
     frame.render_widget(tape.block(Block::bordered().title("Trades")), area);
 }
 

@@ -14,7 +14,6 @@ mod inbox;
 mod journal;
 mod link;
 mod load;
-mod mirror;
 mod outbox;
 mod recovery;
 mod refusal;
@@ -34,12 +33,11 @@ pub use command::Command;
 pub use config::{Backoff, ClientConfig, JournalConfig};
 pub use inbox::{Direct, Missed};
 pub use load::ClientLoad;
-pub use mirror::{Mirror, MirrorChange, MirrorFull, MirrorLimits};
 pub use recovery::{Record, Recovered, Recovery};
 pub use refusal::HttpRefusal;
 pub use router::Client;
 pub use types::{
     CallId, CallOutcome, ConnectionState, DialReason, Event, Fate, Gap, Item, Resumed, SaveNo,
-    Saving, Standing, Status, SubId, Submission, SubmitError, SubscribeError, SubscriptionEnd,
+    Saving, Status, SubId, Submission, SubmitError, SubscribeError, SubscriptionEnd,
     SubscriptionRequest,
 };

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use super::topic_volatiles::TopicVolatiles;
-use super::types::{Gap, Item, Standing, SubscriptionRequest};
+use super::types::{Gap, Item, SubscriptionRequest};
 use crate::wire::{
     Body, Epoch, Name, Position, ResetReason, SubNo, Subscribed, TopicNo, TopicSeq, Window,
 };
@@ -41,11 +41,8 @@ struct Live {
     cursor: TopicSeq,
     /// SUBSCRIBED's position, which nobody has finished with.
     begins: TopicSeq,
-    /// How many items a keyed topic keeps.
-    items: Option<u32>,
-    /// What came that takes credit: of a keyed topic EVENTs, of another one numbers (PROTOCOL.md
-    /// 7.8, 7.21).
-    events: u64,
+    /// Where the credit of a server counts from before the first POSITION.
+    start: TopicSeq,
     /// A snapshot must come next, for this reason.
     awaited: Option<ResetReason>,
     credit: Window,
@@ -62,8 +59,6 @@ struct Live {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct CreditPosition {
     ts: TopicSeq,
-    /// Of `Live::events`.
-    events: u64,
     bytes: u64,
 }
 
@@ -72,8 +67,6 @@ struct CreditPosition {
 struct ItemPlace {
     /// What has been seen when this item has.
     after: Position,
-    /// `Live::events` then.
-    events: u64,
     /// Bytes of its message.
     bytes: u64,
     /// Which SUBSCRIBED its `ts` belongs to.
@@ -94,8 +87,6 @@ pub(super) struct Subscription {
     told: bool,
     queue: VecDeque<(Item, ItemPlace)>,
     queue_bytes: u64,
-    /// How many in the queue say how the topic stands: they are no events, and cost no credit.
-    standings: usize,
     volatiles: TopicVolatiles,
     volatile_next: bool,
     handed: Option<ItemPlace>,
@@ -117,7 +108,6 @@ impl Subscription {
             told: false,
             queue: VecDeque::new(),
             queue_bytes: 0,
-            standings: 0,
             volatiles: TopicVolatiles::default(),
             volatile_next: false,
             handed: None,
@@ -161,11 +151,6 @@ impl Subscription {
 
     /// The attachment has ended.
     pub(super) fn detach(&mut self) {
-        if let FeedStage::Live(live) = &self.stage
-            && let Some(items) = live.items
-        {
-            self.fall_behind(items);
-        }
         if !self.is_ended() {
             self.stage = FeedStage::Away;
         }
@@ -210,7 +195,6 @@ impl Subscription {
             return None;
         };
         self.queue_bytes -= place.bytes;
-        self.standings -= usize::from(matches!(item, Item::Standing(_)));
         self.resumes_at = Some(place.after);
         self.handed = Some(place);
         Some(item)
@@ -226,13 +210,12 @@ impl Subscription {
         }
         if place.feed == self.feed {
             live.finished.ts = place.after.ts;
-            live.finished.events = place.events;
         }
     }
 
     /// Items that wait for the application, and bytes of their messages.
     pub(super) fn held(&self) -> (usize, u64) {
-        (self.queue.len() - self.standings, self.queue_bytes)
+        (self.queue.len(), self.queue_bytes)
     }
 
     /// The same of volatiles, with the bytes of their bodies.
@@ -261,7 +244,7 @@ impl Subscription {
     ) -> (Option<Position>, Option<u32>, Window) {
         self.truncate(u64::from(credit.frames / 2), u64::from(credit.bytes / 2));
         let rest = Window {
-            frames: credit.frames.saturating_sub(count(self.held().0)).max(1),
+            frames: credit.frames.saturating_sub(count(self.queue.len())).max(1),
             bytes: credit
                 .bytes
                 .saturating_sub(u32::try_from(self.queue_bytes).unwrap_or(u32::MAX))
@@ -280,12 +263,11 @@ impl Subscription {
     /// Lets go of the latest items, which nobody will finish: for the credit they count as finished
     /// with.
     fn truncate(&mut self, frames: u64, bytes: u64) {
-        while self.held().0 as u64 > frames || self.queue_bytes > bytes {
-            let Some((item, place)) = self.queue.pop_back() else {
+        while self.queue.len() as u64 > frames || self.queue_bytes > bytes {
+            let Some((_, place)) = self.queue.pop_back() else {
                 debug_assert_eq!(self.queue_bytes, 0, "an empty queue has no bytes");
                 return;
             };
-            self.standings -= usize::from(matches!(item, Item::Standing(_)));
             self.queue_bytes -= place.bytes;
             if let FeedStage::Live(live) = &mut self.stage
                 && place.sub == live.sub
@@ -314,23 +296,19 @@ impl Subscription {
             FeedStage::Live(_) => return Err("SUBSCRIBED twice"),
             FeedStage::Away | FeedStage::Waiting | FeedStage::Ended => return Ok(None),
         }
-        if frame.items.is_some() && frame.snapshot {
-            return Err("a keyed topic with a snapshot");
-        }
         if frame.reset.is_some() {
             self.truncate(u64::from(most.frames), u64::from(most.bytes));
         }
         self.refusals = 0;
         self.feed += 1;
-        let start = |bytes| CreditPosition { ts: frame.ts, events: 0, bytes };
+        let start = |bytes| CreditPosition { ts: frame.ts, bytes };
         let mut live = Live {
             sub: frame.sub,
             number: frame.number,
             epoch: frame.epoch,
             cursor: frame.ts,
             begins: frame.ts,
-            items: frame.items,
-            events: 0,
+            start: frame.ts,
             awaited: None,
             credit: most,
             received: 0,
@@ -363,18 +341,13 @@ impl Subscription {
                 _ => self.miss(reason, Position { epoch: frame.epoch, ts: frame.ts }),
             }
         }
-        if let Some(items) = frame.items {
-            self.fall_behind(items);
-        }
         Ok(number)
     }
 
     /// A gap without a snapshot. One that nothing follows yet becomes part of the new one.
     fn miss(&mut self, reason: ResetReason, here: Position) {
-        self.forget_standing();
         while matches!(self.queue.back(), Some((Item::Gap(_), _))) {
             self.queue.pop_back();
-            self.forget_standing();
         }
         match self.gap(reason, here) {
             Some(gap) => self.push(Item::Gap(gap), here, 0),
@@ -390,30 +363,6 @@ impl Subscription {
         (!silent).then_some(Gap { reason, last, epoch: here.epoch, resumes_after: here.ts })
     }
 
-    /// What came of a keyed topic may not be its state from here on.
-    fn fall_behind(&mut self, items: u32) {
-        let FeedStage::Live(live) = &self.stage else { return };
-        let position = Position { epoch: live.epoch, ts: live.cursor };
-        self.stand(Standing::Behind { position, items });
-    }
-
-    /// How a keyed topic stands after what waits. What was said of that before, and nothing has
-    /// followed, is no news any more.
-    fn stand(&mut self, standing: Standing) {
-        let (Standing::Behind { position: here, .. } | Standing::Complete { position: here, .. }) =
-            standing;
-        self.forget_standing();
-        self.standings += 1;
-        self.push(Item::Standing(standing), here, 0);
-    }
-
-    fn forget_standing(&mut self) {
-        while matches!(self.queue.back(), Some((Item::Standing(_), _))) {
-            self.queue.pop_back();
-            self.standings -= 1;
-        }
-    }
-
     fn push(&mut self, item: Item, after: Position, bytes: u64) {
         let FeedStage::Live(live) = &self.stage else {
             debug_assert!(false, "items come from a live feed");
@@ -422,14 +371,7 @@ impl Subscription {
         self.queue_bytes += bytes;
         self.queue.push_back((
             item,
-            ItemPlace {
-                after,
-                events: live.events,
-                bytes,
-                feed: self.feed,
-                sub: live.sub,
-                counts: bytes,
-            },
+            ItemPlace { after, bytes, feed: self.feed, sub: live.sub, counts: bytes },
         ));
     }
 
@@ -447,14 +389,14 @@ impl Subscription {
         if ts.0.checked_sub(1) != Some(live.cursor.0) {
             return Err("EVENT out of order");
         }
-        let unreported = (live.events + 1).saturating_sub(live.reported.events);
-        if unreported > u64::from(live.credit.frames)
+        let floor = live.reported.ts.max(live.start);
+        let over_events = ts.0.saturating_sub(floor.0) > u64::from(live.credit.frames);
+        if over_events
             || live.received.saturating_sub(live.reported.bytes) >= u64::from(live.credit.bytes)
         {
             return Err("EVENT beyond the credit");
         }
         live.cursor = ts;
-        live.events += 1;
         live.received = live.received.saturating_add(bytes);
         let position = Position { epoch: live.epoch, ts };
         self.push(Item::Event { position, name, body }, position, bytes);
@@ -473,6 +415,7 @@ impl Subscription {
             return Err("SNAPSHOT that nothing announced");
         };
         live.cursor = ts;
+        live.start = ts;
         live.received = live.received.saturating_add(bytes);
         let position = Position { epoch: live.epoch, ts };
         let gap = self.gap(reason, position);
@@ -487,46 +430,18 @@ impl Subscription {
         if live.awaited.is_some() || ts < live.cursor {
             return Err("SKIP out of order");
         }
-        match live.items {
-            Some(items) if ts > live.cursor => {
-                live.cursor = ts;
-                self.fall_behind(items);
-            }
-            Some(_) => {}
-            None => {
-                live.events += ts.0 - live.cursor.0;
-                live.cursor = ts;
-                self.pass();
-            }
-        }
-        Ok(())
-    }
-
-    /// What was passed over is finished with as soon as what came before it is.
-    fn pass(&mut self) {
-        let FeedStage::Live(live) = &mut self.stage else { return };
-        let here = Position { epoch: live.epoch, ts: live.cursor };
-        let (feed, sub, events) = (self.feed, live.sub, live.events);
+        live.cursor = ts;
+        let here = Position { epoch: live.epoch, ts };
+        let (feed, sub) = (self.feed, live.sub);
         if let Some((_, place)) = self.queue.back_mut() {
-            place.pass((here, events), feed, sub);
-            return;
+            place.pass(here, feed, sub);
+            return Ok(());
         }
         self.resumes_at = Some(here);
         match &mut self.handed {
-            Some(place) => place.pass((here, events), feed, sub),
-            None => (live.finished.ts, live.finished.events) = (here.ts, events),
+            Some(place) => place.pass(here, feed, sub),
+            None => live.finished.ts = ts,
         }
-    }
-
-    /// What came of a keyed topic, above the floor, is its state. Of another topic it says nothing.
-    pub(super) fn complete(&mut self, floor: TopicSeq) -> Result<(), Broken> {
-        let FeedStage::Live(live) = &self.stage else { return Err(NOT_LIVE) };
-        let Some(items) = live.items else { return Ok(()) };
-        if floor > live.cursor {
-            return Err("COMPLETE with a floor that was not reached");
-        }
-        let position = Position { epoch: live.epoch, ts: live.cursor };
-        self.stand(Standing::Complete { position, floor, items });
         Ok(())
     }
 
@@ -547,7 +462,7 @@ impl Subscription {
         if live.finished == live.reported {
             return None;
         }
-        let events = live.finished.events - live.reported.events;
+        let events = live.finished.ts.0.saturating_sub(live.reported.ts.0);
         let bytes = live.finished.bytes.saturating_sub(live.reported.bytes);
         let quarter = |of: u32| u64::from(of / 4).max(1);
         Some(events >= quarter(live.credit.frames) || bytes >= quarter(live.credit.bytes))
@@ -570,9 +485,8 @@ impl Subscription {
 impl ItemPlace {
     /// Extends what is seen with this item. Bytes of an earlier subscription do not count for a
     /// later one.
-    fn pass(&mut self, (here, events): (Position, u64), feed: u64, sub: SubNo) {
+    fn pass(&mut self, here: Position, feed: u64, sub: SubNo) {
         self.after = here;
-        self.events = events;
         self.feed = feed;
         if self.sub != sub {
             self.sub = sub;

@@ -154,9 +154,6 @@ impl Subscriptions {
             fx.timers.cancel(ClientTimer::Subscribe(*id));
             fx.timers.cancel(ClientTimer::Position(*id));
             subscription.detach();
-            if subscription.tell() {
-                fx.event(Event::Readable { sub: *id });
-            }
         }
     }
 
@@ -303,8 +300,7 @@ impl Subscriptions {
             ServerFrame::Event { topic, .. }
             | ServerFrame::Snapshot { topic, .. }
             | ServerFrame::TopicVolatile { topic, .. }
-            | ServerFrame::Skip { topic, .. }
-            | ServerFrame::Complete { topic, .. } => topic,
+            | ServerFrame::Skip { topic, .. } => topic,
             _ => return Ok(()),
         };
         let Some(&id) = self.by_number.get(topic) else { return Ok(()) };
@@ -317,7 +313,6 @@ impl Subscriptions {
                 subscription.snapshot(ts, name, body, bytes)?
             }
             ServerFrame::Skip { ts, .. } => subscription.skip(ts)?,
-            ServerFrame::Complete { floor, .. } => subscription.complete(floor)?,
             ServerFrame::TopicVolatile { name, body, .. } => {
                 subscription.volatile(name, body, config.volatiles, config.volatile_bytes)
             }

@@ -6,7 +6,7 @@ pub use super::submission::{CallId, CallOutcome, Submission};
 
 use super::recovery::Record;
 use crate::session::{Build, Close, Now};
-use crate::wire::{Body, Dial, Name, Position, TopicSeq, UnsubscribeCode};
+use crate::wire::{Body, Dial, Name, Position, UnsubscribeCode};
 
 pub use crate::wire::Gap;
 
@@ -124,8 +124,6 @@ pub enum Item {
     },
     /// Events were missed, and the topic has no snapshot.
     Gap(Gap),
-    /// Of a keyed topic: whether what came so far is its state.
-    Standing(Standing),
     /// The next event.
     Event {
         /// Where it stands.
@@ -144,34 +142,12 @@ pub enum Item {
     },
 }
 
-/// Whether what came of a keyed topic is its state (PROTOCOL.md 7.22).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Standing {
-    /// It may not be: events were passed over, or the connection was lost.
-    Behind {
-        /// Where it stands.
-        position: Position,
-        /// How many items the topic keeps.
-        items: u32,
-    },
-    /// It is: the latest event of each item, without those at or below the floor, and of the rest
-    /// no more than the latest `items`.
-    Complete {
-        /// Where it stands.
-        position: Position,
-        /// What is not above it is gone.
-        floor: TopicSeq,
-        /// How many items the topic keeps.
-        items: u32,
-    },
-}
-
 /// A subscription goes on where it was, and nothing was missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Resumed {
     /// Where it was: everything up to here was finished with, or waits for the application.
     pub from: Position,
-    /// Events that were published since, and come now, unless later ones have superseded them.
+    /// Events that were published since, and come now.
     pub count: u64,
 }
 

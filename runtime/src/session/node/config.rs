@@ -151,12 +151,6 @@ pub struct NodeConfig {
     pub topics_bytes: u64,
     /// Bytes that one read of a log asks for: 1 MiB. A longer log comes in several.
     pub read_bytes: u32,
-    /// Such reads of a keyed topic that are held for subscribers that come from before the part of
-    /// its log that is held, or have fallen behind it: 4. Who needs another one has it read.
-    pub pages_per_topic: u32,
-    /// Bytes of all that are held: 64 MiB, but a single one may have more. Beyond, those of other
-    /// topics go, and are read again if somebody still needs them.
-    pub pages_bytes: u64,
     /// Topics that this process holds: 100,000. Beyond, one that nobody follows is forgotten; while
     /// all are followed, whoever follows most gives up one for a principal that follows fewer, and
     /// others are refused with `overload`.
@@ -300,8 +294,6 @@ impl NodeConfig {
             topic_bytes: 16 * 1024 * 1024,
             topics_bytes: 1024 * 1024 * 1024,
             read_bytes: 1024 * 1024,
-            pages_per_topic: 4,
-            pages_bytes: 64 * 1024 * 1024,
             topics_held: 100_000,
             topic_idle: Duration::from_secs(600),
             heads_every: Duration::from_secs(5),

@@ -90,27 +90,13 @@ pub struct TopicSpec {
     /// How much of it is kept.
     pub retention: Retention,
     pub(super) snapshot: bool,
-    pub(super) keyed: bool,
 }
 
 impl TopicSpec {
     /// A topic with its declared name; `snapshot` says whether there is a hook for its state.
     #[must_use]
     pub const fn new(name: Name, retention: Retention, snapshot: bool) -> Self {
-        Self { name, retention, snapshot, keyed: false }
-    }
-
-    /// A keyed topic with its declared name (PROTOCOL.md 7.20): each of its events has an item, and
-    /// supersedes the earlier one of that item. It has no hook for its state, which is its log.
-    #[must_use]
-    pub const fn keyed(name: Name, retention: Retention) -> Self {
-        Self { name, retention, snapshot: false, keyed: true }
-    }
-
-    /// Whether it is keyed.
-    #[must_use]
-    pub const fn is_keyed(&self) -> bool {
-        self.keyed
+        Self { name, retention, snapshot }
     }
 
     /// Declared name.

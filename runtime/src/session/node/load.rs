@@ -24,8 +24,6 @@ pub struct NodeLoad {
     pub topics: usize,
     /// Bytes of what is held of their logs ([`super::NodeConfig::topics_bytes`]).
     pub topics_bytes: u64,
-    /// Bytes of pages of keyed topics ([`super::NodeConfig::pages_bytes`]).
-    pub pages_bytes: u64,
     /// Bytes of topics' states that are kept for those who wait for them
     /// ([`super::NodeConfig::snapshots_bytes`]).
     pub snapshot_bytes: u64,
@@ -94,10 +92,6 @@ pub struct NodePeaks {
     /// Bytes of the entries of one topic, those with a single entry left out
     /// ([`super::NodeConfig::topic_bytes`]).
     pub topic_bytes: u64,
-    /// Pages of one keyed topic ([`super::NodeConfig::pages_per_topic`]).
-    pub topic_pages: usize,
-    /// Bytes of all pages, a single one left out ([`super::NodeConfig::pages_bytes`]).
-    pub pages_bytes: u64,
     /// Sessions of one principal ([`super::NodeConfig::sessions_per_principal`]).
     pub principal_sessions: u32,
     /// Direct messages of one session ([`super::NodeConfig::directs_per_session`]).

@@ -21,16 +21,9 @@ pub struct Publication {
     pub topic: TopicId,
     /// Wire name of the event.
     pub name: Name,
-    /// The item that it is about, if the topic is keyed (PROTOCOL.md 7.20): it supersedes the
-    /// earlier event of the item, which leaves the log in the same transaction.
-    pub item: Option<ItemKey>,
     /// The body in each enabled codec, in the order of the node's codecs.
     pub bodies: Vec<(Codec, Body)>,
 }
-
-/// Which item of a keyed topic an event is about, as text: equal items are written equally, others
-/// are not.
-pub type ItemKey = std::sync::Arc<str>;
 
 impl Publication {
     /// Bytes of its bodies.
@@ -39,13 +32,11 @@ impl Publication {
         self.bodies.iter().map(|(_, body)| body.len()).sum()
     }
 
-    /// What publications count for while they are not in their logs: bytes of keys, items, names
-    /// and bodies.
+    /// What publications count for while they are not in their logs: bytes of keys, names and
+    /// bodies.
     #[must_use]
     pub fn owed_bytes(all: &[Self]) -> u64 {
-        let item = |it: &Self| it.item.as_ref().map_or(0, |item| item.len());
-        let each =
-            |it: &Self| it.topic.key.len() + it.name.as_bytes().len() + item(it) + it.bytes();
+        let each = |it: &Self| it.topic.key.len() + it.name.as_bytes().len() + it.bytes();
         all.iter().map(each).sum::<usize>() as u64
     }
 }
@@ -94,8 +85,6 @@ pub struct Append {
     pub as_of: Option<StoreTime>,
     /// Wire name of the event.
     pub name: Name,
-    /// As in [`Publication::item`].
-    pub item: Option<ItemKey>,
     /// The body in each enabled codec, in the order of the node's codecs.
     pub bodies: Vec<(Codec, Body)>,
 }
@@ -121,8 +110,6 @@ pub struct LogEntry {
     pub ts: TopicSeq,
     /// Wire name.
     pub name: Name,
-    /// As in [`Publication::item`]. Of a topic's entries one at most has it: the latest.
-    pub item: Option<ItemKey>,
     /// The body in each codec that was enabled when it was published.
     pub bodies: Vec<(Codec, Body)>,
 }
@@ -138,12 +125,11 @@ impl LogEntry {
         bytes.saturating_add(entries.saturating_mul(Self::BYTES_BESIDE))
     }
 
-    /// Bytes of its name, of its item, and of its bodies in every codec.
+    /// Bytes of its name and of its bodies in every codec.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let bodies: usize = self.bodies.iter().map(|(_, body)| body.len()).sum();
-        let item = self.item.as_ref().map_or(0, |item| item.len());
-        (self.name.as_bytes().len() + item + bodies) as u64
+        (self.name.as_bytes().len() + bodies) as u64
     }
 }
 
@@ -154,8 +140,7 @@ pub struct TopicHead {
     pub epoch: Epoch,
     /// Its latest entry's number, 0 if there never was one.
     pub head: TopicSeq,
-    /// The oldest entry that can still be read; `head + 1` if none can. Above it, a number is
-    /// missing where an entry was superseded, and nowhere else.
+    /// The oldest entry that can still be read; `head + 1` if none can.
     pub oldest: TopicSeq,
 }
 

@@ -11,8 +11,8 @@ use crate::session::store::{LogEntry, MessageId, Outcome, Retention, TopicHead, 
 use crate::store::admin::{AgedEntry, ListedId};
 use crate::wire::{self, Body, Codec, Epoch, FailureCode, MAX_SEQUENCE, Name, TopicSeq};
 
-/// The form of the lines. Format 1 has no items.
-pub(super) const FORMAT: u32 = 2;
+/// The form of the lines.
+pub(super) const FORMAT: u32 = 1;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "piece", rename_all = "snake_case", deny_unknown_fields)]
@@ -30,14 +30,7 @@ pub(super) enum Line {
     },
     /// Of the topic before it. A body is text, under the name of its codec; one that is not JSON is
     /// in hexadecimal digits.
-    Entry {
-        ts: u64,
-        age_ms: u64,
-        name: String,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        item: Option<String>,
-        bodies: Vec<(String, String)>,
-    },
+    Entry { ts: u64, age_ms: u64, name: String, bodies: Vec<(String, String)> },
     Id {
         principal: String,
         message: String,
@@ -144,7 +137,6 @@ impl Line {
             ts: entry.ts.0,
             age_ms: *age_ms,
             name: entry.name.as_str().to_owned(),
-            item: entry.item.as_deref().map(str::to_owned),
             bodies: bodies
                 .map(|(codec, body)| Ok((codec.subprotocol().to_owned(), coded(*codec, body)?)))
                 .collect::<io::Result<_>>()?,
@@ -188,15 +180,14 @@ impl Line {
     }
 
     pub(super) fn as_entry(&self) -> Option<AgedEntry> {
-        let Self::Entry { ts, age_ms, name: of, item, bodies } = self else { return None };
+        let Self::Entry { ts, age_ms, name: of, bodies } = self else { return None };
         let read = |(codec, text): &(String, String)| {
             let codec = Codec::from_subprotocol(codec)?;
             Some((codec, decoded(codec, text)?))
         };
         let bodies = bodies.iter().map(read).collect::<Option<Vec<_>>>()?;
         let ts = TopicSeq((1..=MAX_SEQUENCE).contains(ts).then_some(*ts)?);
-        let item = item.as_deref().map(Into::into);
-        let entry = LogEntry { ts, name: name(of)?, item, bodies };
+        let entry = LogEntry { ts, name: name(of)?, bodies };
         Some(AgedEntry { age_ms: *age_ms, entry })
     }
 

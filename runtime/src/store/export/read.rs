@@ -69,7 +69,7 @@ pub async fn import<S: StoreAdmin>(
 ) -> Result<ExportFigures, ImportError> {
     let mut reader = Reader { from, line: 0, text: String::new() };
     match reader.next()? {
-        Some(Line::Export { format: 1..=FORMAT }) => {}
+        Some(Line::Export { format: FORMAT }) => {}
         Some(Line::Export { format }) => return Err(ImportError::TooNew { found: format }),
         Some(_) => return Err(reader.wrong("it does not begin as an export does")),
         None => return Err(ImportError::Cut { pieces: 0 }),

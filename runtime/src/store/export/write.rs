@@ -181,7 +181,6 @@ async fn append<S: StoreAdmin>(
             key: AppendKey::Command { lease, n, index },
             as_of: Some(at),
             name: publication.name.clone(),
-            item: publication.item.clone(),
             bodies: publication.bodies.clone(),
         };
         // Ids of leases are random.

@@ -24,13 +24,13 @@ impl<S: Shards> Run<'_, S> {
         };
         let outcomes = self.with(people, Places::one(place), |held| {
             let mut outcomes = Vec::with_capacity(appends.len());
-            for Append { key, as_of, name, item, bodies } in appends {
+            for Append { key, as_of, name, bodies } in appends {
                 let before = match limits.append_window {
                     None => obstacle(held, (place, people), topic, key),
                     Some(window) => obstacle_apart(held, place, topic, (key, as_of), window),
                 };
                 let outcome = before.unwrap_or_else(|| {
-                    let publication = Publication { topic: topic.clone(), name, item, bodies };
+                    let publication = Publication { topic: topic.clone(), name, bodies };
                     let key = Some(key);
                     let new = NewEntry { key, publication, retention, fresh_epoch };
                     AppendOutcome::Landed(held.append(place, new, limits))

@@ -32,7 +32,6 @@ impl Topics {
             epoch: anew(head.epoch, incarnation),
             head: head.head,
             entries: VecDeque::new(),
-            items: BTreeMap::new(),
             bytes: 0,
             used: now,
             due: now,
@@ -59,15 +58,13 @@ impl Topics {
         };
         let (head, oldest) = (topic.head, topic.oldest());
         let (before, retention) = (topic.weight(), topic.retention);
-        let (Weight { entries: count, bytes }, keyed) = (before, !topic.items.is_empty());
-        let mut log = ImportedLog { head, oldest, entries: count, bytes, keyed, retention };
+        let mut log = ImportedLog { head, oldest, bytes: before.bytes, retention };
         for aged in entries {
-            let is_latest = |item: &_| !topic.items.contains_key(item);
-            if !log.take(id, &aged, is_latest)? {
+            if !log.take(id, &aged)? {
                 continue;
             }
             let AgedEntry { age_ms, entry } = aged;
-            let more = Weight { entries: log.entries, bytes: log.bytes } - before;
+            let more = Weight { entries: head.0 + 1 - log.oldest.0, bytes: log.bytes } - before;
             if all.cost_of_logs() + more.cost() > limits.log_bytes {
                 return Err("there is no room for more entries".to_owned());
             }
@@ -75,9 +72,6 @@ impl Topics {
             let at = topic.entries.front().map_or(at, |(next, _)| at.min(*next));
             self.weight += Weight { entries: 1, bytes: entry.bytes() };
             topic.bytes += entry.bytes();
-            if let Some(item) = &entry.item {
-                topic.items.insert(item.clone(), entry.ts);
-            }
             topic.entries.push_front((at, entry));
         }
         self.reschedule(id, limits);

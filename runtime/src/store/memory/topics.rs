@@ -12,8 +12,8 @@ use super::idle::Idle;
 use super::limits::MemoryLimits;
 use crate::session::Now;
 use crate::session::store::{
-    AppendKey, Appended, ItemKey, LogEntry, Publication, ReadFrom, Retention, StoreOutcome,
-    StoreTime, TopicHead, TopicId,
+    AppendKey, Appended, LogEntry, Publication, ReadFrom, Retention, StoreOutcome, StoreTime,
+    TopicHead, TopicId,
 };
 use crate::store::admin::{AgedEntry, BackPage, ListedTopic, TopicPage};
 use crate::wire::{Epoch, TopicSeq};
@@ -49,10 +49,8 @@ pub(super) struct Topics {
 pub(super) struct Topic {
     pub(super) epoch: Epoch,
     pub(super) head: TopicSeq,
-    /// By their numbers, without a gap except where one was superseded.
+    /// Numbered without a gap; the last one has the number `head`.
     pub(super) entries: VecDeque<(Now, LogEntry)>,
-    /// The number of each item's entry.
-    pub(super) items: BTreeMap<ItemKey, TopicSeq>,
     /// Bytes of the entries.
     pub(super) bytes: u64,
     pub(super) used: Now,
@@ -88,37 +86,13 @@ impl Topic {
     }
 
     fn pop(&mut self) {
-        let Some((_, entry)) = self.entries.pop_front() else { return };
-        self.bytes -= entry.bytes();
-        if let Some(item) = &entry.item {
-            self.items.remove(item);
-        }
-    }
-
-    /// Puts an entry at the head, in the place of the earlier one of its item; what that frees.
-    pub(super) fn push(&mut self, now: Now, entry: LogEntry) -> Weight {
-        let earlier = entry.item.clone().and_then(|item| self.items.insert(item, entry.ts));
-        let freed = earlier.map_or(Weight::default(), |earlier| self.supersede(earlier));
-        self.bytes += entry.bytes();
-        self.entries.push_back((now, entry));
-        freed
-    }
-
-    fn supersede(&mut self, ts: TopicSeq) -> Weight {
-        let before = self.weight();
-        if let Ok(place) = self.entries.binary_search_by_key(&ts, |(_, entry)| entry.ts)
-            && let Some((_, entry)) = self.entries.remove(place)
-        {
-            self.bytes -= entry.bytes();
-        }
-        before - self.weight()
+        self.bytes -= self.entries.pop_front().map_or(0, |(_, entry)| entry.bytes());
     }
 
     /// Lets go of every entry; what this frees.
     fn clear(&mut self) -> Weight {
         let before = self.weight();
         self.entries.clear();
-        self.items.clear();
         self.bytes = 0;
         before
     }
@@ -182,7 +156,6 @@ impl Topics {
             epoch: fresh_epoch,
             head: TopicSeq::ZERO,
             entries: VecDeque::new(),
-            items: BTreeMap::new(),
             bytes: 0,
             used: now,
             due: now,
@@ -264,7 +237,7 @@ impl Topics {
 
     pub(super) fn append(&mut self, now: Now, new: NewEntry, limits: &MemoryLimits) -> Appended {
         let NewEntry { key, publication, retention, fresh_epoch } = new;
-        let Publication { topic: id, name, item, bodies } = publication;
+        let Publication { topic: id, name, bodies } = publication;
         let topic = self.touch(now, &id, fresh_epoch, retention);
         let first = topic.entries.is_empty();
         let unfilled = (topic.head == TopicSeq::ZERO).then(|| topic.idle(&id));
@@ -273,12 +246,12 @@ impl Topics {
         if let Some(key) = key {
             topic.keys.insert(key, appended.ts);
         }
-        let entry = LogEntry { ts: appended.ts, name, item, bodies };
-        let new = Weight { entries: 1, bytes: entry.bytes() };
-        let superseded = topic.push(now, entry);
+        let entry = LogEntry { ts: appended.ts, name, bodies };
+        let bytes = entry.bytes();
+        topic.bytes += bytes;
+        topic.entries.push_back((now, entry));
         let freed = topic.trim(now);
-        self.weight += new;
-        self.weight -= superseded;
+        self.weight += Weight { entries: 1, bytes };
         self.weight -= freed;
         if let Some(key @ AppendKey::Direct { .. }) = key {
             self.direct.push_back((id.clone(), key));
@@ -347,7 +320,11 @@ impl Topics {
         }
         let kept = topic.entries.len();
         let skip = match from {
-            ReadFrom::After(ts) => topic.entries.partition_point(|(_, entry)| entry.ts <= ts),
+            // Numbers have no gaps, so the place of the first wanted entry follows from its number.
+            ReadFrom::After(ts) => {
+                let skip = ts.0.saturating_add(1).saturating_sub(head.oldest.0);
+                usize::try_from(skip).unwrap_or(usize::MAX).min(kept)
+            }
             ReadFrom::Last(last) => kept.saturating_sub(last as usize),
         };
         let mut bytes = 0;

@@ -39,7 +39,7 @@ pub(super) struct Wrote {
 pub(super) fn event(topic: &TopicId, text: &str) -> Publication {
     let body = Body::copy_from(text.as_bytes());
     let name = Name::from_static("said").expect("a legal name");
-    Publication { topic: topic.clone(), name, item: None, bodies: vec![(Codec::Json, body)] }
+    Publication { topic: topic.clone(), name, bodies: vec![(Codec::Json, body)] }
 }
 
 pub(super) fn record(hash: u64, publishes: &[Publication]) -> Record {
@@ -48,8 +48,8 @@ pub(super) fn record(hash: u64, publishes: &[Publication]) -> Record {
 }
 
 pub(super) fn append(key: AppendKey, as_of: Option<StoreTime>, publication: Publication) -> Append {
-    let Publication { name, item, bodies, .. } = publication;
-    Append { key, as_of, name, item, bodies }
+    let Publication { name, bodies, .. } = publication;
+    Append { key, as_of, name, bodies }
 }
 
 pub(super) fn commit(n: u64, record: Record, settle: bool) -> Commit {
@@ -467,12 +467,7 @@ impl Bench {
         match self.ask(op).await?.outcome {
             StoreOutcome::Log { head, entries } => {
                 ensure(entries.len() <= max as usize, format!("at most {max}"), &entries)?;
-                // A number is missing where an entry of an item was superseded.
-                let keyed = entries.iter().any(|entry| entry.item.is_some());
-                let follows = |two: &[LogEntry]| {
-                    two[0].ts.next() == two[1].ts || keyed && two[0].ts < two[1].ts
-                };
-                let gapless = entries.windows(2).all(follows);
+                let gapless = entries.windows(2).all(|two| two[0].ts.next() == two[1].ts);
                 ensure(gapless, "entries with consecutive numbers", &entries)?;
                 Ok((head, entries))
             }

@@ -8,9 +8,7 @@ use steadfast::session::store::{
 };
 use steadfast::wire::{CommandNo, Epoch, LeaseId, TopicSeq};
 
-use crate::rows::{
-    Sql, count, event_bodies, int, item, lease_id, name, publication, store_time, time,
-};
+use crate::rows::{Sql, count, event_bodies, int, lease_id, name, publication, store_time, time};
 
 /// Carries out an operation that only reads; others fail.
 pub(crate) fn read(db: &Connection, now: Now, op: &StoreOp) -> Sql<StoreOutcome> {
@@ -47,7 +45,7 @@ fn unsettled(
     let Some(until) = now.0.checked_sub(older_than_ms) else { return Ok(Vec::new()) };
     let mut statement = db.prepare_cached(sql)?;
     let mut found = statement.query(params![lease, n, int(until), max])?;
-    let sql = "SELECT topic, key, name, body, item FROM sf_owed WHERE lease = ?1 AND n = ?2 \
+    let sql = "SELECT topic, key, name, body FROM sf_owed WHERE lease = ?1 AND n = ?2 \
                ORDER BY place";
     let mut owed = db.prepare_cached(sql)?;
     let (mut page, mut bytes) = (Vec::new(), 0);
@@ -111,10 +109,10 @@ fn young(db: &Connection, now: Now, no: i64, head: TopicHead, keep_ms: u64) -> S
 fn entries(db: &Connection, no: i64, head: TopicHead, page: &Page) -> Sql<Vec<LogEntry>> {
     let first = match page.from {
         ReadFrom::After(ts) => ts.0.saturating_add(1),
-        ReadFrom::Last(last) => first_of_last(db, no, head, last)?,
+        ReadFrom::Last(last) => (head.head.0 + 1).saturating_sub(u64::from(last)),
     };
     let first = first.max(head.oldest.0);
-    let sql = "SELECT ts, name, body, bytes, item FROM sf_log WHERE topic = ?1 AND ts >= ?2 ORDER BY ts \
+    let sql = "SELECT ts, name, body, bytes FROM sf_log WHERE topic = ?1 AND ts >= ?2 ORDER BY ts \
                LIMIT ?3";
     let mut statement = db.prepare_cached(sql)?;
     let mut rows = statement.query(params![no, int(first), page.max])?;
@@ -126,15 +124,7 @@ fn entries(db: &Connection, no: i64, head: TopicHead, page: &Page) -> Sql<Vec<Lo
             break;
         }
         let (ts, name) = (TopicSeq(count(row, 0)?), name(row, 1)?);
-        entries.push(LogEntry { ts, name, item: item(row, 4)?, bodies: event_bodies(row, 2)? });
+        entries.push(LogEntry { ts, name, bodies: event_bodies(row, 2)? });
     }
     Ok(entries)
-}
-
-/// The number of the first of so many entries before the end.
-fn first_of_last(db: &Connection, no: i64, head: TopicHead, last: u32) -> Sql<u64> {
-    let sql = "SELECT COALESCE(min(ts), ?3) FROM (SELECT ts FROM sf_log WHERE topic = ?1 \
-               ORDER BY ts DESC LIMIT ?2)";
-    let params = params![no, last, int(head.head.next().0)];
-    db.prepare_cached(sql)?.query_row(params, |row| count(row, 0))
 }

@@ -8,7 +8,7 @@ use rusqlite::{Error, Row};
 
 use steadfast::session::Now;
 use steadfast::session::store::{
-    AppendKey, Holder, ItemKey, Outcome, Publication, Retention, StoreTime, TopicId,
+    AppendKey, Holder, Outcome, Publication, Retention, StoreTime, TopicId,
 };
 use steadfast::wire::{Body, Codec, Dial, FailureCode, InstanceId, LeaseId, Name};
 
@@ -220,16 +220,10 @@ pub(crate) fn topic(row: &Row<'_>, first: usize) -> Sql<TopicId> {
     Ok(TopicId { name: name(row, first)?, key: row.get::<_, String>(first + 1)?.into() })
 }
 
-/// The item of an event, if it has one.
-pub(crate) fn item(row: &Row<'_>, column: usize) -> Sql<Option<ItemKey>> {
-    Ok(row.get::<_, Option<String>>(column)?.map(Into::into))
-}
-
-/// A publication from topic, key, name, body and item.
+/// A publication from topic, key, name and body.
 pub(crate) fn publication(row: &Row<'_>, first: usize) -> Sql<Publication> {
     let (topic, name) = (topic(row, first)?, name(row, first + 2)?);
-    let (bodies, item) = (event_bodies(row, first + 3)?, item(row, first + 4)?);
-    Ok(Publication { topic, name, item, bodies })
+    Ok(Publication { topic, name, bodies: event_bodies(row, first + 3)? })
 }
 
 /// How long a topic's entries are kept, from entries, bytes and milliseconds.

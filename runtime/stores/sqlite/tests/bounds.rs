@@ -28,7 +28,7 @@ fn said(count: u64, bytes: usize) -> StoreOp {
     let key = AppendKey::Direct { node: 1, count };
     StoreOp::Append {
         topic,
-        appends: vec![Append { key, as_of: None, name, bodies, item: None }],
+        appends: vec![Append { key, as_of: None, name, bodies }],
         retention: Retention::new(1_000, Duration::from_secs(60)),
         fresh_epoch: Epoch(7),
     }

@@ -24,20 +24,15 @@ const LEASE: LeaseId = LeaseId(77);
 fn event(key: &str, text: &str) -> Publication {
     let topic = TopicId { name: Name::from_static("room").unwrap(), key: key.into() };
     let bodies = vec![(Codec::Json, Body::copy_from(text.as_bytes()))];
-    Publication { topic, name: Name::from_static("posted").unwrap(), bodies, item: None }
+    Publication { topic, name: Name::from_static("posted").unwrap(), bodies }
 }
 
 /// A long log, a short one, an id, and a record whose publication is in no log.
 async fn fill(store: &impl Store, hand: &Hand) {
     for count in 0..600 {
-        let Publication { topic, name, bodies, .. } = event("long", "{}");
-        let appends = vec![Append {
-            key: AppendKey::Direct { node: 1, count },
-            as_of: None,
-            name,
-            bodies,
-            item: None,
-        }];
+        let Publication { topic, name, bodies } = event("long", "{}");
+        let appends =
+            vec![Append { key: AppendKey::Direct { node: 1, count }, as_of: None, name, bodies }];
         let op = StoreOp::Append { topic, appends, retention: KEPT, fresh_epoch: Epoch(5) };
         assert!(matches!(ask(store, op).await, StoreOutcome::Appended(_)));
         hand.go_on(3);
@@ -141,7 +136,6 @@ async fn ends_meanwhile(store: &impl StoreAdmin, hand: &Hand) {
             ts: TopicSeq(ts),
             name: Name::from_static("posted").unwrap(),
             bodies: vec![(Codec::Json, Body::UNIT)],
-            item: None,
         },
     };
     let head = TopicHead { epoch: Epoch(5), head: TopicSeq(9), oldest: TopicSeq(1) };

@@ -26,8 +26,7 @@ async fn say(store: &LocalStore, count: u64, text: &str) -> StoreOutcome {
     let body = Body::copy_from(text.as_bytes());
     let name = Name::from_static("said").unwrap();
     let key = AppendKey::Direct { node: 1, count };
-    let appends =
-        vec![Append { key, as_of: None, name, bodies: vec![(Codec::Json, body)], item: None }];
+    let appends = vec![Append { key, as_of: None, name, bodies: vec![(Codec::Json, body)] }];
     let (topic, fresh_epoch) = (topic(), Epoch(7));
     ask(store, StoreOp::Append { topic, appends, retention: KEPT, fresh_epoch }).await
 }

@@ -53,7 +53,7 @@ async fn say(store: &LocalStore, count: u64, epoch: u64) -> Appended {
     let name = Name::from_static("said").unwrap();
     let bodies = vec![(Codec::Json, Body::copy_from(b"{}"))];
     let key = AppendKey::Direct { node: 1, count };
-    let (topic, appends) = (topic(), vec![Append { key, as_of: None, name, bodies, item: None }]);
+    let (topic, appends) = (topic(), vec![Append { key, as_of: None, name, bodies }]);
     let retention = Retention::new(100, Duration::from_millis(TTL_MS));
     let fresh_epoch = Epoch(epoch);
     match ask(store, StoreOp::Append { topic, appends, retention, fresh_epoch }).await {

@@ -65,7 +65,7 @@ pub fn command(client: u64, n: u64) -> StoreOp {
     let name = |name| Name::from_static(name).expect("a legal name");
     let topic = TopicId { name: name(TOPIC), key: KEY.into() };
     let bodies = vec![(Codec::Json, Body::copy_from(EVENT_JSON.as_bytes()))];
-    let publishes = vec![Publication { topic, name: name(EVENT), bodies, item: None }];
+    let publishes = vec![Publication { topic, name: name(EVENT), bodies }];
     let outcome = Outcome::Ok(Body::copy_from(b""));
     StoreOp::Commit {
         lease: LeaseId(u128::from(client)),

@@ -242,11 +242,6 @@ impl Peer {
             .await
     }
 
-    /// Sends an EVENT of a keyed topic.
-    pub(crate) async fn board_event(&mut self, number: u64, ts: u64, name: &str, body: Value) {
-        self.topic_frame(json!([kind::EVENT, number, ts, name, body])).await;
-    }
-
     pub(crate) async fn snapshot(&mut self, number: u64, ts: u64, texts: &[&str]) -> u64 {
         self.topic_frame(
             json!([kind::SNAPSHOT, number, ts, "state", { "list": "l", "texts": texts }]),

@@ -36,9 +36,6 @@ struct Sub {
     sent: u64,
     finished: u64,
     awaits_snapshot: bool,
-    /// How many items it keeps, if it is keyed, and the `ts` of its EVENTs above the position.
-    items: Option<u64>,
-    events: Vec<u64>,
 }
 
 /// What a server may tell of itself (4.18, 4.19).
@@ -127,7 +124,7 @@ impl Rules {
             _ if frame.is_sequenced() => self.sequenced(me, frame),
             kind::SUBSCRIBED => self.subscribed(frame),
             kind::UNSUBSCRIBED => self.unsubscribed(frame),
-            kind::EVENT | kind::SNAPSHOT | kind::SKIP | kind::TOPIC_VOLATILE | kind::COMPLETE => {
+            kind::EVENT | kind::SNAPSHOT | kind::SKIP | kind::TOPIC_VOLATILE => {
                 self.of_topic(frame)
             }
             kind::LEASE => {
@@ -211,7 +208,6 @@ impl Rules {
         let sub = self.by_number.get(&number).and_then(|sub| self.subs.get_mut(sub));
         if let Some(sub) = sub {
             sub.position = sub.position.max(ts.min(sub.cursor));
-            sub.events.retain(|ts| *ts > sub.position);
             sub.finished = sub.finished.max(bytes.min(sub.sent));
         }
     }
@@ -267,10 +263,6 @@ impl Rules {
                 "{ts} is further than {last} events before the head {head}"
             );
         }
-        sub.items = body["items"].as_u64();
-        sub.events.clear();
-        ensure!("7.20", sub.items != Some(0), "a keyed topic that keeps nothing");
-        ensure!("7.21", sub.items.is_none() || !snapshot, "a keyed topic with a snapshot");
         if let Some(earlier) = sub.number.filter(|earlier| *earlier != number) {
             self.by_number.remove(&earlier);
             self.earlier.push(earlier);
@@ -312,19 +304,14 @@ impl Rules {
             kind::EVENT => {
                 ensure!("7.5", !sub.awaits_snapshot, "an EVENT where SNAPSHOT is the next frame");
                 ensure!("7.7", ts == sub.cursor + 1, "ts {ts} after {}", sub.cursor);
-                let fits = match sub.items {
-                    Some(_) => (sub.events.len() as u64) < sub.credit.0,
-                    None => ts <= sub.position + sub.credit.0,
-                };
-                ensure!("7.8", fits, "ts {ts} is beyond the credit in events");
+                ensure!(
+                    "7.8",
+                    ts <= sub.position + sub.credit.0,
+                    "ts {ts} is beyond the credit in events"
+                );
                 ensure!("7.8", in_bytes, "ts {ts} is beyond the credit in bytes");
                 sub.cursor = ts;
-                sub.events.extend(sub.items.map(|_| ts));
                 sub.sent += bytes;
-            }
-            kind::COMPLETE => {
-                ensure!("7.22", sub.items.is_some(), "COMPLETE of a topic that is not keyed");
-                ensure!("7.22", ts <= sub.cursor, "a floor {ts} above {}", sub.cursor);
             }
             kind::SKIP => {
                 ensure!("7.7", ts >= sub.cursor, "SKIP goes back from {} to {ts}", sub.cursor);

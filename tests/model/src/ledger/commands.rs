@@ -416,8 +416,8 @@ impl Ledger {
             (StoreOp::Append { topic, appends, .. }, StoreOutcome::Appended(outcomes)) => {
                 for (append, outcome) in appends.iter().zip(outcomes) {
                     let AppendOutcome::Landed(place) = outcome else { continue };
-                    let Append { key, name, item, bodies, .. } = append.clone();
-                    let publication = Publication { topic: topic.clone(), name, item, bodies };
+                    let Append { key, name, bodies, .. } = append.clone();
+                    let publication = Publication { topic: topic.clone(), name, bodies };
                     self.append_happens(key, &publication, *place);
                 }
             }

@@ -126,7 +126,7 @@ impl Ledger {
                 self.gap(seen, gap.as_ref(), may_have_gaps, marks);
             }
             Item::Gap(gap) => self.gap(seen, Some(gap), may_have_gaps, marks),
-            Item::Volatile { .. } | Item::Standing(_) => {}
+            Item::Volatile { .. } => {}
         }
     }
 

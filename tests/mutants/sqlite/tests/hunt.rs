@@ -32,15 +32,8 @@ const fn found_by(mutant: Mutant) -> Claim {
         ("power_cut", "what_was_acknowledged_is_there_after_a_power_cut_at_any_moment");
     match mutant {
         Mutant::CommitNotFlushed | Mutant::HeadNotWritten => POWER,
-        Mutant::SettledOverOwed
-        | Mutant::LateAppendLands
-        | Mutant::EndedLeaseOpensAgain
-        | Mutant::NothingSuperseded
-        | Mutant::OldestSupersededStays
-        | Mutant::ItemNotOwed => RULES,
-        Mutant::ForgottenUnwritten | Mutant::RepliesNotFreed | Mutant::SupersededStillCounts => {
-            ANSWERS
-        }
+        Mutant::SettledOverOwed | Mutant::LateAppendLands | Mutant::EndedLeaseOpensAgain => RULES,
+        Mutant::ForgottenUnwritten | Mutant::RepliesNotFreed => ANSWERS,
         Mutant::NothingTrimmed => {
             ("bounds", "what_a_group_pushes_out_of_a_log_is_not_in_the_file_any_more")
         }

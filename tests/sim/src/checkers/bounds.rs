@@ -30,8 +30,7 @@ impl Largest {
     /// What a record publishes; its bytes with the keys of topics, which the store has beside each.
     pub(super) fn weigh(&mut self, publishes: &[Publication]) -> u64 {
         let bytes = publishes.iter().map(|publication| {
-            let item = publication.item.as_ref().map_or(0, |item| item.len());
-            let entry = publication.name.as_bytes().len() + item + publication.bytes();
+            let entry = publication.name.as_bytes().len() + publication.bytes();
             self.entry = self.entry.max(size(entry));
             size(publication.topic.key.len() + entry)
         });
@@ -192,8 +191,6 @@ fn over_at_node(
         ("live_entries", size(peaks.topic_entries), config.live_entries.max(retained).into()),
         ("reorder_entries", size(peaks.topic_ahead), config.reorder_entries.into()),
         ("topic_bytes", peaks.topic_bytes, config.topic_bytes.into()),
-        ("pages_per_topic", size(peaks.topic_pages), config.pages_per_topic.max(1).into()),
-        ("pages_bytes", peaks.pages_bytes, config.pages_bytes),
         (
             "sessions_per_principal",
             peaks.principal_sessions.into(),

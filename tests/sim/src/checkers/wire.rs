@@ -242,7 +242,6 @@ impl Checkers {
                 self.feed_goes_on(id, *topic, *ts, digest(&(name, body)), bytes);
             }
             ServerFrame::Snapshot { topic, ts, .. } => self.feed_jumps(id, *topic, *ts, bytes),
-            ServerFrame::Skip { topic, ts } => self.feed_skips(id, *topic, *ts),
             _ => {}
         }
     }
@@ -375,7 +374,6 @@ impl Checkers {
             ServerFrame::Refused { n, code, .. } => self.answer_arrives(process, n.0, Some(*code)),
             ServerFrame::Subscribed(_)
             | ServerFrame::Event { .. }
-            | ServerFrame::Skip { .. }
             | ServerFrame::Snapshot { .. } => {
                 self.feed_arrives(id, frame);
             }

@@ -15,7 +15,7 @@ use super::{Due, World};
 use crate::checkers::{Owed, Said};
 use crate::mistake::Mistake;
 use crate::plan::{
-    CONCURRENT, CONCURRENT_WITH_ID, KEYS, ORDERED, ORDERED_WITH_ID, PLAIN, TOPICS, VOLATILE, name,
+    CONCURRENT, CONCURRENT_WITH_ID, KEYS, ORDERED, ORDERED_WITH_ID, TOPICS, VOLATILE, name,
 };
 use crate::rng::Rng;
 
@@ -234,16 +234,8 @@ impl World {
     }
 
     fn subscribe_something(&mut self, at: usize) {
-        let topic = self.rng.below(PLAIN as u64) as usize;
+        let topic = self.rng.below(TOPICS.len() as u64) as usize;
         let key = self.rng.pick(&KEYS);
-        // Beside the rest, as in `work`.
-        let mut apart = Rng::new(self.rng.clone().next_u64().rotate_left(13));
-        if apart.chance(400) {
-            let ms = apart.pick(&[0, 0, 3, 50, 400]);
-            let pace = if apart.chance(100) { Pace::Never } else { Pace::Each(ms) };
-            let last = apart.chance(250).then(|| apart.below(9) as u32);
-            let _ = self.subscribe_with(at, PLAIN, KEYS[0], (None, last), pace);
-        }
         let known = self.checkers.topics.head(&topic_id(topic, key));
         let from = match self.rng.below(6) {
             0 => known,
@@ -296,7 +288,7 @@ impl World {
         let sub = slot.core.subscribe(now, request)?;
         slot.subs.insert(sub, AppSub { topic, pace, asking: false });
         let process = slot.process;
-        self.checkers.subscribes(process, sub, topic_id(topic, key), (from, last));
+        self.checkers.subscribes(process, sub, topic_id(topic, key), from);
         self.note(|_| {
             format!(
                 "client {at}: follows {} {key} as {sub:?} from {from:?}, {pace:?}",

@@ -14,8 +14,7 @@ use steadfast_rig::pump::Begun;
 use super::{Due, World};
 use crate::checkers::Owed;
 use crate::mistake::Mistake;
-use crate::plan::{KEYS, PLAIN, TOPICS, name};
-use crate::rng::Rng;
+use crate::plan::{KEYS, TOPICS, name};
 
 /// A command whose handler waits for [`World::finish`].
 #[derive(Debug, Clone)]
@@ -191,12 +190,8 @@ impl World {
         let (topic, key) = if self.plan.handlers.manual {
             (0, KEYS[0])
         } else {
-            (self.rng.below(PLAIN as u64) as usize, self.rng.pick(&KEYS))
+            (self.rng.below(TOPICS.len() as u64) as usize, self.rng.pick(&KEYS))
         };
-        // Beside the rest, so that a seed's other deeds stay what they are.
-        let mut apart = Rng::new(self.rng.clone().next_u64().rotate_left(13));
-        let keyed = !self.plan.handlers.manual && apart.chance(300);
-        let (topic, key) = if keyed { (PLAIN, KEYS[0]) } else { (topic, key) };
         let unique = self.fresh();
         let padding = self.rng.pick(&[0, 5, 60]);
         let body = numbered(unique, padding);

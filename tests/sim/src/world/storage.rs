@@ -254,12 +254,7 @@ impl World {
             for _ in 0..=u32::from(!self.healing && self.rng.chance(100)) {
                 let wait = self.latency();
                 let head = Position { epoch: place.epoch, ts: place.ts };
-                let entry = LogEntry {
-                    ts: place.ts,
-                    name: name.clone(),
-                    bodies: bodies.to_vec(),
-                    item: None,
-                };
+                let entry = LogEntry { ts: place.ts, name: name.clone(), bodies: bodies.to_vec() };
                 let entries = if self.rng.chance(500) { vec![entry] } else { Vec::new() };
                 let advanced = Advanced { topic: topic.clone(), head, entries };
                 let news = Box::new(News::Advanced(vec![advanced]));

@@ -138,9 +138,8 @@ impl Appends {
                 AppendKey::Command { lease, n, .. } => self.settling.seen((*lease, *n)),
                 AppendKey::Direct { .. } => None,
             };
-            let Publication { name, item, bodies, .. } = publication;
-            let (name, item, bodies) = (name.clone(), item.clone(), bodies.clone());
-            Append { key: *key, as_of, name, item, bodies }
+            let Publication { name, bodies, .. } = publication;
+            Append { key: *key, as_of, name: name.clone(), bodies: bodies.clone() }
         });
         Some(StoreOp::Append {
             topic: topic.clone(),

@@ -42,12 +42,6 @@ pub(super) struct Cursor {
     /// the first SUBSCRIBED.
     sent_bytes: u64,
     finished_bytes: u64,
-    /// What was passed over above `position`, which takes no credit (PROTOCOL.md 7.21): where it
-    /// ends, and how much that was; and all of it.
-    skips: VecDeque<(TopicSeq, u64)>,
-    skipped: u64,
-    /// The floor that was told with COMPLETE, since when nothing was passed over.
-    pub(super) complete: Option<TopicSeq>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -118,9 +112,6 @@ impl Cursor {
             position: TopicSeq::ZERO,
             sent_bytes: 0,
             finished_bytes: 0,
-            skips: VecDeque::new(),
-            skipped: 0,
-            complete: None,
         }
     }
 
@@ -164,21 +155,6 @@ impl Cursor {
         self.state = state;
         self.at = at;
         self.position = at;
-        self.skips.clear();
-        self.skipped = 0;
-        self.complete = None;
-    }
-
-    /// Everything up to here is not for this subscriber.
-    pub(super) fn skip(&mut self, to: TopicSeq) {
-        let passed = to.0 - self.at.0;
-        match self.skips.back_mut().filter(|(end, _)| *end == self.at) {
-            Some((end, all)) => (*end, *all) = (to, *all + passed),
-            None => self.skips.push_back((to, passed)),
-        }
-        self.skipped += passed;
-        self.at = to;
-        self.complete = None;
     }
 
     pub(super) const fn credit(&self) -> Window {
@@ -203,56 +179,15 @@ impl Cursor {
     /// earlier position is too low, and its bytes are as good as ever.
     pub(super) fn finished(&mut self, ts: TopicSeq, bytes: u64) {
         self.position = self.position.max(ts.min(self.at));
-        while let Some((end, passed)) = self.skips.front()
-            && *end <= self.position
-        {
-            self.skipped -= passed;
-            self.skips.pop_front();
-        }
-        // A position may lie where one SKIP ended and the next one went on.
-        if let Some((end, passed)) = self.skips.front_mut() {
-            let left = (*passed).min(end.0 - self.position.0);
-            self.skipped -= *passed - left;
-            *passed = left;
-        }
         self.finished_bytes = self.finished_bytes.max(bytes.min(self.sent_bytes));
     }
 
     /// Whether credit lets one more message of the log go (PROTOCOL.md 7.8).
     pub(super) fn has_credit(&self) -> bool {
-        let ahead = (self.at.0 - self.position.0).saturating_sub(self.skipped);
-        ahead < u64::from(self.credit.frames) && self.has_byte_credit()
+        self.at.0 < self.position.0 + u64::from(self.credit.frames) && self.has_byte_credit()
     }
 
     pub(super) fn has_byte_credit(&self) -> bool {
         self.sent_bytes - self.finished_bytes < u64::from(self.credit.bytes)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cursor(frames: u32, at: u64) -> Cursor {
-        let credit = Window { frames, bytes: 1_000 };
-        let mut cursor = Cursor::new(CursorState::Live, None, None, credit);
-        cursor.stand(TopicSeq(at), CursorState::Live);
-        cursor
-    }
-
-    #[test]
-    fn what_was_passed_over_takes_no_credit_and_gives_none() {
-        let mut cursor = cursor(1, 4);
-        cursor.skip(TopicSeq(5));
-        cursor.skip(TopicSeq(6));
-        assert!(cursor.has_credit());
-        cursor.advance(10);
-        for told in [4, 5, 6] {
-            cursor.finished(TopicSeq(told), 0);
-            assert!(!cursor.has_credit(), "7 is not finished with, {told} is");
-        }
-        cursor.finished(TopicSeq(7), 10);
-        assert!(cursor.has_credit());
-        assert!(cursor.skips.is_empty() && cursor.skipped == 0);
     }
 }

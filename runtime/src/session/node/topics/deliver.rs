@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::cursor::{CursorState, Volatile};
-use super::entries::{Encoded, Next};
+use super::entries::Encoded;
 use super::state::{CURSOR, FEED, TOPIC, Topics};
 use super::topic::Arrived;
 use crate::session::Now;
@@ -24,12 +24,6 @@ enum Step {
     StateGone(TopicNo),
     Nothing,
     FellBehind,
-    /// What a keyed topic says beside its events.
-    Say(ServerFrame),
-    /// What comes after this position of a keyed topic must be read first.
-    Page(TopicNo, TopicSeq),
-    /// The next event of a keyed topic was published when this codec was not enabled.
-    Unreadable,
     /// The next message is longer than the client takes.
     TooLarge,
 }
@@ -54,13 +48,6 @@ impl Topics {
                 }
                 Step::StateGone(topic) => self.run_snapshot(now, topic, config, fx),
                 Step::Nothing => {}
-                Step::Say(frame) => return Some(Outgoing::Frame(frame)),
-                Step::Page(topic, at) => self.read_page(topic, at, fx),
-                Step::Unreadable => {
-                    let code = UnsubscribeCode::Internal;
-                    let (_, unsubscribed) = self.end(now, conn, sub, code, config, fx);
-                    return Some(Outgoing::Frame(unsubscribed));
-                }
                 Step::FellBehind => {
                     if let Some(subscribed) = self.fell_behind(now, conn, sub, config, fx) {
                         return Some(Outgoing::Frame(subscribed));
@@ -107,7 +94,13 @@ impl Topics {
                 feed.ready(sub);
                 return Step::State(number, frame);
             }
-            CursorState::Live => cursor.next_volatile().map(|volatile| volatile.frame),
+            CursorState::Live => match cursor.next_volatile() {
+                Some(volatile) => Some(volatile.frame),
+                None if cursor.at() < topic.floor() => {
+                    return Step::FellBehind;
+                }
+                None => None,
+            },
             _ => {
                 topic.untell(conn);
                 return Step::Nothing;
@@ -115,38 +108,16 @@ impl Topics {
         };
         let frame = match frame {
             Some(frame) => Some(frame),
-            None => match topic.next(cursor.at(), codec) {
-                Next::Event(Some(event)) if event.len() > most => return Step::TooLarge,
-                Next::Event(Some(event)) if cursor.has_credit() => {
+            None => match topic.frame(cursor.at().next(), codec) {
+                Some(event) if event.len() > most => return Step::TooLarge,
+                Some(event) if cursor.has_credit() => {
                     cursor.advance(event.len());
                     Some(event.clone())
                 }
                 // It was published when this codec was not enabled: it is lost to this follower,
-                // who is told so. What follows would not make up for it if the topic is keyed.
-                Next::Event(None) if topic.keyed.is_some() => return Step::Unreadable,
-                Next::Left if topic.keyed.is_some() => {
-                    let (number, at) = (cursor.topic, cursor.at());
-                    let wants = cursor.has_credit();
-                    topic.untell(conn);
-                    return if wants { Step::Page(number, at) } else { Step::Nothing };
-                }
-                Next::Event(None) | Next::Left => return Step::FellBehind,
-                Next::Skip(ts) => {
-                    let number = cursor.topic;
-                    cursor.skip(ts);
-                    feed.ready(sub);
-                    return Step::Say(ServerFrame::Skip { topic: number, ts });
-                }
-                Next::Nothing => {
-                    if let Some(floor) = topic.completes(cursor.complete) {
-                        let number = cursor.topic;
-                        cursor.complete = Some(floor);
-                        feed.ready(sub);
-                        return Step::Say(ServerFrame::Complete { topic: number, floor });
-                    }
-                    None
-                }
-                Next::Event(Some(_)) => None,
+                // who is told so.
+                None if cursor.at() < topic.head() => return Step::FellBehind,
+                Some(_) | None => None,
             },
         };
         match frame {

@@ -28,11 +28,7 @@ impl Topics {
 
     pub(crate) fn earlier_op(&self, number: TopicNo, config: &NodeConfig) -> Option<StoreOp> {
         let topic = self.topics.get(&number)?;
-        let after = match &topic.keyed {
-            Some(keyed) => keyed.pages.asked()?,
-            None => topic.earlier.as_ref()?.read(),
-        };
-        let (epoch, from) = (topic.epoch?, ReadFrom::After(after));
+        let (epoch, from) = (topic.epoch?, ReadFrom::After(topic.earlier.as_ref()?.read()));
         let (max, max_bytes) = (READ_ENTRIES, u64::from(config.read_bytes));
         Some(StoreOp::ReadLog { topic: topic.id.clone(), epoch, from, max, max_bytes })
     }
@@ -52,10 +48,7 @@ impl Topics {
         if topic.epoch != Some(head.epoch) {
             return self.start_over(now, number, head, config, fx);
         }
-        if topic.keyed.is_some() {
-            return self.page(now, number, (head, entries), config, fx);
-        }
-        topic.look(head);
+        topic.oldest = topic.oldest.max(head.oldest);
         let limits = LogLimits::of(topic.spec, config);
         let from = Self::weighing(&mut self.bytes, topic, |topic| {
             topic.take_earlier(now, number, entries, limits)
@@ -84,10 +77,10 @@ impl Topic {
         let (floor, here) = (self.floor(), self.here());
         let earlier = self.earlier.as_mut()?;
         let before = earlier.read();
-        for LogEntry { ts, name, bodies, .. } in entries {
+        for LogEntry { ts, name, bodies } in entries {
             if ts > before && ts <= floor {
                 let encode = |codec: Codec, body: &_| codec.event(number, ts, &name, body);
-                let entry = Entry { ts, at: now, frames: Encoded::of(&bodies, encode) };
+                let entry = Entry { at: now, frames: Encoded::of(&bodies, encode) };
                 earlier.push(ts, entry);
                 earlier.keep_within(here, limits);
             }

@@ -11,7 +11,6 @@ use crate::wire::{Body, Codec, TopicSeq};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Entry {
-    pub(super) ts: TopicSeq,
     pub(super) at: Now,
     pub(super) frames: Encoded,
 }
@@ -112,31 +111,4 @@ impl Earlier {
             && self.pop()
         {}
     }
-}
-
-/// What comes after a position.
-pub(super) enum Next<'t> {
-    /// The next event, in the codec that was asked for; `None`: it is not there in that codec.
-    Event(Option<&'t Bytes>),
-    /// Nothing up to this number: what there was is superseded.
-    Skip(TopicSeq),
-    /// It has left what is here.
-    Left,
-    /// Nothing yet.
-    Nothing,
-}
-
-impl Entry {
-    /// What comes after a position if this is the first entry above it.
-    pub(super) fn next(&self, at: TopicSeq, codec: Codec) -> Next<'_> {
-        match self.ts == at.next() {
-            true => Next::Event(self.frames.get(codec)),
-            false => Next::Skip(before(self.ts)),
-        }
-    }
-}
-
-/// The position before an entry; 0 before the first.
-pub(super) const fn before(ts: TopicSeq) -> TopicSeq {
-    TopicSeq(ts.0.saturating_sub(1))
 }

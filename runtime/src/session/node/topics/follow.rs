@@ -4,9 +4,8 @@
 use std::sync::Arc;
 
 use super::cursor::{Cursor, CursorState, Feed};
-use super::entries::before;
 use super::state::{CURSOR, Notices, TOPIC, Topics, unsubscribed};
-use super::topic::{Follower, Topic};
+use super::topic::{Follower, Topic, before};
 
 use crate::session::Now;
 use crate::session::held::held;
@@ -78,8 +77,7 @@ fn place(
     if from.ts > topic.head() {
         return if fresh { Place::Reset(ResetReason::Ahead) } else { Place::Unclear };
     }
-    // What a keyed topic has let go of nobody has to be given.
-    if from.ts >= topic.floor() || topic.keyed.is_some() {
+    if from.ts >= topic.floor() {
         return Place::At(from.ts);
     }
     // Who has missed something for good gets what there is, or the topic's state.
@@ -91,24 +89,19 @@ fn place(
     Place::Earlier(first)
 }
 
-/// Whether entries above `first` are in the store alone, and have to be here first. Of a keyed topic
-/// they are read by whoever stands there.
+/// Whether entries above `first` are in the store alone.
 fn is_to_be_read(first: TopicSeq, topic: &Topic, read: Option<TopicSeq>) -> bool {
-    let elsewhere = first < topic.floor() && topic.keyed.is_none();
-    elsewhere && read.is_none_or(|read| read > first)
+    first < topic.floor() && read.is_none_or(|read| read > first)
 }
 
-/// Right before the latest events, as many numbers as were asked for (PROTOCOL.md 7.25).
+/// Right before the latest events, as many as were asked for (PROTOCOL.md 7.25).
 fn place_of_last(last: u32, topic: &Topic, read: Option<TopicSeq>) -> Place {
     let wanted = TopicSeq(topic.head().0.saturating_sub(u64::from(last)));
     let first = wanted.max(before(topic.oldest));
     if is_to_be_read(first, topic, read) {
         return Place::Earlier(first);
     }
-    match topic.keyed {
-        Some(_) => Place::Last(first),
-        None => Place::Last(first.max(topic.floor())),
-    }
+    Place::Last(first.max(topic.floor()))
 }
 
 impl Topics {
@@ -331,12 +324,7 @@ impl Topics {
                 // Of another epoch the client may have seen everything; of this one nothing above
                 // the floor.
                 let kept = reason == ResetReason::Trimmed && !topic.has_snapshot(config);
-                let ts = match topic.keyed {
-                    Some(_) => before(topic.oldest),
-                    None if kept => topic.floor(),
-                    None => topic.head(),
-                };
-                (ts, Some(reason))
+                (if kept { topic.floor() } else { topic.head() }, Some(reason))
             }
         };
         if let Some(subscribed) = self.announce(now, number, (conn, sub), ts, reset, config, fx) {
@@ -402,7 +390,6 @@ impl Topics {
             (false, _) => CursorState::Live,
         };
         let head = topic.head();
-        let items = topic.keyed.as_ref().map(|keyed| keyed.items);
         let cursor = self.cursor_mut(conn, no)?;
         cursor.stand(ts, state);
         let credit = cursor.credit();
@@ -412,16 +399,7 @@ impl Topics {
             self.run_snapshot(now, number, config, fx);
         }
         let credit = Some(credit);
-        Some(ServerFrame::Subscribed(Box::new(Subscribed {
-            sub: no,
-            number,
-            epoch,
-            ts,
-            head,
-            snapshot,
-            reset,
-            credit,
-            items,
-        })))
+        let subscribed = Subscribed { sub: no, number, epoch, ts, head, snapshot, reset, credit };
+        Some(ServerFrame::Subscribed(Box::new(subscribed)))
     }
 }

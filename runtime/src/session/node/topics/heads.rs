@@ -73,15 +73,8 @@ impl Topics {
         for ((number, _), head) in topics.iter().zip(heads) {
             // It may have been forgotten meanwhile, made anew under another number, or not be open
             // yet.
-            let Some(topic) = self.topics.get_mut(number) else { continue };
-            let Some(epoch) = topic.epoch else { continue };
-            if let Some(head) = head.filter(|head| head.epoch == epoch) {
-                topic.look(head);
-                if topic.raise_floor() {
-                    self.tell_followers(*number, fx);
-                }
-            }
             let Some(topic) = self.topics.get(number) else { continue };
+            let Some(epoch) = topic.epoch else { continue };
             match head {
                 None => self.gone(*number, fx),
                 Some(head) if head.epoch != epoch || head.head != topic.head() => {

@@ -9,8 +9,6 @@ mod entries;
 mod follow;
 mod heads;
 mod kept;
-mod pages;
-mod paging;
 mod read;
 mod room;
 mod shares;

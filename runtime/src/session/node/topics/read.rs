@@ -3,9 +3,9 @@
 
 use super::cursor::CursorState;
 use super::earlier::READ_ENTRIES;
-use super::entries::{Encoded, LogLimits, before};
+use super::entries::{Encoded, LogLimits};
 use super::state::{Notices, TOPIC, Topics};
-use super::topic::Topic;
+use super::topic::{Topic, before};
 use crate::session::held::held;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Purpose, Timer};
@@ -54,7 +54,7 @@ impl Topics {
         if !same || entries.is_empty() {
             return self.read(number, fx);
         }
-        for LogEntry { ts, name, bodies, .. } in &entries {
+        for LogEntry { ts, name, bodies } in &entries {
             let Some(topic) = held(self.topics.get_mut(&number), TOPIC) else { return };
             let arrived = Self::weighing(&mut self.bytes, topic, |topic| {
                 topic.arrive(now, (number, *ts), (name, bodies), config, fx)
@@ -101,7 +101,7 @@ impl Topics {
             Some(epoch) if epoch != head.epoch => {
                 return self.start_over(now, number, head, config, fx);
             }
-            Some(_) => topic.look(head),
+            Some(_) => {}
         }
         // Something was heard of since it was asked.
         let more = topic.reading.behind || topic.head() < head.head;
@@ -147,16 +147,12 @@ impl Topics {
         if topic.epoch != Some(head.epoch) || head.head < topic.reading.from {
             return self.start_over(now, number, head, config, fx);
         }
-        topic.look(head);
+        topic.oldest = topic.oldest.max(head.oldest);
         Self::weighing(&mut self.bytes, topic, |topic| {
             topic.take(now, number, entries, config);
             if topic.head() < before(head.oldest) {
-                // The store has let go of what comes next: whoever stands before it has a gap,
-                // unless the topic is keyed, of which only what is there still counts.
-                match topic.keyed {
-                    Some(_) => topic.pass(before(head.oldest)),
-                    None => topic.clear(before(head.oldest)),
-                }
+                // The store has let go of what comes next: whoever stands before it has a gap.
+                topic.clear(before(head.oldest));
                 topic.catch_up(now, config);
             }
         });
@@ -187,14 +183,13 @@ impl Topics {
         let mut notices = Notices::new();
         let Some(mut earlier) = held(self.topics.remove(&number), TOPIC) else { return notices };
         self.bytes -= earlier.weight();
-        self.drop_pages(number);
         if let Some(run) = earlier.snapshot.take() {
             fx.abort(run.exec);
         }
         self.drop_kept(number, earlier.kept.take(), earlier.kept_look, fx);
         self.last = self.last.next();
         let anew = self.last;
-        let mut topic = Topic::new(earlier.id, earlier.spec, config);
+        let mut topic = Topic::new(earlier.id, earlier.spec);
         topic.begin(head);
         topic.followers = earlier.followers;
         topic.idle_since = earlier.idle_since;
@@ -260,9 +255,6 @@ impl Topic {
     /// Reads no more of what lies before what is here.
     fn read_no_earlier(&mut self, bytes: &mut u64) {
         Topics::weighing(bytes, self, |topic| topic.earlier = None);
-        if let Some(keyed) = &mut self.keyed {
-            keyed.pages.give_up();
-        }
     }
 
     fn take(&mut self, now: Now, number: TopicNo, entries: Vec<LogEntry>, config: &NodeConfig) {
@@ -273,12 +265,9 @@ impl Topic {
                 continue;
             }
             if entry.ts != self.head().next() {
-                match self.keyed {
-                    Some(_) => self.pass(before(entry.ts)),
-                    None => self.clear(before(entry.ts)),
-                }
+                self.clear(before(entry.ts));
             }
-            let LogEntry { ts, name, bodies, .. } = entry;
+            let LogEntry { ts, name, bodies } = entry;
             let frames = Encoded::of(&bodies, |codec, body| codec.event(number, ts, &name, body));
             self.push(now, frames, limits);
         }

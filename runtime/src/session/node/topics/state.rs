@@ -24,9 +24,6 @@ pub(crate) struct Topics {
     pub(super) shares: Shares,
     /// Bytes of what is here of all logs.
     pub(super) bytes: u64,
-    /// Topics of which pages are held, how many of each and their bytes; and the bytes of all.
-    pub(super) paged: BTreeMap<TopicNo, (usize, u64)>,
-    pub(super) pages_bytes: u64,
     /// Bytes of the states that are kept.
     pub(super) kept_bytes: u64,
     /// Topics of which a state is kept, by the time at which that is looked at.
@@ -85,7 +82,7 @@ impl Topics {
         let number = self.last;
         fx.interest(id.clone(), true);
         self.numbers.insert(id.clone(), number);
-        self.topics.insert(number, Topic::new(id, spec, config));
+        self.topics.insert(number, Topic::new(id, spec));
         self.ask_to_open(number, fx);
         Some(number)
     }
@@ -94,7 +91,6 @@ impl Topics {
         let Some(topic) = held(self.topics.remove(&number), TOPIC) else { return };
         self.numbers.remove(&topic.id);
         self.bytes -= topic.weight();
-        self.drop_pages(number);
         if let Some(touched) = topic.touched {
             self.followed.remove(&(touched, number));
         }
@@ -162,7 +158,6 @@ impl Topics {
             if let Some(touched) = topic.touched.take() {
                 self.followed.remove(&(touched, cursor.topic));
             }
-            self.forget_pages(cursor.topic);
         }
     }
 
@@ -191,7 +186,6 @@ impl Topics {
     pub(crate) fn load(&self, load: &mut NodeLoad) {
         load.topics = self.topics.len();
         load.topics_bytes = self.bytes;
-        load.pages_bytes = self.pages_bytes;
         load.snapshot_bytes = self.kept_bytes;
     }
 
@@ -203,11 +197,6 @@ impl Topics {
             if entries > 1 {
                 peaks.topic_bytes = peaks.topic_bytes.max(bytes);
             }
-        }
-        let pages = || self.paged.values().map(|(pages, _)| *pages);
-        peaks.topic_pages = peaks.topic_pages.max(pages().max().unwrap_or_default());
-        if pages().sum::<usize>() > 1 {
-            peaks.pages_bytes = peaks.pages_bytes.max(self.pages_bytes);
         }
         peaks.principal_subscriptions = self.shares.greediest().map_or(0, |(_, most)| most);
         for feed in self.feeds.values() {

@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::entries::{Earlier, Encoded, Entry, LogLimits, Next, before};
+use bytes::Bytes;
+
+use super::entries::{Earlier, Encoded, Entry, LogLimits};
 use super::kept::Kept;
-use super::pages::Pages;
 use crate::session::node::config::NodeConfig;
 use crate::session::node::effects::{Effects, Timer};
 use crate::session::node::types::{ConnId, ExecId};
@@ -23,8 +24,6 @@ pub(super) struct Topic {
     pub(super) reading: Reading,
     /// What lies before the entries here, while it is being read.
     pub(super) earlier: Option<Earlier>,
-    /// If it is keyed, what a subscriber is told of that.
-    pub(super) keyed: Option<Keyed>,
     /// The oldest entry that the store had when it was asked last.
     pub(super) oldest: TopicSeq,
     pub(super) ahead: Ahead,
@@ -41,28 +40,11 @@ pub(super) struct Topic {
     pub(super) idle_since: Option<Now>,
     /// When the store was last asked for its head, while somebody follows.
     pub(super) touched: Option<Now>,
-    /// Everything up to here has come.
+    /// The latest entry that is here.
     head: TopicSeq,
-    /// Everything above is here.
-    floor: TopicSeq,
-    /// By their numbers: consecutive from `floor` to `head`, except where a keyed topic's were
-    /// superseded before they came here.
+    /// Consecutive, the last one is `head`.
     entries: VecDeque<Entry>,
     bytes: u64,
-}
-
-/// What a topic has beside others if it is keyed (PROTOCOL.md 7.20).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Keyed {
-    /// How many items it keeps.
-    pub(super) items: u32,
-    /// What was read of it that lies before what is here.
-    pub(super) pages: Pages,
-    /// The highest head of the store's at a read or look: what was superseded up to there may be
-    /// missing here.
-    pub(super) seen: TopicSeq,
-    /// Whoever was told a lower floor is told again.
-    pub(super) floor: TopicSeq,
 }
 
 /// Reading what comes behind the head that is here.
@@ -143,15 +125,8 @@ pub(super) struct SnapshotRun {
 }
 
 impl Topic {
-    pub(super) fn new(id: TopicId, spec: u16, config: &NodeConfig) -> Self {
-        let declared = config.topic_at(spec).filter(|declared| declared.is_keyed());
+    pub(super) fn new(id: TopicId, spec: u16) -> Self {
         Self {
-            keyed: declared.map(|declared| Keyed {
-                items: declared.retention.entries,
-                pages: Pages::default(),
-                seen: TopicSeq::ZERO,
-                floor: TopicSeq::ZERO,
-            }),
             id,
             spec,
             epoch: None,
@@ -167,7 +142,6 @@ impl Topic {
             idle_since: None,
             touched: None,
             head: TopicSeq::ZERO,
-            floor: TopicSeq::ZERO,
             entries: VecDeque::new(),
             bytes: 0,
         }
@@ -215,40 +189,12 @@ impl Topic {
         self.epoch = Some(head.epoch);
         self.oldest = head.oldest;
         self.clear(head.head);
-        self.look(head);
-    }
-
-    /// The store has told where the log stands.
-    pub(super) fn look(&mut self, head: TopicHead) {
-        self.oldest = self.oldest.max(head.oldest);
-        if let Some(keyed) = &mut self.keyed {
-            keyed.seen = keyed.seen.max(head.head);
-        }
-    }
-
-    /// Whoever follows is to hear how far the log has let go of its entries. Whether that is news.
-    pub(super) fn raise_floor(&mut self) -> bool {
-        let floor = before(self.oldest);
-        let Some(keyed) = self.keyed.as_mut().filter(|keyed| keyed.floor < floor) else {
-            return false;
-        };
-        keyed.floor = floor;
-        true
-    }
-
-    /// What a subscriber at the head is to be told, who was told `floor` last: that what it has is
-    /// the topic's state, above a floor.
-    pub(super) fn completes(&self, told: Option<TopicSeq>) -> Option<TopicSeq> {
-        let keyed = self.keyed.as_ref().filter(|keyed| keyed.seen <= self.head)?;
-        let is_news = told.is_none_or(|told| told < keyed.floor);
-        is_news.then_some(before(self.oldest))
     }
 
     /// Puts entries before those that are here, as many as there is room for.
     pub(super) fn put_before(&mut self, entries: VecDeque<Entry>, limits: LogLimits) {
         for entry in entries.into_iter().rev() {
             self.bytes += entry.frames.bytes();
-            self.floor = before(entry.ts);
             self.entries.push_front(entry);
         }
         self.keep_within(limits);
@@ -260,30 +206,14 @@ impl Topic {
     }
 
     /// Everything above this one can be sent.
-    pub(super) const fn floor(&self) -> TopicSeq {
-        self.floor
+    pub(super) fn floor(&self) -> TopicSeq {
+        TopicSeq(self.head.0 - self.entries.len() as u64)
     }
 
-    /// What comes after a position, for subscribers of a codec.
-    pub(super) fn next(&self, at: TopicSeq, codec: Codec) -> Next<'_> {
-        if at >= self.head {
-            return Next::Nothing;
-        }
-        let Some(behind) = at.0.checked_sub(self.floor.0) else {
-            return match &self.keyed {
-                Some(keyed) => keyed.pages.next(at, codec),
-                None => Next::Left,
-            };
-        };
-        // Without holes the place follows from the number.
-        let place = usize::try_from(behind)
-            .ok()
-            .filter(|place| self.entries.get(*place).is_some_and(|entry| entry.ts == at.next()));
-        let place = place.unwrap_or_else(|| self.entries.partition_point(|entry| entry.ts <= at));
-        match self.entries.get(place) {
-            Some(entry) => entry.next(at, codec),
-            None => Next::Skip(self.head),
-        }
+    /// The frame of an entry for subscribers of a codec.
+    pub(super) fn frame(&self, ts: TopicSeq, codec: Codec) -> Option<&Bytes> {
+        let at = ts.0.checked_sub(self.floor().0 + 1)?;
+        self.entries.get(usize::try_from(at).ok()?)?.frames.get(codec)
     }
 
     /// Whether the hook has just been called.
@@ -310,15 +240,8 @@ impl Topic {
     pub(super) fn push(&mut self, at: Now, frames: Encoded, limits: LogLimits) {
         self.head = self.head.next();
         self.bytes += frames.bytes();
-        self.entries.push_back(Entry { ts: self.head, at, frames });
+        self.entries.push_back(Entry { at, frames });
         self.keep_within(limits);
-    }
-
-    /// What lies up to here and has not come never will: it was superseded, or has left a log of
-    /// which nobody need be told that.
-    pub(super) fn pass(&mut self, to: TopicSeq) {
-        debug_assert!(self.keyed.is_some(), "of another topic nothing is passed over");
-        self.head = self.head.max(to);
     }
 
     fn keep_within(&mut self, limits: LogLimits) {
@@ -391,7 +314,6 @@ impl Topic {
     fn pop(&mut self) {
         if let Some(entry) = self.entries.pop_front() {
             self.bytes -= entry.frames.bytes();
-            self.floor = entry.ts;
         }
     }
 
@@ -399,7 +321,7 @@ impl Topic {
     pub(super) fn clear(&mut self, head: TopicSeq) {
         self.entries.clear();
         self.bytes = 0;
-        (self.head, self.floor) = (head, head);
+        self.head = head;
     }
 
     /// Lets go of what a new subscriber may not be given any more; those who are live have it
@@ -411,4 +333,9 @@ impl Topic {
             self.pop();
         }
     }
+}
+
+/// The position before an entry; 0 before the first.
+pub(super) const fn before(ts: TopicSeq) -> TopicSeq {
+    TopicSeq(ts.0.saturating_sub(1))
 }

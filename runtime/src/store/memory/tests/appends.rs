@@ -140,7 +140,7 @@ fn nothing_behind_a_stale_one_is_appended() {
     shelf.wait(WINDOW_MS + 1);
     let said = |key, as_of| {
         let Publication { name, bodies, .. } = event("a", "x");
-        Append { key, as_of, name, bodies, item: None }
+        Append { key, as_of, name, bodies }
     };
     let direct = |count| AppendKey::Direct { node: 1, count };
     let appends =

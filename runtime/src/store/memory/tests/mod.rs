@@ -49,7 +49,6 @@ fn event(key: &str, text: &str) -> Publication {
         topic: topic(key),
         name: Name::from_static("said").expect("a legal name"),
         bodies,
-        item: None,
     }
 }
 
@@ -65,9 +64,9 @@ fn append_op(
     retention: Retention,
     fresh_epoch: Epoch,
 ) -> StoreOp {
-    let Publication { topic, name, bodies, .. } = publication;
+    let Publication { topic, name, bodies } = publication;
     let key = AppendKey::Direct { node: 1, count };
-    let appends = vec![Append { key, as_of: None, name, bodies, item: None }];
+    let appends = vec![Append { key, as_of: None, name, bodies }];
     StoreOp::Append { topic, appends, retention, fresh_epoch }
 }
 
@@ -197,8 +196,8 @@ impl Shelf {
         publication: Publication,
     ) -> AppendOutcome {
         let fresh_epoch = self.fresh();
-        let Publication { topic, name, bodies, .. } = publication;
-        let appends = vec![Append { key, as_of, name, bodies, item: None }];
+        let Publication { topic, name, bodies } = publication;
+        let appends = vec![Append { key, as_of, name, bodies }];
         match self.apply(StoreOp::Append { topic, appends, retention: KEPT, fresh_epoch }) {
             StoreOutcome::Appended(outcomes) if outcomes.len() == 1 => outcomes[0],
             other => panic!("{other:?}"),

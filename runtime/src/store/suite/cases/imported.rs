@@ -2,8 +2,8 @@
 //! looks with the operations of a node at what is there.
 
 use crate::session::store::{
-    Commit, CommitId, ItemKey, LogEntry, MessageId, Outcome, Publication, Record, StoreOp,
-    StoreOutcome, TopicHead, UsedId,
+    Commit, CommitId, LogEntry, MessageId, Outcome, Record, StoreOp, StoreOutcome, TopicHead,
+    UsedId,
 };
 use crate::store::admin::{AgedEntry, Exported, ListedId, StoreAdmin};
 use crate::store::suite::admin_case::{AdminBench, AdminCase, told};
@@ -27,12 +27,6 @@ pub(super) fn cases<S: StoreAdmin>() -> Vec<AdminCase<S>> {
             rule: "import makes the topic with its head, another epoch and its entries; the next \
                    entry follows them.",
             run: |it| Box::pin(topic_imported(it)),
-        },
-        AdminCase {
-            name: "an imported keyed topic has its items",
-            rule: "import takes entries with items, between which numbers are missing, and none of \
-                   an item that has a later entry; the next entry of an item supersedes it.",
-            run: |it| Box::pin(items_imported(it)),
         },
         AdminCase {
             name: "an imported id is found",
@@ -90,7 +84,7 @@ async fn ids_listed<S: StoreAdmin>(it: AdminBench<S>) -> Result<(), Broken> {
 fn entry(ts: u64) -> AgedEntry {
     let name = Name::from_static("said").expect("a legal name");
     let bodies = vec![(Codec::Json, Body::copy_from(format!("\"t{ts}\"").as_bytes()))];
-    AgedEntry { age_ms: 5, entry: LogEntry { ts: TopicSeq(ts), name, item: None, bodies } }
+    AgedEntry { age_ms: 5, entry: LogEntry { ts: TopicSeq(ts), name, bodies } }
 }
 
 /// A topic at 9, of which 6 to 9 are kept.
@@ -122,31 +116,6 @@ async fn topic_imported<S: StoreAdmin>(it: AdminBench<S>) -> Result<(), Broken> 
     let texts: Vec<String> = page.entries.iter().map(|aged| text(&aged.entry)).collect();
     let all = [10, 9, 8, 7, 6].map(|ts| format!("\"t{ts}\""));
     ensure(texts == all, "t10 to t6", &texts)
-}
-
-async fn items_imported<S: StoreAdmin>(it: AdminBench<S>) -> Result<(), Broken> {
-    let (bench, topic) = (&it.bench, it.bench.topic("t"));
-    let of = |ts, item: &str| {
-        let mut aged = entry(ts);
-        aged.entry.item = Some(item.into());
-        aged
-    };
-    let entries = |entries| Exported::Entries { topic: topic.clone(), entries };
-    let head = TopicHead { epoch: EPOCH, head: TopicSeq(9), oldest: TopicSeq(2) };
-    let made = Exported::Topic { topic: topic.clone(), head, retention: KEPT };
-    let pieces = vec![made, entries(vec![of(9, "a"), of(6, "b")]), entries(vec![of(2, "c")])];
-    told("imported", it.store.import(INCARNATION, pieces).await)?;
-    let again = it.store.import(INCARNATION, vec![entries(vec![of(1, "b")])]).await;
-    ensure(again.is_err(), "an error for an item that has a later entry", &again)?;
-    let said = Publication { item: Some("b".into()), ..event(&topic, "\"t10\"") };
-    bench.append(bench.said(1), said, KEPT).await?;
-    let page = told("a page", it.store.read_back(&topic, None, 9, 999).await)?;
-    let entries = page.iter().flat_map(|page| &page.entries);
-    let left: Vec<_> =
-        entries.map(|aged| (aged.entry.ts.0, aged.entry.item.clone(), text(&aged.entry))).collect();
-    let all = [(10, "b"), (9, "a"), (2, "c")];
-    let all = all.map(|(ts, item)| (ts, Some(ItemKey::from(item)), format!("\"t{ts}\"")));
-    same("the items", &all.to_vec(), &left)
 }
 
 async fn id_imported<S: StoreAdmin>(it: AdminBench<S>) -> Result<(), Broken> {

@@ -7,7 +7,6 @@ mod claims;
 mod decisions;
 mod ids;
 mod imported;
-mod keyed;
 mod leases;
 mod quota;
 mod reading;
@@ -40,7 +39,6 @@ pub fn cases() -> Vec<Case> {
         appends::cases(),
         topics::cases(),
         reading::cases(),
-        keyed::cases(),
     ];
     groups.into_iter().flatten().collect()
 }

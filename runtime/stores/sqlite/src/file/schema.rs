@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension};
 
 /// The format that this version writes.
-pub(crate) const FORMAT: i64 = 2;
+pub(crate) const FORMAT: i64 = 1;
 
 /// Every table of a store.
 pub(crate) const TABLES: [&str; 9] = [
@@ -127,17 +127,7 @@ CREATE TABLE sf_append_keys(
 ";
 
 /// What brings the tables from each format to the next one: the first brings format 1 to format 2.
-const STEPS: [&str; (FORMAT - 1) as usize] = [TO_FORMAT_2];
-
-/// Events of keyed topics have an item, of which the log has the latest event alone. So a log has
-/// no longer as many entries as its numbers say.
-const TO_FORMAT_2: &str = "
-ALTER TABLE sf_owed ADD COLUMN item TEXT;
-ALTER TABLE sf_log ADD COLUMN item TEXT; -- of a keyed topic; the earlier entry of an item is gone
-CREATE UNIQUE INDEX sf_log_items ON sf_log(topic, item) WHERE item IS NOT NULL;
-ALTER TABLE sf_topics ADD COLUMN entries INTEGER NOT NULL DEFAULT 0; -- that are in sf_log
-UPDATE sf_topics SET entries = head + 1 - oldest;
-";
+const STEPS: [&str; (FORMAT - 1) as usize] = [];
 
 /// Makes the tables in an empty file.
 pub(crate) fn create(db: &Connection, incarnation: u64) -> rusqlite::Result<()> {
@@ -210,18 +200,17 @@ pub(crate) fn look(db: &Connection) -> rusqlite::Result<Found> {
 mod tests {
     use super::*;
 
-    /// Formats that there may be: the next one has a column more, the one after it another one.
-    const LATER: [&str; 3] = [
-        TO_FORMAT_2,
+    /// Formats that there may be: the second has a column more, the third another one.
+    const LATER: [&str; 2] = [
         "ALTER TABLE sf_topics ADD COLUMN two INTEGER NOT NULL DEFAULT 2;",
         "ALTER TABLE sf_topics ADD COLUMN three INTEGER NOT NULL DEFAULT 3;",
     ];
 
-    fn of_this_format() -> Connection {
+    fn of_format_1() -> Connection {
         let db = Connection::open_in_memory().unwrap();
         create(&db, 7).unwrap();
         db.execute_batch(
-            "INSERT INTO sf_topics VALUES (1, 'room', 'den', 7, 0, 1, 0, 0, 0, 9, 9, 9, 0)",
+            "INSERT INTO sf_topics VALUES (1, 'room', 'den', 7, 0, 1, 0, 0, 0, 9, 9, 9)",
         )
         .unwrap();
         db
@@ -229,48 +218,27 @@ mod tests {
 
     #[test]
     fn the_format_is_as_many_steps_from_the_first_as_there_are() {
-        assert_eq!(look(&of_this_format()), Ok(Found::Format(STEPS.len() as i64 + 1)));
+        assert_eq!(look(&of_format_1()), Ok(Found::Format(STEPS.len() as i64 + 1)));
     }
 
     #[test]
     fn an_older_file_takes_each_step_that_it_lacks_and_keeps_its_rows() {
-        let db = of_this_format();
-        take_steps(&db, &LATER[..2], 2).unwrap();
-        // The steps before it would fail if they were taken again.
-        take_steps(&db, &LATER, 3).unwrap();
+        let db = of_format_1();
+        take_steps(&db, &LATER[..1], 1).unwrap();
+        // The first step would fail if it were taken again.
+        take_steps(&db, &LATER, 2).unwrap();
         let sql = "SELECT key, two, three, (SELECT format FROM sf_store) FROM sf_topics";
         let row: (String, i64, i64, i64) = db
             .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
             .unwrap();
-        assert_eq!(row, ("den".to_owned(), 2, 3, 4));
-    }
-
-    #[test]
-    fn a_file_of_format_1_counts_its_entries_and_has_no_items() {
-        let db = Connection::open_in_memory().unwrap();
-        db.execute_batch(FORMAT_1).unwrap();
-        db.execute_batch(
-            "INSERT INTO sf_store VALUES (1, 1, 7, 1, 0);
-             INSERT INTO sf_topics VALUES (1, 'room', 'den', 7, 9, 7, 6, 0, 0, 9, 9, 9);
-             INSERT INTO sf_log VALUES (1, 7, 0, 'e', '{}', 3), (1, 8, 0, 'e', '{}', 3),
-                                       (1, 9, 0, 'e', '{}', 3);",
-        )
-        .unwrap();
-        migrate(&db, 1).unwrap();
-        assert_eq!(look(&db), Ok(Found::Format(2)));
-        let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-        assert_eq!(count("SELECT entries FROM sf_topics"), 3);
-        assert_eq!(count("SELECT count(*) FROM sf_log WHERE item IS NULL"), 3);
+        assert_eq!(row, ("den".to_owned(), 2, 3, 3));
     }
 
     #[test]
     fn a_migration_that_fails_leaves_the_file_as_it_was() {
-        let db = of_this_format();
+        let db = of_format_1();
         let step = db.unchecked_transaction().unwrap();
-        assert!(
-            take_steps(&step, &[LATER[0], LATER[1], "ALTER TABLE sf_nothing ADD COLUMN x"], 2)
-                .is_err()
-        );
+        assert!(take_steps(&step, &[LATER[0], "ALTER TABLE sf_nothing ADD COLUMN x"], 1).is_err());
         drop(step);
         assert_eq!(look(&db), Ok(Found::Format(FORMAT)));
         assert!(db.prepare("SELECT two FROM sf_topics").is_err());

@@ -13,7 +13,7 @@ use super::kept::{Kept, Tables};
 use super::ready::Ready;
 use super::transaction;
 use crate::jobs::{Asked, Told};
-use crate::rows::{Sql, count, event_bodies, int, item, name, retention, time, topic};
+use crate::rows::{Sql, count, event_bodies, int, name, retention, time, topic};
 use steadfast::session::Now;
 
 /// Does what an operator asks for.
@@ -97,7 +97,7 @@ impl Tables<'_, '_> {
         let Some(topic) = self.kept.topics.get(id) else { return Ok(None) };
         let (no, head, retention) = (topic.no, topic.standing(), topic.retention);
         let before = before.map_or(i64::MAX, |before| int(before.0));
-        let sql = "SELECT ts, name, body, bytes, at_ms, item FROM sf_log WHERE topic = ?1 AND ts < ?2 \
+        let sql = "SELECT ts, name, body, bytes, at_ms FROM sf_log WHERE topic = ?1 AND ts < ?2 \
                    AND ts >= ?3 ORDER BY ts DESC LIMIT ?4";
         let mut statement = self.statement(sql)?;
         let mut rows = statement.query(params![no, before, int(head.oldest.0), max])?;
@@ -108,7 +108,7 @@ impl Tables<'_, '_> {
                 break;
             }
             let (ts, name) = (TopicSeq(count(row, 0)?), name(row, 1)?);
-            let entry = LogEntry { ts, name, item: item(row, 5)?, bodies: event_bodies(row, 2)? };
+            let entry = LogEntry { ts, name, bodies: event_bodies(row, 2)? };
             entries.push(AgedEntry { age_ms: self.now.since(time(row, 4)?), entry });
         }
         Ok(Some(BackPage { head, retention, entries }))

@@ -40,7 +40,7 @@ impl Tables<'_, '_> {
         retention: Retention,
         fresh_epoch: Epoch,
     ) -> Sql<AppendOutcome> {
-        let Append { key, name, item, bodies, .. } = append;
+        let Append { key, name, bodies, .. } = append;
         let written = append_key(*key);
         if let Some(appended) = self.landed(&written, topic)? {
             return Ok(AppendOutcome::Landed(appended));
@@ -50,8 +50,8 @@ impl Tables<'_, '_> {
         {
             return Ok(AppendOutcome::Settled);
         }
-        let (topic, name, item) = (topic.clone(), name.clone(), item.clone());
-        let publication = Publication { topic, name, item, bodies: bodies.clone() };
+        let (topic, name, bodies) = (topic.clone(), name.clone(), bodies.clone());
+        let publication = Publication { topic, name, bodies };
         let appended = self.append_event(Some(&written), &publication, retention, fresh_epoch)?;
         if matches!(key, AppendKey::Direct { .. }) {
             self.kept.totals.direct_keys += 1;
@@ -70,8 +70,8 @@ impl Tables<'_, '_> {
         Ok(ts.map(|ts| Appended { epoch, ts: TopicSeq(ts) }))
     }
 
-    /// Appends, in the place of the earlier entry of its item; the caller knows that `key` is a new
-    /// one. Without a key it will not be repeated. What is kept no longer goes with the group.
+    /// Appends; the caller knows that `key` is a new one. Without a key it will not be repeated.
+    /// What is kept no longer goes with the group.
     pub(super) fn append_event(
         &mut self,
         key: Option<&str>,
@@ -79,32 +79,26 @@ impl Tables<'_, '_> {
         retention: Retention,
         fresh_epoch: Epoch,
     ) -> Sql<Appended> {
-        let Publication { topic: id, name, item, bodies } = publication;
+        let Publication { topic: id, name, bodies } = publication;
         self.touch(id, fresh_epoch, retention)?;
-        if let Some(item) = item {
-            self.supersede(id, item)?;
-        }
         let now = self.now;
         let body = event_body(bodies);
-        let item = item.as_deref();
-        let bytes = name.as_bytes().len() + item.map_or(0, str::len) + publication.bytes();
-        let bytes = bytes as u64;
+        let bytes = (name.as_bytes().len() + publication.bytes()) as u64;
         let Some(topic) = self.kept.topics.change(id, Durable::Now) else {
             debug_assert!(false, "a topic that was touched is known");
             return Err(rusqlite::Error::QueryReturnedNoRows);
         };
-        let first = topic.entries == 0;
+        let first = topic.entries() == 0;
         topic.head = topic.head.next();
-        topic.entries += 1;
         topic.bytes += bytes;
         if first {
-            (topic.first_at, topic.oldest) = (now, topic.head);
+            topic.first_at = now;
         }
         let (no, appended) = (topic.no, Appended { epoch: topic.epoch, ts: topic.head });
         self.kept.totals.log_bytes += bytes;
         self.kept.totals.log_entries += 1;
         let ts = int(appended.ts.0);
-        let entry = params![no, ts, int(now.0), name.as_str(), text(&body), int(bytes), item];
+        let entry = params![no, ts, int(now.0), name.as_str(), text(&body), int(bytes)];
         self.db.run(Hot::InsertEntry, entry)?;
         if let Some(key) = key {
             let sql = "INSERT INTO sf_append_keys(key, topic, ts, at_ms) VALUES (?1, ?2, ?3, ?4)";

@@ -106,51 +106,37 @@ impl Tables<'_, '_> {
             return Err(refused(format!("there is no topic {id:?} for its entries")));
         };
         let (no, before) = (topic.no, topic.bytes);
-        let entries_before = topic.entries;
-        let (head, oldest, retention) = (topic.head, topic.oldest, topic.retention);
-        let keyed = self.has_items(no)?;
-        let mut log =
-            ImportedLog { head, oldest, entries: entries_before, bytes: before, keyed, retention };
+        let mut log = ImportedLog {
+            head: topic.head,
+            oldest: topic.oldest,
+            bytes: before,
+            retention: topic.retention,
+        };
         let mut first_at = self.appended_at(no, log.oldest)?.unwrap_or(now);
+        let oldest = log.oldest;
         let room = self.kept.limits.log_bytes.saturating_sub(self.kept.totals.cost_of_logs());
         for aged in entries {
-            let has_later = match &aged.entry.item {
-                Some(item) => self.has_item(no, item)?,
-                None => false,
-            };
-            if !log.take(id, aged, |_| !has_later).map_err(refused)? {
+            if !log.take(id, aged).map_err(refused)? {
                 continue;
             }
-            if LogEntry::cost(log.entries - entries_before, log.bytes - before) > room {
+            let entries = oldest.0 - log.oldest.0;
+            if LogEntry::cost(entries, log.bytes - before) > room {
                 return Err(refused("there is no room for more entries"));
             }
             let AgedEntry { age_ms, entry } = aged;
             first_at = first_at.min(Now(now.0.saturating_sub(*age_ms)));
-            let sql = "INSERT INTO sf_log(topic, ts, at_ms, name, body, bytes, item) \
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            let sql = "INSERT INTO sf_log(topic, ts, at_ms, name, body, bytes) \
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
             let (name, body) = (entry.name.as_str(), event_body(&entry.bodies));
             let (ts, at, bytes) = (int(entry.ts.0), int(first_at.0), int(entry.bytes()));
-            let item = entry.item.as_deref();
-            self.run(sql, params![no, ts, at, name, text(&body), bytes, item])?;
+            self.run(sql, params![no, ts, at, name, text(&body), bytes])?;
         }
         if let Some(topic) = self.kept.topics.change(id, Durable::Now) {
-            (topic.oldest, topic.first_at) = (log.oldest, first_at);
-            (topic.entries, topic.bytes) = (log.entries, log.bytes);
+            (topic.oldest, topic.first_at, topic.bytes) = (log.oldest, first_at, log.bytes);
         }
         self.kept.totals.log_bytes += log.bytes - before;
-        self.kept.totals.log_entries += log.entries - entries_before;
+        self.kept.totals.log_entries += oldest.0 - log.oldest.0;
         self.reschedule_topic(id)
-    }
-
-    fn has_items(&self, topic: i64) -> Sql<bool> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM sf_log WHERE topic = ?1 AND item IS NOT NULL)";
-        self.statement(sql)?.query_row([topic], |row| row.get(0))
-    }
-
-    fn has_item(&self, topic: i64, item: &str) -> Sql<bool> {
-        let sql = "SELECT count(*) FROM sf_log WHERE topic = ?1 AND item = ?2";
-        let found = self.statement(sql)?.query_row(params![topic, item], |row| count(row, 0))?;
-        Ok(found > 0)
     }
 
     fn appended_at(&self, topic: i64, ts: TopicSeq) -> Sql<Option<Now>> {

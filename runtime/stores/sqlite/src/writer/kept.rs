@@ -83,10 +83,10 @@ impl Totals {
             reply_bytes: one("SELECT COALESCE(sum(reply_bytes), 0) FROM sf_records")?,
             owed_bytes: one(&format!(
                 "SELECT COALESCE(sum(octet_length(key) + octet_length(name) + octet_length(body) \
-                 + COALESCE(octet_length(item), 0) - {PACKED_BYTES}), 0) FROM sf_owed"
+                 - {PACKED_BYTES}), 0) FROM sf_owed"
             ))?,
             log_bytes: one("SELECT COALESCE(sum(bytes), 0) FROM sf_topics")?,
-            log_entries: one("SELECT COALESCE(sum(entries), 0) FROM sf_topics")?,
+            log_entries: one("SELECT COALESCE(sum(head + 1 - oldest), 0) FROM sf_topics")?,
             direct_keys: one("SELECT count(*) FROM sf_append_keys WHERE key >= 'd:'")?,
             lease_due: first("SELECT min(due_ms) FROM sf_leases")?.unwrap_or(NEVER),
             topic_due: first("SELECT min(due_ms) FROM sf_topics")?.unwrap_or(NEVER),

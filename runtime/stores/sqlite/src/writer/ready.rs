@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::ops::Deref;
 
-use rusqlite::{Connection, OptionalExtension, Params, Statement};
+use rusqlite::{Connection, Params, Statement};
 
 use crate::rows::{Sql, count};
 
@@ -21,10 +21,6 @@ pub(super) enum Hot {
     ForgetResolved,
     InsertRecord,
     InsertEntry,
-    /// Lets go of the entry of an item; its number and its bytes.
-    Supersede,
-    /// The number of the oldest entry.
-    FirstEntry,
     /// Bytes of entries that [`Hot::DropEntries`] lets go of.
     DroppedBytes,
     DropEntries,
@@ -62,24 +58,19 @@ impl Hot {
                  reply_bytes, settled, at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
             }
             Self::InsertEntry => {
-                "INSERT INTO sf_log(topic, ts, at_ms, name, body, bytes, item) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+                "INSERT INTO sf_log(topic, ts, at_ms, name, body, bytes) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
             }
-            Self::Supersede => {
-                "DELETE FROM sf_log WHERE topic = ?1 AND item = ?2 RETURNING ts, bytes"
-            }
-            Self::FirstEntry => "SELECT min(ts) FROM sf_log WHERE topic = ?1",
             Self::DroppedBytes => {
                 "SELECT COALESCE(sum(bytes), 0) FROM sf_log WHERE topic = ?1 AND ts < ?2"
             }
             Self::DropEntries => "DELETE FROM sf_log WHERE topic = ?1 AND ts < ?2",
             Self::WriteHead => {
-                "UPDATE sf_topics SET head = ?2, oldest = ?3, bytes = ?4, entries = ?5 \
-                 WHERE no = ?1"
+                "UPDATE sf_topics SET head = ?2, oldest = ?3, bytes = ?4 WHERE no = ?1"
             }
             Self::WriteTopic => {
                 "UPDATE sf_topics SET head = ?2, oldest = ?3, bytes = ?4, used_ms = ?5, \
-                 keep_entries = ?6, keep_bytes = ?7, keep_ms = ?8, entries = ?9 WHERE no = ?1"
+                 keep_entries = ?6, keep_bytes = ?7, keep_ms = ?8 WHERE no = ?1"
             }
             Self::WriteLease => {
                 "UPDATE sf_leases SET low = ?2, contact_ms = ?3, let_go_ms = ?4, ran = ?5, \
@@ -120,24 +111,6 @@ impl<'db> Ready<'db> {
     /// Runs a statement that gives one count.
     pub(super) fn count(&self, hot: Hot, params: impl Params) -> Sql<u64> {
         self.with(hot, |statement| statement.query_row(params, |row| count(row, 0)))
-    }
-
-    /// Runs a statement that gives a row of so many counts, or none.
-    pub(super) fn counts<const N: usize>(
-        &self,
-        hot: Hot,
-        params: impl Params,
-    ) -> Sql<Option<[u64; N]>> {
-        self.with(hot, |statement| {
-            let row = |row: &rusqlite::Row<'_>| {
-                let mut counts = [0; N];
-                for (column, number) in counts.iter_mut().enumerate() {
-                    *number = count(row, column)?;
-                }
-                Ok(counts)
-            };
-            statement.query_row(params, row).optional()
-        })
     }
 
     fn with<T>(&self, hot: Hot, act: impl FnOnce(&mut Statement<'db>) -> Sql<T>) -> Sql<T> {

@@ -175,15 +175,14 @@ impl Tables<'_, '_> {
 
     /// Keeps what a record publishes until it is in its logs.
     fn owe(&mut self, id: LeaseId, n: CommandNo, publishes: &[Publication]) -> Sql<()> {
-        let sql = "INSERT INTO sf_owed(lease, n, place, topic, key, name, body, item) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let sql = "INSERT INTO sf_owed(lease, n, place, topic, key, name, body) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let lease = id.to_string();
         for (place, publication) in (0_i64..).zip(publishes) {
-            let Publication { topic, name, item, bodies } = publication;
+            let Publication { topic, name, bodies } = publication;
             let body = event_body(bodies);
             let (topic, key, name) = (topic.name.as_str(), &*topic.key, name.as_str());
-            let (n, body, item) = (int(n.0), text(&body), item.as_deref());
-            self.run(sql, params![lease, n, place, topic, key, name, body, item])?;
+            self.run(sql, params![lease, int(n.0), place, topic, key, name, text(&body)])?;
         }
         self.kept.totals.owed_bytes += Publication::owed_bytes(publishes);
         if let Some(lease) = self.kept.leases.change(&id, Durable::Now) {
@@ -194,7 +193,7 @@ impl Tables<'_, '_> {
 
     /// What a record publishes that is not settled.
     fn owed(&self, id: LeaseId, n: CommandNo) -> Sql<Vec<Publication>> {
-        let sql = "SELECT topic, key, name, body, item FROM sf_owed WHERE lease = ?1 AND n = ?2 \
+        let sql = "SELECT topic, key, name, body FROM sf_owed WHERE lease = ?1 AND n = ?2 \
                    ORDER BY place";
         let mut statement = self.statement(sql)?;
         let rows =

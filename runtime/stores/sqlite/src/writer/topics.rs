@@ -22,8 +22,6 @@ pub(super) struct Topic {
     pub(super) head: TopicSeq,
     /// The oldest entry; `head + 1` if there is none.
     pub(super) oldest: TopicSeq,
-    /// How many there are: fewer than numbers from `oldest` on if some were superseded.
-    pub(super) entries: u64,
     pub(super) bytes: u64,
     used: Now,
     pub(super) retention: Retention,
@@ -34,6 +32,10 @@ pub(super) struct Topic {
 impl Topic {
     pub(super) const fn standing(&self) -> TopicHead {
         TopicHead { epoch: self.epoch, head: self.head, oldest: self.oldest }
+    }
+
+    pub(super) const fn entries(&self) -> u64 {
+        self.head.0 + 1 - self.oldest.0
     }
 }
 
@@ -59,7 +61,7 @@ impl Tables<'_, '_> {
         // After a crash the time of use may be older than the latest entry, which was use, too.
         let sql = "SELECT no, epoch, head, oldest, bytes, max(used_ms, COALESCE((SELECT at_ms \
                    FROM sf_log WHERE topic = no AND ts = head), 0)), keep_entries, keep_bytes, \
-                   keep_ms, entries FROM sf_topics WHERE name = ?1 AND key = ?2";
+                   keep_ms FROM sf_topics WHERE name = ?1 AND key = ?2";
         let mut statement = self.statement(sql)?;
         let found = statement.query_row(params![id.name.as_str(), &*id.key], |row| {
             Ok(Topic {
@@ -68,7 +70,6 @@ impl Tables<'_, '_> {
                 head: TopicSeq(count(row, 2)?),
                 oldest: TopicSeq(count(row, 3)?),
                 bytes: count(row, 4)?,
-                entries: count(row, 9)?,
                 used: time(row, 5)?,
                 retention: retention(row, 6)?,
                 first_at: Now(0),
@@ -81,8 +82,7 @@ impl Tables<'_, '_> {
     pub(super) fn write_head(&self, id: &TopicId) -> Sql<()> {
         let Some(topic) = self.kept.topics.get(id) else { return Ok(()) };
         let (head, oldest) = (int(topic.head.0), int(topic.oldest.0));
-        let (bytes, entries) = (int(topic.bytes), int(topic.entries));
-        self.db.run(Hot::WriteHead, [topic.no, head, oldest, bytes, entries]).map(drop)
+        self.db.run(Hot::WriteHead, [topic.no, head, oldest, int(topic.bytes)]).map(drop)
     }
 
     /// Writes the part of a topic's row that changes.
@@ -100,7 +100,6 @@ impl Tables<'_, '_> {
                 entries,
                 int(bytes),
                 int(Now(0).after(ttl).0),
-                int(topic.entries),
             ],
         )?;
         Ok(())
@@ -158,7 +157,6 @@ impl Tables<'_, '_> {
             epoch,
             head: TopicSeq::ZERO,
             oldest: TopicSeq(1),
-            entries: 0,
             bytes: 0,
             used: self.now,
             retention,
@@ -235,7 +233,7 @@ impl Tables<'_, '_> {
             self.kept.topics.loaded(id.clone(), topic);
         }
         let Some(topic) = self.kept.topics.get(id) else { return Ok(()) };
-        let (no, bytes, entries) = (topic.no, topic.bytes, topic.entries);
+        let (no, bytes, entries) = (topic.no, topic.bytes, topic.entries());
         let direct = "DELETE FROM sf_append_keys WHERE topic = ?1 AND key >= 'd:'";
         self.kept.totals.direct_keys -= self.run(direct, [no])? as u64;
         self.run("DELETE FROM sf_append_keys WHERE topic = ?1", [no])?;
@@ -295,56 +293,18 @@ impl Tables<'_, '_> {
     pub(super) fn trim(&mut self, id: &TopicId) -> Sql<()> {
         let Some(topic) = self.kept.topics.get(id) else { return Ok(()) };
         let Retention { entries, bytes, ttl, .. } = topic.retention;
-        let (count, excess) = (topic.entries, topic.bytes.saturating_sub(bytes));
-        let first_at = topic.first_at;
+        let (count, excess) = (topic.entries(), topic.bytes.saturating_sub(bytes));
+        let (first_at, oldest) = (topic.first_at, topic.oldest);
         if excess > 0 && count > 1 {
             self.shorten(id, excess, 0)?;
         }
-        self.drop_beyond(id, entries.into())?;
+        if count > u64::from(entries) {
+            let below = TopicSeq(oldest.0 + count - u64::from(entries));
+            self.drop_below(id, below)?;
+        }
         if count > 0 && first_at.after(ttl) <= self.now {
             self.drop_older(id)?;
         }
-        Ok(())
-    }
-
-    /// Lets go of the oldest entries while there are more than so many.
-    fn drop_beyond(&mut self, id: &TopicId, entries: u64) -> Sql<()> {
-        let Some(topic) = self.kept.topics.get(id) else { return Ok(()) };
-        let too_many = topic.entries.saturating_sub(entries);
-        if too_many == 0 {
-            return Ok(());
-        }
-        let is_whole = topic.head.0 + 1 - topic.oldest.0 == topic.entries;
-        let below = if is_whole {
-            TopicSeq(topic.oldest.0 + too_many)
-        } else {
-            let sql = "SELECT ts FROM sf_log WHERE topic = ?1 ORDER BY ts LIMIT 1 OFFSET ?2";
-            let mut statement = self.statement(sql)?;
-            let params = params![topic.no, int(too_many)];
-            let first = statement.query_row(params, |row| count(row, 0)).optional()?;
-            first.map_or(topic.head.next(), TopicSeq)
-        };
-        self.drop_below(id, below)
-    }
-
-    /// Lets go of the entry of an item: another one comes in its place.
-    pub(super) fn supersede(&mut self, id: &TopicId, item: &str) -> Sql<()> {
-        let Some(topic) = self.kept.topics.get(id) else { return Ok(()) };
-        let (no, oldest, head) = (topic.no, topic.oldest, topic.head);
-        let gone = self.db.counts(Hot::Supersede, params![no, item])?;
-        let Some([ts, bytes]) = gone else { return Ok(()) };
-        let left = topic.entries - 1;
-        let oldest = match TopicSeq(ts) == oldest {
-            false => oldest,
-            true if left == 0 => head.next(),
-            true => TopicSeq(self.db.count(Hot::FirstEntry, [no])?),
-        };
-        if let Some(topic) = self.kept.topics.change(id, Durable::Now) {
-            (topic.oldest, topic.entries) = (oldest, left);
-            topic.bytes -= bytes;
-        }
-        self.kept.totals.log_bytes -= bytes;
-        self.kept.totals.log_entries -= 1;
         Ok(())
     }
 
@@ -373,18 +333,18 @@ impl Tables<'_, '_> {
     /// latest entry excepted.
     fn shorten(&mut self, id: &TopicId, excess: u64, beside: u64) -> Sql<()> {
         let Some(topic) = self.kept.topics.get(id) else { return Ok(()) };
+        let (no, head) = (topic.no, topic.head);
         let mut below = topic.oldest;
         {
-            let sql = "SELECT ts, bytes FROM sf_log WHERE topic = ?1 ORDER BY ts";
+            let sql = "SELECT bytes FROM sf_log WHERE topic = ?1 AND ts < ?2 ORDER BY ts";
             let mut statement = self.statement(sql)?;
-            let mut rows = statement.query([topic.no])?;
+            let mut rows = statement.query(params![no, int(head.0)])?;
             let mut freed = 0;
-            while let Some(row) = rows.next()? {
-                below = TopicSeq(count(row, 0)?);
-                if freed >= excess {
-                    break;
-                }
-                freed += count(row, 1)? + beside;
+            while freed < excess
+                && let Some(row) = rows.next()?
+            {
+                freed += count(row, 0)? + beside;
+                below = below.next();
             }
         }
         self.drop_below(id, below)
@@ -396,12 +356,11 @@ impl Tables<'_, '_> {
         if below <= topic.oldest {
             return Ok(());
         }
-        let entries = [topic.no, int(below.0)];
+        let (entries, gone) = ([topic.no, int(below.0)], below.0 - topic.oldest.0);
         let freed = self.db.count(Hot::DroppedBytes, entries)?;
-        let gone = self.db.run(Hot::DropEntries, entries)? as u64;
+        self.db.run(Hot::DropEntries, entries)?;
         if let Some(topic) = self.kept.topics.change(id, Durable::Now) {
             topic.oldest = below;
-            topic.entries -= gone;
             topic.bytes -= freed;
         }
         self.kept.totals.log_bytes -= freed;
@@ -427,7 +386,7 @@ impl Tables<'_, '_> {
     pub(super) fn reschedule_topic(&mut self, id: &TopicId) -> Sql<()> {
         let Some(topic) = self.kept.topics.get(id) else { return Ok(()) };
         let mut due = self.until(topic);
-        if topic.entries > 0 {
+        if topic.entries() > 0 {
             due = due.min(topic.first_at.after(topic.retention.ttl));
         }
         let sql = "UPDATE sf_topics SET due_ms = ?2 WHERE no = ?1";

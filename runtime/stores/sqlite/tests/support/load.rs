@@ -61,12 +61,7 @@ impl Client {
         let (text, name) = (format!("{}:{}", self.number, self.n), Name::from_static("said"));
         let name = name.expect("a legal name");
         let body = Body::copy_from(text.as_bytes());
-        let said = Publication {
-            topic: topic(),
-            name,
-            bodies: vec![(Codec::Json, body.clone())],
-            item: None,
-        };
+        let said = Publication { topic: topic(), name, bodies: vec![(Codec::Json, body.clone())] };
         let outcome = Outcome::Ok(body);
         let record = Record { hash: self.n, outcome, publishes: vec![said], settled: false };
         StoreOp::Commit {

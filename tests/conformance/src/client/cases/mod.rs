@@ -6,7 +6,6 @@ mod codecs;
 mod commands;
 mod frames;
 mod inbox;
-mod keyed;
 mod leases;
 mod outbox;
 mod processes;
@@ -33,7 +32,6 @@ pub(super) const ALL: &[&[Case<Trial>]] = &[
     processes::CASES,
     topics::CASES,
     topics_flow::CASES,
-    keyed::CASES,
     closing::CASES,
     reactions::CASES,
 ];

@@ -8,7 +8,6 @@ mod directs;
 mod frames;
 mod handshake;
 mod ids;
-mod keyed;
 mod leases;
 mod order;
 mod records;
@@ -38,6 +37,5 @@ pub(super) const ALL: &[&[Case<Trial>]] = &[
     ids::CASES,
     topics::CASES,
     topics_flow::CASES,
-    keyed::CASES,
     closing::CASES,
 ];

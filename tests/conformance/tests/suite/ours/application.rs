@@ -32,9 +32,6 @@ pub enum ConformanceCommand {
     /// The list.
     #[ws(request(reply = Vec<String>, concurrent))]
     Read { list: String },
-    /// Puts a text in an item's place on a board; an empty one takes the item away.
-    #[ws(command)]
-    Place { board: String, item: String, text: String },
     /// Ends when the gate is open; later ordered commands wait.
     #[ws(command)]
     Hold { gate: String },
@@ -80,7 +77,6 @@ pub enum ConformanceCommand {
     error = ConformanceError,
     topic(List, key = list: String, replay = 8, ttl = "10m", max_bytes = "16KiB"),
     topic(Log, key = list: String, replay = 8, ttl = "10m", max_bytes = "16KiB"),
-    topic(Board, key = board: String, latest_by = item: String, items = 8, max_bytes = "16KiB"),
 )]
 pub enum ConformanceEvent {
     /// A text was appended.
@@ -95,12 +91,6 @@ pub enum ConformanceEvent {
     /// The same as `Appended`, in a topic that has no snapshot.
     #[ws(event(Log))]
     Logged { list: String, text: String },
-    /// A text is in an item's place.
-    #[ws(event(Board))]
-    Placed { board: String, item: String, text: String },
-    /// Nothing is there any more.
-    #[ws(removal(Board))]
-    Cleared { board: String, item: String },
     /// For one client.
     #[ws(direct)]
     Told { text: String },
@@ -174,20 +164,6 @@ impl ConformanceHandler for App {
         cx.publish(ConformanceEventAppended { list: list.clone(), text: text.clone() });
         cx.publish(ConformanceEventLogged { list, text });
         Ok(length)
-    }
-
-    async fn place(
-        &self,
-        cx: &Cx,
-        board: String,
-        item: String,
-        text: String,
-    ) -> Result<(), ConformanceError> {
-        match text.is_empty() {
-            true => cx.publish(ConformanceEventCleared { board, item }),
-            false => cx.publish(ConformanceEventPlaced { board, item, text }),
-        }
-        Ok(())
     }
 
     async fn read(&self, _: &Cx, list: String) -> Result<Vec<String>, ConformanceError> {
@@ -269,10 +245,6 @@ impl ConformanceTopics for App {
     ) -> Result<ConformanceEventState, ConformanceError> {
         let texts = self.lists().get(list).cloned().unwrap_or_default();
         Ok(ConformanceEventState { list: list.clone(), texts })
-    }
-
-    async fn may_subscribe_board(&self, _: &Principal, _: &String) -> Result<(), Denied> {
-        Ok(())
     }
 
     async fn may_subscribe_log(&self, _: &Principal, _: &String) -> Result<(), Denied> {

@@ -9,8 +9,8 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use steadfast::Codec;
 use steadfast::client::{
-    Call, CallError, ConnectionState, DialReason, Gap, Inbox, InboxItem, Item, MirrorChange,
-    SnapshotReason, Subscribe, SubscribeError, Subscription, SubscriptionEnd, TopicItem,
+    Call, CallError, ConnectionState, DialReason, Gap, Inbox, InboxItem, Item, SnapshotReason,
+    Subscribe, SubscribeError, Subscription, SubscriptionEnd, TopicItem,
 };
 use steadfast::protocol::{Reply, TopicKey, decode_body};
 use steadfast::wire::{RefusalCode, ResetReason, UnsubscribeCode};
@@ -19,7 +19,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::Ends;
 use super::application::{
-    Board, ConformanceClient, ConformanceError, ConformanceEvent, ConformanceEventState, List, Log,
+    ConformanceClient, ConformanceError, ConformanceEvent, ConformanceEventState, List, Log,
 };
 use super::lines::{self, Answers};
 use super::process::Process;
@@ -88,16 +88,12 @@ pub async fn adapt(ends: Ends, mistake: Option<Mistake>) {
                 let (takes, taken) = mpsc::unbounded_channel();
                 let (topic, answers) = (question["topic"].as_str().unwrap(), answers.clone());
                 let last = question["last"].as_u64().map(|last| u32::try_from(last).unwrap());
-                let task = match topic {
-                    "list" => {
-                        let asked = begin(client, List(key), last);
-                        tokio::spawn(follow(asked, sub, taken, answers, listed))
-                    }
-                    "board" => tokio::spawn(keep(client.clone(), sub, Board(key), taken, answers)),
-                    _ => {
-                        let asked = begin(client, Log(key), last);
-                        tokio::spawn(follow(asked, sub, taken, answers, logged))
-                    }
+                let task = if topic == "list" {
+                    let asked = begin(client, List(key), last);
+                    tokio::spawn(follow(asked, sub, taken, answers, listed))
+                } else {
+                    let asked = begin(client, Log(key), last);
+                    tokio::spawn(follow(asked, sub, taken, answers, logged))
                 };
                 followers.insert(sub, Follower { takes, task });
             }
@@ -325,43 +321,6 @@ async fn follow<T>(
         let mut told = told(item);
         (told["event"], told["sub"]) = (json!("item"), json!(sub));
         answers.say(told);
-    }
-}
-
-/// Takes the changes of a board whenever it is told to, and reports them.
-async fn keep(
-    client: ConformanceClient,
-    sub: u64,
-    board: Board,
-    mut takes: mpsc::UnboundedReceiver<()>,
-    answers: Answers,
-) {
-    let Ok(subscription) = client.subscribe(board).await else {
-        return answers.say(json!({ "event": "ended", "sub": sub, "code": "closed" }));
-    };
-    let mut mirror = subscription.mirror();
-    while takes.recv().await.is_some() {
-        let Some(change) = mirror.changed().await else {
-            return answers.say(json!({ "event": "ended", "sub": sub, "code": "closed" }));
-        };
-        let mut told = match change {
-            MirrorChange::Item { old, new } => changed(old.as_deref(), new.as_deref()),
-            MirrorChange::Reset(gap) => json!({ "item": "gap", "reason": reason(&gap) }),
-            MirrorChange::Live => json!({ "item": "live" }),
-            MirrorChange::Behind => json!({ "item": "behind" }),
-        };
-        (told["event"], told["sub"]) = (json!("item"), json!(sub));
-        answers.say(told);
-    }
-}
-
-fn changed(old: Option<&ConformanceEvent>, new: Option<&ConformanceEvent>) -> Value {
-    match new.or(old) {
-        Some(ConformanceEvent::Placed { item, text, .. }) => {
-            let text = new.is_some().then_some(text);
-            json!({ "item": "changed", "name": item, "text": text })
-        }
-        _ => json!({ "item": "unreadable" }),
     }
 }
 

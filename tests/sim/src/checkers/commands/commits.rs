@@ -115,11 +115,6 @@ impl Checkers {
                 self.topic_is_at(topic, head);
                 self.log_keeps_its_bytes(topic, head.epoch, entries);
             }
-            (StoreOp::Heads { topics }, StoreOutcome::Heads(heads)) => {
-                for (topic, head) in topics.iter().zip(heads) {
-                    head.iter().for_each(|head| self.board_stands(topic, head));
-                }
-            }
             _ => {}
         }
     }

@@ -1,7 +1,5 @@
 //! What a server feeds to a subscription: without a gap, within its credit, for a reason.
 
-use std::collections::BTreeSet;
-
 use steadfast::session::store::TopicId;
 use steadfast::wire::{Position, ResetReason, ServerFrame, Subscribed, TopicNo, TopicSeq, Window};
 use steadfast_rig::Rule;
@@ -59,7 +57,6 @@ impl Checkers {
             sent_bytes,
             reported,
             snapshot_due: subscribed.snapshot,
-            keyed: subscribed.items.map(|_| BTreeSet::new()),
         };
         book.feeds.insert(subscribed.number, feed);
         if let (false, None, Some(last)) = (again, asked.from, asked.last) {
@@ -118,19 +115,12 @@ impl Checkers {
         let before = feed.clone();
         feed.cursor = ts;
         feed.sent_bytes += length as u64;
-        if let Some(events) = &mut feed.keyed {
-            events.insert(ts);
-        }
         self.require(
             ts == before.cursor.next() && !before.snapshot_due,
             Rule::FeedHasNoGap,
             || format!("{socket:?}: {ts} after {before:?}"),
         );
-        let most = before.credit.frames;
-        let events = match &before.keyed {
-            Some(events) => events.len() < most as usize,
-            None => ts.0 <= before.position.0 + u64::from(most),
-        };
+        let events = ts.0 <= before.position.0 + u64::from(before.credit.frames);
         let room =
             before.sent_bytes.saturating_sub(before.reported) < u64::from(before.credit.bytes);
         self.require(events && room, Rule::CreditIsKept, || {
@@ -158,26 +148,6 @@ impl Checkers {
         self.require(due, Rule::SnapshotIsAnnounced, || format!("{socket:?}: {number} at {ts}"));
     }
 
-    /// What lies up to here is not for a subscriber of a keyed topic.
-    pub(in crate::checkers) fn feed_skips(
-        &mut self,
-        socket: SocketId,
-        number: TopicNo,
-        ts: TopicSeq,
-    ) {
-        let Some(feed) = self.sockets.get_mut(&socket).and_then(|book| book.feeds.get_mut(&number))
-        else {
-            return;
-        };
-        let before = feed.clone();
-        feed.cursor = ts;
-        self.sometimes.count("skip");
-        let fits = before.keyed.is_some() && ts > before.cursor;
-        self.require(fits, Rule::FeedHasNoGap, || {
-            format!("{socket:?}: SKIP {ts} after {before:?}")
-        });
-    }
-
     pub(in crate::checkers) fn position_arrives(
         &mut self,
         socket: SocketId,
@@ -189,9 +159,6 @@ impl Checkers {
             self.sockets.get_mut(&socket).and_then(|book| book.feeds.get_mut(&number))
         {
             feed.position = feed.position.max(ts);
-            if let Some(events) = &mut feed.keyed {
-                events.retain(|event| *event > ts);
-            }
             feed.reported = feed.reported.max(bytes);
         }
     }

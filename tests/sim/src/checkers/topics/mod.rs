@@ -4,7 +4,6 @@
 mod feeds;
 mod logs;
 mod looks;
-mod mirrors;
 mod readers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +15,6 @@ use steadfast::wire::{Epoch, LeaseId, Position, SubNo, TopicSeq, Window};
 use steadfast_rig::topic_log::TopicLog;
 
 pub(in crate::checkers) use looks::Looks;
-use mirrors::{Board, Kept};
 
 /// The logs as the store's answers show them, and the subscriptions as the applications see them.
 #[derive(Debug, Clone, Default)]
@@ -31,7 +29,6 @@ pub struct Topics {
     last_of_lease: BTreeMap<(LeaseId, TopicId, Epoch), (u64, u32)>,
     subs: BTreeMap<(u64, SubId), SubBook>,
     pub(super) looks: Looks,
-    boards: BTreeMap<TopicId, Board>,
 }
 
 /// A subscription in an application's hands.
@@ -50,8 +47,6 @@ struct SubBook {
     state_due: bool,
     /// The server had no room for it when it was last asked.
     overload: bool,
-    /// What the application keeps of a keyed topic.
-    mirror: Option<Kept>,
 }
 
 /// A subscription as a server feeds it.
@@ -66,8 +61,6 @@ pub(in crate::checkers) struct Feed {
     sent_bytes: u64,
     reported: u64,
     snapshot_due: bool,
-    /// Of a keyed topic, EVENTs above the position.
-    keyed: Option<BTreeSet<TopicSeq>>,
 }
 
 /// A topic of a store that went back to its backup: where it stands under its old epoch, and under
@@ -123,9 +116,6 @@ impl Topics {
             if of == topic && place.epoch == before.epoch && place.ts <= before.ts {
                 place.epoch = after.epoch;
             }
-        }
-        if let Some(board) = self.boards.get_mut(topic) {
-            board.goes_back(*before, *after);
         }
         self.log(topic).goes_back(*before, *after);
     }

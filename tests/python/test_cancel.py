@@ -27,6 +27,16 @@ async def leased(s, **kw):
     return c, await attached(s)
 
 
+async def refused_for_now(s):
+    """A client, its socket, and two commands; the first is not to come again for long."""
+    c, sock = await leased(s)
+    s.refusals = [("overload", 60000)]
+    gone, kept = begin(c, "gone"), begin(c, "kept")
+    await until(lambda: not s.refusals)
+    await heard(c, sock)
+    return c, sock, gone, kept
+
+
 async def resumes(s, c, count):
     c.gate.set()
     return await attached(s, count)
@@ -182,11 +192,7 @@ async def test_after_a_lost_session_a_cancelled_command_comes_again_in_order_wit
 
 async def test_a_command_that_was_refused_for_now_is_resolved_and_out_of_the_way():
     async with Server() as s:
-        c, sock = await leased(s)
-        s.refusals = [("overload", 60000)]
-        gone, kept = begin(c, "gone"), begin(c, "kept")
-        await until(lambda: not s.refusals)
-        await heard(c, sock)
+        c, sock, gone, kept = await refused_for_now(s)
         c.cancel(gone)
         assert (await fails(Cancelled, gone.done)).args == ("cancelled",)
         c.outbox.numbered[2].not_before = 0  # its retry_ms was as long
@@ -235,11 +241,7 @@ async def test_a_refusal_says_nothing_of_what_a_lost_session_carried():
 
 async def test_a_cancelled_command_whose_lease_expired_is_resolved_like_any_other():
     async with Server() as s:
-        c, sock = await leased(s)
-        s.refusals = [("overload", 60000)]
-        gone, kept = begin(c, "gone"), begin(c, "kept")
-        await until(lambda: not s.refusals)
-        await heard(c, sock)
+        c, sock, gone, kept = await refused_for_now(s)
         await leaves(s, c)
         s.forget_sessions(), s.leases.all.clear()
         c.cancel(gone)

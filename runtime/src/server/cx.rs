@@ -29,15 +29,7 @@ pub struct Cx {
 /// What the handler's side and the driver's side of a context share.
 #[derive(Debug)]
 struct CxState {
-    principal: Principal,
-    client: Arc<Build>,
-    sender: Recipient,
-    codec: Codec,
-    key: IdempotencyKey,
-    attempt: Attempt,
-    deadline: Instant,
-    config: NodeSettings,
-    is_command: bool,
+    parts: CxParts,
     trace: Mutex<Trace>,
 }
 
@@ -92,6 +84,7 @@ impl CxRoom {
 }
 
 /// What a [`Cx`] is made of.
+#[derive(Debug)]
 pub(super) struct CxParts {
     pub(super) principal: Principal,
     pub(super) client: Arc<Build>,
@@ -107,36 +100,14 @@ pub(super) struct CxParts {
 
 impl Cx {
     pub(super) fn new(parts: CxParts, room: &mut CxRoom) -> (Self, CxStage) {
-        let CxParts {
-            principal,
-            client,
-            sender,
-            codec,
-            key,
-            attempt,
-            deadline,
-            config,
-            is_command,
-        } = parts;
-        let state = room.fill(CxState {
-            principal,
-            client,
-            sender,
-            codec,
-            key,
-            attempt,
-            deadline,
-            config,
-            is_command,
-            trace: Mutex::default(),
-        });
+        let state = room.fill(CxState { parts, trace: Mutex::default() });
         (Self { state: Arc::clone(&state) }, CxStage(state))
     }
 
     /// Who asks, as the authentication hook found.
     #[must_use]
     pub fn principal(&self) -> &Principal {
-        &self.state.principal
+        &self.state.parts.principal
     }
 
     /// What the client was built from: its version, its contract's fingerprint, and how it fits this
@@ -144,7 +115,7 @@ impl Cx {
     /// command begins.
     #[must_use]
     pub fn client(&self) -> &Build {
-        &self.state.client
+        &self.state.parts.client
     }
 
     /// The same for every execution of this command, and of no other one: for effects outside of
@@ -153,27 +124,27 @@ impl Cx {
     /// device, a client that was installed anew. A volatile has a key of its own each time.
     #[must_use]
     pub fn idempotency_key(&self) -> IdempotencyKey {
-        self.state.key.clone()
+        self.state.parts.key.clone()
     }
 
     /// Whether this command may have run before without leaving a record (a server that died in the
     /// middle). Of a message with an id that can't be excluded: another device may have sent it.
     #[must_use]
     pub fn attempt(&self) -> Attempt {
-        self.state.attempt
+        self.state.parts.attempt
     }
 
     /// When the handler is dropped at the latest, and the command ends with `timeout` (PROTOCOL.md
     /// 5.7).
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        self.state.deadline
+        self.state.parts.deadline
     }
 
     /// What is left until [`Cx::deadline`].
     #[must_use]
     pub fn time_left(&self) -> Duration {
-        self.state.deadline.saturating_duration_since(host::instant())
+        self.state.parts.deadline.saturating_duration_since(host::instant())
     }
 
     /// Publishes an event or a volatile, if and when this command succeeds: an event is committed
@@ -208,14 +179,14 @@ impl Cx {
     /// }
     /// ```
     pub fn publish<P: Publish>(&self, message: P) {
-        self.trace().staged.publish(&self.state.config, &message);
+        self.trace().staged.publish(&self.state.parts.config, &message);
     }
 
     /// Who sent this command or volatile, as a recipient: the client, whatever socket it has by
     /// then. The sender of a volatile is found while the connection that it came on lives.
     #[must_use]
     pub fn sender(&self) -> Recipient {
-        self.state.sender.clone()
+        self.state.parts.sender.clone()
     }
 
     /// Sends a message to a session or to all sessions of a principal, if and when this command
@@ -253,7 +224,7 @@ impl Cx {
     /// }
     /// ```
     pub fn send_to<M: Direct>(&self, to: &Recipient, message: M) {
-        self.trace().staged.send(&self.state.config, to, &message);
+        self.trace().staged.send(&self.state.parts.config, to, &message);
     }
 
     /// Whether the caller has cancelled this command since it began (`Call::cancel`). A hint: the
@@ -297,11 +268,11 @@ impl Cx {
 
     /// Whether what happens here has a record.
     pub(super) fn is_command(&self) -> bool {
-        self.state.is_command
+        self.state.parts.is_command
     }
 
     pub(super) fn settings(&self) -> &NodeSettings {
-        &self.state.config
+        &self.state.parts.config
     }
 
     fn trace(&self) -> MutexGuard<'_, Trace> {
@@ -311,7 +282,7 @@ impl Cx {
     /// How bodies of this connection are encoded. Generated code asks; a handler need not.
     #[must_use]
     pub fn codec(&self) -> Codec {
-        self.state.codec
+        self.state.parts.codec
     }
 }
 

@@ -110,8 +110,9 @@ impl State {
     fn saw(&self, outcome: &StoreOutcome) {
         let StoreOutcome::Committed { outcomes, .. } = outcome else { return };
         let is_new = |(_, outcome): &&(_, CommitOutcome)| match outcome {
-            CommitOutcome::Written { .. } | CommitOutcome::Decided { .. } => true,
-            CommitOutcome::Used(_) => true,
+            CommitOutcome::Written { .. }
+            | CommitOutcome::Decided { .. }
+            | CommitOutcome::Used(_) => true,
             CommitOutcome::Exists(_) | CommitOutcome::BelowLow => false,
         };
         for (n, _) in outcomes.iter().filter(is_new) {

@@ -6,9 +6,11 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 
+use crate::binary;
 use crate::case::{Broken, Case, Step, Stop};
 use crate::exchange::Exchange;
 use crate::report::{Ending, Outcome};
+use crate::socket::SUBPROTOCOL;
 use crate::{PATIENCE, with_patience};
 
 /// How many cases run at a time, if nothing else is said. Each has a server or a client of its own,
@@ -28,6 +30,17 @@ pub enum Codec {
 }
 
 impl Codec {
+    pub(crate) const fn is_binary(self) -> bool {
+        matches!(self, Self::Binary)
+    }
+
+    pub(crate) const fn subprotocol(self) -> &'static str {
+        match self {
+            Self::Json => SUBPROTOCOL,
+            Self::Binary => binary::SUBPROTOCOL,
+        }
+    }
+
     pub(crate) fn is_of_json(self) -> Step {
         match self {
             Self::Json => Ok(()),

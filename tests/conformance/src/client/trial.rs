@@ -14,11 +14,10 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use super::desk::Desk;
 use super::peer::Peer;
 use crate::adapter::{Adapter, Channel};
-use crate::binary;
 use crate::case::{Step, Stop, ensure};
 use crate::exchange::Exchange;
 use crate::frame::Sender;
-use crate::socket::{SUBPROTOCOL, Socket};
+use crate::socket::Socket;
 use crate::suite::Codec;
 use crate::within;
 
@@ -69,8 +68,8 @@ impl Trial {
         if settings["backoff_ms"].is_null() {
             settings["backoff_ms"] = json!(5);
         }
-        if self.codec == Codec::Binary && settings["codec"].is_null() {
-            settings["codec"] = json!(binary::SUBPROTOCOL);
+        if self.codec.is_binary() && settings["codec"].is_null() {
+            settings["codec"] = json!(Codec::Binary.subprotocol());
         }
         let codec = if settings["codec"].is_null() { Codec::Json } else { Codec::Binary };
         adapter.ask("start", json!({ "url": url, "tokens": tokens, "settings": settings })).await?;
@@ -80,7 +79,7 @@ impl Trial {
 
     /// A client that speaks the binary codec, attached.
     pub(crate) async fn in_binary(&self) -> Step<(Client, Peer)> {
-        let settings = json!({ "codec": binary::SUBPROTOCOL });
+        let settings = json!({ "codec": Codec::Binary.subprotocol() });
         let mut client = self.client_with(settings, &["ann"]).await?;
         let peer = client.attach().await?;
         Ok((client, peer))
@@ -116,17 +115,9 @@ impl Client {
         tokio::time::timeout(moment, self.listener.accept()).await.is_ok()
     }
 
-    /// The subprotocol that it has to offer.
-    const fn wanted(&self) -> &'static str {
-        match self.codec {
-            Codec::Json => SUBPROTOCOL,
-            Codec::Binary => binary::SUBPROTOCOL,
-        }
-    }
-
     /// The next socket, upgraded with an answer that names this subprotocol.
     pub(crate) async fn socket(&mut self, answered: Option<&'static str>) -> Step<Socket> {
-        let wanted = self.wanted();
+        let wanted = self.codec.subprotocol();
         let (stream, name) = self.tcp().await?;
         let mut offered = String::new();
         #[expect(clippy::result_large_err, reason = "the callback's type is the library's")]
@@ -147,7 +138,7 @@ impl Client {
         let offers = offered.split(',').any(|offer| offer.trim() == wanted);
         ensure!("2.1", offers, "the client offers `{offered}`");
         let mut socket = Socket::new(upgraded, name, self.exchange.clone());
-        socket.binary = (self.codec == Codec::Binary).then_some(Sender::Server);
+        socket.binary = self.codec.is_binary().then_some(Sender::Server);
         Ok(socket)
     }
 
@@ -175,7 +166,7 @@ impl Client {
 
     /// The next socket, after its HELLO.
     pub(crate) async fn accept(&mut self) -> Step<Peer> {
-        let socket = self.socket(Some(self.wanted())).await?;
+        let socket = self.socket(Some(self.codec.subprotocol())).await?;
         Peer::greeted(socket, Arc::clone(&self.desk)).await
     }
 

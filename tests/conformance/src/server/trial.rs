@@ -11,7 +11,6 @@ use super::Subject;
 use super::me::Me;
 use super::peer::Peer;
 use crate::adapter::Channel;
-use crate::binary;
 use crate::case::{Step, Stop};
 use crate::exchange::Exchange;
 use crate::frame::{Frame, Sender, kind, random_id};
@@ -115,33 +114,26 @@ impl Server<'_> {
 
     /// An open socket on which nothing has been sent.
     pub(crate) async fn socket(&self) -> Step<Socket> {
-        if self.trial.codec == Codec::Binary {
-            return self.binary_socket().await;
-        }
-        match self.upgrade(Some(SUBPROTOCOL)).await? {
-            Upgrade::Open(socket, chosen) if chosen.as_deref() == Some(SUBPROTOCOL) => Ok(*socket),
-            Upgrade::Open(_, chosen) => Err(Stop::broken(
-                "2.1",
-                format!("{chosen:?} was chosen where only {SUBPROTOCOL} was offered"),
-            )),
-            Upgrade::Refused(status) => {
-                Err(Stop::broken("2.1", format!("the upgrade was refused with {status}")))
-            }
-        }
+        self.socket_in(self.trial.codec).await
     }
 
-    /// An open socket for binary frames, on which nothing has been sent.
+    /// The same for binary frames, whatever the run speaks.
     pub(crate) async fn binary_socket(&self) -> Step<Socket> {
-        match self.upgrade(Some(binary::SUBPROTOCOL)).await? {
-            Upgrade::Open(mut socket, chosen) if chosen.as_deref() == Some(binary::SUBPROTOCOL) => {
-                socket.binary = Some(Sender::Client);
+        self.socket_in(Codec::Binary).await
+    }
+
+    async fn socket_in(&self, codec: Codec) -> Step<Socket> {
+        let wanted = codec.subprotocol();
+        match self.upgrade(Some(wanted)).await? {
+            Upgrade::Open(mut socket, chosen) if chosen.as_deref() == Some(wanted) => {
+                socket.binary = codec.is_binary().then_some(Sender::Client);
                 Ok(*socket)
             }
             Upgrade::Open(_, chosen) => Err(Stop::broken(
                 "2.1",
-                format!("{chosen:?} was chosen where only {} was offered", binary::SUBPROTOCOL),
+                format!("{chosen:?} was chosen where only {wanted} was offered"),
             )),
-            Upgrade::Refused(400) => {
+            Upgrade::Refused(400) if codec.is_binary() => {
                 Err(Stop::NotApplicable("the server has no binary codec, and need not".into()))
             }
             Upgrade::Refused(status) => {
@@ -151,16 +143,8 @@ impl Server<'_> {
     }
 
     /// The same as [`Server::attach`], in the binary codec.
-    pub(crate) async fn attach_in_binary(&self, mut me: Me) -> Step<Peer> {
-        let socket = self.binary_socket().await?;
-        me.dial += 1;
-        let hello = me.hello();
-        let mut peer = Peer::new(socket, me);
-        peer.say(json!([kind::HELLO, hello])).await;
-        peer.welcomed().await?;
-        peer.ack().await;
-        peer.replay().await;
-        Ok(peer)
+    pub(crate) async fn attach_in_binary(&self, me: Me) -> Step<Peer> {
+        Ok(confirmed(attached(self.binary_socket().await?, me).await?).await)
     }
 
     /// A peer that sends nothing.
@@ -172,7 +156,7 @@ impl Server<'_> {
     pub(crate) async fn say(&self, first: &str) -> Step<Peer> {
         let mut socket = self.socket().await?;
         match serde_json::from_str(first) {
-            Ok(frame) if self.trial.codec == Codec::Binary => socket.say(&frame).await,
+            Ok(frame) if self.trial.codec.is_binary() => socket.say(&frame).await,
             _ => socket.send(first).await,
         }
         Ok(Peer::new(socket, Me::new("ann")))
@@ -180,26 +164,17 @@ impl Server<'_> {
 
     /// A peer that has sent this HELLO.
     pub(crate) async fn greet(&self, me: &Me, hello: &Value) -> Step<Peer> {
-        let mut socket = self.socket().await?;
-        socket.say(&json!([kind::HELLO, hello])).await;
-        Ok(Peer::new(socket, me.clone()))
+        Ok(greeted(self.socket().await?, me, hello).await)
     }
 
     /// Sends HELLO and waits for WELCOME, but does not confirm it.
-    pub(crate) async fn attach_silently(&self, mut me: Me) -> Step<Peer> {
-        me.dial += 1;
-        let hello = me.hello();
-        let mut peer = self.greet(&me, &hello).await?;
-        peer.welcomed().await?;
-        Ok(peer)
+    pub(crate) async fn attach_silently(&self, me: Me) -> Step<Peer> {
+        attached(self.socket().await?, me).await
     }
 
     /// Sends HELLO, waits for WELCOME, and confirms it (4.1).
     pub(crate) async fn attach(&self, me: Me) -> Step<Peer> {
-        let mut peer = self.attach_silently(me).await?;
-        peer.ack().await;
-        peer.replay().await;
-        Ok(peer)
+        Ok(confirmed(self.attach_silently(me).await?).await)
     }
 
     /// Attaches, and checks that the session has gone on.
@@ -238,6 +213,25 @@ impl Server<'_> {
     pub(crate) fn is_own(&self) -> bool {
         self.adapter.is_some()
     }
+}
+
+async fn greeted(mut socket: Socket, me: &Me, hello: &Value) -> Peer {
+    socket.say(&json!([kind::HELLO, hello])).await;
+    Peer::new(socket, me.clone())
+}
+
+async fn attached(socket: Socket, mut me: Me) -> Step<Peer> {
+    me.dial += 1;
+    let hello = me.hello();
+    let mut peer = greeted(socket, &me, &hello).await;
+    peer.welcomed().await?;
+    Ok(peer)
+}
+
+async fn confirmed(mut peer: Peer) -> Peer {
+    peer.ack().await;
+    peer.replay().await;
+    peer
 }
 
 /// A name that no other case uses: of a list, a log or a gate.
